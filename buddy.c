@@ -1,0 +1,736 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The buddy layer: whole power-of-two blocks of a device, from one unit
+ * (1 MiB unless configured otherwise) up to the largest that fits.
+ *
+ * The idea is the classic one (Knowlton 1965): a block of order k is split
+ * into its two halves, and two free halves become their parent again; the
+ * buddy of a block is found by position XOR size. What is particular here is
+ * where the state lives.
+ *
+ * The tree
+ * --------
+ * A device of 100 TiB has 10^8 units, and most of them are never split off on
+ * their own. So the state is a radix tree of nodes with a fan-out of 512, made
+ * as far down as blocks have been split, and no further:
+ *
+ *   height 2    one slot = 2^18 units  (256 GiB)  orders 18..26
+ *   height 1    one slot = 2^9 units   (512 MiB)  orders  9..17
+ *   height 0    one slot = one unit    (1 MiB)    orders  0..8
+ *
+ * A node keeps the nine orders that fit its slots as a heap of bits: bit
+ * 512 + i is slot i, bit h has the halves 2h and 2h + 1, its buddy is h ^ 1.
+ * Bit 1 would be the node as a whole: that is a slot of its parent, so it is
+ * kept there and the node is freed. There are two such heaps:
+ *
+ *   free    this block is free, as a whole and not as part of a larger one
+ *   owned   this block is somebody's extent (the slab layer says so)
+ *
+ * A slot of an upper node is thus one of: free (its bit or one above is set),
+ * in use as a whole (no bit, no child), or cut up (a child). Free blocks are
+ * always maximal: buddies merge at once. Hence an aligned range of 2^k units
+ * that is free lies inside one free block, and taking a range and putting the
+ * same range back touch the same nodes: putting back needs no memory.
+ *
+ * The root covers more than there is, so it never is one free block itself.
+ * Units behind the end are never free.
+ *
+ * To find a block: for each order a list of the nodes that have a free one,
+ * and a mask of the orders whose list is not empty. An allocation takes the
+ * smallest order that fits, so large blocks survive.
+ *
+ * Locking
+ * -------
+ * All functions but habuddy_own(), habuddy_disown() and habuddy_find_owned()
+ * need the lock of the caller (the slab layer's). These three walk down under
+ * RCU; whoever wins the owned bit of a block owns it. A node with an owned
+ * block is never wholly free, so it stays while the bit is set.
+ */
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/rcupdate.h>
+#include <linux/rculist.h>
+
+#include "buddy.h"
+
+#define FANOUT		(1U << HABUDDY_FANOUT_SHIFT)
+#define SLOT_MASK	(FANOUT - 1)
+#define HEAP_BITS	(2 * FANOUT)
+
+/**
+ * struct habuddy_node - the state of 512 slots
+ * @parent: the node above, NULL for the root
+ * @index: position among the nodes of its height
+ * @height: one slot has 2^(9 * height) units
+ * @nr_free: free blocks by order within the node
+ * @link: entry in habuddy.nodes, by order within the node; hashed if nr_free
+ * @free: heap of free blocks
+ * @owned: heap of blocks handed out as extents
+ * @rcu: lockless readers may still look
+ * @child: nodes of the slots that are cut up, only above height 0
+ */
+struct habuddy_node {
+	struct habuddy_node *parent;
+	u64 index;
+	unsigned int height;
+	u16 nr_free[HABUDDY_FANOUT_SHIFT];
+	struct hlist_node link[HABUDDY_FANOUT_SHIFT];
+	DECLARE_BITMAP(free, HEAP_BITS);
+	DECLARE_BITMAP(owned, HEAP_BITS);
+	struct rcu_head rcu;
+	struct habuddy_node __rcu *child[];
+};
+
+/* ---- positions ---- */
+
+static unsigned int slot_shift(unsigned int height)
+{
+	return HABUDDY_FANOUT_SHIFT * height;
+}
+
+static unsigned int slot_of(u64 unit, unsigned int height)
+{
+	return (unit >> slot_shift(height)) & SLOT_MASK;
+}
+
+/* The heap bit of the block of @order at @unit, in the node of order / 9. */
+static unsigned int bit_of(u64 unit, unsigned int order)
+{
+	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
+
+	return (FANOUT + slot_of(unit, height)) >> (order % HABUDDY_FANOUT_SHIFT);
+}
+
+static unsigned int order_of(const struct habuddy_node *n, unsigned int bit)
+{
+	return slot_shift(n->height + 1) - ilog2(bit);
+}
+
+static u64 unit_of(const struct habuddy_node *n, unsigned int bit)
+{
+	unsigned int below = HABUDDY_FANOUT_SHIFT - ilog2(bit);
+	u64 slot = (bit << below) - FANOUT;
+
+	return ((n->index << HABUDDY_FANOUT_SHIFT) + slot) << slot_shift(n->height);
+}
+
+/* ---- nodes ---- */
+
+static struct habuddy_node *child_of(const struct habuddy_node *n, u64 unit)
+{
+	/* under RCU, or under the caller's lock, which this layer does not know */
+	return rcu_dereference_raw(n->child[slot_of(unit, n->height)]);
+}
+
+/* The node at @height that covers @unit; NULL if the tree is not that deep there. */
+static struct habuddy_node *habuddy_node(const struct habuddy *b, u64 unit, unsigned int height)
+{
+	struct habuddy_node *n = b->root;
+
+	while (n && n->height > height)
+		n = child_of(n, unit);
+	return n;
+}
+
+static struct habuddy_node *habuddy_node_new(struct habuddy *b, struct habuddy_node *parent,
+					     u64 unit, unsigned int height, struct hamem_op *op)
+{
+	struct habuddy_node *n;
+
+	n = hamem_get(b->mem, op, height ? struct_size(n, child, FANOUT) : sizeof(*n));
+	if (!n)
+		return NULL;
+	n->parent = parent;
+	n->height = height;
+	n->index = unit >> slot_shift(height + 1);
+	if (parent)
+		rcu_assign_pointer(parent->child[slot_of(unit, parent->height)], n);
+	return n;
+}
+
+static void habuddy_node_free(struct habuddy *b, struct habuddy_node *n)
+{
+	if (n->parent)
+		RCU_INIT_POINTER(n->parent->child[n->index & SLOT_MASK], NULL);
+	hamem_put_rcu(b->mem, n, rcu);
+}
+
+/* ---- free blocks ---- */
+
+static void mark_free(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
+{
+	unsigned int order = order_of(n, bit);
+	unsigned int r = order - slot_shift(n->height);
+
+	__set_bit(bit, n->free);
+	if (n->nr_free[r]++ == 0) {
+		hlist_add_head(&n->link[r], &b->nodes[order]);
+		b->avail |= BIT_ULL(order);
+	}
+}
+
+static void clear_free(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
+{
+	unsigned int order = order_of(n, bit);
+	unsigned int r = order - slot_shift(n->height);
+
+	__clear_bit(bit, n->free);
+	if (--n->nr_free[r] == 0) {
+		hlist_del_init(&n->link[r]);
+		if (hlist_empty(&b->nodes[order]))
+			b->avail &= ~BIT_ULL(order);
+	}
+}
+
+/* The bit of @bits that covers @unit in @n: its slot's or one above; 0 if none. */
+static unsigned int covering_bit(const struct habuddy_node *n, const unsigned long *bits, u64 unit)
+{
+	unsigned int bit;
+
+	for (bit = FANOUT + slot_of(unit, n->height); bit > 1; bit >>= 1)
+		if (test_bit(bit, bits))
+			return bit;
+	return 0;
+}
+
+static struct habuddy_node *habuddy_covering(const struct habuddy *b, u64 unit, unsigned int *bit)
+{
+	struct habuddy_node *n = b->root;
+
+	for (;;) {
+		*bit = covering_bit(n, n->free, unit);
+		if (*bit)
+			return n;
+		if (!n->height)
+			return NULL;
+		n = child_of(n, unit);
+		if (!n)
+			return NULL;
+	}
+}
+
+/*
+ * Cut the block of @order at @unit out of the free block @bit of @n, which
+ * contains it. On -ENOMEM all is as it was.
+ */
+static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int bit,
+			 u64 unit, unsigned int order, struct hamem_op *op)
+{
+	unsigned int k = order_of(n, bit);
+
+	clear_free(b, n, bit);
+	b->free_units -= 1ULL << k;
+	while (k > order) {
+		if (k == slot_shift(n->height)) {
+			n = habuddy_node_new(b, n, unit, n->height - 1, op);
+			if (!n) {
+				habuddy_free(b, unit & ~((1ULL << k) - 1), k);
+				return -ENOMEM;
+			}
+			bit = 1;
+		}
+		k--;
+		bit = 2 * bit + ((unit >> k) & 1);
+		mark_free(b, n, bit ^ 1);
+		b->free_units += 1ULL << k;
+		b->splits++;
+	}
+	return 0;
+}
+
+/**
+ * habuddy_alloc - take a free block
+ * @b: the buddy
+ * @order: of the block
+ * @op: memory
+ * @unit: out: first unit of the block
+ *
+ * Takes from the smallest free block that fits. Context: caller's lock.
+ *
+ * Return: 0; -ENOSPC no block is that large; -ENOMEM, nothing changed.
+ */
+int habuddy_alloc(struct habuddy *b, unsigned int order, struct hamem_op *op, u64 *unit)
+{
+	struct habuddy_node *n;
+	unsigned int k, r, bit;
+
+	if (order >= HABUDDY_NR_ORDERS || !(b->avail >> order))
+		return -ENOSPC;
+	k = order + __ffs64(b->avail >> order);
+	r = k % HABUDDY_FANOUT_SHIFT;
+	n = hlist_entry(b->nodes[k].first, struct habuddy_node, link[r]);
+	bit = find_next_bit(n->free, HEAP_BITS >> r, FANOUT >> r);
+	*unit = unit_of(n, bit);
+	return habuddy_carve(b, n, bit, *unit, order, op);
+}
+
+/**
+ * habuddy_free - give a block back
+ * @b: the buddy
+ * @unit: first unit
+ * @order: as it was allocated
+ *
+ * Merges it with its buddy, and so on upwards. Never needs memory.
+ * Context: caller's lock.
+ */
+void habuddy_free(struct habuddy *b, u64 unit, unsigned int order)
+{
+	struct habuddy_node *n = habuddy_node(b, unit, order / HABUDDY_FANOUT_SHIFT);
+	unsigned int bit = bit_of(unit, order);
+
+	if (WARN_ON_ONCE(!n || test_bit(bit, n->free)))
+		return;
+	b->free_units += 1ULL << order;
+	for (;;) {
+		struct habuddy_node *parent = n->parent;
+
+		while (bit > 1 && test_bit(bit ^ 1, n->free)) {
+			clear_free(b, n, bit ^ 1);
+			bit >>= 1;
+			b->merges++;
+		}
+		if (bit > 1)
+			break;
+		/* the node is one free block: a slot of its parent */
+		bit = FANOUT + (n->index & SLOT_MASK);
+		habuddy_node_free(b, n);
+		n = parent;
+	}
+	mark_free(b, n, bit);
+}
+
+/* ---- ranges ---- */
+
+/* The largest order of a block that starts at @unit and has at most @nr units. */
+static unsigned int fitting_order(u64 unit, u64 nr)
+{
+	unsigned int k = ilog2(nr);
+
+	return unit ? min_t(unsigned int, k, __ffs64(unit)) : k;
+}
+
+static bool habuddy_is_free(struct habuddy *b, u64 unit, u64 nr)
+{
+	u64 end = unit + nr;
+	struct habuddy_node *n;
+	unsigned int bit;
+
+	while (unit < end) {
+		n = habuddy_covering(b, unit, &bit);
+		if (!n)
+			return false;
+		unit = unit_of(n, bit) + (1ULL << order_of(n, bit));
+	}
+	return true;
+}
+
+/**
+ * habuddy_take - take a given range
+ * @b: the buddy
+ * @unit: first unit
+ * @nr: number of units, any
+ * @op: memory
+ *
+ * Context: caller's lock.
+ *
+ * Return: 0; -EEXIST not all of it is free; -ENOMEM. On error nothing changed.
+ */
+int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
+{
+	u64 pos = unit, end = unit + nr;
+
+	if (!habuddy_is_free(b, unit, nr))
+		return -EEXIST;
+	while (pos < end) {
+		unsigned int order = fitting_order(pos, end - pos);
+		unsigned int bit;
+		struct habuddy_node *n = habuddy_covering(b, pos, &bit);
+
+		if (habuddy_carve(b, n, bit, pos, order, op)) {
+			habuddy_put(b, unit, pos - unit);
+			return -ENOMEM;
+		}
+		pos += 1ULL << order;
+	}
+	return 0;
+}
+
+/**
+ * habuddy_put - give back a range that one habuddy_take() took
+ * @b: the buddy
+ * @unit: first unit
+ * @nr: number of units
+ *
+ * Never needs memory. Context: caller's lock.
+ */
+void habuddy_put(struct habuddy *b, u64 unit, u64 nr)
+{
+	while (nr) {
+		unsigned int order = fitting_order(unit, nr);
+
+		habuddy_free(b, unit, order);
+		unit += 1ULL << order;
+		nr -= 1ULL << order;
+	}
+}
+
+/**
+ * habuddy_free_order - how large a free block a unit lies in
+ * @b: the buddy
+ * @unit: the unit
+ *
+ * Context: caller's lock. Return: the order, or -1 if the unit is not free.
+ */
+int habuddy_free_order(struct habuddy *b, u64 unit)
+{
+	unsigned int bit;
+	struct habuddy_node *n = habuddy_covering(b, unit, &bit);
+
+	return n ? order_of(n, bit) : -1;
+}
+
+/* The first slot behind @slot at which a free block starts or a child is. */
+static unsigned int next_slot(const struct habuddy_node *n, unsigned int slot)
+{
+	unsigned int r, next = FANOUT;
+
+	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
+		unsigned int first = FANOUT >> r, bit;
+
+		if (!n->nr_free[r])
+			continue;
+		bit = find_next_bit(n->free, 2 * first, first + (slot >> r) + 1);
+		next = min(next, (bit - first) << r);
+	}
+	if (!n->height)
+		return next;
+	while (++slot < next)
+		if (rcu_access_pointer(n->child[slot]))
+			return slot;
+	return next;
+}
+
+/* The first free block in @n that ends behind @from. Depth: the tree's height. */
+static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 *unit, unsigned int *order)
+{
+	u64 base = n->index << slot_shift(n->height + 1);
+	unsigned int slot = from > base ? slot_of(from, n->height) : 0;
+
+	for (; slot < FANOUT; slot = next_slot(n, slot)) {
+		u64 at = base + ((u64)slot << slot_shift(n->height));
+		unsigned int bit = covering_bit(n, n->free, at);
+		const struct habuddy_node *child;
+
+		if (bit) {
+			*unit = unit_of(n, bit);
+			*order = order_of(n, bit);
+			return true;
+		}
+		child = n->height ? child_of(n, at) : NULL;
+		if (child && habuddy_node_next(child, max(from, at), unit, order))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * habuddy_next_free - walk over the free runs
+ * @b: the buddy
+ * @from: where to look from
+ * @unit: out: first free unit at or behind @from
+ * @nr: out: how many free units follow without a gap
+ *
+ * Context: caller's lock. Return: whether there is one.
+ */
+bool habuddy_next_free(struct habuddy *b, u64 from, u64 *unit, u64 *nr)
+{
+	unsigned int order;
+	u64 at, end;
+
+	if (from >= b->nr_units || !habuddy_node_next(b->root, from, &at, &order))
+		return false;
+	*unit = max(at, from);
+	end = at + (1ULL << order);
+	while (end < b->nr_units) {
+		order = 0;
+		if (!habuddy_node_next(b->root, end, &at, &order) || at != end)
+			break;
+		end += 1ULL << order;
+	}
+	*nr = end - *unit;
+	return true;
+}
+
+/**
+ * habuddy_find_run - find free units in a row
+ * @b: the buddy
+ * @nr: how many
+ * @unit: out: the first of them
+ *
+ * Blocks side by side serve it too, buddies or not. One block that is large
+ * enough is found at once; else the smallest run that fits, by looking at all
+ * of them. Context: caller's lock. Return: whether there is one.
+ */
+bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit)
+{
+	unsigned int order = nr > 1 ? ilog2(nr - 1) + 1 : 0;
+	u64 from = 0, at, len, best = U64_MAX;
+
+	if (order < HABUDDY_NR_ORDERS && b->avail >> order) {
+		unsigned int k = order + __ffs64(b->avail >> order);
+		unsigned int r = k % HABUDDY_FANOUT_SHIFT;
+		struct habuddy_node *n = hlist_entry(b->nodes[k].first,
+						     struct habuddy_node, link[r]);
+
+		*unit = unit_of(n, find_next_bit(n->free, HEAP_BITS >> r, FANOUT >> r));
+		return true;
+	}
+	while (nr <= b->free_units && habuddy_next_free(b, from, &at, &len)) {
+		if (len >= nr && len < best) {
+			best = len;
+			*unit = at;
+		}
+		from = at + len;
+	}
+	return best != U64_MAX;
+}
+
+/* ---- ownership ---- */
+
+/**
+ * habuddy_own - mark an allocated block as somebody's extent
+ * @b: the buddy
+ * @unit: first unit
+ * @order: of the block
+ *
+ * The block must have been allocated with this order. Context: any, lockless.
+ */
+void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
+{
+	struct habuddy_node *n;
+
+	rcu_read_lock();
+	n = habuddy_node(b, unit, order / HABUDDY_FANOUT_SHIFT);
+	if (!WARN_ON_ONCE(!n))
+		set_bit(bit_of(unit, order), n->owned);
+	rcu_read_unlock();
+}
+
+/**
+ * habuddy_disown - end the ownership of an extent
+ * @b: the buddy
+ * @unit: first unit, a multiple of 2^@order
+ * @order: of the block
+ *
+ * Atomic: of several callers one wins. The block is then neither free nor
+ * owned; the winner gives it back or owns it anew. Context: any, lockless.
+ *
+ * Return: whether the block of just this order was owned.
+ */
+bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
+{
+	struct habuddy_node *n;
+	bool won;
+
+	rcu_read_lock();
+	n = habuddy_node(b, unit, order / HABUDDY_FANOUT_SHIFT);
+	won = n && n->height == order / HABUDDY_FANOUT_SHIFT &&
+	      test_and_clear_bit(bit_of(unit, order), n->owned);
+	rcu_read_unlock();
+	return won;
+}
+
+/**
+ * habuddy_find_owned - the extent that a unit lies in
+ * @b: the buddy
+ * @unit: the unit
+ * @start: out: first unit of the extent
+ * @order: out: of the extent
+ *
+ * Context: any, lockless; then only a snapshot, good for saying why a free was
+ * refused. Return: whether there is one.
+ */
+bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order)
+{
+	struct habuddy_node *n;
+	unsigned int bit = 0;
+
+	rcu_read_lock();
+	for (n = b->root; n; n = n->height ? child_of(n, unit) : NULL) {
+		bit = covering_bit(n, n->owned, unit);
+		if (bit) {
+			*start = unit_of(n, bit);
+			*order = order_of(n, bit);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return bit;
+}
+
+/* ---- life ---- */
+
+/* Make the nodes down to the one that keeps the block of @order at @unit. */
+static int habuddy_grow_path(struct habuddy *b, u64 unit, unsigned int order, struct hamem_op *op)
+{
+	struct habuddy_node *n = b->root;
+
+	while (n->height > order / HABUDDY_FANOUT_SHIFT) {
+		struct habuddy_node *child = child_of(n, unit);
+
+		if (!child)
+			child = habuddy_node_new(b, n, unit, n->height - 1, op);
+		if (!child)
+			return -ENOMEM;
+		n = child;
+	}
+	return 0;
+}
+
+/**
+ * habuddy_init - all is free
+ * @b: the buddy
+ * @nr_units: size of the managed space, any number, also 0
+ * @mem: account of the metadata
+ * @op: memory
+ *
+ * Return: 0; -ENOMEM, then there is nothing to destroy.
+ */
+int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hamem_op *op)
+{
+	unsigned int height = 0;
+	u64 unit = 0;
+
+	memset(b, 0, sizeof(*b));
+	b->mem = mem;
+	b->nr_units = nr_units;
+	while (nr_units >> slot_shift(height + 1))
+		height++;
+	b->root = habuddy_node_new(b, NULL, 0, height, op);
+	if (!b->root)
+		return -ENOMEM;
+	/*
+	 * Where two blocks of this loop share a node, the later is the smaller
+	 * one: the path to it is made after the earlier one was freed, below a
+	 * slot that is not free.
+	 */
+	while (unit < nr_units) {
+		unsigned int order = fitting_order(unit, nr_units - unit);
+
+		if (habuddy_grow_path(b, unit, order, op)) {
+			habuddy_destroy(b);
+			return -ENOMEM;
+		}
+		habuddy_free(b, unit, order);
+		unit += 1ULL << order;
+	}
+	return 0;
+}
+
+/* Depth: the tree's height. */
+static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
+{
+	unsigned int slot;
+
+	for (slot = 0; n->height && slot < FANOUT; slot++) {
+		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
+
+		if (child)
+			habuddy_node_destroy(b, child);
+	}
+	habuddy_node_free(b, n);
+}
+
+/**
+ * habuddy_destroy - forget everything
+ * @b: the buddy; nobody may use it any more
+ */
+void habuddy_destroy(struct habuddy *b)
+{
+	if (b->root)
+		habuddy_node_destroy(b, b->root);
+	b->root = NULL;
+}
+
+/* ---- check ---- */
+
+static bool habuddy_node_listed(struct habuddy *b, struct habuddy_node *n, unsigned int r)
+{
+	struct habuddy_node *pos;
+
+	hlist_for_each_entry(pos, &b->nodes[slot_shift(n->height) + r], link[r])
+		if (pos == n)
+			return true;
+	return false;
+}
+
+static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
+{
+	u64 unit = unit_of(n, bit), nr = 1ULL << order_of(n, bit);
+	u64 i;
+
+	if (unit + nr > b->nr_units || test_bit(bit ^ 1, n->free))
+		return false;
+	if (covering_bit(n, n->owned, unit))
+		return false;
+	/* nothing else is free or cut up within it, nothing above it is free */
+	for (i = bit >> 1; i > 1; i >>= 1)
+		if (test_bit(i, n->free))
+			return false;
+	for (i = 0; n->height && i < nr >> slot_shift(n->height); i++)
+		if (child_of(n, unit + (i << slot_shift(n->height))))
+			return false;
+	return true;
+}
+
+/* Depth: the tree's height. Adds the free units it finds to @free. */
+static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n, u64 *free)
+{
+	u16 nr_free[HABUDDY_FANOUT_SHIFT] = {};
+	unsigned int bit, r, slot;
+
+	for_each_set_bit(bit, n->free, HEAP_BITS) {
+		if (bit < 2 || !habuddy_check_bit(b, n, bit))
+			return false;
+		nr_free[HABUDDY_FANOUT_SHIFT - ilog2(bit)]++;
+		*free += 1ULL << order_of(n, bit);
+	}
+	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++)
+		if (nr_free[r] != n->nr_free[r] || habuddy_node_listed(b, n, r) != !!nr_free[r])
+			return false;
+	for (slot = 0; n->height && slot < FANOUT; slot++) {
+		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
+
+		if (!child)
+			continue;
+		if (child->parent != n || child->height + 1 != n->height ||
+		    child->index != (n->index << HABUDDY_FANOUT_SHIFT) + slot ||
+		    !habuddy_check_node(b, child, free))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * habuddy_check - verify every invariant, naively
+ * @b: the buddy
+ *
+ * Looks at every node. Context: caller's lock.
+ *
+ * Return: 0; -EUCLEAN something is broken.
+ */
+int habuddy_check(struct habuddy *b)
+{
+	unsigned int k;
+	u64 free = 0;
+
+	if (!habuddy_check_node(b, b->root, &free) || free != b->free_units)
+		return -EUCLEAN;
+	for (k = 0; k < HABUDDY_NR_ORDERS; k++)
+		if (hlist_empty(&b->nodes[k]) != !(b->avail & BIT_ULL(k)))
+			return -EUCLEAN;
+	return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The buddy layer: whole power-of-two blocks. See buddy.c for the design.
+ *
+ * Positions and lengths are in units (of BuddyStartSize bytes, 1 MiB unless
+ * configured otherwise); a block of order k has 2^k units and starts at a
+ * multiple of 2^k.
+ */
+#ifndef _HYBRID_ALLOC_BUDDY_H
+#define _HYBRID_ALLOC_BUDDY_H
+
+#include <linux/types.h>
+#include "mem.h"
+
+#define HABUDDY_FANOUT_SHIFT	9
+#define HABUDDY_MAX_HEIGHT	5	/* 2^(9 * 6) units are more than 64 bits of bytes */
+#define HABUDDY_NR_ORDERS	(HABUDDY_FANOUT_SHIFT * (HABUDDY_MAX_HEIGHT + 1))
+
+struct habuddy_node;
+
+/**
+ * struct habuddy - the buddy allocator of one device
+ * @root: the node that covers all units
+ * @mem: account of the nodes' memory
+ * @nr_units: size of the managed space
+ * @free_units: how much of it is free
+ * @avail: bit k: there is a free block of order k
+ * @nodes: for each order the nodes that have a free block of it
+ * @splits: blocks that were split in two
+ * @merges: pairs of buddies that became one block
+ *
+ * The caller's lock protects all of it, but for habuddy_own() and
+ * habuddy_disown(), which are atomic.
+ */
+struct habuddy {
+	struct habuddy_node *root;
+	struct hamem *mem;
+	u64 nr_units;
+	u64 free_units;
+	u64 avail;
+	struct hlist_head nodes[HABUDDY_NR_ORDERS];
+	u64 splits;
+	u64 merges;
+};
+
+int __must_check habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem,
+			      struct hamem_op *op);
+void habuddy_destroy(struct habuddy *b);
+
+int __must_check habuddy_alloc(struct habuddy *b, unsigned int order,
+			       struct hamem_op *op, u64 *unit);
+void habuddy_free(struct habuddy *b, u64 unit, unsigned int order);
+
+int __must_check habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op);
+void habuddy_put(struct habuddy *b, u64 unit, u64 nr);
+
+int habuddy_free_order(struct habuddy *b, u64 unit);
+bool habuddy_next_free(struct habuddy *b, u64 from, u64 *unit, u64 *nr);
+bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit);
+
+/* Ownership of blocks that are handed out as extents. */
+void habuddy_own(struct habuddy *b, u64 unit, unsigned int order);
+bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order);
+bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order);
+
+int habuddy_check(struct habuddy *b);
+
+#endif

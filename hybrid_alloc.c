@@ -1,0 +1,1416 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hybrid_alloc - hands out the space of block devices
+ *
+ * This file joins the allocator (pool.c, and below it slab.c and buddy.c) to
+ * the rest of the kernel: block devices, device nodes, ioctls and the exported
+ * API. The allocator counts in blocks, everything here in bytes.
+ *
+ *	     ATTACH, DETACH, INFO            ALLOC, FREE, CLAIM, ...
+ *	              |                                |
+ *	      /dev/hybrid_alloc                /dev/hybrid_allocN      kernel user
+ *	              |                                |                    |
+ *	   ha_devs (N -> ha_dev) ------------------> ha_dev                 |
+ *	                                               |                    |
+ *	                                               +--> hybrid_alloc <--+
+ *	                                               |        |
+ *	                                         block_device   pool
+ *
+ * Objects
+ * =======
+ *
+ * struct hybrid_alloc is an allocator for a range of a block device, and all
+ * that a user in the kernel gets. It belongs to who opened it. It looks at the
+ * block device only while it is opened, to learn its size.
+ *
+ * struct ha_dev is an attached device: a block device claimed exclusively, the
+ * allocator on it, and the node. It is referred to by ha_devs and by each open
+ * file of the node, and freed with the last of these. What it holds (claim,
+ * allocator, number) goes earlier, when it is detached.
+ *
+ * The claim on the block device is made in the name of the ha_dev. So each
+ * attach is a holder of its own, and a second one on the same disk is refused.
+ *
+ * Detach
+ * ======
+ *
+ * Each call on an instance node holds a reference on ha_dev.calls, which costs
+ * an increment of a per-CPU counter. Detaching
+ *
+ *  1. marks the ha_dev as dying under its lock: no file is opened any more, and
+ *     whoever else wants to detach it is too late;
+ *  2. takes it out of ha_devs and removes the node;
+ *  3. kills ha_dev.calls, and waits until the calls in flight have returned;
+ *     all later ones get ENODEV;
+ *  4. closes the allocator, releases the block device, and gives the number
+ *     free, last of all, as the name of a node must not be used twice.
+ *
+ * No call touches user memory while it holds the reference: a page fault may
+ * take as long as its user likes, and would hold up the one who detaches.
+ *
+ * Unless it is forced, detach refuses a device that has open files or live
+ * extents. So does rmmod: an open file holds the module (fops.owner). To hold
+ * it for live extents as well without counting them on the hot path, the last
+ * close of a node takes a reference on the module if any extent is live, and
+ * gives it back if none is (ha_dev.pinned).
+ *
+ * Removal of the disk
+ * ===================
+ *
+ * Linux 6.1 does not tell the holder of a block device that its disk was
+ * removed. Each call looks whether it is still there, and gives ENODEV from
+ * then on; only INFO works, and detach. The capacity is never read again: a
+ * removed disk has none, which must not be taken for a disk that shrank.
+ *
+ * Locks
+ * =====
+ *
+ * There is no lock around attach and detach as a whole; each is one of the
+ * steps above, which exclude each other by themselves.
+ *
+ *	misc_mtx (held by the misc core in ->open and in misc_(de)register)
+ *	  ha_dev.lock
+ *	    the locks of pool.c and below
+ *	xa_lock of ha_devs
+ *
+ * ha_dev.lock protects nr_open, dying and pinned. The xa_lock makes "look up
+ * and take a reference" one step. ->open takes only ha_dev.lock: whatever it
+ * took beyond that could not be held while a node is registered.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bits.h>
+#include <linux/blkdev.h>
+#include <linux/capability.h>
+#include <linux/completion.h>
+#include <linux/cpuhotplug.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/log2.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/percpu-refcount.h>
+#include <linux/random.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+#include <linux/xarray.h>
+#include "hybrid_alloc.h"
+#include "pool.h"
+
+#define HA_BDEV_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
+
+/* More devices than anyone will name on a command line. */
+#define HA_MAX_PARAM_DEVICES	64
+
+/**
+ * struct hybrid_alloc - an allocator for a range of a block device
+ * @pool: the allocator proper. Its space begins at byte 0 of the device, so
+ *	that a position which is aligned there is aligned on the device. What
+ *	lies before @start is claimed once and for all.
+ * @shift: log2 of the smallest unit of space
+ * @start: first byte of the managed range, whole blocks only
+ * @end: first byte behind it
+ * @max_len: largest length that may be asked for, whole blocks only
+ * @params: as resolved; @params.range_len is the range that was asked for
+ * @refused: refused frees that the pool has not seen, by reason
+ * @cpuhp: in the list of those who want to know about dead CPUs
+ */
+struct hybrid_alloc {
+	struct hapool pool;
+	unsigned int shift;
+	u64 start;
+	u64 end;
+	u64 max_len;
+	struct hybrid_alloc_params params;
+	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];
+	struct hlist_node cpuhp;
+};
+
+/* bits of ha_dev.state */
+enum {
+	HA_DEV_SEALED,		/* see HYBRID_ALLOC_STATE_SEALED */
+	HA_DEV_GONE,		/* the disk was removed, and that was logged */
+};
+
+/**
+ * struct ha_dev - an attached block device
+ * @ref: the registry's and one for each open file
+ * @calls: calls in flight
+ * @idle: @calls is dead and none is left
+ * @ha: the allocator; until @idle
+ * @bdev: the block device, claimed; until @idle
+ * @state: HA_DEV_ bits
+ * @epoch: random, never 0
+ * @uuid: random
+ * @id: number of the instance
+ * @lock: protects the next three
+ * @nr_open: open files
+ * @dying: detach has begun
+ * @pinned: holds a reference on the module, for its live extents
+ * @misc: the node
+ * @name: of the node
+ * @disk: name of the block device
+ */
+struct ha_dev {
+	struct kref ref;
+	struct percpu_ref calls;
+	struct completion idle;
+	struct hybrid_alloc *ha;
+	struct block_device *bdev;
+	unsigned long state;
+	u64 epoch;
+	u8 uuid[UUID_SIZE];
+	u32 id;
+	spinlock_t lock;	/* see above */
+	unsigned int nr_open;
+	bool dying;
+	bool pinned;
+	struct miscdevice misc;
+	char name[24];
+	char disk[BDEVNAME_SIZE];
+};
+
+/*
+ * Attached devices by number. A NULL entry keeps a number for a device that is
+ * not yet, or no longer, to be found.
+ */
+static DEFINE_XARRAY_ALLOC(ha_devs);
+
+/* What forced detaches have forgotten. */
+static atomic64_t ha_lost_extents;
+static atomic64_t ha_lost_bytes;
+
+static enum cpuhp_state ha_cpuhp_state;
+
+/* A refusal: the log line for @err. */
+static int ha_refuse(const char *what, int err, const char *why)
+{
+	pr_err("%s: %s (error %d)\n", what, why, err);
+	return err;
+}
+
+/* ---- the allocator on a block device ---- */
+
+static int ha_cpu_dead(unsigned int cpu, struct hlist_node *node)
+{
+	struct hybrid_alloc *ha = hlist_entry(node, struct hybrid_alloc, cpuhp);
+
+	hapool_cpu_dead(&ha->pool, cpu);
+	return 0;
+}
+
+/* is_power_of_2() takes a long, which need not be 64 bits. */
+static bool ha_is_power_of_2(u64 n)
+{
+	return n && !(n & (n - 1));
+}
+
+static bool ha_is_size(u64 size, u64 min, u64 max)
+{
+	return ha_is_power_of_2(size) && size >= min && size <= max;
+}
+
+/* Fills in defaults and checks how the sizes fit each other. */
+static int ha_resolve_sizes(struct hybrid_alloc_params *p, const char *disk)
+{
+	if (!p->min_block)
+		p->min_block = SZ_4K;
+	if (!ha_is_size(p->min_block, SZ_4K, SZ_1M))
+		return ha_refuse(disk, -EINVAL,
+				 "min_block is not a power of two from 4 KiB to 1 MiB");
+	if (!p->slab_max)
+		p->slab_max = SZ_1M;
+	if (!ha_is_size(p->slab_max, p->min_block, p->min_block * HASLAB_MAX_CLASS_BLOCKS))
+		return ha_refuse(disk, -EINVAL,
+				 "slab_max is not a power of two from 1 to 1024 blocks");
+	if (!p->buddy_start)
+		p->buddy_start = SZ_1M;
+	if (!ha_is_size(p->buddy_start, p->min_block, p->min_block * HASLAB_MAX_BLOCKS))
+		return ha_refuse(disk, -EINVAL,
+				 "buddy_start is not a power of two from 1 to 16384 blocks");
+	if (!IS_ALIGNED(p->max_block, p->min_block))
+		return ha_refuse(disk, -EINVAL, "max_block is not a multiple of min_block");
+	return 0;
+}
+
+/* Places the range on a device of @size bytes. */
+static int ha_resolve_range(struct hybrid_alloc *ha, u64 size, const char *disk)
+{
+	struct hybrid_alloc_params *p = &ha->params;
+
+	if (p->range_start > size || p->range_len > size - p->range_start)
+		return ha_refuse(disk, -ERANGE, "the range is not inside the device");
+	if (!p->range_len)
+		p->range_len = size - p->range_start;
+	ha->shift = ilog2(p->min_block);
+	ha->start = round_up(p->range_start, p->min_block);
+	ha->end = round_down(p->range_start + p->range_len, p->min_block);
+	if (ha->end < ha->start || ha->end - ha->start < p->buddy_start)
+		return ha_refuse(disk, -EINVAL, "the range is smaller than buddy_start");
+	ha->max_len = ha->end - ha->start;
+	if (p->max_block)
+		ha->max_len = min(ha->max_len, p->max_block);
+	return 0;
+}
+
+static int ha_resolve(struct hybrid_alloc *ha, struct block_device *bdev)
+{
+	char disk[BDEVNAME_SIZE];
+	int ret;
+
+	snprintf(disk, sizeof(disk), "%pg", bdev);
+	if (bdev_read_only(bdev))
+		return ha_refuse(disk, -EROFS, "the device is read-only");
+	if (bdev_is_zoned(bdev))
+		return ha_refuse(disk, -EOPNOTSUPP, "the device is zoned");
+	ret = ha_resolve_sizes(&ha->params, disk);
+	if (ret)
+		return ret;
+	if (bdev_logical_block_size(bdev) > ha->params.min_block)
+		return ha_refuse(disk, -EINVAL, "the logical block is larger than min_block");
+	return ha_resolve_range(ha, bdev_nr_bytes(bdev), disk);
+}
+
+static int ha_init_pool(struct hybrid_alloc *ha, gfp_t gfp)
+{
+	struct haslab_config cfg = {
+		.nr_blocks = ha->end >> ha->shift,
+		.unit_shift = ilog2(ha->params.buddy_start) - ha->shift,
+		.slab_max = ha->params.slab_max >> ha->shift,
+	};
+	int ret;
+
+	ret = hapool_init(&ha->pool, &cfg);
+	if (ret || !ha->start)
+		return ret;
+	ret = hapool_claim(&ha->pool, 0, ha->start >> ha->shift, gfp);
+	if (ret)
+		hapool_destroy(&ha->pool);
+	return ret;
+}
+
+static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev, gfp_t gfp)
+{
+	int ret;
+
+	ret = ha_resolve(ha, bdev);
+	if (ret)
+		return ret;
+	ret = ha_init_pool(ha, gfp);
+	if (ret)
+		return ret;
+	ret = cpuhp_state_add_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	if (ret)
+		hapool_destroy(&ha->pool);
+	return ret;
+}
+
+/**
+ * hybrid_alloc_open - open an allocator on a block device of the caller's
+ * @bdev: the block device, which the caller has open
+ * @params: shape of the allocator, or NULL for defaults
+ * @gfp: GFP_KERNEL, or what the caller must do without of __GFP_IO, __GFP_FS
+ *
+ * All space is free at first. There is no device node, and the device is not
+ * claimed: to keep others off it is the caller's part, who also must have it
+ * open for as long as its size matters to him. The allocator does not keep
+ * @bdev.
+ *
+ * Context: Process context, may sleep whatever @gfp says. Not from a CPU
+ * hotplug callback.
+ * Return: The allocator, or an ERR_PTR: EROFS the device is read-only;
+ * EOPNOTSUPP it is zoned; EINVAL the sizes in @params do not fit each other or
+ * the device, or the range is smaller than params.buddy_start; ERANGE the
+ * range is not inside the device; ENOMEM.
+ */
+struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
+				       const struct hybrid_alloc_params *params, gfp_t gfp)
+{
+	const gfp_t all = __GFP_IO | __GFP_FS;
+	struct hybrid_alloc *ha;
+	unsigned int scope;
+	int ret;
+
+	might_sleep();
+	ha = kzalloc(sizeof(*ha), gfp);
+	if (!ha)
+		return ERR_PTR(-ENOMEM);
+	if (params)
+		ha->params = *params;
+
+	/* Much of what is allocated below is not told @gfp. */
+	if ((gfp & all) == all) {
+		ret = ha_open(ha, bdev, gfp);
+	} else {
+		scope = memalloc_noio_save();
+		ret = ha_open(ha, bdev, gfp);
+		memalloc_noio_restore(scope);
+	}
+	if (ret) {
+		kfree(ha);
+		return ERR_PTR(ret);
+	}
+	return ha;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_open);
+
+/**
+ * hybrid_alloc_close - close an allocator
+ * @ha: the allocator
+ *
+ * Live extents are forgotten; nothing happens to the data in them. No other
+ * call may be under way, nor come later.
+ *
+ * Context: Process context, may sleep. Never fails, needs no memory.
+ */
+void hybrid_alloc_close(struct hybrid_alloc *ha)
+{
+	cpuhp_state_remove_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	hapool_destroy(&ha->pool);
+	kfree(ha);
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_close);
+
+/* A length that is known to be inside the range, in blocks. */
+static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
+{
+	return round_up(len, ha->params.min_block) >> ha->shift;
+}
+
+/**
+ * hybrid_alloc_alloc - allocate an extent
+ * @ha: the allocator
+ * @len: bytes wanted, rounded up to the smallest unit of space
+ * @align: alignment of the start on the device, a power of two, or 0
+ * @gfp: how to get memory for metadata
+ * @out: the extent, with the rounded length; untouched on failure
+ *
+ * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
+ * Without that it does not wait for anything but spinlocks.
+ * Return: 0, or EINVAL @len is 0 or @align not a power of two; EFBIG @len is
+ * larger than params.max_block or the managed range; ENOSPC no free run fits;
+ * ENOMEM; EAGAIN it would have to wait to know, and @gfp forbids; EINTR killed
+ * while it waited.
+ */
+int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
+		       struct hybrid_alloc_range *out)
+{
+	u64 blocks, start;
+	int ret;
+
+	if (!len || (align && !ha_is_power_of_2(align)))
+		return -EINVAL;
+	if (len > ha->max_len)
+		return -EFBIG;
+
+	blocks = ha_blocks(ha, len);
+	align = max(align >> ha->shift, 1ULL);
+	ret = hapool_alloc(&ha->pool, blocks, align, gfp, &start);
+	if (ret)
+		return ret;
+	out->start = start << ha->shift;
+	out->len = blocks << ha->shift;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
+
+/* Why a range cannot be one of the allocator's. */
+static enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len)
+{
+	if (!len)
+		return HYBRID_ALLOC_REASON_ZERO_LENGTH;
+	if (!IS_ALIGNED(start, ha->params.min_block))
+		return HYBRID_ALLOC_REASON_UNALIGNED;
+	if (start < ha->start || start >= ha->end || len > ha->end - start)
+		return HYBRID_ALLOC_REASON_OUT_OF_RANGE;
+	return HYBRID_ALLOC_REASON_NONE;
+}
+
+static int ha_fault_errno(enum hybrid_alloc_reason fault)
+{
+	return fault == HYBRID_ALLOC_REASON_OUT_OF_RANGE ? -ERANGE : -EINVAL;
+}
+
+/**
+ * hybrid_alloc_claim - mark a given range as a live extent
+ * @ha: the allocator
+ * @start: first byte, a multiple of the smallest unit of space
+ * @len: bytes, rounded up to the smallest unit of space
+ * @gfp: how to get memory for metadata
+ *
+ * For users that keep a catalogue of their extents: they claim all of them
+ * after they have opened the allocator.
+ *
+ * Context: as hybrid_alloc_alloc().
+ * Return: 0, or EINVAL @len is 0 or @start not a multiple; ERANGE the range is
+ * not inside the managed one; EEXIST it is (partly) taken; ENOMEM, EAGAIN,
+ * EINTR as hybrid_alloc_alloc().
+ */
+int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
+{
+	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
+
+	if (fault)
+		return ha_fault_errno(fault);
+	return hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
+
+/**
+ * hybrid_alloc_free - give an extent back
+ * @ha: the allocator
+ * @start: first byte of the extent
+ * @len: bytes, rounding up to the extent's length
+ * @reason: out: why it was refused, HYBRID_ALLOC_REASON_NONE on success; may
+ *	be NULL
+ *
+ * The extent must be live and of exactly this place and length, or nothing
+ * changes. I/O to it must have finished: it may have a new owner before this
+ * returns.
+ *
+ * Context: Process context. Does not sleep, but on PREEMPT_RT, where spinlocks
+ * do. Needs no memory.
+ * Return: 0, or EINVAL @len is 0, @start not a multiple of the smallest unit
+ * of space, or start or length are wrong inside a live extent; ERANGE the
+ * range is not inside the managed one; ENOENT nothing is allocated there.
+ */
+int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
+		      enum hybrid_alloc_reason *reason)
+{
+	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
+	int ret;
+
+	if (fault) {
+		atomic64_inc(&ha->refused[fault]);
+		ret = ha_fault_errno(fault);
+	} else {
+		ret = hapool_free(&ha->pool, start >> ha->shift, ha_blocks(ha, len), &fault);
+	}
+	if (reason)
+		*reason = fault;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_free);
+
+/**
+ * hybrid_alloc_drain - empty the per-CPU pools
+ * @ha: the allocator
+ *
+ * What is freed meanwhile may be in a pool again afterwards.
+ *
+ * Context: Process context, may sleep. Needs no memory.
+ */
+void hybrid_alloc_drain(struct hybrid_alloc *ha)
+{
+	hapool_drain(&ha->pool);
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_drain);
+
+static u64 ha_live_bytes(struct hybrid_alloc *ha)
+{
+	return (hapool_charged(&ha->pool) << ha->shift) - ha->start;
+}
+
+/**
+ * hybrid_alloc_stat - where the space is
+ * @ha: the allocator
+ * @stat: filled in, but for size, flags and epoch
+ * @runs: also walk the free runs, which takes time in proportion to them
+ *
+ * Context: Process context, may sleep.
+ */
+void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, bool runs)
+{
+	struct hapool_stat st;
+	int i;
+
+	hapool_stat(&ha->pool, &st, runs);
+	stat->capacity = ha->params.range_len;
+	stat->charged = (st.charged << ha->shift) - ha->start;
+	stat->cached = st.cached << ha->shift;
+	stat->free = st.slab.free << ha->shift;
+	stat->retired = 0;	/* what is freed is reusable at once */
+	stat->unusable = ha->params.range_len - (ha->end - ha->start);
+	stat->metadata = st.metadata;
+	stat->percpu = st.percpu;
+	stat->nr_live = st.nr_live - !!ha->start;
+	stat->nr_slabs = st.slab.nr_slabs;
+	stat->nr_free_runs = runs ? st.slab.nr_runs : 0;
+	stat->largest_free_run = runs ? st.slab.largest_run << ha->shift : 0;
+	stat->pool_hits = st.hits;
+	stat->pool_misses = st.misses;
+	stat->pool_refills = st.refills;
+	stat->pool_drains = st.drains;
+	stat->slabs_made = st.slab.made;
+	stat->slabs_returned = st.slab.returned;
+	stat->buddy_splits = st.slab.splits;
+	stat->buddy_merges = st.slab.merges;
+	stat->slow_searches = st.searches;
+
+	BUILD_BUG_ON(ARRAY_SIZE(stat->refused_frees) < HYBRID_ALLOC_REASON_COUNT);
+	memset(stat->refused_frees, 0, sizeof(stat->refused_frees));
+	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
+		stat->refused_frees[i] = st.refused[i] + atomic64_read(&ha->refused[i]);
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
+
+/* ---- attached devices ---- */
+
+static void ha_dev_idle(struct percpu_ref *calls)
+{
+	struct ha_dev *dev = container_of(calls, struct ha_dev, calls);
+
+	complete(&dev->idle);
+}
+
+static void ha_dev_free(struct kref *ref)
+{
+	struct ha_dev *dev = container_of(ref, struct ha_dev, ref);
+
+	percpu_ref_exit(&dev->calls);
+	kfree(dev);
+}
+
+static void ha_dev_put(struct ha_dev *dev)
+{
+	kref_put(&dev->ref, ha_dev_free);
+}
+
+/* A partition can be removed alone; with its disk it always is. */
+static bool ha_bdev_gone(struct block_device *bdev)
+{
+	return inode_unhashed(bdev->bd_inode) || !disk_live(bdev->bd_disk);
+}
+
+static bool ha_dev_gone(struct ha_dev *dev)
+{
+	if (likely(!ha_bdev_gone(dev->bdev)))
+		return false;
+	if (!test_and_set_bit(HA_DEV_GONE, &dev->state))
+		pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	return true;
+}
+
+static int ha_dev_open(struct inode *inode, struct file *file)
+{
+	struct ha_dev *dev = container_of(file->private_data, struct ha_dev, misc);
+	bool dying;
+
+	/* The registry's reference is still there, as the node is. */
+	spin_lock(&dev->lock);
+	dying = dev->dying;
+	if (!dying) {
+		dev->nr_open++;
+		kref_get(&dev->ref);
+	}
+	spin_unlock(&dev->lock);
+	if (dying)
+		return -ENODEV;
+	file->private_data = dev;
+	return nonseekable_open(inode, file);
+}
+
+/* Under the lock. The caller's file holds the module. */
+static void ha_dev_pin(struct ha_dev *dev, bool pin)
+{
+	lockdep_assert_held(&dev->lock);
+	if (pin && !dev->pinned)
+		__module_get(THIS_MODULE);
+	else if (!pin && dev->pinned)
+		module_put(THIS_MODULE);
+	dev->pinned = pin;
+}
+
+static int ha_dev_release(struct inode *inode, struct file *file)
+{
+	struct ha_dev *dev = file->private_data;
+
+	spin_lock(&dev->lock);
+	if (!--dev->nr_open && !dev->dying)
+		ha_dev_pin(dev, ha_live_bytes(dev->ha) > 0);
+	spin_unlock(&dev->lock);
+	ha_dev_put(dev);
+	return 0;
+}
+
+static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+static const struct file_operations ha_dev_fops = {
+	.owner = THIS_MODULE,
+	.open = ha_dev_open,
+	.release = ha_dev_release,
+	.unlocked_ioctl = ha_dev_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = no_llseek,
+};
+
+static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
+{
+	struct block_device *bdev;
+
+	bdev = blkdev_get_by_dev(devt, HA_BDEV_MODE, dev);
+	if (!IS_ERR(bdev)) {
+		dev->bdev = bdev;
+		snprintf(dev->disk, sizeof(dev->disk), "%pg", bdev);
+		return 0;
+	}
+
+	switch (PTR_ERR(bdev)) {
+	case -EBUSY:
+		return ha_refuse(what, -EBUSY, "mounted, attached or held by others");
+	case -ENXIO:
+		return ha_refuse(what, -ENODEV, "there is no such device any more");
+	default:
+		return ha_refuse(what, PTR_ERR(bdev), "cannot be opened");
+	}
+}
+
+/* What can be said of a device before it has a number. */
+static struct ha_dev *ha_dev_new(bool sealed)
+{
+	struct ha_dev *dev;
+	int ret;
+
+	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	if (!dev)
+		return ERR_PTR(-ENOMEM);
+	ret = percpu_ref_init(&dev->calls, ha_dev_idle, 0, GFP_KERNEL);
+	if (ret) {
+		kfree(dev);
+		return ERR_PTR(ret);
+	}
+	kref_init(&dev->ref);
+	init_completion(&dev->idle);
+	spin_lock_init(&dev->lock);
+	do {
+		dev->epoch = get_random_u64();
+	} while (!dev->epoch);
+	generate_random_uuid(dev->uuid);
+	if (sealed)
+		set_bit(HA_DEV_SEALED, &dev->state);
+	return dev;
+}
+
+/**
+ * ha_dev_bind - take over a block device
+ * @devt: its number
+ * @what: its name, for the log
+ * @params: as of hybrid_alloc_open()
+ * @sealed: ALLOC has to wait for SEAL
+ *
+ * Return: the device, for ha_dev_publish() or ha_dev_unbind(), or an ERR_PTR.
+ */
+static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
+				  const struct hybrid_alloc_params *params, bool sealed)
+{
+	struct ha_dev *dev;
+	int ret;
+
+	dev = ha_dev_new(sealed);
+	if (IS_ERR(dev))
+		return dev;
+	ret = ha_dev_claim_bdev(dev, devt, what);
+	if (ret)
+		goto out_put;
+	dev->ha = hybrid_alloc_open(dev->bdev, params, GFP_KERNEL);
+	if (IS_ERR(dev->ha)) {
+		ret = PTR_ERR(dev->ha);
+		goto out_release;
+	}
+	ret = xa_alloc(&ha_devs, &dev->id, NULL, xa_limit_31b, GFP_KERNEL);
+	if (ret)
+		goto out_close;
+	snprintf(dev->name, sizeof(dev->name), "hybrid_alloc%u", dev->id);
+	return dev;
+
+out_close:
+	hybrid_alloc_close(dev->ha);
+out_release:
+	blkdev_put(dev->bdev, HA_BDEV_MODE);
+out_put:
+	ha_dev_put(dev);
+	return ERR_PTR(ret);
+}
+
+/* The reverse of ha_dev_bind(), also for what was published in between. */
+static void ha_dev_unbind(struct ha_dev *dev)
+{
+	struct hybrid_alloc_stat st;
+
+	percpu_ref_kill(&dev->calls);
+	wait_for_completion(&dev->idle);
+
+	hybrid_alloc_stat(dev->ha, &st, false);
+	if (st.nr_live) {
+		atomic64_add(st.nr_live, &ha_lost_extents);
+		atomic64_add(st.charged, &ha_lost_bytes);
+		pr_warn("%s: detached by force, forgot %llu live extents of %llu bytes in all on %s\n",
+			dev->name, st.nr_live, st.charged, dev->disk);
+	}
+
+	hybrid_alloc_close(dev->ha);
+	blkdev_put(dev->bdev, HA_BDEV_MODE);
+	xa_erase(&ha_devs, dev->id);
+	ha_dev_put(dev);
+}
+
+/**
+ * ha_dev_publish - make a bound device known
+ * @dev: the device. On success the caller's reference is the registry's, and
+ *	the device may be detached at any time.
+ *
+ * Return: 0 or an errno; then the device is still bound.
+ */
+static int ha_dev_publish(struct ha_dev *dev)
+{
+	u32 id = dev->id;
+	int ret;
+
+	dev->misc.minor = MISC_DYNAMIC_MINOR;
+	dev->misc.name = dev->name;
+	dev->misc.fops = &ha_dev_fops;
+	dev->misc.mode = 0600;
+	ret = misc_register(&dev->misc);
+	if (ret)
+		return ha_refuse(dev->name, ret, "the node cannot be registered");
+	pr_info("%s: attached %s, %s\n", dev->name, dev->disk,
+		test_bit(HA_DEV_SEALED, &dev->state) ? "sealed" : "all free");
+	/* Needs no memory, as the number is reserved. */
+	xa_store(&ha_devs, id, dev, GFP_KERNEL);
+	return 0;
+}
+
+/**
+ * ha_dev_detach - undo an attach
+ * @dev: a published device; the caller has a reference
+ * @force: even if it has open files or live extents
+ *
+ * Return: 0, EBUSY, or ENODEV if someone else was faster.
+ */
+static int ha_dev_detach(struct ha_dev *dev, bool force)
+{
+	const char *busy = NULL;
+	bool dying;
+
+	spin_lock(&dev->lock);
+	dying = dev->dying;
+	if (!force && dev->nr_open)
+		busy = "not detached, as files are open";
+	else if (!force && dev->pinned)
+		busy = "not detached, as extents are live";
+	if (!dying && !busy) {
+		dev->dying = true;
+		ha_dev_pin(dev, false);
+	}
+	spin_unlock(&dev->lock);
+	if (dying)
+		return -ENODEV;
+	if (busy)
+		return ha_refuse(dev->name, -EBUSY, busy);
+
+	/* Not to be found any more, but keeps its number. */
+	xa_store(&ha_devs, dev->id, NULL, GFP_KERNEL);
+	misc_deregister(&dev->misc);
+	ha_dev_unbind(dev);
+	return 0;
+}
+
+/* ---- ioctls: what is common to both kinds of node ---- */
+
+struct ha_call;
+
+/* bits of ha_cmd.needs */
+#define HA_NEEDS_WRITE		BIT(0)		/* a file that is open for writing */
+#define HA_NEEDS_OUT		BIT(1)		/* its structure is written back */
+#define HA_NEEDS_DISK		BIT(2)		/* a disk that is still there */
+#define HA_NEEDS_EPOCH		BIT(3)		/* its third field is an epoch */
+#define HA_NEEDS_UNSEALED	BIT(4)		/* an instance that is not sealed */
+
+/**
+ * struct ha_cmd - an ioctl
+ * @cmd: its number
+ * @size: of its structure as this kernel knows it
+ * @min_size: of its structure in the first version of the ABI
+ * @flags: that it knows
+ * @needs: HA_NEEDS_ bits
+ * @fn: does it
+ * @undo: undoes it when its result cannot be delivered
+ */
+struct ha_cmd {
+	unsigned int cmd;
+	u16 size;
+	u16 min_size;
+	u32 flags;
+	u32 needs;
+	int (*fn)(struct ha_call *call);
+	void (*undo)(struct ha_call *call);
+};
+
+#define HA_CMD(_name, _struct, _last, _fn, ...)				\
+	[_IOC_NR(HYBRID_ALLOC_IOC_##_name)] = {				\
+		.cmd = HYBRID_ALLOC_IOC_##_name,			\
+		.size = sizeof(struct hybrid_alloc_##_struct),		\
+		.min_size = offsetofend(struct hybrid_alloc_##_struct, _last), \
+		.fn = _fn,						\
+		__VA_ARGS__						\
+	}
+
+/**
+ * struct ha_call - an ioctl that is being done
+ * @cmd: which
+ * @dev: the instance; on the control node the one that was attached, if any,
+ *	with a reference
+ * @user: the caller's structure
+ * @usize: its size as the caller knows it
+ * @head: what most structures begin with
+ * @attach: of ATTACH
+ * @detach: of DETACH
+ * @info: of INFO
+ * @alloc: of ALLOC
+ * @free: of FREE
+ * @claim: of CLAIM
+ * @op: of SEAL and DRAIN
+ * @stat: of STAT, the largest
+ */
+struct ha_call {
+	const struct ha_cmd *cmd;
+	struct ha_dev *dev;
+	void __user *user;
+	u32 usize;
+	union {
+		struct {
+			u32 size;
+			u32 flags;
+			u64 epoch;
+		} head;
+		struct hybrid_alloc_attach attach;
+		struct hybrid_alloc_detach detach;
+		struct hybrid_alloc_info info;
+		struct hybrid_alloc_alloc alloc;
+		struct hybrid_alloc_free free;
+		struct hybrid_alloc_claim claim;
+		struct hybrid_alloc_op op;
+		struct hybrid_alloc_stat stat;
+	};
+};
+
+static int ha_call_copy_out(const struct ha_call *call)
+{
+	size_t size = min_t(size_t, call->usize, call->cmd->size);
+
+	return copy_to_user(call->user, &call->head, size) ? -EFAULT : 0;
+}
+
+/* Gets the structure, and sees that the result can be put where it was. */
+static int ha_call_copy_in(struct ha_call *call)
+{
+	const struct ha_cmd *cmd = call->cmd;
+	int ret;
+
+	if (get_user(call->usize, (u32 __user *)call->user))
+		return -EFAULT;
+	if (call->usize < cmd->min_size)
+		return -EINVAL;
+	if (call->usize > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(&call->stat, cmd->size, call->user, call->usize);
+	if (ret)
+		return ret;
+	call->head.size = call->usize;	/* it may have changed in between */
+	/*
+	 * A trial, with what the caller has there anyway: fault_in_writeable()
+	 * leaves zeroes, which a call that then fails must not.
+	 */
+	return cmd->needs & HA_NEEDS_OUT ? ha_call_copy_out(call) : 0;
+}
+
+static bool ha_extent_is_plain(const struct hybrid_alloc_extent *extent)
+{
+	return !extent->cookie && !extent->flags && !extent->domain;
+}
+
+static bool ha_call_reserved_is_zero(const struct ha_call *call)
+{
+	switch (call->cmd->cmd) {
+	case HYBRID_ALLOC_IOC_DETACH:
+		return !call->detach.__reserved;
+	case HYBRID_ALLOC_IOC_FREE:
+		return !call->free.__reserved && ha_extent_is_plain(&call->free.extent);
+	case HYBRID_ALLOC_IOC_CLAIM:
+		return ha_extent_is_plain(&call->claim.extent);
+	default:
+		return true;
+	}
+}
+
+/* All checks up to the mode of the file, in the order that the ABI names. */
+static int ha_call_begin(struct ha_call *call, const struct ha_cmd *cmds, size_t nr_cmds,
+			 struct file *file, unsigned int cmd, unsigned long arg)
+{
+	unsigned int nr = _IOC_NR(cmd);
+	int ret;
+
+	if (nr >= nr_cmds)
+		return -ENOTTY;
+	call->cmd = &cmds[array_index_nospec(nr, nr_cmds)];
+	if (call->cmd->cmd != cmd)
+		return -ENOTTY;
+
+	call->user = (void __user *)arg;
+	ret = ha_call_copy_in(call);
+	if (ret)
+		return ret;
+	if ((call->head.flags & ~call->cmd->flags) || !ha_call_reserved_is_zero(call))
+		return -EINVAL;
+	if ((call->cmd->needs & HA_NEEDS_WRITE) && !(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	return 0;
+}
+
+/*
+ * Delivers the result. That of a call that failed too: it says why a free was
+ * refused, and is what the caller has there in all other cases.
+ */
+static int ha_call_end(struct ha_call *call, int ret)
+{
+	if (!(call->cmd->needs & HA_NEEDS_OUT) || !ha_call_copy_out(call) || ret)
+		return ret;
+	if (call->cmd->undo)
+		call->cmd->undo(call);
+	return -EFAULT;
+}
+
+static void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
+{
+	const struct hybrid_alloc *ha = dev->ha;
+
+	info->id = dev->id;
+	info->state = 0;
+	if (test_bit(HA_DEV_SEALED, &dev->state))
+		info->state |= HYBRID_ALLOC_STATE_SEALED;
+	if (ha_dev_gone(dev))
+		info->state |= HYBRID_ALLOC_STATE_GONE;
+	info->features = 0;
+	info->epoch = dev->epoch;
+	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));
+	info->dev_major = MAJOR(dev->bdev->bd_dev);
+	info->dev_minor = MINOR(dev->bdev->bd_dev);
+	info->range_start = ha->start;
+	info->range_len = ha->end - ha->start;
+	info->min_block = ha->params.min_block;
+	info->max_block = ha->params.max_block;
+	info->slab_max = ha->params.slab_max;
+	info->buddy_start = ha->params.buddy_start;
+	strscpy_pad(info->disk, dev->disk, sizeof(info->disk));
+}
+
+/* ---- ioctls of the instance nodes ---- */
+
+/* The state of the device. On success ha_dev_leave() must follow. */
+static int ha_dev_enter(struct ha_call *call)
+{
+	struct ha_dev *dev = call->dev;
+	u32 needs = call->cmd->needs;
+	int ret;
+
+	if (!percpu_ref_tryget_live(&dev->calls))
+		return -ENODEV;
+	if ((needs & HA_NEEDS_DISK) && ha_dev_gone(dev))
+		ret = -ENODEV;
+	else if ((needs & HA_NEEDS_EPOCH) && call->head.epoch && call->head.epoch != dev->epoch)
+		ret = -ESTALE;
+	else if ((needs & HA_NEEDS_UNSEALED) && test_bit(HA_DEV_SEALED, &dev->state))
+		ret = -EAGAIN;
+	else
+		return 0;
+	percpu_ref_put(&dev->calls);
+	return ret;
+}
+
+static void ha_dev_leave(struct ha_call *call)
+{
+	percpu_ref_put(&call->dev->calls);
+}
+
+static int ha_dev_info(struct ha_call *call)
+{
+	ha_fill_info(&call->info, call->dev);
+	return 0;
+}
+
+static int ha_dev_alloc(struct ha_call *call)
+{
+	struct hybrid_alloc_alloc *arg = &call->alloc;
+	struct hybrid_alloc_range range;
+	int ret;
+
+	ret = hybrid_alloc_alloc(call->dev->ha, arg->len, arg->align, GFP_KERNEL, &range);
+	if (ret)
+		return ret;
+	memset(&arg->extent, 0, sizeof(arg->extent));
+	arg->extent.start = range.start;
+	arg->extent.len = range.len;
+	return 0;
+}
+
+static void ha_dev_undo_alloc(struct ha_call *call)
+{
+	const struct hybrid_alloc_extent *extent = &call->alloc.extent;
+
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* forgotten with all others */
+	hybrid_alloc_free(call->dev->ha, extent->start, extent->len, NULL);
+	ha_dev_leave(call);
+}
+
+static int ha_dev_free_extent(struct ha_call *call)
+{
+	const struct hybrid_alloc_extent *extent = &call->free.extent;
+	enum hybrid_alloc_reason reason;
+	int ret;
+
+	ret = hybrid_alloc_free(call->dev->ha, extent->start, extent->len, &reason);
+	call->free.reason = reason;
+	return ret;
+}
+
+static int ha_dev_claim(struct ha_call *call)
+{
+	const struct hybrid_alloc_extent *extent = &call->claim.extent;
+
+	return hybrid_alloc_claim(call->dev->ha, extent->start, extent->len, GFP_KERNEL);
+}
+
+static int ha_dev_seal(struct ha_call *call)
+{
+	clear_bit(HA_DEV_SEALED, &call->dev->state);
+	return 0;
+}
+
+static int ha_dev_drain(struct ha_call *call)
+{
+	hybrid_alloc_drain(call->dev->ha);
+	return 0;
+}
+
+static int ha_dev_stat(struct ha_call *call)
+{
+	hybrid_alloc_stat(call->dev->ha, &call->stat,
+			  call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
+	return 0;
+}
+
+#define HA_NEEDS_READER	(HA_NEEDS_DISK | HA_NEEDS_EPOCH)
+#define HA_NEEDS_WRITER	(HA_NEEDS_DISK | HA_NEEDS_EPOCH | HA_NEEDS_WRITE)
+
+static const struct ha_cmd ha_dev_cmds[] = {
+	HA_CMD(INFO, info, disk, ha_dev_info, .needs = HA_NEEDS_OUT),
+	HA_CMD(ALLOC, alloc, extent, ha_dev_alloc,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT,
+	       .undo = ha_dev_undo_alloc),
+	HA_CMD(FREE, free, __reserved, ha_dev_free_extent,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
+	HA_CMD(CLAIM, claim, extent, ha_dev_claim, .needs = HA_NEEDS_WRITER),
+	HA_CMD(SEAL, op, epoch, ha_dev_seal, .needs = HA_NEEDS_WRITER),
+	HA_CMD(DRAIN, op, epoch, ha_dev_drain, .needs = HA_NEEDS_WRITER),
+	HA_CMD(STAT, stat, refused_frees, ha_dev_stat,
+	       .flags = HYBRID_ALLOC_STAT_RUNS,
+	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
+};
+
+static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct ha_call call;
+	int ret;
+
+	ret = ha_call_begin(&call, ha_dev_cmds, ARRAY_SIZE(ha_dev_cmds), file, cmd, arg);
+	if (ret)
+		return ret;
+	call.dev = file->private_data;
+	ret = ha_dev_enter(&call);
+	if (ret)
+		return ret;
+	ret = call.cmd->fn(&call);
+	ha_dev_leave(&call);
+	return ha_call_end(&call, ret);
+}
+
+/* ---- ioctls of the control node ---- */
+
+/* The block device behind a file, or an ERR_PTR. */
+static struct block_device *ha_file_bdev(struct file *file)
+{
+	struct block_device *bdev;
+
+	if (!(file->f_mode & FMODE_READ) || !(file->f_mode & FMODE_WRITE))
+		return ERR_PTR(ha_refuse("attach", -EBADF,
+					 "the file is not open for reading and writing"));
+	if (!S_ISBLK(file_inode(file)->i_mode))
+		return ERR_PTR(ha_refuse("attach", -ENOTBLK, "the file is not a block device"));
+	bdev = I_BDEV(file->f_mapping->host);
+	if (ha_bdev_gone(bdev))
+		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
+	return bdev;
+}
+
+static struct ha_dev *ha_control_bind(const struct hybrid_alloc_attach *arg, struct file *file)
+{
+	const struct hybrid_alloc_params params = {
+		.range_start = arg->range_start,
+		.range_len = arg->range_len,
+		.min_block = arg->min_block,
+		.max_block = arg->max_block,
+		.slab_max = arg->slab_max,
+		.buddy_start = arg->buddy_start,
+	};
+	struct block_device *bdev;
+	char disk[BDEVNAME_SIZE];
+	struct ha_dev *dev;
+
+	bdev = ha_file_bdev(file);
+	if (IS_ERR(bdev))
+		return ERR_CAST(bdev);
+	snprintf(disk, sizeof(disk), "%pg", bdev);
+	dev = ha_dev_bind(bdev->bd_dev, disk, &params,
+			  !(arg->flags & HYBRID_ALLOC_ATTACH_FRESH));
+	if (!IS_ERR(dev) && dev->bdev != bdev) {
+		/* The file's was removed just now and another got its number. */
+		ha_dev_unbind(dev);
+		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
+	}
+	return dev;
+}
+
+static int ha_control_attach(struct ha_call *call)
+{
+	struct ha_dev *dev;
+	struct fd fd;
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return ha_refuse("attach", -EPERM, "needs CAP_SYS_ADMIN");
+	fd = fdget(call->attach.fd);
+	if (!fd.file)
+		return ha_refuse("attach", -EBADF, "bad file descriptor");
+	dev = ha_control_bind(&call->attach, fd.file);
+	fdput(fd);
+	if (IS_ERR(dev))
+		return PTR_ERR(dev);
+
+	kref_get(&dev->ref);
+	ret = ha_dev_publish(dev);
+	if (ret) {
+		ha_dev_unbind(dev);
+		ha_dev_put(dev);
+		return ret;
+	}
+	call->dev = dev;
+	call->attach.id = dev->id;
+	return 0;
+}
+
+static void ha_control_undo_attach(struct ha_call *call)
+{
+	ha_dev_detach(call->dev, true);
+}
+
+static int ha_control_detach(struct ha_call *call)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return ha_refuse("detach", -EPERM, "needs CAP_SYS_ADMIN");
+	xa_lock(&ha_devs);
+	call->dev = xa_load(&ha_devs, call->detach.id);
+	if (call->dev)
+		kref_get(&call->dev->ref);
+	xa_unlock(&ha_devs);
+	if (!call->dev)
+		return -ENODEV;
+	return ha_dev_detach(call->dev, call->detach.flags & HYBRID_ALLOC_DETACH_FORCE);
+}
+
+static int ha_control_info(struct ha_call *call)
+{
+	unsigned long id = call->info.id;
+	unsigned long last = call->info.flags & HYBRID_ALLOC_INFO_NEXT ? ULONG_MAX : id;
+	struct ha_dev *dev;
+
+	/* Detach cannot take the device apart before it has had the lock. */
+	xa_lock(&ha_devs);
+	dev = xa_find(&ha_devs, &id, last, XA_PRESENT);
+	if (dev)
+		ha_fill_info(&call->info, dev);
+	xa_unlock(&ha_devs);
+	return dev ? 0 : -ENODEV;
+}
+
+static const struct ha_cmd ha_control_cmds[] = {
+	HA_CMD(ATTACH, attach, buddy_start, ha_control_attach,
+	       .flags = HYBRID_ALLOC_ATTACH_FRESH,
+	       .needs = HA_NEEDS_WRITE | HA_NEEDS_OUT,
+	       .undo = ha_control_undo_attach),
+	HA_CMD(DETACH, detach, __reserved, ha_control_detach,
+	       .flags = HYBRID_ALLOC_DETACH_FORCE,
+	       .needs = HA_NEEDS_WRITE),
+	HA_CMD(INFO, info, disk, ha_control_info,
+	       .flags = HYBRID_ALLOC_INFO_NEXT,
+	       .needs = HA_NEEDS_OUT),
+};
+
+static long ha_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct ha_call call;
+	int ret;
+
+	ret = ha_call_begin(&call, ha_control_cmds, ARRAY_SIZE(ha_control_cmds), file, cmd, arg);
+	if (ret)
+		return ret;
+	call.dev = NULL;
+	ret = call.cmd->fn(&call);
+	ret = ha_call_end(&call, ret);
+	if (call.dev)
+		ha_dev_put(call.dev);
+	return ret;
+}
+
+static const struct file_operations ha_control_fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.unlocked_ioctl = ha_control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = no_llseek,
+};
+
+static struct miscdevice ha_control = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "hybrid_alloc",
+	.fops = &ha_control_fops,
+	.mode = 0600,
+};
+
+/* ---- the module ---- */
+
+static char *ha_param_device[HA_MAX_PARAM_DEVICES];
+static unsigned int ha_nr_param_devices;
+module_param_array_named(device, ha_param_device, charp, &ha_nr_param_devices, 0444);
+MODULE_PARM_DESC(device, "block devices to attach, by path, separated by commas");
+
+static char *ha_param_mode = "rebuild";
+module_param_named(mode, ha_param_mode, charp, 0444);
+MODULE_PARM_DESC(mode,
+		 "fresh: all space is free; rebuild (default): nothing is allocated before SEAL");
+
+static int __init ha_bind_path(const char *path, bool sealed, struct ha_dev **dev)
+{
+	dev_t devt;
+	int ret;
+
+	ret = lookup_bdev(path, &devt);
+	if (ret == -ENOENT)
+		return ha_refuse(path, ret, "there is no such file");
+	if (ret == -ENOTBLK)
+		return ha_refuse(path, ret, "not a block device");
+	if (ret)
+		return ha_refuse(path, ret, "cannot be looked up");
+	*dev = ha_dev_bind(devt, path, NULL, sealed);
+	return PTR_ERR_OR_ZERO(*dev);
+}
+
+/*
+ * Attaches what the parameters name: all or nothing. No node is registered
+ * before every device is bound, for an open file does not keep a module that
+ * fails to load.
+ */
+static int __init ha_attach_params(void)
+{
+	struct ha_dev *devs[HA_MAX_PARAM_DEVICES];
+	unsigned int nr_bound, i;
+	bool sealed = true;
+	int ret;
+
+	if (!strcmp(ha_param_mode, "fresh"))
+		sealed = false;
+	else if (strcmp(ha_param_mode, "rebuild"))
+		return ha_refuse(ha_param_mode, -EINVAL, "mode is neither fresh nor rebuild");
+
+	for (nr_bound = 0; nr_bound < ha_nr_param_devices; nr_bound++) {
+		ret = ha_bind_path(ha_param_device[nr_bound], sealed, &devs[nr_bound]);
+		if (ret)
+			goto out_unbind;
+	}
+	for (i = 0; i < nr_bound; i++) {
+		ret = ha_dev_publish(devs[i]);
+		if (ret)
+			goto out_detach;
+	}
+	return 0;
+
+out_detach:
+	while (i--) {
+		ha_dev_detach(devs[i], true);
+		devs[i] = NULL;
+	}
+out_unbind:
+	while (nr_bound--) {
+		if (devs[nr_bound])
+			ha_dev_unbind(devs[nr_bound]);
+	}
+	return ret;
+}
+
+static void ha_detach_all(void)
+{
+	struct ha_dev *dev;
+	unsigned long id;
+
+	xa_for_each(&ha_devs, id, dev)
+		ha_dev_detach(dev, true);
+}
+
+static int __init ha_init(void)
+{
+	int ret;
+
+	ret = cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "hybrid_alloc:dead",
+				      NULL, ha_cpu_dead);
+	if (ret < 0)
+		return ret;
+	ha_cpuhp_state = ret;
+	ret = ha_attach_params();
+	if (ret)
+		goto out_cpuhp;
+	ret = misc_register(&ha_control);
+	if (ret)
+		goto out_detach;
+	return 0;
+
+out_detach:
+	ha_detach_all();
+out_cpuhp:
+	cpuhp_remove_multi_state(ha_cpuhp_state);
+	return ret;
+}
+
+static void __exit ha_exit(void)
+{
+	u64 lost = atomic64_read(&ha_lost_extents);
+
+	misc_deregister(&ha_control);
+	ha_detach_all();
+	cpuhp_remove_multi_state(ha_cpuhp_state);
+	if (lost)
+		pr_warn("forced detaches have forgotten %llu live extents of %llu bytes in all\n",
+			lost, (u64)atomic64_read(&ha_lost_bytes));
+}
+
+module_init(ha_init);
+module_exit(ha_exit);
+
+MODULE_DESCRIPTION("Hands out the space of block devices");
+MODULE_AUTHOR("The hybrid_alloc developers");
+MODULE_LICENSE("GPL");

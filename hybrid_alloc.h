@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * hybrid_alloc - the allocator for users in the kernel
+ *
+ * A file system or a device-mapper target opens an allocator on a block device
+ * of its own, asks it for ranges of the device and gives them back. The
+ * allocator never touches the data and writes nothing to the device: who needs
+ * to know its extents after a restart keeps a catalogue and claims what it
+ * names before the first allocation.
+ *
+ * All positions and lengths are in bytes. Positions count from the start of
+ * the block device. Calls on one allocator may run at the same time on all
+ * CPUs, except for hybrid_alloc_close(), which must be the last one.
+ */
+#ifndef _HYBRID_ALLOC_H
+#define _HYBRID_ALLOC_H
+
+#include <linux/gfp.h>
+#include <linux/types.h>
+#include "ioctl_uapi.h"
+
+struct block_device;
+struct hybrid_alloc;
+
+/**
+ * struct hybrid_alloc_params - shape of an allocator; 0 stands for the default
+ * @range_start: first byte of the managed range
+ * @range_len: its length; 0: all that follows @range_start
+ * @min_block: smallest unit of space, a power of two from 4 KiB to 1 MiB, at
+ *	least the logical block of the device; 0: 4 KiB
+ * @max_block: largest single extent, a multiple of @min_block; 0: no limit
+ * @slab_max: largest size that is served from slabs of equal objects, a power
+ *	of two, at most 1024 * @min_block; 0: 1 MiB
+ * @buddy_start: smallest block of the buddy layer, a power of two, at most
+ *	16384 * @min_block; 0: 1 MiB
+ */
+struct hybrid_alloc_params {
+	u64 range_start;
+	u64 range_len;
+	u64 min_block;
+	u64 max_block;
+	u64 slab_max;
+	u64 buddy_start;
+};
+
+/**
+ * struct hybrid_alloc_range - a range of the device
+ * @start: first byte
+ * @len: length in bytes
+ */
+struct hybrid_alloc_range {
+	u64 start;
+	u64 len;
+};
+
+struct hybrid_alloc * __must_check
+hybrid_alloc_open(struct block_device *bdev, const struct hybrid_alloc_params *params, gfp_t gfp);
+void hybrid_alloc_close(struct hybrid_alloc *ha);
+
+int __must_check hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
+				    struct hybrid_alloc_range *out);
+int __must_check hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp);
+int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
+		      enum hybrid_alloc_reason *reason);
+
+void hybrid_alloc_drain(struct hybrid_alloc *ha);
+void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, bool runs);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * hybrid_alloc - user ABI of the block-space allocator
+ *
+ * Two kinds of device node:
+ *
+ *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
+ *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
+ *                        SEAL, DRAIN, STAT
+ *
+ * Rules that hold for every structure:
+ *
+ * - All positions and lengths are in bytes. Positions count from the start of
+ *   the block device, so that they can be given to pread() and pwrite() as
+ *   they are.
+ * - The first field is the size of the structure as the caller knows it. A
+ *   caller that is older than the kernel gets only the fields that it knows;
+ *   one that is newer gets E2BIG if it uses a field that the kernel does not
+ *   know (if the unknown bytes are not zero).
+ * - Unknown flags, and reserved fields that are not zero, give EINVAL.
+ * - epoch: 0, or the epoch that INFO returned; a call that names another
+ *   epoch than the instance's gets ESTALE.
+ * - A call that fails changes nothing, with one exception that is said at
+ *   hybrid_alloc_free below.
+ *
+ * Checks run in this order: command (ENOTTY), structure (EFAULT, EINVAL,
+ * E2BIG), flags (EINVAL), mode of the file (EBADF), state of the device
+ * (ENODEV, ESTALE, EAGAIN), ranges (EINVAL, EFBIG, ERANGE), the operation.
+ */
+#ifndef _UAPI_HYBRID_ALLOC_H
+#define _UAPI_HYBRID_ALLOC_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define HYBRID_ALLOC_CONTROL_NODE	"/dev/hybrid_alloc"
+#define HYBRID_ALLOC_NODE_FORMAT	"/dev/hybrid_alloc%u"
+
+/**
+ * struct hybrid_alloc_extent - a range of the device
+ * @start: first byte
+ * @len: length in bytes
+ * @cookie: must be 0
+ * @flags: must be 0
+ * @domain: must be 0
+ */
+struct hybrid_alloc_extent {
+	__u64 start;
+	__u64 len;
+	__u64 cookie;
+	__u32 flags;
+	__u32 domain;
+};
+
+/* flags of ATTACH */
+#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all is free; else sealed, see CLAIM */
+
+/**
+ * struct hybrid_alloc_attach - take over a block device (control node)
+ * @size: sizeof(struct hybrid_alloc_attach)
+ * @flags: HYBRID_ALLOC_ATTACH_FRESH, or 0 for rebuild: the instance is sealed,
+ *	CLAIM works, ALLOC gives EAGAIN until SEAL
+ * @fd: a file descriptor of the block device, open for reading and writing
+ * @id: out: the number of the instance, N of /dev/hybrid_allocN
+ * @range_start: first byte of the managed range, 0 for the whole device
+ * @range_len: its length, 0 for all that follows @range_start
+ * @min_block: smallest unit of space, a power of two, 0 for 4 KiB
+ * @max_block: the largest single extent, 0 for no limit
+ * @slab_max: the largest size that is served from slabs of equal objects,
+ *	a power of two, 0 for 1 MiB
+ * @buddy_start: smallest block of the buddy layer, a power of two, 0 for 1 MiB
+ *
+ * EPERM without CAP_SYS_ADMIN in the initial namespace; EBADF bad @fd, or not
+ * open for reading and writing; ENOTBLK not a block device; EROFS read-only;
+ * EOPNOTSUPP zoned; EBUSY mounted, attached or held by others; ERANGE the
+ * range is not inside the device; EINVAL the sizes do not fit each other, the
+ * logical block is larger than @min_block, or the range is too small;
+ * ENODEV the device is gone.
+ */
+struct hybrid_alloc_attach {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 id;
+	__u64 range_start;
+	__u64 range_len;
+	__u64 min_block;
+	__u64 max_block;
+	__u64 slab_max;
+	__u64 buddy_start;
+};
+
+/* flags of DETACH */
+#define HYBRID_ALLOC_DETACH_FORCE	(1U << 0)	/* even with users and live extents */
+
+/**
+ * struct hybrid_alloc_detach - give a block device back (control node)
+ * @size: sizeof(struct hybrid_alloc_detach)
+ * @flags: HYBRID_ALLOC_DETACH_FORCE
+ * @id: number of the instance
+ * @__reserved: must be 0
+ *
+ * ENODEV no such instance; EBUSY it has open files, live extents or users in
+ * the kernel. A forced detach forgets the extents; later calls on files that
+ * are still open give ENODEV.
+ */
+struct hybrid_alloc_detach {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 __reserved;
+};
+
+/* flags of INFO */
+#define HYBRID_ALLOC_INFO_NEXT		(1U << 0)	/* control node: the first with number >= id */
+
+/* bits of hybrid_alloc_info.state */
+#define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* before SEAL: CLAIM only */
+#define HYBRID_ALLOC_STATE_GONE		(1U << 1)	/* the device went away */
+
+/* bits of hybrid_alloc_info.features; none is defined yet */
+
+/**
+ * struct hybrid_alloc_info - what an instance is
+ * @size: sizeof(struct hybrid_alloc_info)
+ * @flags: HYBRID_ALLOC_INFO_NEXT (control node only)
+ * @id: number of the instance; in on the control node, out everywhere
+ * @state: out: HYBRID_ALLOC_STATE_ bits
+ * @features: out: what this kernel can do beyond this header's first version
+ * @epoch: out: changes whenever the instance's extents may have been forgotten
+ * @uuid: out: random, new with every attach
+ * @dev_major: out: of the block device
+ * @dev_minor: out: of the block device
+ * @range_start: out: first byte of the managed range
+ * @range_len: out: its length, whole blocks only
+ * @min_block: out: as configured at attach, in bytes
+ * @max_block: out: 0 for no limit
+ * @slab_max: out
+ * @buddy_start: out
+ * @disk: out: the name of the block device, ends with a zero byte
+ *
+ * Works on files opened read-only. ENODEV there is no such instance (with
+ * HYBRID_ALLOC_INFO_NEXT: none with this or a higher number).
+ */
+struct hybrid_alloc_info {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 state;
+	__u64 features;
+	__u64 epoch;
+	__u8  uuid[16];
+	__u32 dev_major;
+	__u32 dev_minor;
+	__u64 range_start;
+	__u64 range_len;
+	__u64 min_block;
+	__u64 max_block;
+	__u64 slab_max;
+	__u64 buddy_start;
+	__u8  disk[32];
+};
+
+/**
+ * struct hybrid_alloc_alloc - allocate an extent
+ * @size: sizeof(struct hybrid_alloc_alloc)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @len: bytes wanted, rounded up to min_block
+ * @align: alignment of the start on the device, a power of two, or 0
+ * @extent: out: the extent; its len is the rounded length
+ *
+ * EINVAL @len is 0 or @align not a power of two; EFBIG @len is larger than
+ * max_block or the managed range; ENOSPC no free run fits; EAGAIN before
+ * SEAL; ENOMEM.
+ */
+struct hybrid_alloc_alloc {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 len;
+	__u64 align;
+	struct hybrid_alloc_extent extent;
+};
+
+/* why a FREE was refused */
+enum hybrid_alloc_reason {
+	HYBRID_ALLOC_REASON_NONE = 0,
+	HYBRID_ALLOC_REASON_NOT_ALLOCATED,	/* ENOENT: never, or already freed */
+	HYBRID_ALLOC_REASON_WRONG_START,	/* EINVAL: inside a live extent, not its start */
+	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: a live extent starts there, of another length */
+	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
+	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
+	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
+	HYBRID_ALLOC_REASON_COUNT
+};
+
+/**
+ * struct hybrid_alloc_free - give an extent back
+ * @size: sizeof(struct hybrid_alloc_free)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @extent: start, and a len that rounds up to the extent's length
+ * @reason: out: enum hybrid_alloc_reason, set when the call fails with EINVAL,
+ *	ENOENT or ERANGE on the extent
+ * @__reserved: must be 0
+ *
+ * I/O to the extent must have finished: what is still dirty in the page cache
+ * of the block device lands in the data of the extent's next owner. Never
+ * fails for lack of memory. EFAULT when the result cannot be written back
+ * although it could before: the extent is free all the same.
+ */
+struct hybrid_alloc_free {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	struct hybrid_alloc_extent extent;
+	__u32 reason;
+	__u32 __reserved;
+};
+
+/**
+ * struct hybrid_alloc_claim - mark a given range as a live extent
+ * @size: sizeof(struct hybrid_alloc_claim)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @extent: the range; start a multiple of min_block, len rounds up to it
+ *
+ * For users that keep their own catalogue: attach in rebuild mode, claim all
+ * that the catalogue names, SEAL. EEXIST the range is (partly) taken.
+ */
+struct hybrid_alloc_claim {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	struct hybrid_alloc_extent extent;
+};
+
+/**
+ * struct hybrid_alloc_op - SEAL and DRAIN
+ * @size: sizeof(struct hybrid_alloc_op)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ *
+ * SEAL ends the rebuild mode: ALLOC works from then on; without effect when
+ * it did already. DRAIN empties the per-CPU pools.
+ */
+struct hybrid_alloc_op {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+};
+
+/* flags of STAT */
+#define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also walk the free runs; takes longer */
+
+/**
+ * struct hybrid_alloc_stat - where the space is
+ * @size: sizeof(struct hybrid_alloc_stat)
+ * @flags: HYBRID_ALLOC_STAT_RUNS
+ * @epoch: 0 or the instance's
+ * @capacity: out: the managed range
+ * @charged: out: in live extents
+ * @cached: out: in the per-CPU pools
+ * @free: out: free in slab and buddy
+ * @retired: out: given back but not yet reusable
+ * @unusable: out: tail of the device that is no whole block
+ * @metadata: out: RAM of the allocator's metadata, per-CPU memory apart
+ * @percpu: out: RAM of the pools
+ * @nr_live: out: number of live extents
+ * @nr_slabs: out: number of slabs
+ * @nr_free_runs: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs
+ * @largest_free_run: out, with HYBRID_ALLOC_STAT_RUNS
+ * @pool_hits: out: allocations that a pool served
+ * @pool_misses: out: allocations of a pooled size that had to go further
+ * @pool_refills: out
+ * @pool_drains: out
+ * @slabs_made: out
+ * @slabs_returned: out
+ * @buddy_splits: out
+ * @buddy_merges: out
+ * @slow_searches: out: allocations that had to empty the pools and search
+ * @refused_frees: out: by enum hybrid_alloc_reason; [0] is 0
+ *
+ * capacity = charged + cached + free + retired + unusable, at every moment at
+ * which nobody else is at work. Works on files opened read-only.
+ */
+struct hybrid_alloc_stat {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 capacity;
+	__u64 charged;
+	__u64 cached;
+	__u64 free;
+	__u64 retired;
+	__u64 unusable;
+	__u64 metadata;
+	__u64 percpu;
+	__u64 nr_live;
+	__u64 nr_slabs;
+	__u64 nr_free_runs;
+	__u64 largest_free_run;
+	__u64 pool_hits;
+	__u64 pool_misses;
+	__u64 pool_refills;
+	__u64 pool_drains;
+	__u64 slabs_made;
+	__u64 slabs_returned;
+	__u64 buddy_splits;
+	__u64 buddy_merges;
+	__u64 slow_searches;
+	__u64 refused_frees[8];
+};
+
+#define HYBRID_ALLOC_IOC_TYPE	0xBC
+
+#define HYBRID_ALLOC_IOC_ATTACH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x00)
+#define HYBRID_ALLOC_IOC_DETACH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x01)
+#define HYBRID_ALLOC_IOC_INFO	_IO(HYBRID_ALLOC_IOC_TYPE, 0x02)
+#define HYBRID_ALLOC_IOC_ALLOC	_IO(HYBRID_ALLOC_IOC_TYPE, 0x10)
+#define HYBRID_ALLOC_IOC_FREE	_IO(HYBRID_ALLOC_IOC_TYPE, 0x11)
+#define HYBRID_ALLOC_IOC_CLAIM	_IO(HYBRID_ALLOC_IOC_TYPE, 0x12)
+#define HYBRID_ALLOC_IOC_SEAL	_IO(HYBRID_ALLOC_IOC_TYPE, 0x13)
+#define HYBRID_ALLOC_IOC_DRAIN	_IO(HYBRID_ALLOC_IOC_TYPE, 0x14)
+#define HYBRID_ALLOC_IOC_STAT	_IO(HYBRID_ALLOC_IOC_TYPE, 0x15)
+
+#endif /* _UAPI_HYBRID_ALLOC_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory for metadata.
+ *
+ * The layers change their metadata under a spinlock, where they may not wait
+ * for memory, and the number and kind of objects that an operation needs is
+ * known only while it is at work. So: under the lock an operation asks with
+ * hamem_get(), which never waits. If there is nothing to have, the operation
+ * undoes what it did and returns -ENOMEM; its caller drops the lock, lets
+ * hamem_refill() wait for an object of the size that was missing, and tries
+ * again, as often as objects are missing (every round brings one more).
+ *
+ * Giving memory back never needs memory.
+ */
+#ifndef _HYBRID_ALLOC_MEM_H
+#define _HYBRID_ALLOC_MEM_H
+
+#include <linux/atomic.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/slab.h>
+
+/**
+ * struct hamem - account of one allocator's metadata
+ * @bytes: what its objects take, the allocator's rounding included
+ */
+struct hamem {
+	atomic_long_t bytes;
+};
+
+/**
+ * struct hamem_op - the memory needs of one operation, on the caller's stack
+ * @gfp: how the caller may wait
+ * @missing: size of the object that hamem_get() could not get, or 0
+ * @spare: objects that were waited for, each beginning with a struct hamem_spare
+ */
+struct hamem_op {
+	gfp_t gfp;
+	size_t missing;
+	struct hamem_spare {
+		struct hamem_spare *next;
+		size_t size;
+	} *spare;
+};
+
+#define HAMEM_OP(_gfp) { .gfp = (_gfp) }
+
+/* Under the caller's lock. A zeroed object of at least @size bytes, or NULL. */
+static inline void *hamem_get(struct hamem *mem, struct hamem_op *op, size_t size)
+{
+	struct hamem_spare **p;
+	void *obj;
+
+	for (p = &op->spare; *p; p = &(*p)->next) {
+		if ((*p)->size != size)
+			continue;
+		obj = *p;
+		*p = (*p)->next;
+		memset(obj, 0, sizeof(struct hamem_spare));
+		goto out;
+	}
+	obj = kzalloc(size, GFP_NOWAIT | __GFP_NOWARN);
+	if (!obj) {
+		op->missing = size;
+		return NULL;
+	}
+out:
+	atomic_long_add(ksize(obj), &mem->bytes);
+	return obj;
+}
+
+/* Any context. The object must have come from hamem_get(). */
+static inline void hamem_put(struct hamem *mem, void *obj)
+{
+	if (!obj)
+		return;
+	atomic_long_sub(ksize(obj), &mem->bytes);
+	kfree(obj);
+}
+
+/* The same for objects that lockless readers may still look at. */
+#define hamem_put_rcu(mem, obj, rcu_member) do {		\
+	atomic_long_sub(ksize(obj), &(mem)->bytes);		\
+	kfree_rcu(obj, rcu_member);				\
+} while (0)
+
+/*
+ * Without locks, after an operation failed with -ENOMEM. True when it is worth
+ * another try. May sleep if @op->gfp lets it.
+ */
+static inline bool hamem_refill(struct hamem_op *op)
+{
+	struct hamem_spare *obj;
+
+	if (!op->missing || !gfpflags_allow_blocking(op->gfp))
+		return false;
+	obj = kzalloc(op->missing, op->gfp);
+	if (!obj)
+		return false;
+	obj->size = op->missing;
+	obj->next = op->spare;
+	op->spare = obj;
+	op->missing = 0;
+	return true;
+}
+
+/* Without locks, at the end: what was fetched and not needed goes back. */
+static inline void hamem_finish(struct hamem_op *op)
+{
+	struct hamem_spare *obj;
+
+	while ((obj = op->spare)) {
+		op->spare = obj->next;
+		kfree(obj);
+	}
+}
+
+#endif

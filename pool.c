@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool layer: per-CPU caches of ready extents, and the way into the
+ * allocator.
+ *
+ * For each common size (haslab_class) every CPU has a magazine: a small array
+ * of CACHED objects, which are neither live nor free. An allocation takes one
+ * out, a free puts one in, and neither touches a shared lock. A magazine is
+ * refilled to the half when it is empty and drained to the half when it is
+ * full, so that a CPU that allocates and frees in turn stays in it. (The word
+ * and the idea are Bonwick's, 2001; that a free is checked before it is cached
+ * is not: the live mark of the slab layer is cleared atomically first, and who
+ * does not find it set is refused.)
+ *
+ * The limit of a magazine is set per size, so that large extents do not evict
+ * small ones and no size hoards space.
+ *
+ * Who has a magazine
+ * ------------------
+ * A magazine is in its slot, or taken: then the slot holds MAG_TAKEN and the
+ * taker has it to himself, may enable preemption, take locks and put it back.
+ * Taking is one atomic exchange, from any CPU: drainers need no interrupt on
+ * the other CPU, and what a dead CPU cached is reachable. Who finds a slot
+ * taken does not wait but goes to the slab layer directly; only drainers wait.
+ * No memory is waited for while a magazine is taken, so they never wait long.
+ *
+ * The slow mode
+ * -------------
+ * An allocation for which the slab layer finds nothing must not fail because
+ * the space sits in a pool. It takes @slow, raises @bypass, and empties all
+ * magazines. @bypass is read after a magazine was taken: a free either sees it
+ * and goes to the slab layer, or its magazine is still to be emptied. So from
+ * then on everything that was freed is free in the slab layer, and what
+ * haslab_search() does not find is not there. The same mode serves claims that
+ * meet objects of the pools.
+ *
+ * Lock order
+ * ----------
+ *   slow  >  a taken magazine  >  haslab.lock
+ *
+ * Accounting is by per-CPU counters; a sum over them is exact when nobody is
+ * at work.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/sched.h>
+
+#include "pool.h"
+
+#define MAG_TAKEN	((struct hapool_mag *)1UL)
+
+/*
+ * Objects in a magazine: 64, or as many as make 4 MiB (1024 blocks), but at
+ * least 4, also of 4 MiB: that still halves the trips to the slab layer.
+ */
+#define MAG_MAX_OBJECTS	64U
+#define MAG_MAX_BLOCKS	1024U
+#define MAG_MIN_OBJECTS	4U
+/* One size on one CPU caches at most this part of a small device. */
+#define MAG_SHARE_SHIFT	8
+
+/**
+ * struct hapool_mag - a magazine
+ * @nr: objects in it
+ * @refs: the objects, the last freed last
+ */
+struct hapool_mag {
+	u32 nr;
+	struct haslab_ref refs[];
+};
+
+/**
+ * struct hapool_cpu - what one CPU has
+ * @mag: slots; NULL until the CPU first needs the size
+ * @charged: blocks allocated here, less those freed here
+ * @live: the same in extents
+ * @hits: allocations from a magazine
+ * @misses: allocations of a common size for which the magazine was empty
+ * @refills: of a magazine
+ * @drains: of a magazine
+ * @searches: allocations in the slow mode
+ * @refused: refused frees
+ * @mag_bytes: memory of the magazines
+ */
+struct hapool_cpu {
+	struct hapool_mag *mag[HASLAB_NR_CLASSES];
+	s64 charged;
+	s64 live;
+	u64 hits;
+	u64 misses;
+	u64 refills;
+	u64 drains;
+	u64 searches;
+	u64 refused[HYBRID_ALLOC_REASON_COUNT];
+	u64 mag_bytes;
+};
+
+/* ---- magazines ---- */
+
+/* NULL if there is none or somebody else has it. A full barrier if not. */
+static struct hapool_mag *mag_take(struct hapool_mag **slot)
+{
+	struct hapool_mag *mag = READ_ONCE(*slot);
+
+	if (!mag || mag == MAG_TAKEN)
+		return NULL;
+	mag = xchg(slot, MAG_TAKEN);
+	return mag == MAG_TAKEN ? NULL : mag;
+}
+
+static void mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
+{
+	smp_store_release(slot, mag);
+}
+
+/* Frees go past the pools. Read it after mag_take(). */
+static bool hapool_closed(struct hapool *p)
+{
+	return atomic_read(&p->bypass);
+}
+
+/*
+ * Make the magazine that this CPU lacks. It is only a cache: nothing happens
+ * if there is no memory, and by the time it is there the task may be on
+ * another CPU, which then has one it may not need yet.
+ */
+static void mag_make(struct hapool *p, int class, gfp_t gfp)
+{
+	struct hapool_mag *mag;
+	struct hapool_cpu *cpu;
+
+	mag = kzalloc(struct_size(mag, refs, p->limit[class]), gfp | __GFP_NOWARN);
+	if (!mag)
+		return;
+	cpu = get_cpu_ptr(p->cpus);
+	if (!cmpxchg(&cpu->mag[class], NULL, mag)) {
+		cpu->mag_bytes += ksize(mag);
+		mag = NULL;
+	}
+	put_cpu_ptr(p->cpus);
+	kfree(mag);
+}
+
+/* Give the oldest objects of a taken magazine back, all but @keep. */
+static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 keep)
+{
+	u32 nr = mag->nr - keep;
+
+	haslab_put_objects(&p->slab, class, mag->refs, nr);
+	memmove(mag->refs, mag->refs + nr, keep * sizeof(mag->refs[0]));
+	mag->nr = keep;
+	raw_cpu_inc(p->cpus->drains);
+}
+
+/* Empty one slot, waiting for whoever has taken its magazine. May sleep. */
+static void slot_drain(struct hapool *p, int class, struct hapool_mag **slot)
+{
+	struct hapool_mag *mag;
+
+	while (READ_ONCE(*slot)) {
+		mag = mag_take(slot);
+		if (!mag) {
+			schedule_timeout_uninterruptible(1);
+			continue;
+		}
+		if (mag->nr)
+			mag_drain(p, class, mag, 0);
+		mag_put(slot, mag);
+		break;
+	}
+}
+
+/**
+ * hapool_cpu_dead - reclaim what a CPU cached
+ * @p: the pool
+ * @cpu: it is offline
+ *
+ * Context: may sleep.
+ */
+void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
+{
+	struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
+	int class;
+
+	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+		slot_drain(p, class, &c->mag[class]);
+}
+
+/**
+ * hapool_drain - empty all pools
+ * @p: the pool
+ *
+ * What others free meanwhile may be cached again. Context: may sleep.
+ */
+void hapool_drain(struct hapool *p)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		hapool_cpu_dead(p, cpu);
+}
+
+/* ---- the slow mode ---- */
+
+static int slow_begin(struct hapool *p, gfp_t gfp)
+{
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	if (mutex_lock_killable(&p->slow))
+		return -EINTR;
+	atomic_inc(&p->bypass);
+	/* pairs with the barrier in mag_take() before hapool_closed() */
+	smp_mb__after_atomic();
+	hapool_drain(p);
+	return 0;
+}
+
+static void slow_end(struct hapool *p)
+{
+	atomic_dec(&p->bypass);
+	mutex_unlock(&p->slow);
+}
+
+/* ---- alloc ---- */
+
+/* Take one object of a common size past the pools. */
+static int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
+{
+	struct haslab_ref ref;
+	int ret = haslab_get_objects(&p->slab, class, &ref, 1, gfp);
+
+	if (ret < 0)
+		return ret;
+	haslab_own(&p->slab, class, &ref);
+	*start = ref.start;
+	return 0;
+}
+
+/* From the slab layer, in the order of where it fits best. */
+static int alloc_direct(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	int ret = -ENOSPC;
+
+	if (class >= 0)
+		ret = alloc_object(p, class, gfp, start);
+	if (ret == -ENOSPC)
+		ret = haslab_alloc(&p->slab, len, align, gfp, start);
+	return ret;
+}
+
+static int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	int ret = slow_begin(p, gfp);
+
+	if (ret)
+		return ret;
+	raw_cpu_inc(p->cpus->searches);
+	ret = alloc_direct(p, class, len, align, gfp, start);
+	if (ret == -ENOSPC)
+		ret = haslab_search(&p->slab, len, align, gfp, start);
+	slow_end(p);
+	return ret;
+}
+
+/*
+ * From this CPU's magazine, refilling it if it is empty. Return: whether that
+ * worked; if not there is a longer way.
+ */
+static bool alloc_pooled(struct hapool *p, int class, gfp_t gfp, u64 *start)
+{
+	struct hapool_cpu *cpu = get_cpu_ptr(p->cpus);
+	struct hapool_mag **slot = &cpu->mag[class];
+	struct hapool_mag *mag = mag_take(slot);
+	bool make = !READ_ONCE(*slot);
+	int nr;
+
+	if (mag && mag->nr) {
+		cpu->hits++;
+		goto pop;
+	}
+	cpu->misses++;
+	if (!mag) {
+		put_cpu_ptr(p->cpus);
+		if (make)
+			mag_make(p, class, gfp);
+		return false;
+	}
+	cpu->refills++;
+	put_cpu_ptr(p->cpus);
+	/* must not wait for memory, with the magazine taken */
+	nr = haslab_get_objects(&p->slab, class, mag->refs,
+				hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2,
+				GFP_NOWAIT);
+	mag->nr = max(nr, 0);
+	if (!mag->nr) {
+		mag_put(slot, mag);
+		return false;
+	}
+	preempt_disable();
+pop:
+	mag->nr--;
+	haslab_own(&p->slab, class, &mag->refs[mag->nr]);
+	*start = mag->refs[mag->nr].start;
+	mag_put(slot, mag);
+	preempt_enable();
+	return true;
+}
+
+/**
+ * hapool_alloc - allocate an extent
+ * @p: the pool
+ * @len: number of blocks, at least one
+ * @align: of its start, a power of two, in blocks
+ * @gfp: how to wait for memory, and whether to wait at all
+ * @start: out: its first block
+ *
+ * Context: process context; may sleep if @gfp lets it.
+ *
+ * Return: 0; -ENOSPC no free run fits; -ENOMEM; -EINTR killed while waiting;
+ * -EAGAIN @gfp does not let it wait, and it would have to.
+ */
+int hapool_alloc(struct hapool *p, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	int class = haslab_class_of(&p->slab, len);
+	int ret;
+
+	/* objects of a power of two are aligned to their size, others to nothing */
+	if (align > 1 && (align > len || !is_power_of_2(len)))
+		class = -1;
+	if (class < 0 || !alloc_pooled(p, class, gfp, start)) {
+		ret = alloc_direct(p, class, len, align, gfp, start);
+		if (ret == -ENOSPC)
+			ret = alloc_slow(p, class, len, align, gfp, start);
+		if (ret)
+			return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
+	}
+	this_cpu_add(p->cpus->charged, len);
+	this_cpu_inc(p->cpus->live);
+	return 0;
+}
+
+/**
+ * hapool_claim - make a live extent of a given range
+ * @p: the pool
+ * @start: first block
+ * @len: number of blocks, at least one; all inside the device
+ * @gfp: how to wait for memory, and whether to wait at all
+ *
+ * Context: process context; may sleep if @gfp lets it.
+ *
+ * Return: 0; -EEXIST (part of) it is taken; -ENOMEM; -EINTR; -EAGAIN as for
+ * hapool_alloc().
+ */
+int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
+{
+	int ret = haslab_claim(&p->slab, start, len, false, gfp);
+
+	if (ret == -EAGAIN) {
+		ret = slow_begin(p, gfp);
+		if (ret)
+			return ret;
+		while ((ret = haslab_claim(&p->slab, start, len, true, gfp)) == -EAGAIN)
+			schedule_timeout_uninterruptible(1);
+		slow_end(p);
+	}
+	if (ret)
+		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
+	this_cpu_add(p->cpus->charged, len);
+	this_cpu_inc(p->cpus->live);
+	return 0;
+}
+
+/* ---- free ---- */
+
+/* Into this CPU's magazine. Return: whether it was live and is cached now. */
+static bool free_pooled(struct hapool *p, int class, u64 start)
+{
+	struct hapool_cpu *cpu = get_cpu_ptr(p->cpus);
+	struct hapool_mag **slot = &cpu->mag[class];
+	struct hapool_mag *mag = mag_take(slot);
+	bool won;
+
+	if (!mag) {
+		put_cpu_ptr(p->cpus);
+		return false;
+	}
+	won = !hapool_closed(p) && haslab_disown(&p->slab, class, start, &mag->refs[mag->nr]);
+	if (won && ++mag->nr == p->limit[class]) {
+		put_cpu_ptr(p->cpus);
+		mag_drain(p, class, mag, mag->nr / 2);
+		mag_put(slot, mag);
+		return true;
+	}
+	mag_put(slot, mag);
+	put_cpu_ptr(p->cpus);
+	return won;
+}
+
+/**
+ * hapool_free - free an extent
+ * @p: the pool
+ * @start: first block
+ * @len: number of blocks; all inside the device
+ * @reason: out: why it was refused
+ *
+ * Everything is checked, on every way. Never needs memory.
+ * Context: process context.
+ *
+ * Return: 0; -ENOENT nothing is allocated there; -EINVAL there is a live
+ * extent, but of another start or length.
+ */
+int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	int class = haslab_class_of(&p->slab, len);
+	int ret;
+
+	if (class < 0 || !free_pooled(p, class, start)) {
+		ret = haslab_free(&p->slab, start, len, reason);
+		if (ret) {
+			this_cpu_inc(p->cpus->refused[*reason]);
+			return ret;
+		}
+	}
+	this_cpu_sub(p->cpus->charged, len);
+	this_cpu_dec(p->cpus->live);
+	return 0;
+}
+
+/* ---- stat and check ---- */
+
+/**
+ * hapool_charged - blocks in live extents
+ * @p: the pool
+ *
+ * Context: any. Return: exact if nobody is at work.
+ */
+u64 hapool_charged(struct hapool *p)
+{
+	unsigned int cpu;
+	s64 sum = 0;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->charged);
+	return max_t(s64, sum, 0);
+}
+
+static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
+{
+	u64 sum = 0;
+	int class;
+
+	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
+		struct hapool_mag **slot = &cpu->mag[class];
+		struct hapool_mag *mag = mag_take(slot);
+
+		if (!mag)
+			continue;
+		sum += (u64)mag->nr * p->slab.classes[class].blocks;
+		mag_put(slot, mag);
+	}
+	return sum;
+}
+
+/**
+ * hapool_stat - where the space is
+ * @p: the pool
+ * @st: out
+ * @walk: also look at all free runs
+ *
+ * Context: process context; may sleep with @walk. Exact if nobody is at work.
+ */
+void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
+{
+	unsigned int cpu;
+	s64 live = 0;
+	int i;
+
+	memset(st, 0, sizeof(*st));
+	haslab_stat(&p->slab, &st->slab, walk);
+	st->capacity = p->slab.cfg.nr_blocks;
+	st->charged = hapool_charged(p);
+	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
+	for_each_possible_cpu(cpu) {
+		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
+
+		st->cached += cpu_cached(p, c);
+		live += READ_ONCE(c->live);
+		st->hits += READ_ONCE(c->hits);
+		st->misses += READ_ONCE(c->misses);
+		st->refills += READ_ONCE(c->refills);
+		st->drains += READ_ONCE(c->drains);
+		st->searches += READ_ONCE(c->searches);
+		st->percpu += sizeof(*c) + READ_ONCE(c->mag_bytes);
+		for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
+			st->refused[i] += READ_ONCE(c->refused[i]);
+	}
+	st->nr_live = max_t(s64, live, 0);
+}
+
+/* Under a taken magazine nobody else looks at it. */
+static bool check_mag(struct hapool *p, int class, struct hapool_mag **slot)
+{
+	struct hapool_mag *mag = mag_take(slot);
+	bool ok;
+
+	if (!mag)
+		return true;
+	ok = mag->nr < p->limit[class];
+	mag_put(slot, mag);
+	return ok;
+}
+
+/**
+ * hapool_check - verify every invariant of all layers, naively
+ * @p: the pool
+ *
+ * For tests: looks at all metadata, and at the accounting, which only holds
+ * when nobody is at work. Context: may sleep.
+ *
+ * Return: 0; -EUCLEAN something is broken.
+ */
+int hapool_check(struct hapool *p)
+{
+	struct hapool_stat st;
+	unsigned int cpu;
+	int class;
+
+	for_each_possible_cpu(cpu)
+		for (class = 0; class < HASLAB_NR_CLASSES; class++)
+			if (!check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->mag[class]))
+				return -EUCLEAN;
+	hapool_stat(p, &st, false);
+	if (st.capacity != st.charged + st.cached + st.slab.free)
+		return -EUCLEAN;
+	return haslab_check(&p->slab);
+}
+
+/* ---- life ---- */
+
+static u16 mag_limit(u32 blocks, u64 capacity)
+{
+	u64 limit = clamp(MAG_MAX_BLOCKS / blocks, MAG_MIN_OBJECTS, MAG_MAX_OBJECTS);
+
+	return clamp_t(u64, (capacity >> MAG_SHARE_SHIFT) / blocks, 2, limit);
+}
+
+/**
+ * hapool_init - all is free
+ * @p: the pool
+ * @cfg: shape of the allocator
+ *
+ * Context: may sleep. Return: 0; -EINVAL for a shape that cannot be; -ENOMEM.
+ */
+int hapool_init(struct hapool *p, const struct haslab_config *cfg)
+{
+	int class, ret;
+
+	memset(p, 0, sizeof(*p));
+	mutex_init(&p->slow);
+	ret = haslab_init(&p->slab, cfg);
+	if (ret)
+		return ret;
+	p->cpus = alloc_percpu(struct hapool_cpu);
+	if (!p->cpus) {
+		haslab_destroy(&p->slab);
+		return -ENOMEM;
+	}
+	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+		p->limit[class] = mag_limit(p->slab.classes[class].blocks, cfg->nr_blocks);
+	return 0;
+}
+
+/**
+ * hapool_destroy - forget everything
+ * @p: the pool; nobody may use it any more
+ *
+ * Context: may sleep.
+ */
+void hapool_destroy(struct hapool *p)
+{
+	unsigned int cpu;
+	int class;
+
+	for_each_possible_cpu(cpu)
+		for (class = 0; class < HASLAB_NR_CLASSES; class++)
+			kfree(per_cpu_ptr(p->cpus, cpu)->mag[class]);
+	free_percpu(p->cpus);
+	haslab_destroy(&p->slab);
+}

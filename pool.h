@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The pool layer: per-CPU caches of ready extents, and the entry to the
+ * allocator. See pool.c for the design. Positions and lengths are in blocks
+ * (of MinBlockSize bytes).
+ */
+#ifndef _HYBRID_ALLOC_POOL_H
+#define _HYBRID_ALLOC_POOL_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include "slab.h"
+
+struct hapool_cpu;
+
+/**
+ * struct hapool_stat - counts, all in blocks unless said
+ * @capacity: size of the managed space
+ * @charged: in live extents
+ * @cached: in the pools
+ * @slab: of the layers below
+ * @nr_live: live extents
+ * @hits: allocations that a pool served
+ * @misses: allocations of a pooled size that went further
+ * @refills: batches fetched from the slab layer
+ * @drains: batches given back to it
+ * @searches: allocations that went through the slow mode
+ * @refused: refused frees by enum hybrid_alloc_reason
+ * @metadata: bytes of metadata, per-CPU memory apart
+ * @percpu: bytes of per-CPU memory
+ */
+struct hapool_stat {
+	u64 capacity;
+	u64 charged;
+	u64 cached;
+	struct haslab_stat slab;
+	u64 nr_live;
+	u64 hits;
+	u64 misses;
+	u64 refills;
+	u64 drains;
+	u64 searches;
+	u64 refused[HYBRID_ALLOC_REASON_COUNT];
+	u64 metadata;
+	u64 percpu;
+};
+
+/**
+ * struct hapool - the allocator of one device
+ * @slab: the layers below
+ * @cpus: magazines and counters of each CPU
+ * @limit: capacity of a magazine, by class
+ * @bypass: > 0: the pools are closed; frees go straight to the slab layer
+ * @slow: held in the slow mode
+ */
+struct hapool {
+	struct haslab slab;
+	struct hapool_cpu __percpu *cpus;
+	u16 limit[HASLAB_NR_CLASSES];
+	atomic_t bypass;
+	struct mutex slow;
+};
+
+int __must_check hapool_init(struct hapool *p, const struct haslab_config *cfg);
+void hapool_destroy(struct hapool *p);
+
+int __must_check hapool_alloc(struct hapool *p, u64 len, u64 align, gfp_t gfp, u64 *start);
+int __must_check hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp);
+int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+void hapool_drain(struct hapool *p);
+void hapool_cpu_dead(struct hapool *p, unsigned int cpu);
+
+void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk);
+u64 hapool_charged(struct hapool *p);
+int hapool_check(struct hapool *p);
+
+#endif

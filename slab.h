@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The slab layer: all space that is only partly used. See slab.c for the design.
+ *
+ * Positions and lengths are in blocks (of MinBlockSize bytes, 4 KiB unless
+ * configured otherwise).
+ */
+#ifndef _HYBRID_ALLOC_SLAB_H
+#define _HYBRID_ALLOC_SLAB_H
+
+#include <linux/bitmap.h>
+#include <linux/rbtree.h>
+#include <linux/spinlock.h>
+#include "buddy.h"
+#include "ioctl_uapi.h"
+#include "runs.h"
+
+/*
+ * The common sizes: every multiple of a block up to 16, then powers of two up
+ * to 1024 blocks (4 KiB, 8 KiB … 64 KiB, 128 KiB … 4 MiB).
+ */
+#define HASLAB_NR_CLASSES	22
+#define HASLAB_MAX_CLASS_BLOCKS	1024
+
+/* The largest slab, and the piece of the address space that the map goes by. */
+#define HASLAB_MAX_SHIFT	HARUNS_MAX_SHIFT
+#define HASLAB_MAX_BLOCKS	HARUNS_MAX_BLOCKS
+
+/*
+ * Mixed slabs are kept by their largest free run: a bucket for each length up
+ * to 63 blocks, then 32 buckets for each power of two.
+ */
+#define HASLAB_BUCKET_SHIFT	5
+#define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT) << \
+				  HASLAB_BUCKET_SHIFT) + (2 << HASLAB_BUCKET_SHIFT))
+
+struct haslab_slab;
+struct haslab_dir;
+
+/**
+ * struct haslab_config - shape of an allocator
+ * @nr_blocks: size of the managed space
+ * @unit_shift: log2 of blocks in a unit of the buddy, at most HASLAB_MAX_SHIFT
+ * @slab_max: largest common size that is served from slabs of equal objects,
+ *	in blocks; larger ones are whole blocks of the buddy
+ */
+struct haslab_config {
+	u64 nr_blocks;
+	unsigned int unit_shift;
+	u64 slab_max;
+};
+
+/**
+ * struct haslab_ref - an object of a common size, on its way to or from a pool
+ * @slab: the slab it belongs to; NULL for a block of the buddy
+ * @index: its number in the slab
+ * @start: its first block
+ *
+ * An object in a pool is CACHED: neither live nor free. It pins its slab.
+ */
+struct haslab_ref {
+	struct haslab_slab *slab;
+	u64 start;
+	u32 index;
+};
+
+/**
+ * struct haslab_class - a common size
+ * @blocks: size of an object
+ * @kind: where objects of this size come from
+ * @partial: slabs of this size that have a free object
+ * @nr_slab_blocks: space in slabs of this size, which decides how large the
+ *	next one gets
+ */
+struct haslab_class {
+	u32 blocks;
+	enum haslab_kind {
+		HASLAB_FROM_SLAB,	/* equal objects of a slab */
+		HASLAB_FROM_BUDDY,	/* whole blocks of the buddy */
+		HASLAB_FROM_MIXED,	/* not pooled: between slab_max and a unit */
+	} kind;
+	struct list_head partial;
+	u64 nr_slab_blocks;
+};
+
+/**
+ * struct haslab_stat - counts, all in blocks unless said
+ * @free: free in slab and buddy
+ * @nr_slabs: slabs
+ * @made: slabs made so far
+ * @returned: slabs given back to the buddy so far
+ * @splits: of the buddy
+ * @merges: of the buddy
+ * @nr_runs: free runs; only with a walk
+ * @largest_run: the largest of them; only with a walk
+ */
+struct haslab_stat {
+	u64 free;
+	u64 nr_slabs;
+	u64 made;
+	u64 returned;
+	u64 splits;
+	u64 merges;
+	u64 nr_runs;
+	u64 largest_run;
+};
+
+/**
+ * struct haslab - the slab allocator of one device
+ * @lock: see slab.c
+ * @cfg: as given
+ * @buddy: where the slabs' space comes from
+ * @mem: account of the metadata of both
+ * @dirs: the map from an address to its slab
+ * @nr_dirs: number of entries of @dirs
+ * @classes: the common sizes
+ * @mixed: mixed slabs by their largest free run
+ * @mixed_mask: the buckets that are not empty
+ * @spans: extents that lie in more than one slab, by address
+ * @tail: blocks behind the last whole unit, which no buddy knows: a slab of
+ *	its own that lives as long as the allocator
+ * @free_in_slabs: free blocks in slabs
+ * @nr_slabs: slabs there are
+ * @made: slabs made so far
+ * @returned: slabs given back so far
+ */
+struct haslab {
+	spinlock_t lock;
+	struct haslab_config cfg;
+	struct habuddy buddy;
+	struct hamem mem;
+	struct haslab_dir __rcu **dirs;
+	u64 nr_dirs;
+	struct haslab_class classes[HASLAB_NR_CLASSES];
+	struct list_head mixed[HASLAB_NR_BUCKETS];
+	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);
+	struct rb_root spans;
+	struct haslab_slab *tail;
+	u64 free_in_slabs;
+	u64 nr_slabs;
+	u64 made;
+	u64 returned;
+};
+
+int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
+void haslab_destroy(struct haslab *s);
+
+/* The class of a size, or -1. */
+int haslab_class_of(const struct haslab *s, u64 len);
+
+/* Objects of common sizes, for the pools. */
+int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs,
+		       int nr, gfp_t gfp);
+void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr);
+void haslab_own(struct haslab *s, int class, const struct haslab_ref *ref);
+bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *ref);
+
+/* Extents of any size. */
+int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
+int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
+int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp);
+int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
+int haslab_check(struct haslab *s);
+
+#endif
