@@ -196,10 +196,13 @@ static unsigned int covering_bit(const struct habuddy_node *n, const unsigned lo
 	return 0;
 }
 
+/* The node and bit of the free block that @unit lies in; NULL if it is not free. */
 static struct habuddy_node *habuddy_covering(const struct habuddy *b, u64 unit, unsigned int *bit)
 {
 	struct habuddy_node *n = b->root;
 
+	if (unit >= b->nr_units)
+		return NULL;
 	for (;;) {
 		*bit = covering_bit(n, n->free, unit);
 		if (*bit)
@@ -318,6 +321,8 @@ static bool habuddy_is_free(struct habuddy *b, u64 unit, u64 nr)
 	struct habuddy_node *n;
 	unsigned int bit;
 
+	if (end < unit)
+		return false;
 	while (unit < end) {
 		n = habuddy_covering(b, unit, &bit);
 		if (!n)

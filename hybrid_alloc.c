@@ -59,8 +59,9 @@
  *
  * Linux 6.1 does not tell the holder of a block device that its disk was
  * removed. Each call looks whether it is still there, and gives ENODEV from
- * then on; only INFO works, and detach. The capacity is never read again: a
- * removed disk has none, which must not be taken for a disk that shrank.
+ * then on; only INFO works, and detach. Live extents on it are in nobody's way:
+ * no one could free them. The capacity is never read again: a removed disk has
+ * none, which must not be taken for a disk that shrank.
  *
  * Locks
  * =====
@@ -182,7 +183,7 @@ struct ha_dev {
  */
 static DEFINE_XARRAY_ALLOC(ha_devs);
 
-/* What forced detaches have forgotten. */
+/* What detaching has forgotten. */
 static atomic64_t ha_lost_extents;
 static atomic64_t ha_lost_bytes;
 
@@ -633,7 +634,7 @@ static int ha_dev_release(struct inode *inode, struct file *file)
 
 	spin_lock(&dev->lock);
 	if (!--dev->nr_open && !dev->dying)
-		ha_dev_pin(dev, ha_live_bytes(dev->ha) > 0);
+		ha_dev_pin(dev, !ha_dev_gone(dev) && ha_live_bytes(dev->ha));
 	spin_unlock(&dev->lock);
 	ha_dev_put(dev);
 	return 0;
@@ -750,7 +751,7 @@ static void ha_dev_unbind(struct ha_dev *dev)
 	if (st.nr_live) {
 		atomic64_add(st.nr_live, &ha_lost_extents);
 		atomic64_add(st.charged, &ha_lost_bytes);
-		pr_warn("%s: detached by force, forgot %llu live extents of %llu bytes in all on %s\n",
+		pr_warn("%s: forgot %llu live extents of %llu bytes in all on %s\n",
 			dev->name, st.nr_live, st.charged, dev->disk);
 	}
 
@@ -786,24 +787,32 @@ static int ha_dev_publish(struct ha_dev *dev)
 	return 0;
 }
 
+/* Why a device should not be detached, or NULL. */
+static const char *ha_dev_busy(struct ha_dev *dev)
+{
+	lockdep_assert_held(&dev->lock);
+	if (dev->nr_open)
+		return "not detached, as files are open";
+	if (dev->pinned && !ha_dev_gone(dev))
+		return "not detached, as extents are live";
+	return NULL;
+}
+
 /**
  * ha_dev_detach - undo an attach
  * @dev: a published device; the caller has a reference
- * @force: even if it has open files or live extents
+ * @force: even if it has open files, or live extents on a disk that is there
  *
  * Return: 0, EBUSY, or ENODEV if someone else was faster.
  */
 static int ha_dev_detach(struct ha_dev *dev, bool force)
 {
-	const char *busy = NULL;
+	const char *busy;
 	bool dying;
 
 	spin_lock(&dev->lock);
 	dying = dev->dying;
-	if (!force && dev->nr_open)
-		busy = "not detached, as files are open";
-	else if (!force && dev->pinned)
-		busy = "not detached, as extents are live";
+	busy = dying || force ? NULL : ha_dev_busy(dev);
 	if (!dying && !busy) {
 		dev->dying = true;
 		ha_dev_pin(dev, false);
@@ -1404,7 +1413,7 @@ static void __exit ha_exit(void)
 	ha_detach_all();
 	cpuhp_remove_multi_state(ha_cpuhp_state);
 	if (lost)
-		pr_warn("forced detaches have forgotten %llu live extents of %llu bytes in all\n",
+		pr_warn("detaching has forgotten %llu live extents of %llu bytes in all\n",
 			lost, (u64)atomic64_read(&ha_lost_bytes));
 }
 
