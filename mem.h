@@ -7,8 +7,8 @@
  * known only while it is at work. So: under the lock an operation asks with
  * hamem_get(), which never waits. If there is nothing to have, the operation
  * undoes what it did and returns -ENOMEM; its caller drops the lock, lets
- * hamem_refill() wait for an object of the size that was missing, and tries
- * again, as often as objects are missing (every round brings one more).
+ * hamem_refill() wait for all that was missing so far, and tries again: every
+ * round can rely on one object more.
  *
  * Giving memory back never needs memory.
  */
@@ -28,15 +28,25 @@ struct hamem {
 	atomic_long_t bytes;
 };
 
+/*
+ * More objects than any operation needs at once: two slabs with their maps, and
+ * the buddy's nodes on the way to them.
+ */
+#define HAMEM_MAX_OBJECTS	32
+
 /**
  * struct hamem_op - the memory needs of one operation, on the caller's stack
  * @gfp: how the caller may wait
  * @missing: size of the object that hamem_get() could not get, or 0
+ * @nr_wanted: number of objects that were missing so far
+ * @wanted: their sizes
  * @spare: objects that were waited for, each beginning with a struct hamem_spare
  */
 struct hamem_op {
 	gfp_t gfp;
-	size_t missing;
+	u32 missing;
+	u32 nr_wanted;
+	u32 wanted[HAMEM_MAX_OBJECTS];
 	struct hamem_spare {
 		struct hamem_spare *next;
 		size_t size;
@@ -84,26 +94,6 @@ static inline void hamem_put(struct hamem *mem, void *obj)
 	kfree_rcu(obj, rcu_member);				\
 } while (0)
 
-/*
- * Without locks, after an operation failed with -ENOMEM. True when it is worth
- * another try. May sleep if @op->gfp lets it.
- */
-static inline bool hamem_refill(struct hamem_op *op)
-{
-	struct hamem_spare *obj;
-
-	if (!op->missing || !gfpflags_allow_blocking(op->gfp))
-		return false;
-	obj = kzalloc(op->missing, op->gfp);
-	if (!obj)
-		return false;
-	obj->size = op->missing;
-	obj->next = op->spare;
-	op->spare = obj;
-	op->missing = 0;
-	return true;
-}
-
 /* Without locks, at the end: what was fetched and not needed goes back. */
 static inline void hamem_finish(struct hamem_op *op)
 {
@@ -113,6 +103,34 @@ static inline void hamem_finish(struct hamem_op *op)
 		op->spare = obj->next;
 		kfree(obj);
 	}
+}
+
+/*
+ * Without locks, after an operation failed with -ENOMEM and undid what it did,
+ * which also gave its objects back. So fetch them all again, and the one that
+ * was missing. True when it is worth another try. May sleep if @op->gfp lets
+ * it; the caller ends with hamem_finish().
+ */
+static inline bool hamem_refill(struct hamem_op *op)
+{
+	struct hamem_spare *obj;
+	u32 i;
+
+	if (!op->missing || !gfpflags_allow_blocking(op->gfp) ||
+	    op->nr_wanted == HAMEM_MAX_OBJECTS)
+		return false;
+	op->wanted[op->nr_wanted++] = op->missing;
+	op->missing = 0;
+	hamem_finish(op);
+	for (i = 0; i < op->nr_wanted; i++) {
+		obj = kzalloc(op->wanted[i], op->gfp);
+		if (!obj)
+			return false;
+		obj->size = op->wanted[i];
+		obj->next = op->spare;
+		op->spare = obj;
+	}
+	return true;
 }
 
 #endif
