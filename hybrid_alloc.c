@@ -770,7 +770,6 @@ static void ha_dev_unbind(struct ha_dev *dev)
  */
 static int ha_dev_publish(struct ha_dev *dev)
 {
-	u32 id = dev->id;
 	int ret;
 
 	dev->misc.minor = MISC_DYNAMIC_MINOR;
@@ -783,7 +782,7 @@ static int ha_dev_publish(struct ha_dev *dev)
 	pr_info("%s: attached %s, %s\n", dev->name, dev->disk,
 		test_bit(HA_DEV_SEALED, &dev->state) ? "sealed" : "all free");
 	/* Needs no memory, as the number is reserved. */
-	xa_store(&ha_devs, id, dev, GFP_KERNEL);
+	xa_store(&ha_devs, dev->id, dev, GFP_KERNEL);
 	return 0;
 }
 
