@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/* From a command and an errno to a sentence that says what to do. */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hybridctl.h"
+#include "ioctl_uapi.h"
+
+/*
+ * What went wrong, and the remedy: whole sentences, in which % stands for the
+ * path of the instance's node. The first entry that fits is taken; "control"
+ * and "node" are the opening of the two kinds of device node.
+ */
+static const struct cause {
+	const char *command;		/* NULL: any */
+	int err;
+	const char *what;
+	const char *remedy;
+} causes[] = {
+	{ "control", ENOENT,
+	  "the module is not loaded",
+	  "Load it with `modprobe hybrid_alloc`, or with `insmod hybrid-alloc.ko` from "
+	  "where it was built." },
+	{ "control", ENODEV,
+	  "the module is not loaded",
+	  "Load it with `modprobe hybrid_alloc`, or with `insmod hybrid-alloc.ko` from "
+	  "where it was built." },
+	{ "control", ENXIO,
+	  "the module is not loaded",
+	  "Load it with `modprobe hybrid_alloc`, or with `insmod hybrid-alloc.ko` from "
+	  "where it was built." },
+	{ "control", EACCES,
+	  "the control node belongs to root",
+	  "Run hybridctl as root, through sudo for example." },
+	{ "control", EPERM,
+	  "the control node belongs to root",
+	  "Run hybridctl as root, through sudo for example." },
+	{ "node", ENOENT,
+	  "there is no such instance",
+	  "`hybridctl list` shows those there are, `hybridctl attach` makes one." },
+	{ "node", ENODEV,
+	  "there is no such instance",
+	  "`hybridctl list` shows those there are, `hybridctl attach` makes one." },
+	{ "node", ENXIO,
+	  "there is no such instance",
+	  "`hybridctl list` shows those there are, `hybridctl attach` makes one." },
+	{ "node", EACCES,
+	  "you may not use this node",
+	  "Run hybridctl as root, or let your group use the node: chgrp and chmod, or a "
+	  "udev rule." },
+	{ "node", EPERM,
+	  "you may not use this node",
+	  "Run hybridctl as root, or let your group use the node: chgrp and chmod, or a "
+	  "udev rule." },
+	{ "attach", EPERM,
+	  "attaching needs CAP_SYS_ADMIN, outside of containers",
+	  "Run hybridctl as root on the host." },
+	{ "attach", EACCES,
+	  "you may not write to it",
+	  "Run hybridctl as root, through sudo for example." },
+	{ "attach", ENOENT,
+	  "there is no such file",
+	  "`lsblk` lists the block devices." },
+	{ "attach", ENXIO,
+	  "there is no device behind this node",
+	  "`lsblk` lists the block devices." },
+	{ "attach", ENOMEDIUM,
+	  "there is no medium in the drive",
+	  "Insert one." },
+	{ "attach", ENOTBLK,
+	  "it is not a block device",
+	  "Name a disk or a partition; `losetup --find --show FILE` makes a block device "
+	  "of a file." },
+	{ "attach", EISDIR,
+	  "it is not a block device",
+	  "Name a disk or a partition; `lsblk` lists them." },
+	{ "attach", EROFS,
+	  "the disk is read-only",
+	  "`blockdev --setrw DEVICE` lifts this if it was set by software." },
+	{ "attach", EOPNOTSUPP,
+	  "it is a zoned disk, which can only be written in sequence",
+	  "Use a disk that can be written anywhere." },
+	{ "attach", EBUSY,
+	  "it is mounted, attached already, or held by another program",
+	  "`lsblk DEVICE` and `hybridctl list` show by whom; unmount or detach it first." },
+	{ "attach", ERANGE,
+	  "the range is not inside the device",
+	  "`blockdev --getsize64 DEVICE` shows how long the device is; adapt --range." },
+	{ "attach", EINVAL,
+	  "the range is too small, the sizes do not fit each other, or the disk's logical "
+	  "block is larger than --min-block",
+	  "The last line of `dmesg` says which; `blockdev --getss --getsize64 DEVICE` "
+	  "shows the disk's sizes." },
+	{ "attach", ENODEV,
+	  "the disk is gone",
+	  "`lsblk` lists the block devices." },
+	{ "detach", ENODEV,
+	  "there is no such instance",
+	  "`hybridctl list` shows those there are." },
+	{ "detach", EBUSY,
+	  "it has live extents, open files or users in the kernel",
+	  "Free the extents (`hybridctl stat %` counts them) and end the programs (`fuser "
+	  "-v %` names them), or forget all extents with `hybridctl detach --force %`." },
+	{ "detach", EPERM,
+	  "detaching needs CAP_SYS_ADMIN, outside of containers",
+	  "Run hybridctl as root on the host." },
+	{ "alloc", ENOSPC,
+	  "no free run holds it",
+	  "Free extents or ask for less; `hybridctl stat --runs %` shows the largest free "
+	  "run." },
+	{ "alloc", EFBIG,
+	  "it is more than the instance manages, or than it allows in one extent",
+	  "`hybridctl info %` shows the limits as RANGE_LEN and MAX_BLOCK; ask for several "
+	  "smaller extents." },
+	{ "alloc", EAGAIN,
+	  "the instance was attached to be rebuilt and is not sealed yet",
+	  "Claim the extents that are in use (`hybridctl claim % -`), then `hybridctl seal "
+	  "%`." },
+	{ "alloc", EINVAL,
+	  "the size is 0 or the alignment is not a power of two",
+	  "Give a size of at least 1 and an alignment such as 64K." },
+	{ "alloc", EINTR,
+	  "it was interrupted",
+	  "Run it again." },
+	{ "claim", EEXIST,
+	  "it is taken, in part or as a whole",
+	  "Two entries of the catalogue overlap, or this one was claimed before: correct "
+	  "the catalogue before `hybridctl seal %`." },
+	{ "claim", EINVAL,
+	  "the length is 0, or the start is not a multiple of the smallest block",
+	  "`hybridctl info %` shows the block size as MIN_BLOCK." },
+	{ "claim", EFBIG,
+	  "it is longer than the instance allows in one extent",
+	  "`hybridctl info %` shows the limit as MAX_BLOCK." },
+	{ "claim", ERANGE,
+	  "it is not inside the range that the instance manages",
+	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
+	{ "free", EPERM,
+	  "it belongs to another open file",
+	  "Only the program that allocated it can free it." },
+	{ NULL, ENOTTY,
+	  "the file is not a node of hybrid_alloc",
+	  "Name an instance as 0 or /dev/hybrid_alloc0; `hybridctl list` shows them." },
+	{ NULL, E2BIG,
+	  "the module is older than hybridctl",
+	  "Load the module of the same version." },
+	{ NULL, ENODEV,
+	  "the block device went away",
+	  "`hybridctl detach --force %` removes what is left of the instance." },
+	{ NULL, ENOMEM,
+	  "the kernel has no memory for it",
+	  "Free memory and run it again." },
+	{ NULL, EMFILE,
+	  "too many files are open",
+	  "Close some, or raise the limit with ulimit -n." },
+};
+
+/* A FREE that was refused says why itself, in more detail than an errno can. */
+static const struct cause reasons[HYBRID_ALLOC_REASON_COUNT] = {
+	[HYBRID_ALLOC_REASON_NOT_ALLOCATED] = { NULL, ENOENT,
+	  "nothing is allocated there; it never was, or it has been freed already",
+	  "Check the position; nothing was changed." },
+	[HYBRID_ALLOC_REASON_WRONG_START] = { NULL, EINVAL,
+	  "it is inside a live extent, but does not start where that starts",
+	  "Give the start that `hybridctl alloc` printed; extents are freed as a whole." },
+	[HYBRID_ALLOC_REASON_WRONG_LENGTH] = { NULL, EINVAL,
+	  "an extent starts there, but has another length",
+	  "Give the length that `hybridctl alloc` printed; extents are freed as a whole." },
+	[HYBRID_ALLOC_REASON_UNALIGNED] = { NULL, EINVAL,
+	  "the start is not a multiple of the smallest block",
+	  "Give the start that `hybridctl alloc` printed; `hybridctl info %` shows "
+	  "MIN_BLOCK." },
+	[HYBRID_ALLOC_REASON_ZERO_LENGTH] = { NULL, EINVAL,
+	  "the length is 0",
+	  "Give the length that `hybridctl alloc` printed." },
+	[HYBRID_ALLOC_REASON_OUT_OF_RANGE] = { NULL, ERANGE,
+	  "it is not inside the range that the instance manages",
+	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
+};
+
+static const struct cause *find_cause(const char *command, int err, unsigned int reason)
+{
+	if (reason && reason < ARRAY_SIZE(reasons) && reasons[reason].err == err)
+		return &reasons[reason];
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {
+		const struct cause *c = &causes[i];
+
+		if (c->err == err && (!c->command || !strcmp(c->command, command)))
+			return c;
+	}
+	return NULL;
+}
+
+char *explain(const char *command, int err, unsigned int reason, const char *node,
+	      const char *format, ...)
+{
+	const struct cause *cause = find_cause(command, err, reason);
+	const char *name = strerrorname_np(err);
+	char *sentence = NULL;
+	size_t size;
+	va_list args;
+	FILE *out = must(open_memstream(&sentence, &size));
+
+	fputs("cannot ", out);
+	va_start(args, format);
+	vfprintf(out, format, args);
+	va_end(args);
+	fprintf(out, ": %s (%s).", cause ? cause->what : strerror(err), name ? name : "unknown");
+	if (cause) {
+		fputc(' ', out);
+		for (const char *p = cause->remedy; *p; p++) {
+			if (*p == '%')
+				fputs(node ? node : "NODE", out);
+			else
+				fputc(*p, out);
+		}
+	}
+	must(fclose(out) ? NULL : sentence);
+	return sentence;
+}

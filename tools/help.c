@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/* --help: laid out as a manual page, so that it reads like one. */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "hybridctl.h"
+
+enum { WIDTH = 79, INDENT = 7, DEEPER = 14 };
+
+/* Breaks the text between words; a newline begins a new paragraph. */
+static void paragraph(int indent, const char *p)
+{
+	int column = 0;
+
+	for (; *p; p += strspn(p, " ")) {
+		int len = strcspn(p, "\n ");
+
+		if (column && column + 1 + len > WIDTH) {
+			putchar('\n');
+			column = 0;
+		}
+		column += column ? printf(" %.*s", len, p) : printf("%*s%.*s", indent, "", len, p);
+		p += len;
+		if (*p == '\n') {
+			fputs("\n\n", stdout);
+			column = 0;
+			p++;
+		}
+	}
+	putchar('\n');
+}
+
+static void heading(const char *title)
+{
+	printf("\n%s\n", title);
+}
+
+static void options(unsigned int set)
+{
+	const char *divider = "";
+
+	heading("OPTIONS");
+	for (unsigned int id = 0; id < NR_OPTIONS; id++) {
+		const struct option_info *o = &option_infos[id];
+
+		if (!(set & BIT(id)))
+			continue;
+		printf("%s%*s", divider, INDENT, "");
+		if (o->letter)
+			printf("-%c, ", o->letter);
+		printf("--%s%s%s\n", o->name, o->argument ? " " : "",
+		       o->argument ? o->argument : "");
+		paragraph(DEEPER, o->help);
+		divider = "\n";
+	}
+}
+
+static void columns(const struct command *cmd)
+{
+	unsigned int table = cmd->as_list ? IN_LIST : IN_TABLE;
+
+	heading("COLUMNS");
+	for (size_t i = 0; i < cmd->nr_columns; i++) {
+		const struct column *c = &cmd->columns[i];
+
+		printf("%*s%c%c %-22s %s\n", INDENT - 3, "", c->shown & table ? '*' : ' ',
+		       c->shown & IN_JSON ? 'j' : ' ', c->name, c->help);
+	}
+	putchar('\n');
+	paragraph(INDENT,
+		  "Unless --output names others, those with a * are shown, with --json those with "
+		  "a j. In JSON the names are in lower case.");
+}
+
+static void examples(const char *p)
+{
+	const char *divider = "";
+
+	heading("EXAMPLES");
+	while (*p) {
+		int len = strcspn(p, "\n");
+		char explanation[512];
+
+		printf("%s%*s%.*s\n", divider, INDENT, "", len, p);
+		p += len + 1;
+		len = strcspn(p, "\n");
+		snprintf(explanation, sizeof(explanation), "%.*s", len, p);
+		paragraph(DEEPER, explanation);
+		p += len + !!p[len];
+		divider = "\n";
+	}
+}
+
+static void exit_status(void)
+{
+	heading("EXIT STATUS");
+	printf("%*s0  success\n", INDENT, "");
+	printf("%*s1  failure, also of a part of what was asked for\n", INDENT, "");
+	printf("%*s2  the command line is wrong; nothing was done\n", INDENT, "");
+}
+
+void help_command(const struct command *cmd)
+{
+	printf("NAME\n%*shybridctl %s - %s\n", INDENT, "", cmd->name, cmd->summary);
+	heading("SYNOPSIS");
+	printf("%*shybridctl %s [options]%s%s\n", INDENT, "", cmd->name, cmd->words ? " " : "",
+	       cmd->words ? cmd->words : "");
+	heading("DESCRIPTION");
+	paragraph(INDENT, cmd->description);
+	options(cmd->options | BIT(OPT_HELP) | BIT(OPT_VERSION));
+	if (cmd->columns)
+		columns(cmd);
+	exit_status();
+	if (cmd->examples)
+		examples(cmd->examples);
+}
+
+void help_tool(const struct command *commands, size_t nr)
+{
+	printf("NAME\n%*shybridctl - hand out the space of block devices\n", INDENT, "");
+	heading("SYNOPSIS");
+	printf("%*shybridctl COMMAND [options] [ARGUMENT...]\n", INDENT, "");
+	printf("%*shybridctl COMMAND --help\n", INDENT, "");
+	heading("DESCRIPTION");
+	paragraph(INDENT,
+		  "hybridctl is the tool of the kernel module hybrid_alloc, which decides which range of "
+		  "a block device belongs to whom. It never touches the data: whoever was given an extent "
+		  "reads and writes the device itself, from byte START, LEN bytes long, and frees the "
+		  "extent when all I/O to it has finished.\n"
+		  "Each attached device is an instance with a number N and a node /dev/hybrid_allocN. "
+		  "NODE below is that path, or hybrid_allocN, or just N.\n"
+		  "SIZE, START and LEN are in bytes, or have a unit: K, M, G, T, P, E, also written KiB and "
+		  "so on, are powers of 1024; kB, MB and so on are powers of 1000. 1.5M is allowed where it is "
+		  "a whole number of bytes.");
+	heading("COMMANDS");
+	for (size_t i = 0; i < nr; i++)
+		printf("%*s%-8s %s\n", INDENT, "", commands[i].name, commands[i].summary);
+	heading("OPTIONS");
+	printf("%*s-h, --help     print this text; after a command, all about it\n", INDENT, "");
+	printf("%*s-V, --version  print the version\n", INDENT, "");
+	exit_status();
+	examples("hybridctl attach --fresh /dev/vdb\n"
+		 "Hand out the space of an empty disk; prints the node, such as /dev/hybrid_alloc0.\n"
+		 "hybridctl alloc 0 1M 64K\n"
+		 "Allocate two extents; prints where they are.\n"
+		 "hybridctl free 0 1048576:65536\n"
+		 "Give one back.\n"
+		 "hybridctl stat --runs 0\n"
+		 "Show where the space is.\n"
+		 "hybridctl detach 0\n"
+		 "Give the disk back, once all extents are free.\n");
+	heading("FILES");
+	printf("%*s/dev/hybrid_alloc      control node, for attach, detach and list\n", INDENT, "");
+	printf("%*s/dev/hybrid_allocN     an instance\n", INDENT, "");
+}

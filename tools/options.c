@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The command line: one table of options for all commands. */
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hybridctl.h"
+
+const struct option_info option_infos[NR_OPTIONS] = {
+	[OPT_FRESH] = { 0, "fresh", NULL,
+		"All space of the range is free from the start. Without this option the instance is "
+		"attached to be rebuilt: see DESCRIPTION." },
+	[OPT_FORCE] = { 'f', "force", NULL,
+		"Attach even though the disk carries a known signature. Nothing is wiped by attaching, "
+		"but extents may be handed out where that data is." },
+	[OPT_RANGE] = { 0, "range", "START[,LEN]",
+		"Manage only this part of the device; the rest is left alone. Without LEN, or with 0, "
+		"all that follows START." },
+	[OPT_MIN_BLOCK] = { 0, "min-block", "SIZE",
+		"The smallest unit of space, a power of two from 4K to 1M that is at least the disk's "
+		"logical block; 4K if not given. All sizes are rounded up to it." },
+	[OPT_MAX_BLOCK] = { 0, "max-block", "SIZE",
+		"The largest single extent, a multiple of the smallest unit; no limit if not given." },
+	[OPT_SLAB_MAX] = { 0, "slab-max", "SIZE",
+		"The largest size that is served from slabs of equal objects, a power of two from 1 to "
+		"1024 smallest units; 1M if not given." },
+	[OPT_BUDDY_START] = { 0, "buddy-start", "SIZE",
+		"The smallest block of the buddy layer, a power of two from 1 to 16384 smallest units; "
+		"1M if not given. It is also the smallest range that can be attached." },
+	[OPT_DETACH_FORCE] = { 'f', "force", NULL,
+		"Detach even if there are live extents, open files or users in the kernel. The extents "
+		"are forgotten, and programs that still have the node open get ENODEV." },
+	[OPT_ALIGN] = { 'a', "align", "SIZE",
+		"Every extent starts at a multiple of SIZE, a power of two, on the device." },
+	[OPT_COUNT] = { 'c', "count", "N",
+		"Allocate N extents of each SIZE; 1 if not given." },
+	[OPT_RUNS] = { 0, "runs", NULL,
+		"Also walk the free space and show the number of free runs and the largest of them. "
+		"Takes longer." },
+	[OPT_BYTES] = { 'b', "bytes", NULL,
+		"Print sizes in bytes, not as 1.5G." },
+	[OPT_JSON] = { 'J', "json", NULL,
+		"Print JSON. Sizes are numbers, in bytes." },
+	[OPT_NOHEADINGS] = { 'n', "noheadings", NULL,
+		"Print no line of headings." },
+	[OPT_OUTPUT] = { 'o', "output", "COLUMN[,COLUMN...]",
+		"Print these columns, or, with + before the first name, these too. See COLUMNS." },
+	[OPT_RAW] = { 'r', "raw", NULL,
+		"Print columns divided by a single blank, for scripts." },
+	[OPT_HELP] = { 'h', "help", NULL, "Print this text." },
+	[OPT_VERSION] = { 'V', "version", NULL, "Print the version." },
+};
+
+static bool usage(const struct command *cmd, int *status)
+{
+	fprintf(stderr, "Try 'hybridctl %s --help' for more.\n", cmd->name);
+	*status = EXIT_USAGE;
+	return false;
+}
+
+static bool size_argument(enum option_id id, const char *word, __u64 *size)
+{
+	const char *wrong = parse_size(word, size);
+
+	if (wrong)
+		complain("--%s: '%s' %s", option_infos[id].name, word, wrong);
+	return !wrong;
+}
+
+static bool range_argument(const char *word, struct args *args)
+{
+	const char *wrong;
+
+	args->range_len = 0;
+	if (strpbrk(word, ",:"))
+		wrong = parse_extent(word, &args->range_start, &args->range_len);
+	else
+		wrong = parse_size(word, &args->range_start);
+	if (wrong)
+		complain("--range: '%s' %s", word, wrong);
+	return !wrong;
+}
+
+static bool take_option(enum option_id id, char *value, struct args *args)
+{
+	switch (id) {
+	case OPT_FRESH:
+		args->fresh = true;
+		return true;
+	case OPT_FORCE:
+	case OPT_DETACH_FORCE:
+		args->force = true;
+		return true;
+	case OPT_RANGE:
+		return range_argument(value, args);
+	case OPT_MIN_BLOCK:
+		return size_argument(id, value, &args->min_block);
+	case OPT_MAX_BLOCK:
+		return size_argument(id, value, &args->max_block);
+	case OPT_SLAB_MAX:
+		return size_argument(id, value, &args->slab_max);
+	case OPT_BUDDY_START:
+		return size_argument(id, value, &args->buddy_start);
+	case OPT_ALIGN:
+		return size_argument(id, value, &args->align);
+	case OPT_COUNT:
+		if (!size_argument(id, value, &args->count))
+			return false;
+		if (args->count)
+			return true;
+		complain("--count: nothing to do for 0 extents");
+		return false;
+	case OPT_RUNS:
+		args->runs = true;
+		return true;
+	case OPT_BYTES:
+		args->table.bytes = true;
+		return true;
+	case OPT_JSON:
+		args->table.json = true;
+		return true;
+	case OPT_NOHEADINGS:
+		args->table.noheadings = true;
+		return true;
+	case OPT_OUTPUT:
+		args->table.columns = value;
+		return true;
+	case OPT_RAW:
+		args->table.raw = true;
+		return true;
+	case OPT_HELP:
+	case OPT_VERSION:
+	case NR_OPTIONS:
+		break;
+	}
+	return false;
+}
+
+bool parse_args(const struct command *cmd, int argc, char **argv, struct args *args, int *status)
+{
+	unsigned int known = cmd->options | BIT(OPT_HELP) | BIT(OPT_VERSION);
+	char letters[2 * NR_OPTIONS + 1], *l = letters;
+	struct option longs[NR_OPTIONS + 1] = { };
+	unsigned int by_letter[256] = { }, n = 0;
+	int c;
+
+	/* getopt_long returns the letter, or 256 + id for a long form. */
+	for (unsigned int id = 0; id < NR_OPTIONS; id++) {
+		const struct option_info *info = &option_infos[id];
+
+		if (!(known & BIT(id)))
+			continue;
+		longs[n++] = (struct option){ info->name, info->argument ? required_argument :
+					      no_argument, NULL, 256 + id };
+		if (!info->letter)
+			continue;
+		by_letter[(unsigned char)info->letter] = id;
+		*l++ = info->letter;
+		if (info->argument)
+			*l++ = ':';
+	}
+	*l = 0;
+
+	*args = (struct args){ .count = 1 };
+	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		enum option_id id = c >= 256 ? (unsigned int)c - 256 : by_letter[(unsigned char)c];
+
+		if (c == '?')
+			return usage(cmd, status);
+		if (id == OPT_HELP || id == OPT_VERSION) {
+			if (id == OPT_HELP)
+				help_command(cmd);
+			else
+				puts("hybridctl " HYBRIDCTL_VERSION);
+			*status = EXIT_OK;
+			return false;
+		}
+		if (!take_option(id, optarg, args))
+			return usage(cmd, status);
+	}
+	if (args->table.json && args->table.raw) {
+		complain("--json and --raw are different forms of output; give one of them");
+		return usage(cmd, status);
+	}
+
+	args->words = argv + optind;
+	args->nr_words = argc - optind;
+	if (args->nr_words < cmd->min_words) {
+		complain("%s needs %s", cmd->name, cmd->words);
+		return usage(cmd, status);
+	}
+	if (args->nr_words > cmd->max_words) {
+		complain("%s takes no '%s'", cmd->name, args->words[cmd->max_words]);
+		return usage(cmd, status);
+	}
+	return true;
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Sizes and extents as people write and read them. */
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "hybridctl.h"
+
+static const char units[] = "KMGTPE";
+
+/* The factor of a suffix: "", "K", "KiB" (1024), "kB" (1000), "B"; 0 for junk. */
+static __u64 suffix_factor(const char *suffix)
+{
+	__u64 base, factor = 1;
+	const char *unit;
+
+	if (!*suffix || !strcmp(suffix, "B"))
+		return 1;
+	unit = strchr(units, toupper((unsigned char)*suffix));
+	if (!unit)
+		return 0;
+	if (!suffix[1] || !strcasecmp(suffix + 1, "iB"))
+		base = 1024;
+	else if (!strcasecmp(suffix + 1, "B"))
+		base = 1000;
+	else
+		return 0;
+	for (const char *u = units; u <= unit; u++)
+		factor *= base;
+	return factor;
+}
+
+const char *parse_size(const char *word, __u64 *size)
+{
+	static const char too_big[] = "is more than 16 EiB, the end of all devices";
+	__u64 whole = 0, factor, part, divisor = 1;
+	const char *fraction = NULL, *p = word;
+
+	if (!isdigit((unsigned char)*p))
+		return *p == '-' ? "is negative" : "is not a size such as 4096, 4K, 1.5M or 1GiB";
+	for (; isdigit((unsigned char)*p); p++) {
+		if (__builtin_mul_overflow(whole, 10, &whole) ||
+		    __builtin_add_overflow(whole, *p - '0', &whole))
+			return too_big;
+	}
+	if (*p == '.') {
+		fraction = ++p;
+		p += strspn(p, "0123456789");
+		if (p == fraction)
+			return "has no digits behind the point";
+	}
+	factor = suffix_factor(p);
+	if (!factor)
+		return "has an unknown unit; use K, M, G, T, P or E, with or without iB";
+	if (__builtin_mul_overflow(whole, factor, size))
+		return too_big;
+	if (!fraction)
+		return NULL;
+
+	/* Exact or not at all: a position that was rounded is another position. */
+	for (part = 0; fraction < p && isdigit((unsigned char)*fraction); fraction++) {
+		if (__builtin_mul_overflow(divisor, 10, &divisor))
+			return "has too many digits behind the point";
+		part = part * 10 + (*fraction - '0');
+	}
+	if ((__uint128_t)part * factor % divisor)
+		return "is not a whole number of bytes";
+	part = (__uint128_t)part * factor / divisor;
+	if (__builtin_add_overflow(*size, part, size))
+		return too_big;
+	return NULL;
+}
+
+const char *parse_extent(const char *line, __u64 *start, __u64 *len)
+{
+	static const char form[] = "is not of the form START:LEN";
+	char word[2][64];
+	const char *error, *p = line;
+	size_t n;
+
+	for (int i = 0; i < 2; i++) {
+		p += strspn(p, " \t");
+		n = strcspn(p, ":, \t");
+		if (!n || n >= sizeof(word[i]))
+			return form;
+		memcpy(word[i], p, n);
+		word[i][n] = 0;
+		p += n;
+		p += strspn(p, " \t");
+		if (!i && (*p == ':' || *p == ','))
+			p++;
+	}
+	if (*p)
+		return form;
+	error = parse_size(word[0], start);
+	return error ? error : parse_size(word[1], len);
+}
+
+char *size_short(__u64 size)
+{
+	unsigned int tenths, exp = 0;
+
+	while (size >> (10 * exp) >= 1024)
+		exp++;
+	if (!exp)
+		return text("%uB", (unsigned int)size);
+
+	/* Rounded to the nearest tenth, which may make it 1024. */
+	tenths = ((__uint128_t)size * 10 + (1ULL << (10 * exp - 1))) >> (10 * exp);
+	if (tenths == 10240 && exp < strlen(units)) {
+		tenths = 10;
+		exp++;
+	}
+	if (tenths % 10)
+		return text("%u.%u%c", tenths / 10, tenths % 10, units[exp - 1]);
+	return text("%u%c", tenths / 10, units[exp - 1]);
+}
+
+char *size_exact(__u64 size)
+{
+	unsigned int exp = 0;
+
+	while (size && !(size & ((1ULL << (10 * (exp + 1))) - 1)))
+		exp++;
+	if (exp)
+		return text("%llu %ciB", size >> (10 * exp), units[exp - 1]);
+	return text("%llu bytes", size);
+}

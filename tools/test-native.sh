@@ -1,0 +1,137 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: HYBRIDCTL=build/tools/hybridctl sh tools/test-native.sh
+#
+# What hybridctl does before it needs the module: command lines, help, and the
+# look for data on a disk, here an image file. TAP on stdout.
+
+here=$(dirname "$0")
+# shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
+. "$here/../tests/vm/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=signatures.sh
+. "$here/signatures.sh"
+
+: "${HYBRIDCTL:=$here/../build/tools/hybridctl}"
+tmp=$(mktemp -d) || exit
+trap 'rm -rf "$tmp"' EXIT
+
+# usage_error NAME PATTERN ARG...: status 2, a message that matches, no output
+usage_error()
+{
+	name=$1
+	pattern=$2
+	shift 2
+	out=$("$HYBRIDCTL" "$@" 2>"$tmp/err")
+	status=$?
+	err=$(cat "$tmp/err")
+	case $status$out$err in
+	"2hybridctl: "*$pattern*) pass "$name" ;;
+	*) fail "$name" "hybridctl $*: status $status, expected 2 and '$pattern'
+$out$err" ;;
+	esac
+}
+
+# Command lines
+
+usage_error "no command" "which command"
+usage_error "a command that there is not" "no command 'mount'" mount
+usage_error "an option before the command" "command comes first" --json list
+usage_error "a word too many" "takes no 'x'" list x
+usage_error "a word too few" "needs NODE SIZE" alloc 0
+usage_error "no node" "needs NODE" stat
+usage_error "an option of another command" "unrecognized option '--runs'" list --runs
+usage_error "a column that there is not" "no column 'COLOUR'" stat -o FREE,COLOUR 0
+usage_error "a column whose name is only begun" "no column 'FRE'" stat -o FRE 0
+usage_error "no column at all" "no column ''" stat -o '' 0
+usage_error "two forms of output" "one of them" list --json --raw
+usage_error "a count of nothing" "0 extents" alloc --count 0 0 4K
+
+# Sizes: each refused with what is wrong with it
+
+for word in x K .5M +4K ' 4K' ''; do
+	usage_error "size '$word'" "'$word' is not a size" alloc 0 "$word"
+done
+usage_error "a negative size" "is negative" alloc 0 -- -4K
+for word in 4Q 4KK 0x1000 '4 K' 4KiBx 4iB 4k1 4,5K 4K:; do
+	usage_error "unit in '$word'" "unknown unit" alloc 0 "$word"
+done
+for word in 16E 18446744073709551616 99999999999999999999 17179869184G 20EB; do
+	usage_error "size $word" "more than 16 EiB" alloc 0 "$word"
+done
+usage_error "less than a byte" "whole number of bytes" alloc 0 1.0001K
+usage_error "a point and nothing" "no digits" alloc 0 1.K
+usage_error "a fraction beyond all precision" "too many digits" alloc 0 1.00000000000000000000001G
+usage_error "one bad size among good ones" "'1Z' has an unknown unit" alloc 0 1M 1Z 4K
+usage_error "an alignment that is no size" "--align: 'many'" alloc --align many 0 4K
+usage_error "a count that is no number" "--count: 'many'" alloc --count many 0 4K
+
+# Extents
+
+for word in 4096 4K: :4K 1:2:3 1::2 ',' ''; do
+	usage_error "extent '$word'" "not of the form START:LEN" free 0 "$word"
+	usage_error "extent '$word' to claim" "not of the form START:LEN" claim 0 "$word"
+done
+usage_error "an extent with a bad start" "is not a size" free 0 x:4K
+usage_error "an extent with a bad length" "unknown unit" free 0 4K:4Q
+usage_error "a bad extent behind a good one" "'b:4K'" free 0 4K:4K b:4K
+usage_error "a range that is none" "--range: '1M,x'" attach --range 1M,x "$tmp/none"
+
+# Help
+
+try "--version" "$HYBRIDCTL" --version
+is "version of a command" "$("$HYBRIDCTL" list --version)" "$("$HYBRIDCTL" --version)"
+help=$("$HYBRIDCTL" --help)
+is "--help succeeds" $? 0
+for command in attach detach list info alloc free claim seal drain stat; do
+	case $help in
+	*"       $command "*) pass "--help names $command" ;;
+	*) fail "--help names $command" "$help" ;;
+	esac
+	missing=
+	text=$("$HYBRIDCTL" $command --help) || missing="status $?"
+	for section in NAME SYNOPSIS DESCRIPTION OPTIONS "EXIT STATUS" EXAMPLES; do
+		printf '%s\n' "$text" | grep -qx "$section" || missing="$missing $section"
+	done
+	is "$command --help has all sections" "$missing" ""
+	is "$command --help fits a terminal" \
+		"$(printf '%s\n' "$text" | grep -v '^  *[* ][j ] [A-Z]' | grep -E '.{81}')" ""
+done
+try_not "output that cannot be written is a failure" "cannot write the output" \
+	sh -c "$HYBRIDCTL --help >/dev/full"
+
+# The look for data on a disk
+
+image=$tmp/image
+for kind in $signatures; do
+	truncate -s 64M "$image"
+	write_signature "$kind" "$image"
+	# The remedies, both of them
+	try_not "$kind is refused, and wipefs named" "wipefs --all $image" "$HYBRIDCTL" attach "$image"
+	try_not "$kind is refused, and --force named" "--force" "$HYBRIDCTL" attach --fresh "$image"
+	try_not "$kind is named" "$(signature_name "$kind")" "$HYBRIDCTL" attach "$image"
+	try_not "$kind is refused although the range does not touch it" "there is data on it" \
+		"$HYBRIDCTL" attach --range 32M "$image"
+	# It gets as far as the module, or its absence
+	out=$("$HYBRIDCTL" attach --force "$image" 2>&1)
+	case $out in
+	*"there is data"*) fail "$kind with --force" "$out" ;;
+	*) pass "$kind with --force" ;;
+	esac
+	rm "$image"
+done
+truncate -s 64M "$image"
+out=$("$HYBRIDCTL" attach "$image" 2>&1)
+case $out in
+*"there is data"*) fail "a blank image is not refused" "$out" ;;
+*) pass "a blank image is not refused" ;;
+esac
+try_not "a disk that does not exist" "there is no such file (ENOENT). \`lsblk\`" \
+	"$HYBRIDCTL" attach "$tmp/none"
+try_not "a directory" "not a block device (EISDIR)" "$HYBRIDCTL" attach "$tmp"
+try_not "an instance that does not exist" "hybridctl list" "$HYBRIDCTL" stat 4294967295
+try_not "a node that is another file" "is not a node of hybrid_alloc (ENOTTY)" \
+	"$HYBRIDCTL" stat /dev/null
+try_not "... to change" "hybridctl list" "$HYBRIDCTL" alloc /dev/null 4K
+
+done_testing
