@@ -1,0 +1,802 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The pool layer, which is the whole allocator. Blocks everywhere. */
+#include <linux/log2.h>
+#include <linux/string.h>
+
+#include "../pool.h"
+#include "hatest.h"
+
+#define UNIT	256U		/* blocks: 1 MiB of 4 KiB */
+
+struct fixture {
+	struct hapool p;
+	bool alive;
+	long bytes;		/* of metadata when all was free */
+};
+
+static void stop(struct fixture *f)
+{
+	if (f->alive)
+		hapool_destroy(&f->p);
+	f->alive = false;
+}
+
+static int try_start(struct kunit *test, u64 nr_blocks, unsigned int unit_shift, u64 slab_max)
+{
+	struct fixture *f = test->priv;
+	struct haslab_config cfg = {
+		.nr_blocks = nr_blocks, .unit_shift = unit_shift, .slab_max = slab_max,
+	};
+	int ret;
+
+	stop(f);
+	ret = hapool_init(&f->p, &cfg);
+	f->alive = !ret;
+	return ret;
+}
+
+static void start_shape(struct kunit *test, u64 nr_blocks, unsigned int unit_shift, u64 slab_max)
+{
+	struct fixture *f = test->priv;
+
+	KUNIT_ASSERT_EQ(test, try_start(test, nr_blocks, unit_shift, slab_max), 0);
+	KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+	f->bytes = atomic_long_read(&f->p.slab.mem.bytes);
+}
+
+static void start(struct kunit *test, u64 nr_blocks)
+{
+	start_shape(test, nr_blocks, ilog2(UNIT), UNIT);
+}
+
+static struct hapool_stat stat(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_stat st;
+
+	hapool_stat(&f->p, &st, false);
+	return st;
+}
+
+/* capacity = charged + cached + free, and what is charged is what we know of. */
+static void expect_account(struct kunit *test, u64 charged, u64 nr_live)
+{
+	struct hapool_stat st = stat(test);
+
+	KUNIT_EXPECT_EQ(test, st.capacity, st.charged + st.cached + st.slab.free);
+	KUNIT_EXPECT_EQ(test, st.charged, charged);
+	KUNIT_EXPECT_EQ(test, st.nr_live, nr_live);
+}
+
+static void expect_all_comes_back(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_stat st;
+
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	hapool_drain(&f->p);
+	hapool_stat(&f->p, &st, true);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, st.charged, 0);
+	KUNIT_EXPECT_EQ(test, st.nr_live, 0);
+	KUNIT_EXPECT_EQ(test, st.cached, 0);
+	KUNIT_EXPECT_EQ(test, st.slab.free, st.capacity);
+	KUNIT_EXPECT_EQ(test, st.slab.nr_runs, 1);
+	KUNIT_EXPECT_EQ(test, st.slab.largest_run, st.capacity);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&f->p.slab.mem.bytes), f->bytes);
+}
+
+static int try_alloc(struct kunit *test, u64 len, u64 *at)
+{
+	struct fixture *f = test->priv;
+
+	return hapool_alloc(&f->p, len, 1, GFP_KERNEL, at);
+}
+
+static u64 alloc(struct kunit *test, u64 len)
+{
+	u64 at;
+
+	KUNIT_ASSERT_EQ_MSG(test, try_alloc(test, len, &at), 0, "length %llu", len);
+	return at;
+}
+
+static void expect_freed(struct kunit *test, u64 at, u64 len)
+{
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	struct fixture *f = test->priv;
+	int ret = hapool_free(&f->p, at, len, &reason);
+
+	KUNIT_ASSERT_EQ_MSG(test, ret, 0, "reason %d, start %llu, length %llu", reason, at, len);
+}
+
+static void expect_refused(struct kunit *test, u64 at, u64 len, int err,
+			   enum hybrid_alloc_reason why)
+{
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	u64 before = stat(test).refused[why];
+	struct fixture *f = test->priv;
+	int ret = hapool_free(&f->p, at, len, &reason);
+
+	KUNIT_EXPECT_EQ_MSG(test, ret, err, "start %llu, length %llu", at, len);
+	KUNIT_EXPECT_EQ_MSG(test, (int)reason, (int)why, "start %llu, length %llu", at, len);
+	KUNIT_EXPECT_EQ(test, stat(test).refused[why], before + 1);
+}
+
+static const u16 common[] = {
+	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32, 64, 128, 256, 512, 1024,
+};
+
+/* Make this CPU's magazine of a size, and leave something in it. */
+static void warm_up(struct kunit *test, u64 len)
+{
+	u64 a = alloc(test, len), b = alloc(test, len);
+
+	expect_freed(test, a, len);
+	expect_freed(test, b, len);
+}
+
+/* ---- hits ---- */
+
+static void what_was_freed_last_is_handed_out_first(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 20);
+	hatest_on_cpu(0);
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		struct hapool_stat before;
+		u64 at;
+
+		warm_up(test, common[i]);
+		at = alloc(test, common[i]);
+		expect_freed(test, at, common[i]);
+		before = stat(test);
+		KUNIT_EXPECT_EQ(test, alloc(test, common[i]), at);
+		KUNIT_EXPECT_EQ(test, stat(test).hits, before.hits + 1);
+		KUNIT_EXPECT_EQ(test, stat(test).misses, before.misses);
+		KUNIT_EXPECT_EQ(test, stat(test).slab.free, before.slab.free);
+		expect_account(test, common[i], 1);
+		expect_freed(test, at, common[i]);
+	}
+	expect_all_comes_back(test);
+}
+
+static void free_space_stays_constant_over_many_pairs(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 20);
+	hatest_on_cpu(0);
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		struct hapool_stat before, after;
+		unsigned int n;
+
+		warm_up(test, common[i]);
+		before = stat(test);
+		for (n = 0; n < 2000; n++)
+			expect_freed(test, alloc(test, common[i]), common[i]);
+		after = stat(test);
+		KUNIT_EXPECT_EQ(test, after.slab.free, before.slab.free);
+		KUNIT_EXPECT_EQ(test, after.cached, before.cached);
+		KUNIT_EXPECT_EQ(test, after.hits, before.hits + 2000);
+	}
+	expect_all_comes_back(test);
+}
+
+static void magazines_are_bounded(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int class, i;
+	u64 *at = kunit_kzalloc(test, 500 * sizeof(*at), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, at);
+	hatest_on_cpu(0);
+	for (class = 0; class < ARRAY_SIZE(common); class++) {
+		u64 cached;
+
+		start(test, 1 << 20);
+		for (i = 0; i < 500; i++)
+			at[i] = alloc(test, common[class]);
+		for (i = 0; i < 500; i++)
+			expect_freed(test, at[i], common[class]);
+		cached = stat(test).cached;
+		KUNIT_EXPECT_GT(test, cached, 0);
+		KUNIT_EXPECT_LT(test, cached, (u64)f->p.limit[class] * common[class]);
+		/* 4 MiB a size, but at least four objects */
+		KUNIT_EXPECT_LE(test, cached, max(1024U, 4U * common[class]));
+		expect_all_comes_back(test);
+	}
+}
+
+static void alignment_is_kept(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int i;
+	u64 align, at;
+
+	start(test, 1 << 20);
+	for (align = 1; align <= 1 << 18; align *= 2) {
+		for (i = 0; i < ARRAY_SIZE(common); i++) {
+			warm_up(test, common[i]);
+			KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, common[i], align, GFP_KERNEL, &at),
+					0);
+			KUNIT_EXPECT_EQ_MSG(test, at & (align - 1), 0, "length %u, alignment %llu",
+					    common[i], align);
+			expect_freed(test, at, common[i]);
+		}
+	}
+	expect_all_comes_back(test);
+}
+
+/* ---- refused frees ---- */
+
+static void double_free_through_the_pool(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 20);
+	hatest_on_cpu(0);
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		u64 at, other;
+
+		warm_up(test, common[i]);
+		at = alloc(test, common[i]);
+		other = alloc(test, common[i]);
+		expect_freed(test, at, common[i]);
+		expect_refused(test, at, common[i], -ENOENT, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+		expect_account(test, common[i], 1);
+		/* and it is not handed out twice */
+		KUNIT_EXPECT_EQ(test, alloc(test, common[i]), at);
+		KUNIT_EXPECT_NE(test, alloc(test, common[i]), at);
+		expect_account(test, 3 * common[i], 3);
+		expect_freed(test, at, common[i]);
+		expect_freed(test, other, common[i]);
+		stop(test->priv);
+		start(test, 1 << 20);
+	}
+}
+
+static void double_free_on_another_cpu(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 20);
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		u64 at;
+
+		if (!hatest_on_cpu(1))
+			kunit_skip(test, "there is one CPU only");
+		warm_up(test, common[i]);
+		hatest_on_cpu(0);
+		warm_up(test, common[i]);
+		at = alloc(test, common[i]);
+		expect_freed(test, at, common[i]);
+		hatest_on_cpu(1);
+		expect_refused(test, at, common[i], -ENOENT, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+		expect_account(test, 0, 0);
+	}
+	expect_all_comes_back(test);
+}
+
+static void wrong_length_through_the_pool(struct kunit *test)
+{
+	unsigned int i, j;
+
+	start(test, 1 << 20);
+	hatest_on_cpu(0);
+	for (i = 0; i < ARRAY_SIZE(common); i++)
+		warm_up(test, common[i]);
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		u64 at = alloc(test, common[i]);
+
+		for (j = 0; j < ARRAY_SIZE(common); j++)
+			if (j != i)
+				expect_refused(test, at, common[j], -EINVAL,
+					       HYBRID_ALLOC_REASON_WRONG_LENGTH);
+		expect_refused(test, at, 2 * 1024, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+		expect_refused(test, at, 77, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+		expect_account(test, common[i], 1);
+		expect_freed(test, at, common[i]);
+	}
+	expect_all_comes_back(test);
+}
+
+static void wrong_start_through_the_pool(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 20);
+	hatest_on_cpu(0);
+	for (i = 1; i < ARRAY_SIZE(common); i++) {
+		u64 at;
+
+		warm_up(test, common[i]);
+		warm_up(test, 1);
+		at = alloc(test, common[i]);
+		expect_refused(test, at + 1, common[i], -EINVAL, HYBRID_ALLOC_REASON_WRONG_START);
+		expect_refused(test, at + 1, 1, -EINVAL, HYBRID_ALLOC_REASON_WRONG_START);
+		expect_refused(test, at + common[i] - 1, 1, -EINVAL,
+			       HYBRID_ALLOC_REASON_WRONG_START);
+		expect_account(test, common[i], 1);
+		expect_freed(test, at, common[i]);
+	}
+	expect_all_comes_back(test);
+}
+
+/* ---- draining ---- */
+
+static void drain_empties_every_pool(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int i, cpu;
+
+	start(test, 1 << 20);
+	for (cpu = 0; hatest_on_cpu(cpu) && cpu < 4; cpu++)
+		for (i = 0; i < ARRAY_SIZE(common); i++)
+			warm_up(test, common[i]);
+	KUNIT_EXPECT_GT(test, stat(test).cached, 0);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test).cached, 0);
+	expect_all_comes_back(test);
+}
+
+static void dead_cpu_gives_back_what_it_cached(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 before;
+
+	start(test, 1 << 20);
+	hatest_on_cpu(0);
+	warm_up(test, 3);
+	before = stat(test).cached;
+	KUNIT_ASSERT_GT(test, before, 0);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	warm_up(test, 5);
+	KUNIT_EXPECT_GT(test, stat(test).cached, before);
+	hatest_on_cpu(0);
+	hapool_cpu_dead(&f->p, 1);
+	KUNIT_EXPECT_EQ(test, stat(test).cached, before);
+	expect_all_comes_back(test);
+}
+
+static void what_another_cpu_cached_can_be_allocated(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		u64 len = common[i], n = 0, k, *at;
+		int ret;
+
+		start(test, 4096);
+		at = kunit_kzalloc(test, (4096 / len + 1) * sizeof(*at), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, at);
+		if (!hatest_on_cpu(1))
+			kunit_skip(test, "there is one CPU only");
+		warm_up(test, len);
+		while (!(ret = try_alloc(test, len, &at[n])))
+			n++;
+		KUNIT_ASSERT_EQ(test, ret, -ENOSPC);
+		/* CPU 1 caches the last one, CPU 0 has to get it */
+		expect_freed(test, at[n - 1], len);
+		hatest_on_cpu(0);
+		KUNIT_EXPECT_EQ(test, alloc(test, len), at[n - 1]);
+		expect_account(test, n * len, n);
+		for (k = 0; k < n; k++)
+			expect_freed(test, at[k], len);
+		expect_all_comes_back(test);
+	}
+}
+
+static void whole_device_after_everything_was_cached(struct kunit *test)
+{
+	unsigned int i, cpu;
+
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		u64 at;
+
+		start(test, 5000);
+		for (cpu = 0; hatest_on_cpu(cpu) && cpu < 4; cpu++)
+			warm_up(test, common[i]);
+		KUNIT_ASSERT_EQ(test, try_alloc(test, 5000, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 0);
+		expect_account(test, 5000, 1);
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), -ENOSPC);
+		expect_freed(test, 0, 5000);
+		expect_all_comes_back(test);
+	}
+}
+
+static void cached_range_can_be_claimed(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int i;
+
+	start(test, 1 << 16);
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		u64 len = common[i], at;
+
+		hatest_on_cpu(1);
+		warm_up(test, len);
+		at = alloc(test, len);
+		KUNIT_EXPECT_EQ(test, hapool_claim(&f->p, at, len, GFP_KERNEL), -EEXIST);
+		expect_freed(test, at, len);
+		hatest_on_cpu(0);
+		KUNIT_EXPECT_EQ(test, hapool_claim(&f->p, at, len, GFP_NOWAIT), -EAGAIN);
+		KUNIT_ASSERT_EQ(test, hapool_claim(&f->p, at, len, GFP_KERNEL), 0);
+		expect_account(test, len, 1);
+		KUNIT_EXPECT_EQ(test, hapool_claim(&f->p, at, 1, GFP_KERNEL), -EEXIST);
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		expect_freed(test, at, len);
+		expect_refused(test, at, len, -ENOENT, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	}
+	expect_all_comes_back(test);
+}
+
+static void claims_over_live_and_cached_objects(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at[20], live;
+	unsigned int i;
+
+	start(test, 1 << 15);
+	for (i = 0; i < 20; i++)
+		at[i] = alloc(test, 2);
+	live = at[10];
+	for (i = 0; i < 20; i++)
+		if (i != 10)
+			expect_freed(test, at[i], 2);
+	KUNIT_EXPECT_EQ(test, hapool_claim(&f->p, live - 5, 10, GFP_KERNEL), -EEXIST);
+	KUNIT_EXPECT_EQ(test, hapool_claim(&f->p, 0, 1 << 15, GFP_KERNEL), -EEXIST);
+	KUNIT_ASSERT_EQ(test, hapool_claim(&f->p, live + 2, 20000, GFP_KERNEL), 0);
+	expect_account(test, 20002, 2);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_freed(test, live, 2);
+	expect_freed(test, live + 2, 20000);
+	expect_all_comes_back(test);
+}
+
+static void who_may_not_wait_gets_eagain_and_no_false_enospc(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, i;
+
+	start(test, 4096);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	for (i = 0; i < 4096; i++)
+		alloc(test, 1);
+	expect_freed(test, 77, 1);
+	hatest_on_cpu(0);
+	KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, 1, GFP_NOWAIT, &at), -EAGAIN);
+	expect_account(test, 4095, 4095);
+	KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, 1, GFP_NOIO, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 77);
+}
+
+/* ---- memory ---- */
+
+static const u32 lengths[] = { 1, 4, 16, 32, 100, 256, 1000, 1024, 5000, 20000 };
+
+static void failing_allocations_change_nothing(struct kunit *test)
+{
+	static const gfp_t gfps[] = { GFP_NOWAIT, GFP_KERNEL };
+	struct fixture *f = test->priv;
+	unsigned long nth, failed = 0, delivered;
+	unsigned int i, g;
+	u64 at;
+	int ret;
+
+	for (g = 0; g < ARRAY_SIZE(gfps); g++)
+		for (i = 0; i < ARRAY_SIZE(lengths); i++)
+			for (nth = 1; ; nth++) {
+				start(test, 40077);
+				hatest_inject_start(nth, 0, false);
+				ret = hapool_alloc(&f->p, lengths[i], 1, gfps[g], &at);
+				delivered = hatest_inject_stop();
+				failed += delivered;
+				if (ret)
+					KUNIT_EXPECT_EQ(test, ret, g ? -ENOMEM : -EAGAIN);
+				else
+					expect_freed(test, at, lengths[i]);
+				expect_all_comes_back(test);
+				if (!delivered)
+					break;
+			}
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_GT(test, failed, 20);
+}
+
+static void failing_claims_change_nothing(struct kunit *test)
+{
+	static const struct { u64 at, len; } claims[] = {
+		{ 0, 1 }, { 300, 300 }, { 16384, 16384 }, { 16000, 24077 }, { 40000, 77 },
+	};
+	struct fixture *f = test->priv;
+	unsigned long nth, failed = 0, delivered;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(claims); i++)
+		for (nth = 1; ; nth++) {
+			start(test, 40077);
+			hatest_inject_start(nth, 0, false);
+			ret = hapool_claim(&f->p, claims[i].at, claims[i].len, GFP_NOWAIT);
+			delivered = hatest_inject_stop();
+			failed += delivered;
+			if (ret)
+				KUNIT_EXPECT_EQ(test, ret, -EAGAIN);
+			else
+				expect_freed(test, claims[i].at, claims[i].len);
+			expect_all_comes_back(test);
+			if (!delivered)
+				break;
+		}
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_GT(test, failed, 5);
+}
+
+static void init_without_memory_leaves_nothing(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long nth, refused = 0;
+	int ret;
+
+	for (nth = 1; ; nth++) {
+		stop(f);
+		hatest_inject_start(nth, 0, false);
+		ret = try_start(test, 100077, 8, 256);
+		if (!hatest_inject_stop())
+			break;
+		KUNIT_EXPECT_TRUE(test, !ret || ret == -ENOMEM);
+		refused += ret == -ENOMEM;
+	}
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_GT(test, refused, 0);
+}
+
+static void free_needs_no_memory(struct kunit *test)
+{
+	u64 at[ARRAY_SIZE(lengths)][10];
+	unsigned int i, j;
+
+	start(test, 1 << 20);
+	hatest_on_cpu(0);
+	for (i = 0; i < ARRAY_SIZE(lengths); i++)
+		for (j = 0; j < 10; j++)
+			at[i][j] = alloc(test, lengths[i]);
+	hatest_inject_start(0, 0, true);
+	for (i = 0; i < ARRAY_SIZE(lengths); i++)
+		for (j = 0; j < 10; j++) {
+			/* on a CPU with magazines and on one without */
+			hatest_on_cpu(j % 2);
+			expect_freed(test, at[i][j], lengths[i]);
+			expect_refused(test, at[i][j], lengths[i], -ENOENT,
+				       HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+		}
+	KUNIT_EXPECT_EQ(test, hatest_inject_seen(), 0);
+	expect_all_comes_back(test);
+	KUNIT_EXPECT_EQ(test, hatest_inject_seen(), 0);
+	hatest_inject_stop();
+}
+
+static void alloc_when_no_memory_can_be_had_without_waiting(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 20);
+	hatest_inject_start(0, 1, false);
+	for (i = 0; i < ARRAY_SIZE(lengths); i++)
+		warm_up(test, lengths[i]);
+	KUNIT_EXPECT_LT(test, hatest_inject_stop(), HATEST_MAX_FAILED);
+	expect_all_comes_back(test);
+}
+
+/* ---- random ---- */
+
+static void random_free(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
+{
+	enum hybrid_alloc_reason reason = 0, expected;
+	struct fixture *f = test->priv;
+	u64 at, len;
+	int ret;
+
+	if (m->nr && hatest_below(rng, 10)) {
+		struct hatest_extent *e = &m->extents[hatest_below(rng, m->nr)];
+
+		at = e->start;
+		len = e->len;
+		if (!hatest_below(rng, 10)) {
+			at += hatest_below(rng, len);
+			len = 1 + hatest_below(rng, 40);
+		}
+	} else {
+		at = hatest_below(rng, m->nr_blocks);
+		len = 1 + hatest_below(rng, 40);
+	}
+	if (at + len > m->nr_blocks)
+		return;
+	ret = hapool_free(&f->p, at, len, &reason);
+	KUNIT_ASSERT_EQ_MSG(test, ret, hatest_model_remove(m, at, len, &expected),
+			    "free %llu, length %llu", at, len);
+	if (ret)
+		KUNIT_ASSERT_EQ(test, (int)reason, (int)expected);
+}
+
+static void random_alloc(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
+{
+	struct fixture *f = test->priv;
+	u64 len, align = 1, at;
+	int ret;
+
+	if (m->nr == HATEST_MAX_EXTENTS)
+		return;
+	len = common[hatest_below(rng, hatest_below(rng, 4) ? 17 : ARRAY_SIZE(common))];
+	if (!hatest_below(rng, 4))
+		len = 1 + hatest_below(rng, 1 << hatest_below(rng, 14));
+	if (!hatest_below(rng, 8))
+		align <<= hatest_below(rng, 12);
+	ret = hapool_alloc(&f->p, len, align, GFP_KERNEL, &at);
+	/* no false ENOSPC: what is cached counts as free */
+	KUNIT_ASSERT_EQ_MSG(test, ret, hatest_model_fits(m, len, align) ? 0 : -ENOSPC,
+			    "length %llu, alignment %llu", len, align);
+	if (ret)
+		return;
+	KUNIT_ASSERT_EQ(test, at & (align - 1), 0);
+	KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, len));
+	hatest_model_add(m, at, len);
+}
+
+static void random_claim(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
+{
+	struct fixture *f = test->priv;
+	u64 at = hatest_below(rng, m->nr_blocks);
+	u64 len = 1 + hatest_below(rng, 1 << hatest_below(rng, 12));
+	bool free = hatest_model_free(m, at, len);
+
+	if (m->nr == HATEST_MAX_EXTENTS || at + len > m->nr_blocks)
+		return;
+	KUNIT_ASSERT_EQ_MSG(test, hapool_claim(&f->p, at, len, GFP_KERNEL), free ? 0 : -EEXIST,
+			    "claim %llu, length %llu", at, len);
+	if (free)
+		hatest_model_add(m, at, len);
+}
+
+static void random_shape(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng,
+			 u64 nr_blocks, unsigned int unit_shift, u64 slab_max, unsigned long ops)
+{
+	struct fixture *f = test->priv;
+	unsigned long i;
+
+	start_shape(test, nr_blocks, unit_shift, slab_max);
+	hatest_model_start(m, nr_blocks);
+	for (i = 0; i < ops; i++) {
+		u32 what = hatest_below(rng, 200);
+
+		if (i % 8 == 0)
+			hatest_on_cpu(hatest_below(rng, 3));
+		if (what < ((i / 300) % 2 ? 75 : 120))
+			random_alloc(test, m, rng);
+		else if (what < 197)
+			random_free(test, m, rng);
+		else if (what < 199)
+			random_claim(test, m, rng);
+		else
+			hapool_cpu_dead(&f->p, hatest_below(rng, 3) % nr_cpu_ids);
+		expect_account(test, m->nr_used, m->nr);
+		if (i % 64 == 0)
+			KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+	}
+	while (m->nr) {
+		struct hatest_extent e = m->extents[hatest_below(rng, m->nr)];
+		enum hybrid_alloc_reason reason;
+
+		expect_freed(test, e.start, e.len);
+		hatest_model_remove(m, e.start, e.len, &reason);
+	}
+	expect_all_comes_back(test);
+}
+
+static void random_operations_match_the_model(struct kunit *test)
+{
+	static const u32 sizes[] = { 40000, 16384, 4096, 3000, 1021, 256, 100, 1 };
+	struct hatest_model *m = hatest_model(test, 40000);
+	struct hatest_rng rng = hatest_rng(test);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		random_shape(test, m, &rng, sizes[i], 8, 256, hatest_ops / ARRAY_SIZE(sizes));
+}
+
+static void random_operations_in_any_shape(struct kunit *test)
+{
+	struct hatest_model *m = hatest_model(test, 40000);
+	struct hatest_rng rng = hatest_rng(test);
+	unsigned int unit_shift, max_shift;
+
+	for (unit_shift = 0; unit_shift <= 14; unit_shift += 2)
+		for (max_shift = 0; max_shift <= 10; max_shift += 2)
+			random_shape(test, m, &rng, 1 + hatest_below(&rng, 40000), unit_shift,
+				     1ULL << max_shift, hatest_ops / 48);
+}
+
+/* Allocated here, freed there, for long: caches do not grow, nothing is lost. */
+static void extents_that_migrate_between_cpus(struct kunit *test)
+{
+	struct hatest_rng rng = hatest_rng(test);
+	u64 at[64] = {}, len[64] = {}, charged = 0, nr = 0;
+	unsigned long i;
+
+	start(test, 1 << 18);
+	for (i = 0; i < hatest_ops; i++) {
+		unsigned int k = hatest_below(&rng, 64);
+
+		hatest_on_cpu(len[k] ? 1 : 0);
+		if (len[k]) {
+			expect_freed(test, at[k], len[k]);
+			charged -= len[k];
+			nr--;
+			len[k] = 0;
+		} else {
+			len[k] = common[hatest_below(&rng, ARRAY_SIZE(common))];
+			at[k] = alloc(test, len[k]);
+			charged += len[k];
+			nr++;
+		}
+		if (i % 64 == 0)
+			expect_account(test, charged, nr);
+	}
+	for (i = 0; i < 64; i++)
+		if (len[i])
+			expect_freed(test, at[i], len[i]);
+	expect_all_comes_back(test);
+}
+
+static int hapool_test_init(struct kunit *test)
+{
+	test->priv = kunit_kzalloc(test, sizeof(struct fixture), GFP_KERNEL);
+	return test->priv ? 0 : -ENOMEM;
+}
+
+static void hapool_test_exit(struct kunit *test)
+{
+	hatest_inject_stop();
+	hatest_on_any_cpu();
+	stop(test->priv);
+}
+
+static struct kunit_case hapool_cases[] = {
+	KUNIT_CASE(what_was_freed_last_is_handed_out_first),
+	KUNIT_CASE(free_space_stays_constant_over_many_pairs),
+	KUNIT_CASE(magazines_are_bounded),
+	KUNIT_CASE(alignment_is_kept),
+	KUNIT_CASE(double_free_through_the_pool),
+	KUNIT_CASE(double_free_on_another_cpu),
+	KUNIT_CASE(wrong_length_through_the_pool),
+	KUNIT_CASE(wrong_start_through_the_pool),
+	KUNIT_CASE(drain_empties_every_pool),
+	KUNIT_CASE(dead_cpu_gives_back_what_it_cached),
+	KUNIT_CASE(what_another_cpu_cached_can_be_allocated),
+	KUNIT_CASE(whole_device_after_everything_was_cached),
+	KUNIT_CASE(cached_range_can_be_claimed),
+	KUNIT_CASE(claims_over_live_and_cached_objects),
+	KUNIT_CASE(who_may_not_wait_gets_eagain_and_no_false_enospc),
+	KUNIT_CASE(failing_allocations_change_nothing),
+	KUNIT_CASE(failing_claims_change_nothing),
+	KUNIT_CASE(init_without_memory_leaves_nothing),
+	KUNIT_CASE(free_needs_no_memory),
+	KUNIT_CASE(alloc_when_no_memory_can_be_had_without_waiting),
+	KUNIT_CASE(random_operations_match_the_model),
+	KUNIT_CASE(random_operations_in_any_shape),
+	KUNIT_CASE(extents_that_migrate_between_cpus),
+	{}
+};
+
+static struct kunit_suite hapool_suite = {
+	.name = "hapool",
+	.init = hapool_test_init,
+	.exit = hapool_test_exit,
+	.test_cases = hapool_cases,
+};
+kunit_test_suite(hapool_suite);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * User-space stand-in: RCU. A reader notes the era in which it began; what is
+ * given to call_rcu() ends an era, and is freed once no reader of that era or
+ * an earlier one is left. membarrier() in the one that frees makes up for the
+ * memory barrier that readers do without (see sim/shim.c).
+ */
+#ifndef _SIM_LINUX_RCUPDATE_H
+#define _SIM_LINUX_RCUPDATE_H
+
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+struct sim_thread {
+	unsigned long era;	/* 0: not reading */
+	unsigned int depth;
+	int cpu;
+	bool known;
+	struct sim_thread *next;
+};
+
+extern __thread struct sim_thread sim_thread;
+extern unsigned long sim_rcu_era;
+void sim_thread_register(void);
+
+static inline void rcu_read_lock(void)
+{
+	struct sim_thread *t = &sim_thread;
+
+	sim_atomic_enter();
+	if (t->depth++)
+		return;
+	if (unlikely(!t->known))
+		sim_thread_register();
+	WRITE_ONCE(t->era, __atomic_load_n(&sim_rcu_era, __ATOMIC_ACQUIRE));
+	barrier();
+}
+
+static inline void rcu_read_unlock(void)
+{
+	struct sim_thread *t = &sim_thread;
+
+	SIM_ASSERT(t->depth);
+	barrier();
+	if (!--t->depth)
+		__atomic_store_n(&t->era, 0, __ATOMIC_RELEASE);
+	sim_atomic_exit();
+}
+
+static inline bool rcu_read_lock_held(void) { return sim_thread.depth; }
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+void sim_kfree_rcu(struct rcu_head *head, void *obj);
+void synchronize_rcu(void);
+void rcu_barrier(void);
+
+#define kfree_rcu(obj, member)		sim_kfree_rcu(&(obj)->member, obj)
+#define rcu_access_pointer(p)		READ_ONCE(p)
+#define rcu_dereference_raw(p)		__atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_dereference(p)		({ SIM_ASSERT(rcu_read_lock_held()); rcu_dereference_raw(p); })
+#define rcu_dereference_check(p, c) \
+	({ SIM_ASSERT((c) || rcu_read_lock_held()); rcu_dereference_raw(p); })
+#define rcu_dereference_protected(p, c)	({ SIM_ASSERT(c); READ_ONCE(p); })
+#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
+#define rcu_replace_pointer(p, v, c) \
+	({ __typeof__(p) _old = rcu_dereference_protected(p, c); rcu_assign_pointer(p, v); _old; })
+#define RCU_LOCKDEP_WARN(c, s)		SIM_ASSERT(!(c))
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* User-space stand-in: locks. A debug build knows who holds them. */
+#ifndef _SIM_LINUX_SPINLOCK_H
+#define _SIM_LINUX_SPINLOCK_H
+
+#include <pthread.h>
+#include <linux/kernel.h>
+
+/*
+ * What the current thread may not do: > 0 in places where the kernel may not
+ * sleep. Only debug builds count.
+ */
+extern __thread int sim_atomic_depth;
+extern __thread char sim_self;		/* its address names the thread */
+
+#ifdef SIM_DEBUG
+#define sim_atomic_enter()	((void)sim_atomic_depth++)
+#define sim_atomic_exit()	((void)sim_atomic_depth--)
+#define might_sleep()		BUG_ON(sim_atomic_depth)
+#else
+#define sim_atomic_enter()	barrier()
+#define sim_atomic_exit()	barrier()
+#define might_sleep()		barrier()
+#endif
+#define might_sleep_if(c)	do { if (c) might_sleep(); } while (0)
+
+typedef struct {
+	int locked;
+#ifdef SIM_DEBUG
+	const void *owner;
+#endif
+} spinlock_t;
+typedef spinlock_t raw_spinlock_t;
+
+#define __SPIN_LOCK_UNLOCKED(n)	{ 0 }
+#define DEFINE_SPINLOCK(n)	spinlock_t n = __SPIN_LOCK_UNLOCKED(n)
+#define spin_lock_init(l)	(*(l) = (spinlock_t) { 0 })
+
+void sim_spin_wait(spinlock_t *l);
+
+#ifdef SIM_DEBUG
+#define lockdep_is_held(l)	(READ_ONCE((l)->owner) == (const void *)&sim_self)
+#define sim_lock_owned(l)	WRITE_ONCE((l)->owner, &sim_self)
+#define sim_lock_disowned(l)	do { BUG_ON(!lockdep_is_held(l)); WRITE_ONCE((l)->owner, NULL); } while (0)
+#define sim_lock_recursion(l)	BUG_ON(lockdep_is_held(l))
+#define lockdep_assert_held(l)	BUG_ON(!lockdep_is_held(l))
+#define lockdep_assert_not_held(l) BUG_ON(lockdep_is_held(l))
+#else
+#define sim_lock_owned(l)	do { } while (0)
+#define sim_lock_disowned(l)	do { } while (0)
+#define sim_lock_recursion(l)	do { } while (0)
+#define lockdep_is_held(l)	((void)(l), true)
+#define lockdep_assert_held(l)	((void)(l))
+#define lockdep_assert_not_held(l) ((void)(l))
+#endif
+#define lockdep_assert(c)	BUG_ON(!(c))
+#define lockdep_set_class(l, k)	do { } while (0)
+struct lock_class_key { char dummy; };
+
+static inline void spin_lock(spinlock_t *l)
+{
+	sim_atomic_enter();
+	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
+		sim_spin_wait(l);
+	sim_lock_owned(l);
+}
+
+static inline bool spin_trylock(spinlock_t *l)
+{
+	if (__atomic_load_n(&l->locked, __ATOMIC_RELAXED) ||
+	    __atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
+		return false;
+	sim_atomic_enter();
+	sim_lock_owned(l);
+	return true;
+}
+
+static inline void spin_unlock(spinlock_t *l)
+{
+	sim_lock_disowned(l);
+	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+	sim_atomic_exit();
+}
+
+static inline bool spin_is_locked(spinlock_t *l)
+{
+	return __atomic_load_n(&l->locked, __ATOMIC_RELAXED);
+}
+
+#define spin_is_contended(l)		((void)(l), false)
+#define spin_lock_nested(l, c)		spin_lock(l)
+#define spin_lock_bh(l)			spin_lock(l)
+#define spin_unlock_bh(l)		spin_unlock(l)
+#define spin_lock_irq(l)		spin_lock(l)
+#define spin_unlock_irq(l)		spin_unlock(l)
+#define spin_lock_irqsave(l, f)		do { (f) = 0; spin_lock(l); } while (0)
+#define spin_unlock_irqrestore(l, f)	do { (void)(f); spin_unlock(l); } while (0)
+#define raw_spin_lock_init(l)		spin_lock_init(l)
+#define raw_spin_lock(l)		spin_lock(l)
+#define raw_spin_unlock(l)		spin_unlock(l)
+
+struct mutex {
+	pthread_mutex_t m;
+	const void *owner;
+};
+
+#define DEFINE_MUTEX(n)		struct mutex n = { PTHREAD_MUTEX_INITIALIZER, NULL }
+
+static inline void mutex_init(struct mutex *m)
+{
+	pthread_mutex_init(&m->m, NULL);
+	m->owner = NULL;
+}
+
+static inline void mutex_destroy(struct mutex *m) { pthread_mutex_destroy(&m->m); }
+
+static inline void mutex_lock(struct mutex *m)
+{
+	might_sleep();
+	pthread_mutex_lock(&m->m);
+	m->owner = &sim_self;
+}
+
+static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); return 0; }
+static inline int mutex_lock_killable(struct mutex *m) { mutex_lock(m); return 0; }
+
+static inline bool mutex_trylock(struct mutex *m)
+{
+	if (pthread_mutex_trylock(&m->m))
+		return false;
+	m->owner = &sim_self;
+	return true;
+}
+
+static inline void mutex_unlock(struct mutex *m)
+{
+	BUG_ON(m->owner != &sim_self);
+	m->owner = NULL;
+	pthread_mutex_unlock(&m->m);
+}
+
+#endif

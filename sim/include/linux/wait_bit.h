@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* User-space stand-in: waiting for a variable, and giving way. */
+#ifndef _SIM_LINUX_WAIT_BIT_H
+#define _SIM_LINUX_WAIT_BIT_H
+
+#include <sched.h>
+#include <unistd.h>
+#include <linux/spinlock.h>
+
+unsigned long sim_wait_ticket(void);
+void sim_wait(unsigned long ticket);
+void wake_up_var(void *var);
+
+#define wait_var_event(var, condition) do {			\
+	(void)(var);						\
+	might_sleep();						\
+	for (;;) {						\
+		unsigned long _ticket = sim_wait_ticket();	\
+								\
+		if (condition)					\
+			break;					\
+		sim_wait(_ticket);				\
+	}							\
+} while (0)
+
+#define HZ			250
+#define msleep(ms)		do { might_sleep(); usleep(1000 * (ms)); } while (0)
+#define schedule_timeout_uninterruptible(jiffies)	msleep((jiffies) * 1000 / HZ)
+#define cond_resched()		might_sleep()
+#define need_resched()		false
+#define schedule()		sched_yield()
+#define yield()			sched_yield()
+
+#endif

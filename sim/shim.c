@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0
+/* User-space stand-in for the kernel: what is more than a macro. */
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <linux/membarrier.h>
+
+#include <linux/bitops.h>
+#include <linux/hash.h>
+#include <linux/percpu.h>
+#include <linux/rbtree.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/wait_bit.h>
+
+__thread int sim_atomic_depth;
+__thread char sim_self;
+#ifdef __SANITIZE_THREAD__
+int sim_fence;
+#endif
+
+void sim_bug(const char *file, int line, const char *what)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s:%d: %s\n", file, line, what);
+	abort();
+}
+
+/* ---- locks ---- */
+
+void sim_spin_wait(spinlock_t *l)
+{
+	unsigned int spins = 0;
+
+	sim_lock_recursion(l);
+	do {
+		while (__atomic_load_n(&l->locked, __ATOMIC_RELAXED)) {
+			/* the owner may not be running: there are few processors */
+			if (++spins % 128)
+				cpu_relax();
+			else
+				sched_yield();
+		}
+	} while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE));
+}
+
+static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wait_cond = PTHREAD_COND_INITIALIZER;
+static unsigned long wait_count;
+
+unsigned long sim_wait_ticket(void)
+{
+	unsigned long ticket;
+
+	pthread_mutex_lock(&wait_lock);
+	ticket = wait_count;
+	pthread_mutex_unlock(&wait_lock);
+	return ticket;
+}
+
+void sim_wait(unsigned long ticket)
+{
+	pthread_mutex_lock(&wait_lock);
+	while (wait_count == ticket)
+		pthread_cond_wait(&wait_cond, &wait_lock);
+	pthread_mutex_unlock(&wait_lock);
+}
+
+void wake_up_var(void *var)
+{
+	pthread_mutex_lock(&wait_lock);
+	wait_count++;
+	pthread_cond_broadcast(&wait_cond);
+	pthread_mutex_unlock(&wait_lock);
+}
+
+/* ---- threads and CPUs ---- */
+
+__thread struct sim_thread sim_thread;
+unsigned int nr_cpu_ids = 4;
+
+static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sim_thread *threads;
+static unsigned int nr_threads;
+static bool cpu_taken[NR_CPUS];
+static pthread_key_t thread_key;
+
+static void sim_thread_exit(void *arg)
+{
+	struct sim_thread *t = arg, **p;
+
+	pthread_mutex_lock(&threads_lock);
+	for (p = &threads; *p != t; p = &(*p)->next)
+		;
+	*p = t->next;
+	__atomic_store_n(&nr_threads, nr_threads - 1, __ATOMIC_RELAXED);
+	cpu_taken[t->cpu] = false;
+	t->known = false;
+	pthread_mutex_unlock(&threads_lock);
+}
+
+static void __attribute__((constructor)) sim_threads_init(void)
+{
+	pthread_key_create(&thread_key, sim_thread_exit);
+	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+}
+
+/* A thread gets the first CPU that nobody has. */
+void sim_thread_register(void)
+{
+	struct sim_thread *t = &sim_thread;
+
+	pthread_mutex_lock(&threads_lock);
+	while (cpu_taken[t->cpu])
+		if (++t->cpu == NR_CPUS)
+			sim_bug(__FILE__, __LINE__, "more threads than CPUs");
+	cpu_taken[t->cpu] = true;
+	t->known = true;
+	t->next = threads;
+	threads = t;
+	__atomic_store_n(&nr_threads, nr_threads + 1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&threads_lock);
+	pthread_setspecific(thread_key, t);
+}
+
+/* Before anything asks for per-CPU memory. */
+void sim_set_nr_cpus(unsigned int nr)
+{
+	BUG_ON(!nr || nr > NR_CPUS);
+	nr_cpu_ids = nr;
+}
+
+void sim_set_cpu(int cpu)
+{
+	might_sleep();
+	BUG_ON(!cpu_possible(cpu));
+	if (sim_cpu() == cpu)
+		return;
+	pthread_mutex_lock(&threads_lock);
+	BUG_ON(cpu_taken[cpu]);
+	cpu_taken[sim_thread.cpu] = false;
+	cpu_taken[cpu] = true;
+	sim_thread.cpu = cpu;
+	pthread_mutex_unlock(&threads_lock);
+}
+
+/* ---- memory ---- */
+
+struct sim_object {
+	size_t size;
+	size_t rounded;
+};
+
+static atomic_long_t nr_objects;
+
+/* kmalloc's caches, then whole pages in powers of two. */
+static size_t sim_round(size_t size)
+{
+	if (size <= 8)
+		return 8;
+	if (size > 64 && size <= 96)
+		return 96;
+	if (size > 128 && size <= 192)
+		return 192;
+	return roundup_pow_of_two(size);
+}
+
+void *sim_kmalloc(size_t size, gfp_t gfp)
+{
+	struct sim_object *o;
+
+	might_sleep_if(gfpflags_allow_blocking(gfp));
+	if (size > SIZE_MAX / 4)
+		return NULL;
+	o = gfp & __GFP_ZERO ? calloc(1, sizeof(*o) + size) : malloc(sizeof(*o) + size);
+	if (!o)
+		return NULL;
+	o->size = size;
+	o->rounded = sim_round(size);
+	atomic_long_inc(&nr_objects);
+	return o + 1;
+}
+
+void kfree(const void *p)
+{
+	if (!p)
+		return;
+	atomic_long_dec(&nr_objects);
+	free((struct sim_object *)p - 1);
+}
+
+size_t ksize(const void *p)
+{
+	return p ? ((const struct sim_object *)p)[-1].rounded : 0;
+}
+
+long sim_objects(void)
+{
+	rcu_barrier();
+	return atomic_long_read(&nr_objects);
+}
+
+void *__alloc_percpu_gfp(size_t size, size_t align, gfp_t gfp)
+{
+	might_sleep_if(gfpflags_allow_blocking(gfp));
+	BUG_ON(size > SIM_PERCPU_STRIDE || align > 4096);
+	return kzalloc(SIM_PERCPU_STRIDE * nr_cpu_ids, gfp);
+}
+
+void free_percpu(void *p)
+{
+	kfree(p);
+}
+
+/* ---- RCU ---- */
+
+unsigned long sim_rcu_era = 1;
+
+static pthread_mutex_t rcu_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rcu_head *rcu_first, **rcu_last = &rcu_first;
+static unsigned long nr_rcu;
+
+/* With several threads the system call is worth a batch. */
+#define RCU_BATCH	64
+
+/* The era before which no reader is left. */
+static unsigned long sim_rcu_oldest(void)
+{
+	unsigned long oldest = ULONG_MAX;
+	struct sim_thread *t;
+
+	pthread_mutex_lock(&threads_lock);
+	/*
+	 * After it, a reader either shows its era or sees all that was
+	 * unlinked before.
+	 */
+	if (nr_threads > 1)
+		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	for (t = threads; t; t = t->next) {
+		unsigned long era = __atomic_load_n(&t->era, __ATOMIC_ACQUIRE);
+
+		if (era)
+			oldest = min(oldest, era);
+	}
+	pthread_mutex_unlock(&threads_lock);
+	return oldest;
+}
+
+static void sim_rcu_reap(void)
+{
+	unsigned long oldest = sim_rcu_oldest();
+
+	while (rcu_first && rcu_first->era < oldest) {
+		struct rcu_head *head = rcu_first;
+
+		rcu_first = head->next;
+		if (!rcu_first)
+			rcu_last = &rcu_first;
+		nr_rcu--;
+		if (head->func)
+			head->func(head);
+		else
+			kfree(head->obj);
+	}
+}
+
+/* The callback may come at once, or later from another thread. */
+static void sim_rcu_queue(struct rcu_head *head)
+{
+	pthread_mutex_lock(&rcu_lock);
+	head->next = NULL;
+	head->era = __atomic_fetch_add(&sim_rcu_era, 1, __ATOMIC_SEQ_CST);
+	*rcu_last = head;
+	rcu_last = &head->next;
+	if (++nr_rcu >= RCU_BATCH || __atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 1)
+		sim_rcu_reap();
+	pthread_mutex_unlock(&rcu_lock);
+}
+
+void sim_kfree_rcu(struct rcu_head *head, void *obj)
+{
+	head->func = NULL;
+	head->obj = obj;
+	sim_rcu_queue(head);
+}
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	head->func = func;
+	sim_rcu_queue(head);
+}
+
+/* Waits until all that was given to call_rcu() is done. */
+void rcu_barrier(void)
+{
+	BUG_ON(rcu_read_lock_held());
+	for (;;) {
+		bool done;
+
+		pthread_mutex_lock(&rcu_lock);
+		sim_rcu_reap();
+		done = !rcu_first;
+		pthread_mutex_unlock(&rcu_lock);
+		if (done)
+			return;
+		sched_yield();
+	}
+}
+
+void synchronize_rcu(void)
+{
+	unsigned long era = __atomic_fetch_add(&sim_rcu_era, 1, __ATOMIC_SEQ_CST);
+
+	might_sleep();
+	BUG_ON(rcu_read_lock_held());
+	while (sim_rcu_oldest() <= era)
+		sched_yield();
+}
+
+/* ---- ordered trees ---- */
+
+static unsigned long rb_priority(const struct rb_node *n)
+{
+	return hash_64((unsigned long)n, 63);
+}
+
+/* Let @new, or nothing, hang where @old hangs. */
+static void rb_set_link(struct rb_node *old, struct rb_node *new, struct rb_root *root)
+{
+	if (!old->parent)
+		root->rb_node = new;
+	else if (old->parent->rb_left == old)
+		old->parent->rb_left = new;
+	else
+		old->parent->rb_right = new;
+	if (new)
+		new->parent = old->parent;
+}
+
+/* Turn @n above its parent. */
+static void rb_rotate_up(struct rb_node *n, struct rb_root *root)
+{
+	struct rb_node *p = n->parent, *middle;
+
+	rb_set_link(p, n, root);
+	if (p->rb_left == n) {
+		middle = n->rb_right;
+		p->rb_left = middle;
+		n->rb_right = p;
+	} else {
+		middle = n->rb_left;
+		p->rb_right = middle;
+		n->rb_left = p;
+	}
+	if (middle)
+		middle->parent = p;
+	p->parent = n;
+}
+
+void rb_insert_color(struct rb_node *n, struct rb_root *root)
+{
+	while (n->parent && rb_priority(n) > rb_priority(n->parent))
+		rb_rotate_up(n, root);
+}
+
+void rb_erase(struct rb_node *n, struct rb_root *root)
+{
+	while (n->rb_left && n->rb_right)
+		rb_rotate_up(rb_priority(n->rb_left) > rb_priority(n->rb_right) ?
+			     n->rb_left : n->rb_right, root);
+	rb_set_link(n, n->rb_left ? n->rb_left : n->rb_right, root);
+}
+
+void rb_replace_node(struct rb_node *old, struct rb_node *new, struct rb_root *root)
+{
+	/* the priority belongs to the address: enter it anew in the old one's place */
+	*new = *old;
+	rb_set_link(old, new, root);
+	if (new->rb_left)
+		new->rb_left->parent = new;
+	if (new->rb_right)
+		new->rb_right->parent = new;
+	while ((new->rb_left && rb_priority(new->rb_left) > rb_priority(new)) ||
+	       (new->rb_right && rb_priority(new->rb_right) > rb_priority(new)))
+		rb_rotate_up(!new->rb_right || (new->rb_left && rb_priority(new->rb_left) >
+			     rb_priority(new->rb_right)) ? new->rb_left : new->rb_right, root);
+	rb_insert_color(new, root);
+}
+
+static struct rb_node *rb_leftmost(struct rb_node *n)
+{
+	while (n && n->rb_left)
+		n = n->rb_left;
+	return n;
+}
+
+static struct rb_node *rb_rightmost(struct rb_node *n)
+{
+	while (n && n->rb_right)
+		n = n->rb_right;
+	return n;
+}
+
+struct rb_node *rb_first(const struct rb_root *root) { return rb_leftmost(root->rb_node); }
+struct rb_node *rb_last(const struct rb_root *root) { return rb_rightmost(root->rb_node); }
+
+struct rb_node *rb_next(const struct rb_node *n)
+{
+	if (n->rb_right)
+		return rb_leftmost(n->rb_right);
+	while (n->parent && n->parent->rb_right == n)
+		n = n->parent;
+	return n->parent;
+}
+
+struct rb_node *rb_prev(const struct rb_node *n)
+{
+	if (n->rb_left)
+		return rb_rightmost(n->rb_left);
+	while (n->parent && n->parent->rb_left == n)
+		n = n->parent;
+	return n->parent;
+}
+
+static struct rb_node *rb_deepest(struct rb_node *n)
+{
+	while (n && (n->rb_left || n->rb_right))
+		n = n->rb_left ? n->rb_left : n->rb_right;
+	return n;
+}
+
+struct rb_node *rb_first_postorder(const struct rb_root *root)
+{
+	return rb_deepest(root->rb_node);
+}
+
+struct rb_node *rb_next_postorder(const struct rb_node *n)
+{
+	struct rb_node *p = n->parent;
+
+	if (p && p->rb_left == n && p->rb_right)
+		return rb_deepest(p->rb_right);
+	return p;
+}
