@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What people type. The module's own rules are in Kbuild: dkms hands
+# KERNELRELEASE= to make, so one file could not tell the two uses apart.
+#
+#   make          the module for the running kernel, or for KDIR=...
+#   make tools    hybridctl
+#   make demo     all of it at work in a virtual machine
+#   make check    quick tests: native and KUnit
+#   make test     all tests
+#   make soak     all tests, random ones for long
+#   make clean    (the cache of kernels stays: see README.md)
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+module: | $(KDIR)
+	@scripts/build-module --out build/module $(KDIR)
+	@cp build/module/hybrid-alloc.ko .
+	@echo "hybrid-alloc.ko is ready for the kernel $$(modinfo -F vermagic ./hybrid-alloc.ko | cut -d' ' -f1)"
+
+$(KDIR):
+	@echo "There is no $(KDIR)." >&2
+	@echo "Install the headers of your kernel: apt-get install linux-headers-$$(uname -r)," >&2
+	@echo "or say where they are: make KDIR=/usr/src/linux-headers-..." >&2
+	@false
+
+tools:
+	@scripts/deps.sh tools
+	@$(MAKE) --no-print-directory -C tools
+
+demo:
+	@scripts/demo
+
+check:
+	@scripts/test check
+
+test:
+	@scripts/test all
+
+soak:
+	@scripts/test soak
+
+clean:
+	rm -rf build hybrid-alloc.ko
+
+.PHONY: module tools demo check test soak clean

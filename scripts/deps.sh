@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: scripts/deps.sh tools|demo|test
+#
+# Installs the Debian packages that are missing to build hybridctl, to run the
+# demo (the stock kernel's headers, a virtual machine), or to run all tests (the
+# kernel's source, checkers).
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+tools=(gcc libc6-dev make pkg-config libsmartcols-dev libblkid-dev)
+demo=("${tools[@]}" linux-headers-cloud-amd64 patch kmod qemu-system-x86 busybox-static fio)
+test=("${demo[@]}" linux-source-6.1 xz-utils bzip2 perl flex bison bc libelf-dev libssl-dev
+	gcc-multilib sparse clang shellcheck)
+
+case ${1-} in
+tools) wanted=("${tools[@]}") ;;
+demo) wanted=("${demo[@]}") ;;
+test) wanted=("${test[@]}") ;;
+*) die "see the head of $0 for its usage" ;;
+esac
+
+installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null |
+	sed -n 's/ installed$//p')
+missing=$(printf '%s\n' "${wanted[@]}" | grep -vxF "$installed" || true)
+[ -n "$missing" ] || exit 0
+
+missing=${missing//$'\n'/ }
+say "installing Debian packages: $missing"
+# shellcheck disable=SC2086 # a list of words
+install()
+{
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >&2
+}
+# The lists of packages may be missing (fresh machine) or too old.
+install || {
+	say "updating the list of packages"
+	as_root apt-get -q update >&2
+	install
+} || die "cannot install $missing"

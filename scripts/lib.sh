@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What the scripts share; to be sourced.
+
+# shellcheck disable=SC2034 # for those who source this
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${HYBRID_ALLOC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hybrid_alloc}
+
+# Progress goes to stderr: some scripts print a path for others on stdout.
+say()
+{
+	printf '%s\n' "--- $*" >&2
+}
+
+die()
+{
+	printf '%s\n' "${0##*/}: $*" >&2
+	exit 1
+}
+
+as_root()
+{
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "needs root to run: $*"
+	fi
+}
+
+# Only one at a time makes the entry of the cache that is named $1; to be
+# called in a subshell, whose end drops the lock.
+cache_lock()
+{
+	mkdir -p "$cache" || die "cannot make $cache"
+	exec 9>"$cache/.lock-$1"
+	flock -n 9 || { say "waiting for another run that prepares $1"; flock 9; }
+}

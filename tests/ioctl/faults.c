@@ -1,0 +1,715 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that is not there. Each operation is run again and again, with its
+ * first, second, third... chance to fail failing (/proc/self/fail-nth: an
+ * allocation or a copy from or to user space), until it comes to its end
+ * before the fault. Where the module tries again after a first failure, also
+ * with a budget: so many bytes, and no more. Every run must end with success
+ * or with an errno, and leave nothing behind: no instance, no hold on the
+ * disk, no extent, no metadata. That no memory leaks is what kmemleak says at
+ * the end of the machine's run.
+ *
+ * FREE, DRAIN and close must work with no memory at all.
+ *
+ * A kernel with failslab, fail_page_alloc and fail_usercopy is needed.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "harness.h"
+
+#define DISK		"hat-fault"
+#define DISK_DEV	"/dev/" DISK
+#define DISK_MIB	8192
+#define DEBUGFS		"/sys/kernel/debug/"
+#define MAX_SITES	20000
+#define FRESH		HYBRID_ALLOC_ATTACH_FRESH
+
+static int nth_fd;
+static u32 id;
+static int fd = -1;
+static struct hybrid_alloc_extent ext;
+
+/* The @n-th chance of this task to fail will; 0 for none. */
+static void set_nth(unsigned int n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%u", n);
+
+	/* a fault that is still due may hit the first try */
+	if (pwrite(nth_fd, buf, len, 0) != len && pwrite(nth_fd, buf, len, 0) != len)
+		t_die("write fail-nth");
+}
+
+/* Was the fault delivered? That to read it fails means that it was still due. */
+static bool delivered(void)
+{
+	char buf[16] = {};
+	ssize_t len = pread(nth_fd, buf, sizeof(buf) - 1, 0);
+
+	return len > 0 && !atoi(buf);
+}
+
+static void set_attr(const char *kind, const char *attr, const char *value)
+{
+	char path[128];
+	int err;
+
+	snprintf(path, sizeof(path), DEBUGFS "%s/%s", kind, attr);
+	err = t_write(path, "%s", value);
+	if (err)
+		t_die("%s: %s", path, t_strerror(err));
+}
+
+/* Open beforehand: to open a file needs memory, and takes time. */
+static int task_fd, space_fd, page_space_fd, times_fd, page_times_fd;
+
+static void put(int f, u64 value)
+{
+	char buf[24];
+	int len = snprintf(buf, sizeof(buf), "%llu", value);
+
+	if (pwrite(f, buf, len, 0) != len)
+		t_die("fault injection cannot be set up");
+}
+
+static long get(int f)
+{
+	char buf[24] = {};
+
+	if (pread(f, buf, sizeof(buf) - 1, 0) <= 0)
+		t_die("fault injection cannot be read");
+	return atol(buf);
+}
+
+/* This task's allocations: the first @bytes of them work, no later one does. */
+static void set_budget(u64 bytes)
+{
+	put(space_fd, bytes);
+	put(page_space_fd, bytes ? 1000000 : 0);
+	put(times_fd, 1000000);
+	put(page_times_fd, 1000000);
+	put(task_fd, 1);
+}
+
+/* Ends it. How many allocations have failed? */
+static long end_budget(void)
+{
+	put(task_fd, 0);
+	return 2000000 - get(times_fd) - get(page_times_fd);
+}
+
+static int open_rw(const char *path)
+{
+	int f = open(path, O_RDWR | O_CLOEXEC);
+
+	if (f < 0)
+		t_die("this kernel has no fault injection: %s", path);
+	return f;
+}
+
+static void set_up(void)
+{
+	static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	size_t i;
+
+	nth_fd = open_rw("/proc/self/fail-nth");
+	task_fd = open_rw("/proc/self/make-it-fail");
+	space_fd = open_rw(DEBUGFS "failslab/space");
+	times_fd = open_rw(DEBUGFS "failslab/times");
+	page_space_fd = open_rw(DEBUGFS "fail_page_alloc/space");
+	page_times_fd = open_rw(DEBUGFS "fail_page_alloc/times");
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		set_attr(kinds[i], "verbose", "0");
+		set_attr(kinds[i], "task-filter", "Y");
+	}
+	set_attr("failslab", "ignore-gfp-wait", "N");
+	set_attr("fail_page_alloc", "ignore-gfp-wait", "N");
+	set_attr("fail_page_alloc", "min-order", "0");
+	set_attr("failslab", "probability", "100");
+	set_attr("fail_page_alloc", "probability", "100");
+}
+
+static bool no_instances(void)
+{
+	int ctl = ha_control(O_RDONLY);
+	int err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
+
+	close(ctl);
+	return err == ENODEV;
+}
+
+/*
+ * An operation. @op is what faults are injected into; it must not need memory
+ * in user space. @check sees what became of it, returns NULL if that is right,
+ * and puts everything back to where it was.
+ */
+struct operation {
+	const char *name;
+	void (*prepare)(void);
+	int (*op)(void);
+	const char *(*check)(int err);
+	bool no_memory;		/* does not even ask for it; EFAULT is all that may happen */
+	unsigned int step;	/* of the budget in bytes, 0 for no such run */
+	unsigned int (*first)(void);	/* the first fault of interest, if not 1 */
+};
+
+/* attach */
+static int ctl_fd, bdev_fd;
+static struct hybrid_alloc_attach at;
+
+static int op_attach(void)
+{
+	return ha_ioctl(ctl_fd, HYBRID_ALLOC_IOC_ATTACH, &at);
+}
+
+static void prepare_attach(void)
+{
+	at = (struct hybrid_alloc_attach){ .size = sizeof(at), .flags = FRESH, .fd = bdev_fd };
+}
+
+/* a range that does not begin at 0 is claimed at attach */
+static void prepare_attach_range(void)
+{
+	prepare_attach();
+	at.range_start = MIB + 12 * BLOCK;
+	at.range_len = 64 * MIB + BLOCK;
+}
+
+static const char *check_attach(int err)
+{
+	if (!err && ha_detach(at.id, 0))
+		return "DETACH after ATTACH fails";
+	if (!no_instances())
+		return "an instance stays behind";
+	if (!t_disk_is_free(DISK_DEV))
+		return "the disk is still held";
+	return NULL;
+}
+
+/* detach */
+static struct hybrid_alloc_detach det;
+
+static void prepare_detach(void)
+{
+	id = ha_must_attach(DISK_DEV, FRESH);
+	det = (struct hybrid_alloc_detach){ .size = sizeof(det), .id = id };
+}
+
+static int op_detach(void)
+{
+	return ha_ioctl(ctl_fd, HYBRID_ALLOC_IOC_DETACH, &det);
+}
+
+static const char *check_detach(int err)
+{
+	if (err && ha_detach(id, 0))
+		return "DETACH failed, and does so again";
+	return check_attach(1);
+}
+
+/* open and close */
+static char node[64];
+static int node_fd;
+
+static void prepare_open(void)
+{
+	snprintf(node, sizeof(node), HYBRID_ALLOC_NODE_FORMAT, id);
+}
+
+static int op_open(void)
+{
+	node_fd = open(node, O_RDWR);
+	return node_fd < 0 ? errno : 0;
+}
+
+static const char *check_open(int err)
+{
+	if (!err && (ha_alloc(node_fd, BLOCK, 0, &ext) ||
+		     ha_free(node_fd, ext.start, ext.len, NULL)))
+		return "the file that was opened does not work";
+	if (!err)
+		close(node_fd);
+	return NULL;
+}
+
+static void prepare_close(void)
+{
+	prepare_open();
+	if (op_open())
+		t_die("open");
+}
+
+static int op_close(void)
+{
+	return close(node_fd) ? errno : 0;
+}
+
+static const char *check_close(int err)
+{
+	return err ? "close fails" : NULL;
+}
+
+/* What follows uses the instance @id, open as @fd, with nothing allocated. */
+static struct hybrid_alloc_stat start;
+static struct hybrid_alloc_alloc al;
+static struct hybrid_alloc_free fr;
+static struct hybrid_alloc_claim cl;
+static u64 len;
+
+static const char *all_back(void)
+{
+	struct hybrid_alloc_stat st;
+
+	if (ha_op(fd, HYBRID_ALLOC_IOC_DRAIN))
+		return "DRAIN fails";
+	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+	if (!t_identity(&st, "afterwards") || st.charged || st.cached || st.nr_live)
+		return "an extent stays behind";
+	if (st.nr_free_runs != 1)
+		return "the free space is not one run again";
+	if (st.metadata != start.metadata || st.nr_slabs != start.nr_slabs)
+		return "metadata stays behind";
+	return NULL;
+}
+
+static int op_alloc(void)
+{
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &al);
+}
+
+static void prepare_alloc(void)
+{
+	al = (struct hybrid_alloc_alloc){ .size = sizeof(al), .len = len };
+}
+
+static void prepare_alloc_aligned(void)
+{
+	prepare_alloc();
+	al.align = 64 * MIB;
+}
+
+static const char *check_alloc(int err)
+{
+	if (!err && ha_free(fd, al.extent.start, al.extent.len, NULL))
+		return "what was allocated cannot be freed";
+	if (err == ENOSPC)
+		return "ENOSPC for lack of memory";
+	return all_back();
+}
+
+static void prepare_claim(void)
+{
+	cl = (struct hybrid_alloc_claim){ .size = sizeof(cl), .extent = {
+		.start = 3 * GIB - 7 * BLOCK, .len = len } };
+}
+
+static int op_claim(void)
+{
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_CLAIM, &cl);
+}
+
+static const char *check_claim(int err)
+{
+	if (!err && ha_free(fd, cl.extent.start, len, NULL))
+		return "what was claimed cannot be freed";
+	return all_back();
+}
+
+static void prepare_free(void)
+{
+	if (ha_alloc(fd, len, 0, &ext))
+		t_die("ALLOC");
+	fr = (struct hybrid_alloc_free){ .size = sizeof(fr), .extent = ext };
+}
+
+/* drained, so that the free cannot end in a pool that is there already */
+static void prepare_free_drained(void)
+{
+	prepare_free();
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+}
+
+static int op_free(void)
+{
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_FREE, &fr);
+}
+
+static const char *check_free(int err)
+{
+	/* EFAULT at the copy-in: still live; at the copy-out: free all the same */
+	if (err) {
+		err = ha_free(fd, ext.start, ext.len, NULL);
+		if (err && err != ENOENT)
+			return "neither free nor live";
+	}
+	return all_back();
+}
+
+static struct hybrid_alloc_op hop;
+
+static void prepare_drain(void)
+{
+	prepare_free();
+	ha_free(fd, ext.start, ext.len, NULL);
+	hop = (struct hybrid_alloc_op){ .size = sizeof(hop) };
+}
+
+static int op_drain(void)
+{
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_DRAIN, &hop);
+}
+
+static const char *check_drain(int err)
+{
+	(void)err;
+	return all_back();
+}
+
+static struct hybrid_alloc_stat stat_buf;
+
+static void prepare_stat(void)
+{
+	stat_buf = (struct hybrid_alloc_stat){ .size = sizeof(stat_buf),
+					       .flags = HYBRID_ALLOC_STAT_RUNS };
+}
+
+static int op_stat(void)
+{
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_STAT, &stat_buf);
+}
+
+static const char *check_stat(int err)
+{
+	(void)err;
+	return all_back();
+}
+
+/* insmod with a device, and rmmod */
+static int module_fd;
+
+static int insmod_with(const char *params)
+{
+	return syscall(SYS_finit_module, module_fd, params, 0) < 0 ? errno : 0;
+}
+
+static int op_insmod(void)
+{
+	return insmod_with("device=" DISK_DEV " mode=fresh");
+}
+
+/*
+ * The loader's own allocations are not for us to test, and it complains loudly
+ * when they fail. How many are there before the module's turn? Not many fewer
+ * than when the module refuses to be loaded as the first thing that it does.
+ */
+static unsigned int first_of_module(void)
+{
+	char buf[16] = {};
+	unsigned int used;
+
+	set_nth(1000000);
+	if (insmod_with("mode=none") != EINVAL)
+		t_die("the module was to refuse");
+	if (pread(nth_fd, buf, sizeof(buf) - 1, 0) <= 0)
+		t_die("read fail-nth");
+	set_nth(0);
+	used = 1000000 - atoi(buf);
+	t_note("insmod: %u chances to fail before and after the module's own", used);
+	return used > 20 ? used - 20 : 1;
+}
+
+static const char *check_insmod(int err)
+{
+	if (!err && ha_rmmod())
+		return "rmmod fails";
+	if (ha_loaded())
+		return "insmod failed, but the module is there";
+	if (!t_disk_is_free(DISK_DEV))
+		return "the disk is still held";
+	return NULL;
+}
+
+static void prepare_rmmod(void)
+{
+	if (op_insmod())
+		t_die("insmod");
+}
+
+static int op_rmmod(void)
+{
+	return ha_rmmod();
+}
+
+static const char *check_rmmod(int err)
+{
+	if (err && ha_rmmod())
+		return "rmmod failed, and does so again";
+	return check_insmod(1);
+}
+
+static void run_nth(const struct operation *o, const char *size)
+{
+	unsigned int first = o->first ? o->first() : 1, n, failed = 0, bad = 0;
+	const char *problem;
+	int err = 0;
+
+	for (n = first; n < first + MAX_SITES; n++) {
+		bool hit;
+
+		if (o->prepare)
+			o->prepare();
+		set_nth(n);
+		err = o->op();
+		hit = delivered();
+		set_nth(0);
+		failed += hit && err;
+		problem = o->check(err);
+		if (!problem && err && !hit)
+			problem = "fails without a fault";
+		if (!problem && o->no_memory && err && err != EFAULT)
+			problem = "needs memory";
+		if (problem && bad++ < 5)
+			t_note("fault %u, %s: %s", n, t_strerror(err), problem);
+		if (!hit)
+			break;
+	}
+	/* where no memory is asked for there may be nothing that can fail */
+	n -= first;
+	t_ok(!bad && (n || o->no_memory) && n < MAX_SITES,
+	     "%s%s: %u faults, %u of them made it fail", o->name, size, n, failed);
+}
+
+static void run_budget(const struct operation *o, const char *size)
+{
+	unsigned int n, failed = 0, bad = 0;
+	const char *problem;
+	long faults;
+	int err;
+
+	for (n = 0; n < MAX_SITES; n++) {
+		if (o->prepare)
+			o->prepare();
+		set_budget(n * o->step);
+		err = o->op();
+		faults = end_budget();
+		failed += !!err;
+		problem = o->check(err);
+		if (!problem && err && err != ENOMEM)
+			problem = "is no ENOMEM";
+		if (!problem && err && !faults)
+			problem = "fails without a fault";
+		if (problem && bad++ < 5)
+			t_note("%u bytes, %s: %s", n * o->step, t_strerror(err), problem);
+		if (!faults)
+			break;
+	}
+	t_ok(!bad && n && failed && n < MAX_SITES,
+	     "%s%s: %u budgets to %u bytes, %u of them too small", o->name, size, n,
+	     n * o->step, failed);
+}
+
+static void run_without(const struct operation *o, const char *size)
+{
+	const char *problem;
+	long faults;
+	int err;
+
+	if (o->prepare)
+		o->prepare();
+	set_budget(0);
+	err = o->op();
+	faults = end_budget();
+	problem = o->check(err);
+	if (!t_ok(!err && !faults && !problem, "%s%s: asks for no memory", o->name, size))
+		t_note("%s, %ld requests, %s", t_strerror(err), faults, problem ?: "");
+}
+
+static void run(const struct operation *o, const char *size, bool budget)
+{
+	run_nth(o, size);
+	if (o->no_memory)
+		run_without(o, size);
+	if (o->step && budget)
+		run_budget(o, size);
+}
+
+static const struct operation attach = {
+	.name = "ATTACH", .prepare = prepare_attach, .op = op_attach, .check = check_attach,
+	.step = 512,
+};
+
+static const struct operation attach_range = {
+	.name = "ATTACH of a range", .prepare = prepare_attach_range, .op = op_attach,
+	.check = check_attach,
+};
+
+static const struct operation detach = {
+	.name = "DETACH", .prepare = prepare_detach, .op = op_detach, .check = check_detach,
+};
+
+static const struct operation node_open = {
+	.name = "open", .prepare = prepare_open, .op = op_open, .check = check_open,
+};
+
+static const struct operation node_close = {
+	.name = "close", .prepare = prepare_close, .op = op_close, .check = check_close,
+	.no_memory = true,
+};
+
+static const struct operation alloc = {
+	.name = "ALLOC", .prepare = prepare_alloc, .op = op_alloc, .check = check_alloc,
+	.step = 64,
+};
+
+static const struct operation alloc_aligned = {
+	.name = "ALLOC aligned", .prepare = prepare_alloc_aligned, .op = op_alloc,
+	.check = check_alloc,
+};
+
+static const struct operation claim = {
+	.name = "CLAIM", .prepare = prepare_claim, .op = op_claim, .check = check_claim,
+	.step = 64,
+};
+
+static const struct operation free_ = {
+	.name = "FREE", .prepare = prepare_free, .op = op_free, .check = check_free,
+	.no_memory = true,
+};
+
+static const struct operation free_drained = {
+	.name = "FREE after DRAIN", .prepare = prepare_free_drained, .op = op_free,
+	.check = check_free, .no_memory = true,
+};
+
+static const struct operation drain = {
+	.name = "DRAIN", .prepare = prepare_drain, .op = op_drain, .check = check_drain,
+	.no_memory = true,
+};
+
+static const struct operation stat_ = {
+	.name = "STAT", .prepare = prepare_stat, .op = op_stat, .check = check_stat,
+};
+
+static const struct operation insmod = {
+	.name = "insmod", .op = op_insmod, .check = check_insmod, .first = first_of_module,
+};
+
+static const struct operation rmmod_ = {
+	.name = "rmmod", .prepare = prepare_rmmod, .op = op_rmmod, .check = check_rmmod,
+};
+
+/* Extents of all kinds are freed with no memory left. */
+static void test_no_memory(void)
+{
+	enum { NR = 3000 };
+	static struct hybrid_alloc_extent e[NR];
+	u64 rng = t_seed;
+	int i, nr, bad = 0, err, enomem, alloc_err = 0, extra = open(node, O_RDWR);
+	struct hybrid_alloc_extent x;
+	long faults;
+
+	for (nr = 0; nr < NR; nr++) {
+		u64 size = nr % 3 ? 1 + t_rand(&rng) % (300 * KIB) : BLOCK << t_rand(&rng) % 11;
+
+		if (nr % 500 == 0)
+			size = 40 * MIB + BLOCK;
+		if (ha_alloc(fd, size, 0, &e[nr]))
+			break;
+	}
+	for (i = nr - 1; i > 0; i--) {
+		int j = t_rand(&rng) % (i + 1);
+		struct hybrid_alloc_extent tmp = e[i];
+
+		e[i] = e[j];
+		e[j] = tmp;
+	}
+	prepare_attach();
+	set_budget(0);
+	enomem = op_attach();
+	for (i = 0; i < nr; i++) {
+		err = ha_free(fd, e[i].start, e[i].len, NULL);
+		if (err && bad++ < 5)
+			t_note("FREE of %llu bytes: %s", (u64)e[i].len, t_strerror(err));
+		if (i == nr / 2)
+			bad += !!ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	}
+	err = ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	/* with nothing in the pools an allocation needs memory and gets none */
+	alloc_err = ha_alloc(fd, 68 * KIB, 0, &x);
+	bad += !!close(extra);
+	faults = end_budget();
+
+	t_ok(enomem == ENOMEM && alloc_err == ENOMEM && faults > 1,
+	     "there is no memory: ATTACH and ALLOC get ENOMEM, %ld faults", faults);
+	t_eq(bad, 0, "%d extents of all kinds are freed without memory; DRAIN and close work", nr);
+	t_errno(err, 0, "DRAIN without memory");
+	t_all_back(fd, &start, "without memory");
+}
+
+int main(void)
+{
+	static const struct {
+		const char *name;
+		u64 len;
+		bool budget;	/* takes longer */
+	} sizes[] = {
+		{ " of 4 KiB", BLOCK, true }, { " of 60 KiB", 60 * KIB, false },
+		{ " of 68 KiB", 68 * KIB, true }, { " of 1 MiB", MIB, false },
+		{ " of 3 MiB", 3 * MIB, false }, { " of 4 MiB", 4 * MIB, true },
+		{ " of 5 MiB + 4 KiB", 5 * MIB + BLOCK, true }, { " of 3 GiB", 3 * GIB, true },
+	};
+	size_t i;
+	int err;
+
+	if (ha_loaded() && ha_rmmod())
+		t_die("the module is in use");
+	/* no page of ours is to be fetched while memory is short */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		t_die("mlockall");
+	set_up();
+	module_fd = ha_open_module();
+	t_nullb_make(DISK, (struct t_disk_opts){ .mib = DISK_MIB });
+	/* the first load makes what later ones find, in the kernel */
+	prepare_rmmod();
+	if (ha_rmmod())
+		t_die("rmmod");
+
+	err = ha_insmod("");
+	if (err)
+		t_die("insmod: %s", t_strerror(err));
+	ctl_fd = ha_control(O_RDWR);
+	bdev_fd = open(DISK_DEV, O_RDWR | O_CLOEXEC);
+	run(&attach, "", true);
+	run(&attach_range, "", true);
+	run(&detach, "", true);
+
+	id = ha_must_attach(DISK_DEV, FRESH);
+	run(&node_open, "", true);
+	run(&node_close, "", true);
+	fd = ha_must_open(id, O_RDWR);
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	start = ha_stat(fd, 0);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		len = sizes[i].len;
+		run(&alloc, sizes[i].name, sizes[i].budget);
+		run(&alloc_aligned, sizes[i].name, sizes[i].budget);
+		run(&claim, sizes[i].name, sizes[i].budget);
+		run(&free_, sizes[i].name, sizes[i].budget);
+		run(&free_drained, sizes[i].name, sizes[i].budget);
+		run(&drain, sizes[i].name, sizes[i].budget);
+	}
+	run(&stat_, "", true);
+	test_no_memory();
+	close(fd);
+	t_errno(ha_detach(id, 0), 0, "DETACH");
+	close(ctl_fd);
+	close(bdev_fd);
+	t_errno(ha_rmmod(), 0, "rmmod");
+
+	run(&insmod, "", true);
+	run(&rmmod_, "", true);
+	t_nullb_remove(DISK);
+	return t_done();
+}

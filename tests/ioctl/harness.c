@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <linux/fs.h>
+#include "harness.h"
+
+#define MODULE_NAME	"hybrid_alloc"
+#define NULLB_DIR	"/sys/kernel/config/nullb"
+
+u64 t_seed = 1;
+
+static unsigned int nr_tests, nr_failed;
+
+static void line(bool ok, const char *fmt, va_list ap)
+{
+	printf("%sok %u - ", ok ? "" : "not ", ++nr_tests);
+	vprintf(fmt, ap);
+	putchar('\n');
+	nr_failed += !ok;
+	fflush(stdout);
+}
+
+bool t_ok(bool ok, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line(ok, fmt, ap);
+	va_end(ap);
+	return ok;
+}
+
+bool t_eq(u64 got, u64 want, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line(got == want, fmt, ap);
+	va_end(ap);
+	if (got != want)
+		t_note("got %llu, want %llu", got, want);
+	return got == want;
+}
+
+bool t_errno(int got, int want, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line(got == want, fmt, ap);
+	va_end(ap);
+	if (got != want)
+		t_note("got %s, want %s", t_strerror(got), t_strerror(want));
+	return got == want;
+}
+
+void t_skip(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("ok %u - %s # SKIP ", ++nr_tests, name);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void t_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("# ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+/* So that the next program finds its disk free. */
+static void detach_all(void)
+{
+	int ctl = open(HYBRID_ALLOC_CONTROL_NODE, O_RDWR | O_CLOEXEC);
+	struct hybrid_alloc_info info;
+
+	while (!ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, &info))
+		if (ha_detach(info.id, HYBRID_ALLOC_DETACH_FORCE))
+			break;
+	close(ctl);
+}
+
+void t_die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line(false, fmt, ap);
+	va_end(ap);
+	t_note("cannot go on; last errno: %s", t_strerror(errno));
+	detach_all();
+	exit(t_done());
+}
+
+int t_done(void)
+{
+	printf("1..%u\n", nr_tests);
+	fflush(stdout);
+	return nr_failed || !nr_tests;
+}
+
+const char *t_strerror(int err)
+{
+	const char *name = strerrorname_np(err);
+
+	return !err ? "success" : name ? name : "an unknown errno";
+}
+
+u64 t_rand(u64 *state)
+{
+	u64 z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+int ha_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) < 0 ? errno : 0;
+}
+
+int ha_alloc(int fd, u64 len, u64 align, struct hybrid_alloc_extent *ext)
+{
+	struct hybrid_alloc_alloc a = { .size = sizeof(a), .len = len, .align = align };
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &a);
+
+	if (ext)
+		*ext = a.extent;
+	return err;
+}
+
+int ha_free(int fd, u64 start, u64 len, u32 *reason)
+{
+	struct hybrid_alloc_free f = {
+		.size = sizeof(f), .extent = { .start = start, .len = len },
+	};
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_FREE, &f);
+
+	if (reason)
+		*reason = f.reason;
+	return err;
+}
+
+int ha_claim(int fd, u64 start, u64 len)
+{
+	struct hybrid_alloc_claim c = {
+		.size = sizeof(c), .extent = { .start = start, .len = len },
+	};
+
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_CLAIM, &c);
+}
+
+int ha_op(int fd, unsigned long cmd)
+{
+	struct hybrid_alloc_op op = { .size = sizeof(op) };
+
+	return ha_ioctl(fd, cmd, &op);
+}
+
+int ha_info(int fd, u32 flags, u32 id, struct hybrid_alloc_info *info)
+{
+	struct hybrid_alloc_info i = { .size = sizeof(i), .flags = flags, .id = id };
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_INFO, &i);
+
+	if (info)
+		*info = i;
+	return err;
+}
+
+int ha_stat_err(int fd, u32 flags, struct hybrid_alloc_stat *st)
+{
+	struct hybrid_alloc_stat s = { .size = sizeof(s), .flags = flags };
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_STAT, &s);
+
+	if (st)
+		*st = s;
+	return err;
+}
+
+struct hybrid_alloc_stat ha_stat(int fd, u32 flags)
+{
+	struct hybrid_alloc_stat st;
+	int err = ha_stat_err(fd, flags, &st);
+
+	if (err)
+		t_die("STAT: %s", t_strerror(err));
+	return st;
+}
+
+int ha_control(int flags)
+{
+	int fd = open(HYBRID_ALLOC_CONTROL_NODE, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		t_die("open %s", HYBRID_ALLOC_CONTROL_NODE);
+	return fd;
+}
+
+/* @a may be NULL, or carry the fields that are not filled in here. */
+int ha_attach(struct hybrid_alloc_attach *a, const char *disk, u32 flags, u32 *id)
+{
+	struct hybrid_alloc_attach own = {};
+	int ctl = ha_control(O_RDWR), err;
+
+	if (!a)
+		a = &own;
+	a->size = sizeof(*a);
+	a->flags = flags;
+	a->fd = open(disk, O_RDWR | O_CLOEXEC);
+	if (a->fd < 0)
+		t_die("open %s", disk);
+	err = ha_ioctl(ctl, HYBRID_ALLOC_IOC_ATTACH, a);
+	close(a->fd);
+	close(ctl);
+	if (id)
+		*id = a->id;
+	return err;
+}
+
+int ha_detach(u32 id, u32 flags)
+{
+	struct hybrid_alloc_detach d = { .size = sizeof(d), .flags = flags, .id = id };
+	int ctl = ha_control(O_RDWR);
+	int err = ha_ioctl(ctl, HYBRID_ALLOC_IOC_DETACH, &d);
+
+	close(ctl);
+	return err;
+}
+
+int ha_open(u32 id, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), HYBRID_ALLOC_NODE_FORMAT, id);
+	return open(path, flags | O_CLOEXEC);
+}
+
+u32 ha_must_attach(const char *disk, u32 flags)
+{
+	u32 id;
+	int err = ha_attach(NULL, disk, flags, &id);
+
+	if (err)
+		t_die("attach %s: %s", disk, t_strerror(err));
+	return id;
+}
+
+int ha_must_open(u32 id, int flags)
+{
+	int fd = ha_open(id, flags);
+
+	if (fd < 0)
+		t_die("open instance %u", id);
+	return fd;
+}
+
+bool t_identity(const struct hybrid_alloc_stat *st, const char *what)
+{
+	u64 sum = st->charged + st->cached + st->free + st->retired + st->unusable;
+
+	if (st->capacity == sum)
+		return true;
+	t_note("%s: capacity is %llu, the sum of its parts %llu:", what, st->capacity, sum);
+	t_note("charged %llu, cached %llu, free %llu, retired %llu, unusable %llu", st->charged,
+	       st->cached, st->free, st->retired, st->unusable);
+	return false;
+}
+
+bool t_unchanged(const struct hybrid_alloc_stat *a, const struct hybrid_alloc_stat *b)
+{
+	static const struct {
+		const char *name;
+		size_t off;
+	} fields[] = {
+#define F(name)	{ #name, offsetof(struct hybrid_alloc_stat, name) }
+		F(capacity), F(charged), F(cached), F(free), F(retired), F(unusable),
+		F(nr_live), F(nr_slabs), F(metadata), F(percpu),
+#undef F
+	};
+	bool same = true;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++) {
+		u64 x, y;
+
+		memcpy(&x, (const char *)a + fields[i].off, sizeof(x));
+		memcpy(&y, (const char *)b + fields[i].off, sizeof(y));
+		if (x == y)
+			continue;
+		t_note("%s was %llu and is %llu", fields[i].name, x, y);
+		same = false;
+	}
+	return same;
+}
+
+bool t_all_back(int fd, const struct hybrid_alloc_stat *start, const char *what)
+{
+	struct hybrid_alloc_stat st;
+	bool ok;
+	int err = ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+
+	if (err) {
+		t_note("DRAIN: %s", t_strerror(err));
+		return t_ok(false, "%s: all comes back", what);
+	}
+	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+	ok = t_identity(&st, what) && !st.charged && !st.cached && !st.nr_live &&
+	     st.nr_free_runs == 1 && st.largest_free_run == st.capacity - st.unusable &&
+	     st.metadata == start->metadata && st.nr_slabs == start->nr_slabs;
+	if (!t_ok(ok, "%s: all comes back as one free run, metadata too", what)) {
+		t_note("charged %llu, cached %llu, %llu live; %llu runs, the largest %llu of %llu",
+		       st.charged, st.cached, st.nr_live, st.nr_free_runs,
+		       st.largest_free_run, st.capacity - st.unusable);
+		t_note("metadata %llu, at the start %llu; slabs %llu, at the start %llu",
+		       st.metadata, start->metadata, st.nr_slabs, start->nr_slabs);
+	}
+	return ok;
+}
+
+int ha_open_module(void)
+{
+	const char *path = getenv("MODULE");
+	int fd;
+
+	if (!path)
+		path = "/lib/hybrid-alloc.ko";
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		t_die("open the module %s (set MODULE)", path);
+	return fd;
+}
+
+int ha_insmod(const char *params)
+{
+	int fd = ha_open_module(), err;
+
+	err = syscall(SYS_finit_module, fd, params, 0) < 0 ? errno : 0;
+	close(fd);
+	return err;
+}
+
+int ha_rmmod(void)
+{
+	return syscall(SYS_delete_module, MODULE_NAME, O_NONBLOCK) < 0 ? errno : 0;
+}
+
+bool ha_loaded(void)
+{
+	return !access("/sys/module/" MODULE_NAME, F_OK);
+}
+
+void ha_need_module(void)
+{
+	int err;
+
+	if (ha_loaded())
+		return;
+	err = ha_insmod("");
+	if (err)
+		t_die("insmod: %s", t_strerror(err));
+}
+
+int t_write(const char *path, const char *fmt, ...)
+{
+	char buf[256];
+	va_list ap;
+	int fd, n, err = 0;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	if (write(fd, buf, n) != n)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+long t_read_long(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long v = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &v) != 1)
+		v = -1;
+	fclose(f);
+	return v;
+}
+
+double t_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+int t_modprobe(const char *name, const char *params)
+{
+	char cmd[512];
+
+	snprintf(cmd, sizeof(cmd), "modprobe %s %s", name, params);
+	return system(cmd);
+}
+
+void t_pin(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		t_die("pin to CPU %u", cpu);
+}
+
+void t_need_null_blk(void)
+{
+	if (access(NULLB_DIR, F_OK)) {
+		system("modprobe configfs 2>/dev/null");	/* may be built in */
+		t_modprobe("null_blk", "nr_devices=0");
+	}
+	if (access(NULLB_DIR, F_OK) &&
+	    system("mount -t configfs none /sys/kernel/config"))
+		t_die("mount configfs");
+	if (access(NULLB_DIR, F_OK))
+		t_die("null_blk is not there");
+}
+
+static int nullb_set(const char *name, const char *attr, u32 value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), NULLB_DIR "/%s/%s", name, attr);
+	return t_write(path, "%u", value);
+}
+
+int t_nullb_try(const char *name, struct t_disk_opts o)
+{
+	char path[128];
+	int err = 0;
+
+	t_need_null_blk();
+	snprintf(path, sizeof(path), NULLB_DIR "/%s", name);
+	if (!access(path, F_OK))
+		t_nullb_remove(name);
+	if (mkdir(path, 0755))
+		return errno;
+	if (!err)
+		err = nullb_set(name, "size", o.mib);
+	if (!err)
+		err = nullb_set(name, "blocksize", o.blocksize ? o.blocksize : 512);
+	if (!err && o.memory)
+		err = nullb_set(name, "memory_backed", 1);
+	if (!err && o.zoned)
+		err = nullb_set(name, "zoned", 1);
+	if (!err)
+		err = nullb_set(name, "power", 1);
+	if (err)
+		t_nullb_remove(name);
+	return err;
+}
+
+void t_nullb_make(const char *name, struct t_disk_opts o)
+{
+	int err = t_nullb_try(name, o);
+
+	if (err)
+		t_die("null_blk %s: %s", name, t_strerror(err));
+}
+
+void t_nullb_power_off(const char *name)
+{
+	int err = nullb_set(name, "power", 0);
+
+	if (err)
+		t_die("null_blk %s off: %s", name, t_strerror(err));
+}
+
+void t_nullb_remove(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), NULLB_DIR "/%s", name);
+	rmdir(path);
+}
+
+/* Nobody holds it: an exclusive open succeeds. */
+bool t_disk_is_free(const char *disk)
+{
+	int fd = open(disk, O_RDWR | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+u64 t_disk_size(const char *disk)
+{
+	int fd = open(disk, O_RDONLY | O_CLOEXEC);
+	u64 bytes = 0;
+
+	if (fd < 0)
+		return 0;
+	if (ioctl(fd, BLKGETSIZE64, &bytes))
+		bytes = 0;
+	close(fd);
+	return bytes;
+}
+
+const char *t_disk(const char *name, u32 mib)
+{
+	const char *disks = getenv("DISKS");
+	static char path[64];
+
+	if (disks && sscanf(disks, "%63s", path) == 1 && t_disk_size(path) >= mib * MIB)
+		return path;
+	t_nullb_make(name, (struct t_disk_opts){ .mib = mib });
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	return path;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of the ioctl surface share: TAP, the calls as functions that
+ * return 0 or a positive errno, and disks to play with.
+ *
+ * Every program prints TAP, its plan last, and exits with 1 when a test
+ * failed. It must be root in a machine that nobody will miss: programs load
+ * and unload the module (environment: MODULE, default /lib/hybrid-alloc.ko)
+ * and make disks of null_blk; where one disk is enough, the first of $DISKS is
+ * taken if it is large enough.
+ */
+#ifndef HYBRID_ALLOC_TESTS_HARNESS_H
+#define HYBRID_ALLOC_TESTS_HARNESS_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "../../ioctl_uapi.h"
+
+typedef unsigned long long u64;
+typedef unsigned int u32;
+
+#define KIB		1024ULL
+#define MIB		(1024 * KIB)
+#define GIB		(1024 * MIB)
+#define BLOCK		(4 * KIB)
+
+#define __printf(f, a)	__attribute__((__format__(printf, f, a)))
+#define __noreturn	__attribute__((__noreturn__))
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* TAP */
+__printf(2, 3) bool t_ok(bool ok, const char *fmt, ...);
+__printf(3, 4) bool t_eq(u64 got, u64 want, const char *fmt, ...);
+__printf(3, 4) bool t_errno(int got, int want, const char *fmt, ...);
+__printf(2, 3) void t_skip(const char *name, const char *fmt, ...);
+__printf(1, 2) void t_note(const char *fmt, ...);
+__printf(1, 2) __noreturn void t_die(const char *fmt, ...);
+int t_done(void);
+const char *t_strerror(int err);
+
+/* splitmix64; the seed is printed */
+extern u64 t_seed;
+u64 t_rand(u64 *state);
+
+/* The calls. 0 or an errno; a result that the caller needs not may be NULL. */
+int ha_ioctl(int fd, unsigned long cmd, void *arg);
+int ha_alloc(int fd, u64 len, u64 align, struct hybrid_alloc_extent *ext);
+int ha_free(int fd, u64 start, u64 len, u32 *reason);
+int ha_claim(int fd, u64 start, u64 len);
+int ha_op(int fd, unsigned long cmd);
+int ha_info(int fd, u32 flags, u32 id, struct hybrid_alloc_info *info);
+int ha_stat_err(int fd, u32 flags, struct hybrid_alloc_stat *st);
+struct hybrid_alloc_stat ha_stat(int fd, u32 flags);
+int ha_attach(struct hybrid_alloc_attach *a, const char *disk, u32 flags, u32 *id);
+int ha_detach(u32 id, u32 flags);
+int ha_open(u32 id, int flags);
+int ha_control(int flags);
+
+/* The same, but a failure ends the program. */
+u32 ha_must_attach(const char *disk, u32 flags);
+int ha_must_open(u32 id, int flags);
+
+/* The accounting identity; *what* names the moment in a failure's note. */
+bool t_identity(const struct hybrid_alloc_stat *st, const char *what);
+/* Nothing changed but the counters of events. */
+bool t_unchanged(const struct hybrid_alloc_stat *a, const struct hybrid_alloc_stat *b);
+/* A test: all is freed; drain, then one free run and the metadata of @start. */
+bool t_all_back(int fd, const struct hybrid_alloc_stat *start, const char *what);
+
+/* The module */
+int ha_open_module(void);
+int ha_insmod(const char *params);
+int ha_rmmod(void);
+bool ha_loaded(void);
+void ha_need_module(void);
+
+/* Disks of null_blk */
+struct t_disk_opts {
+	u32 mib;
+	u32 blocksize;
+	bool zoned;
+	bool memory;
+};
+
+void t_need_null_blk(void);
+void t_nullb_make(const char *name, struct t_disk_opts o);
+int t_nullb_try(const char *name, struct t_disk_opts o);
+void t_nullb_power_off(const char *name);
+void t_nullb_remove(const char *name);
+bool t_disk_is_free(const char *disk);
+/* The first of $DISKS if it is large enough, else a new null_blk. */
+const char *t_disk(const char *name, u32 mib);
+u64 t_disk_size(const char *disk);
+
+/* Files: a short string written to or read from a file of the kernel */
+__printf(2, 3) int t_write(const char *path, const char *fmt, ...);
+long t_read_long(const char *path);
+double t_now(void);
+int t_modprobe(const char *name, const char *params);
+void t_pin(unsigned int cpu);
+
+#endif

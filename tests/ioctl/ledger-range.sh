@@ -1,0 +1,6 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# vm: --kernel stock --kernel debug --timeout 900
+# The same on a range that does not begin at 0
+exec ledger --ops 100000 --range-start 1060864 --seed "${SEED-2}"

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random ALLOC, FREE and CLAIM calls against a ledger of our own: one bit for
+ * each block of the device. It knows what every call must answer: no extent
+ * overlaps another, ENOSPC comes only when no free run fits, a wrong free is
+ * refused, and STAT says what the ledger says.
+ *
+ * usage: ledger [--ops N] [--seed N] [--node PATH | --mib N [--range-start BYTES]]
+ *               [--max BYTES]
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include "harness.h"
+
+#define STAT_EVERY	512
+#define NR_RUN_CHECKS	40
+
+static u64 nr_ops = 1000000, max_size = 256 * MIB;
+static int fd;
+static u64 rng;
+
+/* The ledger. Positions and lengths in blocks, from the start of the range. */
+static u64 *taken, nr_blocks, nr_taken, grain, range_start;
+static struct ext {
+	u64 start, len;
+} *exts;
+static size_t nr_exts, max_exts;
+
+enum {
+	ALLOCS, FREES, CLAIMS, TAKEN_CLAIMS, WRONG_FREES, ENOSPCS, STATS, RUNS, LARGEST, NR_COUNTS
+};
+
+static struct {
+	u64 seen, bad;
+} count[NR_COUNTS];
+static u64 op;
+
+static u64 below(u64 n)
+{
+	return t_rand(&rng) % n;
+}
+
+static bool one_in(u64 n)
+{
+	return !below(n);
+}
+
+__printf(3, 4) static void expect(int what, bool ok, const char *fmt, ...)
+{
+	char buf[200];
+	va_list ap;
+
+	count[what].seen++;
+	if (ok || count[what].bad++ >= 5)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	t_note("call %llu: %s", op, buf);
+}
+
+/* The bits of word @w that belong to [start, end). */
+static u64 mask(u64 w, u64 start, u64 end)
+{
+	u64 m = ~0ULL;
+
+	if (start > w * 64)
+		m &= ~0ULL << (start - w * 64);
+	if (end < (w + 1) * 64)
+		m &= ~0ULL >> ((w + 1) * 64 - end);
+	return m;
+}
+
+static bool any_taken(u64 start, u64 len)
+{
+	u64 end = start + len, w;
+
+	for (w = start / 64; w * 64 < end; w++)
+		if (taken[w] & mask(w, start, end))
+			return true;
+	return false;
+}
+
+static void mark(u64 start, u64 len, bool on)
+{
+	u64 end = start + len, w;
+
+	for (w = start / 64; w * 64 < end; w++) {
+		if (on)
+			taken[w] |= mask(w, start, end);
+		else
+			taken[w] &= ~mask(w, start, end);
+	}
+	nr_taken += on ? len : -len;
+}
+
+/* The first block from @b on that is @on, or nr_blocks. */
+static u64 next(u64 b, bool on)
+{
+	while (b < nr_blocks) {
+		u64 bits = (on ? taken[b / 64] : ~taken[b / 64]) >> (b % 64);
+
+		if (bits)
+			return b + __builtin_ctzll(bits) < nr_blocks ?
+				b + __builtin_ctzll(bits) : nr_blocks;
+		b = (b / 64 + 1) * 64;
+	}
+	return nr_blocks;
+}
+
+struct runs {
+	u64 nr, largest, largest_start;
+};
+
+/* Stops at the first free run that has room for @len aligned to @align bytes. */
+static struct runs walk(u64 len, u64 align, bool *fits)
+{
+	struct runs r = {};
+	u64 start, end;
+
+	for (start = next(0, false); start < nr_blocks; start = next(end, false)) {
+		end = next(start, true);
+		r.nr++;
+		if (end - start > r.largest) {
+			r.largest = end - start;
+			r.largest_start = start;
+		}
+		if (fits && end - start >= len) {
+			u64 a = range_start + start * grain;
+
+			a = (a + align - 1) / align * align;
+			*fits = a + len * grain <= range_start + end * grain;
+			if (*fits)
+				break;
+		}
+	}
+	return r;
+}
+
+static void add(u64 start, u64 len)
+{
+	if (nr_exts == max_exts) {
+		max_exts = max_exts ? 2 * max_exts : 4096;
+		exts = realloc(exts, max_exts * sizeof(*exts));
+		if (!exts)
+			t_die("no memory");
+	}
+	exts[nr_exts++] = (struct ext){ start, len };
+	mark(start, len, true);
+}
+
+static int free_blocks(u64 start, u64 len, u32 *reason)
+{
+	return ha_free(fd, range_start + start * grain, len * grain, reason);
+}
+
+/* Sizes from a block to @max, log-uniform; one in two as a power of two is not. */
+static u64 random_size(u64 max)
+{
+	unsigned int bits = 63 - __builtin_clzll(max);
+	u64 low = grain, size;
+	unsigned int k = 63 - __builtin_clzll(low);
+
+	size = 1ULL << (k + below(bits - k + 1));
+	if (one_in(2))
+		size += below(size);
+	return size > max ? max : size;
+}
+
+static int do_alloc(u64 bytes, u64 align)
+{
+	u64 blocks = (bytes + grain - 1) / grain, start;
+	struct hybrid_alloc_extent e;
+	bool fits = false;
+	int err = ha_alloc(fd, bytes, align, &e);
+
+	if (err == ENOSPC) {
+		walk(blocks, align ? align : grain, &fits);
+		expect(ENOSPCS, !fits, "false ENOSPC for %llu bytes aligned to %llu, %llu free",
+		       bytes, align, (nr_blocks - nr_taken) * grain);
+		return err;
+	}
+	expect(ALLOCS, !err, "ALLOC of %llu bytes aligned to %llu: %s", bytes, align,
+	       t_strerror(err));
+	if (err)
+		return err;
+	start = (e.start - range_start) / grain;
+	if (e.start < range_start || e.start % grain || e.len != blocks * grain ||
+	    start + blocks > nr_blocks || (align && e.start % align))
+		t_die("call %llu: ALLOC of %llu bytes aligned to %llu gave %llu+%llu", op,
+		      bytes, align, (u64)e.start, (u64)e.len);
+	if (any_taken(start, blocks))
+		t_die("call %llu: ALLOC of %llu bytes gave %llu+%llu, which overlaps", op,
+		      bytes, (u64)e.start, (u64)e.len);
+	add(start, blocks);
+	return 0;
+}
+
+static void do_free(void)
+{
+	size_t i = below(nr_exts);
+	struct ext e = exts[i];
+	int err = free_blocks(e.start, e.len, NULL);
+
+	expect(FREES, !err, "FREE of block %llu+%llu: %s", e.start, e.len, t_strerror(err));
+	exts[i] = exts[--nr_exts];
+	mark(e.start, e.len, false);
+	if (one_in(16)) {
+		u32 reason;
+
+		err = free_blocks(e.start, e.len, &reason);
+		expect(WRONG_FREES, err == ENOENT &&
+		       reason == HYBRID_ALLOC_REASON_NOT_ALLOCATED,
+		       "second FREE of block %llu+%llu: %s", e.start, e.len, t_strerror(err));
+	}
+}
+
+static void do_wrong_free(void)
+{
+	struct ext e = exts[below(nr_exts)];
+	u64 start = e.start, len = e.len;
+	u32 reason, want_reason;
+	int err, want = EINVAL;
+
+	switch (below(4)) {
+	case 0:		/* anywhere */
+		start = below(nr_blocks);
+		len = 1 + below(nr_blocks - start < 2048 ? nr_blocks - start : 2048);
+		want = ENOENT;
+		want_reason = HYBRID_ALLOC_REASON_NOT_ALLOCATED;
+		if (any_taken(start, 1))
+			return;		/* of whom? case 1 and 2 know */
+		break;
+	case 1:		/* inside */
+		if (len < 2)
+			return;
+		start += 1 + below(len - 1);
+		len = one_in(2) ? e.start + e.len - start : 1 + below(len);
+		want_reason = HYBRID_ALLOC_REASON_WRONG_START;
+		break;
+	default:	/* of another length */
+		len = one_in(2) ? 1 + below(2 * len) : one_in(2) ? len + 1 : len - 1;
+		if (len == e.len || !len)
+			return;
+		want_reason = HYBRID_ALLOC_REASON_WRONG_LENGTH;
+	}
+	if (start + len > nr_blocks) {
+		want = ERANGE;
+		want_reason = HYBRID_ALLOC_REASON_OUT_OF_RANGE;
+	}
+	err = free_blocks(start, len, &reason);
+	expect(WRONG_FREES, err == want && reason == want_reason,
+	       "wrong FREE of block %llu+%llu: %s, reason %u; want %s, reason %u",
+	       start, len, t_strerror(err), reason, t_strerror(want), want_reason);
+}
+
+static void do_claim(void)
+{
+	u64 start = one_in(2) ? below(nr_blocks) : next(below(nr_blocks), false), len;
+	bool overlaps;
+	int err;
+
+	if (start >= nr_blocks)
+		return;
+	len = random_size(one_in(4) ? 4 * MIB : 64 * KIB) / grain;
+	if (start + len > nr_blocks)
+		len = nr_blocks - start;
+	overlaps = any_taken(start, len);
+	err = ha_claim(fd, range_start + start * grain, len * grain);
+	expect(overlaps ? TAKEN_CLAIMS : CLAIMS, err == (overlaps ? EEXIST : 0),
+	       "CLAIM of block %llu+%llu, %s: %s", start, len, overlaps ? "taken" : "free",
+	       t_strerror(err));
+	if (!err && overlaps)
+		t_die("call %llu: CLAIM of what is taken", op);
+	if (!err)
+		add(start, len);
+}
+
+static void check_stat(void)
+{
+	struct hybrid_alloc_stat st = ha_stat(fd, 0);
+
+	expect(STATS, t_identity(&st, "STAT") && st.charged == nr_taken * grain &&
+	       st.nr_live == nr_exts, "charged %llu for %llu, live %llu for %llu",
+	       st.charged, nr_taken * grain, st.nr_live, (u64)nr_exts);
+}
+
+/* With empty pools the free runs are exactly the ledger's. */
+static void check_runs(void)
+{
+	struct hybrid_alloc_stat st;
+	struct runs r;
+
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+	r = walk(0, 0, NULL);
+	expect(RUNS, st.nr_free_runs == r.nr && st.largest_free_run == r.largest * grain,
+	       "%llu free runs for %llu, the largest %llu for %llu", st.nr_free_runs, r.nr,
+	       st.largest_free_run, r.largest * grain);
+	/* and the largest of them can be had */
+	if (r.nr)
+		expect(LARGEST, !do_alloc(r.largest * grain, 0), "ALLOC of the largest free run");
+}
+
+static void run(void)
+{
+	static const u64 limits[] = { 64 * KIB, MIB, 4 * MIB, 4 * MIB, 4 * MIB, 64 * MIB };
+	long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	u64 max = 4 * MIB, low = 0, phase_end = 0, enospc_left = 0, report = nr_ops / 10;
+	bool growing = false;
+	double begin = t_now();
+
+	for (op = 1; op <= nr_ops; op++) {
+		if (growing && !enospc_left) {
+			growing = false;
+			low = nr_blocks * below(3) / 4;
+		} else if ((!growing && nr_taken <= low) || op > phase_end) {
+			growing = true;
+			max = one_in(8) ? max_size : limits[below(ARRAY_SIZE(limits))];
+			if (max > nr_blocks * grain / 2)
+				max = nr_blocks * grain / 2;
+			enospc_left = 1 + below(12);
+			phase_end = op + nr_ops / 8;
+		}
+		if (op % 1000 == 0)
+			t_pin(op / 1000 % nr_cpus);	/* the pools of all CPUs fill */
+
+		if (nr_exts && one_in(16)) {
+			do_wrong_free();
+		} else if (one_in(32)) {
+			do_claim();
+		} else if (!nr_exts || below(10) < (growing ? 7 : 3)) {
+			u64 align = one_in(10) ? grain << below(14) : one_in(10) ? 1 : 0;
+
+			if (do_alloc(random_size(max), align) == ENOSPC && growing)
+				enospc_left--;
+		} else {
+			do_free();
+		}
+		if (op % STAT_EVERY == 0)
+			check_stat();
+		if (op % (nr_ops / NR_RUN_CHECKS + 1) == 0)
+			check_runs();
+		if (op == report) {
+			t_note("%llu calls, %.0f s, %zu extents, %.1f %% full, %llu ENOSPC", op,
+			       t_now() - begin, nr_exts, 100.0 * nr_taken / nr_blocks,
+			       count[ENOSPCS].seen);
+			report += nr_ops / 10;
+		}
+	}
+	op = nr_ops;
+	t_note("%.0f calls a second", nr_ops / (t_now() - begin));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "ops", required_argument, NULL, 'o' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "node", required_argument, NULL, 'n' },
+		{ "mib", required_argument, NULL, 'm' },
+		{ "range-start", required_argument, NULL, 'r' },
+		{ "max", required_argument, NULL, 'x' },
+		{}
+	};
+	static const char * const names[NR_COUNTS] = {
+		[ALLOCS] = "ALLOCs work, none overlaps another extent",
+		[FREES] = "right FREEs work",
+		[CLAIMS] = "CLAIMs of free space work",
+		[TAKEN_CLAIMS] = "CLAIMs of taken space are refused",
+		[WRONG_FREES] = "wrong FREEs are refused with errno and reason",
+		[ENOSPCS] = "ENOSPCs: no free run fits",
+		[STATS] = "STATs: the accounting identity holds and the ledger agrees",
+		[RUNS] = "walks of the free runs agree with the ledger",
+		[LARGEST] = "largest free runs can be allocated",
+	};
+	struct hybrid_alloc_attach at = {};
+	struct hybrid_alloc_stat start;
+	struct hybrid_alloc_info info;
+	const char *node = NULL;
+	u32 mib = 1024, id = 0;
+	int c, i, err;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		u64 v = optarg ? strtoull(optarg, NULL, 0) : 0;
+
+		switch (c) {
+		case 'o':
+			nr_ops = v;
+			break;
+		case 's':
+			t_seed = v;
+			break;
+		case 'n':
+			node = optarg;
+			break;
+		case 'm':
+			mib = v;
+			break;
+		case 'r':
+			at.range_start = v;
+			break;
+		case 'x':
+			max_size = v;
+			break;
+		default:
+			return 2;
+		}
+	}
+	rng = t_seed;
+	t_note("--seed %llu --ops %llu", t_seed, nr_ops);
+	if (node) {
+		fd = open(node, O_RDWR);
+		if (fd < 0)
+			t_die("open %s", node);
+	} else {
+		ha_need_module();
+		err = ha_attach(&at, t_disk("hat-ledger", mib), HYBRID_ALLOC_ATTACH_FRESH, &id);
+		if (err)
+			t_die("attach: %s", t_strerror(err));
+		fd = ha_must_open(id, O_RDWR);
+	}
+	if (ha_info(fd, 0, 0, &info))
+		t_die("INFO");
+	grain = info.min_block;
+	range_start = info.range_start;
+	nr_blocks = info.range_len / grain;
+	taken = calloc(nr_blocks / 64 + 1, sizeof(*taken));
+	if (!taken)
+		t_die("no memory");
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	start = ha_stat(fd, 0);
+	if (start.charged)
+		t_die("the device is in use");
+
+	run();
+	check_stat();
+	for (op = nr_ops; nr_exts;)
+		do_free();
+	for (i = 0; i < NR_COUNTS; i++)
+		t_ok(count[i].seen && !count[i].bad, "%llu %s", count[i].seen, names[i]);
+	t_all_back(fd, &start, "at the end");
+	close(fd);
+	if (!node) {
+		t_errno(ha_detach(id, 0), 0, "DETACH");
+		t_nullb_remove("hat-ledger");
+	}
+	return t_done();
+}

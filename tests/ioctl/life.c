@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of an instance: attach, detach and rmmod with open files and with
+ * live extents, by force, through the module's parameters, again after a
+ * detach, and in rebuild mode.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <linux/fs.h>
+#include "harness.h"
+
+#define ONE		"/dev/hat-one"
+#define TWO		"/dev/hat-two"
+#define MIB_EACH	128
+#define FRESH		HYBRID_ALLOC_ATTACH_FRESH
+#define FORCE		HYBRID_ALLOC_DETACH_FORCE
+
+/* The module's lines in the kernel's log since the last call. */
+static int log_lines(void)
+{
+	static int fd = -1;
+	char line[2048];
+	int n = 0;
+	ssize_t len;
+
+	if (fd < 0) {
+		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			t_die("open /dev/kmsg");
+	}
+	while ((len = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		if (len <= 0)
+			continue;
+		line[len] = 0;
+		n += !!strstr(line, ";hybrid_alloc: ");
+	}
+	return n;
+}
+
+static bool no_instances(void)
+{
+	int ctl = ha_control(O_RDONLY);
+	int err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
+
+	close(ctl);
+	return err == ENODEV;
+}
+
+static void must_insmod(const char *params)
+{
+	int err = ha_insmod(params);
+
+	if (err)
+		t_die("insmod %s: %s", params, t_strerror(err));
+}
+
+static struct hybrid_alloc_info info_of(int fd)
+{
+	struct hybrid_alloc_info info;
+
+	if (ha_info(fd, 0, 0, &info))
+		t_die("INFO");
+	return info;
+}
+
+static bool refused_rmmod(int err)
+{
+	return err == EBUSY || err == EWOULDBLOCK;
+}
+
+static void test_busy(void)
+{
+	struct hybrid_alloc_extent e;
+	int fd, other, status;
+	char c;
+	pid_t pid;
+	u32 id;
+	int p[2];
+
+	must_insmod("");
+	t_ok(no_instances(), "insmod without a device attaches nothing");
+	id = ha_must_attach(ONE, FRESH);
+	t_eq(id, 0, "the first instance is number 0");
+	t_errno(ha_attach(NULL, ONE, FRESH, NULL), EBUSY, "ATTACH of what is attached");
+	t_ok(!t_disk_is_free(ONE), "nobody else can have the disk");
+
+	fd = ha_must_open(id, O_RDWR);
+	t_errno(ha_detach(id, 0), EBUSY, "DETACH with an open file");
+	t_ok(refused_rmmod(ha_rmmod()), "rmmod with an open file is refused");
+	t_errno(ha_alloc(fd, MIB, 0, &e), 0, "ALLOC works after refused DETACH and rmmod");
+	t_errno(ha_detach(id, 0), EBUSY, "DETACH with an open file and a live extent");
+	close(fd);
+	t_errno(ha_detach(id, 0), EBUSY, "DETACH with a live extent only");
+	t_ok(refused_rmmod(ha_rmmod()), "rmmod with a live extent only is refused");
+
+	fd = ha_must_open(id, O_RDONLY);
+	t_eq(ha_stat(fd, 0).nr_live, 1, "the extent is still live for the next to open it");
+	close(fd);
+	t_ok(refused_rmmod(ha_rmmod()), "rmmod after another open and close is refused");
+	fd = ha_must_open(id, O_RDWR);
+	t_errno(ha_free(fd, e.start, e.len, NULL), 0, "who did not allocate it may free it");
+
+	/* a copy of the file in another process */
+	if (pipe(p))
+		t_die("pipe");
+	pid = fork();
+	if (!pid) {
+		close(p[1]);
+		_exit(read(p[0], &c, 1) < 0);
+	}
+	close(p[0]);
+	close(fd);
+	t_errno(ha_detach(id, 0), EBUSY, "DETACH while a child has the file open");
+	close(p[1]);
+	waitpid(pid, &status, 0);
+	t_errno(ha_detach(id, 0), 0, "DETACH once all is closed and free");
+	t_ok(ha_open(id, O_RDONLY) < 0 && errno == ENOENT, "the node is gone");
+	t_ok(t_disk_is_free(ONE), "the disk is free");
+
+	/* whoever is killed leaves what it allocated to the node */
+	id = ha_must_attach(ONE, FRESH);
+	pid = fork();
+	if (!pid) {
+		fd = ha_must_open(id, O_RDWR);
+		while (!ha_alloc(fd, 64 * KIB, 0, &e))
+			;
+		pause();
+	}
+	other = ha_must_open(id, O_RDWR);
+	while (ha_stat(other, 0).charged < 64 * MIB)
+		;
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	t_ok(ha_stat(other, 0).charged >= 64 * MIB, "extents outlive who allocated them");
+	close(other);
+	t_errno(ha_detach(id, 0), EBUSY, "and keep the instance");
+	t_errno(ha_detach(id, FORCE), 0, "until it is detached by force");
+	t_errno(ha_rmmod(), 0, "rmmod");
+}
+
+static void test_force(void)
+{
+	struct hybrid_alloc_extent e, f;
+	struct hybrid_alloc_info old, new;
+	struct hybrid_alloc_alloc a = { .size = sizeof(a), .len = BLOCK };
+	int fd, ro, again;
+	u32 id;
+
+	must_insmod("");
+	id = ha_must_attach(ONE, FRESH);
+	fd = ha_must_open(id, O_RDWR);
+	ro = ha_must_open(id, O_RDONLY);
+	old = info_of(fd);
+	if (ha_alloc(fd, MIB, 0, &e))
+		t_die("ALLOC");
+	t_errno(ha_detach(id, FORCE), 0, "forced DETACH with open files and live extents");
+	t_ok(no_instances(), "the instance is gone");
+	t_ok(t_disk_is_free(ONE), "the disk is free although files are open");
+	t_ok(ha_open(id, O_RDONLY) < 0 && errno == ENOENT, "the node is gone");
+	t_errno(ha_alloc(fd, BLOCK, 0, &f), ENODEV, "ALLOC on a file that stayed open");
+	t_errno(ha_free(fd, e.start, e.len, NULL), ENODEV, "FREE");
+	t_errno(ha_claim(fd, e.start, e.len), ENODEV, "CLAIM");
+	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_SEAL), ENODEV, "SEAL");
+	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_DRAIN), ENODEV, "DRAIN");
+	t_errno(ha_stat_err(ro, 0, NULL), ENODEV, "STAT");
+	t_errno(ha_info(ro, 0, 0, NULL), ENODEV, "INFO");
+	t_errno(ha_free(ro, e.start, e.len, NULL), EBADF, "a read-only file comes before ENODEV");
+	t_errno(ha_alloc(fd, 0, 0, NULL), ENODEV, "ENODEV comes before a length of 0");
+	t_ok(refused_rmmod(ha_rmmod()), "rmmod while the files are open is refused");
+
+	/* the same disk again, with the old files still there */
+	id = ha_must_attach(ONE, FRESH);
+	again = ha_must_open(id, O_RDWR);
+	new = info_of(again);
+	t_ok(new.epoch != old.epoch, "a new attach has another epoch");
+	t_ok(memcmp(new.uuid, old.uuid, sizeof(old.uuid)), "and another UUID");
+	t_eq(ha_stat(again, 0).charged, 0, "and has forgotten the extents");
+	t_errno(ha_alloc(fd, BLOCK, 0, &f), ENODEV, "the old files do not come to life");
+	a.epoch = old.epoch;
+	t_errno(ha_ioctl(again, HYBRID_ALLOC_IOC_ALLOC, &a), ESTALE, "the old epoch is stale");
+	a.epoch = new.epoch;
+	t_errno(ha_ioctl(again, HYBRID_ALLOC_IOC_ALLOC, &a), 0, "the new one is not");
+	t_errno(ha_free(again, a.extent.start, a.extent.len, NULL), 0, "FREE");
+	close(fd);
+	close(ro);
+	t_errno(ha_detach(id, 0), EBUSY, "closing old files does not count for the new ones");
+	close(again);
+	t_errno(ha_detach(id, 0), 0, "DETACH");
+	log_lines();
+	t_errno(ha_rmmod(), 0, "rmmod after a forced detach");
+	t_ok(log_lines() > 0, "which logs that extents were forgotten");
+}
+
+static void test_params(void)
+{
+	static const struct {
+		const char *params;
+		int want;
+	} bad[] = {
+		{ "device=" ONE ",/dev/hat-none mode=fresh", ENOENT },
+		{ "device=" ONE ",/dev/null mode=fresh", ENOTBLK },
+		{ "device=" ONE ",/proc/version mode=fresh", ENOTBLK },
+		{ "device=" ONE "," TWO "," ONE " mode=fresh", EBUSY },
+		{ "device=" ONE ",/dev/hat-ro mode=fresh", EROFS },
+		{ "device=" ONE ",/dev/hat-zone mode=fresh", EOPNOTSUPP },
+		{ "device=" ONE ",/dev/loop0 mode=fresh", EINVAL },
+		{ "device=/dev/hat-none," ONE " mode=fresh", ENOENT },
+		{ "device=" ONE " mode=new", EINVAL },
+	};
+	struct hybrid_alloc_extent e;
+	struct hybrid_alloc_info info;
+	int ro, fd, err;
+	size_t i;
+
+	t_nullb_make("hat-ro", (struct t_disk_opts){ .mib = 64 });
+	t_nullb_make("hat-zone", (struct t_disk_opts){ .mib = 1024, .zoned = true });
+	ro = open("/dev/hat-ro", O_RDWR | O_CLOEXEC);
+	ioctl(ro, BLKROSET, &(int){ 1 });
+	t_modprobe("loop", "");
+	if (system("truncate -s 512K /tmp/hat-small && losetup /dev/loop0 /tmp/hat-small"))
+		t_die("loop device");
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		log_lines();
+		err = ha_insmod(bad[i].params);
+		t_ok(err == bad[i].want && log_lines() == 1,
+		     "insmod %s: %s and one line in the log", bad[i].params,
+		     t_strerror(bad[i].want));
+		if (err != bad[i].want)
+			t_note("got %s", t_strerror(err));
+		t_ok(!ha_loaded() && t_disk_is_free(ONE) && t_disk_is_free(TWO) &&
+		     access(HYBRID_ALLOC_CONTROL_NODE, F_OK) &&
+		     access(HYBRID_ALLOC_CONTROL_NODE "0", F_OK), "and nothing stays behind");
+		ha_rmmod();
+	}
+	system("losetup -d /dev/loop0; rm /tmp/hat-small");
+	close(ro);
+	t_nullb_remove("hat-ro");
+	t_nullb_remove("hat-zone");
+
+	must_insmod("device=" ONE "," TWO " mode=fresh");
+	fd = ha_must_open(1, O_RDWR);
+	info = info_of(fd);
+	t_ok(!strcmp((char *)info.disk, "hat-two") && !info.state,
+	     "insmod with two devices: the second is number 1, fresh");
+	t_errno(ha_alloc(fd, MIB, 0, &e), 0, "ALLOC");
+	t_ok(refused_rmmod(ha_rmmod()), "rmmod with an open file is refused");
+	close(fd);
+	t_ok(refused_rmmod(ha_rmmod()), "rmmod with a live extent is refused");
+	fd = ha_must_open(1, O_RDWR);
+	t_errno(ha_free(fd, e.start, e.len, NULL), 0, "FREE");
+	close(fd);
+	t_errno(ha_rmmod(), 0, "rmmod detaches what is attached");
+	t_ok(t_disk_is_free(ONE) && t_disk_is_free(TWO), "both disks are free");
+
+	must_insmod("device=" ONE);
+	fd = ha_must_open(0, O_RDWR);
+	info = info_of(fd);
+	t_eq(info.state, HYBRID_ALLOC_STATE_SEALED, "without a mode it is sealed");
+	t_errno(ha_alloc(fd, MIB, 0, &e), EAGAIN, "and ALLOC refused");
+	close(fd);
+	t_errno(ha_rmmod(), 0, "rmmod of a sealed one");
+}
+
+/* What a catalogue knows survives a reload of the module. */
+static void test_rebuild(void)
+{
+	enum { NR = 500 };
+	static struct hybrid_alloc_extent e[NR];
+	struct hybrid_alloc_stat start;
+	u64 rng = t_seed, charged = 0;
+	int fd, i, bad = 0;
+	u32 id;
+
+	must_insmod("device=" ONE " mode=fresh");
+	fd = ha_must_open(0, O_RDWR);
+	for (i = 0; i < NR; i++) {
+		u64 size = t_rand(&rng) % 4 ? 1 + t_rand(&rng) % (128 * KIB) :
+			   BLOCK << t_rand(&rng) % 9;
+
+		if (ha_alloc(fd, size, 0, &e[i]))
+			t_die("ALLOC");
+		charged += e[i].len;
+	}
+	close(fd);
+	t_errno(ha_detach(0, FORCE), 0, "forced DETACH");
+	t_errno(ha_rmmod(), 0, "rmmod");
+
+	must_insmod("");
+	id = ha_must_attach(ONE, 0);
+	fd = ha_must_open(id, O_RDWR);
+	start = ha_stat(fd, 0);
+	for (i = 0; i < NR; i++) {
+		int j = i + t_rand(&rng) % (NR - i);
+		struct hybrid_alloc_extent tmp = e[i];
+
+		e[i] = e[j];
+		e[j] = tmp;
+		bad += !!ha_claim(fd, e[i].start, e[i].len);
+	}
+	t_eq(bad, 0, "%d extents of a catalogue are claimed", NR);
+	for (i = 0; i < NR; i++)
+		bad += ha_claim(fd, e[i].start, e[i].len) != EEXIST;
+	t_eq(bad, 0, "none of them twice");
+	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_SEAL), 0, "SEAL");
+	t_eq(ha_stat(fd, 0).charged, charged, "as much is charged as before");
+	t_eq(ha_stat(fd, 0).nr_live, NR, "as many are live");
+	for (i = 0; i < 1000; i++) {
+		struct hybrid_alloc_extent x;
+		int j;
+
+		if (ha_alloc(fd, 20 * KIB, 0, &x))
+			break;
+		for (j = 0; j < NR; j++)
+			bad += x.start < e[j].start + e[j].len && e[j].start < x.start + x.len;
+		bad += !!ha_free(fd, x.start, x.len, NULL);
+	}
+	t_ok(i == 1000 && !bad, "what is allocated then is none of it");
+	for (i = 0; i < NR; i++)
+		bad += !!ha_free(fd, e[i].start, e[i].len, NULL);
+	t_eq(bad, 0, "all of them are freed");
+	t_all_back(fd, &start, "rebuilt");
+	close(fd);
+	t_errno(ha_detach(id, 0), 0, "DETACH");
+	t_errno(ha_rmmod(), 0, "rmmod");
+}
+
+int main(void)
+{
+	if (ha_loaded() && ha_rmmod())
+		t_die("the module is in use");
+	t_nullb_make("hat-one", (struct t_disk_opts){ .mib = MIB_EACH });
+	t_nullb_make("hat-two", (struct t_disk_opts){ .mib = MIB_EACH });
+	test_busy();
+	test_force();
+	test_params();
+	test_rebuild();
+	t_nullb_remove("hat-one");
+	t_nullb_remove("hat-two");
+	return t_done();
+}
