@@ -418,24 +418,31 @@ static unsigned int next_slot(const struct habuddy_node *n, unsigned int slot)
 	return next;
 }
 
-/* The first free block in @n that ends behind @from. Depth: the tree's height. */
-static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 *unit, unsigned int *order)
+/*
+ * The first free block in @n that ends behind @from and starts before @to.
+ * Depth: the tree's height.
+ */
+static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u64 *unit,
+			      unsigned int *order)
 {
 	u64 base = n->index << slot_shift(n->height + 1);
 	unsigned int slot = from > base ? slot_of(from, n->height) : 0;
 
 	for (; slot < FANOUT; slot = next_slot(n, slot)) {
 		u64 at = base + ((u64)slot << slot_shift(n->height));
-		unsigned int bit = covering_bit(n, n->free, at);
 		const struct habuddy_node *child;
+		unsigned int bit;
 
+		if (at >= to)
+			return false;
+		bit = covering_bit(n, n->free, at);
 		if (bit) {
 			*unit = unit_of(n, bit);
 			*order = order_of(n, bit);
 			return true;
 		}
 		child = n->height ? child_of(n, at) : NULL;
-		if (child && habuddy_node_next(child, max(from, at), unit, order))
+		if (child && habuddy_node_next(child, max(from, at), to, unit, order))
 			return true;
 	}
 	return false;
@@ -444,28 +451,26 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 *unit,
 /**
  * habuddy_next_free - walk over the free runs
  * @b: the buddy
- * @from: where to look from
- * @unit: out: first free unit at or behind @from
- * @nr: out: how many free units follow without a gap
+ * @from: first unit to look at
+ * @to: unit to stop before
+ * @unit: out: first free unit
+ * @nr: out: how many free units follow without a gap, before @to
  *
  * Context: caller's lock. Return: whether there is one.
  */
-bool habuddy_next_free(struct habuddy *b, u64 from, u64 *unit, u64 *nr)
+bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
 {
 	unsigned int order;
 	u64 at, end;
 
-	if (from >= b->nr_units || !habuddy_node_next(b->root, from, &at, &order))
+	to = min(to, b->nr_units);
+	if (from >= to || !habuddy_node_next(b->root, from, to, &at, &order))
 		return false;
 	*unit = max(at, from);
 	end = at + (1ULL << order);
-	while (end < b->nr_units) {
-		order = 0;
-		if (!habuddy_node_next(b->root, end, &at, &order) || at != end)
-			break;
-		end += 1ULL << order;
-	}
-	*nr = end - *unit;
+	while (end < to && habuddy_node_next(b->root, end, end + 1, &at, &order))
+		end = at + (1ULL << order);
+	*nr = min(end, to) - *unit;
 	return true;
 }
 
@@ -493,7 +498,7 @@ bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit)
 		*unit = unit_of(n, find_next_bit(n->free, HEAP_BITS >> r, FANOUT >> r));
 		return true;
 	}
-	while (nr <= b->free_units && habuddy_next_free(b, from, &at, &len)) {
+	while (nr <= b->free_units && habuddy_next_free(b, from, b->nr_units, &at, &len)) {
 		if (len >= nr && len < best) {
 			best = len;
 			*unit = at;

@@ -234,7 +234,7 @@ static int ha_resolve_sizes(struct hybrid_alloc_params *p, const char *disk)
 		p->buddy_start = SZ_1M;
 	if (!ha_is_size(p->buddy_start, p->min_block, p->min_block * HASLAB_MAX_BLOCKS))
 		return ha_refuse(disk, -EINVAL,
-				 "buddy_start is not a power of two from 1 to 16384 blocks");
+				 "buddy_start is not a power of two from 1 to 4096 blocks");
 	if (!IS_ALIGNED(p->max_block, p->min_block))
 		return ha_refuse(disk, -EINVAL, "max_block is not a multiple of min_block");
 	return 0;

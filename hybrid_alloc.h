@@ -32,7 +32,7 @@ struct hybrid_alloc;
  * @slab_max: largest size that is served from slabs of equal objects, a power
  *	of two, at most 1024 * @min_block; 0: 1 MiB
  * @buddy_start: smallest block of the buddy layer, a power of two, at most
- *	16384 * @min_block; 0: 1 MiB
+ *	4096 * @min_block; 0: 1 MiB
  */
 struct hybrid_alloc_params {
 	u64 range_start;

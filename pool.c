@@ -135,7 +135,7 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 		return;
 	cpu = get_cpu_ptr(p->cpus);
 	if (!cmpxchg(&cpu->mag[class], NULL, mag)) {
-		cpu->mag_bytes += ksize(mag);
+		this_cpu_add(p->cpus->mag_bytes, ksize(mag));
 		mag = NULL;
 	}
 	put_cpu_ptr(p->cpus);
@@ -150,7 +150,7 @@ static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 k
 	haslab_put_objects(&p->slab, class, mag->refs, nr);
 	memmove(mag->refs, mag->refs + nr, keep * sizeof(mag->refs[0]));
 	mag->nr = keep;
-	raw_cpu_inc(p->cpus->drains);
+	this_cpu_inc(p->cpus->drains);
 }
 
 /* Empty one slot, waiting for whoever has taken its magazine. May sleep. */
@@ -255,7 +255,7 @@ static int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp
 
 	if (ret)
 		return ret;
-	raw_cpu_inc(p->cpus->searches);
+	this_cpu_inc(p->cpus->searches);
 	ret = alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = haslab_search(&p->slab, len, align, gfp, start);
@@ -276,17 +276,17 @@ static bool alloc_pooled(struct hapool *p, int class, gfp_t gfp, u64 *start)
 	int nr;
 
 	if (mag && mag->nr) {
-		cpu->hits++;
+		this_cpu_inc(p->cpus->hits);
 		goto pop;
 	}
-	cpu->misses++;
+	this_cpu_inc(p->cpus->misses);
 	if (!mag) {
 		put_cpu_ptr(p->cpus);
 		if (make)
 			mag_make(p, class, gfp);
 		return false;
 	}
-	cpu->refills++;
+	this_cpu_inc(p->cpus->refills);
 	put_cpu_ptr(p->cpus);
 	/* must not wait for memory, with the magazine taken */
 	nr = haslab_get_objects(&p->slab, class, mag->refs,

@@ -2,17 +2,22 @@
 /*
  * The runs of one mixed slab.
  *
- * A slab is cut without gaps into runs: free runs, and extents. All there is
- * to know about a run is where it starts and what it is; it ends where the
- * next one starts. So the state is a sorted array of 16-bit marks, 14 bits of
- * position and 2 of state, and the first is always at 0. Two extents side by
- * side keep the mark between them, which is what makes the length of a free
- * checkable; two free runs side by side are always merged.
+ * A slab is cut without gaps into runs: free runs and extents. All there is to
+ * know about a run is where it starts and what it is; it ends where the next
+ * one starts. Two extents side by side keep the start
+ * between them, which is what makes the length of a free checkable; two free
+ * runs side by side are always merged.
  *
- * An allocation adds at most two marks and a free adds none, so only
- * allocating can need memory. Everything is a search or a move within one
- * small array; the lock of the slab layer protects it.
+ * There are two forms. A slab of few large extents, the usual case, has a
+ * sorted array of 16-bit marks: position and state; the first is always at 0. A slab of many small ones has a bitmap: two bits a block, the
+ * state of the run that starts there or 0. That bounds the memory (1 KiB for 16
+ * MiB) and the time (128 words to look at, and none to move). A slab goes from
+ * the first form to the second and never back: it goes away when it is empty.
+ *
+ * An allocation adds at most two runs and a free adds none, so only allocating
+ * can need memory. The lock of the slab layer protects everything.
  */
+#include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
@@ -21,7 +26,16 @@
 
 #define STATE_BITS	2
 #define STATE_MASK	((1U << STATE_BITS) - 1)
-#define FIRST_CAP	16	/* 32 bytes: enough for the few large extents of most slabs */
+
+/* 32 bytes: enough for the few large extents of many slabs */
+#define FIRST_CAP	16
+/* half the memory of the bitmap */
+#define MAX_CAP		256
+
+#define MAP_PER_WORD	32
+#define MAP_LOW_BITS	0x5555555555555555ULL
+
+/* ---- the array of marks ---- */
 
 static u16 mark(u32 start, enum haruns_state state)
 {
@@ -38,53 +52,163 @@ static enum haruns_state mark_state(u16 m)
 	return m & STATE_MASK;
 }
 
-static u32 run_end(const struct haruns *r, u32 i)
+static u32 mark_end(const struct haruns *r, u32 i)
 {
 	return i + 1 < r->nr ? mark_start(r->marks[i + 1]) : r->nr_blocks;
 }
 
-static u32 run_len(const struct haruns *r, u32 i)
-{
-	return run_end(r, i) - mark_start(r->marks[i]);
-}
-
 /* The run that @pos lies in: the last mark that does not start behind it. */
-static u32 haruns_index(const struct haruns *r, u32 pos)
+static u32 marks_find(const struct haruns *r, u32 pos)
 {
-	u32 lo = 0, hi = r->nr;
+	const u16 key = mark(pos, STATE_MASK);
+	u32 lo = 0, n = r->nr;
 
-	while (hi - lo > 1) {
-		u32 mid = (lo + hi) / 2;
+	while (n > 1) {
+		u32 half = n / 2;
 
-		if (mark_start(r->marks[mid]) <= pos)
-			lo = mid;
-		else
-			hi = mid;
+		lo = r->marks[lo + half] <= key ? lo + half : lo;
+		n -= half;
 	}
 	return lo;
 }
 
-static void insert_mark(struct haruns *r, u32 i, u16 m)
+static void marks_insert(struct haruns *r, u32 i, u16 m)
 {
 	memmove(&r->marks[i + 1], &r->marks[i], (r->nr - i) * sizeof(*r->marks));
 	r->marks[i] = m;
 	r->nr++;
 }
 
-static void remove_mark(struct haruns *r, u32 i)
+static void marks_remove(struct haruns *r, u32 i)
 {
 	r->nr--;
 	memmove(&r->marks[i], &r->marks[i + 1], (r->nr - i) * sizeof(*r->marks));
 }
 
-static u32 largest_free(const struct haruns *r)
+/* Start a run at @pos: @state if there was none, else it changes to it. */
+static void marks_put(struct haruns *r, u32 pos, enum haruns_state state)
 {
-	u32 i, max_free = 0;
+	u32 i = marks_find(r, pos);
 
-	for (i = 0; i < r->nr; i++)
-		if (mark_state(r->marks[i]) == HARUNS_FREE)
-			max_free = max(max_free, run_len(r, i));
-	return max_free;
+	if (mark_start(r->marks[i]) == pos)
+		r->marks[i] = mark(pos, state);
+	else
+		marks_insert(r, i + 1, mark(pos, state));
+}
+
+/* ---- the bitmap ---- */
+
+static enum haruns_state map_state(const struct haruns *r, u32 pos)
+{
+	return r->map[pos / MAP_PER_WORD] >> (pos % MAP_PER_WORD * STATE_BITS) & STATE_MASK;
+}
+
+static void map_set(u64 *map, u32 pos, u32 state)
+{
+	u32 shift = pos % MAP_PER_WORD * STATE_BITS;
+	u64 *word = &map[pos / MAP_PER_WORD];
+
+	*word = (*word & ~((u64)STATE_MASK << shift)) | (u64)state << shift;
+}
+
+/* A bit for each block of the word at which a run starts. */
+static u64 map_starts(const struct haruns *r, u32 word)
+{
+	return (r->map[word] | r->map[word] >> 1) & MAP_LOW_BITS;
+}
+
+/* The start of the run that @pos lies in; block 0 is always a start. */
+static u32 map_run_start(const struct haruns *r, u32 pos)
+{
+	u32 word = pos / MAP_PER_WORD;
+	u64 bits = map_starts(r, word) & (~0ULL >> (63 - pos % MAP_PER_WORD * STATE_BITS));
+
+	while (!bits)
+		bits = map_starts(r, --word);
+	return word * MAP_PER_WORD + (fls64(bits) - 1) / STATE_BITS;
+}
+
+/* The first start at or behind @pos, or the end of the slab. */
+static u32 map_next_start(const struct haruns *r, u32 pos)
+{
+	u32 word = pos / MAP_PER_WORD, last = (r->nr_blocks - 1) / MAP_PER_WORD;
+	u64 bits;
+
+	if (pos >= r->nr_blocks)
+		return r->nr_blocks;
+	bits = map_starts(r, word) & (~0ULL << (pos % MAP_PER_WORD * STATE_BITS));
+	while (!bits && word < last)
+		bits = map_starts(r, ++word);
+	return bits ? word * MAP_PER_WORD + __ffs64(bits) / STATE_BITS : r->nr_blocks;
+}
+
+static void map_put(struct haruns *r, u32 pos, enum haruns_state state)
+{
+	r->nr += !map_state(r, pos);
+	map_set(r->map, pos, state);
+}
+
+/* ---- both forms ---- */
+
+static bool is_map(const struct haruns *r)
+{
+	return !r->cap;
+}
+
+/* For walks: @i is the number of the mark or the position, 0 at first. */
+static bool next_run(const struct haruns *r, u32 *i, struct haruns_run *run)
+{
+	u32 end;
+
+	if (is_map(r)) {
+		if (*i >= r->nr_blocks)
+			return false;
+		end = map_next_start(r, *i + 1);
+		*run = (struct haruns_run) { *i, end - *i, map_state(r, *i) };
+		*i = end;
+		return true;
+	}
+	if (*i >= r->nr)
+		return false;
+	run->start = mark_start(r->marks[*i]);
+	run->state = mark_state(r->marks[*i]);
+	run->len = mark_end(r, *i) - run->start;
+	++*i;
+	return true;
+}
+
+/**
+ * haruns_at - the run that a block lies in
+ * @r: the runs
+ * @pos: the block
+ *
+ * Return: the run.
+ */
+struct haruns_run haruns_at(const struct haruns *r, u32 pos)
+{
+	struct haruns_run run;
+	u32 i = is_map(r) ? map_run_start(r, pos) : marks_find(r, pos);
+
+	next_run(r, &i, &run);
+	return run;
+}
+
+static void put_start(struct haruns *r, u32 pos, enum haruns_state state)
+{
+	if (is_map(r))
+		map_put(r, pos, state);
+	else
+		marks_put(r, pos, state);
+}
+
+static void drop_start(struct haruns *r, u32 pos)
+{
+	if (is_map(r)) {
+		map_set(r->map, pos, 0);
+		r->nr--;
+	} else {
+		marks_remove(r, marks_find(r, pos));
+	}
 }
 
 /**
@@ -121,28 +245,110 @@ void haruns_destroy(struct haruns *r, struct hamem *mem)
 	r->marks = NULL;
 }
 
+static int to_map(struct haruns *r, struct hamem *mem, struct hamem_op *op)
+{
+	u64 *map = hamem_get(mem, op, DIV_ROUND_UP(r->nr_blocks, MAP_PER_WORD) * sizeof(*map));
+	u32 i;
+
+	if (!map)
+		return -ENOMEM;
+	for (i = 0; i < r->nr; i++)
+		map_set(map, mark_start(r->marks[i]), mark_state(r->marks[i]));
+	hamem_put(mem, r->marks);
+	r->map = map;
+	r->cap = 0;
+	return 0;
+}
+
 /**
- * haruns_reserve - make room for one more extent
+ * haruns_reserve - make room for more runs
  * @r: the runs
+ * @nr: how many
  * @mem: account
  * @op: memory
  *
- * Return: 0, the next haruns_set() has the memory it needs; -ENOMEM.
+ * Return: 0, or -ENOMEM: nothing changed.
  */
-int haruns_reserve(struct haruns *r, struct hamem *mem, struct hamem_op *op)
+int haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
 {
+	u32 cap = r->cap;
 	u16 *marks;
 
-	if (r->nr + 2 <= r->cap)
+	if (is_map(r) || r->nr + nr <= cap)
 		return 0;
-	marks = hamem_get(mem, op, 2 * r->cap * sizeof(*marks));
+	while (cap < r->nr + nr)
+		cap *= 2;
+	if (cap > MAX_CAP)
+		return to_map(r, mem, op);
+	marks = hamem_get(mem, op, cap * sizeof(*marks));
 	if (!marks)
 		return -ENOMEM;
 	memcpy(marks, r->marks, r->nr * sizeof(*marks));
 	hamem_put(mem, r->marks);
 	r->marks = marks;
-	r->cap *= 2;
+	r->cap = cap;
 	return 0;
+}
+
+static u32 longest_free(const struct haruns *r)
+{
+	struct haruns_run run;
+	u32 i = 0, len = 0;
+
+	while (next_run(r, &i, &run))
+		if (run.state == HARUNS_FREE)
+			len = max(len, run.len);
+	return len;
+}
+
+/**
+ * haruns_set - make an extent out of free blocks
+ * @r: the runs, with room for two more (haruns_reserve())
+ * @start: first block
+ * @len: number of blocks; they lie in one free run
+ * @state: of the extent
+ */
+void haruns_set(struct haruns *r, u32 start, u32 len, enum haruns_state state)
+{
+	struct haruns_run old = haruns_at(r, start);
+
+	if (start + len < old.start + old.len)
+		put_start(r, start + len, HARUNS_FREE);
+	put_start(r, start, state);
+	r->nr_free -= len;
+	if (old.len == r->max_free)
+		r->max_free = longest_free(r);
+}
+
+/**
+ * haruns_clear - free an extent
+ * @r: the runs
+ * @start: first block of the extent
+ *
+ * Merges it with the free runs beside it.
+ */
+void haruns_clear(struct haruns *r, u32 start)
+{
+	struct haruns_run run = haruns_at(r, start), other;
+	u32 end = start + run.len;
+
+	r->nr_free += run.len;
+	put_start(r, start, HARUNS_FREE);
+	if (end < r->nr_blocks) {
+		other = haruns_at(r, end);
+		if (other.state == HARUNS_FREE) {
+			drop_start(r, end);
+			run.len += other.len;
+		}
+	}
+	if (start) {
+		other = haruns_at(r, start - 1);
+		if (other.state == HARUNS_FREE) {
+			drop_start(r, start);
+			run.len += other.len;
+		}
+	}
+	r->max_free = max_t(u32, r->max_free, run.len);
 }
 
 /**
@@ -157,81 +363,23 @@ int haruns_reserve(struct haruns *r, struct hamem *mem, struct hamem_op *op)
  */
 bool haruns_best_fit(const struct haruns *r, u32 len, u64 base, u64 align, u32 *start)
 {
-	u32 i, best = U32_MAX;
+	u32 i = 0, skip, best = U32_MAX;
+	struct haruns_run run;
 
-	for (i = 0; i < r->nr; i++) {
-		u32 at = mark_start(r->marks[i]), size = run_len(r, i);
-		u64 skip = -(base + at) & (align - 1);
-
-		if (mark_state(r->marks[i]) != HARUNS_FREE || size >= best || skip + len > size)
+	if (len > r->max_free)
+		return false;
+	while (next_run(r, &i, &run)) {
+		if (run.state != HARUNS_FREE || run.len < len || run.len >= best)
 			continue;
-		best = size;
-		*start = at + skip;
-		if (size == len)
+		skip = -(base + run.start) & (align - 1);
+		if (skip > run.len - len)
+			continue;
+		best = run.len;
+		*start = run.start + skip;
+		if (best == len)
 			break;
 	}
 	return best != U32_MAX;
-}
-
-/**
- * haruns_set - make an extent out of free blocks
- * @r: the runs, after haruns_reserve()
- * @start: first block
- * @len: number of blocks; they lie in one free run
- * @state: of the extent
- */
-void haruns_set(struct haruns *r, u32 start, u32 len, enum haruns_state state)
-{
-	u32 i = haruns_index(r, start);
-	u32 from = mark_start(r->marks[i]), end = run_end(r, i);
-
-	if (start + len < end)
-		insert_mark(r, i + 1, mark(start + len, HARUNS_FREE));
-	if (start > from)
-		insert_mark(r, i + 1, mark(start, state));
-	else
-		r->marks[i] = mark(start, state);
-	r->nr_free -= len;
-	if (end - from == r->max_free)
-		r->max_free = largest_free(r);
-}
-
-/**
- * haruns_clear - free an extent
- * @r: the runs
- * @start: first block of the extent
- *
- * Merges it with the free runs beside it.
- */
-void haruns_clear(struct haruns *r, u32 start)
-{
-	u32 i = haruns_index(r, start);
-
-	r->nr_free += run_len(r, i);
-	r->marks[i] = mark(start, HARUNS_FREE);
-	if (i + 1 < r->nr && mark_state(r->marks[i + 1]) == HARUNS_FREE)
-		remove_mark(r, i + 1);
-	if (i && mark_state(r->marks[i - 1]) == HARUNS_FREE)
-		remove_mark(r, i--);
-	r->max_free = max(r->max_free, run_len(r, i));
-}
-
-/**
- * haruns_at - the run that a block lies in
- * @r: the runs
- * @pos: the block
- *
- * Return: the run.
- */
-struct haruns_run haruns_at(const struct haruns *r, u32 pos)
-{
-	u32 i = haruns_index(r, pos);
-
-	return (struct haruns_run) {
-		.start = mark_start(r->marks[i]),
-		.len = run_len(r, i),
-		.state = mark_state(r->marks[i]),
-	};
 }
 
 /**
@@ -242,19 +390,22 @@ struct haruns_run haruns_at(const struct haruns *r, u32 pos)
  */
 bool haruns_check(const struct haruns *r)
 {
-	u32 i, nr_free = 0;
+	u32 i = 0, nr = 0, pos = 0, nr_free = 0;
+	enum haruns_state last = HARUNS_LIVE;
+	struct haruns_run run;
 
-	if (!r->nr || r->nr > r->cap || mark_start(r->marks[0]))
+	if (!is_map(r) && r->nr > r->cap)
 		return false;
-	for (i = 0; i < r->nr; i++) {
-		if (mark_start(r->marks[i]) >= run_end(r, i) ||
-		    mark_state(r->marks[i]) > HARUNS_SPECIAL)
+	while (next_run(r, &i, &run)) {
+		if (run.start != pos || !run.len || !run.state ||
+		    (run.state == HARUNS_FREE && last == HARUNS_FREE))
 			return false;
-		if (mark_state(r->marks[i]) != HARUNS_FREE)
-			continue;
-		nr_free += run_len(r, i);
-		if (i && mark_state(r->marks[i - 1]) == HARUNS_FREE)
-			return false;
+		pos += run.len;
+		nr++;
+		last = run.state;
+		if (run.state == HARUNS_FREE)
+			nr_free += run.len;
 	}
-	return nr_free == r->nr_free && largest_free(r) == r->max_free;
+	return pos == r->nr_blocks && nr == r->nr && nr_free == r->nr_free &&
+	       longest_free(r) == r->max_free;
 }

@@ -11,13 +11,13 @@
 #include <linux/types.h>
 #include "mem.h"
 
-#define HARUNS_MAX_SHIFT	14
+#define HARUNS_MAX_SHIFT	12
 #define HARUNS_MAX_BLOCKS	(1U << HARUNS_MAX_SHIFT)
 
 enum haruns_state {
-	HARUNS_FREE,
-	HARUNS_LIVE,		/* an extent */
-	HARUNS_SPECIAL,		/* a piece of an extent that the slab layer has a record of */
+	HARUNS_FREE = 1,
+	HARUNS_LIVE = 2,	/* an extent */
+	HARUNS_SPECIAL = 3,	/* a piece of an extent that the slab layer has a record of */
 };
 
 /**
@@ -34,32 +34,37 @@ struct haruns_run {
 
 /**
  * struct haruns - the runs of a slab
- * @marks: where each run starts, and its state, sorted
- * @nr: number of marks
+ * @marks: where each run starts, and its state, sorted; if @cap
+ * @map: two bits a block, if not
+ * @nr: number of runs
  * @cap: room for marks
  * @nr_blocks: size of the slab
  * @nr_free: free blocks
  * @max_free: length of the largest free run
  */
 struct haruns {
-	u16 *marks;
-	u32 nr;
-	u32 cap;
-	u32 nr_blocks;
-	u32 nr_free;
-	u32 max_free;
+	union {
+		u16 *marks;
+		u64 *map;
+	};
+	u16 nr;
+	u16 cap;
+	u16 nr_blocks;
+	u16 nr_free;
+	u16 max_free;
 };
 
 int __must_check haruns_init(struct haruns *r, u32 nr_blocks, struct hamem *mem,
 			     struct hamem_op *op);
 void haruns_destroy(struct haruns *r, struct hamem *mem);
 
-int __must_check haruns_reserve(struct haruns *r, struct hamem *mem, struct hamem_op *op);
-bool haruns_best_fit(const struct haruns *r, u32 len, u64 base, u64 align, u32 *start);
+int __must_check haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem,
+				struct hamem_op *op);
 void haruns_set(struct haruns *r, u32 start, u32 len, enum haruns_state state);
 void haruns_clear(struct haruns *r, u32 start);
 
 struct haruns_run haruns_at(const struct haruns *r, u32 pos);
+bool haruns_best_fit(const struct haruns *r, u32 len, u64 base, u64 align, u32 *start);
 
 bool haruns_check(const struct haruns *r);
 

@@ -91,8 +91,8 @@ struct haslab_class {
  * @returned: slabs given back to the buddy so far
  * @splits: of the buddy
  * @merges: of the buddy
- * @nr_runs: free runs; only with a walk
- * @largest_run: the largest of them; only with a walk
+ * @largest_run: the largest free run
+ * @nr_runs: number of free runs; only with a walk
  */
 struct haslab_stat {
 	u64 free;
@@ -101,8 +101,8 @@ struct haslab_stat {
 	u64 returned;
 	u64 splits;
 	u64 merges;
-	u64 nr_runs;
 	u64 largest_run;
+	u64 nr_runs;
 };
 
 /**

@@ -68,7 +68,7 @@ static void expect_all_free(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->b.free_units, f->b.nr_units);
 	KUNIT_EXPECT_EQ(test, f->b.avail, f->avail);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&f->mem.bytes), f->bytes);
-	KUNIT_EXPECT_TRUE(test, habuddy_next_free(&f->b, 0, &unit, &nr));
+	KUNIT_EXPECT_TRUE(test, habuddy_next_free(&f->b, 0, U64_MAX, &unit, &nr));
 	KUNIT_EXPECT_EQ(test, unit, 0);
 	KUNIT_EXPECT_EQ(test, nr, f->b.nr_units);
 }
@@ -299,7 +299,7 @@ static void any_capacity_is_one_run(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, take(test, 0, n), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 0);
 		KUNIT_EXPECT_EQ(test, f->b.avail, 0);
-		KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, &unit, &nr));
+		KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, U64_MAX, &unit, &nr));
 		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, &unit));
 		KUNIT_EXPECT_EQ(test, take(test, n - 1, 1), -EEXIST);
 		habuddy_put(&f->b, 0, n);
@@ -326,7 +326,7 @@ static void first_middle_and_last_unit_come_and_go(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, habuddy_free_order(&f->b, u), -1);
 			KUNIT_EXPECT_EQ(test, habuddy_check(&f->b), 0);
 			KUNIT_EXPECT_EQ(test, f->b.free_units, n - 1);
-			KUNIT_EXPECT_EQ(test, habuddy_next_free(&f->b, 0, &run, &nr), n > 1);
+			KUNIT_EXPECT_EQ(test, habuddy_next_free(&f->b, 0, U64_MAX, &run, &nr), n > 1);
 			if (n > 1) {
 				KUNIT_EXPECT_EQ(test, run, u ? 0 : 1);
 				KUNIT_EXPECT_EQ(test, nr, u ?: n - 1);
@@ -357,7 +357,7 @@ static void nothing_is_free_behind_the_end(struct kunit *test)
 				continue;
 			KUNIT_EXPECT_EQ_MSG(test, habuddy_free_order(&f->b, u), -1,
 					    "unit %llu of %llu", u, n);
-			KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, u, &unit, &nr));
+			KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, u, U64_MAX, &unit, &nr));
 			KUNIT_EXPECT_FALSE(test, habuddy_find_owned(&f->b, u, &unit, &order));
 			KUNIT_EXPECT_FALSE(test, habuddy_disown(&f->b, u, 0));
 			KUNIT_EXPECT_EQ(test, take(test, u, 1), -EEXIST);
@@ -392,7 +392,7 @@ static void no_space_at_all(struct kunit *test)
 
 	start(test, 0);
 	KUNIT_EXPECT_EQ(test, alloc(test, 0, &unit), -ENOSPC);
-	KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, &unit, &nr));
+	KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, U64_MAX, &unit, &nr));
 	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, &unit));
 	KUNIT_EXPECT_EQ(test, habuddy_free_order(&f->b, 0), -1);
 }
@@ -738,13 +738,13 @@ static void compare_with_model(struct kunit *test, struct model *m)
 		u64 got, got_nr;
 
 		end = find_next_bit(m->used, m->nr_units, unit);
-		KUNIT_ASSERT_TRUE(test, habuddy_next_free(&f->b, at, &got, &got_nr));
+		KUNIT_ASSERT_TRUE(test, habuddy_next_free(&f->b, at, U64_MAX, &got, &got_nr));
 		KUNIT_ASSERT_EQ(test, got, unit);
 		KUNIT_ASSERT_EQ(test, got_nr, end - unit);
 		longest = max(longest, end - unit);
 		free += end - unit;
 	}
-	KUNIT_ASSERT_FALSE(test, habuddy_next_free(&f->b, at, &unit, &nr));
+	KUNIT_ASSERT_FALSE(test, habuddy_next_free(&f->b, at, U64_MAX, &unit, &nr));
 	KUNIT_ASSERT_EQ(test, f->b.free_units, free);
 	for (unit = 0; unit < m->nr_units; unit += 7)
 		KUNIT_ASSERT_EQ(test, habuddy_free_order(&f->b, unit), model_order(m, unit));

@@ -13,7 +13,12 @@ unsigned long hatest_seed = 1;
 module_param(hatest_seed, ulong, 0444);
 MODULE_PARM_DESC(hatest_seed, "seed of the random cases");
 
+/* an emulated kernel with KASAN is a hundred times slower than user space */
+#ifdef __KERNEL__
+unsigned long hatest_ops = 2000;
+#else
 unsigned long hatest_ops = 20000;
+#endif
 module_param(hatest_ops, ulong, 0444);
 MODULE_PARM_DESC(hatest_ops, "number of operations of a random case");
 

@@ -715,7 +715,7 @@ static void random_operations_in_any_shape(struct kunit *test)
 	struct hatest_rng rng = hatest_rng(test);
 	unsigned int unit_shift, max_shift;
 
-	for (unit_shift = 0; unit_shift <= 14; unit_shift += 2)
+	for (unit_shift = 0; unit_shift <= HASLAB_MAX_SHIFT; unit_shift += 2)
 		for (max_shift = 0; max_shift <= 10; max_shift += 2)
 			random_shape(test, m, &rng, 1 + hatest_below(&rng, 40000), unit_shift,
 				     1ULL << max_shift, hatest_ops / 48);
