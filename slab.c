@@ -71,310 +71,14 @@
  * The lock is taken in process context only. Nothing is allocated under it in
  * a way that waits; see mem.h. Freeing never allocates at all.
  */
-#include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
-#include <linux/log2.h>
-#include <linux/math64.h>
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
 #include <linux/sched.h>
 
-#include "slab.h"
-
-#define DIR_SHIFT	8
-#define DIR_SLOTS	(1U << DIR_SHIFT)
-#define DIR_BLOCKS	((u64)HASLAB_MAX_BLOCKS << DIR_SHIFT)
-#define SLOT_IS_SLAB	1UL
-
-/* Slabs of equal objects: this many objects at least, if there is the space. */
-#define MIN_OBJECTS	16
-/* A class's next slab is at most this part of what it has already. */
-#define GROWTH_SHIFT	2
-/* How many mixed slabs to look at whose largest run may be too short. */
-#define MAX_TRIES	8
-
-/**
- * struct haslab_slab - a block of the buddy that is cut up
- * @list: in haslab_class.partial (if it has a free object) or haslab.mixed
- * @rcu: lockless readers may still look; it has left the lists then
- * @start: first block
- * @nr_blocks: size; a power of two units, but for the tail
- * @class: of the equal objects; -1 for a mixed slab
- * @continued: the first run is the rest of the extent that ends the slab before
- * @bucket: index in haslab.mixed
- * @runs: of a mixed slab
- * @free: bitmap of free objects
- * @live: bitmap of live objects
- * @nr_objects: how many there are
- * @nr_free: how many of them are free
- * @hint: no object before this one is free
- */
-struct haslab_slab {
-	union {
-		struct list_head list;
-		struct rcu_head rcu;
-	};
-	u64 start;
-	u32 nr_blocks;
-	s8 class;
-	bool continued;
-	u16 bucket;
-	union {
-		struct haruns runs;
-		struct {
-			unsigned long *free;
-			unsigned long *live;
-			u32 nr_objects;
-			u32 nr_free;
-			u32 hint;
-		};
-	};
-};
-
-/**
- * struct haslab_table - the slabs of one slot that are smaller than it
- * @rcu: lockless readers may still look
- * @nr: entries in use
- * @unit: the slab that each unit belongs to
- */
-struct haslab_table {
-	struct rcu_head rcu;
-	u32 nr;
-	struct haslab_slab __rcu *unit[];
-};
-
-/**
- * struct haslab_sum - the free runs of a part of the device
- * @lead: free blocks at its start
- * @longest: longest free run
- * @trail: free blocks at its end
- * @size: blocks in it
- */
-struct haslab_sum {
-	u64 lead;
-	u64 longest;
-	u64 trail;
-	u64 size;
-};
-
-/**
- * struct haslab_dir - the slots of 4 GiB
- * @rcu: lockless readers may still look
- * @nr: slots in use
- * @summed: @sum is up to date
- * @sum: of its free runs
- * @slot: a slab with SLOT_IS_SLAB, a table, or NULL
- */
-struct haslab_dir {
-	struct rcu_head rcu;
-	u32 nr;
-	bool summed;
-	struct haslab_sum sum;
-	void __rcu *slot[DIR_SLOTS];
-};
-
-/**
- * struct haslab_span - an extent that lies in more than one slab or block
- * @node: in haslab.spans
- * @start: first block
- * @len: number of blocks
- */
-struct haslab_span {
-	struct rb_node node;
-	u64 start;
-	u64 len;
-};
-
-/* Do @expr under the lock, again as long as waiting for memory may help. */
-#define haslab_locked(s, op, expr) ({					\
-	int __ret;							\
-	do {								\
-		spin_lock(&(s)->lock);					\
-		__ret = (expr);						\
-		spin_unlock(&(s)->lock);				\
-	} while (__ret == -ENOMEM && hamem_refill(op));			\
-	hamem_finish(op);						\
-	__ret;								\
-})
-
-static u32 unit_blocks(const struct haslab *s)
-{
-	return 1U << s->cfg.unit_shift;
-}
-
-static u64 slab_end(const struct haslab_slab *slab)
-{
-	return slab->start + slab->nr_blocks;
-}
-
-static bool slab_is_mixed(const struct haslab_slab *slab)
-{
-	return slab->class < 0;
-}
-
-/* ---- the map ---- */
-
-static struct haslab_dir *map_dir(const struct haslab *s, u64 block)
-{
-	return rcu_dereference_raw(s->dirs[block >> (HASLAB_MAX_SHIFT + DIR_SHIFT)]);
-}
-
-static u32 dir_slot(u64 block)
-{
-	return (block >> HASLAB_MAX_SHIFT) & (DIR_SLOTS - 1);
-}
-
-static u32 table_unit(const struct haslab *s, u64 block)
-{
-	return (block & (HASLAB_MAX_BLOCKS - 1)) >> s->cfg.unit_shift;
-}
-
-/* The slab that a block belongs to, or NULL. Under RCU or the lock. */
-static struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
-{
-	struct haslab_dir *dir = map_dir(s, block);
-	struct haslab_table *table;
-	void *slot;
-
-	if (!dir)
-		return NULL;
-	slot = rcu_dereference_raw(dir->slot[dir_slot(block)]);
-	if ((unsigned long)slot & SLOT_IS_SLAB)
-		return slot - SLOT_IS_SLAB;
-	table = slot;
-	return table ? rcu_dereference_raw(table->unit[table_unit(s, block)]) : NULL;
-}
-
-/* Something around @block was taken or freed. */
-static void map_changed(struct haslab *s, u64 block)
-{
-	struct haslab_dir *dir = map_dir(s, block);
-
-	lockdep_assert_held(&s->lock);
-	if (dir)
-		dir->summed = false;
-}
-
-/* Free what holds no slab any more around @block. */
-static void haslab_map_trim(struct haslab *s, u64 block)
-{
-	struct haslab_dir *dir = map_dir(s, block);
-	struct haslab_table *table;
-	void *slot;
-
-	if (!dir)
-		return;
-	slot = rcu_dereference_raw(dir->slot[dir_slot(block)]);
-	table = (unsigned long)slot & SLOT_IS_SLAB ? NULL : slot;
-	if (table && !table->nr) {
-		RCU_INIT_POINTER(dir->slot[dir_slot(block)], NULL);
-		dir->nr--;
-		hamem_put_rcu(&s->mem, table, rcu);
-	}
-	if (!dir->nr) {
-		RCU_INIT_POINTER(s->dirs[block >> (HASLAB_MAX_SHIFT + DIR_SHIFT)], NULL);
-		hamem_put_rcu(&s->mem, dir, rcu);
-	}
-}
-
-/* Make the dir and, for slabs smaller than a slot, the table. */
-static int haslab_map_prepare(struct haslab *s, u64 block, u32 nr_blocks, struct hamem_op *op)
-{
-	struct haslab_dir *dir = map_dir(s, block);
-	struct haslab_table *table;
-
-	if (!dir) {
-		dir = hamem_get(&s->mem, op, sizeof(*dir));
-		if (!dir)
-			return -ENOMEM;
-		rcu_assign_pointer(s->dirs[block >> (HASLAB_MAX_SHIFT + DIR_SHIFT)], dir);
-	}
-	if (nr_blocks == HASLAB_MAX_BLOCKS || rcu_access_pointer(dir->slot[dir_slot(block)]))
-		return 0;
-	table = hamem_get(&s->mem, op,
-			  struct_size(table, unit, HASLAB_MAX_BLOCKS >> s->cfg.unit_shift));
-	if (!table) {
-		haslab_map_trim(s, block);
-		return -ENOMEM;
-	}
-	rcu_assign_pointer(dir->slot[dir_slot(block)], (void *)table);
-	dir->nr++;
-	return 0;
-}
-
-/* Enter @slab for its blocks, or with @slab NULL the one that was there leaves. */
-static void haslab_map_set(struct haslab *s, u64 start, u32 nr_blocks, struct haslab_slab *slab)
-{
-	struct haslab_dir *dir = map_dir(s, start);
-	void __rcu **slot = &dir->slot[dir_slot(start)];
-	struct haslab_table *table;
-	u32 i, end;
-
-	if (nr_blocks == HASLAB_MAX_BLOCKS) {
-		dir->nr += !!slab - !!rcu_access_pointer(*slot);
-		rcu_assign_pointer(*slot, slab ? (void *)slab + SLOT_IS_SLAB : NULL);
-		return;
-	}
-	table = rcu_dereference_raw(*slot);
-	end = table_unit(s, start + nr_blocks - 1);
-	for (i = table_unit(s, start); i <= end; i++) {
-		table->nr += !!slab - !!rcu_access_pointer(table->unit[i]);
-		rcu_assign_pointer(table->unit[i], slab);
-	}
-}
-
-/* ---- the buddy, in blocks ---- */
-
-static void buddy_changed(struct haslab *s, u64 start, u64 len)
-{
-	u64 dir;
-
-	for (dir = round_down(start, DIR_BLOCKS); dir < start + len; dir += DIR_BLOCKS)
-		map_changed(s, dir);
-}
-
-static int buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op, u64 *start)
-{
-	u64 unit;
-	int ret = habuddy_alloc(&s->buddy, order, op, &unit);
-
-	if (ret)
-		return ret;
-	*start = unit << s->cfg.unit_shift;
-	buddy_changed(s, *start, (u64)unit_blocks(s) << order);
-	return 0;
-}
-
-static void buddy_free(struct haslab *s, u64 start, unsigned int order)
-{
-	habuddy_free(&s->buddy, start >> s->cfg.unit_shift, order);
-	buddy_changed(s, start, (u64)unit_blocks(s) << order);
-}
-
-static int buddy_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
-{
-	buddy_changed(s, start, len);
-	return habuddy_take(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift, op);
-}
-
-static void buddy_put(struct haslab *s, u64 start, u64 len)
-{
-	habuddy_put(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift);
-	buddy_changed(s, start, len);
-}
+#include "slab_internal.h"
 
 /* ---- slabs ---- */
-
-static unsigned int bucket_of(u32 len)
-{
-	unsigned int shift;
-
-	if (len < 2 << HASLAB_BUCKET_SHIFT)
-		return len;
-	shift = ilog2(len) - HASLAB_BUCKET_SHIFT;
-	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
-}
 
 static void bucket_del(struct haslab *s, struct haslab_slab *slab)
 {
@@ -464,7 +168,7 @@ static struct haslab_slab *haslab_objects_new(struct haslab *s, int class, u64 s
  * Make a slab of @class (-1: mixed) of the given blocks, which are not free in
  * the buddy any more.
  */
-static struct haslab_slab *haslab_slab_create(struct haslab *s, int class, u64 start,
+struct haslab_slab *haslab_slab_create(struct haslab *s, int class, u64 start,
 					      u32 nr_blocks, struct hamem_op *op)
 {
 	struct haslab_slab *slab;
@@ -503,7 +207,7 @@ static int haslab_slab_get(struct haslab *s, int class, int order, int min_order
 	int ret = -ENOSPC;
 
 	for (; order >= min_order; order--) {
-		ret = buddy_alloc(s, order, op, &start);
+		ret = haslab_buddy_alloc(s, order, op, &start);
 		if (ret != -ENOSPC)
 			break;
 	}
@@ -511,14 +215,14 @@ static int haslab_slab_get(struct haslab *s, int class, int order, int min_order
 		return ret;
 	*slab = haslab_slab_create(s, class, start, unit_blocks(s) << order, op);
 	if (!*slab) {
-		buddy_free(s, start, order);
+		haslab_buddy_free(s, start, order);
 		return -ENOMEM;
 	}
 	return 0;
 }
 
 /* Give an empty slab back to the buddy. It is in a list. */
-static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
+void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 {
 	if (slab == s->tail)
 		return;
@@ -530,7 +234,7 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 	}
 	haslab_map_set(s, slab->start, slab->nr_blocks, NULL);
 	haslab_map_trim(s, slab->start);
-	buddy_put(s, slab->start, slab->nr_blocks);
+	haslab_buddy_put(s, slab->start, slab->nr_blocks);
 	s->free_in_slabs -= slab->nr_blocks;
 	s->returned++;
 	haslab_slab_free(s, slab);
@@ -538,7 +242,7 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /* ---- mixed slabs ---- */
 
-static int mixed_set(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len,
+int haslab_mixed_set(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len,
 		     enum haruns_state state, struct hamem_op *op)
 {
 	if (haruns_reserve(&slab->runs, 2, &s->mem, op))
@@ -551,7 +255,7 @@ static int mixed_set(struct haslab *s, struct haslab_slab *slab, u64 start, u32 
 	return 0;
 }
 
-static void mixed_clear(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len)
+void haslab_mixed_clear(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len)
 {
 	bucket_del(s, slab);
 	haruns_clear(&slab->runs, start - slab->start);
@@ -617,10 +321,10 @@ static int mixed_straddle(struct haslab *s, struct haslab_slab *slab, u32 len, u
 		return -ENOSPC;
 	rest = len - (slab->start - *start);
 	if (haruns_reserve(&slab->runs, 2, &s->mem, op) ||
-	    mixed_set(s, before, *start, len - rest, HARUNS_LIVE, op))
+	    haslab_mixed_set(s, before, *start, len - rest, HARUNS_LIVE, op))
 		return -ENOMEM;
 	slab->continued = true;
-	return mixed_set(s, slab, slab->start, rest, HARUNS_SPECIAL, op);
+	return haslab_mixed_set(s, slab, slab->start, rest, HARUNS_SPECIAL, op);
 }
 
 static int mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op, u64 *start)
@@ -640,7 +344,7 @@ static int mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op
 			*start = slab->start;
 	}
 	if (ret == -ENOSPC)
-		ret = mixed_set(s, slab, *start, len, HARUNS_LIVE, op);
+		ret = haslab_mixed_set(s, slab, *start, len, HARUNS_LIVE, op);
 	if (ret && slab->runs.nr_free == slab->nr_blocks)
 		haslab_slab_return(s, slab);
 	return ret;
@@ -651,16 +355,6 @@ static int mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op
 static unsigned int class_order(const struct haslab *s, int class)
 {
 	return ilog2(s->classes[class].blocks >> s->cfg.unit_shift);
-}
-
-static u64 object_start(const struct haslab *s, const struct haslab_slab *slab, u32 i)
-{
-	return slab->start + (u64)i * s->classes[slab->class].blocks;
-}
-
-static u32 object_of(const struct haslab *s, const struct haslab_slab *slab, u64 block)
-{
-	return (u32)(block - slab->start) / s->classes[slab->class].blocks;
 }
 
 /* Large enough to be worth it, small enough to leave space to other sizes. */
@@ -732,7 +426,7 @@ static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int
 	u64 start;
 
 	while (got < nr) {
-		ret = buddy_alloc(s, class_order(s, class), op, &start);
+		ret = haslab_buddy_alloc(s, class_order(s, class), op, &start);
 		if (ret)
 			break;
 		refs[got++] = (struct haslab_ref) { .start = start };
@@ -788,7 +482,7 @@ static void haslab_put_object(struct haslab *s, int class, const struct haslab_r
 	if (ref->slab)
 		object_put(s, ref->slab, ref->index);
 	else
-		buddy_free(s, ref->start, class_order(s, class));
+		haslab_buddy_free(s, ref->start, class_order(s, class));
 }
 
 /**
@@ -866,7 +560,7 @@ bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *re
  * frees into the pools now (see @exclusive above), but somebody may be on his
  * way from haslab_get_objects() to haslab_own(): -EAGAIN, it will not take long.
  */
-static int haslab_convert(struct haslab *s, struct haslab_slab **slabp, struct hamem_op *op)
+int haslab_convert(struct haslab *s, struct haslab_slab **slabp, struct hamem_op *op)
 {
 	struct haslab_slab *old = *slabp, *slab;
 	u32 nr_live = bitmap_weight(old->live, old->nr_objects);
@@ -895,394 +589,18 @@ static int haslab_convert(struct haslab *s, struct haslab_slab **slabp, struct h
 	return 0;
 }
 
-/* ---- spans ---- */
-
-/* The span that starts last at or before @block, or NULL. */
-static struct haslab_span *span_find(struct haslab *s, u64 block)
-{
-	struct rb_node *node = s->spans.rb_node;
-	struct haslab_span *span, *best = NULL;
-
-	while (node) {
-		span = rb_entry(node, struct haslab_span, node);
-		if (span->start <= block) {
-			best = span;
-			node = node->rb_right;
-		} else {
-			node = node->rb_left;
-		}
-	}
-	return best && block - best->start < best->len ? best : NULL;
-}
-
-static void span_insert(struct haslab *s, struct haslab_span *span)
-{
-	struct rb_node **link = &s->spans.rb_node, *parent = NULL;
-
-	while (*link) {
-		parent = *link;
-		if (span->start < rb_entry(parent, struct haslab_span, node)->start)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-	rb_link_node(&span->node, parent, link);
-	rb_insert_color(&span->node, &s->spans);
-}
-
-/* ---- what is free, by address ---- */
-
-/* From @pos on there is no slab up to here, at the least. */
-static u64 gap_end(struct haslab *s, u64 pos)
-{
-	struct haslab_dir *dir = map_dir(s, pos);
-	u64 step = unit_blocks(s);
-
-	if (!dir)
-		step = DIR_BLOCKS;
-	else if (!rcu_access_pointer(dir->slot[dir_slot(pos)]))
-		step = HASLAB_MAX_BLOCKS;
-	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
-}
-
-/* As stretch(), where there is no slab. */
-static bool gap_stretch(struct haslab *s, u64 pos, u64 *end)
-{
-	unsigned int shift = s->cfg.unit_shift;
-	u64 unit, nr;
-
-	*end = gap_end(s, pos);
-	if (!habuddy_next_free(&s->buddy, pos >> shift, *end >> shift, &unit, &nr))
-		return false;
-	if (unit > pos >> shift) {
-		*end = unit << shift;
-		return false;
-	}
-	*end = (unit + nr) << shift;
-	return true;
-}
-
-static bool object_stretch(struct haslab *s, struct haslab_slab *slab, u64 pos, u64 *end)
-{
-	u32 i = object_of(s, slab, pos);
-	bool is_free = i >= slab->nr_objects || test_bit(i, slab->free);
-
-	if (!is_free)
-		i = find_next_bit(slab->free, slab->nr_objects, i);
-	else if (i < slab->nr_objects)
-		i = find_next_zero_bit(slab->free, slab->nr_objects, i);
-	/* behind the last object is a rest, which is free */
-	*end = i < slab->nr_objects || !is_free ? object_start(s, slab, i) : slab_end(slab);
-	return is_free;
-}
-
-/*
- * Whether @pos is free, and up to where all that follows is the same; it may
- * go on behind @end.
- */
-static bool stretch(struct haslab *s, u64 pos, u64 *end)
-{
-	struct haslab_slab *slab = haslab_lookup(s, pos);
-	struct haruns_run run;
-
-	if (!slab)
-		return gap_stretch(s, pos, end);
-	if (!slab_is_mixed(slab))
-		return object_stretch(s, slab, pos, end);
-	run = haruns_at(&slab->runs, pos - slab->start);
-	*end = slab->start + run.start + run.len;
-	return run.state == HARUNS_FREE;
-}
-
-/*
- * The first free run that begins at or behind @pos and before @limit, across
- * all borders.
- */
-static bool next_run(struct haslab *s, u64 pos, u64 limit, u64 *start, u64 *len)
-{
-	u64 end;
-
-	for (; pos < limit; pos = end)
-		if (stretch(s, pos, &end))
-			break;
-	if (pos >= limit)
-		return false;
-	*start = pos;
-	for (pos = end; pos < s->cfg.nr_blocks; pos = end)
-		if (!stretch(s, pos, &end))
-			break;
-	*len = pos - *start;
-	return true;
-}
-
-/* ---- sums ---- */
-
-static void sum_append(struct haslab_sum *sum, u64 lead, u64 longest, u64 trail, u64 size)
-{
-	longest = max(longest, sum->trail + lead);
-	sum->longest = max(sum->longest, longest);
-	if (sum->lead == sum->size)
-		sum->lead += lead;
-	sum->trail = trail == size ? sum->trail + size : trail;
-	sum->size += size;
-}
-
-static void sum_mixed(struct haslab_sum *sum, const struct haslab_slab *slab)
-{
-	const struct haruns *r = &slab->runs;
-	struct haruns_run first = haruns_at(r, 0), last = haruns_at(r, slab->nr_blocks - 1);
-
-	sum_append(sum, first.state == HARUNS_FREE ? first.len : 0, r->max_free,
-		   last.state == HARUNS_FREE ? last.len : 0, slab->nr_blocks);
-}
-
-/* Append what is from @pos to @end: a piece at a time, mixed slabs as a whole. */
-static void sum_up(struct haslab *s, struct haslab_sum *sum, u64 pos, u64 end)
-{
-	while (pos < end) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
-		u64 next, len;
-
-		if (slab && slab_is_mixed(slab)) {
-			sum_mixed(sum, slab);
-			pos = slab_end(slab);
-			continue;
-		}
-		len = stretch(s, pos, &next) ? next - pos : 0;
-		sum_append(sum, len, len, len, next - pos);
-		pos = next;
-	}
-}
-
-/* The sum of the dir at @start. */
-static struct haslab_sum dir_sum(struct haslab *s, u64 start)
-{
-	struct haslab_dir *dir = map_dir(s, start);
-	struct haslab_sum sum = {};
-
-	if (dir && dir->summed)
-		return dir->sum;
-	sum_up(s, &sum, start, min(start + DIR_BLOCKS, s->cfg.nr_blocks));
-	if (dir) {
-		dir->sum = sum;
-		dir->summed = true;
-	}
-	return sum;
-}
-
-/* ---- given ranges ---- */
-
-/*
- * Whether a range is free; -EAGAIN if the answer may be another one in the
- * exclusive mode, with the pools empty.
- */
-static int range_is_free(struct haslab *s, u64 start, u64 len, bool exclusive)
-{
-	u64 pos = start, end;
-
-	while (pos < start + len) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
-
-		if (!exclusive && slab && !slab_is_mixed(slab))
-			return -EAGAIN;
-		if (!stretch(s, pos, &end))
-			return exclusive ? -EEXIST : -EAGAIN;
-		pos = end;
-	}
-	return 0;
-}
-
-/* The order of the slab that haslab_slab_around() would make; -1 for none. */
-static int around_order(struct haslab *s, u64 block)
-{
-	return min_t(int, habuddy_free_order(&s->buddy, block >> s->cfg.unit_shift),
-		     HASLAB_MAX_SHIFT - s->cfg.unit_shift);
-}
-
-static u64 around_end(struct haslab *s, u64 block)
-{
-	int order = around_order(s, block);
-	u64 size = order < 0 ? 0 : (u64)unit_blocks(s) << order;
-
-	return size ? round_down(block, size) + size : 0;
-}
-
-/* Make a mixed slab of the free block around a block. */
-static int haslab_slab_around(struct haslab *s, u64 block, struct hamem_op *op,
-			      struct haslab_slab **slab)
-{
-	u32 nr_blocks = unit_blocks(s) << around_order(s, block);
-	u64 start = round_down(block, nr_blocks);
-	int ret;
-
-	ret = buddy_take(s, start, nr_blocks, op);
-	if (ret)
-		return ret;
-	*slab = haslab_slab_create(s, -1, start, nr_blocks, op);
-	if (!*slab) {
-		buddy_put(s, start, nr_blocks);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The whole units from @pos on, but not behind @end, that belong to no slab end here. */
-static u64 gap_units_end(struct haslab *s, u64 pos, u64 end)
-{
-	end = round_down(end, unit_blocks(s));
-	while (pos < end && !haslab_lookup(s, pos))
-		pos = min(end, gap_end(s, pos));
-	return pos;
-}
-
-/* Free the pieces of an extent from @pos to @end. */
-static void pieces_put(struct haslab *s, u64 pos, u64 end)
-{
-	while (pos < end) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
-		u64 piece = slab ? min(end, slab_end(slab)) : gap_units_end(s, pos, end);
-
-		if (slab)
-			mixed_clear(s, slab, pos, piece - pos);
-		else
-			buddy_put(s, pos, piece - pos);
-		pos = piece;
-	}
-}
-
-/* Take the free blocks from @pos on as far as their slab goes, which may have to be made. */
-static int slab_piece_take(struct haslab *s, struct haslab_slab *slab, u64 pos, u64 end,
-			   enum haruns_state state, struct hamem_op *op)
-{
-	int ret = 0;
-
-	if (!slab)
-		ret = haslab_slab_around(s, pos, op, &slab);
-	else if (!slab_is_mixed(slab))
-		ret = haslab_convert(s, &slab, op);
-	if (ret)
-		return ret;
-	ret = mixed_set(s, slab, pos, min(end, slab_end(slab)) - pos, state, op);
-	if (ret && slab->runs.nr_free == slab->nr_blocks)
-		haslab_slab_return(s, slab);
-	return ret;
-}
-
-/*
- * Take the free blocks from @start to @end, in the pieces in which
- * pieces_put() will find them.
- */
-static int pieces_take(struct haslab *s, u64 start, u64 end, enum haruns_state state,
-		       struct hamem_op *op)
-{
-	u64 pos = start, piece;
-	int ret;
-
-	while (pos < end) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
-
-		piece = pos;
-		if (!slab && IS_ALIGNED(pos, unit_blocks(s)))
-			piece = gap_units_end(s, pos, end);
-		if (piece > pos) {
-			ret = buddy_take(s, pos, piece - pos, op);
-		} else {
-			ret = slab_piece_take(s, slab, pos, end, state, op);
-			slab = haslab_lookup(s, pos);
-			if (!ret)
-				piece = min(end, slab_end(slab));
-		}
-		if (ret) {
-			pieces_put(s, start, pos);
-			return ret;
-		}
-		pos = piece;
-	}
-	return 0;
-}
-
-/* Whether a range is just one block of the buddy. */
-static bool is_block(const struct haslab *s, u64 start, u64 len)
-{
-	return len >= unit_blocks(s) && is_power_of_2(len) && IS_ALIGNED(start, len);
-}
-
-/* Make an extent out of blocks that are known to be free. */
-static int extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
-{
-	u64 unit = start >> s->cfg.unit_shift;
-	struct haslab_slab *slab = haslab_lookup(s, start);
-	struct haslab_span *span;
-	int ret;
-
-	if (is_block(s, start, len) && habuddy_free_order(&s->buddy, unit) >= 0) {
-		ret = buddy_take(s, start, len, op);
-		if (!ret)
-			habuddy_own(&s->buddy, unit, ilog2(len >> s->cfg.unit_shift));
-		if (ret != -EEXIST)
-			return ret;
-	}
-	if (!slab && start + len <= around_end(s, start)) {
-		ret = haslab_slab_around(s, start, op, &slab);
-		if (ret)
-			return ret;
-	}
-	if (slab && start + len <= slab_end(slab))
-		return pieces_take(s, start, start + len, HARUNS_LIVE, op);
-
-	span = hamem_get(&s->mem, op, sizeof(*span));
-	if (!span)
-		return -ENOMEM;
-	ret = pieces_take(s, start, start + len, HARUNS_SPECIAL, op);
-	if (ret) {
-		hamem_put(&s->mem, span);
-		return ret;
-	}
-	span->start = start;
-	span->len = len;
-	span_insert(s, span);
-	return 0;
-}
-
-static int claim_locked(struct haslab *s, u64 start, u64 len, bool exclusive, struct hamem_op *op)
-{
-	int ret = range_is_free(s, start, len, exclusive);
-
-	return ret ?: extent_take(s, start, len, op);
-}
-
-/**
- * haslab_claim - make a live extent of a given range
- * @s: the slab allocator
- * @start: first block
- * @len: number of blocks; all inside the device
- * @exclusive: the pools are empty and closed, and nobody frees into them
- * @gfp: how to wait for memory
- *
- * Context: process context; may sleep if @gfp lets it.
- *
- * Return: 0; -EEXIST (part of) it is taken; -EAGAIN it takes the exclusive mode
- * to know or, in that mode, another try in a moment; -ENOMEM.
- */
-int haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp)
-{
-	struct hamem_op op = HAMEM_OP(gfp);
-
-	return haslab_locked(s, &op, claim_locked(s, start, len, exclusive, &op));
-}
-
 /* ---- extents of any size ---- */
 
 /* At the start of a block of the buddy that is large enough to be aligned so. */
 static int block_aligned_alloc(struct haslab *s, u64 len, u64 align, struct hamem_op *op, u64 *start)
 {
 	unsigned int order = order_base_2(DIV_ROUND_UP_ULL(max(len, align), unit_blocks(s)));
-	int ret = buddy_alloc(s, order, op, start);
+	int ret = haslab_buddy_alloc(s, order, op, start);
 
 	if (ret)
 		return ret;
-	buddy_free(s, *start, order);
-	return extent_take(s, *start, len, op);
+	haslab_buddy_free(s, *start, order);
+	return haslab_extent_take(s, *start, len, op);
 }
 
 /* Units in a row, of which the last need not be used up. */
@@ -1293,7 +611,7 @@ static int run_alloc(struct haslab *s, u64 len, struct hamem_op *op, u64 *start)
 	if (!habuddy_find_run(&s->buddy, DIV_ROUND_UP_ULL(len, unit_blocks(s)), &unit))
 		return -ENOSPC;
 	*start = unit << s->cfg.unit_shift;
-	return extent_take(s, *start, len, op);
+	return haslab_extent_take(s, *start, len, op);
 }
 
 static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *op, u64 *start)
@@ -1303,7 +621,7 @@ static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *o
 
 	if (len >= unit_blocks(s) && is_power_of_2(len) && align <= len) {
 		order = ilog2(len) - s->cfg.unit_shift;
-		ret = buddy_alloc(s, order, op, start);
+		ret = haslab_buddy_alloc(s, order, op, start);
 		if (!ret)
 			habuddy_own(&s->buddy, *start >> s->cfg.unit_shift, order);
 		if (ret != -ENOSPC)
@@ -1335,104 +653,6 @@ int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	return haslab_locked(s, &op, alloc_locked(s, len, align, &op, start));
 }
 
-/*
- * Look for a free run that fits among those that begin before @limit; the first
- * to look at begins at or behind @pos.
- */
-static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
-{
-	u64 start, size, skip;
-
-	while (next_run(s, pos, limit, &start, &size)) {
-		skip = -start & (align - 1);
-		if (size >= len && size - len >= skip) {
-			*found = start + skip;
-			return true;
-		}
-		pos = start + size;
-	}
-	return false;
-}
-
-/*
- * Look through the device by the sums of its dirs; into those in which, or at
- * the end of which, a run is long enough.
- */
-static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
-{
-	u64 dir, carry = 0;
-	bool done = false;
-
-	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += DIR_BLOCKS) {
-		struct haslab_sum sum;
-
-		spin_lock(&s->lock);
-		sum = dir_sum(s, dir);
-		if (max(sum.longest, carry + sum.lead) >= len)
-			done = search_runs(s, dir - carry, dir + sum.size, len, align, found);
-		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
-		spin_unlock(&s->lock);
-		cond_resched();
-	}
-	return done ? 0 : -ENOSPC;
-}
-
-/**
- * haslab_search - allocate from whatever free run fits
- * @s: the slab allocator
- * @len: number of blocks
- * @align: of its start, a power of two, in blocks
- * @gfp: how to wait for memory
- * @start: out: its first block
- *
- * Looks at the free runs of the whole device, a part at a time. Others may
- * allocate meanwhile; if they take what was found it looks again.
- *
- * Context: exclusive mode (see haslab_claim()), may sleep.
- *
- * Return: 0; -ENOSPC no free run fits; -ENOMEM.
- */
-int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
-{
-	int ret;
-
-	do {
-		ret = search_dirs(s, len, align, start);
-		if (ret)
-			return ret;
-		ret = haslab_claim(s, *start, len, true, gfp);
-	} while (ret == -EEXIST || ret == -EAGAIN);
-	return ret;
-}
-
-static int refuse(enum hybrid_alloc_reason *reason, enum hybrid_alloc_reason why)
-{
-	*reason = why;
-	return why == HYBRID_ALLOC_REASON_NOT_ALLOCATED ? -ENOENT : -EINVAL;
-}
-
-/* @start is in the live extent from @at, of @len blocks. */
-static int refuse_live(enum hybrid_alloc_reason *reason, u64 start, u64 at)
-{
-	return refuse(reason, start == at ? HYBRID_ALLOC_REASON_WRONG_LENGTH :
-					    HYBRID_ALLOC_REASON_WRONG_START);
-}
-
-/* Free an extent that has a record of its own, or say why not. */
-static int span_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
-{
-	struct haslab_span *span = span_find(s, start);
-
-	if (!span)
-		return refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	if (span->start != start || span->len != len)
-		return refuse_live(reason, start, span->start);
-	pieces_put(s, start, start + len);
-	rb_erase(&span->node, &s->spans);
-	hamem_put(&s->mem, span);
-	return 0;
-}
-
 static int block_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
 	u64 unit = start >> s->cfg.unit_shift, owned;
@@ -1441,17 +661,17 @@ static int block_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_re
 	if (is_block(s, start, len)) {
 		order = ilog2(len) - s->cfg.unit_shift;
 		if (habuddy_disown(&s->buddy, unit, order)) {
-			buddy_free(s, start, order);
+			haslab_buddy_free(s, start, order);
 			return 0;
 		}
 	}
 	if (habuddy_find_owned(&s->buddy, unit, &owned, &order))
-		return refuse_live(reason, start, owned << s->cfg.unit_shift);
-	return span_free(s, start, len, reason);
+		return haslab_refuse_live(reason, start, owned << s->cfg.unit_shift);
+	return haslab_span_free(s, start, len, reason);
 }
 
 /* The slab that the extent which ends @slab continues in, or NULL. */
-static struct haslab_slab *continuation(struct haslab *s, const struct haslab_slab *slab)
+struct haslab_slab *haslab_continuation(struct haslab *s, const struct haslab_slab *slab)
 {
 	u64 end = slab_end(slab);
 	struct haslab_slab *next = end < s->cfg.nr_blocks ? haslab_lookup(s, end) : NULL;
@@ -1467,22 +687,22 @@ static int mixed_free(struct haslab *s, struct haslab_slab *slab, u64 start, u64
 	u32 rest = 0;
 
 	if (run.state == HARUNS_FREE)
-		return refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (!run.start && slab->continued)
-		return refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
-		return span_free(s, start, len, reason);
+		return haslab_span_free(s, start, len, reason);
 	if (run.start + run.len == slab->nr_blocks)
-		next = continuation(s, slab);
+		next = haslab_continuation(s, slab);
 	if (next)
 		rest = haruns_at(&next->runs, 0).len;
 	if (slab->start + run.start != start || run.len + rest != len)
-		return refuse_live(reason, start, slab->start + run.start);
+		return haslab_refuse_live(reason, start, slab->start + run.start);
 	if (next) {
 		next->continued = false;
-		mixed_clear(s, next, next->start, rest);
+		haslab_mixed_clear(s, next, next->start, rest);
 	}
-	mixed_clear(s, slab, start, run.len);
+	haslab_mixed_clear(s, slab, start, run.len);
 	return 0;
 }
 
@@ -1493,12 +713,12 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
 	u64 at = object_start(s, slab, i);
 
 	if (i >= slab->nr_objects || !test_bit(i, slab->live))
-		return refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (at != start || len != s->classes[slab->class].blocks)
-		return refuse_live(reason, start, at);
+		return haslab_refuse_live(reason, start, at);
 	/* a free into a pool may have won */
 	if (!test_and_clear_bit(i, slab->live))
-		return refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	object_put(s, slab, i);
 	return 0;
 }
@@ -1528,175 +748,6 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 		ret = mixed_free(s, slab, start, len, reason);
 	else
 		ret = object_free(s, slab, start, len, reason);
-	spin_unlock(&s->lock);
-	return ret;
-}
-
-/* ---- stat and check ---- */
-
-/**
- * haslab_stat - where the space is
- * @s: the slab allocator
- * @st: out
- * @walk: also count the free runs, by looking at all of them
- *
- * Context: process context; may sleep.
- */
-void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
-{
-	struct haslab_sum sum = {}, part;
-	u64 dir, pos, start, len;
-
-	memset(st, 0, sizeof(*st));
-	for (dir = 0, pos = 0; dir < s->cfg.nr_blocks; dir += DIR_BLOCKS) {
-		spin_lock(&s->lock);
-		part = dir_sum(s, dir);
-		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
-		while (walk && next_run(s, max(pos, dir), dir + part.size, &start, &len)) {
-			st->nr_runs++;
-			pos = start + len;
-		}
-		spin_unlock(&s->lock);
-		cond_resched();
-	}
-	st->largest_run = sum.longest;
-	spin_lock(&s->lock);
-	st->free = s->free_in_slabs + (s->buddy.free_units << s->cfg.unit_shift);
-	st->nr_slabs = s->nr_slabs;
-	st->made = s->made;
-	st->returned = s->returned;
-	st->splits = s->buddy.splits;
-	st->merges = s->buddy.merges;
-	spin_unlock(&s->lock);
-}
-
-static bool check_listed(const struct list_head *head, const struct haslab_slab *slab)
-{
-	const struct list_head *pos;
-
-	list_for_each(pos, head)
-		if (pos == &slab->list)
-			return true;
-	return false;
-}
-
-/* What continues has begun in the slab before. */
-static bool check_continued(struct haslab *s, struct haslab_slab *slab)
-{
-	struct haslab_slab *before;
-
-	if (!slab->continued)
-		return true;
-	before = slab->start ? haslab_lookup(s, slab->start - 1) : NULL;
-	return before && slab_is_mixed(before) &&
-	       haruns_at(&slab->runs, 0).state == HARUNS_SPECIAL &&
-	       haruns_at(&before->runs, before->nr_blocks - 1).state == HARUNS_LIVE;
-}
-
-static bool check_slab(struct haslab *s, struct haslab_slab *slab, u64 *free)
-{
-	u64 pos;
-
-	for (pos = slab->start; pos < slab_end(slab); pos += unit_blocks(s))
-		if (haslab_lookup(s, pos) != slab ||
-		    (slab != s->tail &&
-		     habuddy_free_order(&s->buddy, pos >> s->cfg.unit_shift) >= 0))
-			return false;
-	if (slab_is_mixed(slab)) {
-		*free += slab->runs.nr_free;
-		return haruns_check(&slab->runs) && check_continued(s, slab) && slab->runs.nr_blocks == slab->nr_blocks &&
-		       (slab == s->tail || slab->runs.nr_free < slab->nr_blocks) &&
-		       slab->bucket == bucket_of(slab->runs.max_free) &&
-		       test_bit(slab->bucket, s->mixed_mask) &&
-		       check_listed(&s->mixed[slab->bucket], slab);
-	}
-	*free += slab->nr_blocks -
-		 (slab->nr_objects - slab->nr_free) * s->classes[slab->class].blocks;
-	return bitmap_weight(slab->free, slab->nr_objects) == slab->nr_free &&
-	       !bitmap_intersects(slab->free, slab->live, slab->nr_objects) &&
-	       slab->nr_free < slab->nr_objects &&
-	       find_first_bit(slab->free, slab->nr_objects) >=
-	       min(slab->hint, slab->nr_objects) &&
-	       check_listed(&s->classes[slab->class].partial, slab) == !!slab->nr_free;
-}
-
-/* Every slab, by way of the map. */
-static bool check_slabs(struct haslab *s, u64 *free, u64 *nr)
-{
-	struct haslab_slab *slab;
-	u64 pos = 0;
-
-	while (pos < s->cfg.nr_blocks) {
-		if (!map_dir(s, pos)) {
-			pos = round_down(pos, DIR_BLOCKS) + DIR_BLOCKS;
-			continue;
-		}
-		slab = haslab_lookup(s, pos);
-		if (!slab) {
-			pos += unit_blocks(s);
-			continue;
-		}
-		if (slab->start != pos || !check_slab(s, slab, free))
-			return false;
-		++*nr;
-		pos = slab_end(slab);
-	}
-	return true;
-}
-
-/* Every span: its pieces are SPECIAL or not free. */
-static bool check_spans(struct haslab *s)
-{
-	struct rb_node *node;
-	u64 end = 0;
-
-	for (node = rb_first(&s->spans); node; node = rb_next(node)) {
-		struct haslab_span *span = rb_entry(node, struct haslab_span, node);
-		u64 pos = span->start, next;
-
-		if (pos < end || !span->len)
-			return false;
-		end = pos + span->len;
-		while (pos < end) {
-			struct haslab_slab *slab = haslab_lookup(s, pos);
-			struct haruns_run run;
-
-			if (!slab) {
-				if (stretch(s, pos, &next))
-					return false;
-				pos = round_down(pos, unit_blocks(s)) + unit_blocks(s);
-				continue;
-			}
-			if (!slab_is_mixed(slab))
-				return false;
-			run = haruns_at(&slab->runs, pos - slab->start);
-			if (run.state != HARUNS_SPECIAL || slab->start + run.start != pos ||
-			    pos + run.len > end)
-				return false;
-			pos += run.len;
-		}
-	}
-	return true;
-}
-
-/**
- * haslab_check - verify every invariant of this layer and the buddy, naively
- * @s: the slab allocator
- *
- * Looks at all metadata with the lock held: for tests. Context: process context.
- *
- * Return: 0; -EUCLEAN something is broken.
- */
-int haslab_check(struct haslab *s)
-{
-	u64 free = 0, nr = 0;
-	int ret;
-
-	spin_lock(&s->lock);
-	ret = habuddy_check(&s->buddy);
-	if (!ret && (!check_slabs(s, &free, &nr) || free != s->free_in_slabs ||
-		     nr != s->nr_slabs || !check_spans(s)))
-		ret = -EUCLEAN;
 	spin_unlock(&s->lock);
 	return ret;
 }

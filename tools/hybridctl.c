@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -346,6 +347,34 @@ static const struct column extent_columns[NR_EXTENT] = {
 	[EXTENT_EXTENT] = { "EXTENT", COLUMN_TEXT, 0, "START:LEN, as free and claim take it" },
 };
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	interrupted = signal;
+}
+
+/* A signal ends the allocating, not the program: what was obtained has to be printed. */
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction catch = { .sa_handler = interrupt }, before;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
+			sigaction(signals[i], &catch, NULL);
+	}
+}
+
+static int alloc_one(int fd, struct hybrid_alloc_alloc *a)
+{
+	if (interrupted) {
+		errno = EINTR;
+		return -1;
+	}
+	return ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, a);
+}
+
 static int alloc_sizes(const struct command *cmd, const struct args *args, const char *path,
 		       const __u64 *sizes, int nr, struct table *t)
 {
@@ -363,7 +392,7 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, const
 			};
 			union cell cells[NR_EXTENT];
 
-			if (ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &a)) {
+			if (alloc_one(fd, &a)) {
 				failed(explain(cmd->name, errno, 0, path, "allocate %s%s%s",
 					       size_exact(sizes[i]),
 					       args->align ? " at a multiple of " : "",
@@ -403,6 +432,7 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 		return EXIT_USAGE;
 
 	/* Whatever was obtained has to be printed: nobody else knows of it. */
+	catch_signals();
 	status = alloc_sizes(cmd, args, path, sizes, nr, t);
 	table_finish(t);
 	return status;
@@ -886,7 +916,6 @@ static int flushed(int status)
 
 int main(int argc, char **argv)
 {
-	static char self[] = "hybridctl";	/* as getopt shall call us */
 	const char *name = argc > 1 ? argv[1] : "";
 	struct args args;
 	int status;
@@ -904,7 +933,8 @@ int main(int argc, char **argv)
 
 		if (strcmp(cmd->name, name))
 			continue;
-		argv[1] = self;
+		/* As getopt shall call us */
+		argv[1] = must(strdup("hybridctl"));
 		if (!parse_args(cmd, argc - 1, argv + 1, &args, &status))
 			return flushed(status);
 		return flushed(cmd->run(cmd, &args));

@@ -21,7 +21,8 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"The smallest unit of space, a power of two from 4K to 1M that is at least the disk's "
 		"logical block; 4K if not given. All sizes are rounded up to it." },
 	[OPT_MAX_BLOCK] = { 0, "max-block", "SIZE",
-		"The largest single extent, a multiple of the smallest unit; no limit if not given." },
+		"The largest single extent, a multiple of the smallest unit; no limit if not "
+		"given." },
 	[OPT_SLAB_MAX] = { 0, "slab-max", "SIZE",
 		"The largest size that is served from slabs of equal objects, a power of two from 1 to "
 		"1024 smallest units; 1M if not given." },

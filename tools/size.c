@@ -122,7 +122,8 @@ char *size_exact(__u64 size)
 {
 	unsigned int exp = 0;
 
-	while (size && !(size & ((1ULL << (10 * (exp + 1))) - 1)))
+	while (size && exp < strlen(units) &&
+	       !(size & ((1ULL << (10 * (exp + 1))) - 1)))
 		exp++;
 	if (exp)
 		return text("%llu %ciB", size >> (10 * exp), units[exp - 1]);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# vm: --kernel stock --kernel debug --disk 256M --disk 100M,logical_block_size=4096,physical_block_size=4096 --disk 70000128 --module ext4 --file tools/test-json.awk --timeout 500
+# vm: --kernel stock --kernel debug --disk 256M --disk 100M,logical_block_size=4096,physical_block_size=4096 --disk 70000128 --module ext4 --file tools/test-json.awk --timeout 900
 #
 # hybridctl and the module on every kind of disk that a VM can have: alloc,
 # stat, free and the data on the extents; and every disk that is to be refused,
@@ -172,6 +172,24 @@ for block in 512 4096; do
 done
 if null=$(null_disk huge size=$((16 * M)) blocksize=4096); then
 	works "null_blk, 16 TiB" "$null" 4096 $((16 * M * M)) nodata
+
+	# A size that is rounded into the next unit
+	is "1 TiB less 4 KiB, for people" \
+		"$(hybridctl attach --fresh --range 0,$((M * M - 4 * K)) -n -r -o RANGE_LEN "$null")" 1T
+	# Who stops alloc is told what it obtained
+	hybridctl alloc --count 100000000 -n -o EXTENT 0 4K >/tmp/out 2>/tmp/err &
+	sleep 2
+	kill $!
+	wait $!
+	is "alloc that is killed: status" $? 1
+	is "... what it says" "$(head -n 1 /tmp/err)" \
+		"hybridctl: cannot allocate 4 KiB: it was interrupted (EINTR). Run it again."
+	is "... what it obtained is printed" "$(grep -c . /tmp/out)" "$(one NR_LIVE)"
+	[ "$(one NR_LIVE)" -gt 0 ]
+	is "... which is not nothing" $? 0
+	try "free all of it" sh -c 'hybridctl free 0 - </tmp/out'
+	is "nothing is live" "$(one NR_LIVE)" 0
+	try "detach" hybridctl detach 0
 else
 	fail "null_blk of 16 TiB" "$null"
 fi
@@ -196,6 +214,18 @@ fi
 rmdir /sys/kernel/config/nullb/zoned
 rmmod null_blk
 
+# A disk that cannot be read is not taken for one without data
+if broken=$(scsi_disk dev_size_mb=33 opts=2 medium_error_start=0 medium_error_count=64); then
+	try_not "a disk that cannot be read" \
+		"cannot look for data on $broken: Input/output error (EIO). Check the disk, or attach with --force" \
+		hybridctl attach --fresh "$broken"
+	try "it with --force" hybridctl attach --fresh --force "$broken"
+	try "detach" hybridctl detach 0
+else
+	fail "a disk of scsi_debug with bad sectors" "$broken"
+fi
+rmmod scsi_debug
+
 blockdev --setro "$disk"
 refused "a disk that was set read-only" EROFS "$disk"
 blockdev --setrw "$disk"
@@ -204,7 +234,8 @@ refused "a read-only loop device" EROFS "$loop"
 losetup -d "$loop"
 
 mkdir -p /mnt
-if mke2fs "$disk" >/dev/null 2>&1 && modprobe ext4 && mount -t ext4 "$disk" /mnt; then
+modprobe ext4 2>/dev/null # or it is built in
+if mke2fs "$disk" >/dev/null 2>&1 && mount -t ext4 "$disk" /mnt; then
 	try_not "a mounted disk has a signature" "there is data on it (ext2 file system)" \
 		hybridctl attach --fresh "$disk"
 	refused "a mounted disk" EBUSY --force "$disk"
@@ -256,6 +287,24 @@ else
 fi
 dd if=/dev/zero of="$disk" bs=64k count=1 2>/dev/null
 refused "a file that is no disk" ENOTBLK --force /tmp/loop.img
+
+# A disk that goes away
+
+if scsi=$(scsi_disk dev_size_mb=33); then
+	try "attach a disk" hybridctl attach --fresh "$scsi"
+	try "alloc" hybridctl alloc 0 1M
+	echo 1 >"/sys/block/${scsi#/dev/}/device/delete"
+	try_not "alloc when the disk was removed" \
+		"the block device went away (ENODEV). \`hybridctl detach --force /dev/hybrid_alloc0\`" \
+		hybridctl alloc 0 4K
+	is "its state" "$(hybridctl list -n -r -o STATE)" gone
+	try_not "free" "went away (ENODEV)" hybridctl free 0 0:1M 1M:1M
+	try_not "stat" "went away (ENODEV)" hybridctl stat 0
+	try "detach --force" hybridctl detach --force 0
+else
+	fail "a disk of scsi_debug" "$scsi"
+fi
+rmmod scsi_debug
 
 # A refusal leaves nothing behind: no instance, no node, and the disk is free
 is "no instance is left of all that" "$(hybridctl list)" ""

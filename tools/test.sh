@@ -201,6 +201,7 @@ try_not "an alignment of 3" "(EINVAL). Give a size of at least 1 and an alignmen
 	hybridctl alloc --align 3 0 4K
 try_not "more than there is" "cannot allocate 1 GiB: it is more than the instance manages" \
 	hybridctl alloc 0 1G
+try_not "more than any disk has" "cannot allocate 15 EiB: it is more" hybridctl alloc 0 15E
 try_not "... and where the limit is shown" "\`hybridctl info /dev/hybrid_alloc0\`" \
 	hybridctl alloc 0 1G
 hybridctl alloc -c 100 -n -o EXTENT 0 64M >/tmp/out 2>/tmp/err
@@ -296,6 +297,17 @@ is "a range without a length" \
 	"$(hybridctl attach --fresh --range 16M -n -r -b -o RANGE_START,RANGE_LEN "$DISK")" \
 	"$((16 * M)) $((240 * M))"
 try "detach" hybridctl detach 0
+while read -r len human; do
+	is "a range of $len, for people" \
+		"$(hybridctl attach --fresh --range "0,$len" -n -r -o RANGE_LEN "$DISK")" "$human"
+	try "detach" hybridctl detach 0
+done <<RANGES
+1572864 1.5M
+1052672 1M
+$((256 * M - 4 * K)) 256M
+$((100 * M + 52 * K)) 100.1M
+$((100 * M + 48 * K)) 100M
+RANGES
 try_not "a range beyond the disk" "the range is not inside the device (ERANGE). \`blockdev --getsize64" \
 	hybridctl attach --fresh --range 128M,129M "$DISK"
 try_not "a range that starts beyond the disk" "(ERANGE)" hybridctl attach --fresh --range 1G "$DISK"

@@ -182,11 +182,17 @@ static void *valid(const struct command *c, void *buf)
 static void not_zero(int f, const struct command *c, size_t off, const char *what)
 {
 	char buf[1024], how[64];
+	int err;
 
 	valid(c, buf);
 	buf[off] = 1;
 	snprintf(how, sizeof(how), "%s is not zero", what);
-	refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, how);
+	err = ha_ioctl(f, c->nr, buf);
+	refused(err, EINVAL, c->name, how);
+	if (!err && c->undo) {
+		c->undo(buf);
+		remember();
+	}
 }
 
 static void test_malformed(const struct command *c)
@@ -689,14 +695,20 @@ static void attach_refused(int got, int want, const char *how)
 		t_note("got %s%s", t_strerror(got), none ? "" : ", and an instance");
 }
 
-static int as_nobody(bool userns)
+/* ATTACH, or a forced DETACH of what others use */
+static int as_nobody(bool userns, bool detach)
 {
+	struct hybrid_alloc_detach d = {
+		.size = sizeof(d), .flags = HYBRID_ALLOC_DETACH_FORCE, .id = main_id,
+	};
 	int status;
 	pid_t pid = fork();
 
 	if (!pid) {
 		if (userns ? unshare(CLONE_NEWUSER) : setresuid(65534, 65534, 65534))
 			_exit(255);
+		if (detach)
+			_exit(ha_ioctl(ctl, HYBRID_ALLOC_IOC_DETACH, &d));
 		_exit(attach_fd(spare_bdev, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL));
 	}
 	waitpid(pid, &status, 0);
@@ -711,7 +723,9 @@ static void test_attach(void)
 		int want;
 	} bad[] = {
 #define A(...)	{ __VA_ARGS__ }
-		{ "range starts at the end", A(.range_start = SPARE_MIB * MIB), ERANGE },
+		{ "empty range at the end", A(.range_start = SPARE_MIB * MIB), EINVAL },
+		{ "range starts at the end",
+		  A(.range_start = SPARE_MIB * MIB, .range_len = MIB), ERANGE },
 		{ "range starts behind the end", A(.range_start = 1ULL << 60), ERANGE },
 		{ "range too long", A(.range_start = MIB, .range_len = SPARE_MIB * MIB), ERANGE },
 		{ "range one byte too long", A(.range_len = SPARE_MIB * MIB + 1), ERANGE },
@@ -757,8 +771,9 @@ static void test_attach(void)
 	close(file);
 	attach_refused(attach_fd(ctl, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL), ENOTBLK,
 		       "the control node itself");
-	attach_refused(as_nobody(false), EPERM, "without CAP_SYS_ADMIN");
-	attach_refused(as_nobody(true), EPERM, "with CAP_SYS_ADMIN in another namespace");
+	attach_refused(as_nobody(false, false), EPERM, "without CAP_SYS_ADMIN");
+	attach_refused(as_nobody(true, false), EPERM, "with CAP_SYS_ADMIN in another namespace");
+	t_errno(as_nobody(false, true), EPERM, "DETACH without CAP_SYS_ADMIN");
 
 	other = open(SPARE_DEV, O_RDWR | O_EXCL);
 	attach_refused(attach_fd(spare_bdev, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL), EBUSY,

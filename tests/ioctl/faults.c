@@ -70,17 +70,8 @@ static void put(int f, u64 value)
 	char buf[24];
 	int len = snprintf(buf, sizeof(buf), "%llu", value);
 
-	if (pwrite(f, buf, len, 0) != len)
+	if (write(f, buf, len) != len)
 		t_die("fault injection cannot be set up");
-}
-
-static long get(int f)
-{
-	char buf[24] = {};
-
-	if (pread(f, buf, sizeof(buf) - 1, 0) <= 0)
-		t_die("fault injection cannot be read");
-	return atol(buf);
 }
 
 /* This task's allocations: the first @bytes of them work, no later one does. */
@@ -97,7 +88,8 @@ static void set_budget(u64 bytes)
 static long end_budget(void)
 {
 	put(task_fd, 0);
-	return 2000000 - get(times_fd) - get(page_times_fd);
+	return 2000000 - t_read_long(DEBUGFS "failslab/times") -
+	       t_read_long(DEBUGFS "fail_page_alloc/times");
 }
 
 static int open_rw(const char *path)

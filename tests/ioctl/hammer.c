@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include "harness.h"
 
-#define DISK_MIB	256
+#define DISK_MIB	512
 #define MAX_PROCS	16
 #define NR_SLOTS	512
 #define NR_OWN		256

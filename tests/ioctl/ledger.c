@@ -6,7 +6,9 @@
  * refused, and STAT says what the ledger says.
  *
  * usage: ledger [--ops N] [--seed N] [--node PATH | --mib N [--range-start BYTES]]
- *               [--max BYTES]
+ *               [--max BYTES] [--watch BLOCK]
+ *
+ * --watch shows every call that has to do with a block: how a failure came about.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +21,7 @@
 
 static u64 nr_ops = 1000000, max_size = 256 * MIB;
 static int fd;
-static u64 rng;
+static u64 rng, watched = ~0ULL;
 
 /* The ledger. Positions and lengths in blocks, from the start of the range. */
 static u64 *taken, nr_blocks, nr_taken, grain, range_start;
@@ -59,6 +61,13 @@ __printf(3, 4) static void expect(int what, bool ok, const char *fmt, ...)
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
 	t_note("call %llu: %s", op, buf);
+}
+
+static void watch(const char *what, u64 start, u64 len, int err)
+{
+	if (watched - start < len)
+		t_note("call %llu: %s of block %llu+%llu: %s", op, what, start, len,
+		       t_strerror(err));
 }
 
 /* The bits of word @w that belong to [start, end). */
@@ -153,7 +162,10 @@ static void add(u64 start, u64 len)
 
 static int free_blocks(u64 start, u64 len, u32 *reason)
 {
-	return ha_free(fd, range_start + start * grain, len * grain, reason);
+	int err = ha_free(fd, range_start + start * grain, len * grain, reason);
+
+	watch("FREE", start, len, err);
+	return err;
 }
 
 /* Sizes from a block to @max, log-uniform; one in two as a power of two is not. */
@@ -187,6 +199,7 @@ static int do_alloc(u64 bytes, u64 align)
 	if (err)
 		return err;
 	start = (e.start - range_start) / grain;
+	watch("ALLOC", start, blocks, err);
 	if (e.start < range_start || e.start % grain || e.len != blocks * grain ||
 	    start + blocks > nr_blocks || (align && e.start % align))
 		t_die("call %llu: ALLOC of %llu bytes aligned to %llu gave %llu+%llu", op,
@@ -269,6 +282,7 @@ static void do_claim(void)
 		len = nr_blocks - start;
 	overlaps = any_taken(start, len);
 	err = ha_claim(fd, range_start + start * grain, len * grain);
+	watch("CLAIM", start, len, err);
 	expect(overlaps ? TAKEN_CLAIMS : CLAIMS, err == (overlaps ? EEXIST : 0),
 	       "CLAIM of block %llu+%llu, %s: %s", start, len, overlaps ? "taken" : "free",
 	       t_strerror(err));
@@ -362,6 +376,7 @@ int main(int argc, char **argv)
 		{ "node", required_argument, NULL, 'n' },
 		{ "mib", required_argument, NULL, 'm' },
 		{ "range-start", required_argument, NULL, 'r' },
+		{ "watch", required_argument, NULL, 'w' },
 		{ "max", required_argument, NULL, 'x' },
 		{}
 	};
@@ -404,6 +419,9 @@ int main(int argc, char **argv)
 			break;
 		case 'x':
 			max_size = v;
+			break;
+		case 'w':
+			watched = v;
 			break;
 		default:
 			return 2;

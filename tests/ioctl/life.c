@@ -6,7 +6,9 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <linux/fs.h>
@@ -17,6 +19,8 @@
 #define MIB_EACH	128
 #define FRESH		HYBRID_ALLOC_ATTACH_FRESH
 #define FORCE		HYBRID_ALLOC_DETACH_FORCE
+
+static atomic_bool stop;
 
 /* The module's lines in the kernel's log since the last call. */
 static int log_lines(void)
@@ -328,6 +332,74 @@ static void test_rebuild(void)
 	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
+/* Opens, uses and closes whatever instance there is. */
+static void *user(void *arg)
+{
+	atomic_uint *odd = arg;
+	struct hybrid_alloc_extent e;
+	int fd, err;
+
+	while (!atomic_load(&stop)) {
+		fd = ha_open(0, O_RDWR);
+		if (fd < 0) {
+			*odd += errno != ENOENT && errno != ENODEV;
+			continue;
+		}
+		err = ha_alloc(fd, 64 * KIB, 0, &e);
+		if (!err)
+			err = ha_free(fd, e.start, e.len, NULL);
+		*odd += err && err != ENODEV;
+		close(fd);
+	}
+	return NULL;
+}
+
+static void *looker(void *arg)
+{
+	atomic_uint *odd = arg;
+	int ctl = ha_control(O_RDWR), err;
+
+	while (!atomic_load(&stop)) {
+		err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
+		*odd += err && err != ENODEV;
+		err = ha_detach(0, 0);
+		*odd += err && err != ENODEV && err != EBUSY;
+	}
+	close(ctl);
+	return NULL;
+}
+
+/* Attach and forced detach while others use, look at and detach what is there. */
+static void test_churn(void)
+{
+	void *(* const fns[])(void *) = { user, user, looker };
+	pthread_t threads[ARRAY_SIZE(fns)];
+	atomic_uint odd = 0;
+	unsigned int rounds = 0;
+	double end = t_now() + 5;
+	size_t i;
+	int err;
+
+	must_insmod("");
+	for (i = 0; i < ARRAY_SIZE(fns); i++)
+		pthread_create(&threads[i], NULL, fns[i], &odd);
+	while (t_now() < end) {
+		err = ha_attach(NULL, ONE, FRESH, NULL);
+		odd += err && err != EBUSY;
+		usleep(1000);
+		err = ha_detach(0, FORCE);
+		odd += err && err != ENODEV;
+		rounds++;
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < ARRAY_SIZE(fns); i++)
+		pthread_join(threads[i], NULL);
+	t_eq(odd, 0, "%u times attached and detached under the hands of others", rounds);
+	ha_detach(0, FORCE);
+	t_ok(no_instances() && t_disk_is_free(ONE), "and nothing stays behind");
+	t_errno(ha_rmmod(), 0, "rmmod");
+}
+
 int main(void)
 {
 	if (ha_loaded() && ha_rmmod())
@@ -338,6 +410,7 @@ int main(void)
 	test_force();
 	test_params();
 	test_rebuild();
+	test_churn();
 	t_nullb_remove("hat-one");
 	t_nullb_remove("hat-two");
 	return t_done();

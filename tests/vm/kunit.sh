@@ -14,7 +14,7 @@ for ko in /lib/kunit/*.ko; do
 	if ! insmod "$ko"; then
 		n=$((n + 1))
 		echo "not ok $n - $ko can be loaded"
-		dmesg | tail -5 | sed 's/^/# /'
+		dmesg | tail -n 5 | sed 's/^/# /'
 		continue
 	fi
 	dmesg | sed -e "1,\\|$mark|d" -e 's/^\[[^]]*\] //' | awk -v n="$n" -v ko="$ko" '
@@ -24,7 +24,8 @@ for ko in /lib/kunit/*.ko; do
 		/^    (not )?ok / {
 			bad = /^    not/
 			sub(/^ *(not )?ok [0-9]+ (- )?/, "")
-			print (bad ? "not ok " : "ok ") ++n " - " suite ": " $0
+			n++
+			print (bad ? "not ok " : "ok ") n " - " suite ": " $0
 			if (bad)
 				printf "%s", detail
 			detail = ""
@@ -35,7 +36,8 @@ for ko in /lib/kunit/*.ko; do
 		/^(not )?ok [0-9]+ / {
 			suites++
 			if (ran != planned || (/^not/ && !failed)) {
-				print "not ok " ++n " - " suite " ran all its cases"
+				n++
+				print "not ok " n " - " suite " ran all its cases"
 				print "# " ran " of " planned
 				printf "%s", detail
 			}
@@ -44,8 +46,10 @@ for ko in /lib/kunit/*.ko; do
 		}
 		suite { sub(/^ *(# )?/, ""); detail = detail "# " $0 "\n" }
 		END {
-			if (suite || !suites)
-				print "not ok " ++n " - " ko " " (suite ? "ended in " suite : "has no suite")
+			if (suite || !suites) {
+				n++
+				print "not ok " n " - " ko (suite ? " ended in " suite : " has no suite")
+			}
 			print n >"/tmp/n"
 		}'
 	n=$(cat /tmp/n)

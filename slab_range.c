@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The slab layer by address: what is free, from where to where, whatever it
+ * lies in; searches for a run across all borders; and extents at given places.
+ *
+ * An extent that lies in one slab, or is one block of the buddy, is recorded
+ * there. One that lies in several places is a span: a record by address. Its
+ * pieces in slabs are SPECIAL, its whole units are not free in the buddy.
+ * Pieces are freed by walking over them in the same way as they were taken, so
+ * the ranges that go back to the buddy are those that came from it.
+ *
+ * See slab.c for the layer as a whole.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+
+#include "slab_internal.h"
+
+/* ---- spans ---- */
+
+/* The span that starts last at or before @block, or NULL. */
+static struct haslab_span *span_find(struct haslab *s, u64 block)
+{
+	struct rb_node *node = s->spans.rb_node;
+	struct haslab_span *span, *best = NULL;
+
+	while (node) {
+		span = rb_entry(node, struct haslab_span, node);
+		if (span->start <= block) {
+			best = span;
+			node = node->rb_right;
+		} else {
+			node = node->rb_left;
+		}
+	}
+	return best && block - best->start < best->len ? best : NULL;
+}
+
+static void span_insert(struct haslab *s, struct haslab_span *span)
+{
+	struct rb_node **link = &s->spans.rb_node, *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		if (span->start < rb_entry(parent, struct haslab_span, node)->start)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&span->node, parent, link);
+	rb_insert_color(&span->node, &s->spans);
+}
+
+/* ---- what is free, by address ---- */
+
+/* From @pos on there is no slab up to here, at the least. */
+static u64 gap_end(struct haslab *s, u64 pos)
+{
+	struct haslab_dir *dir = map_dir(s, pos);
+	u64 step = unit_blocks(s);
+
+	if (!dir)
+		step = DIR_BLOCKS;
+	else if (!rcu_access_pointer(dir->slot[dir_slot(pos)]))
+		step = HASLAB_MAX_BLOCKS;
+	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
+}
+
+/* As haslab_stretch(), where there is no slab. */
+static bool gap_stretch(struct haslab *s, u64 pos, u64 *end)
+{
+	unsigned int shift = s->cfg.unit_shift;
+	u64 unit, nr;
+
+	*end = gap_end(s, pos);
+	if (!habuddy_next_free(&s->buddy, pos >> shift, *end >> shift, &unit, &nr))
+		return false;
+	if (unit > pos >> shift) {
+		*end = unit << shift;
+		return false;
+	}
+	*end = (unit + nr) << shift;
+	return true;
+}
+
+static bool object_stretch(struct haslab *s, struct haslab_slab *slab, u64 pos, u64 *end)
+{
+	u32 i = object_of(s, slab, pos);
+	bool is_free = i >= slab->nr_objects || test_bit(i, slab->free);
+
+	if (!is_free)
+		i = find_next_bit(slab->free, slab->nr_objects, i);
+	else if (i < slab->nr_objects)
+		i = find_next_zero_bit(slab->free, slab->nr_objects, i);
+	/* behind the last object is a rest, which is free */
+	*end = i < slab->nr_objects || !is_free ? object_start(s, slab, i) : slab_end(slab);
+	return is_free;
+}
+
+/*
+ * Whether @pos is free, and up to where all that follows is the same; it may
+ * go on behind @end.
+ */
+bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
+{
+	struct haslab_slab *slab = haslab_lookup(s, pos);
+	struct haruns_run run;
+
+	if (!slab)
+		return gap_stretch(s, pos, end);
+	if (!slab_is_mixed(slab))
+		return object_stretch(s, slab, pos, end);
+	run = haruns_at(&slab->runs, pos - slab->start);
+	*end = slab->start + run.start + run.len;
+	return run.state == HARUNS_FREE;
+}
+
+/*
+ * The first free run that begins at or behind @pos and before @limit, across
+ * all borders.
+ */
+static bool next_run(struct haslab *s, u64 pos, u64 limit, u64 *start, u64 *len)
+{
+	u64 end;
+
+	for (; pos < limit; pos = end)
+		if (haslab_stretch(s, pos, &end))
+			break;
+	if (pos >= limit)
+		return false;
+	*start = pos;
+	for (pos = end; pos < s->cfg.nr_blocks; pos = end)
+		if (!haslab_stretch(s, pos, &end))
+			break;
+	*len = pos - *start;
+	return true;
+}
+
+/* ---- sums ---- */
+
+static void sum_append(struct haslab_sum *sum, u64 lead, u64 longest, u64 trail, u64 size)
+{
+	longest = max(longest, sum->trail + lead);
+	sum->longest = max(sum->longest, longest);
+	if (sum->lead == sum->size)
+		sum->lead += lead;
+	sum->trail = trail == size ? sum->trail + size : trail;
+	sum->size += size;
+}
+
+static void sum_mixed(struct haslab_sum *sum, const struct haslab_slab *slab)
+{
+	const struct haruns *r = &slab->runs;
+	struct haruns_run first = haruns_at(r, 0), last = haruns_at(r, slab->nr_blocks - 1);
+
+	sum_append(sum, first.state == HARUNS_FREE ? first.len : 0, r->max_free,
+		   last.state == HARUNS_FREE ? last.len : 0, slab->nr_blocks);
+}
+
+/* Append what is from @pos to @end: a piece at a time, mixed slabs as a whole. */
+static void sum_up(struct haslab *s, struct haslab_sum *sum, u64 pos, u64 end)
+{
+	while (pos < end) {
+		struct haslab_slab *slab = haslab_lookup(s, pos);
+		u64 next, len;
+
+		if (slab && slab_is_mixed(slab)) {
+			sum_mixed(sum, slab);
+			pos = slab_end(slab);
+			continue;
+		}
+		len = haslab_stretch(s, pos, &next) ? next - pos : 0;
+		sum_append(sum, len, len, len, next - pos);
+		pos = next;
+	}
+}
+
+/* The sum of the dir at @start. */
+static struct haslab_sum dir_sum(struct haslab *s, u64 start)
+{
+	struct haslab_dir *dir = map_dir(s, start);
+	struct haslab_sum sum = {};
+
+	if (dir && dir->summed)
+		return dir->sum;
+	sum_up(s, &sum, start, min(start + DIR_BLOCKS, s->cfg.nr_blocks));
+	if (dir) {
+		dir->sum = sum;
+		dir->summed = true;
+	}
+	return sum;
+}
+
+/* ---- given ranges ---- */
+
+/*
+ * Whether a range is free; -EAGAIN if the answer may be another one in the
+ * exclusive mode, with the pools empty.
+ */
+static int range_is_free(struct haslab *s, u64 start, u64 len, bool exclusive)
+{
+	u64 pos = start, end;
+
+	while (pos < start + len) {
+		struct haslab_slab *slab = haslab_lookup(s, pos);
+
+		if (!exclusive && slab && !slab_is_mixed(slab))
+			return -EAGAIN;
+		if (!haslab_stretch(s, pos, &end))
+			return exclusive ? -EEXIST : -EAGAIN;
+		pos = end;
+	}
+	return 0;
+}
+
+/* The order of the slab that haslab_slab_around() would make; -1 for none. */
+static int around_order(struct haslab *s, u64 block)
+{
+	return min_t(int, habuddy_free_order(&s->buddy, block >> s->cfg.unit_shift),
+		     HASLAB_MAX_SHIFT - s->cfg.unit_shift);
+}
+
+static u64 around_end(struct haslab *s, u64 block)
+{
+	int order = around_order(s, block);
+	u64 size = order < 0 ? 0 : (u64)unit_blocks(s) << order;
+
+	return size ? round_down(block, size) + size : 0;
+}
+
+/* Make a mixed slab of the free block around a block. */
+static int haslab_slab_around(struct haslab *s, u64 block, struct hamem_op *op,
+			      struct haslab_slab **slab)
+{
+	u32 nr_blocks = unit_blocks(s) << around_order(s, block);
+	u64 start = round_down(block, nr_blocks);
+	int ret;
+
+	ret = haslab_buddy_take(s, start, nr_blocks, op);
+	if (ret)
+		return ret;
+	*slab = haslab_slab_create(s, -1, start, nr_blocks, op);
+	if (!*slab) {
+		haslab_buddy_put(s, start, nr_blocks);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The whole units from @pos on, but not behind @end, that belong to no slab end here. */
+static u64 gap_units_end(struct haslab *s, u64 pos, u64 end)
+{
+	end = round_down(end, unit_blocks(s));
+	while (pos < end && !haslab_lookup(s, pos))
+		pos = min(end, gap_end(s, pos));
+	return pos;
+}
+
+/* Free the pieces of an extent from @pos to @end. */
+static void pieces_put(struct haslab *s, u64 pos, u64 end)
+{
+	while (pos < end) {
+		struct haslab_slab *slab = haslab_lookup(s, pos);
+		u64 piece = slab ? min(end, slab_end(slab)) : gap_units_end(s, pos, end);
+
+		if (slab)
+			haslab_mixed_clear(s, slab, pos, piece - pos);
+		else
+			haslab_buddy_put(s, pos, piece - pos);
+		pos = piece;
+	}
+}
+
+/* Take the free blocks from @pos on as far as their slab goes, which may have to be made. */
+static int slab_piece_take(struct haslab *s, struct haslab_slab *slab, u64 pos, u64 end,
+			   enum haruns_state state, struct hamem_op *op)
+{
+	int ret = 0;
+
+	if (!slab)
+		ret = haslab_slab_around(s, pos, op, &slab);
+	else if (!slab_is_mixed(slab))
+		ret = haslab_convert(s, &slab, op);
+	if (ret)
+		return ret;
+	ret = haslab_mixed_set(s, slab, pos, min(end, slab_end(slab)) - pos, state, op);
+	if (ret && slab->runs.nr_free == slab->nr_blocks)
+		haslab_slab_return(s, slab);
+	return ret;
+}
+
+/*
+ * Take the free blocks from @start to @end, in the pieces in which
+ * pieces_put() will find them.
+ */
+static int pieces_take(struct haslab *s, u64 start, u64 end, enum haruns_state state,
+		       struct hamem_op *op)
+{
+	u64 pos = start, piece;
+	int ret;
+
+	while (pos < end) {
+		struct haslab_slab *slab = haslab_lookup(s, pos);
+
+		piece = pos;
+		if (!slab && IS_ALIGNED(pos, unit_blocks(s)))
+			piece = gap_units_end(s, pos, end);
+		if (piece > pos) {
+			ret = haslab_buddy_take(s, pos, piece - pos, op);
+		} else {
+			ret = slab_piece_take(s, slab, pos, end, state, op);
+			slab = haslab_lookup(s, pos);
+			if (!ret)
+				piece = min(end, slab_end(slab));
+		}
+		if (ret) {
+			pieces_put(s, start, pos);
+			return ret;
+		}
+		pos = piece;
+	}
+	return 0;
+}
+
+/* Make an extent out of blocks that are known to be free. */
+int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
+{
+	u64 unit = start >> s->cfg.unit_shift;
+	struct haslab_slab *slab = haslab_lookup(s, start);
+	struct haslab_span *span;
+	int ret;
+
+	if (is_block(s, start, len) && habuddy_free_order(&s->buddy, unit) >= 0) {
+		ret = haslab_buddy_take(s, start, len, op);
+		if (!ret)
+			habuddy_own(&s->buddy, unit, ilog2(len >> s->cfg.unit_shift));
+		if (ret != -EEXIST)
+			return ret;
+	}
+	if (!slab && start + len <= around_end(s, start)) {
+		ret = haslab_slab_around(s, start, op, &slab);
+		if (ret)
+			return ret;
+	}
+	if (slab && start + len <= slab_end(slab))
+		return pieces_take(s, start, start + len, HARUNS_LIVE, op);
+
+	span = hamem_get(&s->mem, op, sizeof(*span));
+	if (!span)
+		return -ENOMEM;
+	ret = pieces_take(s, start, start + len, HARUNS_SPECIAL, op);
+	if (ret) {
+		hamem_put(&s->mem, span);
+		return ret;
+	}
+	span->start = start;
+	span->len = len;
+	span_insert(s, span);
+	return 0;
+}
+
+static int claim_locked(struct haslab *s, u64 start, u64 len, bool exclusive, struct hamem_op *op)
+{
+	int ret = range_is_free(s, start, len, exclusive);
+
+	return ret ?: haslab_extent_take(s, start, len, op);
+}
+
+/**
+ * haslab_claim - make a live extent of a given range
+ * @s: the slab allocator
+ * @start: first block
+ * @len: number of blocks; all inside the device
+ * @exclusive: the pools are empty and closed, and nobody frees into them
+ * @gfp: how to wait for memory
+ *
+ * Context: process context; may sleep if @gfp lets it.
+ *
+ * Return: 0; -EEXIST (part of) it is taken; -EAGAIN it takes the exclusive mode
+ * to know or, in that mode, another try in a moment; -ENOMEM.
+ */
+int haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp)
+{
+	struct hamem_op op = HAMEM_OP(gfp);
+
+	return haslab_locked(s, &op, claim_locked(s, start, len, exclusive, &op));
+}
+
+/* ---- search ---- */
+
+/*
+ * Look for a free run that fits among those that begin before @limit; the first
+ * to look at begins at or behind @pos.
+ */
+static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
+{
+	u64 start, size, skip;
+
+	while (next_run(s, pos, limit, &start, &size)) {
+		skip = -start & (align - 1);
+		if (size >= len && size - len >= skip) {
+			*found = start + skip;
+			return true;
+		}
+		pos = start + size;
+	}
+	return false;
+}
+
+/*
+ * Look through the device by the sums of its dirs; into those in which, or at
+ * the end of which, a run is long enough.
+ */
+static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
+{
+	u64 dir, carry = 0;
+	bool done = false;
+
+	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += DIR_BLOCKS) {
+		struct haslab_sum sum;
+
+		spin_lock(&s->lock);
+		sum = dir_sum(s, dir);
+		if (max(sum.longest, carry + sum.lead) >= len)
+			done = search_runs(s, dir - carry, dir + sum.size, len, align, found);
+		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
+		spin_unlock(&s->lock);
+		cond_resched();
+	}
+	return done ? 0 : -ENOSPC;
+}
+
+/**
+ * haslab_search - allocate from whatever free run fits
+ * @s: the slab allocator
+ * @len: number of blocks
+ * @align: of its start, a power of two, in blocks
+ * @gfp: how to wait for memory
+ * @start: out: its first block
+ *
+ * Looks at the free runs of the whole device, a part at a time. Others may
+ * allocate meanwhile; if they take what was found it looks again.
+ *
+ * Context: exclusive mode (see haslab_claim()), may sleep.
+ *
+ * Return: 0; -ENOSPC no free run fits; -ENOMEM.
+ */
+int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	int ret;
+
+	do {
+		ret = search_dirs(s, len, align, start);
+		if (ret)
+			return ret;
+		ret = haslab_claim(s, *start, len, true, gfp);
+	} while (ret == -EEXIST || ret == -EAGAIN);
+	return ret;
+}
+
+/* ---- free ---- */
+
+/* Free an extent that has a record of its own, or say why not. */
+int haslab_span_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	struct haslab_span *span = span_find(s, start);
+
+	if (!span)
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	if (span->start != start || span->len != len)
+		return haslab_refuse_live(reason, start, span->start);
+	pieces_put(s, start, start + len);
+	rb_erase(&span->node, &s->spans);
+	hamem_put(&s->mem, span);
+	return 0;
+}
+
+/* ---- stat ---- */
+
+/**
+ * haslab_stat - where the space is
+ * @s: the slab allocator
+ * @st: out
+ * @walk: also count the free runs, by looking at all of them
+ *
+ * Context: process context; may sleep.
+ */
+void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
+{
+	struct haslab_sum sum = {}, part;
+	u64 dir, pos, start, len;
+
+	memset(st, 0, sizeof(*st));
+	for (dir = 0, pos = 0; dir < s->cfg.nr_blocks; dir += DIR_BLOCKS) {
+		spin_lock(&s->lock);
+		part = dir_sum(s, dir);
+		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
+		while (walk && next_run(s, max(pos, dir), dir + part.size, &start, &len)) {
+			st->nr_runs++;
+			pos = start + len;
+		}
+		spin_unlock(&s->lock);
+		cond_resched();
+	}
+	st->largest_run = sum.longest;
+	spin_lock(&s->lock);
+	st->free = s->free_in_slabs + (s->buddy.free_units << s->cfg.unit_shift);
+	st->nr_slabs = s->nr_slabs;
+	st->made = s->made;
+	st->returned = s->returned;
+	st->splits = s->buddy.splits;
+	st->merges = s->buddy.merges;
+	spin_unlock(&s->lock);
+}
+
