@@ -111,6 +111,7 @@ static struct hapool_mag *mag_take(struct hapool_mag **slot)
 
 static void mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
 {
+	/* what was done to the magazine comes before it is there to be taken */
 	smp_store_release(slot, mag);
 }
 
@@ -576,7 +577,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 
 	memset(st, 0, sizeof(*st));
 	haslab_stat(&p->slab, &st->slab, walk);
-	st->capacity = p->slab.cfg.nr_blocks;
+	st->capacity = p->slab.cfg.nr_blocks - p->slab.cfg.first_block;
 	st->charged = hapool_charged(p);
 	st->retired = READ_ONCE(p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);

@@ -62,7 +62,7 @@ struct hapool {
 	struct hapool_cpu __percpu *cpus;
 	u16 limit[HASLAB_NR_CLASSES];
 	atomic_t bypass;
-	struct mutex slow;
+	struct mutex slow;	/* see pool.c */
 	u64 held;
 };
 

@@ -39,12 +39,14 @@ struct haslab_dir;
 
 /**
  * struct haslab_config - shape of an allocator
- * @nr_blocks: size of the managed space
+ * @first_block: where the managed space begins
+ * @nr_blocks: where it ends
  * @unit_shift: log2 of blocks in a unit of the buddy, at most HASLAB_MAX_SHIFT
  * @slab_max: largest common size that is served from slabs of equal objects,
  *	in blocks; larger ones are whole blocks of the buddy
  */
 struct haslab_config {
+	u64 first_block;
 	u64 nr_blocks;
 	unsigned int unit_shift;
 	u64 slab_max;
@@ -146,7 +148,7 @@ struct haslab_map_entry {
  * @returned: slabs given back so far
  */
 struct haslab {
-	spinlock_t lock;
+	spinlock_t lock;	/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;
 	struct hamem mem;

@@ -214,13 +214,14 @@ static void alignment_is_kept(struct kunit *test)
 	struct fixture *f = test->priv;
 	unsigned int i;
 	u64 align, at;
+	int ret;
 
 	start(test, 1 << 20);
 	for (align = 1; align <= 1 << 18; align *= 2) {
 		for (i = 0; i < ARRAY_SIZE(common); i++) {
 			warm_up(test, common[i]);
-			KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, common[i], align, HAPOOL_NO_GOAL, GFP_KERNEL, &at),
-					0);
+			ret = hapool_alloc(&f->p, common[i], align, HAPOOL_NO_GOAL, GFP_KERNEL, &at);
+			KUNIT_ASSERT_EQ(test, ret, 0);
 			KUNIT_EXPECT_EQ_MSG(test, at & (align - 1), 0, "length %u, alignment %llu",
 					    common[i], align);
 			expect_freed(test, at, common[i]);
@@ -800,4 +801,5 @@ static struct kunit_suite hapool_suite = {
 	.exit = hapool_test_exit,
 	.test_cases = hapool_cases,
 };
+
 kunit_test_suite(hapool_suite);

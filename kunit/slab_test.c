@@ -253,15 +253,16 @@ static void device_full_of_each_class(struct kunit *test)
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
 		struct haslab_ref refs[32];
-		u64 blocks, sum = 0;
+		u64 blocks, at, sum = 0;
 
 		start(test, 7 * UNIT + 100);
 		hatest_model_start(m, 7 * UNIT + 100);
 		blocks = f->s.classes[class].blocks;
 		while ((got = haslab_get_objects(&f->s, class, refs, 32, GFP_KERNEL)) > 0) {
 			for (i = 0; i < got; i++) {
-				KUNIT_ASSERT_TRUE(test, hatest_model_free(m, refs[i].start, blocks));
-				hatest_model_add(m, refs[i].start, blocks);
+				at = refs[i].start;
+				KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, blocks));
+				hatest_model_add(m, at, blocks);
 				haslab_own(&f->s, class, &refs[i]);
 				sum += blocks;
 			}
@@ -851,7 +852,8 @@ static int do_attempt(struct kunit *test, const struct attempt *t, gfp_t gfp, u6
 }
 
 static const struct attempt attempts[] = {
-	{ OBJECT, 0 }, { OBJECT, 4 }, { OBJECT, 15 }, { OBJECT, 18 }, { OBJECT, 19 }, { OBJECT, 21 },
+	{ OBJECT, 0 }, { OBJECT, 4 }, { OBJECT, 15 },
+	{ OBJECT, 18 }, { OBJECT, 19 }, { OBJECT, 21 },
 	{ ALLOC, 1, 1 }, { ALLOC, 100, 1 }, { ALLOC, 3, 4096 }, { ALLOC, 2048, 1 },
 	{ ALLOC, 5000, 1 }, { ALLOC, 16385, 1 }, { ALLOC, 1000000, 1 },
 	{ SEARCH, 1, 1 }, { SEARCH, 300, 1 }, { SEARCH, 100000, 1 }, { SEARCH, 7, 1 << 16 },
@@ -1360,4 +1362,5 @@ static struct kunit_suite haslab_suite = {
 	.exit = haslab_test_exit,
 	.test_cases = haslab_cases,
 };
+
 kunit_test_suite(haslab_suite);
