@@ -598,6 +598,18 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	st->nr_live = max_t(s64, live, 0);
 }
 
+/**
+ * hapool_histogram - how the free space is divided
+ * @p: the pool
+ * @h: out
+ *
+ * What is in the pools is not free here. Context: may sleep.
+ */
+void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
+{
+	haslab_histogram(&p->slab, h);
+}
+
 /* Under a taken magazine nobody else looks at it. */
 static bool check_mag(struct hapool *p, int class, struct hapool_mag **slot)
 {

@@ -95,8 +95,6 @@ struct haslab_class {
  * @merges: of the buddy
  * @largest_run: the largest free run
  * @nr_runs: number of free runs; only with a walk
- * @run_count: how many, by log2 of their length; only with a walk
- * @run_blocks: how long they are together; only with a walk
  */
 struct haslab_stat {
 	u64 free;
@@ -107,8 +105,16 @@ struct haslab_stat {
 	u64 merges;
 	u64 largest_run;
 	u64 nr_runs;
-	u64 run_count[64];
-	u64 run_blocks[64];
+};
+
+/**
+ * struct haslab_histogram - free runs by log2 of their length in blocks
+ * @count: how many there are
+ * @blocks: how long they are together
+ */
+struct haslab_histogram {
+	u64 count[64];
+	u64 blocks[64];
 };
 
 /**
@@ -195,6 +201,7 @@ int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 
 int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int nr);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
+void haslab_histogram(struct haslab *s, struct haslab_histogram *h);
 int haslab_check(struct haslab *s);
 
 #endif

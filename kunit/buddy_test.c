@@ -535,10 +535,14 @@ static void disown_of_another_order_is_refused(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		KUNIT_ASSERT_EQ(test, alloc(test, orders[i], &unit), 0);
 		habuddy_own(&f->b, unit, orders[i]);
-		for (k = 0; k < 27; k++)
-			if (k != orders[i])
-				KUNIT_EXPECT_FALSE_MSG(test, habuddy_disown(&f->b, unit >> k << k, k),
-						       "%u owned, %u disowned", orders[i], k);
+		for (k = 0; k < 27; k++) {
+			u64 at = unit >> k << k;
+
+			if (k == orders[i])
+				continue;
+			KUNIT_EXPECT_FALSE_MSG(test, habuddy_disown(&f->b, at, k),
+					       "%u owned, %u disowned", orders[i], k);
+		}
 		if (orders[i])
 			KUNIT_EXPECT_FALSE(test, habuddy_disown(&f->b, unit + 1, 0));
 		KUNIT_EXPECT_TRUE(test, habuddy_disown(&f->b, unit, orders[i]));

@@ -37,10 +37,19 @@ trap 'rm -f "$log"' EXIT
 # Of what apt-get says, what tells how far it is; all of it if it fails.
 install()
 {
+	local n=0 line
+
 	# shellcheck disable=SC2086 # a list of words
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Use-Pty=0 \
 		install --no-install-recommends $missing 2>&1 | tee "$log" |
-		awk '/^(Need to get|Fetched)/ || /^Setting up/ && ++n % 20 == 0 { print "    " $0; fflush() }' >&2
+		while read -r line; do
+			case $line in
+			"Setting up "*) [ $((n++ % 20)) = 0 ] || continue ;;
+			"Need to get "*|"Fetched "*) ;;
+			*) continue ;;
+			esac
+			printf '    %s\n' "$line" >&2
+		done
 }
 
 # The lists of packages may be missing (fresh machine) or too old.
