@@ -90,6 +90,7 @@
 #include <linux/kref.h>
 #include <linux/log2.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/percpu-refcount.h>
@@ -839,12 +840,14 @@ struct ha_call;
 #define HA_NEEDS_DISK		BIT(2)		/* a disk that is still there */
 #define HA_NEEDS_EPOCH		BIT(3)		/* its third field is an epoch */
 #define HA_NEEDS_UNSEALED	BIT(4)		/* an instance that is not sealed */
+#define HA_NEEDS_NO_ENTRY	BIT(5)		/* @fn itself enters and leaves the device */
 
 /**
  * struct ha_cmd - an ioctl
  * @cmd: its number
  * @size: of its structure as this kernel knows it
  * @min_size: of its structure in the first version of the ABI
+ * @item_size: of an item of its array, if it has one; see struct ha_array
  * @flags: that it knows
  * @needs: HA_NEEDS_ bits
  * @fn: does it
@@ -854,6 +857,7 @@ struct ha_cmd {
 	unsigned int cmd;
 	u16 size;
 	u16 min_size;
+	u16 item_size;
 	u32 flags;
 	u32 needs;
 	int (*fn)(struct ha_call *call);
@@ -870,13 +874,33 @@ struct ha_cmd {
 	}
 
 /**
+ * struct ha_array - what structures with an array begin with
+ * @size: as in all structures
+ * @flags: as in all structures
+ * @epoch: as in most structures
+ * @items: user's address of the first item
+ * @nr: number of items
+ * @item_size: size of an item as the caller knows it
+ */
+struct ha_array {
+	u32 size;
+	u32 flags;
+	u64 epoch;
+	u64 items;
+	u32 nr;
+	u32 item_size;
+};
+
+/**
  * struct ha_call - an ioctl that is being done
  * @cmd: which
  * @dev: the instance; on the control node the one that was attached, if any,
  *	with a reference
  * @user: the caller's structure
  * @usize: its size as the caller knows it
+ * @items: copy of the whole array, where that is needed
  * @head: what most structures begin with
+ * @array: what structures with an array begin with
  * @attach: of ATTACH
  * @detach: of DETACH
  * @info: of INFO
@@ -884,6 +908,7 @@ struct ha_cmd {
  * @free: of FREE
  * @claim: of CLAIM
  * @op: of SEAL and DRAIN
+ * @batch: of ALLOC_BATCH and FREE_BATCH
  * @stat: of STAT, the largest
  */
 struct ha_call {
@@ -891,12 +916,14 @@ struct ha_call {
 	struct ha_dev *dev;
 	void __user *user;
 	u32 usize;
+	void *items;
 	union {
 		struct {
 			u32 size;
 			u32 flags;
 			u64 epoch;
 		} head;
+		struct ha_array array;
 		struct hybrid_alloc_attach attach;
 		struct hybrid_alloc_detach detach;
 		struct hybrid_alloc_info info;
@@ -904,6 +931,7 @@ struct ha_call {
 		struct hybrid_alloc_free free;
 		struct hybrid_alloc_claim claim;
 		struct hybrid_alloc_op op;
+		struct hybrid_alloc_batch batch;
 		struct hybrid_alloc_stat stat;
 	};
 };
@@ -913,6 +941,82 @@ static int ha_call_copy_out(const struct ha_call *call)
 	size_t size = min_t(size_t, call->usize, call->cmd->size);
 
 	return copy_to_user(call->user, &call->head, size) ? -EFAULT : 0;
+}
+
+static void __user *ha_call_item(const struct ha_call *call, u32 index)
+{
+	return u64_to_user_ptr(call->array.items) + (size_t)index * call->array.item_size;
+}
+
+/*
+ * Copies items between @items, where they are as this kernel knows them, and
+ * the caller's array.
+ */
+static int ha_call_items_in(const struct ha_call *call, u32 first, u32 nr, void *items)
+{
+	size_t size = call->cmd->item_size;
+	u32 i;
+
+	if (call->array.item_size == size)
+		return copy_from_user(items, ha_call_item(call, first), nr * size) ? -EFAULT : 0;
+	for (i = 0; i < nr; i++)
+		if (copy_from_user(items + i * size, ha_call_item(call, first + i), size))
+			return -EFAULT;
+	return 0;
+}
+
+static int ha_call_items_out(const struct ha_call *call, u32 first, u32 nr, const void *items)
+{
+	size_t size = call->cmd->item_size;
+	u32 i;
+
+	if (call->array.item_size == size)
+		return copy_to_user(ha_call_item(call, first), items, nr * size) ? -EFAULT : 0;
+	for (i = 0; i < nr; i++)
+		if (copy_to_user(ha_call_item(call, first + i), items + i * size, size))
+			return -EFAULT;
+	return 0;
+}
+
+/* Sees that a range can be read and written: one byte of each page, as it is. */
+static int ha_fault_in(u8 __user *p, size_t len)
+{
+	u8 __user *last = p + len - 1;
+	u8 byte;
+
+	if (!access_ok(p, len))
+		return -EFAULT;
+	for (;;) {
+		if (get_user(byte, p) || put_user(byte, p))
+			return -EFAULT;
+		if (p == last)
+			return 0;
+		p = min(last, (u8 __user *)PAGE_ALIGN((unsigned long)p + 1));
+	}
+}
+
+/* What holds for a structure's size holds for an item's. */
+static int ha_call_check_items(const struct ha_call *call)
+{
+	size_t known = call->cmd->item_size, size = call->array.item_size;
+	u32 i;
+	int ret;
+
+	if (!call->array.nr || call->array.nr > HYBRID_ALLOC_MAX_ITEMS)
+		return -EINVAL;
+	if (size < known || size % sizeof(u64))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	if (call->array.items > ULONG_MAX)
+		return -EFAULT;
+	ret = ha_fault_in(ha_call_item(call, 0), call->array.nr * size);
+	for (i = 0; !ret && size > known && i < call->array.nr; i++) {
+		ret = check_zeroed_user(ha_call_item(call, i) + known, size - known);
+		if (ret >= 0)
+			ret = ret ? 0 : -E2BIG;
+	}
+	return ret;
 }
 
 /* Gets the structure, and sees that the result can be put where it was. */
@@ -935,7 +1039,9 @@ static int ha_call_copy_in(struct ha_call *call)
 	 * A trial, with what the caller has there anyway: fault_in_writeable()
 	 * leaves zeroes, which a call that then fails must not.
 	 */
-	return cmd->needs & HA_NEEDS_OUT ? ha_call_copy_out(call) : 0;
+	if ((cmd->needs & HA_NEEDS_OUT) && ha_call_copy_out(call))
+		return -EFAULT;
+	return cmd->item_size ? ha_call_check_items(call) : 0;
 }
 
 static bool ha_extent_is_plain(const struct hybrid_alloc_extent *extent)
@@ -1088,6 +1194,141 @@ static int ha_dev_free_extent(struct ha_call *call)
 	return ret;
 }
 
+/*
+ * All items of ALLOC_BATCH are kept here until their results are delivered, for
+ * an allocation of which nobody learns has to be undone.
+ */
+static void ha_dev_undo_items(struct ha_call *call, u32 nr)
+{
+	struct hybrid_alloc_alloc_item *items = call->items;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (!items[i].error)
+			hybrid_alloc_free(call->dev->ha, items[i].extent.start,
+					  items[i].extent.len, NULL);
+		cond_resched();
+	}
+	call->batch.nr_done = 0;
+	call->batch.nr_failed = 0;
+}
+
+static void ha_dev_undo_alloc_batch(struct ha_call *call)
+{
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* forgotten with all others */
+	ha_dev_undo_items(call, call->batch.nr_done);
+	ha_dev_leave(call);
+}
+
+static int ha_dev_alloc_item(struct ha_call *call, struct hybrid_alloc_alloc_item *item)
+{
+	struct hybrid_alloc_range range;
+	int ret = -EINVAL;
+
+	memset(&item->extent, 0, sizeof(item->extent));
+	if (!item->flags && !item->__reserved)
+		ret = hybrid_alloc_alloc(call->dev->ha, item->len, item->align, GFP_KERNEL,
+					 &range);
+	item->error = -ret;
+	if (!ret) {
+		item->extent.start = range.start;
+		item->extent.len = range.len;
+	}
+	return ret;
+}
+
+static int ha_dev_alloc_items(struct ha_call *call)
+{
+	struct hybrid_alloc_alloc_item *items = call->items;
+	struct hybrid_alloc_batch *batch = &call->batch;
+	int ret;
+
+	for (batch->nr_done = 0; batch->nr_done < batch->nr; batch->nr_done++) {
+		ret = ha_dev_alloc_item(call, &items[batch->nr_done]);
+		if (ret == -EINTR || fatal_signal_pending(current)) {
+			ha_dev_undo_items(call, batch->nr_done + 1);
+			return -EINTR;
+		}
+		batch->nr_failed += !!ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int ha_dev_alloc_batch(struct ha_call *call)
+{
+	struct hybrid_alloc_batch *batch = &call->batch;
+	int ret;
+
+	batch->nr_done = 0;
+	batch->nr_failed = 0;
+	call->items = kvmalloc_array(batch->nr, call->cmd->item_size, GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	ret = ha_call_items_in(call, 0, batch->nr, call->items);
+	if (ret)
+		return ret;
+	ret = ha_dev_enter(call);
+	if (ret)
+		return ret;
+	ret = ha_dev_alloc_items(call);
+	ha_dev_leave(call);
+	if (ret)
+		return ret;
+	ret = ha_call_items_out(call, 0, batch->nr, call->items);
+	if (ret)
+		ha_dev_undo_alloc_batch(call);
+	return ret;
+}
+
+static int ha_dev_free_item(struct ha_call *call, struct hybrid_alloc_free_item *item)
+{
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	int ret = -EINVAL;
+
+	if (ha_extent_is_plain(&item->extent))
+		ret = hybrid_alloc_free(call->dev->ha, item->extent.start, item->extent.len,
+					&reason);
+	item->error = -ret;
+	item->reason = reason;
+	return ret;
+}
+
+/* So many items that their copy fits on the stack: a free needs no memory. */
+#define HA_FREE_CHUNK	16U
+
+static int ha_dev_free_batch(struct ha_call *call)
+{
+	struct hybrid_alloc_free_item items[HA_FREE_CHUNK];
+	struct hybrid_alloc_batch *batch = &call->batch;
+	u32 first, nr, i;
+	int ret;
+
+	batch->nr_done = 0;
+	batch->nr_failed = 0;
+	for (first = 0; first < batch->nr; first += nr) {
+		nr = min(batch->nr - first, HA_FREE_CHUNK);
+		ret = ha_call_items_in(call, first, nr, items);
+		if (ret)
+			return ret;
+		ret = ha_dev_enter(call);
+		if (ret)
+			return ret;
+		for (i = 0; i < nr && !fatal_signal_pending(current); i++)
+			batch->nr_failed += !!ha_dev_free_item(call, &items[i]);
+		ha_dev_leave(call);
+		batch->nr_done += i;
+		ret = ha_call_items_out(call, first, i, items);
+		if (ret)
+			return ret;
+		if (i < nr)
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
 static int ha_dev_claim(struct ha_call *call)
 {
 	const struct hybrid_alloc_extent *extent = &call->claim.extent;
@@ -1130,6 +1371,13 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(STAT, stat, refused_frees, ha_dev_stat,
 	       .flags = HYBRID_ALLOC_STAT_RUNS,
 	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
+	HA_CMD(ALLOC_BATCH, batch, nr_failed, ha_dev_alloc_batch,
+	       .item_size = sizeof(struct hybrid_alloc_alloc_item),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY,
+	       .undo = ha_dev_undo_alloc_batch),
+	HA_CMD(FREE_BATCH, batch, nr_failed, ha_dev_free_batch,
+	       .item_size = sizeof(struct hybrid_alloc_free_item),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
 };
 
 static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -1141,12 +1389,19 @@ static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (ret)
 		return ret;
 	call.dev = file->private_data;
-	ret = ha_dev_enter(&call);
-	if (ret)
-		return ret;
-	ret = call.cmd->fn(&call);
-	ha_dev_leave(&call);
-	return ha_call_end(&call, ret);
+	call.items = NULL;
+	if (call.cmd->needs & HA_NEEDS_NO_ENTRY) {
+		ret = call.cmd->fn(&call);
+	} else {
+		ret = ha_dev_enter(&call);
+		if (ret)
+			return ret;
+		ret = call.cmd->fn(&call);
+		ha_dev_leave(&call);
+	}
+	ret = ha_call_end(&call, ret);
+	kvfree(call.items);
+	return ret;
 }
 
 /* ---- ioctls of the control node ---- */

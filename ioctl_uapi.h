@@ -6,7 +6,7 @@
  *
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
- *                        SEAL, DRAIN, STAT
+ *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH
  *
  * Rules that hold for every structure:
  *
@@ -20,8 +20,8 @@
  * - Unknown flags, and reserved fields that are not zero, give EINVAL.
  * - epoch: 0, or the epoch that INFO returned; a call that names another
  *   epoch than the instance's gets ESTALE.
- * - A call that fails changes nothing, with one exception that is said at
- *   hybrid_alloc_free below.
+ * - A call that fails changes nothing, with the exceptions that are said at
+ *   hybrid_alloc_free and hybrid_alloc_batch below.
  *
  * Checks run in this order: command (ENOTTY), structure (EFAULT, EINVAL,
  * E2BIG), flags (EINVAL), mode of the file (EBADF), state of the device
@@ -219,6 +219,75 @@ struct hybrid_alloc_free {
 	__u32 __reserved;
 };
 
+/* The largest number of items in one call. */
+#define HYBRID_ALLOC_MAX_ITEMS	1024
+
+/**
+ * struct hybrid_alloc_batch - ALLOC_BATCH and FREE_BATCH: many at once
+ * @size: sizeof(struct hybrid_alloc_batch)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @items: address of the first item, struct hybrid_alloc_alloc_item or
+ *	struct hybrid_alloc_free_item
+ * @nr: number of items, 1 to HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an item as the caller knows it, a multiple of 8; the
+ *	rules for the size of a structure hold
+ * @nr_done: out: so many items, from the first, carry a result
+ * @nr_failed: out: so many of these carry an error
+ *
+ * Does the items in their order, each as the call for one would, and writes the
+ * result into each. Returns 0 also when items fail. EINVAL @nr or @item_size is
+ * wrong; EFAULT @items cannot be read and written, which is tried before
+ * anything is done.
+ *
+ * When the call itself fails half-way, ALLOC_BATCH has allocated nothing:
+ * ENOMEM, EINTR killed, EFAULT the results cannot be written although they
+ * could before. FREE_BATCH needs no memory; what it has freed stays free, and
+ * @nr_done tells how far it came, whatever it returns.
+ */
+struct hybrid_alloc_batch {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 items;
+	__u32 nr;
+	__u32 item_size;
+	__u32 nr_done;
+	__u32 nr_failed;
+};
+
+/**
+ * struct hybrid_alloc_alloc_item - an item of ALLOC_BATCH
+ * @len: as of ALLOC
+ * @align: as of ALLOC
+ * @__reserved: must be 0
+ * @flags: must be 0
+ * @error: out: 0, or the errno that ALLOC would have given, EINVAL also for
+ *	flags and reserved fields
+ * @extent: out: the extent; zeroes if there is an error
+ */
+struct hybrid_alloc_alloc_item {
+	__u64 len;
+	__u64 align;
+	__u64 __reserved;
+	__u32 flags;
+	__u32 error;
+	struct hybrid_alloc_extent extent;
+};
+
+/**
+ * struct hybrid_alloc_free_item - an item of FREE_BATCH
+ * @extent: as of FREE
+ * @error: out: 0, or the errno that FREE would have given, EINVAL also for
+ *	fields of @extent that must be 0
+ * @reason: out: enum hybrid_alloc_reason, why the free was refused
+ */
+struct hybrid_alloc_free_item {
+	struct hybrid_alloc_extent extent;
+	__u32 error;
+	__u32 reason;
+};
+
 /**
  * struct hybrid_alloc_claim - mark a given range as a live extent
  * @size: sizeof(struct hybrid_alloc_claim)
@@ -324,5 +393,7 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_SEAL	_IO(HYBRID_ALLOC_IOC_TYPE, 0x13)
 #define HYBRID_ALLOC_IOC_DRAIN	_IO(HYBRID_ALLOC_IOC_TYPE, 0x14)
 #define HYBRID_ALLOC_IOC_STAT	_IO(HYBRID_ALLOC_IOC_TYPE, 0x15)
+#define HYBRID_ALLOC_IOC_ALLOC_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x16)
+#define HYBRID_ALLOC_IOC_FREE_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x17)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

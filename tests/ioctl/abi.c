@@ -112,6 +112,37 @@ static void undo_free(void *p)
 		t_die("ALLOC after FREE");
 }
 
+static struct hybrid_alloc_alloc_item alloc_item;
+static struct hybrid_alloc_free_item free_item;
+
+static void fill_batch(void *p, void *items, size_t item_size)
+{
+	struct hybrid_alloc_batch *b = p;
+
+	b->items = (uintptr_t)items;
+	b->nr = 1;
+	b->item_size = item_size;
+}
+
+static void fill_alloc_batch(void *p)
+{
+	alloc_item = (struct hybrid_alloc_alloc_item){ .len = 3 * BLOCK };
+	fill_batch(p, &alloc_item, sizeof(alloc_item));
+}
+
+static void undo_alloc_batch(void *p)
+{
+	(void)p;
+	t_errno(ha_free(fd, alloc_item.extent.start, alloc_item.extent.len, NULL), 0,
+		"FREE of what ALLOC_BATCH returned");
+}
+
+static void fill_free_batch(void *p)
+{
+	free_item = (struct hybrid_alloc_free_item){ .extent = live };
+	fill_batch(p, &free_item, sizeof(free_item));
+}
+
 static void fill_claim(void *p)
 {
 	struct hybrid_alloc_claim *c = p;
@@ -164,6 +195,10 @@ static const struct command {
 	  false, true, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
 	{ "STAT", HYBRID_ALLOC_IOC_STAT, sizeof(struct hybrid_alloc_stat), 0,
 	  false, false, true, OFFSET(stat, epoch), 0, 0, fill_none, NULL },
+	{ "ALLOC_BATCH", HYBRID_ALLOC_IOC_ALLOC_BATCH, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_alloc_batch, undo_alloc_batch },
+	{ "FREE_BATCH", HYBRID_ALLOC_IOC_FREE_BATCH, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_free_batch, undo_free },
 	/* last: it moves space from the pools, and what follows compares */
 	{ "DRAIN", HYBRID_ALLOC_IOC_DRAIN, sizeof(struct hybrid_alloc_op), 0,
 	  false, true, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
