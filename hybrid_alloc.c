@@ -25,7 +25,7 @@
  *
  * struct ha_dev is an attached device: a block device claimed exclusively, the
  * allocator on it, and the node. It is referred to by ha_devs and by each open
- * file of the node, and freed with the last of these. What it holds (claim,
+ * file of the node (struct ha_file), and freed with the last of these. What it holds (claim,
  * allocator, number) goes earlier, when it is detached.
  *
  * The claim on the block device is made in the name of the ha_dev. So each
@@ -54,6 +54,19 @@
  * close of a node takes a reference on the module if any extent is live, and
  * gives it back if none is (ha_dev.pinned).
  *
+ * Bound extents
+ * =============
+ *
+ * An extent may be bound to the file through which it was allocated: then it
+ * has a record, in a tree of the device by address and in a list of the file.
+ * Closing the file frees what is in the list, which needs no memory.
+ *
+ * No free by others may come through, also not one of an address that happens
+ * to be allocated and bound in that very moment. So allocating with the record
+ * made excludes "looking for a record and freeing" (ha_dev.bound_lock). Devices
+ * on which nothing was ever bound (ha_dev.binds) do not pay for that: their
+ * frees run under RCU, and who binds first waits until all of them are done.
+ *
  * Removal of the disk
  * ===================
  *
@@ -69,12 +82,16 @@
  * There is no lock around attach and detach as a whole; each is one of the
  * steps above, which exclude each other by themselves.
  *
+ *	ha_dev.bound_lock
+ *	  the locks of pool.c and below
  *	misc_mtx (held by the misc core in ->open and in misc_(de)register)
  *	  ha_dev.lock
  *	    the locks of pool.c and below
  *	xa_lock of ha_devs
  *
- * ha_dev.lock protects nr_open, dying and pinned. The xa_lock makes "look up
+ * ha_dev.lock protects nr_open, dying and pinned; ha_dev.bound_lock protects
+ * ha_dev.bound and ha_file.bound, and see "Bound extents". No memory is waited
+ * for long while it is held, as frees wait for it. The xa_lock makes "look up
  * and take a reference" one step. ->open takes only ha_dev.lock: whatever it
  * took beyond that could not be held while a node is registered.
  */
@@ -95,6 +112,9 @@
 #include <linux/nospec.h>
 #include <linux/percpu-refcount.h>
 #include <linux/random.h>
+#include <linux/rbtree.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -155,6 +175,9 @@ enum {
  * @nr_open: open files
  * @dying: detach has begun
  * @pinned: holds a reference on the module, for its live extents
+ * @bound_lock: protects the next one; see "Bound extents"
+ * @bound: struct ha_bound of all files, by address
+ * @binds: an extent was bound once; under @bound_lock or RCU
  * @misc: the node
  * @name: of the node
  * @disk: name of the block device
@@ -173,9 +196,38 @@ struct ha_dev {
 	unsigned int nr_open;
 	bool dying;
 	bool pinned;
+	struct rw_semaphore bound_lock;	/* see above */
+	struct rb_root bound;
+	bool binds;
 	struct miscdevice misc;
 	char name[24];
 	char disk[BDEVNAME_SIZE];
+};
+
+/**
+ * struct ha_file - an open file of an instance node
+ * @dev: the instance, with a reference
+ * @bound: struct ha_bound, what goes back when it is closed
+ */
+struct ha_file {
+	struct ha_dev *dev;
+	struct list_head bound;
+};
+
+/**
+ * struct ha_bound - an extent that is bound to an open file
+ * @node: in ha_dev.bound
+ * @list: in ha_file.bound
+ * @file: whose it is
+ * @start: first byte
+ * @len: length in bytes
+ */
+struct ha_bound {
+	struct rb_node node;
+	struct list_head list;
+	struct ha_file *file;
+	u64 start;
+	u64 len;
 };
 
 /*
@@ -599,10 +651,19 @@ static bool ha_dev_gone(struct ha_dev *dev)
 	return true;
 }
 
+static void ha_file_release_bound(struct ha_file *f);
+
 static int ha_dev_open(struct inode *inode, struct file *file)
 {
 	struct ha_dev *dev = container_of(file->private_data, struct ha_dev, misc);
+	struct ha_file *f;
 	bool dying;
+
+	f = kmalloc(sizeof(*f), GFP_KERNEL);
+	if (!f)
+		return -ENOMEM;
+	f->dev = dev;
+	INIT_LIST_HEAD(&f->bound);
 
 	/* The registry's reference is still there, as the node is. */
 	spin_lock(&dev->lock);
@@ -612,9 +673,11 @@ static int ha_dev_open(struct inode *inode, struct file *file)
 		kref_get(&dev->ref);
 	}
 	spin_unlock(&dev->lock);
-	if (dying)
+	if (dying) {
+		kfree(f);
 		return -ENODEV;
-	file->private_data = dev;
+	}
+	file->private_data = f;
 	return nonseekable_open(inode, file);
 }
 
@@ -631,8 +694,11 @@ static void ha_dev_pin(struct ha_dev *dev, bool pin)
 
 static int ha_dev_release(struct inode *inode, struct file *file)
 {
-	struct ha_dev *dev = file->private_data;
+	struct ha_file *f = file->private_data;
+	struct ha_dev *dev = f->dev;
 
+	ha_file_release_bound(f);
+	kfree(f);
 	spin_lock(&dev->lock);
 	if (!--dev->nr_open && !dev->dying)
 		ha_dev_pin(dev, !ha_dev_gone(dev) && ha_live_bytes(dev->ha));
@@ -690,6 +756,8 @@ static struct ha_dev *ha_dev_new(bool sealed)
 	kref_init(&dev->ref);
 	init_completion(&dev->idle);
 	spin_lock_init(&dev->lock);
+	init_rwsem(&dev->bound_lock);
+	dev->bound = RB_ROOT;
 	do {
 		dev->epoch = get_random_u64();
 	} while (!dev->epoch);
@@ -830,6 +898,173 @@ static int ha_dev_detach(struct ha_dev *dev, bool force)
 	return 0;
 }
 
+/* ---- extents that are bound to an open file ---- */
+
+/* The bound extent that @start lies in, or NULL. */
+static struct ha_bound *ha_bound_find(struct ha_dev *dev, u64 start)
+{
+	struct rb_node *node = dev->bound.rb_node;
+	struct ha_bound *b;
+
+	lockdep_assert_held(&dev->bound_lock);
+	while (node) {
+		b = rb_entry(node, struct ha_bound, node);
+		if (start < b->start)
+			node = node->rb_left;
+		else if (start - b->start >= b->len)
+			node = node->rb_right;
+		else
+			return b;
+	}
+	return NULL;
+}
+
+static bool ha_bound_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct ha_bound, node)->start <
+	       rb_entry(b, struct ha_bound, node)->start;
+}
+
+static void ha_bound_forget(struct ha_bound *b)
+{
+	lockdep_assert_held_write(&b->file->dev->bound_lock);
+	rb_erase(&b->node, &b->file->dev->bound);
+	list_del(&b->list);
+}
+
+static int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align,
+			       struct hybrid_alloc_range *range)
+{
+	/* those who free wait for the lock: rather fail than try hard */
+	const gfp_t gfp = GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN;
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret;
+
+	b = kmalloc(sizeof(*b), GFP_KERNEL);
+	if (!b)
+		return -ENOMEM;
+	if (down_write_killable(&dev->bound_lock)) {
+		kfree(b);
+		return -EINTR;
+	}
+	if (!dev->binds) {
+		WRITE_ONCE(dev->binds, true);
+		synchronize_rcu();	/* those who did not see it have freed */
+	}
+	ret = hybrid_alloc_alloc(dev->ha, len, align, gfp, range);
+	if (!ret) {
+		b->file = f;
+		b->start = range->start;
+		b->len = range->len;
+		rb_add(&b->node, &dev->bound, ha_bound_less);
+		list_add(&b->list, &f->bound);
+		b = NULL;
+	}
+	up_write(&dev->bound_lock);
+	kfree(b);
+	return ret;
+}
+
+static int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align,
+			 struct hybrid_alloc_range *range)
+{
+	if (unlikely(flags & HYBRID_ALLOC_ALLOC_BOUND))
+		return ha_file_alloc_bound(f, len, align, range);
+	return hybrid_alloc_alloc(f->dev->ha, len, align, GFP_KERNEL, range);
+}
+
+static int ha_free_foreign(struct hybrid_alloc *ha, enum hybrid_alloc_reason *reason)
+{
+	*reason = HYBRID_ALLOC_REASON_FOREIGN;
+	atomic64_inc(&ha->refused[*reason]);
+	return -EPERM;
+}
+
+/* A free of what may be the file's own bound extent, which ends its record. */
+static int ha_file_free_bound(struct ha_file *f, u64 start, u64 len,
+			      enum hybrid_alloc_reason *reason)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret;
+
+	down_write(&dev->bound_lock);
+	b = ha_bound_find(dev, start);
+	if (b && b->file != f)
+		ret = ha_free_foreign(dev->ha, reason);
+	else
+		ret = hybrid_alloc_free(dev->ha, start, len, reason);
+	if (b && !ret)
+		ha_bound_forget(b);
+	else
+		b = NULL;
+	up_write(&dev->bound_lock);
+	kfree(b);
+	return ret;
+}
+
+/* A free on a device that has, or had, bound extents. */
+static int ha_file_free_checked(struct ha_file *f, u64 start, u64 len,
+				enum hybrid_alloc_reason *reason)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret = 0;
+
+	/* what is wrong with the range itself comes before whose it is */
+	if (ha_range_fault(dev->ha, start, len))
+		return hybrid_alloc_free(dev->ha, start, len, reason);
+	down_read(&dev->bound_lock);
+	b = ha_bound_find(dev, start);
+	if (!b)
+		ret = hybrid_alloc_free(dev->ha, start, len, reason);
+	else if (b->file != f)
+		ret = ha_free_foreign(dev->ha, reason);
+	else
+		ret = 1;
+	up_read(&dev->bound_lock);
+	return ret <= 0 ? ret : ha_file_free_bound(f, start, len, reason);
+}
+
+static int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	int ret;
+
+	rcu_read_lock();
+	if (unlikely(READ_ONCE(f->dev->binds))) {
+		rcu_read_unlock();
+		return ha_file_free_checked(f, start, len, reason);
+	}
+	ret = hybrid_alloc_free(f->dev->ha, start, len, reason);
+	rcu_read_unlock();
+	return ret;
+}
+
+/* At its last close. Nobody else has the file. */
+static void ha_file_release_bound(struct ha_file *f)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	bool live;
+
+	if (list_empty(&f->bound))
+		return;
+	/* if it is detached all is forgotten already */
+	live = percpu_ref_tryget_live(&dev->calls);
+	while ((b = list_first_entry_or_null(&f->bound, struct ha_bound, list))) {
+		down_write(&dev->bound_lock);
+		if (live)
+			hybrid_alloc_free(dev->ha, b->start, b->len, NULL);
+		ha_bound_forget(b);
+		up_write(&dev->bound_lock);
+		kfree(b);
+		cond_resched();
+	}
+	if (live)
+		percpu_ref_put(&dev->calls);
+}
+
 /* ---- ioctls: what is common to both kinds of node ---- */
 
 struct ha_call;
@@ -896,6 +1131,7 @@ struct ha_array {
  * @cmd: which
  * @dev: the instance; on the control node the one that was attached, if any,
  *	with a reference
+ * @file: through which; on instance nodes
  * @user: the caller's structure
  * @usize: its size as the caller knows it
  * @items: copy of the whole array, where that is needed
@@ -907,13 +1143,14 @@ struct ha_array {
  * @alloc: of ALLOC
  * @free: of FREE
  * @claim: of CLAIM
- * @op: of SEAL and DRAIN
+ * @op: of SEAL, DRAIN and CHECK
  * @batch: of ALLOC_BATCH and FREE_BATCH
  * @stat: of STAT, the largest
  */
 struct ha_call {
 	const struct ha_cmd *cmd;
 	struct ha_dev *dev;
+	struct ha_file *file;
 	void __user *user;
 	u32 usize;
 	void *items;
@@ -1054,6 +1291,8 @@ static bool ha_call_reserved_is_zero(const struct ha_call *call)
 	switch (call->cmd->cmd) {
 	case HYBRID_ALLOC_IOC_DETACH:
 		return !call->detach.__reserved;
+	case HYBRID_ALLOC_IOC_ALLOC:
+		return ha_extent_is_plain(&call->alloc.extent);
 	case HYBRID_ALLOC_IOC_FREE:
 		return !call->free.__reserved && ha_extent_is_plain(&call->free.extent);
 	case HYBRID_ALLOC_IOC_CLAIM:
@@ -1164,7 +1403,7 @@ static int ha_dev_alloc(struct ha_call *call)
 	struct hybrid_alloc_range range;
 	int ret;
 
-	ret = hybrid_alloc_alloc(call->dev->ha, arg->len, arg->align, GFP_KERNEL, &range);
+	ret = ha_file_alloc(call->file, arg->flags, arg->len, arg->align, &range);
 	if (ret)
 		return ret;
 	memset(&arg->extent, 0, sizeof(arg->extent));
@@ -1176,10 +1415,11 @@ static int ha_dev_alloc(struct ha_call *call)
 static void ha_dev_undo_alloc(struct ha_call *call)
 {
 	const struct hybrid_alloc_extent *extent = &call->alloc.extent;
+	enum hybrid_alloc_reason reason;
 
 	if (!percpu_ref_tryget_live(&call->dev->calls))
 		return;		/* forgotten with all others */
-	hybrid_alloc_free(call->dev->ha, extent->start, extent->len, NULL);
+	ha_file_free(call->file, extent->start, extent->len, &reason);
 	ha_dev_leave(call);
 }
 
@@ -1189,7 +1429,7 @@ static int ha_dev_free_extent(struct ha_call *call)
 	enum hybrid_alloc_reason reason;
 	int ret;
 
-	ret = hybrid_alloc_free(call->dev->ha, extent->start, extent->len, &reason);
+	ret = ha_file_free(call->file, extent->start, extent->len, &reason);
 	call->free.reason = reason;
 	return ret;
 }
@@ -1201,12 +1441,13 @@ static int ha_dev_free_extent(struct ha_call *call)
 static void ha_dev_undo_items(struct ha_call *call, u32 nr)
 {
 	struct hybrid_alloc_alloc_item *items = call->items;
+	enum hybrid_alloc_reason reason;
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
 		if (!items[i].error)
-			hybrid_alloc_free(call->dev->ha, items[i].extent.start,
-					  items[i].extent.len, NULL);
+			ha_file_free(call->file, items[i].extent.start, items[i].extent.len,
+				     &reason);
 		cond_resched();
 	}
 	call->batch.nr_done = 0;
@@ -1224,12 +1465,13 @@ static void ha_dev_undo_alloc_batch(struct ha_call *call)
 static int ha_dev_alloc_item(struct ha_call *call, struct hybrid_alloc_alloc_item *item)
 {
 	struct hybrid_alloc_range range;
+	bool plain = ha_extent_is_plain(&item->extent);
 	int ret = -EINVAL;
 
 	memset(&item->extent, 0, sizeof(item->extent));
-	if (!item->flags && !item->__reserved)
-		ret = hybrid_alloc_alloc(call->dev->ha, item->len, item->align, GFP_KERNEL,
-					 &range);
+	if (plain && !item->flags && !item->__reserved)
+		ret = ha_file_alloc(call->file, call->batch.flags, item->len, item->align,
+				    &range);
 	item->error = -ret;
 	if (!ret) {
 		item->extent.start = range.start;
@@ -1288,8 +1530,7 @@ static int ha_dev_free_item(struct ha_call *call, struct hybrid_alloc_free_item 
 	int ret = -EINVAL;
 
 	if (ha_extent_is_plain(&item->extent))
-		ret = hybrid_alloc_free(call->dev->ha, item->extent.start, item->extent.len,
-					&reason);
+		ret = ha_file_free(call->file, item->extent.start, item->extent.len, &reason);
 	item->error = -ret;
 	item->reason = reason;
 	return ret;
@@ -1348,6 +1589,18 @@ static int ha_dev_drain(struct ha_call *call)
 	return 0;
 }
 
+static int ha_dev_check(struct ha_call *call)
+{
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	ret = hapool_check(&call->dev->ha->pool);
+	if (ret)
+		pr_err("%s: what the allocator believes of its space is wrong\n", call->dev->name);
+	return ret;
+}
+
 static int ha_dev_stat(struct ha_call *call)
 {
 	hybrid_alloc_stat(call->dev->ha, &call->stat,
@@ -1361,6 +1614,7 @@ static int ha_dev_stat(struct ha_call *call)
 static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(INFO, info, disk, ha_dev_info, .needs = HA_NEEDS_OUT),
 	HA_CMD(ALLOC, alloc, extent, ha_dev_alloc,
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT,
 	       .undo = ha_dev_undo_alloc),
 	HA_CMD(FREE, free, __reserved, ha_dev_free_extent,
@@ -1373,11 +1627,13 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
 	HA_CMD(ALLOC_BATCH, batch, nr_failed, ha_dev_alloc_batch,
 	       .item_size = sizeof(struct hybrid_alloc_alloc_item),
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY,
 	       .undo = ha_dev_undo_alloc_batch),
 	HA_CMD(FREE_BATCH, batch, nr_failed, ha_dev_free_batch,
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
+	HA_CMD(CHECK, op, epoch, ha_dev_check, .needs = HA_NEEDS_READER),
 };
 
 static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -1388,7 +1644,8 @@ static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	ret = ha_call_begin(&call, ha_dev_cmds, ARRAY_SIZE(ha_dev_cmds), file, cmd, arg);
 	if (ret)
 		return ret;
-	call.dev = file->private_data;
+	call.file = file->private_data;
+	call.dev = call.file->dev;
 	call.items = NULL;
 	if (call.cmd->needs & HA_NEEDS_NO_ENTRY) {
 		ret = call.cmd->fn(&call);

@@ -6,7 +6,7 @@
  *
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
- *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH
+ *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH, CHECK
  *
  * Rules that hold for every structure:
  *
@@ -161,14 +161,26 @@ struct hybrid_alloc_info {
 	__u8  disk[32];
 };
 
+/*
+ * flags of ALLOC and ALLOC_BATCH
+ *
+ * HYBRID_ALLOC_ALLOC_BOUND: the extent is bound to the open file description.
+ * It goes back when that is closed for the last time, by whatever end of the
+ * process, as a FREE would give it back; duplicated and inherited descriptors
+ * keep it. I/O to the extent must have finished by then. Only a FREE through
+ * this description is accepted, all others get EPERM.
+ */
+#define HYBRID_ALLOC_ALLOC_BOUND	(1U << 0)
+
 /**
  * struct hybrid_alloc_alloc - allocate an extent
  * @size: sizeof(struct hybrid_alloc_alloc)
- * @flags: must be 0
+ * @flags: HYBRID_ALLOC_ALLOC_BOUND
  * @epoch: 0 or the instance's
  * @len: bytes wanted, rounded up to min_block
  * @align: alignment of the start on the device, a power of two, or 0
- * @extent: out: the extent; its len is the rounded length
+ * @extent: out: the extent; its len is the rounded length. cookie, flags and
+ *	domain must be 0 before
  *
  * EINVAL @len is 0 or @align not a power of two; EFBIG @len is larger than
  * max_block or the managed range; ENOSPC no free run fits; EAGAIN before
@@ -192,6 +204,7 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
 	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
+	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: in an extent that is bound to another file */
 	HYBRID_ALLOC_REASON_COUNT
 };
 
@@ -202,7 +215,7 @@ enum hybrid_alloc_reason {
  * @epoch: 0 or the instance's
  * @extent: start, and a len that rounds up to the extent's length
  * @reason: out: enum hybrid_alloc_reason, set when the call fails with EINVAL,
- *	ENOENT or ERANGE on the extent
+ *	ENOENT, ERANGE or EPERM on the extent
  * @__reserved: must be 0
  *
  * I/O to the extent must have finished: what is still dirty in the page cache
@@ -225,7 +238,7 @@ struct hybrid_alloc_free {
 /**
  * struct hybrid_alloc_batch - ALLOC_BATCH and FREE_BATCH: many at once
  * @size: sizeof(struct hybrid_alloc_batch)
- * @flags: must be 0
+ * @flags: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND, for all items; else 0
  * @epoch: 0 or the instance's
  * @items: address of the first item, struct hybrid_alloc_alloc_item or
  *	struct hybrid_alloc_free_item
@@ -264,7 +277,7 @@ struct hybrid_alloc_batch {
  * @flags: must be 0
  * @error: out: 0, or the errno that ALLOC would have given, EINVAL also for
  *	flags and reserved fields
- * @extent: out: the extent; zeroes if there is an error
+ * @extent: as of ALLOC; all zeroes if there is an error
  */
 struct hybrid_alloc_alloc_item {
 	__u64 len;
@@ -306,13 +319,19 @@ struct hybrid_alloc_claim {
 };
 
 /**
- * struct hybrid_alloc_op - SEAL and DRAIN
+ * struct hybrid_alloc_op - SEAL, DRAIN and CHECK
  * @size: sizeof(struct hybrid_alloc_op)
  * @flags: must be 0
  * @epoch: 0 or the instance's
  *
  * SEAL ends the rebuild mode: ALLOC works from then on; without effect when
  * it did already. DRAIN empties the per-CPU pools.
+ *
+ * CHECK rebuilds what the allocator believes of its space from its metadata,
+ * and compares. It takes time in proportion to the metadata, and its result
+ * holds for a moment at which nobody else is at work. EUCLEAN something is
+ * broken; EPERM without CAP_SYS_ADMIN in the initial namespace. Works on files
+ * opened read-only.
  */
 struct hybrid_alloc_op {
 	__u32 size;
@@ -395,5 +414,6 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_STAT	_IO(HYBRID_ALLOC_IOC_TYPE, 0x15)
 #define HYBRID_ALLOC_IOC_ALLOC_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x16)
 #define HYBRID_ALLOC_IOC_FREE_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x17)
+#define HYBRID_ALLOC_IOC_CHECK	_IO(HYBRID_ALLOC_IOC_TYPE, 0x18)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

@@ -199,6 +199,8 @@ static const struct command {
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_alloc_batch, undo_alloc_batch },
 	{ "FREE_BATCH", HYBRID_ALLOC_IOC_FREE_BATCH, sizeof(struct hybrid_alloc_batch), 0,
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_free_batch, undo_free },
+	{ "CHECK", HYBRID_ALLOC_IOC_CHECK, sizeof(struct hybrid_alloc_op), 0,
+	  false, false, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
 	/* last: it moves space from the pools, and what follows compares */
 	{ "DRAIN", HYBRID_ALLOC_IOC_DRAIN, sizeof(struct hybrid_alloc_op), 0,
 	  false, true, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
@@ -408,6 +410,27 @@ static void test_info(void)
 		"INFO: next from 2^32 - 1");
 	t_errno(ha_info(fd, HYBRID_ALLOC_INFO_NEXT, 0, NULL), EINVAL,
 		"INFO: NEXT is a flag of the control node");
+}
+
+enum nobody {
+	ATTACH, DETACH, CHECK
+};
+
+static int as_nobody(bool userns, enum nobody what);
+
+static void test_check(void)
+{
+	struct hybrid_alloc_op op = { .size = sizeof(op), .epoch = BAD_EPOCH };
+	int ret;
+
+	t_errno(as_nobody(false, CHECK), EPERM, "CHECK without CAP_SYS_ADMIN");
+	ret = as_nobody(true, CHECK);
+	if (ret == 255)
+		t_skip("CHECK as root of a user namespace", "the kernel has none");
+	else
+		t_errno(ret, EPERM, "CHECK as root of a user namespace");
+	t_errno(ha_ioctl(fd, HYBRID_ALLOC_IOC_CHECK, &op), ESTALE, "CHECK with a stale epoch");
+	t_errno(ha_op(fd_ro, HYBRID_ALLOC_IOC_CHECK), 0, "CHECK finds nothing wrong");
 }
 
 static void test_stat(void)
@@ -731,7 +754,7 @@ static void attach_refused(int got, int want, const char *how)
 }
 
 /* ATTACH, or a forced DETACH of what others use */
-static int as_nobody(bool userns, bool detach)
+static int as_nobody(bool userns, enum nobody what)
 {
 	struct hybrid_alloc_detach d = {
 		.size = sizeof(d), .flags = HYBRID_ALLOC_DETACH_FORCE, .id = main_id,
@@ -742,7 +765,9 @@ static int as_nobody(bool userns, bool detach)
 	if (!pid) {
 		if (userns ? unshare(CLONE_NEWUSER) : setresuid(65534, 65534, 65534))
 			_exit(255);
-		if (detach)
+		if (what == CHECK)
+			_exit(ha_op(fd, HYBRID_ALLOC_IOC_CHECK));
+		if (what == DETACH)
 			_exit(ha_ioctl(ctl, HYBRID_ALLOC_IOC_DETACH, &d));
 		_exit(attach_fd(spare_bdev, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL));
 	}
@@ -806,9 +831,9 @@ static void test_attach(void)
 	close(file);
 	attach_refused(attach_fd(ctl, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL), ENOTBLK,
 		       "the control node itself");
-	attach_refused(as_nobody(false, false), EPERM, "without CAP_SYS_ADMIN");
-	attach_refused(as_nobody(true, false), EPERM, "with CAP_SYS_ADMIN in another namespace");
-	t_errno(as_nobody(false, true), EPERM, "DETACH without CAP_SYS_ADMIN");
+	attach_refused(as_nobody(false, ATTACH), EPERM, "without CAP_SYS_ADMIN");
+	attach_refused(as_nobody(true, ATTACH), EPERM, "with CAP_SYS_ADMIN in another namespace");
+	t_errno(as_nobody(false, DETACH), EPERM, "DETACH without CAP_SYS_ADMIN");
 
 	other = open(SPARE_DEV, O_RDWR | O_EXCL);
 	attach_refused(attach_fd(spare_bdev, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL), EBUSY,
@@ -974,6 +999,7 @@ int main(void)
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		test_malformed(&commands[i]);
 	test_info();
+	test_check();
 	test_stat();
 	test_alloc();
 	test_free();

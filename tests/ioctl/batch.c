@@ -73,6 +73,9 @@ static void test_results(void)
 		{ "1 MiB, aligned to 4 MiB", { .len = MIB, .align = 4 * MIB }, 0 },
 		{ "too large", { .len = ~0ULL }, EFBIG },
 		{ "unknown flag", { .len = BLOCK, .flags = 1U << 31 }, EINVAL },
+		{ "cookie", { .len = BLOCK, .extent.cookie = 1ULL << 63 }, EINVAL },
+		{ "flags of the extent", { .len = BLOCK, .extent.flags = 1U << 31 }, EINVAL },
+		{ "domain", { .len = BLOCK, .extent.domain = 1U << 31 }, EINVAL },
 		{ "5 MiB and a bit", { .len = 5 * MIB + 1 }, 0 },
 		{ "the last", { .len = 3 * BLOCK }, 0 },
 	};
@@ -85,11 +88,11 @@ static void test_results(void)
 		allocs[i] = a[i].item;
 		/* what was there before is no result */
 		allocs[i].error = 77;
-		memset(&allocs[i].extent, 0xee, sizeof(allocs[i].extent));
+		allocs[i].extent.start = allocs[i].extent.len = 0xeeeeeeeeeeeeeeee;
 	}
 	err = ha_alloc_batch(fd, allocs, nr, &failed);
 	t_errno(err, 0, "ALLOC_BATCH with good and bad items");
-	t_eq(failed, 4, "ALLOC_BATCH: the number of those that failed");
+	t_eq(failed, 7, "ALLOC_BATCH: the number of those that failed");
 	for (i = 0; i < nr; i++) {
 		u64 len = (a[i].item.len + BLOCK - 1) / BLOCK * BLOCK;
 
@@ -99,7 +102,7 @@ static void test_results(void)
 		     !e->domain && allocs[i].len == a[i].item.len,
 		     "ALLOC_BATCH: %s: %s", a[i].how, t_strerror(a[i].want));
 	}
-	t_eq(ha_stat(fd, 0).nr_live - before.nr_live, nr - 4, "so many extents are live");
+	t_eq(ha_stat(fd, 0).nr_live - before.nr_live, nr - 7, "so many extents are live");
 
 	/* the right ones, and between them all that is wrong */
 	const struct {
@@ -126,8 +129,8 @@ static void test_results(void)
 		{ "flags", { .start = allocs[3].extent.start, .len = MIB, .flags = 1U << 31 },
 		  EINVAL, HYBRID_ALLOC_REASON_NONE },
 		{ "right, after that", allocs[3].extent, 0, HYBRID_ALLOC_REASON_NONE },
-		{ "right, large", allocs[6].extent, 0, HYBRID_ALLOC_REASON_NONE },
-		{ "right, the last", allocs[7].extent, 0, HYBRID_ALLOC_REASON_NONE },
+		{ "right, large", allocs[9].extent, 0, HYBRID_ALLOC_REASON_NONE },
+		{ "right, the last", allocs[10].extent, 0, HYBRID_ALLOC_REASON_NONE },
 	};
 
 	for (i = 0; i < ARRAY_SIZE(f); i++)
@@ -168,8 +171,9 @@ static void test_full(void)
 	t_errno(err, 0, "ALLOC_BATCH of more than there is");
 	for (i = bad = 0; i < MAX; i++)
 		bad += allocs[i].error && allocs[i].error != ENOSPC;
-	t_ok(!bad && failed == MAX - to_free(MAX) && MAX - failed >= 700,
-	     "what fits is allocated, the others say ENOSPC");
+	if (!t_ok(!bad && failed == MAX - to_free(MAX) && MAX - failed >= 650,
+		  "what fits is allocated, the others say ENOSPC"))
+		t_note("%u failed, %u of these not with ENOSPC", failed, bad);
 	t_errno(ha_alloc(fd, len, 0, NULL), ENOSPC, "there is indeed nothing left");
 	t_errno(ha_free_batch(fd, frees, to_free(MAX), &failed), 0, "FREE_BATCH of these");
 	t_eq(failed, 0, "none failed");
@@ -323,7 +327,9 @@ static void test_copy_out_race(void)
 			lost += !!ha_free(fd, frees[i].extent.start, frees[i].extent.len, NULL);
 	}
 	atomic_store(&flip.stop, true);
-	pthread_join(thread, NULL);
+	/* not pthread_join(): a 32-bit one meets kernels that lack its futex */
+	while (pthread_tryjoin_np(thread, NULL))
+		usleep(1000);
 	t_note("%d ALLOC_BATCH got EFAULT, %d FREE_BATCH got it half-way", faults, part);
 	t_ok(faults, "ALLOC_BATCH meets memory that turns read-only");
 	t_eq(leaks, 0, "EFAULT from ALLOC_BATCH leaves nothing allocated");

@@ -146,6 +146,16 @@ int ha_alloc(int fd, u64 len, u64 align, struct hybrid_alloc_extent *ext)
 	return err;
 }
 
+int ha_alloc_flags(int fd, u64 len, u32 flags, struct hybrid_alloc_extent *ext)
+{
+	struct hybrid_alloc_alloc a = { .size = sizeof(a), .len = len, .flags = flags };
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &a);
+
+	if (ext)
+		*ext = a.extent;
+	return err;
+}
+
 int ha_free(int fd, u64 start, u64 len, u32 *reason)
 {
 	struct hybrid_alloc_free f = {
