@@ -128,7 +128,7 @@ static struct habuddy_node *child_of(const struct habuddy_node *n, u64 unit)
 /* The node at @height that covers @unit; NULL if the tree is not that deep there. */
 static struct habuddy_node *habuddy_node(const struct habuddy *b, u64 unit, unsigned int height)
 {
-	struct habuddy_node *n = b->root;
+	struct habuddy_node *n = READ_ONCE(b->root);
 
 	while (n && n->height > height)
 		n = child_of(n, unit);
@@ -569,7 +569,7 @@ bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *o
 	unsigned int bit = 0;
 
 	rcu_read_lock();
-	for (n = b->root; n; n = n->height ? child_of(n, unit) : NULL) {
+	for (n = READ_ONCE(b->root); n; n = n->height ? child_of(n, unit) : NULL) {
 		bit = covering_bit(n, n->owned, unit);
 		if (bit) {
 			*start = unit_of(n, bit);
@@ -638,6 +638,58 @@ int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hame
 		unit += 1ULL << order;
 	}
 	return 0;
+}
+
+/**
+ * habuddy_grow_prepare - get all memory that habuddy_grow() needs
+ * @b: the buddy
+ * @nr_units: size that the managed space is to have, not less than now
+ * @from: the first unit that is to be free; the one before it, if that is new
+ *	too, will be allocated
+ * @op: memory
+ *
+ * What was made by then stays on failure; it is in nobody's way.
+ * Context: caller's lock. Return: 0 or -ENOMEM.
+ */
+int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem_op *op)
+{
+	u64 unit = from;
+
+	while (nr_units >> slot_shift(b->root->height + 1)) {
+		struct habuddy_node *old = b->root;
+		struct habuddy_node *n = habuddy_node_new(b, NULL, 0, old->height + 1, op);
+
+		if (!n)
+			return -ENOMEM;
+		RCU_INIT_POINTER(n->child[0], old);
+		old->parent = n;
+		smp_store_release(&b->root, n);
+	}
+	if (from > b->nr_units && habuddy_grow_path(b, from - 1, 0, op))
+		return -ENOMEM;
+	while (unit < nr_units) {
+		unsigned int order = fitting_order(unit, nr_units - unit);
+
+		if (habuddy_grow_path(b, unit, order, op))
+			return -ENOMEM;
+		unit += 1ULL << order;
+	}
+	return 0;
+}
+
+/**
+ * habuddy_grow - the managed space becomes larger
+ * @b: the buddy
+ * @nr_units: its size
+ * @from: all from here on is free; both as given to habuddy_grow_prepare()
+ *
+ * Context: caller's lock.
+ */
+void habuddy_grow(struct habuddy *b, u64 nr_units, u64 from)
+{
+	b->nr_units = nr_units;
+	if (from < nr_units)
+		habuddy_put(b, from, nr_units - from);
 }
 
 /* Depth: the tree's height. */

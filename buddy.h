@@ -47,6 +47,10 @@ int __must_check habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem
 			      struct hamem_op *op);
 void habuddy_destroy(struct habuddy *b);
 
+int __must_check habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from,
+				      struct hamem_op *op);
+void habuddy_grow(struct habuddy *b, u64 nr_units, u64 from);
+
 int __must_check habuddy_alloc(struct habuddy *b, unsigned int order,
 			       struct hamem_op *op, u64 *unit);
 void habuddy_free(struct habuddy *b, u64 unit, unsigned int order);

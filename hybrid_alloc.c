@@ -465,7 +465,7 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
 
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);
-	ret = hapool_alloc(&ha->pool, blocks, align, gfp, &start);
+	ret = hapool_alloc(&ha->pool, blocks, align, HAPOOL_NO_GOAL, gfp, &start);
 	if (ret)
 		return ret;
 	out->start = start << ha->shift;

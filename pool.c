@@ -312,6 +312,7 @@ pop:
  * @p: the pool
  * @len: number of blocks, at least one
  * @align: of its start, a power of two, in blocks
+ * @goal: place to be at or soon behind, if there is space; or HAPOOL_NO_GOAL
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
  *
@@ -320,10 +321,13 @@ pop:
  * Return: 0; -ENOSPC no free run fits; -ENOMEM; -EINTR killed while waiting;
  * -EAGAIN @gfp does not let it wait, and it would have to.
  */
-int hapool_alloc(struct hapool *p, u64 len, u64 align, gfp_t gfp, u64 *start)
+int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
 	int class = haslab_class_of(&p->slab, len);
 	int ret;
+
+	if (goal != HAPOOL_NO_GOAL && !haslab_alloc_near(&p->slab, len, align, goal, gfp, start))
+		goto out;
 
 	/* objects of a power of two are aligned to their size, others to nothing */
 	if (align > 1 && (align > len || !is_power_of_2(len)))
@@ -335,6 +339,7 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, gfp_t gfp, u64 *start)
 		if (ret)
 			return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
 	}
+out:
 	this_cpu_add(p->cpus->charged, len);
 	this_cpu_inc(p->cpus->live);
 	return 0;
@@ -369,6 +374,85 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 	this_cpu_add(p->cpus->charged, len);
 	this_cpu_inc(p->cpus->live);
 	return 0;
+}
+
+/* ---- hold and grow ---- */
+
+/**
+ * hapool_next_free - the next free blocks
+ * @p: the pool
+ * @from: first block to look at
+ * @start: out: first free block
+ * @len: out: how many are free; more may follow
+ *
+ * What is in the pools is not free here. Context: process context.
+ * Return: whether there are any.
+ */
+bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
+{
+	return haslab_next_free(&p->slab, from, start, len);
+}
+
+/**
+ * hapool_hold - keep free blocks from use
+ * @p: the pool
+ * @start: first block, as hapool_next_free() said; out: the first that is held
+ * @len: number of blocks, not more than it said; out: how many are held
+ * @gfp: how to wait for memory
+ *
+ * Until hapool_unhold(), which the same task must call, allocations that find
+ * nothing else wait: they may find what is held.
+ *
+ * Context: may sleep. Return: 0; -EAGAIN they are not free any more, or nothing
+ * of them can be held; -ENOMEM; -EINTR killed while waiting.
+ */
+int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
+{
+	int ret;
+
+	if (mutex_lock_killable(&p->slow))
+		return -EINTR;
+	ret = haslab_hold(&p->slab, start, len, gfp);
+	if (ret)
+		mutex_unlock(&p->slow);
+	else
+		WRITE_ONCE(p->held, *len);
+	return ret;
+}
+
+/**
+ * hapool_unhold - make held blocks free again
+ * @p: the pool
+ * @start: as hapool_hold() said
+ * @len: as hapool_hold() said
+ *
+ * Context: process context. Never needs memory.
+ */
+void hapool_unhold(struct hapool *p, u64 start, u64 len)
+{
+	WRITE_ONCE(p->held, 0);
+	haslab_unhold(&p->slab, start, len);
+	mutex_unlock(&p->slow);
+}
+
+/**
+ * hapool_grow - the device became larger
+ * @p: the pool
+ * @nr_blocks: its size now
+ * @gfp: how to wait for memory
+ *
+ * Context: may sleep. Return: 0; -EINVAL it would shrink; -ENOMEM; -EINTR killed
+ * while waiting.
+ */
+int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
+{
+	int ret;
+
+	if (mutex_lock_killable(&p->slow))
+		return -EINTR;
+	ret = haslab_grow(&p->slab, nr_blocks, gfp);
+	mutex_unlock(&p->slow);
+	return ret;
 }
 
 /* ---- free ---- */
@@ -445,6 +529,20 @@ u64 hapool_charged(struct hapool *p)
 	return max_t(s64, sum, 0);
 }
 
+/**
+ * hapool_map - what the device is used for
+ * @p: the pool
+ * @from: first block of interest
+ * @entries: out: in the order of addresses, without gaps; see haslab_map()
+ * @nr: how many entries there may be
+ *
+ * Context: process context. Return: the number of entries; 0 at the end.
+ */
+int hapool_map(struct hapool *p, u64 from, struct haslab_map_entry *entries, int nr)
+{
+	return haslab_map(&p->slab, from, entries, nr);
+}
+
 static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
 {
 	u64 sum = 0;
@@ -480,6 +578,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	haslab_stat(&p->slab, &st->slab, walk);
 	st->capacity = p->slab.cfg.nr_blocks;
 	st->charged = hapool_charged(p);
+	st->retired = READ_ONCE(p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
@@ -531,7 +630,7 @@ int hapool_check(struct hapool *p)
 			if (!check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->mag[class]))
 				return -EUCLEAN;
 	hapool_stat(p, &st, false);
-	if (st.capacity != st.charged + st.cached + st.slab.free)
+	if (st.capacity != st.charged + st.cached + st.retired + st.slab.free)
 		return -EUCLEAN;
 	return haslab_check(&p->slab);
 }

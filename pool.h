@@ -19,6 +19,7 @@ struct hapool_cpu;
  * @capacity: size of the managed space
  * @charged: in live extents
  * @cached: in the pools
+ * @retired: held: neither free nor in use
  * @slab: of the layers below
  * @nr_live: live extents
  * @hits: allocations that a pool served
@@ -34,6 +35,7 @@ struct hapool_stat {
 	u64 capacity;
 	u64 charged;
 	u64 cached;
+	u64 retired;
 	struct haslab_stat slab;
 	u64 nr_live;
 	u64 hits;
@@ -52,7 +54,8 @@ struct hapool_stat {
  * @cpus: magazines and counters of each CPU
  * @limit: capacity of a magazine, by class
  * @bypass: > 0: the pools are closed; frees go straight to the slab layer
- * @slow: held in the slow mode
+ * @slow: held in the slow mode, and while blocks are held
+ * @held: blocks that are held
  */
 struct hapool {
 	struct haslab slab;
@@ -60,18 +63,29 @@ struct hapool {
 	u16 limit[HASLAB_NR_CLASSES];
 	atomic_t bypass;
 	struct mutex slow;
+	u64 held;
 };
+
+/* For hapool_alloc(): anywhere. */
+#define HAPOOL_NO_GOAL	U64_MAX
 
 int __must_check hapool_init(struct hapool *p, const struct haslab_config *cfg);
 void hapool_destroy(struct hapool *p);
 
-int __must_check hapool_alloc(struct hapool *p, u64 len, u64 align, gfp_t gfp, u64 *start);
+int __must_check hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp,
+			      u64 *start);
 int __must_check hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp);
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len);
+int __must_check hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp);
+void hapool_unhold(struct hapool *p, u64 start, u64 len);
+int __must_check hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp);
 
 void hapool_drain(struct hapool *p);
 void hapool_cpu_dead(struct hapool *p, unsigned int cpu);
 
+int hapool_map(struct hapool *p, u64 from, struct haslab_map_entry *entries, int nr);
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk);
 u64 hapool_charged(struct hapool *p);
 int hapool_check(struct hapool *p);

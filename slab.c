@@ -221,11 +221,9 @@ static int haslab_slab_get(struct haslab *s, int class, int order, int min_order
 	return 0;
 }
 
-/* Give an empty slab back to the buddy. It is in a list. */
-void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
+/* The slab, which is empty and in a list, is no more. */
+static void slab_remove(struct haslab *s, struct haslab_slab *slab)
 {
-	if (slab == s->tail)
-		return;
 	if (slab_is_mixed(slab)) {
 		bucket_del(s, slab);
 	} else {
@@ -234,10 +232,21 @@ void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 	}
 	haslab_map_set(s, slab->start, slab->nr_blocks, NULL);
 	haslab_map_trim(s, slab->start);
-	haslab_buddy_put(s, slab->start, slab->nr_blocks);
 	s->free_in_slabs -= slab->nr_blocks;
 	s->returned++;
 	haslab_slab_free(s, slab);
+}
+
+/* Give an empty slab back to the buddy. */
+void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
+{
+	u64 start = slab->start;
+	u32 nr_blocks = slab->nr_blocks;
+
+	if (slab == s->tail)
+		return;
+	slab_remove(s, slab);
+	haslab_buddy_put(s, start, nr_blocks);
 }
 
 /* ---- mixed slabs ---- */
@@ -317,7 +326,7 @@ static int mixed_straddle(struct haslab *s, struct haslab_slab *slab, u32 len, u
 	if (!before || !slab_is_mixed(before))
 		return -ENOSPC;
 	*start = round_up(trailing_run(before), align);
-	if (*start >= slab->start)
+	if (*start >= slab->start || *start + len <= slab->start)
 		return -ENOSPC;
 	rest = len - (slab->start - *start);
 	if (haruns_reserve(&slab->runs, 2, &s->mem, op) ||
@@ -391,6 +400,26 @@ static u32 object_take(struct haslab *s, struct haslab_slab *slab)
 	s->free_in_slabs -= s->classes[slab->class].blocks;
 	map_changed(s, slab->start);
 	return i;
+}
+
+/* Free objects become neither free nor live, as if they were in a pool. */
+void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end)
+{
+	u32 nr = end - first;
+
+	bitmap_clear(slab->free, first, nr);
+	slab->nr_free -= nr;
+	if (!slab->nr_free)
+		list_del_init(&slab->list);
+	s->free_in_slabs -= (u64)nr * s->classes[slab->class].blocks;
+	map_changed(s, slab->start);
+}
+
+void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end)
+{
+	/* the slab may go with its last object */
+	while (first < end)
+		object_put(s, slab, first++);
 }
 
 static int object_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
@@ -555,6 +584,16 @@ bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *re
 	return won;
 }
 
+/* haslab_own() may be setting bits. */
+static u32 objects_live(const struct haslab_slab *slab)
+{
+	u32 i, nr = 0;
+
+	for (i = 0; i < BITS_TO_LONGS(slab->nr_objects); i++)
+		nr += hweight_long(READ_ONCE(slab->live[i]));
+	return nr;
+}
+
 /*
  * Turn a slab of equal objects into a mixed one with the same extents. Nobody
  * frees into the pools now (see @exclusive above), but somebody may be on his
@@ -563,7 +602,7 @@ bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *re
 int haslab_convert(struct haslab *s, struct haslab_slab **slabp, struct hamem_op *op)
 {
 	struct haslab_slab *old = *slabp, *slab;
-	u32 nr_live = bitmap_weight(old->live, old->nr_objects);
+	u32 nr_live = objects_live(old);
 	u32 blocks = s->classes[old->class].blocks, i;
 
 	if (nr_live + old->nr_free != old->nr_objects)
@@ -774,21 +813,35 @@ static void haslab_init_classes(struct haslab *s)
 		INIT_LIST_HEAD(&s->mixed[i]);
 }
 
+static u64 nr_dirs_for(u64 nr_blocks)
+{
+	return ((nr_blocks - 1) >> (HASLAB_MAX_SHIFT + DIR_SHIFT)) + 1;
+}
+
 /*
- * The blocks behind the last whole unit. The slab never goes away, so it gets
- * all the memory that it may ever need now.
+ * A slab for the blocks behind the last whole unit. It never goes away, so it
+ * gets all the memory that it may ever need now.
  */
+static struct haslab_slab *tail_create(struct haslab *s, u64 start, u32 nr_blocks,
+				       struct hamem_op *op)
+{
+	struct haslab_slab *slab = haslab_slab_create(s, -1, start, nr_blocks, op);
+
+	if (slab && haruns_reserve(&slab->runs, nr_blocks + 1, &s->mem, op)) {
+		slab_remove(s, slab);
+		slab = NULL;
+	}
+	return slab;
+}
+
 static int haslab_init_tail(struct haslab *s, struct hamem_op *op)
 {
 	u64 start = round_down(s->cfg.nr_blocks, unit_blocks(s));
-	u32 nr_blocks = s->cfg.nr_blocks - start;
 
-	if (!nr_blocks)
+	if (start == s->cfg.nr_blocks)
 		return 0;
-	/* it may be there from an earlier try that lacked memory */
-	if (!s->tail)
-		s->tail = haslab_slab_create(s, -1, start, nr_blocks, op);
-	return s->tail ? haruns_reserve(&s->tail->runs, nr_blocks + 1, &s->mem, op) : -ENOMEM;
+	s->tail = tail_create(s, start, s->cfg.nr_blocks - start, op);
+	return s->tail ? 0 : -ENOMEM;
 }
 
 /**
@@ -813,7 +866,7 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	s->cfg = *cfg;
 	s->spans = RB_ROOT;
 	haslab_init_classes(s);
-	s->nr_dirs = ((cfg->nr_blocks - 1) >> (HASLAB_MAX_SHIFT + DIR_SHIFT)) + 1;
+	s->nr_dirs = nr_dirs_for(cfg->nr_blocks);
 	s->dirs = kvcalloc(s->nr_dirs, sizeof(*s->dirs), GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
@@ -827,6 +880,116 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	if (ret)
 		haslab_destroy(s);
 	return ret;
+}
+
+/* Runs for the tail, which is to have @nr_blocks, with what is in it now. */
+static int tail_copy(struct haslab *s, struct haruns *r, u32 nr_blocks, struct hamem_op *op)
+{
+	const struct haruns *old = &s->tail->runs;
+	struct haruns_run run;
+	u32 pos;
+
+	if (haruns_init(r, nr_blocks, &s->mem, op))
+		return -ENOMEM;
+	if (haruns_reserve(r, nr_blocks + 1, &s->mem, op)) {
+		haruns_destroy(r, &s->mem);
+		return -ENOMEM;
+	}
+	for (pos = 0; pos < old->nr_blocks; pos += run.len) {
+		run = haruns_at(old, pos);
+		if (run.state != HARUNS_FREE)
+			haruns_set(r, pos, run.len, run.state);
+	}
+	return 0;
+}
+
+/* The tail becomes larger; when it is a whole unit it is a slab like others. */
+static void tail_grow(struct haslab *s, const struct haruns *r)
+{
+	struct haslab_slab *tail = s->tail;
+
+	bucket_del(s, tail);
+	s->free_in_slabs += r->nr_blocks - tail->nr_blocks;
+	haruns_destroy(&tail->runs, &s->mem);
+	tail->runs = *r;
+	tail->nr_blocks = r->nr_blocks;
+	bucket_add(s, tail);
+	if (tail->nr_blocks < unit_blocks(s))
+		return;
+	s->tail = NULL;
+	if (tail->runs.nr_free == tail->nr_blocks)
+		haslab_slab_return(s, tail);
+}
+
+static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
+{
+	u64 nr_units = nr_blocks >> s->cfg.unit_shift, from = s->buddy.nr_units;
+	u64 rest = nr_units << s->cfg.unit_shift;
+	bool needs_tail = nr_blocks > rest && (!s->tail || s->tail->start != rest);
+	struct haslab_slab *new_tail = NULL;
+	struct haruns runs = {};
+	int ret;
+
+	if (nr_units > from && s->tail)
+		from++;
+	ret = habuddy_grow_prepare(&s->buddy, nr_units, from, op);
+	if (!ret && s->tail)
+		ret = tail_copy(s, &runs, min_t(u64, nr_blocks - s->tail->start, unit_blocks(s)),
+				op);
+	if (ret)
+		return ret;
+	if (needs_tail) {
+		new_tail = tail_create(s, rest, nr_blocks - rest, op);
+		if (!new_tail) {
+			haruns_destroy(&runs, &s->mem);
+			return -ENOMEM;
+		}
+	}
+	/* nothing can fail any more */
+	map_changed(s, s->cfg.nr_blocks - 1);
+	s->cfg.nr_blocks = nr_blocks;
+	habuddy_grow(&s->buddy, nr_units, from);
+	if (s->tail)
+		tail_grow(s, &runs);
+	if (new_tail)
+		s->tail = new_tail;
+	return 0;
+}
+
+/**
+ * haslab_grow - the device became larger
+ * @s: the slab allocator
+ * @nr_blocks: its size now
+ * @gfp: how to wait for memory
+ *
+ * Nobody else may be growing it or searching. Context: may sleep.
+ *
+ * Return: 0; -EINVAL it would shrink; -ENOMEM, then nothing changed but some
+ * metadata that the next try needs.
+ */
+int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
+{
+	struct haslab_dir __rcu **dirs, **old;
+	u64 nr_dirs = nr_dirs_for(nr_blocks);
+	struct hamem_op op = HAMEM_OP(gfp);
+
+	if (nr_blocks < s->cfg.nr_blocks || nr_blocks >> 62)
+		return -EINVAL;
+	if (nr_dirs > s->nr_dirs) {
+		dirs = kvcalloc(nr_dirs, sizeof(*dirs), gfp);
+		if (!dirs)
+			return -ENOMEM;
+		spin_lock(&s->lock);
+		old = s->dirs;
+		memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
+		smp_store_release(&s->dirs, dirs);
+		atomic_long_add((nr_dirs - s->nr_dirs) * sizeof(*dirs), &s->mem.bytes);
+		s->nr_dirs = nr_dirs;
+		spin_unlock(&s->lock);
+		synchronize_rcu();
+		kvfree(old);
+	}
+	return haslab_locked(s, &op, grow_locked(s, nr_blocks, &op));
 }
 
 /* Forget the slab at @pos. Return: where to go on. */

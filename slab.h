@@ -93,6 +93,8 @@ struct haslab_class {
  * @merges: of the buddy
  * @largest_run: the largest free run
  * @nr_runs: number of free runs; only with a walk
+ * @run_count: how many, by log2 of their length; only with a walk
+ * @run_blocks: how long they are together; only with a walk
  */
 struct haslab_stat {
 	u64 free;
@@ -103,6 +105,25 @@ struct haslab_stat {
 	u64 merges;
 	u64 largest_run;
 	u64 nr_runs;
+	u64 run_count[64];
+	u64 run_blocks[64];
+};
+
+/**
+ * struct haslab_map_entry - what a part of the device is
+ * @start: first block
+ * @len: number of blocks
+ * @state: what it is
+ */
+struct haslab_map_entry {
+	u64 start;
+	u64 len;
+	enum haslab_map_state {
+		HASLAB_MAP_FREE,
+		HASLAB_MAP_LIVE,
+		HASLAB_MAP_CACHED,
+		HASLAB_MAP_HELD,
+	} state;
 };
 
 /**
@@ -157,10 +178,20 @@ bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *re
 
 /* Extents of any size. */
 int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
+int __must_check haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
+				   u64 *start);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
+/* Free blocks that are kept from use for a while. */
+bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len);
+int __must_check haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp);
+void haslab_unhold(struct haslab *s, u64 start, u64 len);
+
+int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
+
+int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int nr);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
 int haslab_check(struct haslab *s);
 

@@ -181,7 +181,8 @@ static inline bool is_block(const struct haslab *s, u64 start, u64 len)
 
 static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
 {
-	return rcu_dereference_raw(s->dirs[block >> (HASLAB_MAX_SHIFT + DIR_SHIFT)]);
+	/* READ_ONCE: haslab_grow() replaces the array */
+	return rcu_dereference_raw(READ_ONCE(s->dirs)[block >> (HASLAB_MAX_SHIFT + DIR_SHIFT)]);
 }
 
 static inline u32 dir_slot(u64 block)
@@ -241,6 +242,8 @@ int __must_check haslab_convert(struct haslab *s, struct haslab_slab **slabp,
 int __must_check haslab_mixed_set(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len,
 				  enum haruns_state state, struct hamem_op *op);
 void haslab_mixed_clear(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len);
+void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
+void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 struct haslab_slab *haslab_continuation(struct haslab *s, const struct haslab_slab *slab);
 
 /* ---- ranges (slab_range.c) ---- */

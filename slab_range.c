@@ -17,6 +17,9 @@
 
 #include "slab_internal.h"
 
+/* How many free runs to look at near a goal. */
+#define NEAR_TRIES	64
+
 /* ---- spans ---- */
 
 /* The span that starts last at or before @block, or NULL. */
@@ -73,15 +76,15 @@ static bool gap_stretch(struct haslab *s, u64 pos, u64 *end)
 	unsigned int shift = s->cfg.unit_shift;
 	u64 unit, nr;
 
-	*end = gap_end(s, pos);
-	if (!habuddy_next_free(&s->buddy, pos >> shift, *end >> shift, &unit, &nr))
-		return false;
-	if (unit > pos >> shift) {
-		*end = unit << shift;
-		return false;
+	if (habuddy_free_order(&s->buddy, pos >> shift) >= 0) {
+		habuddy_next_free(&s->buddy, pos >> shift, U64_MAX, &unit, &nr);
+		*end = (unit + nr) << shift;
+		return true;
 	}
-	*end = (unit + nr) << shift;
-	return true;
+	*end = gap_end(s, pos);
+	if (habuddy_next_free(&s->buddy, pos >> shift, *end >> shift, &unit, &nr))
+		*end = unit << shift;
+	return false;
 }
 
 static bool object_stretch(struct haslab *s, struct haslab_slab *slab, u64 pos, u64 *end)
@@ -118,9 +121,9 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 
 /*
  * The first free run that begins at or behind @pos and before @limit, across
- * all borders.
+ * all borders. It may be longer than @len if that is @enough.
  */
-static bool next_run(struct haslab *s, u64 pos, u64 limit, u64 *start, u64 *len)
+static bool next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len)
 {
 	u64 end;
 
@@ -130,7 +133,7 @@ static bool next_run(struct haslab *s, u64 pos, u64 limit, u64 *start, u64 *len)
 	if (pos >= limit)
 		return false;
 	*start = pos;
-	for (pos = end; pos < s->cfg.nr_blocks; pos = end)
+	for (pos = end; pos < s->cfg.nr_blocks && pos - *start < enough; pos = end)
 		if (!haslab_stretch(s, pos, &end))
 			break;
 	*len = pos - *start;
@@ -170,7 +173,8 @@ static void sum_up(struct haslab *s, struct haslab_sum *sum, u64 pos, u64 end)
 			pos = slab_end(slab);
 			continue;
 		}
-		len = haslab_stretch(s, pos, &next) ? next - pos : 0;
+		len = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
+		next = min(next, end);
 		sum_append(sum, len, len, len, next - pos);
 		pos = next;
 	}
@@ -397,7 +401,7 @@ static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align
 {
 	u64 start, size, skip;
 
-	while (next_run(s, pos, limit, &start, &size)) {
+	while (next_run(s, pos, limit, len + align, &start, &size)) {
 		skip = -start & (align - 1);
 		if (size >= len && size - len >= skip) {
 			*found = start + skip;
@@ -459,6 +463,254 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	return ret;
 }
 
+/*
+ * Among the runs that begin at or behind the goal, but not far from it, the
+ * first that fits. Those in slabs of equal objects are left alone.
+ */
+static int near_locked(struct haslab *s, u64 len, u64 align, u64 goal, struct hamem_op *op,
+		       u64 *start)
+{
+	u64 pos = goal, limit = min(goal + DIR_BLOCKS, s->cfg.nr_blocks), size, skip;
+	int tries;
+
+	for (tries = NEAR_TRIES; tries; tries--) {
+		if (!next_run(s, pos, limit, len + align, start, &size))
+			break;
+		pos = *start + size;
+		skip = -*start & (align - 1);
+		*start += skip;
+		if (size >= len && size - len >= skip && !range_is_free(s, *start, len, false))
+			return haslab_extent_take(s, *start, len, op);
+	}
+	return -ENOSPC;
+}
+
+/**
+ * haslab_alloc_near - allocate at a given place, or soon behind it
+ * @s: the slab allocator
+ * @len: number of blocks
+ * @align: of its start, a power of two, in blocks
+ * @goal: the place
+ * @gfp: how to wait for memory
+ * @start: out: its first block
+ *
+ * Looks at a bounded number of free runs within DIR_BLOCKS.
+ *
+ * Context: process context; may sleep if @gfp lets it.
+ *
+ * Return: 0; -ENOSPC there is nothing near it; -ENOMEM.
+ */
+int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
+{
+	struct hamem_op op = HAMEM_OP(gfp);
+
+	if (goal >= s->cfg.nr_blocks)
+		return -ENOSPC;
+	return haslab_locked(s, &op, near_locked(s, len, align, goal, &op, start));
+}
+
+/* ---- hold ---- */
+
+/**
+ * haslab_next_free - the next free blocks
+ * @s: the slab allocator
+ * @from: first block to look at
+ * @start: out: first free block
+ * @len: out: how many are free, as far as their slab or the gap between slabs goes
+ *
+ * Context: process context. Return: whether there are any.
+ */
+bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
+{
+	bool found = false;
+	u64 end = from;
+
+	spin_lock(&s->lock);
+	while (end < s->cfg.nr_blocks && !found) {
+		*start = end;
+		found = haslab_stretch(s, *start, &end);
+	}
+	*len = end - *start;
+	spin_unlock(&s->lock);
+	return found;
+}
+
+/* What of a range can be held: whole units of a gap, whole objects of a slab. */
+static bool hold_clip(struct haslab *s, struct haslab_slab *slab, u64 *start, u64 *end)
+{
+	u64 first, last;
+
+	if (!slab) {
+		*start = round_up(*start, unit_blocks(s));
+		*end = round_down(*end, unit_blocks(s));
+	} else if (!slab_is_mixed(slab)) {
+		first = object_of(s, slab, *start);
+		first += object_start(s, slab, first) < *start;
+		last = min(object_of(s, slab, *end), slab->nr_objects);
+		*start = object_start(s, slab, first);
+		*end = object_start(s, slab, last);
+	}
+	return *start < *end;
+}
+
+static int hold_locked(struct haslab *s, u64 *start, u64 *len, struct hamem_op *op)
+{
+	struct haslab_slab *slab = haslab_lookup(s, *start);
+	u64 pos, end = *start + *len;
+
+	if (!hold_clip(s, slab, start, &end))
+		return -EAGAIN;
+	*len = end - *start;
+	if (haslab_lookup(s, *start) != slab || !haslab_stretch(s, *start, &pos) || pos < end)
+		return -EAGAIN;
+	if (!slab)
+		return haslab_buddy_take(s, *start, *len, op);
+	if (slab_is_mixed(slab))
+		return haslab_mixed_set(s, slab, *start, *len, HARUNS_SPECIAL, op);
+	haslab_objects_hold(s, slab, object_of(s, slab, *start), object_of(s, slab, end));
+	return 0;
+}
+
+/**
+ * haslab_hold - keep free blocks from use
+ * @s: the slab allocator
+ * @start: first block; out: the first that is held
+ * @len: number of blocks, all in one answer of haslab_next_free(); out: how
+ *	many are held, which may be less
+ * @gfp: how to wait for memory
+ *
+ * What is held is neither free nor an extent; a free of it is refused.
+ *
+ * Context: process context; may sleep if @gfp lets it.
+ *
+ * Return: 0; -EAGAIN there is nothing to hold, or no more; -ENOMEM.
+ */
+int haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp)
+{
+	struct hamem_op op = HAMEM_OP(gfp);
+
+	return haslab_locked(s, &op, hold_locked(s, start, len, &op));
+}
+
+/**
+ * haslab_unhold - make held blocks free again
+ * @s: the slab allocator
+ * @start: as haslab_hold() said
+ * @len: as haslab_hold() said
+ *
+ * Context: process context. Never needs memory.
+ */
+void haslab_unhold(struct haslab *s, u64 start, u64 len)
+{
+	struct haslab_slab *slab;
+
+	spin_lock(&s->lock);
+	slab = haslab_lookup(s, start);
+	if (!slab)
+		haslab_buddy_put(s, start, len);
+	else if (slab_is_mixed(slab))
+		haslab_mixed_clear(s, slab, start, len);
+	else
+		haslab_objects_unhold(s, slab, object_of(s, slab, start),
+				      object_of(s, slab, start + len));
+	spin_unlock(&s->lock);
+}
+
+/* ---- the map of extents ---- */
+
+static struct haslab_map_entry span_entry(const struct haslab_span *span)
+{
+	return (struct haslab_map_entry) { span->start, span->len, HASLAB_MAP_LIVE };
+}
+
+static struct haslab_map_entry gap_entry(struct haslab *s, u64 pos)
+{
+	struct haslab_span *span = span_find(s, pos);
+	unsigned int shift = s->cfg.unit_shift, order;
+	u64 unit;
+
+	if (span)
+		return span_entry(span);
+	if (habuddy_find_owned(&s->buddy, pos >> shift, &unit, &order))
+		return (struct haslab_map_entry) {
+			unit << shift, (u64)unit_blocks(s) << order, HASLAB_MAP_LIVE
+		};
+	return (struct haslab_map_entry) { pos, unit_blocks(s), HASLAB_MAP_CACHED };
+}
+
+static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_slab *slab, u64 pos)
+{
+	struct haruns_run run = haruns_at(&slab->runs, pos - slab->start);
+	struct haslab_span *span;
+	struct haslab_map_entry e;
+
+	if (!run.start && slab->continued)
+		return mixed_entry(s, haslab_lookup(s, slab->start - 1), slab->start - 1);
+	e = (struct haslab_map_entry) { slab->start + run.start, run.len, HASLAB_MAP_LIVE };
+	if (run.state == HARUNS_SPECIAL) {
+		span = span_find(s, pos);
+		e.state = HASLAB_MAP_HELD;
+		return span ? span_entry(span) : e;
+	}
+	if (run.start + run.len == slab->nr_blocks)
+		slab = haslab_continuation(s, slab);
+	else
+		slab = NULL;
+	if (slab)
+		e.len += haruns_at(&slab->runs, 0).len;
+	return e;
+}
+
+static struct haslab_map_entry object_entry(struct haslab *s, struct haslab_slab *slab, u64 pos)
+{
+	u32 i = object_of(s, slab, pos);
+
+	return (struct haslab_map_entry) {
+		object_start(s, slab, i), s->classes[slab->class].blocks,
+		test_bit(i, slab->live) ? HASLAB_MAP_LIVE : HASLAB_MAP_CACHED
+	};
+}
+
+static struct haslab_map_entry map_entry(struct haslab *s, u64 pos)
+{
+	struct haslab_map_entry e = { .start = pos, .state = HASLAB_MAP_FREE };
+	struct haslab_slab *slab = haslab_lookup(s, pos);
+	u64 end;
+
+	if (haslab_stretch(s, pos, &end)) {
+		next_run(s, pos, s->cfg.nr_blocks, U64_MAX, &e.start, &e.len);
+		return e;
+	}
+	if (!slab)
+		return gap_entry(s, pos);
+	return slab_is_mixed(slab) ? mixed_entry(s, slab, pos) : object_entry(s, slab, pos);
+}
+
+/**
+ * haslab_map - what the device is used for
+ * @s: the slab allocator
+ * @from: first block of interest
+ * @entries: out: what there is, in the order of addresses and without gaps. An
+ *	extent that @from lies in is told as a whole, a free run from @from on
+ * @nr: how many entries there may be
+ *
+ * The entries of one call belong together; the next call may see changes.
+ * Context: process context. Return: the number of entries; 0 at the end.
+ */
+int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int nr)
+{
+	int got = 0;
+
+	spin_lock(&s->lock);
+	while (got < nr && from < s->cfg.nr_blocks) {
+		entries[got] = map_entry(s, from);
+		from = entries[got].start + entries[got].len;
+		got++;
+	}
+	spin_unlock(&s->lock);
+	return got;
+}
+
 /* ---- free ---- */
 
 /* Free an extent that has a record of its own, or say why not. */
@@ -496,8 +748,10 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 		spin_lock(&s->lock);
 		part = dir_sum(s, dir);
 		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
-		while (walk && next_run(s, max(pos, dir), dir + part.size, &start, &len)) {
+		while (walk && next_run(s, max(pos, dir), dir + part.size, U64_MAX, &start, &len)) {
 			st->nr_runs++;
+			st->run_count[ilog2(len)]++;
+			st->run_blocks[ilog2(len)] += len;
 			pos = start + len;
 		}
 		spin_unlock(&s->lock);

@@ -478,6 +478,33 @@ static void alignment_that_no_run_has_is_enospc(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 }
 
+/*
+ * The bounded look at mixed slabs gives up, for none of the slabs it sees has
+ * an aligned place; the run that ends the slab before the new one has.
+ */
+static void run_that_the_bounded_look_missed(struct kunit *test)
+{
+	const u64 slab = HASLAB_MAX_BLOCKS, nr = 12;
+	struct fixture *f = test->priv;
+	u64 at, i;
+
+	start(test, (nr + 1) * slab);
+	for (i = 0; i < nr; i++) {
+		KUNIT_ASSERT_EQ(test, claim(test, i * slab, 1), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, i * slab + 4 + i, slab / 2), 0);
+		if (i < nr - 1)
+			KUNIT_ASSERT_EQ(test, claim(test, i * slab + 4 + i + slab / 2,
+						    slab / 2 - 4 - i), 0);
+	}
+	KUNIT_ASSERT_EQ(test, haslab_check(&f->s), 0);
+	KUNIT_ASSERT_EQ(test, haslab_alloc(&f->s, 3, slab / 4, GFP_KERNEL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at % (slab / 4), 0);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	expect_wrong_frees_refused(test, at, 3);
+	expect_freed_once(test, at, 3);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+}
+
 static void many_small_extents_in_one_slab(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1252,12 +1279,12 @@ static void fuzz_shape(struct kunit *test, struct fuzz *z, u64 nr_blocks, unsign
 
 static void random_operations_match_the_model(struct kunit *test)
 {
-	static const u32 sizes[] = { 40000, 16384, 4096, 3000, 1021, 256, 100, 1 };
+	static const u32 sizes[] = { 200003, 40000, 16384, 4096, 3000, 1021, 256, 100, 1 };
 	struct fuzz *z = kunit_kzalloc(test, sizeof(*z), GFP_KERNEL);
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, z);
-	z->m = hatest_model(test, 40000);
+	z->m = hatest_model(test, 200003);
 	z->rng = hatest_rng(test);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		fuzz_shape(test, z, sizes[i], 8, 256, hatest_ops / ARRAY_SIZE(sizes));
@@ -1302,6 +1329,7 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(smallest_hole_that_fits_is_taken),
 	KUNIT_CASE(alignment_is_kept),
 	KUNIT_CASE(alignment_that_no_run_has_is_enospc),
+	KUNIT_CASE(run_that_the_bounded_look_missed),
 	KUNIT_CASE(many_small_extents_in_one_slab),
 	KUNIT_CASE(range_of_a_free_device_is_claimed),
 	KUNIT_CASE(neighbours_are_claimed_over_borders),

@@ -90,7 +90,7 @@ static u64 random_len(struct worker *w)
 
 static int take(struct worker *w, u64 len, struct extent *e)
 {
-	int ret = hapool_alloc(&pool, len, 1, GFP_KERNEL, &e->start);
+	int ret = hapool_alloc(&pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start);
 
 	if (!ret) {
 		e->len = len;

@@ -6,8 +6,8 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -669,7 +669,7 @@ static void test_full(void)
 }
 
 /*
- * A copy-out that fails: another thread takes the right to write away again
+ * A copy-out that fails: another task takes the right to write away again
  * and again. The memory is mapped twice, so that the result of a call that
  * worked can be read. Whenever the call says EFAULT, nothing is allocated.
  */
@@ -678,30 +678,34 @@ static struct {
 	atomic_bool stop;
 } flip;
 
-static void *flipper(void *arg)
+/* Shares the memory; no thread, as a kernel need not have 32-bit futexes. */
+static int flipper(void *arg)
 {
 	(void)arg;
 	while (!atomic_load(&flip.stop)) {
 		mprotect(flip.mem, page, PROT_READ);
 		mprotect(flip.mem, page, PROT_READ | PROT_WRITE);
 	}
-	return NULL;
+	return 0;
 }
 
 static void test_copy_out_race(void)
 {
-	int mem = memfd_create("flip", 0), err, faults = 0, leaks = 0, odd = 0;
+	static char stack[16384];
+	int mem = memfd_create("flip", 0), err, faults = 0, leaks = 0, odd = 0, status;
 	struct hybrid_alloc_alloc *a;
 	u64 charged;
-	pthread_t thread;
 	double end;
+	pid_t pid;
 
 	if (mem < 0 || ftruncate(mem, page))
 		t_die("memfd");
 	flip.mem = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
 	a = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
 	charged = ha_stat(fd, 0).charged;
-	pthread_create(&thread, NULL, flipper, NULL);
+	pid = clone(flipper, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	if (pid < 0)
+		t_die("clone");
 	for (end = t_now() + 3; t_now() < end;) {
 		*a = (struct hybrid_alloc_alloc){ .size = sizeof(*a), .len = 2 * BLOCK };
 		err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, flip.mem);
@@ -716,7 +720,7 @@ static void test_copy_out_race(void)
 		leaks += ha_stat(fd, 0).charged != charged;
 	}
 	atomic_store(&flip.stop, true);
-	pthread_join(thread, NULL);
+	waitpid(pid, &status, 0);
 	t_note("%d calls got EFAULT", faults);
 	t_ok(faults, "ALLOC meets memory that turns read-only");
 	t_eq(leaks, 0, "EFAULT from ALLOC leaves nothing allocated");

@@ -97,6 +97,11 @@ static inline bool __test_and_clear_bit(long n, unsigned long *p)
 	return old;
 }
 
+/*
+ * Bitmaps are read word by word as marked accesses: a race with set_bit() is
+ * fine, one with __set_bit() is found by the thread sanitizer.
+ */
+
 /* The first bit at or behind @i that differs from those of @flip; @n if none. */
 static inline unsigned long sim_find_bit(const unsigned long *p, unsigned long n,
 					 unsigned long i, unsigned long flip)
@@ -105,8 +110,8 @@ static inline unsigned long sim_find_bit(const unsigned long *p, unsigned long n
 
 	if (i >= n)
 		return n;
-	w = (p[BIT_WORD(i)] ^ flip) & BITMAP_FIRST_WORD_MASK(i);
-	for (i = round_down(i, BITS_PER_LONG); !w; w = p[BIT_WORD(i)] ^ flip) {
+	w = (READ_ONCE(p[BIT_WORD(i)]) ^ flip) & BITMAP_FIRST_WORD_MASK(i);
+	for (i = round_down(i, BITS_PER_LONG); !w; w = READ_ONCE(p[BIT_WORD(i)]) ^ flip) {
 		i += BITS_PER_LONG;
 		if (i >= n)
 			return n;
@@ -196,7 +201,7 @@ static inline unsigned int bitmap_weight(const unsigned long *p, unsigned int n)
 	unsigned int w, sum = 0;
 
 	for (w = 0; w < BITS_TO_LONGS(n); w++)
-		sum += hweight_long(p[w] & sim_range_mask(w, 0, n));
+		sum += hweight_long(READ_ONCE(p[w]) & sim_range_mask(w, 0, n));
 	return sum;
 }
 
@@ -211,7 +216,7 @@ static inline bool bitmap_intersects(const unsigned long *a, const unsigned long
 	unsigned int w;
 
 	for (w = 0; w < BITS_TO_LONGS(n); w++)
-		if (a[w] & b[w] & sim_range_mask(w, 0, n))
+		if (READ_ONCE(a[w]) & READ_ONCE(b[w]) & sim_range_mask(w, 0, n))
 			return true;
 	return false;
 }

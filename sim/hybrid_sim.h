@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the commands of hybrid-sim share. */
+#ifndef _HYBRID_SIM_H
+#define _HYBRID_SIM_H
+
+#include "../pool.h"
+#include "ledger.h"
+
+#define BLOCK_SHIFT	12		/* 4 KiB */
+
+/* ---- numbers ---- */
+
+struct rng {
+	u64 state;
+};
+
+static inline u64 rng_next(struct rng *r)	/* splitmix64 */
+{
+	u64 z = (r->state += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static inline u64 rng_below(struct rng *r, u64 n)
+{
+	return (u64)(((unsigned __int128)rng_next(r) * n) >> 64);
+}
+
+static inline u64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* What a workload of one thread takes is processor time: others may be at work. */
+static inline u64 cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* Ticks for the time of one operation; ticks_ns() says how long one is. */
+static inline u64 ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+double ticks_ns(void);
+double cas_ns(void);
+
+/* A size such as 4096, 64K, 1MiB, 10T; false if it is none. */
+bool parse_size(const char *s, u64 *bytes);
+
+/* ---- the allocator under test ---- */
+
+void pool_start(struct hapool *p, u64 nr_blocks);
+static inline u64 pool_metadata(struct hapool *p)
+{
+	return sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
+}
+
+/* ---- output ---- */
+
+extern bool json;
+
+void out_begin(void);
+void out_string(const char *name, const char *value);
+void out_u64(const char *name, u64 value);
+void out_double(const char *name, double value, int digits);
+void out_null(const char *name);
+void out_end(void);
+
+/* ---- commands ---- */
+
+extern u64 seed;
+extern u64 capacity;		/* bytes; 0: as the workload has it */
+extern unsigned int nr_threads;
+extern u64 nr_ops;
+
+int bench(char **workloads);
+int bench_list(void);
+int replay(const char *path);
+int fuzz(void);
+
+#endif

@@ -1,0 +1,716 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hybrid-sim bench: the workloads.
+ *
+ * A workload of one thread does the same at each run of a seed, so it is run
+ * several times: for the time it takes as a whole, for what each operation
+ * takes (the least over the runs, so that noise drops out), and with the ledger
+ * and the metadata looked at after each operation.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hybrid_sim.h"
+
+#define GIB		(1ULL << (30 - BLOCK_SHIFT))	/* in blocks */
+#define TIB		(1024 * GIB)
+#define MAX_OP_RUNS	5
+
+enum mode { WHOLE, EACH, LEDGER };
+
+/* A distribution of sizes: uniform from one block to max, or just one size. */
+struct sizes {
+	u64 max;
+	bool fixed;
+};
+
+struct extent {
+	u64 start;
+	u64 len;
+};
+
+/* One run of a workload. */
+struct run {
+	enum mode mode;
+	struct rng rng;
+	struct hapool pool;
+	u64 nr_blocks;
+	struct extent *live;
+	u64 nr_live;
+	u64 max_live;
+	u64 used;
+	struct ledger *ledger;
+	const char *wrong;
+	u64 metadata_peak;
+	/* the time of each operation: the least over the runs */
+	u32 *op_ticks;
+	u64 op;
+	u64 max_ops;
+	bool again;
+	/* results */
+	u64 allocs, frees;
+	u64 alloc_ns, free_ns, pair_ns, pairs;
+	double fill_sum, fill_min;
+	u64 fills;
+	double sustained;
+};
+
+static void fail(struct run *r, const char *why)
+{
+	if (!r->wrong)
+		r->wrong = strdup(why);
+}
+
+static void op_time(struct run *r, u64 t)
+{
+	if (r->op == r->max_ops) {
+		r->max_ops = r->max_ops ? 2 * r->max_ops : 1 << 20;
+		r->op_ticks = realloc(r->op_ticks, r->max_ops * sizeof(*r->op_ticks));
+	}
+	if (!r->again || t < r->op_ticks[r->op])
+		r->op_ticks[r->op] = min_t(u64, t, U32_MAX);
+	r->op++;
+}
+
+/* Inline, so that what is measured is the allocator. */
+static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len)
+{
+	struct extent *e = &r->live[r->nr_live];
+	u64 t = 0;
+	int ret;
+
+	if (r->mode == EACH)
+		t = ticks();
+	ret = hapool_alloc(&r->pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start);
+	if (r->mode == EACH)
+		op_time(r, ticks() - t);
+	if (ret)
+		return ret;
+	e->len = len;
+	r->used += len;
+	r->nr_live++;
+	if (r->mode == LEDGER) {
+		const char *why = ledger_take(r->ledger, e->start, len, 1);
+
+		if (why)
+			fail(r, why);
+		r->metadata_peak = max(r->metadata_peak, pool_metadata(&r->pool));
+	}
+	return 0;
+}
+
+static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
+{
+	enum hybrid_alloc_reason reason;
+	struct extent e = r->live[i];
+	u64 t = 0;
+	int ret;
+
+	if (r->mode == LEDGER) {
+		const char *why = ledger_give(r->ledger, e.start, e.len);
+
+		if (why)
+			fail(r, why);
+	}
+	if (r->mode == EACH)
+		t = ticks();
+	ret = hapool_free(&r->pool, e.start, e.len, &reason);
+	if (r->mode == EACH)
+		op_time(r, ticks() - t);
+	if (ret)
+		fail(r, "a free was refused");
+	r->used -= e.len;
+	r->live[i] = r->live[--r->nr_live];
+}
+
+static inline u64 draw(struct run *r, const struct sizes *s)
+{
+	return s->fixed ? s->max : 1 + rng_below(&r->rng, s->max);
+}
+
+static void fill_is(struct run *r)
+{
+	double fill = (double)r->used / r->nr_blocks;
+
+	r->fill_sum += fill;
+	if (!r->fills++ || fill < r->fill_min)
+		r->fill_min = fill;
+}
+
+/* Allocate until it fails, if that is before @limit blocks have been asked for. */
+static u64 fill_up(struct run *r, const struct sizes *s, u64 limit)
+{
+	u64 asked = 0, t = cpu_ns(), n = r->nr_live;
+	int ret = 0;
+
+	while (asked < limit) {
+		u64 len = draw(r, s);
+
+		if (r->nr_live == r->max_live) {
+			fail(r, "the harness has no room for so many extents");
+			break;
+		}
+		ret = do_alloc(r, len);
+		if (ret)
+			break;
+		asked += len;
+	}
+	r->alloc_ns += cpu_ns() - t;
+	r->allocs += r->nr_live - n + !!ret;
+	if (ret == -ENOSPC)
+		fill_is(r);
+	else if (ret)
+		fail(r, "an allocation failed, and not for lack of space");
+	return asked;
+}
+
+static void free_some(struct run *r, u64 nr)
+{
+	u64 t, i, *order = malloc(nr * sizeof(*order)), live = r->nr_live;
+
+	/* the random numbers are not what is measured */
+	for (i = 0; i < nr; i++)
+		order[i] = rng_below(&r->rng, live - i);
+	t = cpu_ns();
+	for (i = 0; i < nr; i++)
+		do_free(r, order[i]);
+	r->free_ns += cpu_ns() - t;
+	r->frees += nr;
+	free(order);
+}
+
+/* ---- the workloads ---- */
+
+static void stress(struct run *r, const struct sizes *s, u64 total)
+{
+	u64 asked = 0;
+
+	while (!r->wrong) {
+		asked += fill_up(r, s, total - asked);
+		if (asked >= total)
+			break;
+		free_some(r, r->nr_live * (300 + rng_below(&r->rng, 201)) / 1000);
+	}
+}
+
+static void churn_pairs(struct run *r, const struct sizes *s, u64 pairs)
+{
+	while (pairs--) {
+		do_free(r, rng_below(&r->rng, r->nr_live));
+		if (do_alloc(r, draw(r, s)))
+			fail(r, "an allocation failed at 80 % fill");
+	}
+}
+
+static void churn(struct run *r, const struct sizes *s, u64 pairs)
+{
+	u64 t;
+
+	fill_up(r, s, r->nr_blocks / 5 * 4);
+	r->allocs = r->alloc_ns = 0;
+	churn_pairs(r, s, pairs);
+	r->op = 0;	/* the warm pass does not count */
+	t = cpu_ns();
+	churn_pairs(r, s, pairs);
+	r->pair_ns = cpu_ns() - t;
+	r->pairs = pairs;
+}
+
+static void firstfail(struct run *r, const struct sizes *s, u64 arg)
+{
+	fill_up(r, s, U64_MAX);
+}
+
+static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
+{
+	u64 t, i;
+
+	for (i = 0; i < 1000; i++) {
+		do_alloc(r, s->max);
+		do_free(r, 0);
+	}
+	r->op = 0;
+	t = cpu_ns();
+	for (i = 0; i < pairs; i++) {
+		do_alloc(r, s->max);
+		do_free(r, 0);
+	}
+	r->pair_ns = cpu_ns() - t;
+	r->pairs = pairs;
+}
+
+/* Whether fill @f can be held for 8 operations per live extent. */
+static bool sustains(struct run *r, const struct sizes *s, u64 f)
+{
+	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / ((s->max + 1) / 2), i;
+
+	for (i = 0; i < ops; i++) {
+		u64 len = draw(r, s);
+
+		while (r->used + len > limit)
+			do_free(r, rng_below(&r->rng, r->nr_live));
+		if (do_alloc(r, len))
+			return false;
+	}
+	return true;
+}
+
+static void sustain(struct run *r, const struct sizes *s, u64 arg)
+{
+	u64 f;
+
+	for (f = 995; f >= 500; f -= 5) {
+		bool ok = sustains(r, s, f);
+
+		if (ok) {
+			r->sustained = f / 1000.0;
+			return;
+		}
+		hapool_destroy(&r->pool);
+		pool_start(&r->pool, r->nr_blocks);
+		if (r->ledger) {
+			ledger_free(r->ledger);
+			r->ledger = ledger_new(r->nr_blocks);
+		}
+		r->nr_live = r->used = 0;
+		r->rng.state = seed;
+	}
+}
+
+struct workload {
+	const char *name;
+	u64 nr_blocks;
+	struct sizes sizes;
+	void (*work)(struct run *r, const struct sizes *s, u64 arg);
+	u64 arg;
+	bool each;		/* say what the slowest operation takes */
+};
+
+static const struct workload workloads[] = {
+	{ "stress10t", TIB, { 1024 }, stress, 10 * TIB, true },
+	{ "stress100t", TIB, { 1024 }, stress, 100 * TIB },
+	{ "churn-u4m", TIB, { 1024 }, churn, 1000000, true },
+	{ "churn-64k", 64 * GIB, { 16, true }, churn, 1000000, true },
+	{ "churn-4k", 4 * GIB, { 1, true }, churn, 1000000, true },
+	{ "firstfail-u1M", 64 * GIB, { 256 }, firstfail },
+	{ "firstfail-u4M", 64 * GIB, { 1024 }, firstfail },
+	{ "sustain-u1M", 64 * GIB, { 256 }, sustain },
+	{ "sustain-u4M", 64 * GIB, { 1024 }, sustain },
+	{ "pingpong-4K", 64 * GIB, { 1, true }, pingpong, 10000000 },
+	{ "pingpong-64K", 64 * GIB, { 16, true }, pingpong, 10000000 },
+	{ "pingpong-1M", 64 * GIB, { 256, true }, pingpong, 10000000 },
+	{ "pingpong-4M", 64 * GIB, { 1024, true }, pingpong, 10000000 },
+};
+
+/* ---- one thread ---- */
+
+static struct run *run_new(const struct workload *w, u64 nr_blocks)
+{
+	struct run *r = calloc(1, sizeof(*r));
+
+	r->nr_blocks = nr_blocks;
+	/* more than there can be, but for distributions of smallest extents only */
+	r->max_live = w->sizes.fixed ? nr_blocks / w->sizes.max + 2 :
+				       nr_blocks / (w->sizes.max / 4 + 1) + 1000;
+	r->live = malloc(r->max_live * sizeof(*r->live));
+	return r;
+}
+
+static void run_once(struct run *r, const struct workload *w, enum mode mode)
+{
+	r->mode = mode;
+	r->rng.state = seed;
+	r->nr_live = r->used = r->op = 0;
+	r->allocs = r->frees = r->alloc_ns = r->free_ns = r->fills = 0;
+	r->fill_sum = 0;
+	if (mode == LEDGER)
+		r->ledger = ledger_new(r->nr_blocks);
+	pool_start(&r->pool, r->nr_blocks);
+	w->work(r, &w->sizes, w->arg);
+	if (mode == LEDGER && r->used != ledger_used(r->ledger))
+		fail(r, "the ledger has another sum");
+	if (mode == LEDGER && hapool_check(&r->pool))
+		fail(r, "hapool_check() found a broken invariant");
+	hapool_destroy(&r->pool);
+	if (r->ledger)
+		ledger_free(r->ledger);
+	r->ledger = NULL;
+}
+
+static u64 slowest(struct run *r, const struct workload *w)
+{
+	u64 i, worst = 0;
+
+	for (i = 0; i < MAX_OP_RUNS; i++) {
+		r->again = i;
+		run_once(r, w, EACH);
+	}
+	for (i = 0; i < r->op; i++)
+		worst = max_t(u64, worst, r->op_ticks[i]);
+	free(r->op_ticks);
+	return worst * ticks_ns();
+}
+
+static bool report(const struct workload *w, u64 nr_blocks)
+{
+	struct run *r = run_new(w, nr_blocks), *checked = run_new(w, nr_blocks);
+	u64 ops, ns;
+	bool ok;
+
+	run_once(r, w, WHOLE);
+	run_once(checked, w, LEDGER);
+	if (r->wrong)
+		fail(checked, r->wrong);
+	if (r->fill_sum != checked->fill_sum || r->sustained != checked->sustained)
+		fail(checked, "two runs of one seed differ");
+	ops = r->pairs ? 2 * r->pairs : r->allocs + r->frees;
+	ns = r->pairs ? r->pair_ns : r->alloc_ns + r->free_ns;
+
+	out_begin();
+	out_string("workload", w->name);
+	out_u64("capacity_bytes", nr_blocks << BLOCK_SHIFT);
+	out_u64("seed", seed);
+	out_u64("threads", 1);
+	if (ops) {
+		out_u64("ops", ops);
+		out_double("seconds", ns / 1e9, 3);
+		out_double("ns_per_op", (double)ns / ops, 2);
+	}
+	if (r->allocs && !r->pairs)
+		out_double("ns_per_alloc", (double)r->alloc_ns / r->allocs, 2);
+	if (r->frees && !r->pairs)
+		out_double("ns_per_free", (double)r->free_ns / r->frees, 2);
+	if (r->pairs)
+		out_double("ns_per_pair", (double)r->pair_ns / r->pairs, 2);
+	if (w->each)
+		out_u64("max_op_ns", slowest(r, w));
+	out_double("cas_ns", cas_ns(), 2);
+	if (r->fills) {
+		out_double("fill_at_enospc_mean", r->fill_sum / r->fills, 5);
+		out_double("fill_at_enospc_min", r->fill_min, 5);
+	}
+	if (w->work == sustain)
+		out_double("sustained_fill", r->sustained, 3);
+	out_u64("metadata_bytes_peak", checked->metadata_peak);
+	out_string("ledger", checked->wrong ?: "ok");
+	out_end();
+	ok = !checked->wrong;
+	free(r->live);
+	free(checked->live);
+	free(r);
+	free(checked);
+	return ok;
+}
+
+/* ---- threads ---- */
+
+#define BATCH		32		/* extents handed over at a time */
+#define RING		64		/* batches between two threads */
+
+/* From one thread to the next; one writes, one reads. */
+struct ring {
+	struct extent batch[RING][BATCH];
+	unsigned long head __aligned(64);
+	unsigned long tail __aligned(64);
+};
+
+struct tworker {
+	pthread_t thread;
+	int cpu;
+	struct hapool *pool;
+	struct rng rng;
+	struct extent *live;
+	u64 nr_live, max_live;
+	u64 share;		/* of the device, in blocks */
+	u64 used;
+	u64 ops, ns;
+	struct ring *in, *out;
+	struct extent batch[BATCH];
+	unsigned int nr_batch;
+	bool wrong;
+};
+
+static pthread_barrier_t barrier;
+static volatile bool time_is_up;
+
+static void tfree(struct tworker *t, struct extent e)
+{
+	enum hybrid_alloc_reason reason;
+
+	if (hapool_free(t->pool, e.start, e.len, &reason))
+		t->wrong = true;
+}
+
+/* One free in eight is of another thread's extent. */
+static void tfree_some(struct tworker *t)
+{
+	u64 i = rng_below(&t->rng, t->nr_live);
+	struct extent e = t->live[i];
+
+	t->live[i] = t->live[--t->nr_live];
+	t->used -= e.len;
+	if (!t->out || rng_below(&t->rng, 8)) {
+		tfree(t, e);
+		t->ops++;
+		return;
+	}
+	t->batch[t->nr_batch++] = e;
+	if (t->nr_batch < BATCH)
+		return;
+	t->nr_batch = 0;
+	if (t->out->head - smp_load_acquire(&t->out->tail) == RING) {
+		/* the other one is slow: do it here */
+		for (i = 0; i < BATCH; i++)
+			tfree(t, t->batch[i]);
+		t->ops += BATCH;
+		return;
+	}
+	memcpy(t->out->batch[t->out->head % RING], t->batch, sizeof(t->batch));
+	smp_store_release(&t->out->head, t->out->head + 1);
+}
+
+static void ttake_over(struct tworker *t)
+{
+	int i;
+
+	while (t->in && smp_load_acquire(&t->in->head) != t->in->tail) {
+		for (i = 0; i < BATCH; i++)
+			tfree(t, t->in->batch[t->in->tail % RING][i]);
+		t->ops += BATCH;
+		smp_store_release(&t->in->tail, t->in->tail + 1);
+	}
+}
+
+/* log-uniform, 4 KiB to 4 MiB */
+static u64 log_uniform(struct rng *rng)
+{
+	return exp2((rng_next(rng) >> 11) * 0x1p-53 * 10.0);
+}
+
+static void talloc(struct tworker *t)
+{
+	struct extent *e = &t->live[t->nr_live];
+
+	e->len = log_uniform(&t->rng);
+	if (t->nr_live == t->max_live ||
+	    hapool_alloc(t->pool, e->len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start)) {
+		t->wrong = true;
+		return;
+	}
+	t->nr_live++;
+	t->used += e->len;
+	t->ops++;
+}
+
+static void *tmain(void *arg)
+{
+	struct tworker *t = arg;
+	bool full = false;
+	u64 begin;
+
+	sim_set_cpu(t->cpu);
+	pthread_barrier_wait(&barrier);
+	begin = now_ns();
+	while (!time_is_up) {
+		u64 what = rng_next(&t->rng) % 10;
+
+		full |= t->used > t->share / 10 * 6;
+		if (what < (full ? 5 : 7) && t->used < t->share / 10 * 7)
+			talloc(t);
+		else if (t->nr_live)
+			tfree_some(t);
+		ttake_over(t);
+	}
+	t->ns = now_ns() - begin;
+	return NULL;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* What is live at the end: no overlap, and the allocator's own sum. */
+static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
+{
+	u64 n = 0, sum = 0, i, end = 0;
+	const char *why = NULL;
+	struct extent *all;
+	int k, b;
+
+	for (k = 0; k < nr; k++)
+		n += t[k].nr_live + BATCH * (RING + 1);
+	all = malloc(n * sizeof(*all));
+	for (n = 0, k = 0; k < nr; k++) {
+		if (t[k].wrong)
+			why = "an operation failed";
+		memcpy(all + n, t[k].live, t[k].nr_live * sizeof(*all));
+		n += t[k].nr_live;
+		memcpy(all + n, t[k].batch, t[k].nr_batch * sizeof(*all));
+		n += t[k].nr_batch;
+		for (; t[k].in && t[k].in->tail != t[k].in->head; t[k].in->tail++)
+			for (b = 0; b < BATCH; b++)
+				all[n++] = t[k].in->batch[t[k].in->tail % RING][b];
+	}
+	qsort(all, n, sizeof(*all), by_start);
+	for (i = 0; i < n; i++) {
+		if (all[i].start < end || all[i].start + all[i].len > pool->slab.cfg.nr_blocks)
+			why = "two live extents overlap";
+		end = all[i].start + all[i].len;
+		sum += all[i].len;
+	}
+	if (sum != hapool_charged(pool))
+		why = "what is charged is not what is live";
+	if (hapool_check(pool))
+		why = "hapool_check() found a broken invariant";
+	free(all);
+	return why;
+}
+
+/* @nr threads on one allocator, or on one each. */
+static bool threads(const char *name, int nr, bool apart)
+{
+	u64 nr_blocks = capacity ? capacity >> BLOCK_SHIFT : 64 * GIB, ops = 0, metadata = 0;
+	struct hapool *pools = calloc(apart ? nr : 1, sizeof(*pools));
+	struct tworker *t = calloc(nr, sizeof(*t));
+	const char *wrong = NULL;
+	double rate = 0;
+	int i;
+
+	time_is_up = false;
+	sim_set_nr_cpus(nr + 1);
+	pthread_barrier_init(&barrier, NULL, nr + 1);
+	for (i = 0; i < (apart ? nr : 1); i++)
+		pool_start(&pools[i], nr_blocks);
+	for (i = 0; i < nr; i++) {
+		t[i].cpu = i + 1;
+		t[i].pool = apart ? &pools[i] : pools;
+		t[i].rng.state = seed * 1000 + i;
+		t[i].share = apart ? nr_blocks : nr_blocks / nr;
+		t[i].max_live = t[i].share / 16;
+		t[i].live = malloc(t[i].max_live * sizeof(*t[i].live));
+		if (!apart && nr > 1)
+			t[i].out = calloc(1, sizeof(*t[i].out));
+	}
+	for (i = 0; i < nr; i++) {
+		t[i].in = t[(i + nr - 1) % nr].out;
+		pthread_create(&t[i].thread, NULL, tmain, &t[i]);
+	}
+	pthread_barrier_wait(&barrier);
+	usleep(3000000);
+	time_is_up = true;
+	for (i = 0; i < nr; i++) {
+		pthread_join(t[i].thread, NULL);
+		ops += t[i].ops;
+		rate += t[i].ops / (t[i].ns / 1e9);
+	}
+	if (apart)
+		for (i = 0; i < nr; i++)
+			wrong = tcheck(&t[i], 1, &pools[i]) ?: wrong;
+	else
+		wrong = tcheck(t, nr, pools);
+	for (i = 0; i < (apart ? nr : 1); i++) {
+		metadata += pool_metadata(&pools[i]);
+		hapool_destroy(&pools[i]);
+	}
+	out_begin();
+	out_string("workload", name);
+	out_u64("capacity_bytes", nr_blocks << BLOCK_SHIFT);
+	out_u64("seed", seed);
+	out_u64("threads", nr);
+	out_u64("ops", ops);
+	out_double("seconds", ops / rate, 3);
+	out_double("ns_per_op", 1e9 / rate, 2);
+	out_double("cas_ns", cas_ns(), 2);
+	out_u64("metadata_bytes_peak", metadata);
+	out_string("ledger", wrong ?: "ok");
+	out_end();
+	for (i = 0; i < nr; i++) {
+		free(t[i].live);
+		free(t[i].out);
+	}
+	free(t);
+	free(pools);
+	return !wrong;
+}
+
+/* ---- names ---- */
+
+int bench_list(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(workloads); i++)
+		printf("%s\n", workloads[i].name);
+	printf("firstfail-SIZE\nsustain-SIZE\npingpong-SIZE\n"
+	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
+	return 0;
+}
+
+/* Names with a size: firstfail-3M, pingpong-2052K, ... */
+static bool sized(const char *name, struct workload *w)
+{
+	static const struct { const char *prefix; struct workload w; } kinds[] = {
+		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail } },
+		{ "sustain-", { .nr_blocks = 64 * GIB, .work = sustain } },
+		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000 } },
+	};
+	unsigned int i;
+	u64 bytes;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		size_t n = strlen(kinds[i].prefix);
+		bool uniform = name[n] == 'u';
+
+		if (strncmp(name, kinds[i].prefix, n) || !parse_size(name + n + uniform, &bytes) ||
+		    !bytes)
+			continue;
+		*w = kinds[i].w;
+		w->name = name;
+		w->sizes.max = ((bytes - 1) >> BLOCK_SHIFT) + 1;
+		w->sizes.fixed = !uniform;
+		return true;
+	}
+	return false;
+}
+
+static int bench_one(const char *name)
+{
+	struct workload w;
+	unsigned int i, n;
+
+	if (sscanf(name, "threads-%ux%u", &n, &i) == 2 && i == 1 && n && n < NR_CPUS)
+		return threads(name, n, true);
+	if (sscanf(name, "threads-%u", &n) == 1 && n && n < NR_CPUS && !strchr(name, 'x'))
+		return threads(name, n, false);
+	for (i = 0; i < ARRAY_SIZE(workloads); i++)
+		if (!strcmp(workloads[i].name, name))
+			break;
+	if (i < ARRAY_SIZE(workloads)) {
+		w = workloads[i];
+	} else if (!sized(name, &w)) {
+		fprintf(stderr, "hybrid-sim: there is no workload '%s'; --list shows them\n", name);
+		return -1;
+	}
+	return report(&w, capacity ? capacity >> BLOCK_SHIFT : w.nr_blocks);
+}
+
+int bench(char **names)
+{
+	int ret = 0;
+
+	for (; *names; names++) {
+		int ok = bench_one(*names);
+
+		if (ok < 0)
+			return 2;
+		if (!ok)
+			ret = 1;
+	}
+	return ret;
+}
