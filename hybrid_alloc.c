@@ -110,6 +110,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/overflow.h>
 #include <linux/percpu-refcount.h>
 #include <linux/random.h>
 #include <linux/rbtree.h>
@@ -589,14 +590,14 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 	stat->charged = (st.charged << ha->shift) - ha->start;
 	stat->cached = st.cached << ha->shift;
 	stat->free = st.slab.free << ha->shift;
-	stat->retired = 0;	/* what is freed is reusable at once */
+	stat->retired = st.retired << ha->shift;
 	stat->unusable = ha->params.range_len - (ha->end - ha->start);
 	stat->metadata = st.metadata;
 	stat->percpu = st.percpu;
 	stat->nr_live = st.nr_live - !!ha->start;
 	stat->nr_slabs = st.slab.nr_slabs;
 	stat->nr_free_runs = runs ? st.slab.nr_runs : 0;
-	stat->largest_free_run = runs ? st.slab.largest_run << ha->shift : 0;
+	stat->largest_free_run = st.slab.largest_run << ha->shift;
 	stat->pool_hits = st.hits;
 	stat->pool_misses = st.misses;
 	stat->pool_refills = st.refills;
@@ -611,8 +612,66 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 	memset(stat->refused_frees, 0, sizeof(stat->refused_frees));
 	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
 		stat->refused_frees[i] = st.refused[i] + atomic64_read(&ha->refused[i]);
+
+	memset(stat->run_count, 0, sizeof(stat->run_count));
+	memset(stat->run_bytes, 0, sizeof(stat->run_bytes));
+	for (i = 0; runs && i < ARRAY_SIZE(st.slab.run_count); i++) {
+		int to = min(i, HYBRID_ALLOC_RUN_LENGTHS - 1);
+
+		stat->run_count[to] += st.slab.run_count[i];
+		stat->run_bytes[to] += st.slab.run_blocks[i] << ha->shift;
+	}
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
+
+/* The states are told as they are. */
+static_assert((int)HYBRID_ALLOC_MAP_FREE == HASLAB_MAP_FREE);
+static_assert((int)HYBRID_ALLOC_MAP_LIVE == HASLAB_MAP_LIVE);
+static_assert((int)HYBRID_ALLOC_MAP_CACHED == HASLAB_MAP_CACHED);
+static_assert((int)HYBRID_ALLOC_MAP_HELD == HASLAB_MAP_HELD);
+
+/**
+ * hybrid_alloc_map - what the device is used for
+ * @ha: the allocator
+ * @start: the first byte of interest, a multiple of the smallest unit of space;
+ *	what lies before the managed range is passed over
+ * @entries: out: in the order of addresses, without gaps; a live extent is one,
+ *	as a whole even if @start lies inside it
+ * @nr: how many there may be
+ * @gfp: how to get memory
+ *
+ * The entries of one call were true at one moment. To see more, call again with
+ * the end of the last one.
+ *
+ * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
+ * Return: The number of entries, 0 at the end, or EINVAL @start is not a
+ * multiple; ENOMEM.
+ */
+int hybrid_alloc_map(struct hybrid_alloc *ha, u64 start, struct hybrid_alloc_map_entry *entries,
+		     int nr, gfp_t gfp)
+{
+	struct haslab_map_entry *blocks;
+	int i;
+
+	if (!IS_ALIGNED(start, ha->params.min_block))
+		return -EINVAL;
+	start = max(start, ha->start);
+	if (start >= READ_ONCE(ha->end) || nr < 1)
+		return 0;
+	blocks = kvmalloc_array(nr, sizeof(*blocks), gfp);
+	if (!blocks)
+		return -ENOMEM;
+	nr = hapool_map(&ha->pool, start >> ha->shift, blocks, nr);
+	for (i = 0; i < nr; i++)
+		entries[i] = (struct hybrid_alloc_map_entry){
+			.start = blocks[i].start << ha->shift,
+			.len = blocks[i].len << ha->shift,
+			.state = blocks[i].state,
+		};
+	kvfree(blocks);
+	return nr;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_map);
 
 /* ---- attached devices ---- */
 
@@ -1076,6 +1135,7 @@ struct ha_call;
 #define HA_NEEDS_EPOCH		BIT(3)		/* its third field is an epoch */
 #define HA_NEEDS_UNSEALED	BIT(4)		/* an instance that is not sealed */
 #define HA_NEEDS_NO_ENTRY	BIT(5)		/* @fn itself enters and leaves the device */
+#define HA_NEEDS_ITEMS		BIT(6)		/* its array is read, too */
 
 /**
  * struct ha_cmd - an ioctl
@@ -1145,6 +1205,7 @@ struct ha_array {
  * @claim: of CLAIM
  * @op: of SEAL, DRAIN and CHECK
  * @batch: of ALLOC_BATCH and FREE_BATCH
+ * @map: of MAP
  * @stat: of STAT, the largest
  */
 struct ha_call {
@@ -1169,6 +1230,7 @@ struct ha_call {
 		struct hybrid_alloc_claim claim;
 		struct hybrid_alloc_op op;
 		struct hybrid_alloc_batch batch;
+		struct hybrid_alloc_map map;
 		struct hybrid_alloc_stat stat;
 	};
 };
@@ -1248,6 +1310,8 @@ static int ha_call_check_items(const struct ha_call *call)
 	if (call->array.items > ULONG_MAX)
 		return -EFAULT;
 	ret = ha_fault_in(ha_call_item(call, 0), call->array.nr * size);
+	if (!(call->cmd->needs & HA_NEEDS_ITEMS))
+		return ret;
 	for (i = 0; !ret && size > known && i < call->array.nr; i++) {
 		ret = check_zeroed_user(ha_call_item(call, i) + known, size - known);
 		if (ret >= 0)
@@ -1295,6 +1359,8 @@ static bool ha_call_reserved_is_zero(const struct ha_call *call)
 		return ha_extent_is_plain(&call->alloc.extent);
 	case HYBRID_ALLOC_IOC_FREE:
 		return !call->free.__reserved && ha_extent_is_plain(&call->free.extent);
+	case HYBRID_ALLOC_IOC_MAP:
+		return !call->map.__reserved;
 	case HYBRID_ALLOC_IOC_CLAIM:
 		return ha_extent_is_plain(&call->claim.extent);
 	default:
@@ -1589,6 +1655,34 @@ static int ha_dev_drain(struct ha_call *call)
 	return 0;
 }
 
+static int ha_dev_map(struct ha_call *call)
+{
+	struct hybrid_alloc_map *map = &call->map;
+	struct hybrid_alloc_map_entry *entries;
+	u64 end;
+	int nr;
+
+	map->nr_entries = 0;
+	call->items = kvmalloc_array(map->nr, sizeof(*entries), GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	entries = call->items;
+	nr = ha_dev_enter(call);
+	if (nr)
+		return nr;
+	if (check_add_overflow(map->start, map->len, &end))
+		nr = -ERANGE;
+	else
+		nr = hybrid_alloc_map(call->dev->ha, map->start, entries, map->nr, GFP_KERNEL);
+	ha_dev_leave(call);
+	if (nr < 0)
+		return nr;
+	while (map->len && nr && entries[nr - 1].start >= end)
+		nr--;
+	map->nr_entries = nr;
+	return ha_call_items_out(call, 0, nr, entries);
+}
+
 static int ha_dev_check(struct ha_call *call)
 {
 	int ret;
@@ -1628,11 +1722,15 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(ALLOC_BATCH, batch, nr_failed, ha_dev_alloc_batch,
 	       .item_size = sizeof(struct hybrid_alloc_alloc_item),
 	       .flags = HYBRID_ALLOC_ALLOC_BOUND,
-	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY |
+			HA_NEEDS_ITEMS,
 	       .undo = ha_dev_undo_alloc_batch),
 	HA_CMD(FREE_BATCH, batch, nr_failed, ha_dev_free_batch,
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
-	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY | HA_NEEDS_ITEMS),
+	HA_CMD(MAP, map, __reserved, ha_dev_map,
+	       .item_size = sizeof(struct hybrid_alloc_map_entry),
+	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
 	HA_CMD(CHECK, op, epoch, ha_dev_check, .needs = HA_NEEDS_READER),
 };
 

@@ -63,6 +63,8 @@ int __must_check hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len,
 int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
 
+int __must_check hybrid_alloc_map(struct hybrid_alloc *ha, u64 start,
+				  struct hybrid_alloc_map_entry *entries, int nr, gfp_t gfp);
 void hybrid_alloc_drain(struct hybrid_alloc *ha);
 void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, bool runs);
 

@@ -6,7 +6,8 @@
  *
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
- *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH, CHECK
+ *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH, MAP,
+ *                        CHECK
  *
  * Rules that hold for every structure:
  *
@@ -339,8 +340,71 @@ struct hybrid_alloc_op {
 	__u64 epoch;
 };
 
+/* what a part of the device is */
+enum hybrid_alloc_map_state {
+	HYBRID_ALLOC_MAP_FREE = 0,
+	HYBRID_ALLOC_MAP_LIVE,		/* one live extent, as a whole */
+	HYBRID_ALLOC_MAP_CACHED,	/* free, in a per-CPU pool */
+	HYBRID_ALLOC_MAP_HELD,		/* free, kept from use for a moment */
+};
+
+/**
+ * struct hybrid_alloc_map_entry - an item of MAP
+ * @start: out: first byte
+ * @len: out: length in bytes
+ * @state: out: enum hybrid_alloc_map_state
+ * @__reserved: out: 0
+ */
+struct hybrid_alloc_map_entry {
+	__u64 start;
+	__u64 len;
+	__u32 state;
+	__u32 __reserved;
+};
+
+/**
+ * struct hybrid_alloc_map - what the device is used for
+ * @size: sizeof(struct hybrid_alloc_map)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @items: address of an array of struct hybrid_alloc_map_entry
+ * @nr: its length, 1 to HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an entry as the caller knows it, a multiple of 8; what an
+ *	entry has beyond what the kernel knows is left as it is
+ * @start: the first byte of interest, a multiple of min_block; what lies before
+ *	the managed range is passed over
+ * @len: how much is of interest, 0 for all that follows
+ * @nr_entries: out: number of entries that were filled in, 0 at the end
+ * @__reserved: must be 0
+ *
+ * The entries are in the order of addresses and without gaps. Each live extent
+ * is one, with its own start and length, also if @start lies inside it or it
+ * reaches beyond the part of interest. Free space next to each other may be told
+ * in several entries. To see more, call again with the end of the last entry as
+ * @start. The entries of one call belong together: they were true at one moment;
+ * the next call may see changes.
+ *
+ * Works on files opened read-only. EINVAL @start is not a multiple of min_block,
+ * @nr or @item_size is wrong; ERANGE @start + @len wraps; ENOMEM.
+ */
+struct hybrid_alloc_map {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 items;
+	__u32 nr;
+	__u32 item_size;
+	__u64 start;
+	__u64 len;
+	__u32 nr_entries;
+	__u32 __reserved;
+};
+
 /* flags of STAT */
 #define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also walk the free runs; takes longer */
+
+/* Number of lengths that free runs are counted by. */
+#define HYBRID_ALLOC_RUN_LENGTHS	40
 
 /**
  * struct hybrid_alloc_stat - where the space is
@@ -358,7 +422,7 @@ struct hybrid_alloc_op {
  * @nr_live: out: number of live extents
  * @nr_slabs: out: number of slabs
  * @nr_free_runs: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs
- * @largest_free_run: out, with HYBRID_ALLOC_STAT_RUNS
+ * @largest_free_run: out
  * @pool_hits: out: allocations that a pool served
  * @pool_misses: out: allocations of a pooled size that had to go further
  * @pool_refills: out
@@ -369,6 +433,10 @@ struct hybrid_alloc_op {
  * @buddy_merges: out
  * @slow_searches: out: allocations that had to empty the pools and search
  * @refused_frees: out: by enum hybrid_alloc_reason; [0] is 0
+ * @run_count: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs by length;
+ *	[i] counts those of at least 2^i and less than 2^(i+1) times min_block,
+ *	the last one also all that are longer
+ * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: how long these are together
  *
  * capacity = charged + cached + free + retired + unusable, at every moment at
  * which nobody else is at work. Works on files opened read-only.
@@ -399,6 +467,8 @@ struct hybrid_alloc_stat {
 	__u64 buddy_merges;
 	__u64 slow_searches;
 	__u64 refused_frees[8];
+	__u64 run_count[HYBRID_ALLOC_RUN_LENGTHS];
+	__u64 run_bytes[HYBRID_ALLOC_RUN_LENGTHS];
 };
 
 #define HYBRID_ALLOC_IOC_TYPE	0xBC
@@ -415,5 +485,6 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_ALLOC_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x16)
 #define HYBRID_ALLOC_IOC_FREE_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x17)
 #define HYBRID_ALLOC_IOC_CHECK	_IO(HYBRID_ALLOC_IOC_TYPE, 0x18)
+#define HYBRID_ALLOC_IOC_MAP	_IO(HYBRID_ALLOC_IOC_TYPE, 0x19)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

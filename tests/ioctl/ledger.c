@@ -122,6 +122,7 @@ static u64 next(u64 b, bool on)
 
 struct runs {
 	u64 nr, largest, largest_start;
+	u64 count[HYBRID_ALLOC_RUN_LENGTHS], bytes[HYBRID_ALLOC_RUN_LENGTHS];
 };
 
 /* Stops at the first free run that has room for @len aligned to @align bytes. */
@@ -133,6 +134,8 @@ static struct runs walk(u64 len, u64 align, bool *fits)
 	for (start = next(0, false); start < nr_blocks; start = next(end, false)) {
 		end = next(start, true);
 		r.nr++;
+		r.count[63 - __builtin_clzll(end - start)]++;
+		r.bytes[63 - __builtin_clzll(end - start)] += (end - start) * grain;
 		if (end - start > r.largest) {
 			r.largest = end - start;
 			r.largest_start = start;
@@ -377,7 +380,9 @@ static void check_runs(void)
 	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
 	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
 	r = walk(0, 0, NULL);
-	expect(RUNS, st.nr_free_runs == r.nr && st.largest_free_run == r.largest * grain,
+	expect(RUNS, st.nr_free_runs == r.nr && st.largest_free_run == r.largest * grain &&
+	       !memcmp(st.run_count, r.count, sizeof(r.count)) &&
+	       !memcmp(st.run_bytes, r.bytes, sizeof(r.bytes)),
 	       "%llu free runs for %llu, the largest %llu for %llu", st.nr_free_runs, r.nr,
 	       st.largest_free_run, r.largest * grain);
 	/* and the largest of them can be had */
