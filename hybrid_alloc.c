@@ -443,17 +443,20 @@ static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
  * @ha: the allocator
  * @len: bytes wanted, rounded up to the smallest unit of space
  * @align: alignment of the start on the device, a power of two, or 0
+ * @goal: where it should be if possible, inside the managed range and rounded
+ *	down; or HYBRID_ALLOC_NO_GOAL
  * @gfp: how to get memory for metadata
  * @out: the extent, with the rounded length; untouched on failure
  *
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
  * Without that it does not wait for anything but spinlocks.
  * Return: 0, or EINVAL @len is 0 or @align not a power of two; EFBIG @len is
- * larger than params.max_block or the managed range; ENOSPC no free run fits;
+ * larger than params.max_block or the managed range; ERANGE @goal is outside of
+ * the managed range; ENOSPC no free run fits;
  * ENOMEM; EAGAIN it would have to wait to know, and @gfp forbids; EINTR killed
  * while it waited.
  */
-int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
+int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
 {
 	u64 blocks, start;
@@ -463,10 +466,16 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
 		return -EINVAL;
 	if (len > ha->max_len)
 		return -EFBIG;
+	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL)) {
+		if (goal < ha->start || goal >= ha->end)
+			return -ERANGE;
+		goal >>= ha->shift;
+	}
 
+	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);
-	ret = hapool_alloc(&ha->pool, blocks, align, HAPOOL_NO_GOAL, gfp, &start);
+	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
 	if (ret)
 		return ret;
 	out->start = start << ha->shift;
@@ -991,7 +1000,7 @@ static void ha_bound_forget(struct ha_bound *b)
 	list_del(&b->list);
 }
 
-static int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align,
+static int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align, u64 goal,
 			       struct hybrid_alloc_range *range)
 {
 	/* those who free wait for the lock: rather fail than try hard */
@@ -1011,7 +1020,7 @@ static int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align,
 		WRITE_ONCE(dev->binds, true);
 		synchronize_rcu();	/* those who did not see it have freed */
 	}
-	ret = hybrid_alloc_alloc(dev->ha, len, align, gfp, range);
+	ret = hybrid_alloc_alloc(dev->ha, len, align, goal, gfp, range);
 	if (!ret) {
 		b->file = f;
 		b->start = range->start;
@@ -1025,12 +1034,16 @@ static int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align,
 	return ret;
 }
 
-static int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align,
+static int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
 			 struct hybrid_alloc_range *range)
 {
+	if (!(flags & HYBRID_ALLOC_ALLOC_GOAL))
+		goal = HYBRID_ALLOC_NO_GOAL;
+	else if (goal == HYBRID_ALLOC_NO_GOAL)
+		goal--;		/* said to be an address, and as far outside */
 	if (unlikely(flags & HYBRID_ALLOC_ALLOC_BOUND))
-		return ha_file_alloc_bound(f, len, align, range);
-	return hybrid_alloc_alloc(f->dev->ha, len, align, GFP_KERNEL, range);
+		return ha_file_alloc_bound(f, len, align, goal, range);
+	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, GFP_KERNEL, range);
 }
 
 static int ha_free_foreign(struct hybrid_alloc *ha, enum hybrid_alloc_reason *reason)
@@ -1205,6 +1218,7 @@ struct ha_array {
  * @claim: of CLAIM
  * @op: of SEAL, DRAIN and CHECK
  * @batch: of ALLOC_BATCH and FREE_BATCH
+ * @many: of ALLOC_MANY
  * @map: of MAP
  * @stat: of STAT, the largest
  */
@@ -1230,6 +1244,7 @@ struct ha_call {
 		struct hybrid_alloc_claim claim;
 		struct hybrid_alloc_op op;
 		struct hybrid_alloc_batch batch;
+		struct hybrid_alloc_many many;
 		struct hybrid_alloc_map map;
 		struct hybrid_alloc_stat stat;
 	};
@@ -1350,13 +1365,23 @@ static bool ha_extent_is_plain(const struct hybrid_alloc_extent *extent)
 	return !extent->cookie && !extent->flags && !extent->domain;
 }
 
+/* An address that is not said to be one is reserved. */
+static bool ha_goal_is_plain(u32 flags, u64 goal)
+{
+	return (flags & HYBRID_ALLOC_ALLOC_GOAL) || !goal;
+}
+
 static bool ha_call_reserved_is_zero(const struct ha_call *call)
 {
 	switch (call->cmd->cmd) {
 	case HYBRID_ALLOC_IOC_DETACH:
 		return !call->detach.__reserved;
 	case HYBRID_ALLOC_IOC_ALLOC:
-		return ha_extent_is_plain(&call->alloc.extent);
+		return ha_extent_is_plain(&call->alloc.extent) &&
+		       ha_goal_is_plain(call->alloc.flags, call->alloc.goal);
+	case HYBRID_ALLOC_IOC_ALLOC_MANY:
+		return !call->many.__reserved &&
+		       ha_goal_is_plain(call->many.flags, call->many.goal);
 	case HYBRID_ALLOC_IOC_FREE:
 		return !call->free.__reserved && ha_extent_is_plain(&call->free.extent);
 	case HYBRID_ALLOC_IOC_MAP:
@@ -1469,7 +1494,7 @@ static int ha_dev_alloc(struct ha_call *call)
 	struct hybrid_alloc_range range;
 	int ret;
 
-	ret = ha_file_alloc(call->file, arg->flags, arg->len, arg->align, &range);
+	ret = ha_file_alloc(call->file, arg->flags, arg->len, arg->align, arg->goal, &range);
 	if (ret)
 		return ret;
 	memset(&arg->extent, 0, sizeof(arg->extent));
@@ -1531,13 +1556,15 @@ static void ha_dev_undo_alloc_batch(struct ha_call *call)
 static int ha_dev_alloc_item(struct ha_call *call, struct hybrid_alloc_alloc_item *item)
 {
 	struct hybrid_alloc_range range;
-	bool plain = ha_extent_is_plain(&item->extent);
+	bool plain = ha_extent_is_plain(&item->extent) &&
+		     ha_goal_is_plain(item->flags, item->goal) &&
+		     !(item->flags & ~HYBRID_ALLOC_ALLOC_GOAL);
 	int ret = -EINVAL;
 
 	memset(&item->extent, 0, sizeof(item->extent));
-	if (plain && !item->flags && !item->__reserved)
-		ret = ha_file_alloc(call->file, call->batch.flags, item->len, item->align,
-				    &range);
+	if (plain)
+		ret = ha_file_alloc(call->file, call->batch.flags | item->flags, item->len,
+				    item->align, item->goal, &range);
 	item->error = -ret;
 	if (!ret) {
 		item->extent.start = range.start;
@@ -1587,6 +1614,134 @@ static int ha_dev_alloc_batch(struct ha_call *call)
 	ret = ha_call_items_out(call, 0, batch->nr, call->items);
 	if (ret)
 		ha_dev_undo_alloc_batch(call);
+	return ret;
+}
+
+static void ha_dev_undo_extents(struct ha_call *call)
+{
+	struct hybrid_alloc_extent *extents = call->items;
+	enum hybrid_alloc_reason reason;
+
+	while (call->many.nr_extents--) {
+		ha_file_free(call->file, extents[call->many.nr_extents].start,
+			     extents[call->many.nr_extents].len, &reason);
+		cond_resched();
+	}
+	call->many.nr_extents = 0;
+	call->many.total = 0;
+}
+
+static void ha_dev_undo_alloc_many(struct ha_call *call)
+{
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* forgotten with all others */
+	ha_dev_undo_extents(call);
+	ha_dev_leave(call);
+}
+
+static int ha_many_check(const struct hybrid_alloc *ha, const struct hybrid_alloc_many *many)
+{
+	u64 most;
+
+	if (!many->len || (many->align && !ha_is_power_of_2(many->align)))
+		return -EINVAL;
+	if (many->len > ha->end - ha->start)
+		return -EFBIG;
+	if (!(many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) &&
+	    !check_mul_overflow(ha->max_len, (u64)many->nr, &most) && many->len > most)
+		return -EFBIG;
+	if ((many->flags & HYBRID_ALLOC_ALLOC_GOAL) &&
+	    (many->goal < ha->start || many->goal >= ha->end))
+		return -ERANGE;
+	return 0;
+}
+
+/*
+ * The length to try after one of @len found no space: that of the largest free
+ * run, which is the best next piece. If that is no shorter, it is not aligned,
+ * or was freed just now; then a shorter piece may do. If there is none, some
+ * may have gone to the pools just now. 0 if a single block was tried already.
+ */
+static u64 ha_many_shorter(struct hybrid_alloc *ha, u64 len)
+{
+	struct hapool_stat st;
+	u64 largest;
+
+	hapool_stat(&ha->pool, &st, false);
+	largest = st.slab.largest_run << ha->shift;
+	if (len == ha->params.min_block)
+		return 0;
+	if (!largest)
+		return ha->params.min_block;
+	return largest < len ? largest : round_up(len / 2, ha->params.min_block);
+}
+
+static int ha_dev_alloc_extents(struct ha_call *call)
+{
+	struct hybrid_alloc *ha = call->dev->ha;
+	struct hybrid_alloc_many *many = &call->many;
+	struct hybrid_alloc_extent *extents = call->items;
+	u64 want = round_up(many->len, ha->params.min_block), goal = many->goal;
+	u64 longest = ha->max_len;
+	struct hybrid_alloc_range range;
+	u32 flags = many->flags;
+	int ret;
+
+	while (many->total < want && many->nr_extents < many->nr && longest) {
+		ret = ha_file_alloc(call->file, flags, min(want - many->total, longest),
+				    many->align, goal, &range);
+		if (ret == -ENOSPC) {
+			longest = ha_many_shorter(ha, min(want - many->total, longest));
+			continue;
+		}
+		if (ret)
+			goto out_undo;
+		extents[many->nr_extents++] = (struct hybrid_alloc_extent){
+			.start = range.start,
+			.len = range.len,
+		};
+		many->total += range.len;
+		goal = range.start + range.len;
+		if (goal >= ha->end)
+			flags &= ~HYBRID_ALLOC_ALLOC_GOAL;
+		ret = -EINTR;
+		if (fatal_signal_pending(current))
+			goto out_undo;
+		cond_resched();
+	}
+	ret = -ENOSPC;
+	if (many->total < want &&
+	    !((many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) && many->nr_extents))
+		goto out_undo;
+	return 0;
+
+out_undo:
+	ha_dev_undo_extents(call);
+	return ret;
+}
+
+static int ha_dev_alloc_many(struct ha_call *call)
+{
+	struct hybrid_alloc_many *many = &call->many;
+	int ret;
+
+	many->nr_extents = 0;
+	many->total = 0;
+	call->items = kvmalloc_array(many->nr, sizeof(struct hybrid_alloc_extent), GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	ret = ha_dev_enter(call);
+	if (ret)
+		return ret;
+	ret = ha_many_check(call->dev->ha, many);
+	if (!ret)
+		ret = ha_dev_alloc_extents(call);
+	ha_dev_leave(call);
+	if (ret)
+		return ret;
+	ret = ha_call_items_out(call, 0, many->nr_extents, call->items);
+	if (ret)
+		ha_dev_undo_alloc_many(call);
 	return ret;
 }
 
@@ -1708,7 +1863,7 @@ static int ha_dev_stat(struct ha_call *call)
 static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(INFO, info, disk, ha_dev_info, .needs = HA_NEEDS_OUT),
 	HA_CMD(ALLOC, alloc, extent, ha_dev_alloc,
-	       .flags = HYBRID_ALLOC_ALLOC_BOUND,
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT,
 	       .undo = ha_dev_undo_alloc),
 	HA_CMD(FREE, free, __reserved, ha_dev_free_extent,
@@ -1728,6 +1883,12 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(FREE_BATCH, batch, nr_failed, ha_dev_free_batch,
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY | HA_NEEDS_ITEMS),
+	HA_CMD(ALLOC_MANY, many, __reserved, ha_dev_alloc_many,
+	       .item_size = sizeof(struct hybrid_alloc_extent),
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL |
+			HYBRID_ALLOC_ALLOC_PARTIAL,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY,
+	       .undo = ha_dev_undo_alloc_many),
 	HA_CMD(MAP, map, __reserved, ha_dev_map,
 	       .item_size = sizeof(struct hybrid_alloc_map_entry),
 	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),

@@ -16,6 +16,7 @@
 #define _HYBRID_ALLOC_H
 
 #include <linux/gfp.h>
+#include <linux/limits.h>
 #include <linux/types.h>
 #include "ioctl_uapi.h"
 
@@ -53,12 +54,15 @@ struct hybrid_alloc_range {
 	u64 len;
 };
 
+/* For hybrid_alloc_alloc(): anywhere. */
+#define HYBRID_ALLOC_NO_GOAL	U64_MAX
+
 struct hybrid_alloc * __must_check
 hybrid_alloc_open(struct block_device *bdev, const struct hybrid_alloc_params *params, gfp_t gfp);
 void hybrid_alloc_close(struct hybrid_alloc *ha);
 
-int __must_check hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
-				    struct hybrid_alloc_range *out);
+int __must_check hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal,
+				    gfp_t gfp, struct hybrid_alloc_range *out);
 int __must_check hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp);
 int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);

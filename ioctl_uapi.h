@@ -6,8 +6,8 @@
  *
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
- *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH, MAP,
- *                        CHECK
+ *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH,
+ *                        ALLOC_MANY, MAP, CHECK
  *
  * Rules that hold for every structure:
  *
@@ -163,7 +163,7 @@ struct hybrid_alloc_info {
 };
 
 /*
- * flags of ALLOC and ALLOC_BATCH
+ * flags of ALLOC, ALLOC_BATCH and ALLOC_MANY
  *
  * HYBRID_ALLOC_ALLOC_BOUND: the extent is bound to the open file description.
  * It goes back when that is closed for the last time, by whatever end of the
@@ -173,18 +173,31 @@ struct hybrid_alloc_info {
  */
 #define HYBRID_ALLOC_ALLOC_BOUND	(1U << 0)
 
+/*
+ * flags of ALLOC, ALLOC_MANY and an item of ALLOC_BATCH
+ *
+ * HYBRID_ALLOC_ALLOC_GOAL: goal is an address inside the managed range, else it
+ * must be 0. The extent begins there if the space is free, or close to it if
+ * that can be found out quickly. It never fails because of its goal.
+ */
+#define HYBRID_ALLOC_ALLOC_GOAL		(1U << 1)
+
+/* a flag of ALLOC_MANY: less than was wanted will do */
+#define HYBRID_ALLOC_ALLOC_PARTIAL	(1U << 2)
+
 /**
  * struct hybrid_alloc_alloc - allocate an extent
  * @size: sizeof(struct hybrid_alloc_alloc)
- * @flags: HYBRID_ALLOC_ALLOC_BOUND
+ * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL
  * @epoch: 0 or the instance's
  * @len: bytes wanted, rounded up to min_block
  * @align: alignment of the start on the device, a power of two, or 0
  * @extent: out: the extent; its len is the rounded length. cookie, flags and
  *	domain must be 0 before
+ * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
  *
  * EINVAL @len is 0 or @align not a power of two; EFBIG @len is larger than
- * max_block or the managed range; ENOSPC no free run fits; EAGAIN before
+ * max_block or the managed range; ERANGE @goal is outside of it; ENOSPC no free run fits; EAGAIN before
  * SEAL; ENOMEM.
  */
 struct hybrid_alloc_alloc {
@@ -194,6 +207,7 @@ struct hybrid_alloc_alloc {
 	__u64 len;
 	__u64 align;
 	struct hybrid_alloc_extent extent;
+	__u64 goal;
 };
 
 /* why a FREE was refused */
@@ -274,8 +288,8 @@ struct hybrid_alloc_batch {
  * struct hybrid_alloc_alloc_item - an item of ALLOC_BATCH
  * @len: as of ALLOC
  * @align: as of ALLOC
- * @__reserved: must be 0
- * @flags: must be 0
+ * @goal: as of ALLOC
+ * @flags: HYBRID_ALLOC_ALLOC_GOAL
  * @error: out: 0, or the errno that ALLOC would have given, EINVAL also for
  *	flags and reserved fields
  * @extent: as of ALLOC; all zeroes if there is an error
@@ -283,7 +297,7 @@ struct hybrid_alloc_batch {
 struct hybrid_alloc_alloc_item {
 	__u64 len;
 	__u64 align;
-	__u64 __reserved;
+	__u64 goal;
 	__u32 flags;
 	__u32 error;
 	struct hybrid_alloc_extent extent;
@@ -300,6 +314,50 @@ struct hybrid_alloc_free_item {
 	struct hybrid_alloc_extent extent;
 	__u32 error;
 	__u32 reason;
+};
+
+/**
+ * struct hybrid_alloc_many - ALLOC_MANY: several extents instead of one
+ * @size: sizeof(struct hybrid_alloc_many)
+ * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL,
+ *	HYBRID_ALLOC_ALLOC_PARTIAL
+ * @epoch: 0 or the instance's
+ * @items: address of an array of struct hybrid_alloc_extent, to be filled in
+ * @nr: its length, the largest number of extents that will do, 1 to
+ *	HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an extent as the caller knows it, a multiple of 8
+ * @len: bytes wanted in all, rounded up to min_block
+ * @align: alignment of each start on the device, a power of two, or 0
+ * @goal: where the first extent should be, see HYBRID_ALLOC_ALLOC_GOAL; the
+ *	others follow if they can
+ * @total: out: bytes in all extents
+ * @nr_extents: out: number of extents
+ * @__reserved: must be 0
+ *
+ * Gives one extent if there is a free run for it, else the largest that there
+ * are, until @len is reached; none is larger than max_block. Each is an extent
+ * of its own, to be freed by itself. If @nr extents do not reach @len, it is
+ * ENOSPC and nothing is allocated; with HYBRID_ALLOC_ALLOC_PARTIAL only if not
+ * even one block is free.
+ *
+ * EINVAL @len is 0, @align not a power of two, @nr or @item_size wrong; EFBIG
+ * @len is larger than the managed range, or than @nr times max_block although
+ * all of it is wanted; ERANGE @goal is outside of the managed range; EAGAIN
+ * before SEAL; ENOMEM; EINTR killed. A call that fails has allocated nothing.
+ */
+struct hybrid_alloc_many {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 items;
+	__u32 nr;
+	__u32 item_size;
+	__u64 len;
+	__u64 align;
+	__u64 goal;
+	__u64 total;
+	__u32 nr_extents;
+	__u32 __reserved;
 };
 
 /**
@@ -486,5 +544,6 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_FREE_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x17)
 #define HYBRID_ALLOC_IOC_CHECK	_IO(HYBRID_ALLOC_IOC_TYPE, 0x18)
 #define HYBRID_ALLOC_IOC_MAP	_IO(HYBRID_ALLOC_IOC_TYPE, 0x19)
+#define HYBRID_ALLOC_IOC_ALLOC_MANY	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1a)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

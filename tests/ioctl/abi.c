@@ -143,6 +143,25 @@ static void fill_free_batch(void *p)
 	fill_batch(p, &free_item, sizeof(free_item));
 }
 
+static struct hybrid_alloc_extent many_extent;
+
+static void fill_alloc_many(void *p)
+{
+	struct hybrid_alloc_many *m = p;
+
+	m->items = (uintptr_t)&many_extent;
+	m->nr = 1;
+	m->item_size = sizeof(many_extent);
+	m->len = 3 * BLOCK;
+}
+
+static void undo_alloc_many(void *p)
+{
+	(void)p;
+	t_errno(ha_free(fd, many_extent.start, many_extent.len, NULL), 0,
+		"FREE of what ALLOC_MANY returned");
+}
+
 static struct hybrid_alloc_map_entry map_entry;
 
 static void fill_map(void *p)
@@ -212,6 +231,9 @@ static const struct command {
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_alloc_batch, undo_alloc_batch },
 	{ "FREE_BATCH", HYBRID_ALLOC_IOC_FREE_BATCH, sizeof(struct hybrid_alloc_batch), 0,
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_free_batch, undo_free },
+	{ "ALLOC_MANY", HYBRID_ALLOC_IOC_ALLOC_MANY, sizeof(struct hybrid_alloc_many), 0,
+	  false, true, true, OFFSET(many, epoch), 0, OFFSET(many, __reserved),
+	  fill_alloc_many, undo_alloc_many },
 	{ "CHECK", HYBRID_ALLOC_IOC_CHECK, sizeof(struct hybrid_alloc_op), 0,
 	  false, false, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
 	/* last: it moves space from the pools, and what follows compares */
@@ -223,6 +245,8 @@ static const struct command {
 static size_t first_size(const struct command *c)
 {
 	switch (c->nr) {
+	case HYBRID_ALLOC_IOC_ALLOC:
+		return OFFSET(alloc, goal);
 	case HYBRID_ALLOC_IOC_STAT:
 		return OFFSET(stat, run_count);
 	default:

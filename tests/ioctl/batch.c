@@ -73,6 +73,7 @@ static void test_results(void)
 		{ "1 MiB, aligned to 4 MiB", { .len = MIB, .align = 4 * MIB }, 0 },
 		{ "too large", { .len = ~0ULL }, EFBIG },
 		{ "unknown flag", { .len = BLOCK, .flags = 1U << 31 }, EINVAL },
+		{ "a goal that is not said to be one", { .len = BLOCK, .goal = BLOCK }, EINVAL },
 		{ "cookie", { .len = BLOCK, .extent.cookie = 1ULL << 63 }, EINVAL },
 		{ "flags of the extent", { .len = BLOCK, .extent.flags = 1U << 31 }, EINVAL },
 		{ "domain", { .len = BLOCK, .extent.domain = 1U << 31 }, EINVAL },
@@ -92,7 +93,7 @@ static void test_results(void)
 	}
 	err = ha_alloc_batch(fd, allocs, nr, &failed);
 	t_errno(err, 0, "ALLOC_BATCH with good and bad items");
-	t_eq(failed, 7, "ALLOC_BATCH: the number of those that failed");
+	t_eq(failed, 8, "ALLOC_BATCH: the number of those that failed");
 	for (i = 0; i < nr; i++) {
 		u64 len = (a[i].item.len + BLOCK - 1) / BLOCK * BLOCK;
 
@@ -102,7 +103,7 @@ static void test_results(void)
 		     !e->domain && allocs[i].len == a[i].item.len,
 		     "ALLOC_BATCH: %s: %s", a[i].how, t_strerror(a[i].want));
 	}
-	t_eq(ha_stat(fd, 0).nr_live - before.nr_live, nr - 7, "so many extents are live");
+	t_eq(ha_stat(fd, 0).nr_live - before.nr_live, nr - 8, "so many extents are live");
 
 	/* the right ones, and between them all that is wrong */
 	const struct {
@@ -129,8 +130,8 @@ static void test_results(void)
 		{ "flags", { .start = allocs[3].extent.start, .len = MIB, .flags = 1U << 31 },
 		  EINVAL, HYBRID_ALLOC_REASON_NONE },
 		{ "right, after that", allocs[3].extent, 0, HYBRID_ALLOC_REASON_NONE },
-		{ "right, large", allocs[9].extent, 0, HYBRID_ALLOC_REASON_NONE },
-		{ "right, the last", allocs[10].extent, 0, HYBRID_ALLOC_REASON_NONE },
+		{ "right, large", allocs[10].extent, 0, HYBRID_ALLOC_REASON_NONE },
+		{ "right, the last", allocs[11].extent, 0, HYBRID_ALLOC_REASON_NONE },
 	};
 
 	for (i = 0; i < ARRAY_SIZE(f); i++)
