@@ -16,7 +16,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 module: | $(KDIR)
 	@scripts/build-module --out build/module $(KDIR)
 	@cp build/module/hybrid-alloc.ko .
-	@echo "hybrid-alloc.ko is ready for the kernel $$(modinfo -F vermagic ./hybrid-alloc.ko | cut -d' ' -f1)"
+	@echo "hybrid-alloc.ko is ready for the kernel of $(KDIR)"
 
 $(KDIR):
 	@echo "There is no $(KDIR)." >&2

@@ -663,6 +663,7 @@ int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem
 			return -ENOMEM;
 		RCU_INIT_POINTER(n->child[0], old);
 		old->parent = n;
+		/* pairs with READ_ONCE() in the lockless walks: the node is filled */
 		smp_store_release(&b->root, n);
 	}
 	if (from > b->nr_units && habuddy_grow_path(b, from - 1, 0, op))

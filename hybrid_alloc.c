@@ -134,8 +134,8 @@
 /**
  * struct hybrid_alloc - an allocator for a range of a block device
  * @pool: the allocator proper. Its space begins at byte 0 of the device, so
- *	that a position which is aligned there is aligned on the device. What
- *	lies before @start is claimed once and for all.
+ *	that a position which is aligned there is aligned on the device; what
+ *	lies before @start was never free.
  * @shift: log2 of the smallest unit of space
  * @start: first byte of the managed range, whole blocks only
  * @end: first byte behind it
@@ -332,32 +332,26 @@ static int ha_resolve(struct hybrid_alloc *ha, struct block_device *bdev)
 	return ha_resolve_range(ha, bdev_nr_bytes(bdev), disk);
 }
 
-static int ha_init_pool(struct hybrid_alloc *ha, gfp_t gfp)
+static int ha_init_pool(struct hybrid_alloc *ha)
 {
 	struct haslab_config cfg = {
+		.first_block = ha->start >> ha->shift,
 		.nr_blocks = ha->end >> ha->shift,
 		.unit_shift = ilog2(ha->params.buddy_start) - ha->shift,
 		.slab_max = ha->params.slab_max >> ha->shift,
 	};
-	int ret;
 
-	ret = hapool_init(&ha->pool, &cfg);
-	if (ret || !ha->start)
-		return ret;
-	ret = hapool_claim(&ha->pool, 0, ha->start >> ha->shift, gfp);
-	if (ret)
-		hapool_destroy(&ha->pool);
-	return ret;
+	return hapool_init(&ha->pool, &cfg);
 }
 
-static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev, gfp_t gfp)
+static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 {
 	int ret;
 
 	ret = ha_resolve(ha, bdev);
 	if (ret)
 		return ret;
-	ret = ha_init_pool(ha, gfp);
+	ret = ha_init_pool(ha);
 	if (ret)
 		return ret;
 	ret = cpuhp_state_add_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
@@ -401,10 +395,10 @@ struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
 
 	/* Much of what is allocated below is not told @gfp. */
 	if ((gfp & all) == all) {
-		ret = ha_open(ha, bdev, gfp);
+		ret = ha_open(ha, bdev);
 	} else {
 		scope = memalloc_noio_save();
-		ret = ha_open(ha, bdev, gfp);
+		ret = ha_open(ha, bdev);
 		memalloc_noio_restore(scope);
 	}
 	if (ret) {
@@ -578,7 +572,22 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_drain);
 
 static u64 ha_live_bytes(struct hybrid_alloc *ha)
 {
-	return (hapool_charged(&ha->pool) << ha->shift) - ha->start;
+	return hapool_charged(&ha->pool) << ha->shift;
+}
+
+/* Not in its caller, for the sake of the stack. */
+static noinline_for_stack void ha_stat_runs(struct hybrid_alloc *ha,
+					    struct hybrid_alloc_stat *stat)
+{
+	struct haslab_histogram h;
+	int i, to;
+
+	hapool_histogram(&ha->pool, &h);
+	for (i = 0; i < ARRAY_SIZE(h.count); i++) {
+		to = min(i, HYBRID_ALLOC_RUN_LENGTHS - 1);
+		stat->run_count[to] += h.count[i];
+		stat->run_bytes[to] += h.blocks[i] << ha->shift;
+	}
 }
 
 /**
@@ -596,14 +605,14 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 
 	hapool_stat(&ha->pool, &st, runs);
 	stat->capacity = ha->params.range_len;
-	stat->charged = (st.charged << ha->shift) - ha->start;
+	stat->charged = st.charged << ha->shift;
 	stat->cached = st.cached << ha->shift;
 	stat->free = st.slab.free << ha->shift;
 	stat->retired = st.retired << ha->shift;
 	stat->unusable = ha->params.range_len - (ha->end - ha->start);
 	stat->metadata = st.metadata;
 	stat->percpu = st.percpu;
-	stat->nr_live = st.nr_live - !!ha->start;
+	stat->nr_live = st.nr_live;
 	stat->nr_slabs = st.slab.nr_slabs;
 	stat->nr_free_runs = runs ? st.slab.nr_runs : 0;
 	stat->largest_free_run = st.slab.largest_run << ha->shift;
@@ -624,12 +633,8 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 
 	memset(stat->run_count, 0, sizeof(stat->run_count));
 	memset(stat->run_bytes, 0, sizeof(stat->run_bytes));
-	for (i = 0; runs && i < ARRAY_SIZE(st.slab.run_count); i++) {
-		int to = min(i, HYBRID_ALLOC_RUN_LENGTHS - 1);
-
-		stat->run_count[to] += st.slab.run_count[i];
-		stat->run_bytes[to] += st.slab.run_blocks[i] << ha->shift;
-	}
+	if (runs)
+		ha_stat_runs(ha, stat);
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
 

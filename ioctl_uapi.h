@@ -101,9 +101,11 @@ struct hybrid_alloc_attach {
  * @id: number of the instance
  * @__reserved: must be 0
  *
- * ENODEV no such instance; EBUSY it has open files, live extents or users in
- * the kernel. A forced detach forgets the extents; later calls on files that
- * are still open give ENODEV.
+ * EPERM without CAP_SYS_ADMIN in the initial namespace; ENODEV no such
+ * instance; EBUSY it has open files, live extents or users in the kernel. A
+ * forced detach forgets the extents; later calls on files that are still open
+ * give ENODEV. When the disk is gone live extents do not count: nobody could
+ * free them.
  */
 struct hybrid_alloc_detach {
 	__u32 size;
@@ -113,7 +115,8 @@ struct hybrid_alloc_detach {
 };
 
 /* flags of INFO */
-#define HYBRID_ALLOC_INFO_NEXT		(1U << 0)	/* control node: the first with number >= id */
+/* control node: the first with this number or a higher one */
+#define HYBRID_ALLOC_INFO_NEXT		(1U << 0)
 
 /* bits of hybrid_alloc_info.state */
 #define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* before SEAL: CLAIM only */
@@ -192,13 +195,13 @@ struct hybrid_alloc_info {
  * @epoch: 0 or the instance's
  * @len: bytes wanted, rounded up to min_block
  * @align: alignment of the start on the device, a power of two, or 0
- * @extent: out: the extent; its len is the rounded length. cookie, flags and
- *	domain must be 0 before
+ * @extent: out: the extent; its len is the rounded length. In: cookie, flags
+ *	and domain must be 0, start and len do not matter
  * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
  *
  * EINVAL @len is 0 or @align not a power of two; EFBIG @len is larger than
- * max_block or the managed range; ERANGE @goal is outside of it; ENOSPC no free run fits; EAGAIN before
- * SEAL; ENOMEM.
+ * max_block or the managed range; ERANGE @goal is outside of it; ENOSPC no free
+ * run fits; EAGAIN before SEAL; ENOMEM.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -215,7 +218,7 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_NONE = 0,
 	HYBRID_ALLOC_REASON_NOT_ALLOCATED,	/* ENOENT: never, or already freed */
 	HYBRID_ALLOC_REASON_WRONG_START,	/* EINVAL: inside a live extent, not its start */
-	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: a live extent starts there, of another length */
+	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: start is right, len is not */
 	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
 	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */

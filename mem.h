@@ -90,8 +90,10 @@ static inline void hamem_put(struct hamem *mem, void *obj)
 
 /* The same for objects that lockless readers may still look at. */
 #define hamem_put_rcu(mem, obj, rcu_member) do {		\
-	atomic_long_sub(ksize(obj), &(mem)->bytes);		\
-	kfree_rcu(obj, rcu_member);				\
+	typeof(obj) __obj = (obj);				\
+								\
+	atomic_long_sub(ksize(__obj), &(mem)->bytes);		\
+	kfree_rcu(__obj, rcu_member);				\
 } while (0)
 
 /* Without locks, at the end: what was fetched and not needed goes back. */

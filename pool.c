@@ -111,6 +111,7 @@ static struct hapool_mag *mag_take(struct hapool_mag **slot)
 
 static void mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
 {
+	/* what was done to the magazine comes before it is there to be taken */
 	smp_store_release(slot, mag);
 }
 
@@ -576,7 +577,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 
 	memset(st, 0, sizeof(*st));
 	haslab_stat(&p->slab, &st->slab, walk);
-	st->capacity = p->slab.cfg.nr_blocks;
+	st->capacity = p->slab.cfg.nr_blocks - p->slab.cfg.first_block;
 	st->charged = hapool_charged(p);
 	st->retired = READ_ONCE(p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
@@ -595,6 +596,18 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 			st->refused[i] += READ_ONCE(c->refused[i]);
 	}
 	st->nr_live = max_t(s64, live, 0);
+}
+
+/**
+ * hapool_histogram - how the free space is divided
+ * @p: the pool
+ * @h: out
+ *
+ * What is in the pools is not free here. Context: may sleep.
+ */
+void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
+{
+	haslab_histogram(&p->slab, h);
 }
 
 /* Under a taken magazine nobody else looks at it. */

@@ -62,7 +62,7 @@ struct hapool {
 	struct hapool_cpu __percpu *cpus;
 	u16 limit[HASLAB_NR_CLASSES];
 	atomic_t bypass;
-	struct mutex slow;
+	struct mutex slow;	/* see pool.c */
 	u64 held;
 };
 
@@ -87,6 +87,7 @@ void hapool_cpu_dead(struct hapool *p, unsigned int cpu);
 
 int hapool_map(struct hapool *p, u64 from, struct haslab_map_entry *entries, int nr);
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk);
+void hapool_histogram(struct hapool *p, struct haslab_histogram *h);
 u64 hapool_charged(struct hapool *p);
 int hapool_check(struct hapool *p);
 

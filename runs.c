@@ -9,10 +9,11 @@
  * runs side by side are always merged.
  *
  * There are two forms. A slab of few large extents, the usual case, has a
- * sorted array of 16-bit marks: position and state; the first is always at 0. A slab of many small ones has a bitmap: two bits a block, the
- * state of the run that starts there or 0. That bounds the memory (1 KiB for 16
- * MiB) and the time (128 words to look at, and none to move). A slab goes from
- * the first form to the second and never back: it goes away when it is empty.
+ * sorted array of 16-bit marks: position and state; the first is always at 0.
+ * A slab of many small ones has a bitmap: two bits a block, the state of the
+ * run that starts there or 0. That bounds the memory (1 KiB for 16 MiB) and the
+ * time (128 words to look at, and none to move). A slab goes from the first
+ * form to the second and never back: it goes away when it is empty.
  *
  * An allocation adds at most two runs and a free adds none, so only allocating
  * can need memory. The lock of the slab layer protects everything.

@@ -23,7 +23,7 @@
  * leave a rest in each otherwise.
  *
  * An empty slab goes back to the buddy at once. The blocks behind the last
- * whole unit, which no buddy knows, are a mixed slab that stays.
+ * whole unit, which no buddy knows, are a mixed slab that stays: the tail.
  *
  * Where an extent comes from
  * --------------------------
@@ -168,8 +168,8 @@ static struct haslab_slab *haslab_objects_new(struct haslab *s, int class, u64 s
  * Make a slab of @class (-1: mixed) of the given blocks, which are not free in
  * the buddy any more.
  */
-struct haslab_slab *haslab_slab_create(struct haslab *s, int class, u64 start,
-					      u32 nr_blocks, struct hamem_op *op)
+struct haslab_slab *haslab_slab_create(struct haslab *s, int class, u64 start, u32 nr_blocks,
+				       struct hamem_op *op)
 {
 	struct haslab_slab *slab;
 
@@ -631,7 +631,8 @@ int haslab_convert(struct haslab *s, struct haslab_slab **slabp, struct hamem_op
 /* ---- extents of any size ---- */
 
 /* At the start of a block of the buddy that is large enough to be aligned so. */
-static int block_aligned_alloc(struct haslab *s, u64 len, u64 align, struct hamem_op *op, u64 *start)
+static int block_aligned_alloc(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
+			       u64 *start)
 {
 	unsigned int order = order_base_2(DIV_ROUND_UP_ULL(max(len, align), unit_blocks(s)));
 	int ret = haslab_buddy_alloc(s, order, op, start);
@@ -819,11 +820,12 @@ static u64 nr_dirs_for(u64 nr_blocks)
 }
 
 /*
- * A slab for the blocks behind the last whole unit. It never goes away, so it
- * gets all the memory that it may ever need now.
+ * A mixed slab that never goes away, so it gets all the memory that it may ever
+ * need now: at the head or the tail of the managed space, for what is not a
+ * whole unit.
  */
-static struct haslab_slab *tail_create(struct haslab *s, u64 start, u32 nr_blocks,
-				       struct hamem_op *op)
+static struct haslab_slab *lasting_create(struct haslab *s, u64 start, u32 nr_blocks,
+					  struct hamem_op *op)
 {
 	struct haslab_slab *slab = haslab_slab_create(s, -1, start, nr_blocks, op);
 
@@ -840,8 +842,30 @@ static int haslab_init_tail(struct haslab *s, struct hamem_op *op)
 
 	if (start == s->cfg.nr_blocks)
 		return 0;
-	s->tail = tail_create(s, start, s->cfg.nr_blocks - start, op);
+	s->tail = lasting_create(s, start, s->cfg.nr_blocks - start, op);
 	return s->tail ? 0 : -ENOMEM;
+}
+
+/* What is before the first block is nobody's, and never was free. */
+static int haslab_init_head(struct haslab *s, struct hamem_op *op)
+{
+	u64 start = round_down(s->cfg.first_block, unit_blocks(s));
+	u64 end = round_up(s->cfg.first_block, unit_blocks(s));
+	struct haslab_slab *slab;
+	int ret;
+
+	if (!end)
+		return 0;
+	ret = haslab_buddy_take(s, 0, end, op);
+	if (ret || start == end)
+		return ret;
+	slab = lasting_create(s, start, unit_blocks(s), op);
+	if (!slab) {
+		haslab_buddy_put(s, 0, end);
+		return -ENOMEM;
+	}
+	/* there is room for it */
+	return haslab_mixed_set(s, slab, start, s->cfg.first_block - start, HARUNS_SPECIAL, op);
 }
 
 /**
@@ -859,7 +883,8 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	int ret;
 
 	if (!cfg->nr_blocks || cfg->unit_shift > HASLAB_MAX_SHIFT ||
-	    cfg->nr_blocks >> 62 || !is_power_of_2(cfg->slab_max))
+	    cfg->nr_blocks >> 62 || !is_power_of_2(cfg->slab_max) ||
+	    round_up(cfg->first_block, 1ULL << cfg->unit_shift) > cfg->nr_blocks)
 		return -EINVAL;
 	memset(s, 0, sizeof(*s));
 	spin_lock_init(&s->lock);
@@ -874,6 +899,8 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	do {
 		ret = habuddy_init(&s->buddy, cfg->nr_blocks >> cfg->unit_shift, &s->mem, &op);
 	} while (ret == -ENOMEM && hamem_refill(&op));
+	if (!ret)
+		ret = haslab_locked(s, &op, haslab_init_head(s, &op));
 	if (!ret)
 		ret = haslab_locked(s, &op, haslab_init_tail(s, &op));
 	hamem_finish(&op);
@@ -939,7 +966,7 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 	if (ret)
 		return ret;
 	if (needs_tail) {
-		new_tail = tail_create(s, rest, nr_blocks - rest, op);
+		new_tail = lasting_create(s, rest, nr_blocks - rest, op);
 		if (!new_tail) {
 			haruns_destroy(&runs, &s->mem);
 			return -ENOMEM;
@@ -982,6 +1009,7 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 		spin_lock(&s->lock);
 		old = s->dirs;
 		memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
+		/* pairs with map_dir(): the array is filled before it is seen */
 		smp_store_release(&s->dirs, dirs);
 		atomic_long_add((nr_dirs - s->nr_dirs) * sizeof(*dirs), &s->mem.bytes);
 		s->nr_dirs = nr_dirs;

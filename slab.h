@@ -39,12 +39,14 @@ struct haslab_dir;
 
 /**
  * struct haslab_config - shape of an allocator
- * @nr_blocks: size of the managed space
+ * @first_block: where the managed space begins
+ * @nr_blocks: where it ends
  * @unit_shift: log2 of blocks in a unit of the buddy, at most HASLAB_MAX_SHIFT
  * @slab_max: largest common size that is served from slabs of equal objects,
  *	in blocks; larger ones are whole blocks of the buddy
  */
 struct haslab_config {
+	u64 first_block;
 	u64 nr_blocks;
 	unsigned int unit_shift;
 	u64 slab_max;
@@ -93,8 +95,6 @@ struct haslab_class {
  * @merges: of the buddy
  * @largest_run: the largest free run
  * @nr_runs: number of free runs; only with a walk
- * @run_count: how many, by log2 of their length; only with a walk
- * @run_blocks: how long they are together; only with a walk
  */
 struct haslab_stat {
 	u64 free;
@@ -105,8 +105,16 @@ struct haslab_stat {
 	u64 merges;
 	u64 largest_run;
 	u64 nr_runs;
-	u64 run_count[64];
-	u64 run_blocks[64];
+};
+
+/**
+ * struct haslab_histogram - free runs by log2 of their length in blocks
+ * @count: how many there are
+ * @blocks: how long they are together
+ */
+struct haslab_histogram {
+	u64 count[64];
+	u64 blocks[64];
 };
 
 /**
@@ -146,7 +154,7 @@ struct haslab_map_entry {
  * @returned: slabs given back so far
  */
 struct haslab {
-	spinlock_t lock;
+	spinlock_t lock;	/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;
 	struct hamem mem;
@@ -193,6 +201,7 @@ int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 
 int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int nr);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
+void haslab_histogram(struct haslab *s, struct haslab_histogram *h);
 int haslab_check(struct haslab *s);
 
 #endif

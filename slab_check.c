@@ -42,7 +42,8 @@ static bool check_slab(struct haslab *s, struct haslab_slab *slab, u64 *free)
 			return false;
 	if (slab_is_mixed(slab)) {
 		*free += slab->runs.nr_free;
-		return haruns_check(&slab->runs) && check_continued(s, slab) && slab->runs.nr_blocks == slab->nr_blocks &&
+		return haruns_check(&slab->runs) && check_continued(s, slab) &&
+		       slab->runs.nr_blocks == slab->nr_blocks &&
 		       (slab == s->tail || slab->runs.nr_free < slab->nr_blocks) &&
 		       slab->bucket == bucket_of(slab->runs.max_free) &&
 		       test_bit(slab->bucket, s->mixed_mask) &&

@@ -126,13 +126,16 @@ struct haslab_span {
 
 /* Do @expr under the lock, again as long as waiting for memory may help. */
 #define haslab_locked(s, op, expr) ({					\
+	struct haslab *__s = (s);					\
+	struct hamem_op *__op = (op);					\
 	int __ret;							\
+									\
 	do {								\
-		spin_lock(&(s)->lock);					\
+		spin_lock(&__s->lock);					\
 		__ret = (expr);						\
-		spin_unlock(&(s)->lock);				\
-	} while (__ret == -ENOMEM && hamem_refill(op));			\
-	hamem_finish(op);						\
+		spin_unlock(&__s->lock);				\
+	} while (__ret == -ENOMEM && hamem_refill(__op));		\
+	hamem_finish(__op);						\
 	__ret;								\
 })
 

@@ -750,8 +750,6 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
 		while (walk && next_run(s, max(pos, dir), dir + part.size, U64_MAX, &start, &len)) {
 			st->nr_runs++;
-			st->run_count[ilog2(len)]++;
-			st->run_blocks[ilog2(len)] += len;
 			pos = start + len;
 		}
 		spin_unlock(&s->lock);
@@ -768,3 +766,27 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 	spin_unlock(&s->lock);
 }
 
+/**
+ * haslab_histogram - how the free space is divided
+ * @s: the slab allocator
+ * @h: out
+ *
+ * Looks at all free runs, those of 4 GiB at a time. Context: may sleep.
+ */
+void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
+{
+	u64 dir, limit, pos = 0, start, len;
+
+	memset(h, 0, sizeof(*h));
+	for (dir = 0; dir < s->cfg.nr_blocks; dir += DIR_BLOCKS) {
+		limit = min(dir + DIR_BLOCKS, s->cfg.nr_blocks);
+		spin_lock(&s->lock);
+		while (next_run(s, max(pos, dir), limit, U64_MAX, &start, &len)) {
+			h->count[ilog2(len)]++;
+			h->blocks[ilog2(len)] += len;
+			pos = start + len;
+		}
+		spin_unlock(&s->lock);
+		cond_resched();
+	}
+}

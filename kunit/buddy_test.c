@@ -326,7 +326,8 @@ static void first_middle_and_last_unit_come_and_go(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, habuddy_free_order(&f->b, u), -1);
 			KUNIT_EXPECT_EQ(test, habuddy_check(&f->b), 0);
 			KUNIT_EXPECT_EQ(test, f->b.free_units, n - 1);
-			KUNIT_EXPECT_EQ(test, habuddy_next_free(&f->b, 0, U64_MAX, &run, &nr), n > 1);
+			KUNIT_EXPECT_EQ(test, habuddy_next_free(&f->b, 0, U64_MAX, &run, &nr),
+					n > 1);
 			if (n > 1) {
 				KUNIT_EXPECT_EQ(test, run, u ? 0 : 1);
 				KUNIT_EXPECT_EQ(test, nr, u ?: n - 1);
@@ -470,7 +471,8 @@ static void order_of_frees_does_not_matter(struct kunit *test)
 	static const u8 orders[6][3] = {
 		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
 	};
-	static const u64 at[] = { 300, 417, 530, 1000 };	/* odd lengths, over a node's border */
+	/* odd lengths, over a node's border */
+	static const u64 at[] = { 300, 417, 530, 1000 };
 	struct fixture *f = test->priv;
 	struct snapshot all, first = {};
 	unsigned int i, j;
@@ -533,11 +535,14 @@ static void disown_of_another_order_is_refused(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		KUNIT_ASSERT_EQ(test, alloc(test, orders[i], &unit), 0);
 		habuddy_own(&f->b, unit, orders[i]);
-		for (k = 0; k < 27; k++)
-			if (k != orders[i])
-				KUNIT_EXPECT_FALSE_MSG(test,
-					habuddy_disown(&f->b, unit & ~((1ULL << k) - 1), k),
-					"order %u owned, %u disowned", orders[i], k);
+		for (k = 0; k < 27; k++) {
+			u64 at = unit >> k << k;
+
+			if (k == orders[i])
+				continue;
+			KUNIT_EXPECT_FALSE_MSG(test, habuddy_disown(&f->b, at, k),
+					       "%u owned, %u disowned", orders[i], k);
+		}
 		if (orders[i])
 			KUNIT_EXPECT_FALSE(test, habuddy_disown(&f->b, unit + 1, 0));
 		KUNIT_EXPECT_TRUE(test, habuddy_disown(&f->b, unit, orders[i]));
@@ -734,9 +739,12 @@ static void compare_with_model(struct kunit *test, struct model *m)
 	u64 at, unit, nr, end, longest = 0, free = 0;
 
 	KUNIT_ASSERT_EQ(test, habuddy_check(&f->b), 0);
-	for (at = 0; (unit = find_next_zero_bit(m->used, m->nr_units, at)) < m->nr_units; at = end) {
+	for (at = 0; ; at = end) {
 		u64 got, got_nr;
 
+		unit = find_next_zero_bit(m->used, m->nr_units, at);
+		if (unit == m->nr_units)
+			break;
 		end = find_next_bit(m->used, m->nr_units, unit);
 		KUNIT_ASSERT_TRUE(test, habuddy_next_free(&f->b, at, U64_MAX, &got, &got_nr));
 		KUNIT_ASSERT_EQ(test, got, unit);
@@ -913,4 +921,5 @@ static struct kunit_suite habuddy_suite = {
 	.exit = habuddy_test_exit,
 	.test_cases = habuddy_cases,
 };
+
 kunit_test_suite(habuddy_suite);

@@ -76,7 +76,8 @@ void *hatest_kvzalloc(size_t size, gfp_t gfp)
 #ifdef __KERNEL__
 bool hatest_on_cpu(unsigned int cpu)
 {
-	return cpu < nr_cpu_ids && cpu_online(cpu) && !set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	return cpu < nr_cpu_ids && cpu_online(cpu) &&
+	       !set_cpus_allowed_ptr(current, cpumask_of(cpu));
 }
 #else
 bool hatest_on_cpu(unsigned int cpu)

@@ -42,9 +42,9 @@ static inline struct hatest_rng hatest_rng(struct kunit *test)
 	return (struct hatest_rng) { .state = hatest_seed };
 }
 
-/* Go on on another CPU; false if there is no such one. */
+/* Continue on another CPU; false if there is no such one. */
 bool hatest_on_cpu(unsigned int cpu);
-/* Go on anywhere. */
+/* Continue anywhere. */
 void hatest_on_any_cpu(void);
 
 /*

@@ -12,6 +12,9 @@ struct fixture {
 	struct hapool p;
 	bool alive;
 	long bytes;		/* of metadata when all was free */
+	/* not on the stack: it is small in a debug kernel */
+	struct hapool_stat st;
+	struct hapool_stat before;
 };
 
 static void stop(struct fixture *f)
@@ -49,40 +52,40 @@ static void start(struct kunit *test, u64 nr_blocks)
 	start_shape(test, nr_blocks, ilog2(UNIT), UNIT);
 }
 
-static struct hapool_stat stat(struct kunit *test)
+/* What it says now. */
+static const struct hapool_stat *stat(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	struct hapool_stat st;
 
-	hapool_stat(&f->p, &st, false);
-	return st;
+	hapool_stat(&f->p, &f->st, false);
+	return &f->st;
 }
 
 /* capacity = charged + cached + free, and what is charged is what we know of. */
 static void expect_account(struct kunit *test, u64 charged, u64 nr_live)
 {
-	struct hapool_stat st = stat(test);
+	const struct hapool_stat *st = stat(test);
 
-	KUNIT_ASSERT_EQ(test, st.capacity, st.charged + st.cached + st.slab.free);
-	KUNIT_ASSERT_EQ(test, st.charged, charged);
-	KUNIT_ASSERT_EQ(test, st.nr_live, nr_live);
+	KUNIT_ASSERT_EQ(test, st->capacity, st->charged + st->cached + st->slab.free);
+	KUNIT_ASSERT_EQ(test, st->charged, charged);
+	KUNIT_ASSERT_EQ(test, st->nr_live, nr_live);
 }
 
 static void expect_all_comes_back(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	struct hapool_stat st;
+	const struct hapool_stat *st = &f->st;
 
 	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
 	hapool_drain(&f->p);
-	hapool_stat(&f->p, &st, true);
+	hapool_stat(&f->p, &f->st, true);
 	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
-	KUNIT_EXPECT_EQ(test, st.charged, 0);
-	KUNIT_EXPECT_EQ(test, st.nr_live, 0);
-	KUNIT_EXPECT_EQ(test, st.cached, 0);
-	KUNIT_EXPECT_EQ(test, st.slab.free, st.capacity);
-	KUNIT_EXPECT_EQ(test, st.slab.nr_runs, 1);
-	KUNIT_EXPECT_EQ(test, st.slab.largest_run, st.capacity);
+	KUNIT_EXPECT_EQ(test, st->charged, 0);
+	KUNIT_EXPECT_EQ(test, st->nr_live, 0);
+	KUNIT_EXPECT_EQ(test, st->cached, 0);
+	KUNIT_EXPECT_EQ(test, st->slab.free, st->capacity);
+	KUNIT_EXPECT_EQ(test, st->slab.nr_runs, 1);
+	KUNIT_EXPECT_EQ(test, st->slab.largest_run, st->capacity);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&f->p.slab.mem.bytes), f->bytes);
 }
 
@@ -114,13 +117,13 @@ static void expect_refused(struct kunit *test, u64 at, u64 len, int err,
 			   enum hybrid_alloc_reason why)
 {
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
-	u64 before = stat(test).refused[why];
+	u64 before = stat(test)->refused[why];
 	struct fixture *f = test->priv;
 	int ret = hapool_free(&f->p, at, len, &reason);
 
 	KUNIT_EXPECT_EQ_MSG(test, ret, err, "start %llu, length %llu", at, len);
 	KUNIT_EXPECT_EQ_MSG(test, (int)reason, (int)why, "start %llu, length %llu", at, len);
-	KUNIT_EXPECT_EQ(test, stat(test).refused[why], before + 1);
+	KUNIT_EXPECT_EQ(test, stat(test)->refused[why], before + 1);
 }
 
 static const u16 common[] = {
@@ -140,22 +143,22 @@ static void warm_up(struct kunit *test, u64 len)
 
 static void what_was_freed_last_is_handed_out_first(struct kunit *test)
 {
+	struct fixture *f = test->priv;
 	unsigned int i;
 
 	start(test, 1 << 20);
 	hatest_on_cpu(0);
 	for (i = 0; i < ARRAY_SIZE(common); i++) {
-		struct hapool_stat before;
 		u64 at;
 
 		warm_up(test, common[i]);
 		at = alloc(test, common[i]);
 		expect_freed(test, at, common[i]);
-		before = stat(test);
+		f->before = *stat(test);
 		KUNIT_EXPECT_EQ(test, alloc(test, common[i]), at);
-		KUNIT_EXPECT_EQ(test, stat(test).hits, before.hits + 1);
-		KUNIT_EXPECT_EQ(test, stat(test).misses, before.misses);
-		KUNIT_EXPECT_EQ(test, stat(test).slab.free, before.slab.free);
+		KUNIT_EXPECT_EQ(test, stat(test)->hits, f->before.hits + 1);
+		KUNIT_EXPECT_EQ(test, stat(test)->misses, f->before.misses);
+		KUNIT_EXPECT_EQ(test, stat(test)->slab.free, f->before.slab.free);
 		expect_account(test, common[i], 1);
 		expect_freed(test, at, common[i]);
 	}
@@ -164,22 +167,22 @@ static void what_was_freed_last_is_handed_out_first(struct kunit *test)
 
 static void free_space_stays_constant_over_many_pairs(struct kunit *test)
 {
+	struct fixture *f = test->priv;
 	unsigned int i;
 
 	start(test, 1 << 20);
 	hatest_on_cpu(0);
 	for (i = 0; i < ARRAY_SIZE(common); i++) {
-		struct hapool_stat before, after;
 		unsigned int n;
 
 		warm_up(test, common[i]);
-		before = stat(test);
+		f->before = *stat(test);
 		for (n = 0; n < 2000; n++)
 			expect_freed(test, alloc(test, common[i]), common[i]);
-		after = stat(test);
-		KUNIT_EXPECT_EQ(test, after.slab.free, before.slab.free);
-		KUNIT_EXPECT_EQ(test, after.cached, before.cached);
-		KUNIT_EXPECT_EQ(test, after.hits, before.hits + 2000);
+		stat(test);
+		KUNIT_EXPECT_EQ(test, f->st.slab.free, f->before.slab.free);
+		KUNIT_EXPECT_EQ(test, f->st.cached, f->before.cached);
+		KUNIT_EXPECT_EQ(test, f->st.hits, f->before.hits + 2000);
 	}
 	expect_all_comes_back(test);
 }
@@ -200,7 +203,7 @@ static void magazines_are_bounded(struct kunit *test)
 			at[i] = alloc(test, common[class]);
 		for (i = 0; i < 500; i++)
 			expect_freed(test, at[i], common[class]);
-		cached = stat(test).cached;
+		cached = stat(test)->cached;
 		KUNIT_EXPECT_GT(test, cached, 0);
 		KUNIT_EXPECT_LT(test, cached, (u64)f->p.limit[class] * common[class]);
 		/* 4 MiB a size, but at least four objects */
@@ -214,13 +217,15 @@ static void alignment_is_kept(struct kunit *test)
 	struct fixture *f = test->priv;
 	unsigned int i;
 	u64 align, at;
+	int ret;
 
 	start(test, 1 << 20);
 	for (align = 1; align <= 1 << 18; align *= 2) {
 		for (i = 0; i < ARRAY_SIZE(common); i++) {
 			warm_up(test, common[i]);
-			KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, common[i], align, HAPOOL_NO_GOAL, GFP_KERNEL, &at),
-					0);
+			ret = hapool_alloc(&f->p, common[i], align, HAPOOL_NO_GOAL, GFP_KERNEL,
+					   &at);
+			KUNIT_ASSERT_EQ(test, ret, 0);
 			KUNIT_EXPECT_EQ_MSG(test, at & (align - 1), 0, "length %u, alignment %llu",
 					    common[i], align);
 			expect_freed(test, at, common[i]);
@@ -335,9 +340,9 @@ static void drain_empties_every_pool(struct kunit *test)
 	for (cpu = 0; hatest_on_cpu(cpu) && cpu < 4; cpu++)
 		for (i = 0; i < ARRAY_SIZE(common); i++)
 			warm_up(test, common[i]);
-	KUNIT_EXPECT_GT(test, stat(test).cached, 0);
+	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
 	hapool_drain(&f->p);
-	KUNIT_EXPECT_EQ(test, stat(test).cached, 0);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
 	expect_all_comes_back(test);
 }
 
@@ -349,15 +354,15 @@ static void dead_cpu_gives_back_what_it_cached(struct kunit *test)
 	start(test, 1 << 20);
 	hatest_on_cpu(0);
 	warm_up(test, 3);
-	before = stat(test).cached;
+	before = stat(test)->cached;
 	KUNIT_ASSERT_GT(test, before, 0);
 	if (!hatest_on_cpu(1))
 		kunit_skip(test, "there is one CPU only");
 	warm_up(test, 5);
-	KUNIT_EXPECT_GT(test, stat(test).cached, before);
+	KUNIT_EXPECT_GT(test, stat(test)->cached, before);
 	hatest_on_cpu(0);
 	hapool_cpu_dead(&f->p, 1);
-	KUNIT_EXPECT_EQ(test, stat(test).cached, before);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, before);
 	expect_all_comes_back(test);
 }
 
@@ -800,4 +805,5 @@ static struct kunit_suite hapool_suite = {
 	.exit = hapool_test_exit,
 	.test_cases = hapool_cases,
 };
+
 kunit_test_suite(hapool_suite);

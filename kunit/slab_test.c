@@ -14,6 +14,7 @@ struct fixture {
 	bool alive;
 	long bytes;		/* of metadata when all was free */
 	u64 nr_slabs;		/* the tail, if there is one */
+	struct haslab_stat st;	/* not on the stack: it is small in a debug kernel */
 };
 
 /* Everything that an operation which fails must leave alone. */
@@ -69,6 +70,13 @@ static struct snapshot take_snapshot(struct fixture *f, bool walk)
 
 	haslab_stat(&f->s, &snap.st, walk);
 	return snap;
+}
+
+/* What it says now. */
+static const struct haslab_stat *stat(struct fixture *f, bool walk)
+{
+	haslab_stat(&f->s, &f->st, walk);
+	return &f->st;
 }
 
 /* Runs are compared if @before was taken with a walk. */
@@ -235,7 +243,7 @@ static void objects_of_each_class_come_and_go(struct kunit *test)
 			hatest_model_add(m, at, blocks);
 		}
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
-		KUNIT_EXPECT_EQ(test, take_snapshot(f, false).st.free, (1 << 16) - 50 * blocks);
+		KUNIT_EXPECT_EQ(test, stat(f, false)->free, (1 << 16) - 50 * blocks);
 		while (m->nr) {
 			at = m->extents[m->nr / 2].start;
 			KUNIT_ASSERT_EQ(test, hatest_model_remove(m, at, blocks, &reason), 0);
@@ -253,22 +261,23 @@ static void device_full_of_each_class(struct kunit *test)
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
 		struct haslab_ref refs[32];
-		u64 blocks, sum = 0;
+		u64 blocks, at, sum = 0;
 
 		start(test, 7 * UNIT + 100);
 		hatest_model_start(m, 7 * UNIT + 100);
 		blocks = f->s.classes[class].blocks;
 		while ((got = haslab_get_objects(&f->s, class, refs, 32, GFP_KERNEL)) > 0) {
 			for (i = 0; i < got; i++) {
-				KUNIT_ASSERT_TRUE(test, hatest_model_free(m, refs[i].start, blocks));
-				hatest_model_add(m, refs[i].start, blocks);
+				at = refs[i].start;
+				KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, blocks));
+				hatest_model_add(m, at, blocks);
 				haslab_own(&f->s, class, &refs[i]);
 				sum += blocks;
 			}
 		}
 		KUNIT_EXPECT_EQ(test, got, -ENOSPC);
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
-		KUNIT_EXPECT_EQ(test, take_snapshot(f, false).st.free, f->s.cfg.nr_blocks - sum);
+		KUNIT_EXPECT_EQ(test, stat(f, false)->free, f->s.cfg.nr_blocks - sum);
 		/* no unit is left untouched */
 		KUNIT_EXPECT_LT(test, f->s.buddy.free_units * UNIT, max_t(u64, blocks, UNIT));
 		for (i = 0; i < m->nr; i++)
@@ -293,7 +302,7 @@ static void cached_object_is_neither_live_nor_free(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, class, refs[1].start, &ref));
 		expect_refused(test, refs[1].start, blocks, -ENOENT,
 			       HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-		KUNIT_EXPECT_EQ(test, take_snapshot(f, false).st.free, (1 << 15) - 3 * blocks);
+		KUNIT_EXPECT_EQ(test, stat(f, false)->free, (1 << 15) - 3 * blocks);
 
 		haslab_own(&f->s, class, &refs[1]);
 		KUNIT_EXPECT_EQ(test, claim(test, refs[1].start, 1), -EEXIST);
@@ -371,7 +380,7 @@ static void wrong_free_of_an_extent_over_many_slabs(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		KUNIT_ASSERT_EQ(test, haslab_alloc(&f->s, lens[i], 1, GFP_KERNEL, &at), 0);
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
-		KUNIT_EXPECT_EQ(test, take_snapshot(f, false).st.free, (1 << 28) - lens[i]);
+		KUNIT_EXPECT_EQ(test, stat(f, false)->free, (1 << 28) - lens[i]);
 		expect_wrong_frees_refused(test, at, lens[i]);
 		expect_freed_once(test, at, lens[i]);
 		expect_all_free(test);
@@ -519,7 +528,7 @@ static void many_small_extents_in_one_slab(struct kunit *test)
 	for (i = 0; i < 4096; i += 2)
 		expect_freed(test, i, 1);
 	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
-	KUNIT_EXPECT_EQ(test, take_snapshot(f, true).st.nr_runs, 2048);
+	KUNIT_EXPECT_EQ(test, stat(f, true)->nr_runs, 2048);
 	KUNIT_EXPECT_EQ(test, claim(test, 0, 2), -EEXIST);
 	for (i = 1; i < 4096; i += 2)
 		expect_freed(test, i, 1);
@@ -735,7 +744,7 @@ static void run_over_the_border_of_slabs_is_found(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, haslab_search(&f->s, 12, 1, GFP_KERNEL, &at), 0);
 		KUNIT_EXPECT_EQ(test, at, from);
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
-		KUNIT_EXPECT_EQ(test, take_snapshot(f, true).st.nr_runs, 0);
+		KUNIT_EXPECT_EQ(test, stat(f, true)->nr_runs, 0);
 		expect_wrong_frees_refused(test, at, 12);
 		expect_freed_once(test, at, 12);
 		expect_freed(test, 0, from);
@@ -787,13 +796,13 @@ static void any_capacity_is_one_run(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, haslab_search(&f->s, n + 1, 1, GFP_KERNEL, &at), -ENOSPC);
 		KUNIT_ASSERT_EQ(test, haslab_search(&f->s, n, 1, GFP_KERNEL, &at), 0);
 		KUNIT_EXPECT_EQ(test, at, 0);
-		KUNIT_EXPECT_EQ(test, take_snapshot(f, true).st.free, 0);
+		KUNIT_EXPECT_EQ(test, stat(f, true)->free, 0);
 		KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 1, 1, GFP_KERNEL, &at), -ENOSPC);
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 		expect_freed_once(test, 0, n);
 		expect_all_free(test);
 		KUNIT_ASSERT_EQ(test, claim(test, n - 1, 1), 0);
-		KUNIT_EXPECT_EQ(test, take_snapshot(f, true).st.largest_run, n - 1);
+		KUNIT_EXPECT_EQ(test, stat(f, true)->largest_run, n - 1);
 		expect_freed_once(test, n - 1, 1);
 		expect_all_free(test);
 	}
@@ -851,7 +860,8 @@ static int do_attempt(struct kunit *test, const struct attempt *t, gfp_t gfp, u6
 }
 
 static const struct attempt attempts[] = {
-	{ OBJECT, 0 }, { OBJECT, 4 }, { OBJECT, 15 }, { OBJECT, 18 }, { OBJECT, 19 }, { OBJECT, 21 },
+	{ OBJECT, 0 }, { OBJECT, 4 }, { OBJECT, 15 },
+	{ OBJECT, 18 }, { OBJECT, 19 }, { OBJECT, 21 },
 	{ ALLOC, 1, 1 }, { ALLOC, 100, 1 }, { ALLOC, 3, 4096 }, { ALLOC, 2048, 1 },
 	{ ALLOC, 5000, 1 }, { ALLOC, 16385, 1 }, { ALLOC, 1000000, 1 },
 	{ SEARCH, 1, 1 }, { SEARCH, 300, 1 }, { SEARCH, 100000, 1 }, { SEARCH, 7, 1 << 16 },
@@ -1360,4 +1370,5 @@ static struct kunit_suite haslab_suite = {
 	.exit = haslab_test_exit,
 	.test_cases = haslab_cases,
 };
+
 kunit_test_suite(haslab_suite);

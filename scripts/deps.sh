@@ -12,8 +12,9 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 tools=(gcc libc6-dev make pkg-config libsmartcols-dev libblkid-dev)
-demo=("${tools[@]}" linux-headers-cloud-amd64 patch kmod qemu-system-x86 busybox-static fio)
-test=("${demo[@]}" linux-source-6.1 xz-utils bzip2 perl flex bison bc libelf-dev libssl-dev
+demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
+	busybox-static fio)
+test=("${demo[@]}" linux-source-6.1 xz-utils bzip2 flex bison bc libelf-dev libssl-dev
 	gcc-multilib sparse clang shellcheck)
 
 case ${1-} in
@@ -30,15 +31,30 @@ missing=$(printf '%s\n' "${wanted[@]}" | grep -vxF "$installed" || true)
 
 missing=${missing//$'\n'/ }
 say "installing Debian packages: $missing"
-# shellcheck disable=SC2086 # a list of words
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Of what apt-get says, what tells how far it is; all of it if it fails.
 install()
 {
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends $missing >&2
+	local n=0 line
+
+	# shellcheck disable=SC2086 # a list of words
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Use-Pty=0 \
+		install --no-install-recommends $missing 2>&1 | tee "$log" |
+		while read -r line; do
+			case $line in
+			"Setting up "*) [ $((n++ % 20)) = 0 ] || continue ;;
+			"Need to get "*|"Fetched "*) ;;
+			*) continue ;;
+			esac
+			printf '    %s\n' "$line" >&2
+		done
 }
+
 # The lists of packages may be missing (fresh machine) or too old.
 install || {
 	say "updating the list of packages"
-	as_root apt-get -q update >&2
+	as_root apt-get -qq update >&2
 	install
-} || die "cannot install $missing"
+} || { tail -n 20 "$log" >&2; die "cannot install $missing"; }

@@ -6,6 +6,9 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${HYBRID_ALLOC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hybrid_alloc}
 
+# depmod and modinfo, for those who are not root
+PATH=$PATH:/usr/sbin:/sbin
+
 # Progress goes to stderr: some scripts print a path for others on stdout.
 say()
 {

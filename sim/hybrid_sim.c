@@ -65,7 +65,8 @@ bool parse_size(const char *s, u64 *bytes)
 	*bytes = strtoull(s, &end, 0);
 	if (end == s || errno || *s == '-')
 		return false;
-	if (*end && (unit = strchr(units, toupper(*end)))) {
+	unit = *end ? strchr(units, toupper(*end)) : NULL;
+	if (unit) {
 		unsigned int shift = 10 * (unit - units + 1);
 
 		if (*bytes >> (64 - shift))
@@ -146,9 +147,7 @@ void out_end(void)
 
 /* ---- command line ---- */
 
-static void usage(FILE *f)
-{
-	fprintf(f,
+static const char help[] =
 "usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] WORKLOAD...\n"
 "       hybrid-sim bench --list\n"
 "       hybrid-sim replay [--json] --capacity SIZE TRACE|-\n"
@@ -169,8 +168,7 @@ static void usage(FILE *f)
 "\n"
 "Every answer of the allocator is compared with an independent record; the\n"
 "field \"ledger\" is \"ok\" or says what is wrong. Exit status: 0 all is well, 1 the\n"
-"allocator is wrong, 2 it could not be run.\n");
-}
+"allocator is wrong, 2 it could not be run.\n";
 
 int main(int argc, char **argv)
 {
@@ -213,7 +211,7 @@ int main(int argc, char **argv)
 			list = true;
 			break;
 		case 'h':
-			usage(stdout);
+			fputs(help, stdout);
 			return 0;
 		default:
 			return 2;
@@ -229,6 +227,6 @@ int main(int argc, char **argv)
 		return replay(argv[optind + 1]);
 	if (!strcmp(command, "fuzz") && argc == optind + 1)
 		return fuzz();
-	usage(stderr);
+	fputs(help, stderr);
 	return 2;
 }

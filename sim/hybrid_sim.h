@@ -25,7 +25,7 @@ static inline u64 rng_next(struct rng *r)	/* splitmix64 */
 
 static inline u64 rng_below(struct rng *r, u64 n)
 {
-	return (u64)(((unsigned __int128)rng_next(r) * n) >> 64);
+	return n >> 32 ? rng_next(r) % n : ((rng_next(r) >> 32) * n) >> 32;
 }
 
 static inline u64 now_ns(void)

@@ -85,7 +85,8 @@ const char *ledger_take(struct ledger *l, u64 start, u64 len, u64 align)
 	u64 w, end = start + len;
 
 	if (!len || start >= l->nr_blocks || len > l->nr_blocks - start) {
-		snprintf(l->message, sizeof(l->message), "block %llu, length %llu: not on the device",
+		snprintf(l->message, sizeof(l->message),
+			 "block %llu, length %llu: not on the device",
 			 start, len);
 		return l->message;
 	}

@@ -109,7 +109,8 @@ static void give(struct extent *e)
 	ledger_give(e->start, e->len);
 	ret = hapool_free(&pool, e->start, e->len, &reason);
 	if (ret)
-		wrong("free of %llu blocks at %llu: %d, reason %d\n", e->len, e->start, ret, reason);
+		wrong("free of %llu blocks at %llu: %d, reason %d\n", e->len, e->start, ret,
+		      reason);
 	e->len = 0;
 }
 

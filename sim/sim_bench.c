@@ -210,7 +210,8 @@ static void churn(struct run *r, const struct sizes *s, u64 pairs)
 	u64 t;
 
 	fill_up(r, s, r->nr_blocks / 5 * 4);
-	r->allocs = r->alloc_ns = 0;
+	r->allocs = 0;
+	r->alloc_ns = 0;
 	churn_pairs(r, s, pairs);
 	r->op = 0;	/* the warm pass does not count */
 	t = cpu_ns();
@@ -275,7 +276,8 @@ static void sustain(struct run *r, const struct sizes *s, u64 arg)
 			ledger_free(r->ledger);
 			r->ledger = ledger_new(r->nr_blocks);
 		}
-		r->nr_live = r->used = 0;
+		r->nr_live = 0;
+		r->used = 0;
 		r->rng.state = seed;
 	}
 }
@@ -323,8 +325,14 @@ static void run_once(struct run *r, const struct workload *w, enum mode mode)
 {
 	r->mode = mode;
 	r->rng.state = seed;
-	r->nr_live = r->used = r->op = 0;
-	r->allocs = r->frees = r->alloc_ns = r->free_ns = r->fills = 0;
+	r->nr_live = 0;
+	r->used = 0;
+	r->op = 0;
+	r->allocs = 0;
+	r->frees = 0;
+	r->alloc_ns = 0;
+	r->free_ns = 0;
+	r->fills = 0;
 	r->fill_sum = 0;
 	if (mode == LEDGER)
 		r->ledger = ledger_new(r->nr_blocks);
@@ -413,8 +421,8 @@ static bool report(const struct workload *w, u64 nr_blocks)
 /* From one thread to the next; one writes, one reads. */
 struct ring {
 	struct extent batch[RING][BATCH];
-	unsigned long head __aligned(64);
-	unsigned long tail __aligned(64);
+	unsigned long head ____cacheline_aligned;
+	unsigned long tail ____cacheline_aligned;
 };
 
 struct tworker {
@@ -449,6 +457,7 @@ static void tfree_some(struct tworker *t)
 {
 	u64 i = rng_below(&t->rng, t->nr_live);
 	struct extent e = t->live[i];
+	unsigned long tail;
 
 	t->live[i] = t->live[--t->nr_live];
 	t->used -= e.len;
@@ -461,7 +470,9 @@ static void tfree_some(struct tworker *t)
 	if (t->nr_batch < BATCH)
 		return;
 	t->nr_batch = 0;
-	if (t->out->head - smp_load_acquire(&t->out->tail) == RING) {
+	/* the reader is done with what lies before tail */
+	tail = smp_load_acquire(&t->out->tail);
+	if (t->out->head == tail + RING) {
 		/* the other one is slow: do it here */
 		for (i = 0; i < BATCH; i++)
 			tfree(t, t->batch[i]);
@@ -469,6 +480,7 @@ static void tfree_some(struct tworker *t)
 		return;
 	}
 	memcpy(t->out->batch[t->out->head % RING], t->batch, sizeof(t->batch));
+	/* the batch is there before head says so */
 	smp_store_release(&t->out->head, t->out->head + 1);
 }
 
@@ -476,10 +488,12 @@ static void ttake_over(struct tworker *t)
 {
 	int i;
 
+	/* what lies before head has been written */
 	while (t->in && smp_load_acquire(&t->in->head) != t->in->tail) {
 		for (i = 0; i < BATCH; i++)
 			tfree(t, t->in->batch[t->in->tail % RING][i]);
 		t->ops += BATCH;
+		/* read before tail says so */
 		smp_store_release(&t->in->tail, t->in->tail + 1);
 	}
 }
@@ -487,7 +501,7 @@ static void ttake_over(struct tworker *t)
 /* log-uniform, 4 KiB to 4 MiB */
 static u64 log_uniform(struct rng *rng)
 {
-	return exp2((rng_next(rng) >> 11) * 0x1p-53 * 10.0);
+	return exp2(10.0 * (rng_next(rng) >> 11) / (1ULL << 53));
 }
 
 static void talloc(struct tworker *t)

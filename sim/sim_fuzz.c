@@ -187,7 +187,7 @@ static void compare(struct fuzzer *z)
 	cached = st.cached;
 	if (st.charged != ledger_used(z->ledger) || st.nr_live != z->nr_live ||
 	    st.capacity != st.charged + cached + st.slab.free)
-		wrong(z, "accounting: charged %llu of %llu, live %llu of %u, cached %llu, free %llu",
+		wrong(z, "charged %llu of %llu, live %llu of %u, cached %llu, free %llu",
 		      st.charged, ledger_used(z->ledger), st.nr_live, z->nr_live, cached,
 		      st.slab.free);
 	if (rng_below(&z->rng, 4))

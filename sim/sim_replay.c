@@ -149,7 +149,8 @@ static void run_trace(const struct trace *t, u64 nr_blocks, struct ledger *ledge
 			tick = ticks();
 			/* the device's own limit is the caller's to check */
 			if (op->len <= nr_blocks)
-				ret = hapool_alloc(&pool, op->len, op->align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
+				ret = hapool_alloc(&pool, op->len, op->align, HAPOOL_NO_GOAL,
+						   GFP_KERNEL, &start);
 			worst = max(worst, ticks() - tick);
 			res->allocs++;
 			if (!ret) {
