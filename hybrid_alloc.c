@@ -1300,17 +1300,18 @@ static int ha_call_items_out(const struct ha_call *call, u32 first, u32 nr, cons
 /* Sees that a range can be read and written: one byte of each page, as it is. */
 static int ha_fault_in(u8 __user *p, size_t len)
 {
-	u8 __user *last = p + len - 1;
+	size_t pos, step;
 	u8 byte;
 
 	if (!access_ok(p, len))
 		return -EFAULT;
-	for (;;) {
-		if (get_user(byte, p) || put_user(byte, p))
+	for (pos = 0;; pos += step) {
+		if (get_user(byte, p + pos) || put_user(byte, p + pos))
 			return -EFAULT;
-		if (p == last)
+		if (pos == len - 1)
 			return 0;
-		p = min(last, (u8 __user *)PAGE_ALIGN((unsigned long)p + 1));
+		/* the first byte of the next page, or the last of all */
+		step = min(PAGE_SIZE - offset_in_page(p + pos), len - 1 - pos);
 	}
 }
 

@@ -8,6 +8,21 @@
  * to know its extents after a restart keeps a catalogue and claims what it
  * names before the first allocation.
  *
+ * samples/ha_user.c shows a user from its start to its end.
+ *
+ * Contexts: hybrid_alloc_open() and _close(), _drain() and _stat() may sleep
+ * and belong into process context. So do all others, where
+ *
+ *  - what takes a gfp_t waits for memory as that says, and for other tasks (who
+ *    empty the pools) only if that may sleep: GFP_KERNEL, GFP_NOFS, GFP_NOIO.
+ *    On the way of writing back, use GFP_NOIO;
+ *  - with GFP_NOWAIT, allocating and claiming take spinlocks only. EAGAIN then
+ *    says "ask again where you may sleep"; it is never a false ENOSPC;
+ *  - freeing needs no memory and waits for spinlocks only.
+ *
+ * Spinlocks are taken without disabling interrupts: no call may come from an
+ * interrupt handler, a softirq, a timer, or with interrupts disabled.
+ *
  * All positions and lengths are in bytes. Positions count from the start of
  * the block device. Calls on one allocator may run at the same time on all
  * CPUs, except for hybrid_alloc_close(), which must be the last one.

@@ -222,7 +222,7 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
 	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
-	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: in an extent that is bound to another file */
+	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: bound to another file */
 	HYBRID_ALLOC_REASON_COUNT
 };
 

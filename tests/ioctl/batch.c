@@ -89,7 +89,8 @@ static void test_results(void)
 		allocs[i] = a[i].item;
 		/* what was there before is no result */
 		allocs[i].error = 77;
-		allocs[i].extent.start = allocs[i].extent.len = 0xeeeeeeeeeeeeeeee;
+		allocs[i].extent.start = 0xeeeeeeeeeeeeeeee;
+		allocs[i].extent.len = 0xeeeeeeeeeeeeeeee;
 	}
 	err = ha_alloc_batch(fd, allocs, nr, &failed);
 	t_errno(err, 0, "ALLOC_BATCH with good and bad items");

@@ -14,15 +14,13 @@
 #define MAX	HYBRID_ALLOC_MAX_ITEMS
 #define NR_EXTS	3000
 
-typedef struct hybrid_alloc_map_entry entry;
-
 static const char *disk;
 static u32 id;
 static int fd, fd_ro;
 static u64 begin, end;		/* of the managed range */
 static u64 rng;
 
-static int map_page(int f, u64 start, u64 len, entry *e, u32 nr, u32 *got)
+static int map_page(int f, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got)
 {
 	struct hybrid_alloc_map m = {
 		.size = sizeof(m), .items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
@@ -35,7 +33,7 @@ static int map_page(int f, u64 start, u64 len, entry *e, u32 nr, u32 *got)
 }
 
 static struct map {
-	entry *e;
+	struct hybrid_alloc_map_entry *e;
 	u32 nr, max;
 } all;
 
@@ -59,7 +57,7 @@ static bool map_all(u32 page)
 			return false;
 		}
 		for (i = all.nr; i < all.nr + got; i++) {
-			entry *e = &all.e[i];
+			struct hybrid_alloc_map_entry *e = &all.e[i];
 
 			/* between two pages an extent may have come to lie over the border */
 			if ((i > all.nr ? e->start != pos : e->start > pos) || !e->len ||
@@ -231,7 +229,7 @@ static void test_reproduce(void)
 static void test_starts(void)
 {
 	struct hybrid_alloc_extent *e = NULL;
-	entry m[4];
+	struct hybrid_alloc_map_entry m[4];
 	u32 got, i;
 	struct {
 		const char *how;
@@ -271,7 +269,7 @@ static void test_cached(void)
 	struct hybrid_alloc_extent e;
 	struct hybrid_alloc_stat st;
 	u64 cached = 0;
-	entry m[1];
+	struct hybrid_alloc_map_entry m[1];
 	u32 got, i;
 
 	if (ha_alloc(fd, 64 * KIB, 0, &e) || ha_free(fd, e.start, e.len, NULL))
@@ -346,14 +344,14 @@ static void test_at_work(void)
 static void test_array(void)
 {
 	struct {
-		entry e;
+		struct hybrid_alloc_map_entry e;
 		u64 unknown;
 	} big[3];
 	struct hybrid_alloc_map m = {
 		.size = sizeof(m), .items = (uintptr_t)big, .nr = 3, .item_size = sizeof(big[0]),
 	};
 	void *ro = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	entry e[2];
+	struct hybrid_alloc_map_entry e[2];
 	u32 i, got;
 
 	memset(big, 0xee, sizeof(big));
