@@ -25,7 +25,7 @@
  *
  * struct ha_dev is an attached device: a block device claimed exclusively, the
  * allocator on it, and the node. It is referred to by ha_devs and by each open
- * file of the node, and freed with the last of these. What it holds (claim,
+ * file of the node (struct ha_file), and freed with the last of these. What it holds (claim,
  * allocator, number) goes earlier, when it is detached.
  *
  * The claim on the block device is made in the name of the ha_dev. So each
@@ -54,6 +54,19 @@
  * close of a node takes a reference on the module if any extent is live, and
  * gives it back if none is (ha_dev.pinned).
  *
+ * Bound extents
+ * =============
+ *
+ * An extent may be bound to the file through which it was allocated: then it
+ * has a record, in a tree of the device by address and in a list of the file.
+ * Closing the file frees what is in the list, which needs no memory.
+ *
+ * No free by others may come through, also not one of an address that happens
+ * to be allocated and bound in that very moment. So allocating with the record
+ * made excludes "looking for a record and freeing" (ha_dev.bound_lock). Devices
+ * on which nothing was ever bound (ha_dev.binds) do not pay for that: their
+ * frees run under RCU, and who binds first waits until all of them are done.
+ *
  * Removal of the disk
  * ===================
  *
@@ -69,12 +82,16 @@
  * There is no lock around attach and detach as a whole; each is one of the
  * steps above, which exclude each other by themselves.
  *
+ *	ha_dev.bound_lock
+ *	  the locks of pool.c and below
  *	misc_mtx (held by the misc core in ->open and in misc_(de)register)
  *	  ha_dev.lock
  *	    the locks of pool.c and below
  *	xa_lock of ha_devs
  *
- * ha_dev.lock protects nr_open, dying and pinned. The xa_lock makes "look up
+ * ha_dev.lock protects nr_open, dying and pinned; ha_dev.bound_lock protects
+ * ha_dev.bound and ha_file.bound, and see "Bound extents". No memory is waited
+ * for long while it is held, as frees wait for it. The xa_lock makes "look up
  * and take a reference" one step. ->open takes only ha_dev.lock: whatever it
  * took beyond that could not be held while a node is registered.
  */
@@ -90,10 +107,15 @@
 #include <linux/kref.h>
 #include <linux/log2.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/overflow.h>
 #include <linux/percpu-refcount.h>
 #include <linux/random.h>
+#include <linux/rbtree.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -154,6 +176,9 @@ enum {
  * @nr_open: open files
  * @dying: detach has begun
  * @pinned: holds a reference on the module, for its live extents
+ * @bound_lock: protects the next one; see "Bound extents"
+ * @bound: struct ha_bound of all files, by address
+ * @binds: an extent was bound once; under @bound_lock or RCU
  * @misc: the node
  * @name: of the node
  * @disk: name of the block device
@@ -172,9 +197,38 @@ struct ha_dev {
 	unsigned int nr_open;
 	bool dying;
 	bool pinned;
+	struct rw_semaphore bound_lock;	/* see above */
+	struct rb_root bound;
+	bool binds;
 	struct miscdevice misc;
 	char name[24];
 	char disk[BDEVNAME_SIZE];
+};
+
+/**
+ * struct ha_file - an open file of an instance node
+ * @dev: the instance, with a reference
+ * @bound: struct ha_bound, what goes back when it is closed
+ */
+struct ha_file {
+	struct ha_dev *dev;
+	struct list_head bound;
+};
+
+/**
+ * struct ha_bound - an extent that is bound to an open file
+ * @node: in ha_dev.bound
+ * @list: in ha_file.bound
+ * @file: whose it is
+ * @start: first byte
+ * @len: length in bytes
+ */
+struct ha_bound {
+	struct rb_node node;
+	struct list_head list;
+	struct ha_file *file;
+	u64 start;
+	u64 len;
 };
 
 /*
@@ -383,17 +437,20 @@ static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
  * @ha: the allocator
  * @len: bytes wanted, rounded up to the smallest unit of space
  * @align: alignment of the start on the device, a power of two, or 0
+ * @goal: where it should be if possible, inside the managed range and rounded
+ *	down; or HYBRID_ALLOC_NO_GOAL
  * @gfp: how to get memory for metadata
  * @out: the extent, with the rounded length; untouched on failure
  *
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
  * Without that it does not wait for anything but spinlocks.
  * Return: 0, or EINVAL @len is 0 or @align not a power of two; EFBIG @len is
- * larger than params.max_block or the managed range; ENOSPC no free run fits;
+ * larger than params.max_block or the managed range; ERANGE @goal is outside of
+ * the managed range; ENOSPC no free run fits;
  * ENOMEM; EAGAIN it would have to wait to know, and @gfp forbids; EINTR killed
  * while it waited.
  */
-int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
+int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
 {
 	u64 blocks, start;
@@ -403,10 +460,16 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
 		return -EINVAL;
 	if (len > ha->max_len)
 		return -EFBIG;
+	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL)) {
+		if (goal < ha->start || goal >= ha->end)
+			return -ERANGE;
+		goal >>= ha->shift;
+	}
 
+	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);
-	ret = hapool_alloc(&ha->pool, blocks, align, HAPOOL_NO_GOAL, gfp, &start);
+	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
 	if (ret)
 		return ret;
 	out->start = start << ha->shift;
@@ -512,6 +575,21 @@ static u64 ha_live_bytes(struct hybrid_alloc *ha)
 	return hapool_charged(&ha->pool) << ha->shift;
 }
 
+/* Not in its caller, for the sake of the stack. */
+static noinline_for_stack void ha_stat_runs(struct hybrid_alloc *ha,
+					    struct hybrid_alloc_stat *stat)
+{
+	struct haslab_histogram h;
+	int i, to;
+
+	hapool_histogram(&ha->pool, &h);
+	for (i = 0; i < ARRAY_SIZE(h.count); i++) {
+		to = min(i, HYBRID_ALLOC_RUN_LENGTHS - 1);
+		stat->run_count[to] += h.count[i];
+		stat->run_bytes[to] += h.blocks[i] << ha->shift;
+	}
+}
+
 /**
  * hybrid_alloc_stat - where the space is
  * @ha: the allocator
@@ -537,7 +615,7 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 	stat->nr_live = st.nr_live;
 	stat->nr_slabs = st.slab.nr_slabs;
 	stat->nr_free_runs = runs ? st.slab.nr_runs : 0;
-	stat->largest_free_run = runs ? st.slab.largest_run << ha->shift : 0;
+	stat->largest_free_run = st.slab.largest_run << ha->shift;
 	stat->pool_hits = st.hits;
 	stat->pool_misses = st.misses;
 	stat->pool_refills = st.refills;
@@ -552,8 +630,62 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 	memset(stat->refused_frees, 0, sizeof(stat->refused_frees));
 	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
 		stat->refused_frees[i] = st.refused[i] + atomic64_read(&ha->refused[i]);
+
+	memset(stat->run_count, 0, sizeof(stat->run_count));
+	memset(stat->run_bytes, 0, sizeof(stat->run_bytes));
+	if (runs)
+		ha_stat_runs(ha, stat);
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
+
+/* The states are told as they are. */
+static_assert((int)HYBRID_ALLOC_MAP_FREE == HASLAB_MAP_FREE);
+static_assert((int)HYBRID_ALLOC_MAP_LIVE == HASLAB_MAP_LIVE);
+static_assert((int)HYBRID_ALLOC_MAP_CACHED == HASLAB_MAP_CACHED);
+static_assert((int)HYBRID_ALLOC_MAP_HELD == HASLAB_MAP_HELD);
+
+/**
+ * hybrid_alloc_map - what the device is used for
+ * @ha: the allocator
+ * @start: the first byte of interest, a multiple of the smallest unit of space;
+ *	what lies before the managed range is passed over
+ * @entries: out: in the order of addresses, without gaps; a live extent is one,
+ *	as a whole even if @start lies inside it
+ * @nr: how many there may be
+ * @gfp: how to get memory
+ *
+ * The entries of one call were true at one moment. To see more, call again with
+ * the end of the last one.
+ *
+ * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
+ * Return: The number of entries, 0 at the end, or EINVAL @start is not a
+ * multiple; ENOMEM.
+ */
+int hybrid_alloc_map(struct hybrid_alloc *ha, u64 start, struct hybrid_alloc_map_entry *entries,
+		     int nr, gfp_t gfp)
+{
+	struct haslab_map_entry *blocks;
+	int i;
+
+	if (!IS_ALIGNED(start, ha->params.min_block))
+		return -EINVAL;
+	start = max(start, ha->start);
+	if (start >= READ_ONCE(ha->end) || nr < 1)
+		return 0;
+	blocks = kvmalloc_array(nr, sizeof(*blocks), gfp);
+	if (!blocks)
+		return -ENOMEM;
+	nr = hapool_map(&ha->pool, start >> ha->shift, blocks, nr);
+	for (i = 0; i < nr; i++)
+		entries[i] = (struct hybrid_alloc_map_entry){
+			.start = blocks[i].start << ha->shift,
+			.len = blocks[i].len << ha->shift,
+			.state = blocks[i].state,
+		};
+	kvfree(blocks);
+	return nr;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_map);
 
 /* ---- attached devices ---- */
 
@@ -592,10 +724,19 @@ static bool ha_dev_gone(struct ha_dev *dev)
 	return true;
 }
 
+static void ha_file_release_bound(struct ha_file *f);
+
 static int ha_dev_open(struct inode *inode, struct file *file)
 {
 	struct ha_dev *dev = container_of(file->private_data, struct ha_dev, misc);
+	struct ha_file *f;
 	bool dying;
+
+	f = kmalloc(sizeof(*f), GFP_KERNEL);
+	if (!f)
+		return -ENOMEM;
+	f->dev = dev;
+	INIT_LIST_HEAD(&f->bound);
 
 	/* The registry's reference is still there, as the node is. */
 	spin_lock(&dev->lock);
@@ -605,9 +746,11 @@ static int ha_dev_open(struct inode *inode, struct file *file)
 		kref_get(&dev->ref);
 	}
 	spin_unlock(&dev->lock);
-	if (dying)
+	if (dying) {
+		kfree(f);
 		return -ENODEV;
-	file->private_data = dev;
+	}
+	file->private_data = f;
 	return nonseekable_open(inode, file);
 }
 
@@ -624,8 +767,11 @@ static void ha_dev_pin(struct ha_dev *dev, bool pin)
 
 static int ha_dev_release(struct inode *inode, struct file *file)
 {
-	struct ha_dev *dev = file->private_data;
+	struct ha_file *f = file->private_data;
+	struct ha_dev *dev = f->dev;
 
+	ha_file_release_bound(f);
+	kfree(f);
 	spin_lock(&dev->lock);
 	if (!--dev->nr_open && !dev->dying)
 		ha_dev_pin(dev, !ha_dev_gone(dev) && ha_live_bytes(dev->ha));
@@ -683,6 +829,8 @@ static struct ha_dev *ha_dev_new(bool sealed)
 	kref_init(&dev->ref);
 	init_completion(&dev->idle);
 	spin_lock_init(&dev->lock);
+	init_rwsem(&dev->bound_lock);
+	dev->bound = RB_ROOT;
 	do {
 		dev->epoch = get_random_u64();
 	} while (!dev->epoch);
@@ -823,6 +971,177 @@ static int ha_dev_detach(struct ha_dev *dev, bool force)
 	return 0;
 }
 
+/* ---- extents that are bound to an open file ---- */
+
+/* The bound extent that @start lies in, or NULL. */
+static struct ha_bound *ha_bound_find(struct ha_dev *dev, u64 start)
+{
+	struct rb_node *node = dev->bound.rb_node;
+	struct ha_bound *b;
+
+	lockdep_assert_held(&dev->bound_lock);
+	while (node) {
+		b = rb_entry(node, struct ha_bound, node);
+		if (start < b->start)
+			node = node->rb_left;
+		else if (start - b->start >= b->len)
+			node = node->rb_right;
+		else
+			return b;
+	}
+	return NULL;
+}
+
+static bool ha_bound_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct ha_bound, node)->start <
+	       rb_entry(b, struct ha_bound, node)->start;
+}
+
+static void ha_bound_forget(struct ha_bound *b)
+{
+	lockdep_assert_held_write(&b->file->dev->bound_lock);
+	rb_erase(&b->node, &b->file->dev->bound);
+	list_del(&b->list);
+}
+
+static int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align, u64 goal,
+			       struct hybrid_alloc_range *range)
+{
+	/* those who free wait for the lock: rather fail than try hard */
+	const gfp_t gfp = GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN;
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret;
+
+	b = kmalloc(sizeof(*b), GFP_KERNEL);
+	if (!b)
+		return -ENOMEM;
+	if (down_write_killable(&dev->bound_lock)) {
+		kfree(b);
+		return -EINTR;
+	}
+	if (!dev->binds) {
+		WRITE_ONCE(dev->binds, true);
+		synchronize_rcu();	/* those who did not see it have freed */
+	}
+	ret = hybrid_alloc_alloc(dev->ha, len, align, goal, gfp, range);
+	if (!ret) {
+		b->file = f;
+		b->start = range->start;
+		b->len = range->len;
+		rb_add(&b->node, &dev->bound, ha_bound_less);
+		list_add(&b->list, &f->bound);
+		b = NULL;
+	}
+	up_write(&dev->bound_lock);
+	kfree(b);
+	return ret;
+}
+
+static int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
+			 struct hybrid_alloc_range *range)
+{
+	if (!(flags & HYBRID_ALLOC_ALLOC_GOAL))
+		goal = HYBRID_ALLOC_NO_GOAL;
+	else if (goal == HYBRID_ALLOC_NO_GOAL)
+		goal--;		/* said to be an address, and as far outside */
+	if (unlikely(flags & HYBRID_ALLOC_ALLOC_BOUND))
+		return ha_file_alloc_bound(f, len, align, goal, range);
+	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, GFP_KERNEL, range);
+}
+
+static int ha_free_foreign(struct hybrid_alloc *ha, enum hybrid_alloc_reason *reason)
+{
+	*reason = HYBRID_ALLOC_REASON_FOREIGN;
+	atomic64_inc(&ha->refused[*reason]);
+	return -EPERM;
+}
+
+/* A free of what may be the file's own bound extent, which ends its record. */
+static int ha_file_free_bound(struct ha_file *f, u64 start, u64 len,
+			      enum hybrid_alloc_reason *reason)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret;
+
+	down_write(&dev->bound_lock);
+	b = ha_bound_find(dev, start);
+	if (b && b->file != f)
+		ret = ha_free_foreign(dev->ha, reason);
+	else
+		ret = hybrid_alloc_free(dev->ha, start, len, reason);
+	if (b && !ret)
+		ha_bound_forget(b);
+	else
+		b = NULL;
+	up_write(&dev->bound_lock);
+	kfree(b);
+	return ret;
+}
+
+/* A free on a device that has, or had, bound extents. */
+static int ha_file_free_checked(struct ha_file *f, u64 start, u64 len,
+				enum hybrid_alloc_reason *reason)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret = 0;
+
+	/* what is wrong with the range itself comes before whose it is */
+	if (ha_range_fault(dev->ha, start, len))
+		return hybrid_alloc_free(dev->ha, start, len, reason);
+	down_read(&dev->bound_lock);
+	b = ha_bound_find(dev, start);
+	if (!b)
+		ret = hybrid_alloc_free(dev->ha, start, len, reason);
+	else if (b->file != f)
+		ret = ha_free_foreign(dev->ha, reason);
+	else
+		ret = 1;
+	up_read(&dev->bound_lock);
+	return ret <= 0 ? ret : ha_file_free_bound(f, start, len, reason);
+}
+
+static int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	int ret;
+
+	rcu_read_lock();
+	if (unlikely(READ_ONCE(f->dev->binds))) {
+		rcu_read_unlock();
+		return ha_file_free_checked(f, start, len, reason);
+	}
+	ret = hybrid_alloc_free(f->dev->ha, start, len, reason);
+	rcu_read_unlock();
+	return ret;
+}
+
+/* At its last close. Nobody else has the file. */
+static void ha_file_release_bound(struct ha_file *f)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	bool live;
+
+	if (list_empty(&f->bound))
+		return;
+	/* if it is detached all is forgotten already */
+	live = percpu_ref_tryget_live(&dev->calls);
+	while ((b = list_first_entry_or_null(&f->bound, struct ha_bound, list))) {
+		down_write(&dev->bound_lock);
+		if (live)
+			hybrid_alloc_free(dev->ha, b->start, b->len, NULL);
+		ha_bound_forget(b);
+		up_write(&dev->bound_lock);
+		kfree(b);
+		cond_resched();
+	}
+	if (live)
+		percpu_ref_put(&dev->calls);
+}
+
 /* ---- ioctls: what is common to both kinds of node ---- */
 
 struct ha_call;
@@ -833,12 +1152,15 @@ struct ha_call;
 #define HA_NEEDS_DISK		BIT(2)		/* a disk that is still there */
 #define HA_NEEDS_EPOCH		BIT(3)		/* its third field is an epoch */
 #define HA_NEEDS_UNSEALED	BIT(4)		/* an instance that is not sealed */
+#define HA_NEEDS_NO_ENTRY	BIT(5)		/* @fn itself enters and leaves the device */
+#define HA_NEEDS_ITEMS		BIT(6)		/* its array is read, too */
 
 /**
  * struct ha_cmd - an ioctl
  * @cmd: its number
  * @size: of its structure as this kernel knows it
  * @min_size: of its structure in the first version of the ABI
+ * @item_size: of an item of its array, if it has one; see struct ha_array
  * @flags: that it knows
  * @needs: HA_NEEDS_ bits
  * @fn: does it
@@ -848,6 +1170,7 @@ struct ha_cmd {
 	unsigned int cmd;
 	u16 size;
 	u16 min_size;
+	u16 item_size;
 	u32 flags;
 	u32 needs;
 	int (*fn)(struct ha_call *call);
@@ -864,33 +1187,60 @@ struct ha_cmd {
 	}
 
 /**
+ * struct ha_array - what structures with an array begin with
+ * @size: as in all structures
+ * @flags: as in all structures
+ * @epoch: as in most structures
+ * @items: user's address of the first item
+ * @nr: number of items
+ * @item_size: size of an item as the caller knows it
+ */
+struct ha_array {
+	u32 size;
+	u32 flags;
+	u64 epoch;
+	u64 items;
+	u32 nr;
+	u32 item_size;
+};
+
+/**
  * struct ha_call - an ioctl that is being done
  * @cmd: which
  * @dev: the instance; on the control node the one that was attached, if any,
  *	with a reference
+ * @file: through which; on instance nodes
  * @user: the caller's structure
  * @usize: its size as the caller knows it
+ * @items: copy of the whole array, where that is needed
  * @head: what most structures begin with
+ * @array: what structures with an array begin with
  * @attach: of ATTACH
  * @detach: of DETACH
  * @info: of INFO
  * @alloc: of ALLOC
  * @free: of FREE
  * @claim: of CLAIM
- * @op: of SEAL and DRAIN
+ * @op: of SEAL, DRAIN and CHECK
+ * @batch: of ALLOC_BATCH and FREE_BATCH
+ * @many: of ALLOC_MANY
+ * @map: of MAP
  * @stat: of STAT, the largest
  */
 struct ha_call {
 	const struct ha_cmd *cmd;
 	struct ha_dev *dev;
+	struct ha_file *file;
 	void __user *user;
 	u32 usize;
+	void *items;
 	union {
 		struct {
 			u32 size;
 			u32 flags;
 			u64 epoch;
 		} head;
+		struct ha_array array;
 		struct hybrid_alloc_attach attach;
 		struct hybrid_alloc_detach detach;
 		struct hybrid_alloc_info info;
@@ -898,6 +1248,9 @@ struct ha_call {
 		struct hybrid_alloc_free free;
 		struct hybrid_alloc_claim claim;
 		struct hybrid_alloc_op op;
+		struct hybrid_alloc_batch batch;
+		struct hybrid_alloc_many many;
+		struct hybrid_alloc_map map;
 		struct hybrid_alloc_stat stat;
 	};
 };
@@ -907,6 +1260,85 @@ static int ha_call_copy_out(const struct ha_call *call)
 	size_t size = min_t(size_t, call->usize, call->cmd->size);
 
 	return copy_to_user(call->user, &call->head, size) ? -EFAULT : 0;
+}
+
+static void __user *ha_call_item(const struct ha_call *call, u32 index)
+{
+	return u64_to_user_ptr(call->array.items) + (size_t)index * call->array.item_size;
+}
+
+/*
+ * Copies items between @items, where they are as this kernel knows them, and
+ * the caller's array.
+ */
+static int ha_call_items_in(const struct ha_call *call, u32 first, u32 nr, void *items)
+{
+	size_t size = call->cmd->item_size;
+	u32 i;
+
+	if (call->array.item_size == size)
+		return copy_from_user(items, ha_call_item(call, first), nr * size) ? -EFAULT : 0;
+	for (i = 0; i < nr; i++)
+		if (copy_from_user(items + i * size, ha_call_item(call, first + i), size))
+			return -EFAULT;
+	return 0;
+}
+
+static int ha_call_items_out(const struct ha_call *call, u32 first, u32 nr, const void *items)
+{
+	size_t size = call->cmd->item_size;
+	u32 i;
+
+	if (call->array.item_size == size)
+		return copy_to_user(ha_call_item(call, first), items, nr * size) ? -EFAULT : 0;
+	for (i = 0; i < nr; i++)
+		if (copy_to_user(ha_call_item(call, first + i), items + i * size, size))
+			return -EFAULT;
+	return 0;
+}
+
+/* Sees that a range can be read and written: one byte of each page, as it is. */
+static int ha_fault_in(u8 __user *p, size_t len)
+{
+	size_t pos, step;
+	u8 byte;
+
+	if (!access_ok(p, len))
+		return -EFAULT;
+	for (pos = 0;; pos += step) {
+		if (get_user(byte, p + pos) || put_user(byte, p + pos))
+			return -EFAULT;
+		if (pos == len - 1)
+			return 0;
+		/* the first byte of the next page, or the last of all */
+		step = min(PAGE_SIZE - offset_in_page(p + pos), len - 1 - pos);
+	}
+}
+
+/* What holds for a structure's size holds for an item's. */
+static int ha_call_check_items(const struct ha_call *call)
+{
+	size_t known = call->cmd->item_size, size = call->array.item_size;
+	u32 i;
+	int ret;
+
+	if (!call->array.nr || call->array.nr > HYBRID_ALLOC_MAX_ITEMS)
+		return -EINVAL;
+	if (size < known || size % sizeof(u64))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	if (call->array.items > ULONG_MAX)
+		return -EFAULT;
+	ret = ha_fault_in(ha_call_item(call, 0), call->array.nr * size);
+	if (!(call->cmd->needs & HA_NEEDS_ITEMS))
+		return ret;
+	for (i = 0; !ret && size > known && i < call->array.nr; i++) {
+		ret = check_zeroed_user(ha_call_item(call, i) + known, size - known);
+		if (ret >= 0)
+			ret = ret ? 0 : -E2BIG;
+	}
+	return ret;
 }
 
 /* Gets the structure, and sees that the result can be put where it was. */
@@ -929,12 +1361,20 @@ static int ha_call_copy_in(struct ha_call *call)
 	 * A trial, with what the caller has there anyway: fault_in_writeable()
 	 * leaves zeroes, which a call that then fails must not.
 	 */
-	return cmd->needs & HA_NEEDS_OUT ? ha_call_copy_out(call) : 0;
+	if ((cmd->needs & HA_NEEDS_OUT) && ha_call_copy_out(call))
+		return -EFAULT;
+	return cmd->item_size ? ha_call_check_items(call) : 0;
 }
 
 static bool ha_extent_is_plain(const struct hybrid_alloc_extent *extent)
 {
 	return !extent->cookie && !extent->flags && !extent->domain;
+}
+
+/* An address that is not said to be one is reserved. */
+static bool ha_goal_is_plain(u32 flags, u64 goal)
+{
+	return (flags & HYBRID_ALLOC_ALLOC_GOAL) || !goal;
 }
 
 static bool ha_call_reserved_is_zero(const struct ha_call *call)
@@ -943,9 +1383,15 @@ static bool ha_call_reserved_is_zero(const struct ha_call *call)
 	case HYBRID_ALLOC_IOC_DETACH:
 		return !call->detach.__reserved;
 	case HYBRID_ALLOC_IOC_ALLOC:
-		return ha_extent_is_plain(&call->alloc.extent);
+		return ha_extent_is_plain(&call->alloc.extent) &&
+		       ha_goal_is_plain(call->alloc.flags, call->alloc.goal);
+	case HYBRID_ALLOC_IOC_ALLOC_MANY:
+		return !call->many.__reserved &&
+		       ha_goal_is_plain(call->many.flags, call->many.goal);
 	case HYBRID_ALLOC_IOC_FREE:
 		return !call->free.__reserved && ha_extent_is_plain(&call->free.extent);
+	case HYBRID_ALLOC_IOC_MAP:
+		return !call->map.__reserved;
 	case HYBRID_ALLOC_IOC_CLAIM:
 		return ha_extent_is_plain(&call->claim.extent);
 	default:
@@ -1054,7 +1500,7 @@ static int ha_dev_alloc(struct ha_call *call)
 	struct hybrid_alloc_range range;
 	int ret;
 
-	ret = hybrid_alloc_alloc(call->dev->ha, arg->len, arg->align, GFP_KERNEL, &range);
+	ret = ha_file_alloc(call->file, arg->flags, arg->len, arg->align, arg->goal, &range);
 	if (ret)
 		return ret;
 	memset(&arg->extent, 0, sizeof(arg->extent));
@@ -1066,10 +1512,11 @@ static int ha_dev_alloc(struct ha_call *call)
 static void ha_dev_undo_alloc(struct ha_call *call)
 {
 	const struct hybrid_alloc_extent *extent = &call->alloc.extent;
+	enum hybrid_alloc_reason reason;
 
 	if (!percpu_ref_tryget_live(&call->dev->calls))
 		return;		/* forgotten with all others */
-	hybrid_alloc_free(call->dev->ha, extent->start, extent->len, NULL);
+	ha_file_free(call->file, extent->start, extent->len, &reason);
 	ha_dev_leave(call);
 }
 
@@ -1079,9 +1526,275 @@ static int ha_dev_free_extent(struct ha_call *call)
 	enum hybrid_alloc_reason reason;
 	int ret;
 
-	ret = hybrid_alloc_free(call->dev->ha, extent->start, extent->len, &reason);
+	ret = ha_file_free(call->file, extent->start, extent->len, &reason);
 	call->free.reason = reason;
 	return ret;
+}
+
+/*
+ * All items of ALLOC_BATCH are kept here until their results are delivered, for
+ * an allocation of which nobody learns has to be undone.
+ */
+static void ha_dev_undo_items(struct ha_call *call, u32 nr)
+{
+	struct hybrid_alloc_alloc_item *items = call->items;
+	enum hybrid_alloc_reason reason;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (!items[i].error)
+			ha_file_free(call->file, items[i].extent.start, items[i].extent.len,
+				     &reason);
+		cond_resched();
+	}
+	call->batch.nr_done = 0;
+	call->batch.nr_failed = 0;
+}
+
+static void ha_dev_undo_alloc_batch(struct ha_call *call)
+{
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* forgotten with all others */
+	ha_dev_undo_items(call, call->batch.nr_done);
+	ha_dev_leave(call);
+}
+
+static int ha_dev_alloc_item(struct ha_call *call, struct hybrid_alloc_alloc_item *item)
+{
+	struct hybrid_alloc_range range;
+	bool plain = ha_extent_is_plain(&item->extent) &&
+		     ha_goal_is_plain(item->flags, item->goal) &&
+		     !(item->flags & ~HYBRID_ALLOC_ALLOC_GOAL);
+	int ret = -EINVAL;
+
+	memset(&item->extent, 0, sizeof(item->extent));
+	if (plain)
+		ret = ha_file_alloc(call->file, call->batch.flags | item->flags, item->len,
+				    item->align, item->goal, &range);
+	item->error = -ret;
+	if (!ret) {
+		item->extent.start = range.start;
+		item->extent.len = range.len;
+	}
+	return ret;
+}
+
+static int ha_dev_alloc_items(struct ha_call *call)
+{
+	struct hybrid_alloc_alloc_item *items = call->items;
+	struct hybrid_alloc_batch *batch = &call->batch;
+	int ret;
+
+	for (batch->nr_done = 0; batch->nr_done < batch->nr; batch->nr_done++) {
+		ret = ha_dev_alloc_item(call, &items[batch->nr_done]);
+		if (ret == -EINTR || fatal_signal_pending(current)) {
+			ha_dev_undo_items(call, batch->nr_done + 1);
+			return -EINTR;
+		}
+		batch->nr_failed += !!ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int ha_dev_alloc_batch(struct ha_call *call)
+{
+	struct hybrid_alloc_batch *batch = &call->batch;
+	int ret;
+
+	batch->nr_done = 0;
+	batch->nr_failed = 0;
+	call->items = kvmalloc_array(batch->nr, call->cmd->item_size, GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	ret = ha_call_items_in(call, 0, batch->nr, call->items);
+	if (ret)
+		return ret;
+	ret = ha_dev_enter(call);
+	if (ret)
+		return ret;
+	ret = ha_dev_alloc_items(call);
+	ha_dev_leave(call);
+	if (ret)
+		return ret;
+	ret = ha_call_items_out(call, 0, batch->nr, call->items);
+	if (ret)
+		ha_dev_undo_alloc_batch(call);
+	return ret;
+}
+
+static void ha_dev_undo_extents(struct ha_call *call)
+{
+	struct hybrid_alloc_extent *extents = call->items;
+	enum hybrid_alloc_reason reason;
+
+	while (call->many.nr_extents--) {
+		ha_file_free(call->file, extents[call->many.nr_extents].start,
+			     extents[call->many.nr_extents].len, &reason);
+		cond_resched();
+	}
+	call->many.nr_extents = 0;
+	call->many.total = 0;
+}
+
+static void ha_dev_undo_alloc_many(struct ha_call *call)
+{
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* forgotten with all others */
+	ha_dev_undo_extents(call);
+	ha_dev_leave(call);
+}
+
+static int ha_many_check(const struct hybrid_alloc *ha, const struct hybrid_alloc_many *many)
+{
+	u64 most;
+
+	if (!many->len || (many->align && !ha_is_power_of_2(many->align)))
+		return -EINVAL;
+	if (many->len > ha->end - ha->start)
+		return -EFBIG;
+	if (!(many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) &&
+	    !check_mul_overflow(ha->max_len, (u64)many->nr, &most) && many->len > most)
+		return -EFBIG;
+	if ((many->flags & HYBRID_ALLOC_ALLOC_GOAL) &&
+	    (many->goal < ha->start || many->goal >= ha->end))
+		return -ERANGE;
+	return 0;
+}
+
+/*
+ * The length to try after one of @len found no space: that of the largest free
+ * run, which is the best next piece. If that is no shorter, it is not aligned,
+ * or was freed just now; then a shorter piece may do. If there is none, some
+ * may have gone to the pools just now. 0 if a single block was tried already.
+ */
+static u64 ha_many_shorter(struct hybrid_alloc *ha, u64 len)
+{
+	struct hapool_stat st;
+	u64 largest;
+
+	hapool_stat(&ha->pool, &st, false);
+	largest = st.slab.largest_run << ha->shift;
+	if (len == ha->params.min_block)
+		return 0;
+	if (!largest)
+		return ha->params.min_block;
+	return largest < len ? largest : round_up(len / 2, ha->params.min_block);
+}
+
+static int ha_dev_alloc_extents(struct ha_call *call)
+{
+	struct hybrid_alloc *ha = call->dev->ha;
+	struct hybrid_alloc_many *many = &call->many;
+	struct hybrid_alloc_extent *extents = call->items;
+	u64 want = round_up(many->len, ha->params.min_block), goal = many->goal;
+	u64 longest = ha->max_len;
+	struct hybrid_alloc_range range;
+	u32 flags = many->flags;
+	int ret;
+
+	while (many->total < want && many->nr_extents < many->nr && longest) {
+		ret = ha_file_alloc(call->file, flags, min(want - many->total, longest),
+				    many->align, goal, &range);
+		if (ret == -ENOSPC) {
+			longest = ha_many_shorter(ha, min(want - many->total, longest));
+			continue;
+		}
+		if (ret)
+			goto out_undo;
+		extents[many->nr_extents++] = (struct hybrid_alloc_extent){
+			.start = range.start,
+			.len = range.len,
+		};
+		many->total += range.len;
+		goal = range.start + range.len;
+		if (goal >= ha->end)
+			flags &= ~HYBRID_ALLOC_ALLOC_GOAL;
+		ret = -EINTR;
+		if (fatal_signal_pending(current))
+			goto out_undo;
+		cond_resched();
+	}
+	ret = -ENOSPC;
+	if (many->total < want &&
+	    !((many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) && many->nr_extents))
+		goto out_undo;
+	return 0;
+
+out_undo:
+	ha_dev_undo_extents(call);
+	return ret;
+}
+
+static int ha_dev_alloc_many(struct ha_call *call)
+{
+	struct hybrid_alloc_many *many = &call->many;
+	int ret;
+
+	many->nr_extents = 0;
+	many->total = 0;
+	call->items = kvmalloc_array(many->nr, sizeof(struct hybrid_alloc_extent), GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	ret = ha_dev_enter(call);
+	if (ret)
+		return ret;
+	ret = ha_many_check(call->dev->ha, many);
+	if (!ret)
+		ret = ha_dev_alloc_extents(call);
+	ha_dev_leave(call);
+	if (ret)
+		return ret;
+	ret = ha_call_items_out(call, 0, many->nr_extents, call->items);
+	if (ret)
+		ha_dev_undo_alloc_many(call);
+	return ret;
+}
+
+static int ha_dev_free_item(struct ha_call *call, struct hybrid_alloc_free_item *item)
+{
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	int ret = -EINVAL;
+
+	if (ha_extent_is_plain(&item->extent))
+		ret = ha_file_free(call->file, item->extent.start, item->extent.len, &reason);
+	item->error = -ret;
+	item->reason = reason;
+	return ret;
+}
+
+/* So many items that their copy fits on the stack: a free needs no memory. */
+#define HA_FREE_CHUNK	16U
+
+static int ha_dev_free_batch(struct ha_call *call)
+{
+	struct hybrid_alloc_free_item items[HA_FREE_CHUNK];
+	struct hybrid_alloc_batch *batch = &call->batch;
+	u32 first, nr, i;
+	int ret;
+
+	batch->nr_done = 0;
+	batch->nr_failed = 0;
+	for (first = 0; first < batch->nr; first += nr) {
+		nr = min(batch->nr - first, HA_FREE_CHUNK);
+		ret = ha_call_items_in(call, first, nr, items);
+		if (ret)
+			return ret;
+		ret = ha_dev_enter(call);
+		if (ret)
+			return ret;
+		for (i = 0; i < nr && !fatal_signal_pending(current); i++)
+			batch->nr_failed += !!ha_dev_free_item(call, &items[i]);
+		ha_dev_leave(call);
+		batch->nr_done += i;
+		ret = ha_call_items_out(call, first, i, items);
+		if (ret)
+			return ret;
+		if (i < nr)
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
 }
 
 static int ha_dev_claim(struct ha_call *call)
@@ -1103,6 +1816,46 @@ static int ha_dev_drain(struct ha_call *call)
 	return 0;
 }
 
+static int ha_dev_map(struct ha_call *call)
+{
+	struct hybrid_alloc_map *map = &call->map;
+	struct hybrid_alloc_map_entry *entries;
+	u64 end;
+	int nr;
+
+	map->nr_entries = 0;
+	call->items = kvmalloc_array(map->nr, sizeof(*entries), GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	entries = call->items;
+	nr = ha_dev_enter(call);
+	if (nr)
+		return nr;
+	if (check_add_overflow(map->start, map->len, &end))
+		nr = -ERANGE;
+	else
+		nr = hybrid_alloc_map(call->dev->ha, map->start, entries, map->nr, GFP_KERNEL);
+	ha_dev_leave(call);
+	if (nr < 0)
+		return nr;
+	while (map->len && nr && entries[nr - 1].start >= end)
+		nr--;
+	map->nr_entries = nr;
+	return ha_call_items_out(call, 0, nr, entries);
+}
+
+static int ha_dev_check(struct ha_call *call)
+{
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	ret = hapool_check(&call->dev->ha->pool);
+	if (ret)
+		pr_err("%s: what the allocator believes of its space is wrong\n", call->dev->name);
+	return ret;
+}
+
 static int ha_dev_stat(struct ha_call *call)
 {
 	hybrid_alloc_stat(call->dev->ha, &call->stat,
@@ -1116,6 +1869,7 @@ static int ha_dev_stat(struct ha_call *call)
 static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(INFO, info, disk, ha_dev_info, .needs = HA_NEEDS_OUT),
 	HA_CMD(ALLOC, alloc, extent, ha_dev_alloc,
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT,
 	       .undo = ha_dev_undo_alloc),
 	HA_CMD(FREE, free, __reserved, ha_dev_free_extent,
@@ -1126,6 +1880,25 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(STAT, stat, refused_frees, ha_dev_stat,
 	       .flags = HYBRID_ALLOC_STAT_RUNS,
 	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
+	HA_CMD(ALLOC_BATCH, batch, nr_failed, ha_dev_alloc_batch,
+	       .item_size = sizeof(struct hybrid_alloc_alloc_item),
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY |
+			HA_NEEDS_ITEMS,
+	       .undo = ha_dev_undo_alloc_batch),
+	HA_CMD(FREE_BATCH, batch, nr_failed, ha_dev_free_batch,
+	       .item_size = sizeof(struct hybrid_alloc_free_item),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY | HA_NEEDS_ITEMS),
+	HA_CMD(ALLOC_MANY, many, __reserved, ha_dev_alloc_many,
+	       .item_size = sizeof(struct hybrid_alloc_extent),
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL |
+			HYBRID_ALLOC_ALLOC_PARTIAL,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY,
+	       .undo = ha_dev_undo_alloc_many),
+	HA_CMD(MAP, map, __reserved, ha_dev_map,
+	       .item_size = sizeof(struct hybrid_alloc_map_entry),
+	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
+	HA_CMD(CHECK, op, epoch, ha_dev_check, .needs = HA_NEEDS_READER),
 };
 
 static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -1136,13 +1909,21 @@ static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	ret = ha_call_begin(&call, ha_dev_cmds, ARRAY_SIZE(ha_dev_cmds), file, cmd, arg);
 	if (ret)
 		return ret;
-	call.dev = file->private_data;
-	ret = ha_dev_enter(&call);
-	if (ret)
-		return ret;
-	ret = call.cmd->fn(&call);
-	ha_dev_leave(&call);
-	return ha_call_end(&call, ret);
+	call.file = file->private_data;
+	call.dev = call.file->dev;
+	call.items = NULL;
+	if (call.cmd->needs & HA_NEEDS_NO_ENTRY) {
+		ret = call.cmd->fn(&call);
+	} else {
+		ret = ha_dev_enter(&call);
+		if (ret)
+			return ret;
+		ret = call.cmd->fn(&call);
+		ha_dev_leave(&call);
+	}
+	ret = ha_call_end(&call, ret);
+	kvfree(call.items);
+	return ret;
 }
 
 /* ---- ioctls of the control node ---- */

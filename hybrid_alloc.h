@@ -8,6 +8,21 @@
  * to know its extents after a restart keeps a catalogue and claims what it
  * names before the first allocation.
  *
+ * samples/ha_user.c shows a user from its start to its end.
+ *
+ * Contexts: hybrid_alloc_open() and _close(), _drain() and _stat() may sleep
+ * and belong into process context. So do all others, where
+ *
+ *  - what takes a gfp_t waits for memory as that says, and for other tasks (who
+ *    empty the pools) only if that may sleep: GFP_KERNEL, GFP_NOFS, GFP_NOIO.
+ *    On the way of writing back, use GFP_NOIO;
+ *  - with GFP_NOWAIT, allocating and claiming take spinlocks only. EAGAIN then
+ *    says "ask again where you may sleep"; it is never a false ENOSPC;
+ *  - freeing needs no memory and waits for spinlocks only.
+ *
+ * Spinlocks are taken without disabling interrupts: no call may come from an
+ * interrupt handler, a softirq, a timer, or with interrupts disabled.
+ *
  * All positions and lengths are in bytes. Positions count from the start of
  * the block device. Calls on one allocator may run at the same time on all
  * CPUs, except for hybrid_alloc_close(), which must be the last one.
@@ -16,6 +31,7 @@
 #define _HYBRID_ALLOC_H
 
 #include <linux/gfp.h>
+#include <linux/limits.h>
 #include <linux/types.h>
 #include "ioctl_uapi.h"
 
@@ -53,16 +69,21 @@ struct hybrid_alloc_range {
 	u64 len;
 };
 
+/* For hybrid_alloc_alloc(): anywhere. */
+#define HYBRID_ALLOC_NO_GOAL	U64_MAX
+
 struct hybrid_alloc * __must_check
 hybrid_alloc_open(struct block_device *bdev, const struct hybrid_alloc_params *params, gfp_t gfp);
 void hybrid_alloc_close(struct hybrid_alloc *ha);
 
-int __must_check hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, gfp_t gfp,
-				    struct hybrid_alloc_range *out);
+int __must_check hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal,
+				    gfp_t gfp, struct hybrid_alloc_range *out);
 int __must_check hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp);
 int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
 
+int __must_check hybrid_alloc_map(struct hybrid_alloc *ha, u64 start,
+				  struct hybrid_alloc_map_entry *entries, int nr, gfp_t gfp);
 void hybrid_alloc_drain(struct hybrid_alloc *ha);
 void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, bool runs);
 

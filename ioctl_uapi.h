@@ -6,7 +6,8 @@
  *
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
- *                        SEAL, DRAIN, STAT
+ *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH,
+ *                        ALLOC_MANY, MAP, CHECK
  *
  * Rules that hold for every structure:
  *
@@ -20,8 +21,8 @@
  * - Unknown flags, and reserved fields that are not zero, give EINVAL.
  * - epoch: 0, or the epoch that INFO returned; a call that names another
  *   epoch than the instance's gets ESTALE.
- * - A call that fails changes nothing, with one exception that is said at
- *   hybrid_alloc_free below.
+ * - A call that fails changes nothing, with the exceptions that are said at
+ *   hybrid_alloc_free and hybrid_alloc_batch below.
  *
  * Checks run in this order: command (ENOTTY), structure (EFAULT, EINVAL,
  * E2BIG), flags (EINVAL), mode of the file (EBADF), state of the device
@@ -164,19 +165,43 @@ struct hybrid_alloc_info {
 	__u8  disk[32];
 };
 
+/*
+ * flags of ALLOC, ALLOC_BATCH and ALLOC_MANY
+ *
+ * HYBRID_ALLOC_ALLOC_BOUND: the extent is bound to the open file description.
+ * It goes back when that is closed for the last time, by whatever end of the
+ * process, as a FREE would give it back; duplicated and inherited descriptors
+ * keep it. I/O to the extent must have finished by then. Only a FREE through
+ * this description is accepted, all others get EPERM.
+ */
+#define HYBRID_ALLOC_ALLOC_BOUND	(1U << 0)
+
+/*
+ * flags of ALLOC, ALLOC_MANY and an item of ALLOC_BATCH
+ *
+ * HYBRID_ALLOC_ALLOC_GOAL: goal is an address inside the managed range, else it
+ * must be 0. The extent begins there if the space is free, or close to it if
+ * that can be found out quickly. It never fails because of its goal.
+ */
+#define HYBRID_ALLOC_ALLOC_GOAL		(1U << 1)
+
+/* a flag of ALLOC_MANY: less than was wanted will do */
+#define HYBRID_ALLOC_ALLOC_PARTIAL	(1U << 2)
+
 /**
  * struct hybrid_alloc_alloc - allocate an extent
  * @size: sizeof(struct hybrid_alloc_alloc)
- * @flags: must be 0
+ * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL
  * @epoch: 0 or the instance's
  * @len: bytes wanted, rounded up to min_block
  * @align: alignment of the start on the device, a power of two, or 0
  * @extent: out: the extent; its len is the rounded length. In: cookie, flags
  *	and domain must be 0, start and len do not matter
+ * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
  *
  * EINVAL @len is 0 or @align not a power of two; EFBIG @len is larger than
- * max_block or the managed range; ENOSPC no free run fits; EAGAIN before
- * SEAL; ENOMEM.
+ * max_block or the managed range; ERANGE @goal is outside of it; ENOSPC no free
+ * run fits; EAGAIN before SEAL; ENOMEM.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -185,6 +210,7 @@ struct hybrid_alloc_alloc {
 	__u64 len;
 	__u64 align;
 	struct hybrid_alloc_extent extent;
+	__u64 goal;
 };
 
 /* why a FREE was refused */
@@ -196,6 +222,7 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
 	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
+	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: bound to another file */
 	HYBRID_ALLOC_REASON_COUNT
 };
 
@@ -206,7 +233,7 @@ enum hybrid_alloc_reason {
  * @epoch: 0 or the instance's
  * @extent: start, and a len that rounds up to the extent's length
  * @reason: out: enum hybrid_alloc_reason, set when the call fails with EINVAL,
- *	ENOENT or ERANGE on the extent
+ *	ENOENT, ERANGE or EPERM on the extent
  * @__reserved: must be 0
  *
  * I/O to the extent must have finished: what is still dirty in the page cache
@@ -220,6 +247,119 @@ struct hybrid_alloc_free {
 	__u64 epoch;
 	struct hybrid_alloc_extent extent;
 	__u32 reason;
+	__u32 __reserved;
+};
+
+/* The largest number of items in one call. */
+#define HYBRID_ALLOC_MAX_ITEMS	1024
+
+/**
+ * struct hybrid_alloc_batch - ALLOC_BATCH and FREE_BATCH: many at once
+ * @size: sizeof(struct hybrid_alloc_batch)
+ * @flags: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND, for all items; else 0
+ * @epoch: 0 or the instance's
+ * @items: address of the first item, struct hybrid_alloc_alloc_item or
+ *	struct hybrid_alloc_free_item
+ * @nr: number of items, 1 to HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an item as the caller knows it, a multiple of 8; the
+ *	rules for the size of a structure hold
+ * @nr_done: out: so many items, from the first, carry a result
+ * @nr_failed: out: so many of these carry an error
+ *
+ * Does the items in their order, each as the call for one would, and writes the
+ * result into each. Returns 0 also when items fail. EINVAL @nr or @item_size is
+ * wrong; EFAULT @items cannot be read and written, which is tried before
+ * anything is done.
+ *
+ * When the call itself fails half-way, ALLOC_BATCH has allocated nothing:
+ * ENOMEM, EINTR killed, EFAULT the results cannot be written although they
+ * could before. FREE_BATCH needs no memory; what it has freed stays free, and
+ * @nr_done tells how far it came, whatever it returns.
+ */
+struct hybrid_alloc_batch {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 items;
+	__u32 nr;
+	__u32 item_size;
+	__u32 nr_done;
+	__u32 nr_failed;
+};
+
+/**
+ * struct hybrid_alloc_alloc_item - an item of ALLOC_BATCH
+ * @len: as of ALLOC
+ * @align: as of ALLOC
+ * @goal: as of ALLOC
+ * @flags: HYBRID_ALLOC_ALLOC_GOAL
+ * @error: out: 0, or the errno that ALLOC would have given, EINVAL also for
+ *	flags and reserved fields
+ * @extent: as of ALLOC; all zeroes if there is an error
+ */
+struct hybrid_alloc_alloc_item {
+	__u64 len;
+	__u64 align;
+	__u64 goal;
+	__u32 flags;
+	__u32 error;
+	struct hybrid_alloc_extent extent;
+};
+
+/**
+ * struct hybrid_alloc_free_item - an item of FREE_BATCH
+ * @extent: as of FREE
+ * @error: out: 0, or the errno that FREE would have given, EINVAL also for
+ *	fields of @extent that must be 0
+ * @reason: out: enum hybrid_alloc_reason, why the free was refused
+ */
+struct hybrid_alloc_free_item {
+	struct hybrid_alloc_extent extent;
+	__u32 error;
+	__u32 reason;
+};
+
+/**
+ * struct hybrid_alloc_many - ALLOC_MANY: several extents instead of one
+ * @size: sizeof(struct hybrid_alloc_many)
+ * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL,
+ *	HYBRID_ALLOC_ALLOC_PARTIAL
+ * @epoch: 0 or the instance's
+ * @items: address of an array of struct hybrid_alloc_extent, to be filled in
+ * @nr: its length, the largest number of extents that will do, 1 to
+ *	HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an extent as the caller knows it, a multiple of 8
+ * @len: bytes wanted in all, rounded up to min_block
+ * @align: alignment of each start on the device, a power of two, or 0
+ * @goal: where the first extent should be, see HYBRID_ALLOC_ALLOC_GOAL; the
+ *	others follow if they can
+ * @total: out: bytes in all extents
+ * @nr_extents: out: number of extents
+ * @__reserved: must be 0
+ *
+ * Gives one extent if there is a free run for it, else the largest that there
+ * are, until @len is reached; none is larger than max_block. Each is an extent
+ * of its own, to be freed by itself. If @nr extents do not reach @len, it is
+ * ENOSPC and nothing is allocated; with HYBRID_ALLOC_ALLOC_PARTIAL only if not
+ * even one block is free.
+ *
+ * EINVAL @len is 0, @align not a power of two, @nr or @item_size wrong; EFBIG
+ * @len is larger than the managed range, or than @nr times max_block although
+ * all of it is wanted; ERANGE @goal is outside of the managed range; EAGAIN
+ * before SEAL; ENOMEM; EINTR killed. A call that fails has allocated nothing.
+ */
+struct hybrid_alloc_many {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 items;
+	__u32 nr;
+	__u32 item_size;
+	__u64 len;
+	__u64 align;
+	__u64 goal;
+	__u64 total;
+	__u32 nr_extents;
 	__u32 __reserved;
 };
 
@@ -241,13 +381,19 @@ struct hybrid_alloc_claim {
 };
 
 /**
- * struct hybrid_alloc_op - SEAL and DRAIN
+ * struct hybrid_alloc_op - SEAL, DRAIN and CHECK
  * @size: sizeof(struct hybrid_alloc_op)
  * @flags: must be 0
  * @epoch: 0 or the instance's
  *
  * SEAL ends the rebuild mode: ALLOC works from then on; without effect when
  * it did already. DRAIN empties the per-CPU pools.
+ *
+ * CHECK rebuilds what the allocator believes of its space from its metadata,
+ * and compares. It takes time in proportion to the metadata, and its result
+ * holds for a moment at which nobody else is at work. EUCLEAN something is
+ * broken; EPERM without CAP_SYS_ADMIN in the initial namespace. Works on files
+ * opened read-only.
  */
 struct hybrid_alloc_op {
 	__u32 size;
@@ -255,8 +401,71 @@ struct hybrid_alloc_op {
 	__u64 epoch;
 };
 
+/* what a part of the device is */
+enum hybrid_alloc_map_state {
+	HYBRID_ALLOC_MAP_FREE = 0,
+	HYBRID_ALLOC_MAP_LIVE,		/* one live extent, as a whole */
+	HYBRID_ALLOC_MAP_CACHED,	/* free, in a per-CPU pool */
+	HYBRID_ALLOC_MAP_HELD,		/* free, kept from use for a moment */
+};
+
+/**
+ * struct hybrid_alloc_map_entry - an item of MAP
+ * @start: out: first byte
+ * @len: out: length in bytes
+ * @state: out: enum hybrid_alloc_map_state
+ * @__reserved: out: 0
+ */
+struct hybrid_alloc_map_entry {
+	__u64 start;
+	__u64 len;
+	__u32 state;
+	__u32 __reserved;
+};
+
+/**
+ * struct hybrid_alloc_map - what the device is used for
+ * @size: sizeof(struct hybrid_alloc_map)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @items: address of an array of struct hybrid_alloc_map_entry
+ * @nr: its length, 1 to HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an entry as the caller knows it, a multiple of 8; what an
+ *	entry has beyond what the kernel knows is left as it is
+ * @start: the first byte of interest, a multiple of min_block; what lies before
+ *	the managed range is passed over
+ * @len: how much is of interest, 0 for all that follows
+ * @nr_entries: out: number of entries that were filled in, 0 at the end
+ * @__reserved: must be 0
+ *
+ * The entries are in the order of addresses and without gaps. Each live extent
+ * is one, with its own start and length, also if @start lies inside it or it
+ * reaches beyond the part of interest. Free space next to each other may be told
+ * in several entries. To see more, call again with the end of the last entry as
+ * @start. The entries of one call belong together: they were true at one moment;
+ * the next call may see changes.
+ *
+ * Works on files opened read-only. EINVAL @start is not a multiple of min_block,
+ * @nr or @item_size is wrong; ERANGE @start + @len wraps; ENOMEM.
+ */
+struct hybrid_alloc_map {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 items;
+	__u32 nr;
+	__u32 item_size;
+	__u64 start;
+	__u64 len;
+	__u32 nr_entries;
+	__u32 __reserved;
+};
+
 /* flags of STAT */
 #define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also walk the free runs; takes longer */
+
+/* Number of lengths that free runs are counted by. */
+#define HYBRID_ALLOC_RUN_LENGTHS	40
 
 /**
  * struct hybrid_alloc_stat - where the space is
@@ -274,7 +483,7 @@ struct hybrid_alloc_op {
  * @nr_live: out: number of live extents
  * @nr_slabs: out: number of slabs
  * @nr_free_runs: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs
- * @largest_free_run: out, with HYBRID_ALLOC_STAT_RUNS
+ * @largest_free_run: out
  * @pool_hits: out: allocations that a pool served
  * @pool_misses: out: allocations of a pooled size that had to go further
  * @pool_refills: out
@@ -285,6 +494,10 @@ struct hybrid_alloc_op {
  * @buddy_merges: out
  * @slow_searches: out: allocations that had to empty the pools and search
  * @refused_frees: out: by enum hybrid_alloc_reason; [0] is 0
+ * @run_count: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs by length;
+ *	[i] counts those of at least 2^i and less than 2^(i+1) times min_block,
+ *	the last one also all that are longer
+ * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: how long these are together
  *
  * capacity = charged + cached + free + retired + unusable, at every moment at
  * which nobody else is at work. Works on files opened read-only.
@@ -315,6 +528,8 @@ struct hybrid_alloc_stat {
 	__u64 buddy_merges;
 	__u64 slow_searches;
 	__u64 refused_frees[8];
+	__u64 run_count[HYBRID_ALLOC_RUN_LENGTHS];
+	__u64 run_bytes[HYBRID_ALLOC_RUN_LENGTHS];
 };
 
 #define HYBRID_ALLOC_IOC_TYPE	0xBC
@@ -328,5 +543,10 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_SEAL	_IO(HYBRID_ALLOC_IOC_TYPE, 0x13)
 #define HYBRID_ALLOC_IOC_DRAIN	_IO(HYBRID_ALLOC_IOC_TYPE, 0x14)
 #define HYBRID_ALLOC_IOC_STAT	_IO(HYBRID_ALLOC_IOC_TYPE, 0x15)
+#define HYBRID_ALLOC_IOC_ALLOC_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x16)
+#define HYBRID_ALLOC_IOC_FREE_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x17)
+#define HYBRID_ALLOC_IOC_CHECK	_IO(HYBRID_ALLOC_IOC_TYPE, 0x18)
+#define HYBRID_ALLOC_IOC_MAP	_IO(HYBRID_ALLOC_IOC_TYPE, 0x19)
+#define HYBRID_ALLOC_IOC_ALLOC_MANY	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1a)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

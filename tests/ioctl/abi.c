@@ -112,6 +112,67 @@ static void undo_free(void *p)
 		t_die("ALLOC after FREE");
 }
 
+static struct hybrid_alloc_alloc_item alloc_item;
+static struct hybrid_alloc_free_item free_item;
+
+static void fill_batch(void *p, void *items, size_t item_size)
+{
+	struct hybrid_alloc_batch *b = p;
+
+	b->items = (uintptr_t)items;
+	b->nr = 1;
+	b->item_size = item_size;
+}
+
+static void fill_alloc_batch(void *p)
+{
+	alloc_item = (struct hybrid_alloc_alloc_item){ .len = 3 * BLOCK };
+	fill_batch(p, &alloc_item, sizeof(alloc_item));
+}
+
+static void undo_alloc_batch(void *p)
+{
+	(void)p;
+	t_errno(ha_free(fd, alloc_item.extent.start, alloc_item.extent.len, NULL), 0,
+		"FREE of what ALLOC_BATCH returned");
+}
+
+static void fill_free_batch(void *p)
+{
+	free_item = (struct hybrid_alloc_free_item){ .extent = live };
+	fill_batch(p, &free_item, sizeof(free_item));
+}
+
+static struct hybrid_alloc_extent many_extent;
+
+static void fill_alloc_many(void *p)
+{
+	struct hybrid_alloc_many *m = p;
+
+	m->items = (uintptr_t)&many_extent;
+	m->nr = 1;
+	m->item_size = sizeof(many_extent);
+	m->len = 3 * BLOCK;
+}
+
+static void undo_alloc_many(void *p)
+{
+	(void)p;
+	t_errno(ha_free(fd, many_extent.start, many_extent.len, NULL), 0,
+		"FREE of what ALLOC_MANY returned");
+}
+
+static struct hybrid_alloc_map_entry map_entry;
+
+static void fill_map(void *p)
+{
+	struct hybrid_alloc_map *m = p;
+
+	m->items = (uintptr_t)&map_entry;
+	m->nr = 1;
+	m->item_size = sizeof(map_entry);
+}
+
 static void fill_claim(void *p)
 {
 	struct hybrid_alloc_claim *c = p;
@@ -164,10 +225,34 @@ static const struct command {
 	  false, true, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
 	{ "STAT", HYBRID_ALLOC_IOC_STAT, sizeof(struct hybrid_alloc_stat), 0,
 	  false, false, true, OFFSET(stat, epoch), 0, 0, fill_none, NULL },
+	{ "MAP", HYBRID_ALLOC_IOC_MAP, sizeof(struct hybrid_alloc_map), 0,
+	  false, false, true, OFFSET(map, epoch), 0, OFFSET(map, __reserved), fill_map, NULL },
+	{ "ALLOC_BATCH", HYBRID_ALLOC_IOC_ALLOC_BATCH, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_alloc_batch, undo_alloc_batch },
+	{ "FREE_BATCH", HYBRID_ALLOC_IOC_FREE_BATCH, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_free_batch, undo_free },
+	{ "ALLOC_MANY", HYBRID_ALLOC_IOC_ALLOC_MANY, sizeof(struct hybrid_alloc_many), 0,
+	  false, true, true, OFFSET(many, epoch), 0, OFFSET(many, __reserved),
+	  fill_alloc_many, undo_alloc_many },
+	{ "CHECK", HYBRID_ALLOC_IOC_CHECK, sizeof(struct hybrid_alloc_op), 0,
+	  false, false, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
 	/* last: it moves space from the pools, and what follows compares */
 	{ "DRAIN", HYBRID_ALLOC_IOC_DRAIN, sizeof(struct hybrid_alloc_op), 0,
 	  false, true, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
 };
+
+/* Of the structure in its first version, if it has grown since. */
+static size_t first_size(const struct command *c)
+{
+	switch (c->nr) {
+	case HYBRID_ALLOC_IOC_ALLOC:
+		return OFFSET(alloc, goal);
+	case HYBRID_ALLOC_IOC_STAT:
+		return OFFSET(stat, run_count);
+	default:
+		return 0;
+	}
+}
 
 static void *valid(const struct command *c, void *buf)
 {
@@ -181,7 +266,7 @@ static void *valid(const struct command *c, void *buf)
 
 static void not_zero(int f, const struct command *c, size_t off, const char *what)
 {
-	char buf[1024], how[64];
+	char buf[2048], how[64];
 	int err;
 
 	valid(c, buf);
@@ -199,7 +284,7 @@ static void test_malformed(const struct command *c)
 {
 	static const u32 small[] = { 0, 1, 3, 4, 8 };
 	int f = c->control ? ctl : fd, f_ro = c->control ? ctl_ro : fd_ro, err;
-	char buf[1024] = {}, how[64], *p;
+	char buf[2048] = {}, how[64], *p;
 	u32 size, flags;
 	size_t i;
 
@@ -237,10 +322,27 @@ static void test_malformed(const struct command *c)
 		snprintf(how, sizeof(how), "size is %u", small[i]);
 		refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, how);
 	}
-	size = c->size - 1;
+	size = (first_size(c) ?: c->size) - 1;
 	valid(c, buf);
 	memcpy(buf, &size, sizeof(size));
 	refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, "size one too small");
+
+	if (first_size(c)) {
+		/* a caller that is older than the kernel */
+		memset(buf, 0, sizeof(buf));
+		valid(c, buf);
+		size = first_size(c);
+		memcpy(buf, &size, sizeof(size));
+		memset(buf + size, 0xee, sizeof(buf) - size);
+		err = ha_ioctl(f, c->nr, buf);
+		for (i = size; i < sizeof(buf) && buf[i] == (char)0xee; i++)
+			;
+		t_ok(!err && i == sizeof(buf), "%s: first size works, nothing behind it is touched",
+		     c->name);
+		if (!err && c->undo)
+			c->undo(buf);
+		remember();
+	}
 
 	for (i = 4; i < 32; i += 9) {
 		valid(c, buf);
@@ -373,6 +475,27 @@ static void test_info(void)
 		"INFO: next from 2^32 - 1");
 	t_errno(ha_info(fd, HYBRID_ALLOC_INFO_NEXT, 0, NULL), EINVAL,
 		"INFO: NEXT is a flag of the control node");
+}
+
+enum nobody {
+	ATTACH, DETACH, CHECK
+};
+
+static int as_nobody(bool userns, enum nobody what);
+
+static void test_check(void)
+{
+	struct hybrid_alloc_op op = { .size = sizeof(op), .epoch = BAD_EPOCH };
+	int ret;
+
+	t_errno(as_nobody(false, CHECK), EPERM, "CHECK without CAP_SYS_ADMIN");
+	ret = as_nobody(true, CHECK);
+	if (ret == 255)
+		t_skip("CHECK as root of a user namespace", "the kernel has none");
+	else
+		t_errno(ret, EPERM, "CHECK as root of a user namespace");
+	t_errno(ha_ioctl(fd, HYBRID_ALLOC_IOC_CHECK, &op), ESTALE, "CHECK with a stale epoch");
+	t_errno(ha_op(fd_ro, HYBRID_ALLOC_IOC_CHECK), 0, "CHECK finds nothing wrong");
 }
 
 static void test_stat(void)
@@ -700,7 +823,7 @@ static void attach_refused(int got, int want, const char *how)
 }
 
 /* ATTACH, or a forced DETACH of what others use */
-static int as_nobody(bool userns, bool detach)
+static int as_nobody(bool userns, enum nobody what)
 {
 	struct hybrid_alloc_detach d = {
 		.size = sizeof(d), .flags = HYBRID_ALLOC_DETACH_FORCE, .id = main_id,
@@ -711,7 +834,9 @@ static int as_nobody(bool userns, bool detach)
 	if (!pid) {
 		if (userns ? unshare(CLONE_NEWUSER) : setresuid(65534, 65534, 65534))
 			_exit(255);
-		if (detach)
+		if (what == CHECK)
+			_exit(ha_op(fd, HYBRID_ALLOC_IOC_CHECK));
+		if (what == DETACH)
 			_exit(ha_ioctl(ctl, HYBRID_ALLOC_IOC_DETACH, &d));
 		_exit(attach_fd(spare_bdev, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL));
 	}
@@ -775,9 +900,9 @@ static void test_attach(void)
 	close(file);
 	attach_refused(attach_fd(ctl, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL), ENOTBLK,
 		       "the control node itself");
-	attach_refused(as_nobody(false, false), EPERM, "without CAP_SYS_ADMIN");
-	attach_refused(as_nobody(true, false), EPERM, "with CAP_SYS_ADMIN in another namespace");
-	t_errno(as_nobody(false, true), EPERM, "DETACH without CAP_SYS_ADMIN");
+	attach_refused(as_nobody(false, ATTACH), EPERM, "without CAP_SYS_ADMIN");
+	attach_refused(as_nobody(true, ATTACH), EPERM, "with CAP_SYS_ADMIN in another namespace");
+	t_errno(as_nobody(false, DETACH), EPERM, "DETACH without CAP_SYS_ADMIN");
 
 	other = open(SPARE_DEV, O_RDWR | O_EXCL);
 	attach_refused(attach_fd(spare_bdev, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL), EBUSY,
@@ -943,6 +1068,7 @@ int main(void)
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		test_malformed(&commands[i]);
 	test_info();
+	test_check();
 	test_stat();
 	test_alloc();
 	test_free();

@@ -146,6 +146,16 @@ int ha_alloc(int fd, u64 len, u64 align, struct hybrid_alloc_extent *ext)
 	return err;
 }
 
+int ha_alloc_flags(int fd, u64 len, u32 flags, struct hybrid_alloc_extent *ext)
+{
+	struct hybrid_alloc_alloc a = { .size = sizeof(a), .len = len, .flags = flags };
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &a);
+
+	if (ext)
+		*ext = a.extent;
+	return err;
+}
+
 int ha_free(int fd, u64 start, u64 len, u32 *reason)
 {
 	struct hybrid_alloc_free f = {
@@ -156,6 +166,30 @@ int ha_free(int fd, u64 start, u64 len, u32 *reason)
 	if (reason)
 		*reason = f.reason;
 	return err;
+}
+
+static int batch(int fd, unsigned long cmd, void *items, u32 nr, u32 item_size, u32 *nr_failed)
+{
+	struct hybrid_alloc_batch b = {
+		.size = sizeof(b), .items = (uintptr_t)items, .nr = nr, .item_size = item_size,
+	};
+	int err = ha_ioctl(fd, cmd, &b);
+
+	if (!err && b.nr_done != nr)
+		t_die("a batch of %u says %u are done", nr, b.nr_done);
+	if (nr_failed)
+		*nr_failed = b.nr_failed;
+	return err;
+}
+
+int ha_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch(fd, HYBRID_ALLOC_IOC_ALLOC_BATCH, items, nr, sizeof(*items), nr_failed);
+}
+
+int ha_free_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch(fd, HYBRID_ALLOC_IOC_FREE_BATCH, items, nr, sizeof(*items), nr_failed);
 }
 
 int ha_claim(int fd, u64 start, u64 len)

@@ -52,7 +52,10 @@ u64 t_rand(u64 *state);
 /* The calls. 0 or an errno; a result that the caller needs not may be NULL. */
 int ha_ioctl(int fd, unsigned long cmd, void *arg);
 int ha_alloc(int fd, u64 len, u64 align, struct hybrid_alloc_extent *ext);
+int ha_alloc_flags(int fd, u64 len, u32 flags, struct hybrid_alloc_extent *ext);
 int ha_free(int fd, u64 start, u64 len, u32 *reason);
+int ha_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items, u32 nr, u32 *nr_failed);
+int ha_free_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
 int ha_claim(int fd, u64 start, u64 len);
 int ha_op(int fd, unsigned long cmd);
 int ha_info(int fd, u32 flags, u32 id, struct hybrid_alloc_info *info);

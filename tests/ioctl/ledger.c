@@ -18,6 +18,7 @@
 
 #define STAT_EVERY	512
 #define NR_RUN_CHECKS	40
+#define MAX_BATCH	64
 
 static u64 nr_ops = 1000000, max_size = 256 * MIB;
 static int fd;
@@ -31,7 +32,8 @@ static struct ext {
 static size_t nr_exts, max_exts;
 
 enum {
-	ALLOCS, FREES, CLAIMS, TAKEN_CLAIMS, WRONG_FREES, ENOSPCS, STATS, RUNS, LARGEST, NR_COUNTS
+	ALLOCS, FREES, BATCH_ALLOCS, BATCH_FREES, CLAIMS, TAKEN_CLAIMS, WRONG_FREES, ENOSPCS,
+	STATS, RUNS, LARGEST, NR_COUNTS
 };
 
 static struct {
@@ -121,6 +123,7 @@ static u64 next(u64 b, bool on)
 
 struct runs {
 	u64 nr, largest, largest_start;
+	u64 count[HYBRID_ALLOC_RUN_LENGTHS], bytes[HYBRID_ALLOC_RUN_LENGTHS];
 };
 
 /* Stops at the first free run that has room for @len aligned to @align bytes. */
@@ -132,6 +135,8 @@ static struct runs walk(u64 len, u64 align, bool *fits)
 	for (start = next(0, false); start < nr_blocks; start = next(end, false)) {
 		end = next(start, true);
 		r.nr++;
+		r.count[63 - __builtin_clzll(end - start)]++;
+		r.bytes[63 - __builtin_clzll(end - start)] += (end - start) * grain;
 		if (end - start > r.largest) {
 			r.largest = end - start;
 			r.largest_start = start;
@@ -181,12 +186,11 @@ static u64 random_size(u64 max)
 	return size > max ? max : size;
 }
 
-static int do_alloc(u64 bytes, u64 align)
+/* What the allocator answered to a request. */
+static int answered(int what, int err, u64 bytes, u64 align, struct hybrid_alloc_extent e)
 {
 	u64 blocks = (bytes + grain - 1) / grain, start;
-	struct hybrid_alloc_extent e;
 	bool fits = false;
-	int err = ha_alloc(fd, bytes, align, &e);
 
 	if (err == ENOSPC) {
 		walk(blocks, align ? align : grain, &fits);
@@ -194,7 +198,7 @@ static int do_alloc(u64 bytes, u64 align)
 		       bytes, align, (nr_blocks - nr_taken) * grain);
 		return err;
 	}
-	expect(ALLOCS, !err, "ALLOC of %llu bytes aligned to %llu: %s", bytes, align,
+	expect(what, !err, "ALLOC of %llu bytes aligned to %llu: %s", bytes, align,
 	       t_strerror(err));
 	if (err)
 		return err;
@@ -209,6 +213,39 @@ static int do_alloc(u64 bytes, u64 align)
 		      bytes, (u64)e.start, (u64)e.len);
 	add(start, blocks);
 	return 0;
+}
+
+static int do_alloc(u64 bytes, u64 align)
+{
+	struct hybrid_alloc_extent e;
+	int err = ha_alloc(fd, bytes, align, &e);
+
+	return answered(ALLOCS, err, bytes, align, e);
+}
+
+static u64 random_align(void)
+{
+	return one_in(10) ? grain << below(14) : one_in(10) ? 1 : 0;
+}
+
+/* Also finds ENOSPC false that comes before a later item is allocated. */
+static int do_alloc_batch(u64 max)
+{
+	static struct hybrid_alloc_alloc_item items[MAX_BATCH];
+	u32 nr = 1 + below(one_in(8) ? MAX_BATCH : 8), i;
+	int err, ret = 0;
+
+	for (i = 0; i < nr; i++)
+		items[i] = (struct hybrid_alloc_alloc_item){ .len = random_size(max),
+							     .align = random_align() };
+	err = ha_alloc_batch(fd, items, nr, NULL);
+	expect(BATCH_ALLOCS, !err, "ALLOC_BATCH of %u: %s", nr, t_strerror(err));
+	for (i = 0; !err && i < nr; i++) {
+		if (answered(BATCH_ALLOCS, items[i].error, items[i].len, items[i].align,
+			     items[i].extent) == ENOSPC)
+			ret = ENOSPC;
+	}
+	return ret;
 }
 
 static void do_free(void)
@@ -228,6 +265,40 @@ static void do_free(void)
 		       reason == HYBRID_ALLOC_REASON_NOT_ALLOCATED,
 		       "second FREE of block %llu+%llu: %s", e.start, e.len, t_strerror(err));
 	}
+}
+
+/* Each extent once, but one in 16 twice, in the same call. */
+static void do_free_batch(void)
+{
+	static struct hybrid_alloc_free_item items[MAX_BATCH];
+	static int want[MAX_BATCH];
+	u32 nr = 1 + below(one_in(8) ? MAX_BATCH : 8), i, nr_failed, nr_twice = 0;
+	int err;
+
+	for (i = 0; i < nr && nr_exts; i++) {
+		size_t k = below(nr_exts);
+
+		items[i] = (struct hybrid_alloc_free_item){
+			.extent = { .start = range_start + exts[k].start * grain,
+				    .len = exts[k].len * grain },
+		};
+		want[i] = 0;
+		mark(exts[k].start, exts[k].len, false);
+		exts[k] = exts[--nr_exts];
+		if (i + 1 < nr && one_in(16)) {
+			items[i + 1] = items[i];
+			want[++i] = ENOENT;
+			nr_twice++;
+		}
+	}
+	err = ha_free_batch(fd, items, i, &nr_failed);
+	expect(BATCH_FREES, !err && nr_failed == nr_twice, "FREE_BATCH of %u: %s, %u fail for %u",
+	       i, t_strerror(err), nr_failed, nr_twice);
+	while (i--)
+		expect(want[i] ? WRONG_FREES : BATCH_FREES, (int)items[i].error == want[i],
+		       "FREE_BATCH of block %llu+%llu: %s, want %s",
+		       (items[i].extent.start - range_start) / grain, items[i].extent.len / grain,
+		       t_strerror(items[i].error), t_strerror(want[i]));
 }
 
 static void do_wrong_free(void)
@@ -310,7 +381,9 @@ static void check_runs(void)
 	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
 	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
 	r = walk(0, 0, NULL);
-	expect(RUNS, st.nr_free_runs == r.nr && st.largest_free_run == r.largest * grain,
+	expect(RUNS, st.nr_free_runs == r.nr && st.largest_free_run == r.largest * grain &&
+	       !memcmp(st.run_count, r.count, sizeof(r.count)) &&
+	       !memcmp(st.run_bytes, r.bytes, sizeof(r.bytes)),
 	       "%llu free runs for %llu, the largest %llu for %llu", st.nr_free_runs, r.nr,
 	       st.largest_free_run, r.largest * grain);
 	/* and the largest of them can be had */
@@ -346,10 +419,13 @@ static void run(void)
 		} else if (one_in(32)) {
 			do_claim();
 		} else if (!nr_exts || below(10) < (growing ? 7 : 3)) {
-			u64 align = one_in(10) ? grain << below(14) : one_in(10) ? 1 : 0;
+			int err = one_in(16) ? do_alloc_batch(max) :
+				  do_alloc(random_size(max), random_align());
 
-			if (do_alloc(random_size(max), align) == ENOSPC && growing)
+			if (err == ENOSPC && growing)
 				enospc_left--;
+		} else if (one_in(16)) {
+			do_free_batch();
 		} else {
 			do_free();
 		}
@@ -383,6 +459,8 @@ int main(int argc, char **argv)
 	static const char * const names[NR_COUNTS] = {
 		[ALLOCS] = "ALLOCs work, none overlaps another extent",
 		[FREES] = "right FREEs work",
+		[BATCH_ALLOCS] = "ALLOCs in batches work the same",
+		[BATCH_FREES] = "right FREEs in batches work",
 		[CLAIMS] = "CLAIMs of free space work",
 		[TAKEN_CLAIMS] = "CLAIMs of taken space are refused",
 		[WRONG_FREES] = "wrong FREEs are refused with errno and reason",

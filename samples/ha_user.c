@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ha_user - a user of hybrid_alloc in the kernel
+ *
+ * What a file system or a device-mapper target does with the exported API, in
+ * small: a store of segments on a block device of its own. When it is loaded it
+ *
+ *  - opens the device exclusively, and an allocator on all but its first MiB,
+ *    where a real store would keep its catalogue;
+ *  - writes segments: a work item allocates space for each of them. Writing
+ *    back may be what the system waits for to get memory. So nothing on that
+ *    way may wait for I/O, which is what GFP_NOIO says to the allocator;
+ *  - compares its catalogue with what the allocator tells of the device.
+ *
+ * It gives back all of them when it is unloaded. Nothing is written to the
+ * device, but use one that nobody will miss:
+ *
+ *	insmod ha_user.ko device=/dev/vdb nr=1000 kib=68
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blkdev.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include "hybrid_alloc.h"
+
+#define USER_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
+
+static char *device;
+module_param(device, charp, 0444);
+MODULE_PARM_DESC(device, "block device to use, by path");
+
+static unsigned int nr = 64;
+module_param(nr, uint, 0444);
+MODULE_PARM_DESC(nr, "number of segments");
+
+static unsigned int kib = 256;
+module_param(kib, uint, 0444);
+MODULE_PARM_DESC(kib, "size of a segment in KiB");
+
+/**
+ * struct ha_user - a store of segments
+ * @bdev: where it is
+ * @ha: who knows what is free there
+ * @wq: writes back
+ * @write: the work item of @wq
+ * @segments: the catalogue
+ * @nr_segments: how many are written
+ * @err: why no more were
+ */
+static struct ha_user {
+	struct block_device *bdev;
+	struct hybrid_alloc *ha;
+	struct workqueue_struct *wq;
+	struct work_struct write;
+	struct hybrid_alloc_range *segments;
+	unsigned int nr_segments;
+	int err;
+} user;
+
+/* Each segment right behind the last one, if the space there is free. */
+static void ha_user_write(struct work_struct *work)
+{
+	u64 goal = HYBRID_ALLOC_NO_GOAL;
+
+	while (user.nr_segments < nr) {
+		struct hybrid_alloc_range *s = &user.segments[user.nr_segments];
+
+		user.err = hybrid_alloc_alloc(user.ha, (u64)kib * SZ_1K, 0, goal, GFP_NOIO, s);
+		/* behind the last byte of the device there is no goal */
+		if (user.err == -ERANGE)
+			user.err = hybrid_alloc_alloc(user.ha, (u64)kib * SZ_1K, 0,
+						      HYBRID_ALLOC_NO_GOAL, GFP_NOIO, s);
+		if (user.err)
+			return;
+		goal = s->start + s->len;
+		/* Here the data would be written to s->start, and then the catalogue. */
+		user.nr_segments++;
+		cond_resched();
+	}
+}
+
+/* Whether the allocator knows each segment, and no other. */
+static int ha_user_compare(void)
+{
+	struct hybrid_alloc_map_entry e;
+	unsigned int nr_live = 0, i;
+	u64 pos = 0;
+	int ret;
+
+	while ((ret = hybrid_alloc_map(user.ha, pos, &e, 1, GFP_KERNEL)) == 1) {
+		nr_live += e.state == HYBRID_ALLOC_MAP_LIVE;
+		pos = e.start + e.len;
+	}
+	if (ret)
+		return ret;
+	for (i = 0; i < user.nr_segments; i++) {
+		ret = hybrid_alloc_map(user.ha, user.segments[i].start, &e, 1, GFP_KERNEL);
+		if (ret < 0)
+			return ret;
+		if (!ret || e.start != user.segments[i].start || e.len != user.segments[i].len ||
+		    e.state != HYBRID_ALLOC_MAP_LIVE)
+			return -EUCLEAN;
+	}
+	return nr_live == user.nr_segments ? 0 : -EUCLEAN;
+}
+
+static void ha_user_free_all(void)
+{
+	struct hybrid_alloc_range *s;
+
+	while (user.nr_segments) {
+		s = &user.segments[--user.nr_segments];
+		if (hybrid_alloc_free(user.ha, s->start, s->len, NULL))
+			pr_err("the segment at %llu cannot be freed\n", s->start);
+	}
+}
+
+static int __init ha_user_init(void)
+{
+	const struct hybrid_alloc_params params = { .range_start = SZ_1M };
+	int ret;
+
+	if (!device || !nr || !kib)
+		return -EINVAL;
+	user.segments = kvcalloc(nr, sizeof(*user.segments), GFP_KERNEL);
+	if (!user.segments)
+		return -ENOMEM;
+	user.bdev = blkdev_get_by_path(device, USER_MODE, &user);
+	if (IS_ERR(user.bdev)) {
+		ret = PTR_ERR(user.bdev);
+		goto out_segments;
+	}
+	user.ha = hybrid_alloc_open(user.bdev, &params, GFP_KERNEL);
+	if (IS_ERR(user.ha)) {
+		ret = PTR_ERR(user.ha);
+		goto out_bdev;
+	}
+	user.wq = alloc_workqueue("ha_user", WQ_MEM_RECLAIM, 0);
+	if (!user.wq) {
+		ret = -ENOMEM;
+		goto out_close;
+	}
+
+	INIT_WORK(&user.write, ha_user_write);
+	queue_work(user.wq, &user.write);
+	flush_work(&user.write);
+	ret = user.err ?: ha_user_compare();
+	if (ret) {
+		pr_err("%u of %u segments, error %d\n", user.nr_segments, nr, ret);
+		goto out_free;
+	}
+	pr_info("%u segments of %u KiB on %pg\n", nr, kib, user.bdev);
+	return 0;
+
+out_free:
+	ha_user_free_all();
+	destroy_workqueue(user.wq);
+out_close:
+	hybrid_alloc_close(user.ha);
+out_bdev:
+	blkdev_put(user.bdev, USER_MODE);
+out_segments:
+	kvfree(user.segments);
+	return ret;
+}
+
+static void __exit ha_user_exit(void)
+{
+	struct hybrid_alloc_stat st;
+
+	ha_user_free_all();
+	destroy_workqueue(user.wq);
+	hybrid_alloc_drain(user.ha);
+	hybrid_alloc_stat(user.ha, &st, true);
+	if (st.charged || st.nr_free_runs != 1)
+		pr_err("%llu bytes did not come back\n", st.charged);
+	else
+		pr_info("all came back\n");
+	hybrid_alloc_close(user.ha);
+	blkdev_put(user.bdev, USER_MODE);
+	kvfree(user.segments);
+}
+
+module_init(ha_user_init);
+module_exit(ha_user_exit);
+
+MODULE_DESCRIPTION("Sample: a store of segments that uses hybrid_alloc");
+MODULE_AUTHOR("The hybrid_alloc developers");
+MODULE_LICENSE("GPL");
