@@ -5,6 +5,7 @@
 #
 #   make          the module for the running kernel, or for KDIR=...
 #   make tools    hybridctl
+#   make sim      build/hybrid-sim: the allocator in user space, to try workloads
 #   make demo     all of it at work in a virtual machine
 #   make check    quick tests: native and KUnit
 #   make test     all tests
@@ -28,6 +29,9 @@ tools:
 	@scripts/deps.sh tools
 	@$(MAKE) --no-print-directory -C tools
 
+sim:
+	@$(MAKE) --no-print-directory -s -C sim sim
+
 demo:
 	@scripts/demo
 
@@ -43,4 +47,4 @@ soak:
 clean:
 	rm -rf build hybrid-alloc.ko
 
-.PHONY: module tools demo check test soak clean
+.PHONY: module tools sim demo check test soak clean

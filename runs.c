@@ -291,15 +291,27 @@ int haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op 
 	return 0;
 }
 
-static u32 longest_free(const struct haruns *r)
+/* Another free run: is it the largest, or just one of the others? */
+static void note_free(struct haruns *r, u32 len)
+{
+	if (len > r->max_free) {
+		r->others_free = r->max_free;
+		r->max_free = len;
+	} else if (len > r->others_free) {
+		r->others_free = len;
+	}
+}
+
+static void note_all_free(struct haruns *r)
 {
 	struct haruns_run run;
-	u32 i = 0, len = 0;
+	u32 i = 0;
 
+	r->max_free = 0;
+	r->others_free = 0;
 	while (next_run(r, &i, &run))
 		if (run.state == HARUNS_FREE)
-			len = max(len, run.len);
-	return len;
+			note_free(r, run.len);
 }
 
 /**
@@ -312,13 +324,21 @@ static u32 longest_free(const struct haruns *r)
 void haruns_set(struct haruns *r, u32 start, u32 len, enum haruns_state state)
 {
 	struct haruns_run old = haruns_at(r, start);
+	u32 before = start - old.start, behind = old.len - before - len;
 
-	if (start + len < old.start + old.len)
+	if (behind)
 		put_start(r, start + len, HARUNS_FREE);
 	put_start(r, start, state);
 	r->nr_free -= len;
-	if (old.len == r->max_free)
-		r->max_free = longest_free(r);
+	if (old.len < r->max_free)
+		return;
+	/* what is left of the largest may still be that; it saves a look at all */
+	if (max(before, behind) < r->others_free) {
+		note_all_free(r);
+		return;
+	}
+	r->max_free = max(before, behind);
+	r->others_free = max_t(u32, r->others_free, min(before, behind));
 }
 
 /**
@@ -349,7 +369,7 @@ void haruns_clear(struct haruns *r, u32 start)
 			run.len += other.len;
 		}
 	}
-	r->max_free = max_t(u32, r->max_free, run.len);
+	note_free(r, run.len);
 }
 
 /**
@@ -393,8 +413,10 @@ bool haruns_check(const struct haruns *r)
 {
 	u32 i = 0, nr = 0, pos = 0, nr_free = 0;
 	enum haruns_state last = HARUNS_LIVE;
+	struct haruns known = *r;
 	struct haruns_run run;
 
+	note_all_free(&known);
 	if (!is_map(r) && r->nr > r->cap)
 		return false;
 	while (next_run(r, &i, &run)) {
@@ -408,5 +430,5 @@ bool haruns_check(const struct haruns *r)
 			nr_free += run.len;
 	}
 	return pos == r->nr_blocks && nr == r->nr && nr_free == r->nr_free &&
-	       longest_free(r) == r->max_free;
+	       known.max_free == r->max_free && known.others_free <= r->others_free;
 }

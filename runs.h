@@ -41,6 +41,7 @@ struct haruns_run {
  * @nr_blocks: size of the slab
  * @nr_free: free blocks
  * @max_free: length of the largest free run
+ * @others_free: no other free run is longer than this
  */
 struct haruns {
 	union {
@@ -52,6 +53,7 @@ struct haruns {
 	u16 nr_blocks;
 	u16 nr_free;
 	u16 max_free;
+	u16 others_free;
 };
 
 int __must_check haruns_init(struct haruns *r, u32 nr_blocks, struct hamem *mem,
