@@ -8,7 +8,7 @@
 . ./tap.sh
 
 disk=${DISKS%% *}
-insmod /lib/hybrid-alloc.ko || exit
+[ -d /sys/module/hybrid_alloc ] || insmod /lib/hybrid-alloc.ko || exit
 
 load()
 {
