@@ -8,6 +8,7 @@
 . ./tap.sh
 
 disk=${DISKS%% *}
+rmmod hybrid_alloc 2>/dev/null
 insmod /lib/hybrid-alloc.ko || exit
 
 load()
