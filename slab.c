@@ -18,9 +18,12 @@
  *	and best fit over all runs of the device packs worse than this: .98
  *	against .99 of 1 TiB at the first ENOSPC, sizes 4 KiB to 4 MiB.)
  *
- * When no run fits, the extent begins in the free run that ends the slab before
- * the new one, and continues in that: a size that does not divide a slab would
- * leave a rest in each otherwise.
+ * When no run fits, a new slab is taken. If the slab before it ends with a free
+ * run that is shorter than anything that was asked for recently, the extent
+ * begins there and continues in the new slab: a size that does not divide a
+ * slab would leave a rest in each otherwise. (Where sizes are mixed the rest is
+ * of use, and slabs that hang together do not become empty: doing it always
+ * lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
  *
  * An empty slab goes back to the buddy at once. The blocks behind the last
  * whole unit, which no buddy knows, are a mixed slab that stays: the tail.
@@ -313,6 +316,16 @@ static u64 trailing_run(const struct haslab_slab *slab)
 	return slab->start + last.start + (last.state == HARUNS_FREE ? 0 : last.len);
 }
 
+/* Remember the shortest of the last lengths. */
+static void recent_note(struct haslab *s, u32 len)
+{
+	s->recent_min = min(s->recent_min, len);
+	if (++s->recent_nr % RECENT_WINDOW)
+		return;
+	s->recent_min_before = s->recent_min;
+	s->recent_min = U32_MAX;
+}
+
 /*
  * Allocate across the border of the slab before @slab and @slab, which is all
  * free. -ENOSPC: not a good place for it.
@@ -326,7 +339,8 @@ static int mixed_straddle(struct haslab *s, struct haslab_slab *slab, u32 len, u
 	if (!before || !slab_is_mixed(before))
 		return -ENOSPC;
 	*start = round_up(trailing_run(before), align);
-	if (*start >= slab->start || *start + len <= slab->start)
+	if (*start >= slab->start || *start + len <= slab->start ||
+	    slab->start - *start >= min(s->recent_min, s->recent_min_before))
 		return -ENOSPC;
 	rest = len - (slab->start - *start);
 	if (haruns_reserve(&slab->runs, 2, &s->mem, op) ||
@@ -344,6 +358,7 @@ static int mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op
 	int min_order = order_base_2(units);
 	int ret = -ENOSPC;
 
+	recent_note(s, len);
 	if (!slab) {
 		ret = haslab_slab_get(s, -1, max_order, min_order, op, &slab);
 		if (ret)
@@ -890,6 +905,8 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	spin_lock_init(&s->lock);
 	s->cfg = *cfg;
 	s->spans = RB_ROOT;
+	s->recent_min = U32_MAX;
+	s->recent_min_before = U32_MAX;
 	haslab_init_classes(s);
 	s->nr_dirs = nr_dirs_for(cfg->nr_blocks);
 	s->dirs = kvcalloc(s->nr_dirs, sizeof(*s->dirs), GFP_KERNEL);

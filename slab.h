@@ -148,6 +148,9 @@ struct haslab_map_entry {
  * @spans: extents that lie in more than one slab, by address
  * @tail: blocks behind the last whole unit, which no buddy knows: a slab of
  *	its own that lives as long as the allocator
+ * @recent_nr: lengths that mixed slabs were asked for
+ * @recent_min: the shortest of them in this window
+ * @recent_min_before: the shortest of them in the window before
  * @free_in_slabs: free blocks in slabs
  * @nr_slabs: slabs there are
  * @made: slabs made so far
@@ -165,6 +168,9 @@ struct haslab {
 	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);
 	struct rb_root spans;
 	struct haslab_slab *tail;
+	u32 recent_nr;
+	u32 recent_min;
+	u32 recent_min_before;
 	u64 free_in_slabs;
 	u64 nr_slabs;
 	u64 made;

@@ -29,6 +29,8 @@
 #define MIN_OBJECTS	16
 /* A class's next slab is at most this part of what it has already. */
 #define GROWTH_SHIFT	2
+/* How many of the last lengths, at least, say what a short run is good for. */
+#define RECENT_WINDOW	256
 /* How many mixed slabs to look at whose largest run may be too short. */
 #define MAX_TRIES	8
 

@@ -208,6 +208,48 @@ static void *random_work_disturbed(void *arg)
 	return w->id ? random_work(arg) : disturb(arg);
 }
 
+/*
+ * Claims beside small live extents turn slabs of equal objects into mixed ones
+ * while the others free into the pools.
+ */
+static u64 somewhere;
+
+static void *claim_beside(void *arg)
+{
+	struct worker *w = arg;
+	unsigned long i;
+	struct extent e;
+
+	sim_set_cpu(w->id + 1);
+	for (i = 0; i < ops * 4; i++) {
+		if (w->id) {
+			if (w->nr < 200 && below(w, 2)) {
+				e.len = 0;
+				take(w, 3, &e);
+				if (e.len) {
+					w->extents[w->nr++] = e;
+					WRITE_ONCE(somewhere, e.start);
+				}
+			} else if (w->nr) {
+				unsigned int k = below(w, w->nr);
+
+				give(&w->extents[k]);
+				w->extents[k] = w->extents[--w->nr];
+			}
+			continue;
+		}
+		if (i % 64)
+			continue;
+		e.start = min(READ_ONCE(somewhere) + below(w, 64), (u64)NR_BLOCKS - 1);
+		e.len = 1;
+		if (!hapool_claim(&pool, e.start, 1, GFP_KERNEL)) {
+			ledger_take(e.start, 1);
+			give(&e);
+		}
+	}
+	return NULL;
+}
+
 /* Extents change hands: what one allocated another frees. */
 static struct extent *exchange[64];
 
@@ -402,12 +444,13 @@ int main(int argc, char **argv)
 			MAX_THREADS);
 		return 2;
 	}
-	printf("1..5\n# --seed %lu --ops %lu --threads %lu\n", seed, ops, nr_threads);
+	printf("1..6\n# --seed %lu --ops %lu --threads %lu\n", seed, ops, nr_threads);
 	sim_set_nr_cpus(nr_threads + 1);
 	smp_processor_id();	/* this thread is CPU 0 */
 	pthread_barrier_init(&barrier, NULL, nr_threads);
 	situation("threads with extents of their own", random_work, NULL);
 	situation("drains, claims and statistics meanwhile", random_work_disturbed, NULL);
+	situation("claims that turn slabs into mixed ones meanwhile", claim_beside, NULL);
 	situation("extents that another thread frees", hand_over, hand_over_end);
 	situation("of several frees of one extent one succeeds", free_the_same, NULL);
 	situation("no false ENOSPC when all fill the device", fill_up, NULL);
