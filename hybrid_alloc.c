@@ -21,7 +21,8 @@
  *
  * struct hybrid_alloc is an allocator for a range of a block device, and all
  * that a user in the kernel gets. It belongs to who opened it. It looks at the
- * block device only while it is opened, to learn its size.
+ * block device only while it is opened, to learn its size, and again for GROW.
+ * TRIM holds free space in the allocator while it discards it.
  *
  * struct ha_dev is an attached device: a block device claimed exclusively, the
  * allocator on it, and the node. It is referred to by ha_devs and by each open
@@ -73,8 +74,8 @@
  * Linux 6.1 does not tell the holder of a block device that its disk was
  * removed. Each call looks whether it is still there, and gives ENODEV from
  * then on; only INFO works, and detach. Live extents on it are in nobody's way:
- * no one could free them. The capacity is never read again: a removed disk has
- * none, which must not be taken for a disk that shrank.
+ * no one could free them. The capacity is read again only by GROW, which never
+ * shrinks anything: a removed disk has none.
  *
  * Locks
  * =====
@@ -106,8 +107,10 @@
 #include <linux/fs.h>
 #include <linux/kref.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
@@ -458,10 +461,10 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 
 	if (!len || (align && !ha_is_power_of_2(align)))
 		return -EINVAL;
-	if (len > ha->max_len)
+	if (len > READ_ONCE(ha->max_len))
 		return -EFBIG;
 	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL)) {
-		if (goal < ha->start || goal >= ha->end)
+		if (goal < ha->start || goal >= READ_ONCE(ha->end))
 			return -ERANGE;
 		goal >>= ha->shift;
 	}
@@ -481,11 +484,13 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 /* Why a range cannot be one of the allocator's. */
 static enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len)
 {
+	u64 end = READ_ONCE(ha->end);
+
 	if (!len)
 		return HYBRID_ALLOC_REASON_ZERO_LENGTH;
 	if (!IS_ALIGNED(start, ha->params.min_block))
 		return HYBRID_ALLOC_REASON_UNALIGNED;
-	if (start < ha->start || start >= ha->end || len > ha->end - start)
+	if (start < ha->start || start >= end || len > end - start)
 		return HYBRID_ALLOC_REASON_OUT_OF_RANGE;
 	return HYBRID_ALLOC_REASON_NONE;
 }
@@ -637,6 +642,166 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 		ha_stat_runs(ha, stat);
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
+
+/*
+ * After the device has grown. There are few of these, and one at a time. What
+ * others see of it in between is a range that ends where it did.
+ */
+static int ha_grow(struct hybrid_alloc *ha, struct block_device *bdev, u64 range_len)
+{
+	static DEFINE_MUTEX(lock);
+	struct hybrid_alloc_params *p = &ha->params;
+	u64 size = bdev_nr_bytes(bdev), end;
+	int ret = -EINVAL;
+
+	if (mutex_lock_killable(&lock))
+		return -EINTR;
+	if (size < p->range_start + p->range_len)
+		goto out;
+	if (!range_len)
+		range_len = size - p->range_start;
+	if (range_len < p->range_len)
+		goto out;
+	ret = -ERANGE;
+	if (range_len > size - p->range_start)
+		goto out;
+	end = round_down(p->range_start + range_len, p->min_block);
+	ret = end > ha->end ? hapool_grow(&ha->pool, end >> ha->shift, GFP_KERNEL) : 0;
+	if (ret)
+		goto out;
+	WRITE_ONCE(p->range_len, range_len);
+	WRITE_ONCE(ha->end, end);
+	WRITE_ONCE(ha->max_len, p->max_block ? min(end - ha->start, p->max_block) :
+					       end - ha->start);
+out:
+	mutex_unlock(&lock);
+	return ret;
+}
+
+/*
+ * What is trimmed at a time: so much is out of use then, and so long has to wait
+ * who needs just that, or wants to kill the caller.
+ */
+#define HA_TRIM_BYTES	SZ_32M
+
+/**
+ * struct ha_trim - a TRIM at work; positions in bytes
+ * @ha: the allocator
+ * @bdev: the block device
+ * @dying: the device is being detached
+ * @gran: discard granularity
+ * @shift: where the first such unit begins
+ * @pos: what lies before is done
+ * @end: where to stop
+ * @minlen: shortest run to trim
+ * @run_end: the run at @pos is long enough, and reaches up to here
+ * @trimmed: bytes discarded
+ */
+struct ha_trim {
+	struct hybrid_alloc *ha;
+	struct block_device *bdev;
+	struct percpu_ref *dying;
+	u64 gran;
+	u64 shift;
+	u64 pos;
+	u64 end;
+	u64 minlen;
+	u64 run_end;
+	u64 trimmed;
+};
+
+static u64 ha_trim_up(const struct ha_trim *t, u64 pos)
+{
+	return pos <= t->shift ? t->shift :
+	       DIV64_U64_ROUND_UP(pos - t->shift, t->gran) * t->gran + t->shift;
+}
+
+static u64 ha_trim_down(const struct ha_trim *t, u64 pos)
+{
+	return pos < t->shift ? 0 : div64_u64(pos - t->shift, t->gran) * t->gran + t->shift;
+}
+
+/* The next free blocks of a run that is long enough, at or behind @t->pos. */
+static bool ha_trim_next(struct ha_trim *t, u64 *start, u64 *len)
+{
+	struct hapool *pool = &t->ha->pool;
+	unsigned int shift = t->ha->shift;
+	u64 next, more, end;
+
+	while (hapool_next_free(pool, t->pos >> shift, start, len)) {
+		if (*start << shift >= t->end)
+			return false;
+		if (*start << shift < t->run_end)
+			return true;
+		/* a run may be told in several parts */
+		end = *start + *len;
+		while (hapool_next_free(pool, end, &next, &more) && next == end) {
+			end += more;
+			cond_resched();
+		}
+		if ((end - *start) << shift >= t->minlen) {
+			t->run_end = end << shift;
+			return true;
+		}
+		t->pos = end << shift;
+	}
+	return false;
+}
+
+/*
+ * Discard what can be of some free blocks, while nobody can get them. Less of
+ * them may have been kept, or nothing if somebody was faster.
+ */
+static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
+{
+	unsigned int shift = t->ha->shift;
+	u64 from, to;
+	int ret;
+
+	ret = hapool_hold(&t->ha->pool, &start, &len, GFP_KERNEL);
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	t->pos = (start + len) << shift;
+	from = ha_trim_up(t, start << shift);
+	to = ha_trim_down(t, min((start + len) << shift, t->end));
+	if (from < to) {
+		ret = blkdev_issue_discard(t->bdev, from >> SECTOR_SHIFT,
+					   (to - from) >> SECTOR_SHIFT, GFP_KERNEL);
+		if (!ret)
+			t->trimmed += to - from;
+	}
+	hapool_unhold(&t->ha->pool, start, len);
+	return ret;
+}
+
+static int ha_trim(struct ha_trim *t)
+{
+	unsigned int shift = t->ha->shift;
+	u64 start, len, from, next;
+	int ret;
+
+	hapool_drain(&t->ha->pool);
+	while (ha_trim_next(t, &start, &len)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (percpu_ref_is_dying(t->dying))
+			return -ENODEV;
+		/* a piece that ends where a unit of the disk does */
+		from = ha_trim_up(t, max(start << shift, t->pos));
+		next = max(ha_trim_down(t, from + HA_TRIM_BYTES), from + t->gran);
+		next = min3(next, (start + len) << shift, t->end);
+		t->pos = max(next, t->pos + t->ha->params.min_block);
+		if (from < next) {
+			from = max(round_down(from, t->ha->params.min_block), start << shift);
+			len = DIV64_U64_ROUND_UP(next - from, t->ha->params.min_block);
+			ret = ha_trim_blocks(t, from >> shift, len);
+			if (ret)
+				return ret;
+		}
+		cond_resched();
+	}
+	return 0;
+}
 
 /* The states are told as they are. */
 static_assert((int)HYBRID_ALLOC_MAP_FREE == HASLAB_MAP_FREE);
@@ -1225,6 +1390,8 @@ struct ha_array {
  * @batch: of ALLOC_BATCH and FREE_BATCH
  * @many: of ALLOC_MANY
  * @map: of MAP
+ * @trim: of TRIM
+ * @grow: of GROW
  * @stat: of STAT, the largest
  */
 struct ha_call {
@@ -1251,6 +1418,8 @@ struct ha_call {
 		struct hybrid_alloc_batch batch;
 		struct hybrid_alloc_many many;
 		struct hybrid_alloc_map map;
+		struct hybrid_alloc_trim trim;
+		struct hybrid_alloc_grow grow;
 		struct hybrid_alloc_stat stat;
 	};
 };
@@ -1816,6 +1985,48 @@ static int ha_dev_drain(struct ha_call *call)
 	return 0;
 }
 
+static int ha_dev_trim(struct ha_call *call)
+{
+	struct hybrid_alloc_trim *arg = &call->trim;
+	struct ha_dev *dev = call->dev;
+	struct hybrid_alloc *ha = dev->ha;
+	u64 end = READ_ONCE(ha->end);
+	struct ha_trim t = {
+		.ha = ha,
+		.bdev = dev->bdev,
+		.dying = &dev->calls,
+		.gran = max_t(u64, bdev_discard_granularity(dev->bdev), SECTOR_SIZE),
+		.shift = bdev_discard_alignment(dev->bdev),
+		.pos = max(round_up(arg->start, ha->params.min_block), ha->start),
+		.minlen = arg->minlen,
+	};
+	int ret;
+
+	arg->trimmed = 0;
+	if (!arg->len)
+		return -EINVAL;
+	if (arg->start >= end)
+		return -ERANGE;
+	if (!bdev_max_discard_sectors(dev->bdev))
+		return -EOPNOTSUPP;
+	t.end = arg->len < end - arg->start ? arg->start + arg->len : end;
+	t.end = round_down(t.end, ha->params.min_block);
+	ret = ha_trim(&t);
+	arg->trimmed = t.trimmed;
+	return ret == -EIO && ha_dev_gone(dev) ? -ENODEV : ret;
+}
+
+static int ha_dev_grow(struct ha_call *call)
+{
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	ret = ha_grow(call->dev->ha, call->dev->bdev, call->grow.range_len);
+	call->grow.capacity = READ_ONCE(call->dev->ha->params.range_len);
+	return ret;
+}
+
 static int ha_dev_map(struct ha_call *call)
 {
 	struct hybrid_alloc_map *map = &call->map;
@@ -1898,6 +2109,9 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(MAP, map, __reserved, ha_dev_map,
 	       .item_size = sizeof(struct hybrid_alloc_map_entry),
 	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
+	HA_CMD(TRIM, trim, trimmed, ha_dev_trim,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT),
+	HA_CMD(GROW, grow, capacity, ha_dev_grow, .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
 	HA_CMD(CHECK, op, epoch, ha_dev_check, .needs = HA_NEEDS_READER),
 };
 

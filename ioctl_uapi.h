@@ -7,7 +7,7 @@
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
  *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH,
- *                        ALLOC_MANY, MAP, CHECK
+ *                        ALLOC_MANY, MAP, TRIM, GROW, CHECK
  *
  * Rules that hold for every structure:
  *
@@ -401,6 +401,56 @@ struct hybrid_alloc_op {
 	__u64 epoch;
 };
 
+/**
+ * struct hybrid_alloc_trim - tell the disk what is free
+ * @size: sizeof(struct hybrid_alloc_trim)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @start: first byte of the part to trim; what lies before the managed range is
+ *	passed over
+ * @len: its length; may reach beyond the end
+ * @minlen: free runs shorter than this are left alone
+ * @trimmed: out: so many bytes were discarded, also when the call fails
+ *
+ * As FITRIM does for a file system. The pools are emptied before. What is being
+ * discarded is kept from use for that moment and counts as retired; nobody gets
+ * it, and who needs just that space waits. A run is trimmed as far as the disk's
+ * discard granularity allows.
+ *
+ * EINVAL @len is 0; ERANGE @start is behind the managed range; EOPNOTSUPP the
+ * disk cannot; EAGAIN before SEAL; EINTR killed; EIO the disk failed; ENOMEM.
+ */
+struct hybrid_alloc_trim {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 start;
+	__u64 len;
+	__u64 minlen;
+	__u64 trimmed;
+};
+
+/**
+ * struct hybrid_alloc_grow - take over what the disk has grown by
+ * @size: sizeof(struct hybrid_alloc_grow)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @range_len: new length of the managed range, as at ATTACH; 0 for all that
+ *	follows its start
+ * @capacity: out: the managed range, as in STAT
+ *
+ * Without effect if nothing has grown. EPERM without CAP_SYS_ADMIN in the
+ * initial namespace; EINVAL the range would become shorter, also because the
+ * disk has; ERANGE it would not be inside the disk; ENOMEM; EINTR killed.
+ */
+struct hybrid_alloc_grow {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 range_len;
+	__u64 capacity;
+};
+
 /* what a part of the device is */
 enum hybrid_alloc_map_state {
 	HYBRID_ALLOC_MAP_FREE = 0,
@@ -548,5 +598,7 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_CHECK	_IO(HYBRID_ALLOC_IOC_TYPE, 0x18)
 #define HYBRID_ALLOC_IOC_MAP	_IO(HYBRID_ALLOC_IOC_TYPE, 0x19)
 #define HYBRID_ALLOC_IOC_ALLOC_MANY	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1a)
+#define HYBRID_ALLOC_IOC_TRIM	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1b)
+#define HYBRID_ALLOC_IOC_GROW	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1c)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

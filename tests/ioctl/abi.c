@@ -162,6 +162,14 @@ static void undo_alloc_many(void *p)
 		"FREE of what ALLOC_MANY returned");
 }
 
+static void fill_trim(void *p)
+{
+	struct hybrid_alloc_trim *t = p;
+
+	t->start = hole;
+	t->len = 16 * MIB;
+}
+
 static struct hybrid_alloc_map_entry map_entry;
 
 static void fill_map(void *p)
@@ -234,6 +242,10 @@ static const struct command {
 	{ "ALLOC_MANY", HYBRID_ALLOC_IOC_ALLOC_MANY, sizeof(struct hybrid_alloc_many), 0,
 	  false, true, true, OFFSET(many, epoch), 0, OFFSET(many, __reserved),
 	  fill_alloc_many, undo_alloc_many },
+	{ "TRIM", HYBRID_ALLOC_IOC_TRIM, sizeof(struct hybrid_alloc_trim), 0,
+	  false, true, true, OFFSET(trim, epoch), 0, 0, fill_trim, NULL },
+	{ "GROW", HYBRID_ALLOC_IOC_GROW, sizeof(struct hybrid_alloc_grow), 0,
+	  false, true, true, OFFSET(grow, epoch), 0, 0, fill_none, NULL },
 	{ "CHECK", HYBRID_ALLOC_IOC_CHECK, sizeof(struct hybrid_alloc_op), 0,
 	  false, false, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
 	/* last: it moves space from the pools, and what follows compares */

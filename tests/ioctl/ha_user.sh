@@ -8,7 +8,8 @@
 . ./tap.sh
 
 disk=${DISKS%% *}
-[ -d /sys/module/hybrid_alloc ] || insmod /lib/hybrid-alloc.ko || exit
+rmmod hybrid_alloc 2>/dev/null
+insmod /lib/hybrid-alloc.ko || exit
 
 load()
 {

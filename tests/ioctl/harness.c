@@ -508,6 +508,11 @@ int t_nullb_try(const char *name, struct t_disk_opts o)
 		err = nullb_set(name, "memory_backed", 1);
 	if (!err && o.zoned)
 		err = nullb_set(name, "zoned", 1);
+	if (!err && o.discard)
+		err = nullb_set(name, "discard", 1);
+	if (!err && o.delay_ms)
+		err = nullb_set(name, "irqmode", 2) ?:
+		      nullb_set(name, "completion_nsec", o.delay_ms * 1000000);
 	if (!err)
 		err = nullb_set(name, "power", 1);
 	if (err)

@@ -90,6 +90,8 @@ struct t_disk_opts {
 	u32 blocksize;
 	bool zoned;
 	bool memory;
+	bool discard;		/* needs memory */
+	u32 delay_ms;		/* of each request */
 };
 
 void t_need_null_blk(void);

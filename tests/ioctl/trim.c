@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TRIM discards what is free, all of it and nothing else: not what lies outside
+ * of the range or is too short, and nothing that others allocate and write in
+ * that moment. GROW takes over what a disk has grown by and never shrinks. The
+ * disk is a file in memory, behind a loop device.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <linux/loop.h>
+#include "harness.h"
+
+#define FILE_NAME	"/tmp/hat-trim"
+#define DISK_BYTES	(128 * MIB)
+#define ALL		(~0ULL)
+#define MAX_WRITE	MIB
+
+static char disk[32];
+static int file, loop;		/* what is behind the disk; the disk */
+static u32 id;
+static int fd;
+static u64 begin;
+
+static void disk_make(u64 bytes)
+{
+	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int n = ctl < 0 ? -1 : ioctl(ctl, LOOP_CTL_GET_FREE);
+
+	if (n < 0)
+		t_die("a loop device");
+	close(ctl);
+	snprintf(disk, sizeof(disk), "/dev/loop%d", n);
+	file = open(FILE_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	loop = open(disk, O_RDWR | O_CLOEXEC);
+	if (file < 0 || loop < 0 || ftruncate(file, bytes) || ioctl(loop, LOOP_SET_FD, file))
+		t_die("make %s", disk);
+}
+
+static void disk_resize(u64 bytes)
+{
+	if (ftruncate(file, bytes) || ioctl(loop, LOOP_SET_CAPACITY, 0))
+		t_die("resize %s", disk);
+}
+
+static void disk_remove(void)
+{
+	ioctl(loop, LOOP_CLR_FD, 0);
+	close(loop);
+	close(file);
+	unlink(FILE_NAME);
+}
+
+static void attach(u32 flags)
+{
+	struct hybrid_alloc_info info;
+
+	id = ha_must_attach(disk, flags);
+	fd = ha_must_open(id, O_RDWR);
+	if (ha_info(fd, 0, 0, &info))
+		t_die("INFO");
+	begin = info.range_start;
+}
+
+static void detach(void)
+{
+	close(fd);
+	t_errno(ha_detach(id, 0), 0, "DETACH");
+}
+
+static int trim(u64 start, u64 len, u64 minlen, u64 *trimmed)
+{
+	struct hybrid_alloc_trim t = {
+		.size = sizeof(t), .start = start, .len = len, .minlen = minlen, .trimmed = 77,
+	};
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_TRIM, &t);
+
+	*trimmed = t.trimmed;
+	return err;
+}
+
+/* The file has a pattern in each of its blocks; what was discarded is a zero. */
+static void fill_file(u64 bytes)
+{
+	u64 block[BLOCK / 8], pos;
+	u32 i;
+
+	for (pos = 0; pos < bytes; pos += BLOCK) {
+		for (i = 0; i < ARRAY_SIZE(block); i++)
+			block[i] = pos + 1;
+		if (pwrite(file, block, BLOCK, pos) != (ssize_t)BLOCK)
+			t_die("fill the disk");
+	}
+}
+
+static bool is_there(u64 start, u64 len)
+{
+	u64 pos, w;
+
+	for (pos = start; pos < start + len; pos += BLOCK)
+		if (pread(file, &w, sizeof(w), pos) != sizeof(w) || w != pos + 1)
+			return false;
+	return true;
+}
+
+static bool is_gone(u64 start, u64 len)
+{
+	u64 pos, w;
+
+	for (pos = start; pos < start + len; pos += BLOCK)
+		if (pread(file, &w, sizeof(w), pos) != sizeof(w) || w)
+			return false;
+	return true;
+}
+
+static void test_refused(void)
+{
+	u64 trimmed;
+
+	attach(0);
+	t_errno(trim(0, ALL, 0, &trimmed), EAGAIN, "TRIM before SEAL");
+	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_SEAL), 0, "SEAL");
+	fill_file(DISK_BYTES);
+	t_errno(trim(begin, 0, 0, &trimmed), EINVAL, "TRIM of no byte");
+	t_errno(trim(DISK_BYTES, BLOCK, 0, &trimmed), ERANGE, "TRIM at the end");
+	t_errno(trim(ALL, ALL, 0, &trimmed), ERANGE, "TRIM at 2^64 - 1");
+	t_ok(!trim(0, ALL, ALL, &trimmed) && !trimmed, "TRIM of runs of 2^64 - 1 bytes: none");
+	t_ok(is_there(0, DISK_BYTES), "nothing was discarded");
+	detach();
+
+	t_nullb_make("hat-plain", (struct t_disk_opts){ .mib = 64 });
+	id = ha_must_attach("/dev/hat-plain", HYBRID_ALLOC_ATTACH_FRESH);
+	fd = ha_must_open(id, O_RDWR);
+	t_errno(trim(0, ALL, 0, &trimmed), EOPNOTSUPP, "TRIM of a disk that cannot");
+	detach();
+	t_nullb_remove("hat-plain");
+}
+
+static void test_trim(void)
+{
+	/* walls: between two of them is a hole, of the length that is their start */
+	static const u64 holes[] = { BLOCK, 7 * BLOCK, 256 * KIB, MIB, 3 * MIB + BLOCK, 20 * MIB };
+	u64 pos = begin, trimmed, free, at[ARRAY_SIZE(holes)], sum;
+	struct hybrid_alloc_stat start, st;
+	bool there = true, gone = true;
+	struct hybrid_alloc_extent e;
+	u32 i, k;
+
+	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	start = ha_stat(fd, 0);
+	for (i = 0; i < ARRAY_SIZE(holes); i++) {
+		if (ha_claim(fd, pos, 2 * MIB))
+			t_die("CLAIM");
+		at[i] = pos + 2 * MIB;
+		pos = at[i] + holes[i];
+	}
+	if (ha_claim(fd, pos, begin + DISK_BYTES - pos))
+		t_die("CLAIM");
+
+	for (k = 0; k < 4; k++) {
+		static const u64 minlen[] = { 0, 8 * BLOCK, MIB, 3 * MIB + BLOCK };
+
+		fill_file(DISK_BYTES);
+		t_errno(trim(0, ALL, minlen[k], &trimmed), 0, "TRIM, runs of %llu and more",
+			minlen[k]);
+		pos = begin;
+		there = true;
+		gone = true;
+		for (i = sum = 0; i < ARRAY_SIZE(holes); i++) {
+			there &= is_there(pos, at[i] - pos);
+			if (holes[i] >= minlen[k]) {
+				gone &= is_gone(at[i], holes[i]);
+				sum += holes[i];
+			} else {
+				there &= is_there(at[i], holes[i]);
+			}
+			pos = at[i] + holes[i];
+		}
+		there &= is_there(pos, begin + DISK_BYTES - pos);
+		t_ok(gone && trimmed == sum, "all of these are discarded");
+		t_ok(there, "and nothing else");
+	}
+
+	fill_file(DISK_BYTES);
+	t_errno(trim(at[5] + 1, 5 * MIB, 0, &trimmed), 0, "TRIM of a part of a run");
+	t_ok(trimmed == 5 * MIB - BLOCK && is_there(at[5], BLOCK) &&
+	     is_gone(at[5] + BLOCK, 5 * MIB - BLOCK) && is_there(at[5] + 5 * MIB, 15 * MIB),
+	     "only whole blocks inside it");
+	st = ha_stat(fd, 0);
+	t_ok(t_identity(&st, "TRIM") && !st.retired, "nothing is kept from use");
+
+	/* what sits in a pool is free */
+	fill_file(DISK_BYTES);
+	if (ha_alloc(fd, 7 * BLOCK, 0, &e) || ha_free(fd, e.start, e.len, NULL))
+		t_die("ALLOC and FREE");
+	free = ha_stat(fd, 0).free + ha_stat(fd, 0).cached;
+	t_ok(!trim(0, ALL, 0, &trimmed) && trimmed == free && is_gone(e.start, e.len),
+	     "what was freed just before is discarded");
+	pos = begin;
+	for (i = 0; i < ARRAY_SIZE(holes); i++) {
+		ha_free(fd, pos, at[i] - pos, NULL);
+		pos = at[i] + holes[i];
+	}
+	ha_free(fd, pos, begin + DISK_BYTES - pos, NULL);
+	t_ok(!trim(0, ALL, 0, &trimmed) && trimmed == DISK_BYTES && is_gone(0, DISK_BYTES),
+	     "TRIM of an empty device");
+	t_all_back(fd, &start, "after TRIM");
+	detach();
+}
+
+/* Others allocate, write, and look at what they wrote. */
+static atomic_bool stop;
+static atomic_uint writes, wrong, trims;
+static atomic_int failed;
+
+static void *writer(void *arg)
+{
+	u64 rnd = (uintptr_t)arg, mark = 0;
+	struct {
+		struct hybrid_alloc_extent e;
+		u64 mark;
+	} own[24] = {};
+	int f = ha_must_open(id, O_RDWR);
+	u64 *data = aligned_alloc(BLOCK, MAX_WRITE), k;
+	u32 i;
+
+	if (!data)
+		t_die("no memory");
+	while (!atomic_load(&stop)) {
+		i = t_rand(&rnd) % ARRAY_SIZE(own);
+		if (own[i].e.len) {
+			if (pread(loop, data, own[i].e.len, own[i].e.start) !=
+			    (ssize_t)own[i].e.len)
+				atomic_store(&failed, 1);
+			for (k = 0; k < own[i].e.len / 8; k += 64)
+				if (data[k] != own[i].mark) {
+					atomic_fetch_add(&wrong, 1);
+					break;
+				}
+			if (ha_free(f, own[i].e.start, own[i].e.len, NULL))
+				atomic_store(&failed, 1);
+		}
+		own[i].e.len = 0;
+		if (ha_alloc(f, 1 + t_rand(&rnd) % MAX_WRITE, 0, &own[i].e)) {
+			own[i].e.len = 0;
+			continue;
+		}
+		own[i].mark = (u64)(uintptr_t)arg << 48 | ++mark;
+		for (k = 0; k < own[i].e.len / 8; k += 64)
+			data[k] = own[i].mark;
+		if (pwrite(loop, data, own[i].e.len, own[i].e.start) != (ssize_t)own[i].e.len)
+			atomic_store(&failed, 1);
+		atomic_fetch_add(&writes, 1);
+	}
+	for (i = 0; i < ARRAY_SIZE(own); i++)
+		if (own[i].e.len)
+			ha_free(f, own[i].e.start, own[i].e.len, NULL);
+	free(data);
+	close(f);
+	return NULL;
+}
+
+/* Piece by piece: the shorter a TRIM, the more often it meets a writer. */
+static void *trimmer(void *arg)
+{
+	u64 rnd = 99, trimmed;
+
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		if (trim(t_rand(&rnd) % DISK_BYTES, 8 * MIB, 0, &trimmed))
+			atomic_store(&failed, 1);
+		atomic_fetch_add(&trims, 1);
+	}
+	return NULL;
+}
+
+static void test_writers(void)
+{
+	struct hybrid_alloc_stat start;
+	pthread_t threads[6];
+	double until;
+	u32 i;
+
+	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	/* what is discarded must not come from the page cache */
+	close(loop);
+	loop = open(disk, O_RDWR | O_DIRECT | O_CLOEXEC);
+	start = ha_stat(fd, 0);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_create(&threads[i], NULL, i < 2 ? trimmer : writer,
+			       (void *)(uintptr_t)(i + 1));
+	for (until = t_now() + 8; t_now() < until || atomic_load(&writes) < 100;)
+		usleep(100000);
+	atomic_store(&stop, true);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		while (pthread_tryjoin_np(threads[i], NULL))
+			usleep(1000);
+	t_note("%u extents written, %u TRIMs", atomic_load(&writes), atomic_load(&trims));
+	t_ok(atomic_load(&trims) > 1, "TRIM while four write");
+	t_eq(atomic_load(&wrong), 0, "nothing that was written is discarded");
+	t_eq(atomic_load(&failed), 0, "no call fails");
+	t_all_back(fd, &start, "after TRIM and writes");
+	detach();
+}
+
+/* A disk that takes 20 ms for each discard of 32 MiB: all of it takes 10 min. */
+static void test_ended(void)
+{
+	u64 trimmed;
+	double begun;
+	int status;
+	pid_t pid;
+	u32 i;
+
+	t_nullb_make("hat-slow", (struct t_disk_opts){
+		.mib = 1024 * 1024, .memory = true, .discard = true, .delay_ms = 20,
+	});
+	for (i = 0; i < 2; i++) {
+		id = ha_must_attach("/dev/hat-slow", HYBRID_ALLOC_ATTACH_FRESH);
+		fd = ha_must_open(id, O_RDWR);
+		pid = fork();
+		if (!pid)
+			_exit(trim(0, ALL, 0, &trimmed));
+		usleep(500000);
+		begun = t_now();
+		if (!i)
+			kill(pid, SIGKILL);
+		else
+			t_errno(ha_detach(id, HYBRID_ALLOC_DETACH_FORCE), 0,
+				"DETACH by force while TRIM is at work");
+		waitpid(pid, &status, 0);
+		t_ok(t_now() - begun < 10, "TRIM ends soon when %s",
+		     i ? "its device is detached" : "it is killed");
+		if (i)
+			t_ok(WIFEXITED(status) && WEXITSTATUS(status) == ENODEV, "with ENODEV");
+		else
+			t_ok(WIFSIGNALED(status), "by the signal");
+		if (!i)
+			detach();
+		else
+			close(fd);
+	}
+	t_nullb_remove("hat-slow");
+}
+
+static int grow(u64 range_len, u64 *capacity)
+{
+	struct hybrid_alloc_grow g = { .size = sizeof(g), .range_len = range_len };
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_GROW, &g);
+
+	*capacity = g.capacity;
+	return err;
+}
+
+static void test_grow(void)
+{
+	static const u64 sizes[] = { 65 * MIB, 65 * MIB + BLOCK, 100 * MIB + 512, 300 * MIB,
+				     300 * MIB + 5 * BLOCK };
+	struct hybrid_alloc_extent e[2 + ARRAY_SIZE(sizes)];
+	struct hybrid_alloc_stat st;
+	u64 cap, was = 64 * MIB;
+	int status, err;
+	pid_t pid;
+	u32 i;
+
+	disk_resize(was);
+	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	if (ha_alloc(fd, was, 0, &e[0]))
+		t_die("ALLOC of all");
+	t_ok(!grow(0, &cap) && cap == was, "GROW of a disk that did not");
+	t_errno(grow(was + BLOCK, &cap), ERANGE, "GROW beyond the disk");
+	t_errno(grow(was - BLOCK, &cap), EINVAL, "GROW to less");
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		disk_resize(sizes[i]);
+		t_errno(ha_alloc(fd, BLOCK, 0, NULL), ENOSPC, "a full disk grows to %llu",
+			sizes[i]);
+		err = grow(0, &cap);
+		st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+		t_ok(!err && cap == sizes[i] && st.capacity == cap && t_identity(&st, "GROW") &&
+		     st.nr_free_runs == 1, "GROW: its new space is one free run");
+		/* what an odd tail had in it is part of it now */
+		err = ha_alloc(fd, st.free, 0, &e[i + 1]);
+		t_ok(!err && e[i + 1].start == was / BLOCK * BLOCK,
+		     "which begins where the old one ended");
+		t_errno(ha_op(fd, HYBRID_ALLOC_IOC_CHECK), 0, "CHECK");
+		was = sizes[i];
+	}
+	pid = fork();
+	if (!pid)
+		_exit(setresuid(65534, 65534, 65534) ? 255 : grow(0, &cap));
+	waitpid(pid, &status, 0);
+	t_errno(WEXITSTATUS(status), EPERM, "GROW without CAP_SYS_ADMIN");
+	disk_resize(200 * MIB);
+	t_errno(grow(0, &cap), EINVAL, "GROW of a disk that shrank");
+	t_eq(ha_stat(fd, 0).capacity, was, "which changes nothing");
+	disk_resize(was);
+	for (i = 0; i <= ARRAY_SIZE(sizes); i++)
+		if (ha_free(fd, e[i].start, e[i].len, NULL))
+			t_ok(false, "FREE of extent %u", i);
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+	t_ok(st.nr_free_runs == 1 && st.free == was && !st.charged, "all comes back as one run");
+	err = ha_alloc(fd, was, 0, &e[0]);
+	t_ok(!err && e[0].start == begin, "and can be had as one extent");
+	ha_free(fd, e[0].start, e[0].len, NULL);
+	detach();
+}
+
+int main(void)
+{
+	ha_need_module();
+	disk_make(DISK_BYTES);
+	test_refused();
+	test_trim();
+	test_writers();
+	test_grow();
+	disk_remove();
+	test_ended();
+	return t_done();
+}
