@@ -3,4 +3,6 @@
 # shellcheck shell=dash
 # vm: --kernel stock --kernel debug --timeout 900
 # The same on a range that does not begin at 0
-exec ledger --ops 100000 --range-start 1060864 --seed "${SEED-2}"
+ops=100000
+[ -z "${SOAK-}" ] || ops=$((ops * 10))
+exec ledger --ops "$ops" --range-start 1060864 --seed "${SEED-2}"
