@@ -99,14 +99,13 @@ static void map_in_pages_of_any_size_is_the_models(struct kunit *test)
 	struct fixture *f = test->priv;
 	unsigned int round, i, k;
 
-	for (round = 0; round < 4; round++) {
+	for (round = 0; round < 1 + hatest_ops / 4000; round++) {
 		start(test, 50000 + hatest_below(&rng, 10000));
 		model_start(test, m);
 		for (i = 0; i < ARRAY_SIZE(pages); i++) {
-			for (k = 0; k < 200; k++) {
-				hatest_on_cpu(hatest_below(&rng, 3));
+			hatest_on_cpu(i % 3);
+			for (k = 0; k < 100; k++)
 				random_step(test, m, &rng, i < 3);
-			}
 			/* with what is in the pools, and without */
 			expect_map(test, m, pages[i]);
 			if (i == 2)
