@@ -35,16 +35,44 @@ static void expect_entry(struct kunit *test, const struct haslab_map_entry *e, u
 	KUNIT_EXPECT_EQ(test, (int)e->state, (int)state);
 }
 
-/*
- * One extent over each border, of many lengths: it is told as it is, from wherever
- * one begins to read, and up to it and behind it all is free.
- */
+/* The only extent there is, read from any of its blocks, and with all around it. */
+static void expect_map_of_one(struct kunit *test, u64 at, u64 len)
+{
+	const u64 from[] = { at, at + len / 2, at + len - 1 };
+	struct fixture *f = test->priv;
+	struct haslab_map_entry e[4];
+	u64 pos = 0, free = 0;
+	int got, n;
+
+	for (n = 0; n < ARRAY_SIZE(from); n++) {
+		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, from[n], e, 1), 1);
+		expect_entry(test, e, at, len, HASLAB_MAP_LIVE);
+	}
+	if (at > 3) {
+		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at - 3, e, 1), 1);
+		expect_entry(test, e, at - 3, 3, HASLAB_MAP_FREE);
+	}
+	/* free space next to each other may be told in several entries */
+	while ((got = hapool_map(&f->p, pos, e, 4)))
+		for (n = 0; n < got; n++) {
+			KUNIT_ASSERT_EQ(test, e[n].start, pos);
+			KUNIT_ASSERT_GT(test, e[n].len, 0);
+			pos += e[n].len;
+			if (e[n].state == HASLAB_MAP_FREE)
+				free += e[n].len;
+			else
+				expect_entry(test, &e[n], at, len, HASLAB_MAP_LIVE);
+		}
+	KUNIT_EXPECT_EQ(test, pos, f->cfg.nr_blocks);
+	KUNIT_EXPECT_EQ(test, free, f->cfg.nr_blocks - len);
+}
+
 static void map_of_one_extent_at_each_border(struct kunit *test)
 {
 	static const u32 befores[] = { 0, 1, 60, 256, 5000 }, behinds[] = { 1, 2, 256, 20000 };
 	const u64 nr = 9 * GIB + 2 * HASLAB_MAX_BLOCKS + 300;
-	struct haslab_map_entry e[4];
 	struct fixture *f = test->priv;
+	struct haslab_map_entry e;
 	unsigned int i, j, k;
 
 	start(test, nr);
@@ -52,42 +80,17 @@ static void map_of_one_extent_at_each_border(struct kunit *test)
 		for (j = 0; j < ARRAY_SIZE(befores); j++)
 			for (k = 0; k < ARRAY_SIZE(behinds); k++) {
 				u64 at = borders[i] - befores[j], end = borders[i] + behinds[k];
-				u64 from[] = { at, at + (end - at) / 2, end - 1 };
-				u64 pos, free = 0;
-				int got, n;
 
 				if (befores[j] > borders[i] || end > nr)
 					continue;
 				KUNIT_ASSERT_EQ(test, claim(test, at, end - at), 0);
-				for (n = 0; n < ARRAY_SIZE(from); n++) {
-					got = hapool_map(&f->p, from[n], e, 1);
-					KUNIT_ASSERT_EQ(test, got, 1);
-					expect_entry(test, e, at, end - at, HASLAB_MAP_LIVE);
-				}
-				/* free space next to each other may be told in several entries */
-				for (pos = 0; (got = hapool_map(&f->p, pos, e, 4)); )
-					for (n = 0; n < got; n++) {
-						KUNIT_ASSERT_EQ(test, e[n].start, pos);
-						KUNIT_ASSERT_GT(test, e[n].len, 0);
-						pos += e[n].len;
-						if (e[n].state == HASLAB_MAP_FREE)
-							free += e[n].len;
-						else
-							expect_entry(test, &e[n], at, end - at,
-								     HASLAB_MAP_LIVE);
-					}
-				KUNIT_EXPECT_EQ(test, pos, nr);
-				KUNIT_EXPECT_EQ(test, free, nr - (end - at));
-				if (at > 3) {
-					KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at - 3, e, 1), 1);
-					expect_entry(test, e, at - 3, 3, HASLAB_MAP_FREE);
-				}
+				expect_map_of_one(test, at, end - at);
 				expect_freed(test, at, end - at);
 			}
-	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, nr, e, 4), 0);
-	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, nr + 1, e, 4), 0);
-	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, U64_MAX, e, 4), 0);
-	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 0, e, 0), 0);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, nr, &e, 1), 0);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, nr + 1, &e, 1), 0);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, U64_MAX, &e, 1), 0);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 0, &e, 0), 0);
 	expect_all_comes_back(test);
 }
 

@@ -405,7 +405,8 @@ static void any_shape_can_be_filled_to_the_last_block(struct kunit *test)
 	 * As min_block 4 KiB to 1 MiB, buddy_start and slab_max make them: the
 	 * unit can be a block, and slab_max larger than the unit.
 	 */
-	static const u8 unit_shifts[] = { 0, 1, 4, 8, HASLAB_MAX_SHIFT }, slab_shifts[] = { 0, 3, 10 };
+	static const u8 unit_shifts[] = { 0, 1, 4, 8, HASLAB_MAX_SHIFT };
+	static const u8 slab_shifts[] = { 0, 3, 10 };
 	static const u16 firsts[] = { 0, 1, 300 };
 	struct hatest_model *m = hatest_model(test, 4500);
 	unsigned int u, s, k;

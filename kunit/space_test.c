@@ -23,11 +23,11 @@ static void fill_up(struct kunit *test, struct hatest_model *m, struct hatest_rn
 		if (!ret) {
 			KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, len));
 			hatest_model_add(m, at, len);
-		} else if (len == 1) {
-			break;
-		} else {
-			max = len - 1;
+			continue;
 		}
+		max = len - 1;
+		if (!max)
+			break;
 	}
 	KUNIT_EXPECT_EQ(test, m->nr_used, m->nr_blocks);
 }
@@ -108,7 +108,8 @@ static void every_second_block_serves_single_blocks_only(struct kunit *test)
 			hatest_model_add(m, i, 1);
 		for (len = 2; len <= 3000; len += len < 300 ? 1 : 77)
 			KUNIT_EXPECT_EQ(test, try_alloc(test, len, &at), -ENOSPC);
-		KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, 2, HAPOOL_NO_GOAL, GFP_KERNEL, &at), 0);
+		KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, 2, HAPOOL_NO_GOAL, GFP_KERNEL, &at),
+				0);
 		hatest_model_add(m, at, 1);
 		KUNIT_EXPECT_EQ(test, at % 2, 0);
 		expect_runs(test, m);
@@ -701,7 +702,8 @@ static void no_memory_at_any_place_changes_nothing(struct kunit *test)
 				if (!ret)
 					undo(test, &attempts[i], at, len);
 				else if (delivered)
-					KUNIT_ASSERT_TRUE_MSG(test, ret == -ENOMEM || ret == -EAGAIN,
+					KUNIT_ASSERT_TRUE_MSG(test,
+							      ret == -ENOMEM || ret == -EAGAIN,
 							      "attempt %u, %lu: %d", i, nth, ret);
 				refused += ret && delivered;
 				KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
