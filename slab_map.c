@@ -60,15 +60,18 @@ void haslab_map_set(struct haslab *s, u64 start, u32 nr_blocks, struct haslab_sl
 {
 	struct haslab_dir *dir = map_dir(s, start);
 	void __rcu **slot = &dir->slot[dir_slot(start)];
-	struct haslab_table *table;
+	void *old = rcu_dereference_raw(*slot);
+	struct haslab_table *table = (unsigned long)old & SLOT_IS_SLAB ? NULL : old;
 	u32 i, end;
 
 	if (nr_blocks == HASLAB_MAX_BLOCKS) {
-		dir->nr += !!slab - !!rcu_access_pointer(*slot);
+		dir->nr += !!slab - !!old;
 		rcu_assign_pointer(*slot, slab ? (void *)slab + SLOT_IS_SLAB : NULL);
+		/* a slab that was the tail has grown into the slot in its table */
+		if (table)
+			hamem_put_rcu(&s->mem, table, rcu);
 		return;
 	}
-	table = rcu_dereference_raw(*slot);
 	end = table_unit(s, start + nr_blocks - 1);
 	for (i = table_unit(s, start); i <= end; i++) {
 		table->nr += !!slab - !!rcu_access_pointer(table->unit[i]);
