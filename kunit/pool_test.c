@@ -380,7 +380,8 @@ static void failing_allocations_change_nothing(struct kunit *test)
 static void failing_claims_change_nothing(struct kunit *test)
 {
 	static const struct { u64 at, len; } claims[] = {
-		{ 0, 1 }, { 300, 300 }, { 16384, 16384 }, { 16000, 24077 }, { 40000, 77 },
+		{ 0, 1 }, { 300, 300 }, { 16384, 16384 }, { 262000, 524077 }, { 1048576, 77 },
+		{ 600000, 5000 },
 	};
 	struct fixture *f = test->priv;
 	unsigned long nth, failed = 0, delivered;
@@ -389,7 +390,7 @@ static void failing_claims_change_nothing(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(claims); i++)
 		for (nth = 1; ; nth++) {
-			start(test, 40077);
+			start(test, (1 << 20) + 77);
 			hatest_inject_start(nth, 0, false);
 			ret = hapool_claim(&f->p, claims[i].at, claims[i].len, GFP_NOWAIT);
 			delivered = hatest_inject_stop();

@@ -715,7 +715,7 @@ static void no_memory_at_any_place_changes_nothing(struct kunit *test)
 					break;
 			}
 	}
-	KUNIT_EXPECT_GT(test, refused, 50);
+	KUNIT_EXPECT_GT(test, refused, 10);
 }
 
 /* With no memory at all they say so, and work when there is some again. */
