@@ -511,6 +511,28 @@ bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit)
 /* ---- ownership ---- */
 
 /**
+ * habuddy_owned_bit - where it is marked that a block is somebody's extent
+ * @b: the buddy
+ * @unit: first unit, a multiple of 2^@order
+ * @order: of the block
+ * @bit: out: the bit
+ *
+ * Setting and clearing it is atomic: of several that clear it one wins. While it
+ * is set, or the block is allocated with this order, the bitmap stays; otherwise
+ * as long as the grace period lasts.
+ *
+ * Context: any, under RCU. Return: the bitmap; NULL there is no such block.
+ */
+unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order, u32 *bit)
+{
+	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
+	struct habuddy_node *n = habuddy_node(b, unit, height);
+
+	*bit = bit_of(unit, order);
+	return n && n->height == height ? n->owned : NULL;
+}
+
+/**
  * habuddy_own - mark an allocated block as somebody's extent
  * @b: the buddy
  * @unit: first unit
@@ -520,12 +542,13 @@ bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit)
  */
 void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
 {
-	struct habuddy_node *n;
+	unsigned long *owned;
+	u32 bit;
 
 	rcu_read_lock();
-	n = habuddy_node(b, unit, order / HABUDDY_FANOUT_SHIFT);
-	if (!WARN_ON_ONCE(!n))
-		set_bit(bit_of(unit, order), n->owned);
+	owned = habuddy_owned_bit(b, unit, order, &bit);
+	if (!WARN_ON_ONCE(!owned))
+		set_bit(bit, owned);
 	rcu_read_unlock();
 }
 
@@ -542,13 +565,13 @@ void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
  */
 bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
 {
-	struct habuddy_node *n;
+	unsigned long *owned;
 	bool won;
+	u32 bit;
 
 	rcu_read_lock();
-	n = habuddy_node(b, unit, order / HABUDDY_FANOUT_SHIFT);
-	won = n && n->height == order / HABUDDY_FANOUT_SHIFT &&
-	      test_and_clear_bit(bit_of(unit, order), n->owned);
+	owned = habuddy_owned_bit(b, unit, order, &bit);
+	won = owned && test_and_clear_bit(bit, owned);
 	rcu_read_unlock();
 	return won;
 }

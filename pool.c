@@ -96,10 +96,23 @@ struct hapool_cpu {
 	u64 mag_bytes;
 };
 
+/* Preemption is off, and no interrupt handler comes here. */
+static __always_inline void count_alloc(struct hapool_cpu *cpu, u64 len)
+{
+	WRITE_ONCE(cpu->charged, cpu->charged + len);
+	WRITE_ONCE(cpu->live, cpu->live + 1);
+}
+
+static __always_inline void count_free(struct hapool_cpu *cpu, u64 len)
+{
+	WRITE_ONCE(cpu->charged, cpu->charged - len);
+	WRITE_ONCE(cpu->live, cpu->live - 1);
+}
+
 /* ---- magazines ---- */
 
 /* NULL if there is none or somebody else has it. A full barrier if not. */
-static struct hapool_mag *mag_take(struct hapool_mag **slot)
+static __always_inline struct hapool_mag *mag_take(struct hapool_mag **slot)
 {
 	struct hapool_mag *mag = READ_ONCE(*slot);
 
@@ -109,7 +122,7 @@ static struct hapool_mag *mag_take(struct hapool_mag **slot)
 	return mag == MAG_TAKEN ? NULL : mag;
 }
 
-static void mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
+static __always_inline void mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
 {
 	/* what was done to the magazine comes before it is there to be taken */
 	smp_store_release(slot, mag);
@@ -233,7 +246,7 @@ static int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
 
 	if (ret < 0)
 		return ret;
-	haslab_own(&p->slab, class, &ref);
+	haslab_own(&ref);
 	*start = ref.start;
 	return 0;
 }
@@ -265,47 +278,87 @@ static int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp
 }
 
 /*
- * From this CPU's magazine, refilling it if it is empty. Return: whether that
- * worked; if not there is a longer way.
+ * Fill a magazine that is taken and empty. It must not wait for memory, with the
+ * magazine taken. Return: whether there is something in it now.
  */
-static bool alloc_pooled(struct hapool *p, int class, gfp_t gfp, u64 *start)
+static bool mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
+{
+	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
+
+	this_cpu_inc(p->cpus->refills);
+	mag->nr = max_t(int, 0,
+			haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT));
+	return mag->nr;
+}
+
+/* What comes first when a magazine has nothing, or there is none. */
+static noinline bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
+{
+	struct hapool_mag **slot, *mag;
+	bool make, got;
+
+	slot = &get_cpu_ptr(p->cpus)->mag[class];
+	mag = mag_take(slot);
+	make = !READ_ONCE(*slot);
+	put_cpu_ptr(p->cpus);
+	this_cpu_inc(p->cpus->misses);
+	if (make)
+		mag_make(p, class, gfp);
+	if (!mag)
+		return false;
+	got = mag->nr || mag_refill(p, class, mag);
+	if (got) {
+		mag->nr--;
+		haslab_own(&mag->refs[mag->nr]);
+		*start = mag->refs[mag->nr].start;
+	}
+	mag_put(slot, mag);
+	return got;
+}
+
+/* From this CPU's magazine. Return: whether there was one with something in it. */
+static __always_inline bool alloc_pooled(struct hapool *p, int class, u64 len, u64 *start)
 {
 	struct hapool_cpu *cpu = get_cpu_ptr(p->cpus);
 	struct hapool_mag **slot = &cpu->mag[class];
 	struct hapool_mag *mag = mag_take(slot);
-	bool make = !READ_ONCE(*slot);
-	int nr;
+	bool hit = false;
 
-	if (mag && mag->nr) {
-		this_cpu_inc(p->cpus->hits);
-		goto pop;
-	}
-	this_cpu_inc(p->cpus->misses);
-	if (!mag) {
-		put_cpu_ptr(p->cpus);
-		if (make)
-			mag_make(p, class, gfp);
-		return false;
-	}
-	this_cpu_inc(p->cpus->refills);
-	put_cpu_ptr(p->cpus);
-	/* must not wait for memory, with the magazine taken */
-	nr = haslab_get_objects(&p->slab, class, mag->refs,
-				hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2,
-				GFP_NOWAIT);
-	mag->nr = max(nr, 0);
-	if (!mag->nr) {
+	if (likely(mag)) {
+		hit = mag->nr;
+		if (likely(hit)) {
+			const struct haslab_ref *ref = &mag->refs[--mag->nr];
+
+			*start = ref->start;
+			haslab_own(ref);
+			count_alloc(cpu, len);
+			WRITE_ONCE(cpu->hits, cpu->hits + 1);
+		}
 		mag_put(slot, mag);
-		return false;
 	}
-	preempt_disable();
-pop:
-	mag->nr--;
-	haslab_own(&p->slab, class, &mag->refs[mag->nr]);
-	*start = mag->refs[mag->nr].start;
-	mag_put(slot, mag);
-	preempt_enable();
-	return true;
+	put_cpu_ptr(p->cpus);
+	return hit;
+}
+
+/* Whatever it takes. */
+static noinline int alloc_anyhow(struct hapool *p, int class, u64 len, u64 align, u64 goal,
+				 gfp_t gfp, u64 *start)
+{
+	int ret = -ENOSPC;
+
+	if (goal != HAPOOL_NO_GOAL)
+		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
+	if (ret && class >= 0 && alloc_missed(p, class, gfp, start))
+		ret = 0;
+	if (ret)
+		ret = alloc_direct(p, class, len, align, gfp, start);
+	if (ret == -ENOSPC)
+		ret = alloc_slow(p, class, len, align, gfp, start);
+	if (ret)
+		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
+	count_alloc(get_cpu_ptr(p->cpus), len);
+	put_cpu_ptr(p->cpus);
+	return 0;
 }
 
 /**
@@ -325,25 +378,13 @@ pop:
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
 	int class = haslab_class_of(&p->slab, len);
-	int ret;
-
-	if (goal != HAPOOL_NO_GOAL && !haslab_alloc_near(&p->slab, len, align, goal, gfp, start))
-		goto out;
 
 	/* objects of a power of two are aligned to their size, others to nothing */
-	if (align > 1 && (align > len || !is_power_of_2(len)))
+	if (unlikely(align > 1 && (align > len || !is_power_of_2(len))))
 		class = -1;
-	if (class < 0 || !alloc_pooled(p, class, gfp, start)) {
-		ret = alloc_direct(p, class, len, align, gfp, start);
-		if (ret == -ENOSPC)
-			ret = alloc_slow(p, class, len, align, gfp, start);
-		if (ret)
-			return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
-	}
-out:
-	this_cpu_add(p->cpus->charged, len);
-	this_cpu_inc(p->cpus->live);
-	return 0;
+	if (class >= 0 && goal == HAPOOL_NO_GOAL && likely(alloc_pooled(p, class, len, start)))
+		return 0;
+	return alloc_anyhow(p, class, len, align, goal, gfp, start);
 }
 
 /**
@@ -372,8 +413,8 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 	}
 	if (ret)
 		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
-	this_cpu_add(p->cpus->charged, len);
-	this_cpu_inc(p->cpus->live);
+	count_alloc(get_cpu_ptr(p->cpus), len);
+	put_cpu_ptr(p->cpus);
 	return 0;
 }
 
@@ -458,28 +499,51 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 /* ---- free ---- */
 
+/* A magazine that is taken has become full. */
+static noinline void mag_full(struct hapool *p, int class, struct hapool_mag **slot,
+			      struct hapool_mag *mag)
+{
+	mag_drain(p, class, mag, mag->nr / 2);
+	mag_put(slot, mag);
+}
+
 /* Into this CPU's magazine. Return: whether it was live and is cached now. */
-static bool free_pooled(struct hapool *p, int class, u64 start)
+static __always_inline bool free_pooled(struct hapool *p, int class, u64 start, u64 len)
 {
 	struct hapool_cpu *cpu = get_cpu_ptr(p->cpus);
 	struct hapool_mag **slot = &cpu->mag[class];
 	struct hapool_mag *mag = mag_take(slot);
-	bool won;
+	bool won = false, full = false;
 
-	if (!mag) {
-		put_cpu_ptr(p->cpus);
-		return false;
+	if (likely(mag)) {
+		won = !hapool_closed(p) &&
+		      haslab_disown(&p->slab, class, start, &mag->refs[mag->nr]);
+		if (likely(won)) {
+			count_free(cpu, len);
+			full = ++mag->nr == p->limit[class];
+		}
+		if (likely(!full))
+			mag_put(slot, mag);
 	}
-	won = !hapool_closed(p) && haslab_disown(&p->slab, class, start, &mag->refs[mag->nr]);
-	if (won && ++mag->nr == p->limit[class]) {
-		put_cpu_ptr(p->cpus);
-		mag_drain(p, class, mag, mag->nr / 2);
-		mag_put(slot, mag);
-		return true;
-	}
-	mag_put(slot, mag);
 	put_cpu_ptr(p->cpus);
+	if (unlikely(full))
+		mag_full(p, class, slot, mag);
 	return won;
+}
+
+/* Past the pools, and to find out why it was refused. */
+static noinline int free_direct(struct hapool *p, u64 start, u64 len,
+				enum hybrid_alloc_reason *reason)
+{
+	int ret = haslab_free(&p->slab, start, len, reason);
+
+	if (ret) {
+		this_cpu_inc(p->cpus->refused[*reason]);
+		return ret;
+	}
+	count_free(get_cpu_ptr(p->cpus), len);
+	put_cpu_ptr(p->cpus);
+	return 0;
 }
 
 /**
@@ -498,18 +562,10 @@ static bool free_pooled(struct hapool *p, int class, u64 start)
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
 	int class = haslab_class_of(&p->slab, len);
-	int ret;
 
-	if (class < 0 || !free_pooled(p, class, start)) {
-		ret = haslab_free(&p->slab, start, len, reason);
-		if (ret) {
-			this_cpu_inc(p->cpus->refused[*reason]);
-			return ret;
-		}
-	}
-	this_cpu_sub(p->cpus->charged, len);
-	this_cpu_dec(p->cpus->live);
-	return 0;
+	if (class >= 0 && likely(free_pooled(p, class, start, len)))
+		return 0;
+	return free_direct(p, start, len, reason);
 }
 
 /* ---- stat and check ---- */

@@ -79,14 +79,14 @@ static void haslab_slab_rcu(struct rcu_head *rcu)
 {
 	struct haslab_slab *slab = container_of(rcu, struct haslab_slab, rcu);
 
-	kfree(slab->free);
+	kfree(slab->live);
 	kfree(slab);
 }
 
 /* The slab has left the map and the list. */
 static void slab_free(struct haslab *s, struct haslab_slab *slab)
 {
-	atomic_long_sub(ksize(slab) + ksize(slab->free), &s->mem.bytes);
+	atomic_long_sub(ksize(slab) + ksize(slab->live), &s->mem.bytes);
 	s->nr_slabs--;
 	call_rcu(&slab->rcu, haslab_slab_rcu);
 }
@@ -99,12 +99,12 @@ static struct haslab_slab *slab_new(struct haslab *s, int class, u64 start, u32 
 
 	if (!slab)
 		return NULL;
-	slab->free = hamem_get(&s->mem, op, 2 * BITS_TO_LONGS(nr) * sizeof(long));
-	if (!slab->free) {
+	slab->live = hamem_get(&s->mem, op, 2 * BITS_TO_LONGS(nr) * sizeof(long));
+	if (!slab->live) {
 		hamem_put(&s->mem, slab);
 		return NULL;
 	}
-	slab->live = slab->free + BITS_TO_LONGS(nr);
+	slab->free = slab->live + BITS_TO_LONGS(nr);
 	bitmap_set(slab->free, 0, nr);
 	slab->class = class;
 	slab->start = start;
@@ -174,7 +174,7 @@ static void object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 	__set_bit(i, slab->free);
 	if (slab->nr_free++ == 0)
 		list_add(&slab->list, &s->classes[slab->class].partial);
-	slab->hint = min(slab->hint, i);
+	slab->hint = min_t(u32, slab->hint, i);
 	s->free_in_slabs += s->classes[slab->class].blocks;
 	map_changed(s, slab->start);
 	if (slab->nr_free == slab->nr_objects)
@@ -248,11 +248,21 @@ static int object_batch(struct haslab *s, int class, struct haslab_ref *refs, in
 			u32 i = object_take(s, slab);
 
 			refs[got++] = (struct haslab_ref) {
-				.slab = slab, .index = i, .start = object_start(s, slab, i),
+				.live = slab->live, .start = object_start(s, slab, i), .bit = i,
 			};
 		}
 	}
 	return got;
+}
+
+/* Under RCU or the lock. */
+static struct haslab_ref block_ref(struct haslab *s, int class, u64 start)
+{
+	struct haslab_ref ref = { .start = start };
+
+	ref.live = habuddy_owned_bit(&s->buddy, start >> s->cfg.unit_shift,
+				     class_order(s, class), &ref.bit);
+	return ref;
 }
 
 static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
@@ -265,30 +275,9 @@ static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int
 		ret = haslab_buddy_alloc(s, class_order(s, class), op, &start);
 		if (ret)
 			break;
-		refs[got++] = (struct haslab_ref) { .start = start };
+		refs[got++] = block_ref(s, class, start);
 	}
 	return got ?: ret;
-}
-
-/**
- * haslab_class_of - the common size that a length is
- * @s: the slab allocator
- * @len: in blocks
- *
- * Return: the class, which the functions for objects take; -1 if it is none,
- * or one that is not served from objects in this configuration.
- */
-int haslab_class_of(const struct haslab *s, u64 len)
-{
-	int class;
-
-	if (len - 1 < 16)
-		class = len - 1;
-	else if (len <= HASLAB_MAX_CLASS_BLOCKS && is_power_of_2(len))
-		class = 11 + ilog2(len);
-	else
-		return -1;
-	return s->classes[class].kind == HASLAB_FROM_MIXED ? -1 : class;
 }
 
 /**
@@ -316,8 +305,8 @@ int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int
 static void haslab_put_object(struct haslab *s, int class, const struct haslab_ref *ref)
 {
 	lockdep_assert_held(&s->lock);
-	if (ref->slab)
-		object_put(s, ref->slab, ref->index);
+	if (s->classes[class].kind == HASLAB_FROM_SLAB)
+		object_put(s, haslab_lookup(s, ref->start), ref->bit);
 	else
 		haslab_buddy_free(s, ref->start, class_order(s, class));
 }
@@ -341,20 +330,16 @@ void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *re
 	spin_unlock(&s->lock);
 }
 
-/**
- * haslab_own - a CACHED object becomes a live extent
- * @s: the slab allocator
- * @class: its size
- * @ref: the object
- *
- * Context: any, lockless.
- */
-void haslab_own(struct haslab *s, int class, const struct haslab_ref *ref)
+static bool ref_of(struct haslab *s, int class, u64 start, struct haslab_ref *ref)
 {
-	if (ref->slab)
-		set_bit(ref->index, ref->slab->live);
-	else
-		habuddy_own(&s->buddy, ref->start >> s->cfg.unit_shift, class_order(s, class));
+	struct haslab_slab *slab = haslab_lookup(s, start);
+	u32 i;
+
+	if (!slab || slab->class != class)
+		return false;
+	i = object_of(s, slab, start);
+	*ref = (struct haslab_ref) { .live = slab->live, .start = start, .bit = i };
+	return i < slab->nr_objects && object_start(s, slab, i) == start;
 }
 
 /**
@@ -364,32 +349,23 @@ void haslab_own(struct haslab *s, int class, const struct haslab_ref *ref)
  * @start: its first block, inside the device
  * @ref: out: the object
  *
- * Atomic: of several callers one wins. Context: any, lockless.
+ * Atomic: of several callers one wins. Context: preemption is off, which holds
+ * off the end of a grace period; lockless.
  *
  * Return: whether just this extent was live as an object of @class. If not,
  * haslab_free() tells what it is.
  */
 bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *ref)
 {
-	struct haslab_slab *slab;
-	bool won = false;
-	u32 i;
-
-	if (s->classes[class].kind == HASLAB_FROM_BUDDY) {
-		*ref = (struct haslab_ref) { .start = start };
-		return IS_ALIGNED(start, s->classes[class].blocks) &&
-		       habuddy_disown(&s->buddy, start >> s->cfg.unit_shift, class_order(s, class));
+	if (s->classes[class].kind == HASLAB_FROM_SLAB) {
+		if (!ref_of(s, class, start, ref))
+			return false;
+	} else {
+		*ref = block_ref(s, class, start);
+		if (!ref->live || !IS_ALIGNED(start, s->classes[class].blocks))
+			return false;
 	}
-	rcu_read_lock();
-	slab = haslab_lookup(s, start);
-	if (slab && slab->class == class) {
-		i = object_of(s, slab, start);
-		won = i < slab->nr_objects && object_start(s, slab, i) == start &&
-		      test_and_clear_bit(i, slab->live);
-		*ref = (struct haslab_ref) { .slab = slab, .index = i, .start = start };
-	}
-	rcu_read_unlock();
-	return won;
+	return test_and_clear_bit(ref->bit, ref->live);
 }
 
 /* haslab_own() may be setting bits. */
@@ -575,6 +551,7 @@ static void haslab_init_classes(struct haslab *s)
 
 		INIT_LIST_HEAD(&c->partial);
 		c->blocks = i < 16 ? i + 1 : 1U << (i - 11);
+		c->inverse = DIV_ROUND_UP_ULL(1ULL << 32, c->blocks);
 		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s)))
 			c->kind = HASLAB_FROM_SLAB;
 		else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks))

@@ -9,6 +9,8 @@
 #define _HYBRID_ALLOC_SLAB_H
 
 #include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/log2.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include "buddy.h"
@@ -58,21 +60,22 @@ struct haslab_config {
 
 /**
  * struct haslab_ref - an object of a common size, on its way to or from a pool
- * @slab: the slab it belongs to; NULL for a block of the buddy
- * @index: its number in the slab
+ * @live: bitmap of its owner, a slab or a node of the buddy
  * @start: its first block
+ * @bit: of @live: it is somebody's extent
  *
- * An object in a pool is CACHED: neither live nor free. It pins its slab.
+ * An object in a pool is CACHED: neither live nor free. It pins its owner.
  */
 struct haslab_ref {
-	struct haslab_slab *slab;
+	unsigned long *live;
 	u64 start;
-	u32 index;
+	u32 bit;
 };
 
 /**
  * struct haslab_class - a common size
  * @blocks: size of an object
+ * @inverse: 2^32 / @blocks, rounded up: to divide by it
  * @kind: where objects of this size come from
  * @partial: slabs of this size that have a free object
  * @nr_slab_blocks: space in slabs of this size, which decides how large the
@@ -80,6 +83,7 @@ struct haslab_ref {
  */
 struct haslab_class {
 	u32 blocks;
+	u64 inverse;
 	enum haslab_kind {
 		HASLAB_FROM_SLAB,	/* equal objects of a slab */
 		HASLAB_FROM_BUDDY,	/* whole blocks of the buddy */
@@ -183,15 +187,43 @@ struct haslab {
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
 void haslab_destroy(struct haslab *s);
 
-/* The class of a size, or -1. */
-int haslab_class_of(const struct haslab *s, u64 len);
+/**
+ * haslab_class_of - the common size that a length is
+ * @s: the slab allocator
+ * @len: in blocks
+ *
+ * Return: the class, which the functions for objects take; -1 if it is none,
+ * or one that is not served from objects in this configuration.
+ */
+static inline int haslab_class_of(const struct haslab *s, u64 len)
+{
+	int class;
+
+	if (len - 1 < 16)
+		class = len - 1;
+	else if (len <= HASLAB_MAX_CLASS_BLOCKS && is_power_of_2(len))
+		class = 11 + ilog2(len);
+	else
+		return -1;
+	return s->classes[class].kind == HASLAB_FROM_MIXED ? -1 : class;
+}
 
 /* Objects of common sizes, for the pools. */
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs,
 		       int nr, gfp_t gfp);
 void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr);
-void haslab_own(struct haslab *s, int class, const struct haslab_ref *ref);
 bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *ref);
+
+/**
+ * haslab_own - a CACHED object becomes a live extent
+ * @ref: the object
+ *
+ * Context: any, lockless.
+ */
+static inline void haslab_own(const struct haslab_ref *ref)
+{
+	set_bit(ref->bit, ref->live);
+}
 
 /* Extents of any size. */
 int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);

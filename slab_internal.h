@@ -33,13 +33,13 @@
  * @list: in haslab_class.partial, if it has a free object
  * @rcu: lockless readers may still look; it has left the list then
  * @start: first block
- * @nr_blocks: size; a power of two units
- * @class: of the objects
- * @free: bitmap of free objects
  * @live: bitmap of live objects
+ * @free: bitmap of free objects
+ * @nr_blocks: size; a power of two units
  * @nr_objects: how many there are
  * @nr_free: how many of them are free
  * @hint: no object before this one is free
+ * @class: of the objects
  */
 struct haslab_slab {
 	union {
@@ -47,13 +47,13 @@ struct haslab_slab {
 		struct rcu_head rcu;
 	};
 	u64 start;
-	u32 nr_blocks;
-	s8 class;
-	unsigned long *free;
 	unsigned long *live;
-	u32 nr_objects;
-	u32 nr_free;
-	u32 hint;
+	unsigned long *free;
+	u32 nr_blocks;
+	u16 nr_objects;
+	u16 nr_free;
+	u16 hint;
+	s8 class;
 };
 
 /**
@@ -190,9 +190,10 @@ static inline u64 object_start(const struct haslab *s, const struct haslab_slab 
 	return slab->start + (u64)i * s->classes[slab->class].blocks;
 }
 
+/* A slab has 2^12 blocks at the most, so multiplying by the inverse is exact. */
 static inline u32 object_of(const struct haslab *s, const struct haslab_slab *slab, u64 block)
 {
-	return (u32)(block - slab->start) / s->classes[slab->class].blocks;
+	return (block - slab->start) * s->classes[slab->class].inverse >> 32;
 }
 
 /* Whether a range is just one block of the buddy. */

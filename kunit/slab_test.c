@@ -117,7 +117,7 @@ static int object_alloc(struct kunit *test, int class, u64 *at, gfp_t gfp)
 	if (ret < 0)
 		return ret;
 	KUNIT_ASSERT_EQ(test, ret, 1);
-	haslab_own(&f->s, class, &ref);
+	haslab_own(&ref);
 	*at = ref.start;
 	return 0;
 }
@@ -271,7 +271,7 @@ static void device_full_of_each_class(struct kunit *test)
 				at = refs[i].start;
 				KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, blocks));
 				hatest_model_add(m, at, blocks);
-				haslab_own(&f->s, class, &refs[i]);
+				haslab_own(&refs[i]);
 				sum += blocks;
 			}
 		}
@@ -304,7 +304,7 @@ static void cached_object_is_neither_live_nor_free(struct kunit *test)
 			       HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 		KUNIT_EXPECT_EQ(test, stat(f, false)->free, (1 << 15) - 3 * blocks);
 
-		haslab_own(&f->s, class, &refs[1]);
+		haslab_own(&refs[1]);
 		KUNIT_EXPECT_EQ(test, claim(test, refs[1].start, 1), -EEXIST);
 		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, other, refs[1].start, &ref));
 		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, class, refs[1].start + 1, &ref));
@@ -642,7 +642,7 @@ static void claim_in_a_slab_of_equal_objects_converts_it(struct kunit *test)
 		blocks = f->s.classes[class].blocks;
 		KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, class, refs, 8, GFP_KERNEL), 8);
 		for (i = 0; i < 8; i++)
-			haslab_own(&f->s, class, &refs[i]);
+			haslab_own(&refs[i]);
 		/* every second object leaves a hole */
 		for (i = 1; i < 8; i += 2)
 			expect_freed(test, refs[i].start, blocks);
@@ -673,7 +673,7 @@ static void claim_while_objects_are_cached_has_to_wait(struct kunit *test)
 
 	start(test, 1 << 15);
 	KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, 3, refs, 2, GFP_KERNEL), 2);
-	haslab_own(&f->s, 3, &refs[0]);
+	haslab_own(&refs[0]);
 	hole = max(refs[0].start, refs[1].start) + 4;
 	before = take_snapshot(f, true);
 	KUNIT_EXPECT_EQ(test, claim(test, hole, 1), -EAGAIN);
@@ -1128,7 +1128,7 @@ static void fuzz_use_cached(struct kunit *test, struct fuzz *z)
 	blocks = f->s.classes[class].blocks;
 	hatest_model_uncache(z->m, z->cached[i].ref.start, blocks);
 	if (hatest_below(&z->rng, 4) && z->m->nr < HATEST_MAX_EXTENTS) {
-		haslab_own(&f->s, class, &z->cached[i].ref);
+		haslab_own(&z->cached[i].ref);
 		hatest_model_add(z->m, z->cached[i].ref.start, blocks);
 	} else {
 		haslab_put_objects(&f->s, class, &z->cached[i].ref, 1);

@@ -27,8 +27,9 @@ static inline int sim_cpu(void)
 
 #define smp_processor_id()	sim_cpu()
 #define raw_smp_processor_id()	sim_cpu()
-#define preempt_disable()	sim_atomic_enter()
-#define preempt_enable()	sim_atomic_exit()
+/* with preemption off no grace period ends */
+#define preempt_disable()	rcu_read_lock()
+#define preempt_enable()	rcu_read_unlock()
 #define migrate_disable()	barrier()
 #define migrate_enable()	barrier()
 #define get_cpu()		({ preempt_disable(); smp_processor_id(); })
