@@ -557,7 +557,7 @@ static bool hold_clip(struct haslab *s, struct haslab_slab *slab, u64 *start, u6
 	if (slab) {
 		first = object_of(s, slab, *start);
 		first += object_start(s, slab, first) < *start;
-		last = min(object_of(s, slab, *end), slab->nr_objects);
+		last = min_t(u32, object_of(s, slab, *end), slab->nr_objects);
 		*start = object_start(s, slab, first);
 		*end = object_start(s, slab, last);
 	} else if (!mixed_at(s, *start)) {
