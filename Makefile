@@ -7,6 +7,7 @@
 #   make tools    hybridctl
 #   make sim      build/hybrid-sim: the allocator in user space, to try workloads
 #   make demo     all of it at work in a virtual machine
+#   make bench    what it costs, beside other allocators (BENCH=kernel or native: only that)
 #   make check    quick tests: native and KUnit
 #   make test     all tests
 #   make soak     all tests, random ones for long
@@ -35,6 +36,9 @@ sim:
 demo:
 	@scripts/demo
 
+bench:
+	@bench/bench $(BENCH)
+
 check:
 	@scripts/test check
 
@@ -47,4 +51,4 @@ soak:
 clean:
 	rm -rf build hybrid-alloc.ko
 
-.PHONY: module tools sim demo check test soak clean
+.PHONY: module tools sim demo bench check test soak clean

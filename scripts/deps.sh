@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: scripts/deps.sh tools|demo|test
+# usage: scripts/deps.sh tools|demo|bench|profile|test
 #
 # Installs the Debian packages that are missing to build hybridctl, to run the
-# demo (the stock kernel's headers, a virtual machine), or to run all tests (the
-# kernel's source, checkers).
+# demo (the stock kernel's headers, a virtual machine), the benchmark, a profile,
+# or to run all tests (the kernel's source, checkers).
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
@@ -14,12 +14,16 @@ set -euo pipefail
 tools=(gcc libc6-dev make pkg-config libsmartcols-dev libblkid-dev)
 demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 	busybox-static fio)
+bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
+profile=("${tools[@]}" jq bsdextrautils valgrind)
 test=("${demo[@]}" linux-source-6.1 xz-utils bzip2 flex bison bc libelf-dev libssl-dev
 	gcc-multilib sparse clang shellcheck)
 
 case ${1-} in
 tools) wanted=("${tools[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
+bench) wanted=("${bench[@]}") ;;
+profile) wanted=("${profile[@]}") ;;
 test) wanted=("${test[@]}") ;;
 *) die "see the head of $0 for its usage" ;;
 esac

@@ -1,0 +1,815 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ha_bench - what an allocation and a free cost in the kernel
+ *
+ * Measures hybrid_alloc through its exported API, and beside it, in the same
+ * boot, the allocators that a stock Debian kernel exports. Of these only
+ * hybrid_alloc checks what it is asked to free.
+ *
+ * It does all its work when it is loaded and says the results in the kernel
+ * log, one a line: "result ALLOCATOR WORKLOAD UNIT VALUE", the value in
+ * thousandths:
+ *
+ *	insmod ha_bench.ko device=/dev/nullb0 unit=instructions
+ *
+ * The unit is what the time stamp counter counts: on a virtual machine whose
+ * clock goes by one nanosecond with each instruction (qemu -icount shift=0),
+ * instructions. With unit=ns it is the kernel's clock instead.
+ *
+ * Workloads
+ * ---------
+ * pingpong-SIZE: one task allocates and frees one extent, again and again. The
+ * median over rounds of pairs, so that a timer tick does not show, less what
+ * the same loop takes without the pair. -live100k: while there are 100 000
+ * extents of 4 KiB. -aged95: on an aged device.
+ *
+ * churn-aged95: pairs that free a random extent and allocate one of another size
+ * on an aged device, the mean over those that the pools did not serve, each
+ * measured by itself; churn-aged95-all is the mean over all of them. On
+ * churn-fresh95 the device was filled once and never freed from.
+ *
+ * churn-60g-on-1T and -on-100T: the same on a device that is mostly empty, with as
+ * many live extents on the one as on the other; the mean over all pairs.
+ *
+ * Aged is what three rounds of filling to 95 % and freeing at random down to
+ * 60 % leave, filled to 95 % again; sizes log-uniform from 4 KiB to 4 MiB.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blkdev.h>
+#include <linux/genalloc.h>
+#include <linux/iova.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/sbitmap.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/spinlock.h>
+#include <linux/timekeeping.h>
+#include <linux/vmalloc.h>
+#include <asm/msr.h>
+#include <drm/drm_buddy.h>
+#include "hybrid_alloc.h"
+
+#define BENCH_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
+
+#define ROUNDS		51
+#define PAIRS		100		/* in a round: seldom a tick in it */
+#define WARM_PAIRS	1000
+#define CHURN_PAIRS	20000
+#define NR_LIVE		100000
+#define TIB		(1024ULL * SZ_1G)
+static char *device;
+module_param(device, charp, 0444);
+MODULE_PARM_DESC(device, "block device for hybrid_alloc, by path");
+
+static char *unit = "instructions";
+module_param(unit, charp, 0444);
+MODULE_PARM_DESC(unit, "what to measure: instructions, or ns");
+
+static ulong seed = 1;
+module_param(seed, ulong, 0444);
+MODULE_PARM_DESC(seed, "of the random numbers");
+
+static bool in_ns;
+static u64 rng;
+
+static __always_inline u64 now(void)
+{
+	return in_ns ? ktime_get_ns() : rdtsc_ordered();
+}
+
+static u64 splitmix64(void)
+{
+	u64 z = (rng += 0x9e3779b97f4a7c15ULL);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+/* 2 to the power of n/1024, with 32 binary digits behind the point */
+static u64 exp2_frac[1024];
+
+static void exp2_init(void)
+{
+	int i;
+
+	exp2_frac[0] = BIT_ULL(32);
+	for (i = 1; i < ARRAY_SIZE(exp2_frac); i++)
+		exp2_frac[i] = mul_u64_u64_shr(exp2_frac[i - 1], 4297875550ULL, 32);
+}
+
+/* log-uniform, 4 KiB to 4 MiB */
+static u64 draw(void)
+{
+	u64 r = splitmix64();
+
+	return (exp2_frac[r % 1024] << ((r >> 32) % 10) >> 32) * SZ_4K;
+}
+
+/**
+ * struct object - what an allocator gave
+ * @len: how much was asked for
+ * @start: where it is
+ * @p: the same of allocators of memory
+ * @blocks: the same of drm_buddy
+ */
+struct object {
+	u64 len;
+	union {
+		u64 start;
+		void *p;
+		struct list_head blocks;
+	};
+};
+
+/**
+ * struct allocator - one that is measured
+ * @name: as in the results
+ * @capacity: bytes that it manages; for the peers such that ageing them takes
+ *	seconds
+ * @aged_capacity: less for ageing; 0 for the same
+ * @open: begin with all of it free
+ * @close: forget it; everything is free again
+ * @alloc: 0 or an errno
+ * @free: what @alloc gave
+ * @hits: so many allocations were served from a cache so far; NULL: not known
+ * @pingpong: time for a number of pairs of one length, or an errno
+ * @lens: lengths for pingpong
+ * @max_len: the largest that it can do
+ * @live: also measure with many extents live
+ * @aged: also measure aged
+ * @churn: also pairs on a device that is fresh or aged
+ * @large: also on devices of 1 and of 100 TiB
+ */
+struct allocator {
+	const char *name;
+	u64 capacity;
+	u64 aged_capacity;
+	int (*open)(u64 capacity);
+	void (*close)(void);
+	int (*alloc)(u64 len, struct object *o);
+	void (*free)(struct object *o);
+	u64 (*hits)(void);
+	s64 (*pingpong)(u64 len, unsigned int nr);
+	u32 lens[4];
+	u32 max_len;
+	bool live;
+	bool aged;
+	bool churn;
+	bool large;
+};
+
+/* A loop of its own for each allocator: a call by pointer would be measured too. */
+#define DEFINE_PINGPONG(name, vars, do_alloc, failed, do_free)	\
+static noinline s64 name##_pingpong(u64 len, unsigned int nr)	\
+{								\
+	u64 t;							\
+	vars;							\
+								\
+	t = now();						\
+	while (nr--) {						\
+		do_alloc;					\
+		if (unlikely(failed))				\
+			return -ENOSPC;				\
+		do_free;					\
+	}							\
+	return now() - t;					\
+}
+
+/* ---- nothing ---- */
+
+DEFINE_PINGPONG(empty, const int ret = 0, barrier(), ret, barrier())
+
+static int empty_alloc(u64 len, struct object *o)
+{
+	return 0;
+}
+
+static void empty_free(struct object *o)
+{
+}
+
+static const struct allocator empty = {
+	.name = "empty",
+	.alloc = empty_alloc,
+	.free = empty_free,
+	.pingpong = empty_pingpong,
+};
+
+/* ---- hybrid_alloc ---- */
+
+static struct block_device *bdev;
+static struct hybrid_alloc *ha;
+
+static int hybrid_open(u64 capacity)
+{
+	struct hybrid_alloc_params params = { .range_len = capacity };
+
+	ha = hybrid_alloc_open(bdev, &params, GFP_KERNEL);
+	return PTR_ERR_OR_ZERO(ha);
+}
+
+static void hybrid_close(void)
+{
+	hybrid_alloc_close(ha);
+}
+
+static int hybrid_alloc(u64 len, struct object *o)
+{
+	struct hybrid_alloc_range r;
+	int ret = hybrid_alloc_alloc(ha, len, 0, HYBRID_ALLOC_NO_GOAL, GFP_KERNEL, &r);
+
+	o->start = r.start;
+	return ret;
+}
+
+static void hybrid_free(struct object *o)
+{
+	WARN_ON_ONCE(hybrid_alloc_free(ha, o->start, o->len, NULL));
+}
+
+static u64 hybrid_hits(void)
+{
+	static struct hybrid_alloc_stat st;
+
+	hybrid_alloc_stat(ha, &st, false);
+	return st.pool_hits;
+}
+
+DEFINE_PINGPONG(hybrid, int ret; struct hybrid_alloc_range r,
+		ret = hybrid_alloc_alloc(ha, len, 0, HYBRID_ALLOC_NO_GOAL, GFP_KERNEL, &r), ret,
+		hybrid_alloc_free(ha, r.start, r.len, NULL))
+
+/* ---- genalloc ---- */
+
+static struct gen_pool *pool;
+
+static int genalloc_open(u64 capacity)
+{
+	int ret;
+
+	pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
+	if (!pool)
+		return -ENOMEM;
+	/* 0 is its sign for "nothing" */
+	ret = gen_pool_add(pool, SZ_1G, capacity, NUMA_NO_NODE);
+	if (ret)
+		gen_pool_destroy(pool);
+	return ret;
+}
+
+static void genalloc_close(void)
+{
+	gen_pool_destroy(pool);
+}
+
+static int genalloc_alloc(u64 len, struct object *o)
+{
+	o->start = gen_pool_alloc(pool, len);
+	return o->start ? 0 : -ENOSPC;
+}
+
+static void genalloc_free(struct object *o)
+{
+	gen_pool_free(pool, o->start, o->len);
+}
+
+DEFINE_PINGPONG(genalloc, unsigned long start,
+		start = gen_pool_alloc(pool, len), !start,
+		gen_pool_free(pool, start, len))
+
+/* ---- IOVA ---- */
+
+static struct iova_domain iova;
+static unsigned long iova_limit;
+
+static int iova_open(u64 capacity)
+{
+	int ret;
+
+	init_iova_domain(&iova, PAGE_SIZE, 1);
+	iova_limit = capacity >> PAGE_SHIFT;
+	ret = iova_domain_init_rcaches(&iova);
+	if (ret)
+		put_iova_domain(&iova);
+	return ret;
+}
+
+static void iova_close(void)
+{
+	put_iova_domain(&iova);
+}
+
+static int iova_alloc(u64 len, struct object *o)
+{
+	o->start = alloc_iova_fast(&iova, len >> PAGE_SHIFT, iova_limit, true);
+	return o->start ? 0 : -ENOSPC;
+}
+
+static void iova_free(struct object *o)
+{
+	free_iova_fast(&iova, o->start, o->len >> PAGE_SHIFT);
+}
+
+DEFINE_PINGPONG(iova, unsigned long pfn,
+		pfn = alloc_iova_fast(&iova, len >> PAGE_SHIFT, iova_limit, true), !pfn,
+		free_iova_fast(&iova, pfn, len >> PAGE_SHIFT))
+
+/* ---- sbitmap ---- */
+
+static struct sbitmap sbitmap;
+
+static int sbitmap_open(u64 capacity)
+{
+	return sbitmap_init_node(&sbitmap, capacity >> PAGE_SHIFT, -1, GFP_KERNEL, NUMA_NO_NODE,
+				 false, true);
+}
+
+static void sbitmap_close(void)
+{
+	sbitmap_free(&sbitmap);
+}
+
+static int sbitmap_alloc(u64 len, struct object *o)
+{
+	int nr = sbitmap_get(&sbitmap);
+
+	o->start = nr;
+	return nr < 0 ? -ENOSPC : 0;
+}
+
+static void sbitmap_free_object(struct object *o)
+{
+	sbitmap_put(&sbitmap, o->start);
+}
+
+DEFINE_PINGPONG(sbitmap, int nr_bit,
+		nr_bit = sbitmap_get(&sbitmap), nr_bit < 0,
+		sbitmap_put(&sbitmap, nr_bit))
+
+/* ---- kmem_cache ---- */
+
+static struct kmem_cache *cache;
+
+static int cache_open(u64 capacity)
+{
+	cache = kmem_cache_create("ha_bench", 64, 0, 0, NULL);
+	return cache ? 0 : -ENOMEM;
+}
+
+static void cache_close(void)
+{
+	kmem_cache_destroy(cache);
+}
+
+static int cache_alloc(u64 len, struct object *o)
+{
+	o->p = kmem_cache_alloc(cache, GFP_KERNEL);
+	return o->p ? 0 : -ENOMEM;
+}
+
+static void cache_free(struct object *o)
+{
+	kmem_cache_free(cache, o->p);
+}
+
+DEFINE_PINGPONG(cache, void *p,
+		p = kmem_cache_alloc(cache, GFP_KERNEL), !p,
+		kmem_cache_free(cache, p))
+
+/* ---- drm_buddy; its users lock it, here nobody needs to ---- */
+
+static struct drm_buddy buddy;
+
+static int buddy_open(u64 capacity)
+{
+	return drm_buddy_init(&buddy, capacity, SZ_4K);
+}
+
+static void buddy_close(void)
+{
+	drm_buddy_fini(&buddy);
+}
+
+static int buddy_alloc(u64 len, struct object *o)
+{
+	INIT_LIST_HEAD(&o->blocks);
+	return drm_buddy_alloc_blocks(&buddy, 0, buddy.size, len, SZ_4K, &o->blocks, 0);
+}
+
+static void buddy_free(struct object *o)
+{
+	drm_buddy_free_list(&buddy, &o->blocks);
+}
+
+DEFINE_PINGPONG(buddy, LIST_HEAD(blocks); int ret,
+		ret = drm_buddy_alloc_blocks(&buddy, 0, buddy.size, len, SZ_4K, &blocks, 0), ret,
+		drm_buddy_free_list(&buddy, &blocks))
+
+/* ---- for comparison ---- */
+
+static DEFINE_SPINLOCK(lock);
+
+DEFINE_PINGPONG(spin, const int ret = 0, spin_lock(&lock), ret, spin_unlock(&lock))
+DEFINE_PINGPONG(preempt, const int ret = 0, preempt_disable(), ret, preempt_enable())
+
+#define ALLOCATOR(_name, _prefix)		\
+	.name = _name,				\
+	.open = _prefix##_open,			\
+	.close = _prefix##_close,		\
+	.alloc = _prefix##_alloc,		\
+	.free = _prefix##_free,			\
+	.pingpong = _prefix##_pingpong
+
+#define ALL_LENS .lens = { SZ_4K, SZ_64K, SZ_1M, SZ_4M }, .max_len = SZ_4M
+
+static const struct allocator allocators[] = {
+	{
+		ALLOCATOR("hybrid_alloc", hybrid), ALL_LENS, .hits = hybrid_hits,
+		.capacity = 64ULL * SZ_1G,
+		.live = true, .aged = true, .churn = true, .large = true,
+	}, {
+		ALLOCATOR("genalloc", genalloc), ALL_LENS,
+		.capacity = SZ_1G, .live = true, .aged = true,
+	}, {
+		ALLOCATOR("iova", iova), ALL_LENS,
+		.capacity = SZ_1G, .live = true, .aged = true,
+	}, {
+		/* where no bit has just been freed a search of it is a long one */
+		.name = "sbitmap", .capacity = SZ_1G, .aged_capacity = SZ_64M,
+		.open = sbitmap_open, .close = sbitmap_close,
+		.alloc = sbitmap_alloc, .free = sbitmap_free_object, .pingpong = sbitmap_pingpong,
+		.lens = { SZ_4K }, .max_len = SZ_4K, .live = true, .aged = true,
+	}, {
+		ALLOCATOR("kmem_cache", cache),
+		.capacity = SZ_1G, .lens = { SZ_4K }, .max_len = SZ_4K, .live = true, .aged = true,
+	}, {
+		ALLOCATOR("drm_buddy", buddy), ALL_LENS,
+		.capacity = 16ULL * SZ_1G, .live = true, .aged = true, .churn = true,
+	},
+};
+
+static const struct allocator bare[] = {
+	{ .name = "spin_lock", .pingpong = spin_pingpong },
+	{ .name = "preempt", .pingpong = preempt_pingpong },
+};
+
+/* ---- results ---- */
+
+static void report(const struct allocator *a, const char *workload, const char *suffix,
+		   const char *per, s64 thousandths)
+{
+	pr_info("result %s %s%s %s_per_%s %lld\n", a->name, workload, suffix, unit, per,
+		thousandths);
+}
+
+static int compare(const void *a, const void *b)
+{
+	s64 x = *(const s64 *)a, y = *(const s64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The median time of a round. */
+static s64 median(const struct allocator *a, u64 len)
+{
+	s64 t[ROUNDS];
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		t[i] = a->pingpong(len, PAIRS);
+		if (t[i] < 0)
+			return t[i];
+		cond_resched();
+	}
+	sort(t, ROUNDS, sizeof(t[0]), compare, NULL);
+	return t[ROUNDS / 2];
+}
+
+static int measure(const struct allocator *a, u64 len, const char *suffix)
+{
+	static const char *const units[] = { "K", "M" };
+	s64 t = a->pingpong(len, WARM_PAIRS);
+	char name[32];
+
+	if (t >= 0)
+		t = median(a, len);
+	if (t < 0) {
+		pr_info("failed %s pingpong of %llu bytes%s: %lld\n", a->name, len, suffix, t);
+		return t == -ENOSPC ? 0 : t;
+	}
+	t -= median(&empty, len);
+	snprintf(name, sizeof(name), "pingpong-%llu%s", len >= SZ_1M ? len / SZ_1M : len / SZ_1K,
+		 units[len >= SZ_1M]);
+	report(a, name, suffix, "pair", max(t, 0LL) * 1000 / PAIRS);
+	return 0;
+}
+
+static int pingpongs(const struct allocator *a, const char *suffix)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < ARRAY_SIZE(a->lens) && a->lens[i] && !ret; i++)
+		ret = measure(a, a->lens[i], suffix);
+	return ret;
+}
+
+/* ---- workloads ---- */
+
+/**
+ * struct state - a device in use
+ * @capacity: of it
+ * @objects: what is allocated
+ * @nr: how many
+ * @max: how many there may be
+ * @used: bytes in them
+ */
+struct state {
+	u64 capacity;
+	struct object *objects;
+	u64 nr;
+	u64 max;
+	u64 used;
+};
+
+/* A list has its head at its place. */
+static void move_object(struct object *to, struct object *from, const struct allocator *a)
+{
+	*to = *from;
+	if (a->free == buddy_free)
+		list_replace(&from->blocks, &to->blocks);
+}
+
+static int do_alloc(const struct allocator *a, struct state *s, u64 len)
+{
+	struct object *o = &s->objects[s->nr];
+	int ret;
+
+	if (s->nr == s->max)
+		return -E2BIG;
+	ret = a->alloc(len, o);
+	if (ret)
+		return ret;
+	o->len = len;
+	s->used += len;
+	if (++s->nr % 64 == 0)
+		cond_resched();
+	return 0;
+}
+
+static void do_free(const struct allocator *a, struct state *s, u64 i)
+{
+	struct object *o = &s->objects[i];
+
+	s->used -= o->len;
+	a->free(o);
+	if (i != --s->nr)
+		move_object(o, &s->objects[s->nr], a);
+	if (s->nr % 64 == 0)
+		cond_resched();
+}
+
+static u64 draw_for(const struct allocator *a)
+{
+	return min_t(u64, draw(), a->max_len);
+}
+
+/* So many bytes, or as far as it goes. */
+static int fill_to(const struct allocator *a, struct state *s, u64 limit)
+{
+	int ret = 0;
+
+	while (!ret && s->used < limit)
+		ret = do_alloc(a, s, draw_for(a));
+	return ret == -ENOSPC ? 0 : ret;
+}
+
+static int fill(const struct allocator *a, struct state *s)
+{
+	return fill_to(a, s, div64_u64(s->capacity, 100) * 95);
+}
+
+static int age(const struct allocator *a, struct state *s)
+{
+	u64 limit = div64_u64(s->capacity, 100) * 60;
+	int i, ret;
+
+	for (i = 0; i < 3; i++) {
+		ret = fill(a, s);
+		if (ret)
+			return ret;
+		while (s->used > limit)
+			do_free(a, s, splitmix64() % s->nr);
+	}
+	return fill(a, s);
+}
+
+/* What a pair costs that does nothing: @alloc and @free called by pointer. */
+static void empty_pair(u64 *alloc, u64 *free)
+{
+	const struct allocator *a = &empty;
+	struct object o;
+	u64 t0, t1, t2;
+	int i;
+
+	/* so that these are calls by pointer, too */
+	OPTIMIZER_HIDE_VAR(a);
+	*alloc = U64_MAX;
+	*free = U64_MAX;
+	for (i = 0; i < 100; i++) {
+		t0 = now();
+		a->free(&o);
+		t1 = now();
+		a->alloc(SZ_4K, &o);
+		t2 = now();
+		*free = min(*free, t1 - t0);
+		*alloc = min(*alloc, t2 - t1);
+	}
+}
+
+static int churn(const struct allocator *a, struct state *s, const char *workload)
+{
+	s64 missed_alloc = 0, missed_free = 0, all = 0, worst = 0;
+	u64 missed = 0, failed = 0;
+	/* to ask takes its time on a large device: there, all pairs count */
+	u64 (*hits)(void) = s->capacity == a->capacity ? a->hits : NULL;
+	u64 no_alloc, no_free, hit = 0;
+	struct object o;
+	int i, ret;
+
+	empty_pair(&no_alloc, &no_free);
+	if (hits)
+		hit = hits();
+	for (i = 0; i < CHURN_PAIRS; i++) {
+		u64 len = draw_for(a), j = splitmix64() % s->nr, hit_before = hit;
+		s64 t0, t1, t2;
+
+		/* as do_free() and do_alloc(), with the object's place used again */
+		move_object(&o, &s->objects[j], a);
+		t0 = now();
+		a->free(&o);
+		t1 = now();
+		ret = a->alloc(len, &s->objects[j]);
+		t2 = now();
+		s->used -= o.len;
+		if (ret == -ENOSPC) {
+			failed++;
+			if (j != --s->nr)
+				move_object(&s->objects[j], &s->objects[s->nr], a);
+			continue;
+		} else if (ret) {
+			return ret;
+		}
+		s->objects[j].len = len;
+		s->used += len;
+		t1 -= t0 + no_free;
+		t2 -= t0 + no_free + t1 + no_alloc;
+		all += t1 + t2;
+		if (hits)
+			hit = hits();
+		if (hit == hit_before) {
+			missed++;
+			missed_free += t1;
+			missed_alloc += t2;
+			worst = max(worst, t1 + t2);
+		}
+		if (i % 16 == 0)
+			cond_resched();
+	}
+	if (failed)
+		pr_info("failed %s %s: %llu of %u\n", a->name, workload, failed, CHURN_PAIRS);
+	if (!missed)
+		return 0;
+	report(a, workload, "", "pair", div64_s64((missed_alloc + missed_free) * 1000, missed));
+	report(a, workload, "", "alloc", div64_s64(missed_alloc * 1000, missed));
+	report(a, workload, "", "free", div64_s64(missed_free * 1000, missed));
+	report(a, workload, "", "slowest_pair", worst * 1000);
+	if (hits)
+		report(a, workload, "-all", "pair", div64_s64(all * 1000, CHURN_PAIRS - failed));
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static int on_fresh(const struct allocator *a, struct state *s)
+{
+	return pingpongs(a, "");
+}
+
+static int on_live(const struct allocator *a, struct state *s)
+{
+	int ret = 0;
+
+	while (s->nr < NR_LIVE && !ret)
+		ret = do_alloc(a, s, SZ_4K);
+	return ret ?: measure(a, SZ_4K, "-live100k");
+}
+
+static int on_fresh95(const struct allocator *a, struct state *s)
+{
+	return fill(a, s) ?: churn(a, s, "churn-fresh95");
+}
+
+/* As many extents as fill 60 GiB, on devices that are much larger. */
+static int on_large(const struct allocator *a, struct state *s)
+{
+	return fill_to(a, s, 60ULL * SZ_1G) ?:
+		churn(a, s, s->capacity > TIB ? "churn-60g-on-100T" : "churn-60g-on-1T");
+}
+
+static int on_aged95(const struct allocator *a, struct state *s)
+{
+	int ret = age(a, s);
+
+	if (ret)
+		return ret;
+	pr_info("aged %s: %llu extents, fill %llu/1000\n", a->name, s->nr,
+		div64_u64(s->used * 1000, s->capacity));
+	ret = pingpongs(a, "-aged95");
+	if (!ret && a->churn)
+		ret = churn(a, s, "churn-aged95");
+	return ret;
+}
+
+static int run(const struct allocator *a, u64 capacity,
+	       int (*workload)(const struct allocator *a, struct state *s))
+{
+	struct state s = { .capacity = capacity };
+	int ret;
+
+	/* at a mean size of 591 KiB twice of what there can be */
+	s.max = min_t(u64, capacity, a->capacity) / min_t(u32, a->max_len, SZ_256K) + NR_LIVE;
+	s.objects = vmalloc(array_size(s.max, sizeof(*s.objects)));
+	if (!s.objects)
+		return -ENOMEM;
+	rng = seed;
+	ret = a->open(capacity);
+	if (!ret) {
+		ret = workload(a, &s);
+		while (s.nr)
+			do_free(a, &s, s.nr - 1);
+		a->close();
+	}
+	vfree(s.objects);
+	if (ret)
+		pr_err("%s: error %d\n", a->name, ret);
+	return ret;
+}
+
+static int bench(void)
+{
+	const struct allocator *a;
+	int ret = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(bare); i++)
+		report(&bare[i], "lock-unlock", "", "pair",
+		       max(median(&bare[i], 0) - median(&empty, 0), 0LL) * 1000 / PAIRS);
+	for (a = allocators; a < allocators + ARRAY_SIZE(allocators) && !ret; a++) {
+		ret = run(a, a->capacity, on_fresh);
+		if (!ret && a->live)
+			ret = run(a, a->capacity, on_live);
+		if (!ret && a->churn)
+			ret = run(a, a->capacity, on_fresh95);
+		if (!ret && a->aged)
+			ret = run(a, a->aged_capacity ?: a->capacity, on_aged95);
+		if (!ret && a->large)
+			ret = run(a, TIB, on_large) ?: run(a, 100 * TIB, on_large);
+	}
+	return ret;
+}
+
+static int __init ha_bench_init(void)
+{
+	int ret;
+
+	in_ns = !strcmp(unit, "ns");
+	if (!device || (!in_ns && strcmp(unit, "instructions")))
+		return -EINVAL;
+	exp2_init();
+	bdev = blkdev_get_by_path(device, BENCH_MODE, &bdev);
+	if (IS_ERR(bdev))
+		return PTR_ERR(bdev);
+	ret = iova_cache_get();
+	if (!ret) {
+		ret = bench();
+		iova_cache_put();
+	}
+	blkdev_put(bdev, BENCH_MODE);
+	return ret;
+}
+
+static void __exit ha_bench_exit(void)
+{
+}
+
+module_init(ha_bench_init);
+module_exit(ha_bench_exit);
+
+MODULE_DESCRIPTION("Cost of an allocation and a free, beside other allocators");
+MODULE_AUTHOR("The hybrid_alloc developers");
+MODULE_LICENSE("GPL");
