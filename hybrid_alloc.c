@@ -127,7 +127,7 @@
 #include <linux/uuid.h>
 #include <linux/xarray.h>
 #include "hybrid_alloc.h"
-#include "pool.h"
+#include "pool_hit.h"
 
 #define HA_BDEV_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
 
@@ -140,6 +140,7 @@
  *	that a position which is aligned there is aligned on the device; what
  *	lies before @start was never free.
  * @shift: log2 of the smallest unit of space
+ * @mask: that unit, less one
  * @start: first byte of the managed range, whole blocks only
  * @end: first byte behind it
  * @max_len: largest length that may be asked for, whole blocks only
@@ -150,6 +151,7 @@
 struct hybrid_alloc {
 	struct hapool pool;
 	unsigned int shift;
+	u64 mask;
 	u64 start;
 	u64 end;
 	u64 max_len;
@@ -307,6 +309,7 @@ static int ha_resolve_range(struct hybrid_alloc *ha, u64 size, const char *disk)
 	if (!p->range_len)
 		p->range_len = size - p->range_start;
 	ha->shift = ilog2(p->min_block);
+	ha->mask = p->min_block - 1;
 	ha->start = round_up(p->range_start, p->min_block);
 	ha->end = round_down(p->range_start + p->range_len, p->min_block);
 	if (ha->end < ha->start || ha->end - ha->start < p->buddy_start)
@@ -435,6 +438,33 @@ static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
 	return round_up(len, ha->params.min_block) >> ha->shift;
 }
 
+/* As hybrid_alloc_alloc(), with everything checked. */
+static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+			     struct hybrid_alloc_range *out)
+{
+	u64 blocks, start;
+	int ret;
+
+	if (!len || (align && !ha_is_power_of_2(align)))
+		return -EINVAL;
+	if (len > READ_ONCE(ha->max_len))
+		return -EFBIG;
+	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL)) {
+		if (goal < ha->start || goal >= READ_ONCE(ha->end))
+			return -ERANGE;
+		goal >>= ha->shift;
+	}
+
+	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
+	blocks = ha_blocks(ha, len);
+	align = max(align >> ha->shift, 1ULL);
+	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
+	if (ret)
+		return ret;
+	out->start = start << ha->shift;
+	out->len = blocks << ha->shift;
+	return 0;
+}
 /**
  * hybrid_alloc_alloc - allocate an extent
  * @ha: the allocator
@@ -456,25 +486,13 @@ static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
 {
-	u64 blocks, start;
-	int ret;
+	/* of what overflows here nothing is left */
+	u64 blocks = (len + ha->mask) >> ha->shift, start;
 
-	if (!len || (align && !ha_is_power_of_2(align)))
-		return -EINVAL;
-	if (len > READ_ONCE(ha->max_len))
-		return -EFBIG;
-	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL)) {
-		if (goal < ha->start || goal >= READ_ONCE(ha->end))
-			return -ERANGE;
-		goal >>= ha->shift;
-	}
-
-	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
-	blocks = ha_blocks(ha, len);
-	align = max(align >> ha->shift, 1ULL);
-	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
-	if (ret)
-		return ret;
+	/* a size for which there is a magazine has been checked before */
+	if (unlikely(align | ~goal) || !hapool_alloc_hit(&ha->pool, blocks, &start))
+		return ha_alloc(ha, len, align, goal, gfp, out);
+	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != ~0ULL);
 	out->start = start << ha->shift;
 	out->len = blocks << ha->shift;
 	return 0;
@@ -525,6 +543,23 @@ int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
 
+/* As hybrid_alloc_free(), with everything checked. */
+static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
+			    enum hybrid_alloc_reason *reason)
+{
+	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
+	int ret;
+
+	if (fault) {
+		atomic64_inc(&ha->refused[fault]);
+		ret = ha_fault_errno(fault);
+	} else {
+		ret = hapool_free(&ha->pool, start >> ha->shift, ha_blocks(ha, len), &fault);
+	}
+	if (reason)
+		*reason = fault;
+	return ret;
+}
 /**
  * hybrid_alloc_free - give an extent back
  * @ha: the allocator
@@ -546,18 +581,14 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
 int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
-	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
-	int ret;
+	u64 blocks = (len + ha->mask) >> ha->shift;
 
-	if (fault) {
-		atomic64_inc(&ha->refused[fault]);
-		ret = ha_fault_errno(fault);
-	} else {
-		ret = hapool_free(&ha->pool, start >> ha->shift, ha_blocks(ha, len), &fault);
-	}
+	if (unlikely(start & ha->mask) || unlikely(start >= READ_ONCE(ha->end)) ||
+	    !hapool_free_hit(&ha->pool, start >> ha->shift, blocks))
+		return ha_free(ha, start, len, reason);
 	if (reason)
-		*reason = fault;
-	return ret;
+		*reason = HYBRID_ALLOC_REASON_NONE;
+	return 0;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_free);
 

@@ -46,9 +46,7 @@
 #include <linux/log2.h>
 #include <linux/sched.h>
 
-#include "pool.h"
-
-#define MAG_TAKEN	((struct hapool_mag *)1UL)
+#include "pool_hit.h"
 
 /*
  * Objects in a magazine: 64, or as many as make 4 MiB (1024 blocks), but at
@@ -60,79 +58,14 @@
 /* One size on one CPU caches at most this part of a small device. */
 #define MAG_SHARE_SHIFT	8
 
-/**
- * struct hapool_mag - a magazine
- * @nr: objects in it
- * @refs: the objects, the last freed last
- */
-struct hapool_mag {
-	u32 nr;
-	struct haslab_ref refs[];
-};
-
-/**
- * struct hapool_cpu - what one CPU has
- * @mag: slots; NULL until the CPU first needs the size
- * @charged: blocks allocated here, less those freed here
- * @live: the same in extents
- * @hits: allocations from a magazine
- * @misses: allocations of a common size for which the magazine was empty
- * @refills: of a magazine
- * @drains: of a magazine
- * @searches: allocations in the slow mode
- * @refused: refused frees
- * @mag_bytes: memory of the magazines
- */
-struct hapool_cpu {
-	struct hapool_mag *mag[HASLAB_NR_CLASSES];
-	s64 charged;
-	s64 live;
-	u64 hits;
-	u64 misses;
-	u64 refills;
-	u64 drains;
-	u64 searches;
-	u64 refused[HYBRID_ALLOC_REASON_COUNT];
-	u64 mag_bytes;
-};
-
-/* Preemption is off, and no interrupt handler comes here. */
-static __always_inline void count_alloc(struct hapool_cpu *cpu, u64 len)
+/* Allocated, other than by a hit; or with a negative length freed. */
+static void count(struct hapool *p, s64 len)
 {
-	WRITE_ONCE(cpu->charged, cpu->charged + len);
-	WRITE_ONCE(cpu->live, cpu->live + 1);
-}
-
-static __always_inline void count_free(struct hapool_cpu *cpu, u64 len)
-{
-	WRITE_ONCE(cpu->charged, cpu->charged - len);
-	WRITE_ONCE(cpu->live, cpu->live - 1);
+	this_cpu_add(p->cpus->charged, len);
+	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
 }
 
 /* ---- magazines ---- */
-
-/* NULL if there is none or somebody else has it. A full barrier if not. */
-static __always_inline struct hapool_mag *mag_take(struct hapool_mag **slot)
-{
-	struct hapool_mag *mag = READ_ONCE(*slot);
-
-	if (!mag || mag == MAG_TAKEN)
-		return NULL;
-	mag = xchg(slot, MAG_TAKEN);
-	return mag == MAG_TAKEN ? NULL : mag;
-}
-
-static __always_inline void mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
-{
-	/* what was done to the magazine comes before it is there to be taken */
-	smp_store_release(slot, mag);
-}
-
-/* Frees go past the pools. Read it after mag_take(). */
-static bool hapool_closed(struct hapool *p)
-{
-	return atomic_read(&p->bypass);
-}
 
 /*
  * Make the magazine that this CPU lacks. It is only a cache: nothing happens
@@ -147,6 +80,7 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 	mag = kzalloc(struct_size(mag, refs, p->limit[class]), gfp | __GFP_NOWARN);
 	if (!mag)
 		return;
+	mag->limit = p->limit[class];
 	cpu = get_cpu_ptr(p->cpus);
 	if (!cmpxchg(&cpu->mag[class], NULL, mag)) {
 		this_cpu_add(p->cpus->mag_bytes, ksize(mag));
@@ -173,14 +107,14 @@ static void slot_drain(struct hapool *p, int class, struct hapool_mag **slot)
 	struct hapool_mag *mag;
 
 	while (READ_ONCE(*slot)) {
-		mag = mag_take(slot);
+		mag = hapool_mag_take(slot);
 		if (!mag) {
 			schedule_timeout_uninterruptible(1);
 			continue;
 		}
 		if (mag->nr)
 			mag_drain(p, class, mag, 0);
-		mag_put(slot, mag);
+		hapool_mag_put(slot, mag);
 		break;
 	}
 }
@@ -224,7 +158,7 @@ static int slow_begin(struct hapool *p, gfp_t gfp)
 	if (mutex_lock_killable(&p->slow))
 		return -EINTR;
 	atomic_inc(&p->bypass);
-	/* pairs with the barrier in mag_take() before hapool_closed() */
+	/* pairs with the barrier in hapool_mag_take() before hapool_closed() */
 	smp_mb__after_atomic();
 	hapool_drain(p);
 	return 0;
@@ -292,13 +226,13 @@ static bool mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 }
 
 /* What comes first when a magazine has nothing, or there is none. */
-static noinline bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
+static bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
 	struct hapool_mag **slot, *mag;
 	bool make, got;
 
 	slot = &get_cpu_ptr(p->cpus)->mag[class];
-	mag = mag_take(slot);
+	mag = hapool_mag_take(slot);
 	make = !READ_ONCE(*slot);
 	put_cpu_ptr(p->cpus);
 	this_cpu_inc(p->cpus->misses);
@@ -312,53 +246,8 @@ static noinline bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *s
 		haslab_own(&mag->refs[mag->nr]);
 		*start = mag->refs[mag->nr].start;
 	}
-	mag_put(slot, mag);
+	hapool_mag_put(slot, mag);
 	return got;
-}
-
-/* From this CPU's magazine. Return: whether there was one with something in it. */
-static __always_inline bool alloc_pooled(struct hapool *p, int class, u64 len, u64 *start)
-{
-	struct hapool_cpu *cpu = get_cpu_ptr(p->cpus);
-	struct hapool_mag **slot = &cpu->mag[class];
-	struct hapool_mag *mag = mag_take(slot);
-	bool hit = false;
-
-	if (likely(mag)) {
-		hit = mag->nr;
-		if (likely(hit)) {
-			const struct haslab_ref *ref = &mag->refs[--mag->nr];
-
-			*start = ref->start;
-			haslab_own(ref);
-			count_alloc(cpu, len);
-			WRITE_ONCE(cpu->hits, cpu->hits + 1);
-		}
-		mag_put(slot, mag);
-	}
-	put_cpu_ptr(p->cpus);
-	return hit;
-}
-
-/* Whatever it takes. */
-static noinline int alloc_anyhow(struct hapool *p, int class, u64 len, u64 align, u64 goal,
-				 gfp_t gfp, u64 *start)
-{
-	int ret = -ENOSPC;
-
-	if (goal != HAPOOL_NO_GOAL)
-		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
-	if (ret && class >= 0 && alloc_missed(p, class, gfp, start))
-		ret = 0;
-	if (ret)
-		ret = alloc_direct(p, class, len, align, gfp, start);
-	if (ret == -ENOSPC)
-		ret = alloc_slow(p, class, len, align, gfp, start);
-	if (ret)
-		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
-	count_alloc(get_cpu_ptr(p->cpus), len);
-	put_cpu_ptr(p->cpus);
-	return 0;
 }
 
 /**
@@ -377,14 +266,25 @@ static noinline int alloc_anyhow(struct hapool *p, int class, u64 len, u64 align
  */
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
-	int class = haslab_class_of(&p->slab, len);
+	int class = haslab_class_of(&p->slab, len), ret = -ENOSPC;
 
 	/* objects of a power of two are aligned to their size, others to nothing */
-	if (unlikely(align > 1 && (align > len || !is_power_of_2(len))))
+	if (align > 1 && (align > len || !is_power_of_2(len)))
 		class = -1;
-	if (class >= 0 && goal == HAPOOL_NO_GOAL && likely(alloc_pooled(p, class, len, start)))
+	if (goal != HAPOOL_NO_GOAL)
+		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
+	else if (class >= 0 && hapool_alloc_hit(p, len, start))
 		return 0;
-	return alloc_anyhow(p, class, len, align, goal, gfp, start);
+	if (ret && class >= 0 && alloc_missed(p, class, gfp, start))
+		ret = 0;
+	if (ret)
+		ret = alloc_direct(p, class, len, align, gfp, start);
+	if (ret == -ENOSPC)
+		ret = alloc_slow(p, class, len, align, gfp, start);
+	if (ret)
+		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
+	count(p, len);
+	return 0;
 }
 
 /**
@@ -413,8 +313,7 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 	}
 	if (ret)
 		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
-	count_alloc(get_cpu_ptr(p->cpus), len);
-	put_cpu_ptr(p->cpus);
+	count(p, len);
 	return 0;
 }
 
@@ -499,51 +398,28 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 /* ---- free ---- */
 
-/* A magazine that is taken has become full. */
-static noinline void mag_full(struct hapool *p, int class, struct hapool_mag **slot,
-			      struct hapool_mag *mag)
+/**
+ * hapool_mag_full - a magazine has become full
+ * @p: the pool
+ * @class: its size
+ * @slot: where it belongs
+ * @mag: the magazine, which the caller has taken and which is put back
+ *
+ * Context: preemption is off, and is on after it. Return: true.
+ */
+bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_mag **slot,
+		     struct hapool_mag *mag)
 {
+	put_cpu_ptr(p->cpus);
 	mag_drain(p, class, mag, mag->nr / 2);
-	mag_put(slot, mag);
+	hapool_mag_put(slot, mag);
+	return true;
 }
 
-/* Into this CPU's magazine. Return: whether it was live and is cached now. */
-static __always_inline bool free_pooled(struct hapool *p, int class, u64 start, u64 len)
+/* As hapool_free_hit(), for blocks of the buddy. */
+bool hapool_free_block(struct hapool *p, unsigned long class, u64 start)
 {
-	struct hapool_cpu *cpu = get_cpu_ptr(p->cpus);
-	struct hapool_mag **slot = &cpu->mag[class];
-	struct hapool_mag *mag = mag_take(slot);
-	bool won = false, full = false;
-
-	if (likely(mag)) {
-		won = !hapool_closed(p) &&
-		      haslab_disown(&p->slab, class, start, &mag->refs[mag->nr]);
-		if (likely(won)) {
-			count_free(cpu, len);
-			full = ++mag->nr == p->limit[class];
-		}
-		if (likely(!full))
-			mag_put(slot, mag);
-	}
-	put_cpu_ptr(p->cpus);
-	if (unlikely(full))
-		mag_full(p, class, slot, mag);
-	return won;
-}
-
-/* Past the pools, and to find out why it was refused. */
-static noinline int free_direct(struct hapool *p, u64 start, u64 len,
-				enum hybrid_alloc_reason *reason)
-{
-	int ret = haslab_free(&p->slab, start, len, reason);
-
-	if (ret) {
-		this_cpu_inc(p->cpus->refused[*reason]);
-		return ret;
-	}
-	count_free(get_cpu_ptr(p->cpus), len);
-	put_cpu_ptr(p->cpus);
-	return 0;
+	return hapool_free_class(p, class, false, start);
 }
 
 /**
@@ -561,11 +437,17 @@ static noinline int free_direct(struct hapool *p, u64 start, u64 len,
  */
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
-	int class = haslab_class_of(&p->slab, len);
+	int ret;
 
-	if (class >= 0 && likely(free_pooled(p, class, start, len)))
+	if (hapool_free_hit(p, start, len))
 		return 0;
-	return free_direct(p, start, len, reason);
+	ret = haslab_free(&p->slab, start, len, reason);
+	if (ret) {
+		this_cpu_inc(p->cpus->refused[*reason]);
+		return ret;
+	}
+	count(p, -(s64)len);
+	return 0;
 }
 
 /* ---- stat and check ---- */
@@ -580,9 +462,16 @@ u64 hapool_charged(struct hapool *p)
 {
 	unsigned int cpu;
 	s64 sum = 0;
+	int i;
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->charged);
+	for_each_possible_cpu(cpu) {
+		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
+
+		sum += READ_ONCE(c->charged);
+		for (i = 0; i < HASLAB_NR_CLASSES; i++)
+			sum += (READ_ONCE(c->hits[i]) - READ_ONCE(c->frees[i])) *
+			       p->slab.classes[i].blocks;
+	}
 	return max_t(s64, sum, 0);
 }
 
@@ -607,12 +496,12 @@ static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
 		struct hapool_mag **slot = &cpu->mag[class];
-		struct hapool_mag *mag = mag_take(slot);
+		struct hapool_mag *mag = hapool_mag_take(slot);
 
 		if (!mag)
 			continue;
 		sum += (u64)mag->nr * p->slab.classes[class].blocks;
-		mag_put(slot, mag);
+		hapool_mag_put(slot, mag);
 	}
 	return sum;
 }
@@ -642,7 +531,10 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 
 		st->cached += cpu_cached(p, c);
 		live += READ_ONCE(c->live);
-		st->hits += READ_ONCE(c->hits);
+		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
+			st->hits += READ_ONCE(c->hits[i]);
+			live += READ_ONCE(c->hits[i]) - READ_ONCE(c->frees[i]);
+		}
 		st->misses += READ_ONCE(c->misses);
 		st->refills += READ_ONCE(c->refills);
 		st->drains += READ_ONCE(c->drains);
@@ -669,13 +561,13 @@ void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
 /* Under a taken magazine nobody else looks at it. */
 static bool check_mag(struct hapool *p, int class, struct hapool_mag **slot)
 {
-	struct hapool_mag *mag = mag_take(slot);
+	struct hapool_mag *mag = hapool_mag_take(slot);
 	bool ok;
 
 	if (!mag)
 		return true;
 	ok = mag->nr < p->limit[class];
-	mag_put(slot, mag);
+	hapool_mag_put(slot, mag);
 	return ok;
 }
 

@@ -34,10 +34,9 @@
  * The map
  * -------
  * The address space goes by slots of 16 MiB, and 64 of them are a dir. From an
- * address to what is there in two or three steps: dirs[]; in a dir, if anything
- * in it is in use, for each slot the slab of equal objects that fills it, or a
- * table with an entry for each unit; and beside that the mixed parts, one cache
- * line a slot, found without a pointer of their own.
+ * address to what is there in two steps: dirs[]; and in a dir, if there are any,
+ * for each unit the slab of equal objects that it belongs to, and for each slot
+ * its mixed part, one cache line, found without a pointer of its own.
  *
  * For searches each dir also has the length of the free run that it begins
  * with, of its longest, and of the one that it ends with (haslab_sum; the idea
@@ -50,8 +49,8 @@
  * what is done without it:
  *
  *   - haslab_own() and haslab_disown() set and clear live bits atomically. A
- *     caller of haslab_disown() finds the slab under RCU; slabs, slots and
- *     tables are freed after a grace period. Whoever clears a live bit makes
+ *     caller of haslab_disown() finds the slab under RCU; slabs and the pointers
+ *     to them are freed after a grace period. Whoever clears a live bit makes
  *     the object CACHED, and a CACHED object pins its slab.
  *   - Turning a slab of equal objects into a part of a mixed slot (and so a
  *     claim into one) needs that nobody does that at the same time and that no
@@ -79,13 +78,15 @@ static void haslab_slab_rcu(struct rcu_head *rcu)
 {
 	struct haslab_slab *slab = container_of(rcu, struct haslab_slab, rcu);
 
+	kfree(slab->free);
 	kfree(slab->live);
 	kfree(slab);
 }
 
-/* The slab has left the map and the list. */
-static void slab_free(struct haslab *s, struct haslab_slab *slab)
+/* The slab leaves the map; it has left the list. */
+static void slab_forget(struct haslab *s, struct haslab_slab *slab)
 {
+	haslab_map_forget(s, slab);
 	atomic_long_sub(ksize(slab) + ksize(slab->live), &s->mem.bytes);
 	s->nr_slabs--;
 	call_rcu(&slab->rcu, haslab_slab_rcu);
@@ -95,16 +96,18 @@ static struct haslab_slab *slab_new(struct haslab *s, int class, u64 start, u32 
 				    struct hamem_op *op)
 {
 	struct haslab_slab *slab = hamem_get(&s->mem, op, sizeof(*slab));
-	u32 nr = nr_blocks / s->classes[class].blocks;
+	u32 blocks = s->classes[class].blocks, nr = nr_blocks / blocks;
+	/* one for the rest behind the last object, if there is one: never live */
+	u32 words = BITS_TO_LONGS(DIV_ROUND_UP(nr_blocks, blocks));
 
 	if (!slab)
 		return NULL;
-	slab->live = hamem_get(&s->mem, op, 2 * BITS_TO_LONGS(nr) * sizeof(long));
+	slab->live = hamem_get(&s->mem, op, 2 * words * sizeof(long));
 	if (!slab->live) {
 		hamem_put(&s->mem, slab);
 		return NULL;
 	}
-	slab->free = slab->live + BITS_TO_LONGS(nr);
+	slab->free = slab->live + words;
 	bitmap_set(slab->free, 0, nr);
 	slab->class = class;
 	slab->start = start;
@@ -117,18 +120,17 @@ static struct haslab_slab *slab_new(struct haslab *s, int class, u64 start, u32 
 /* Make a slab of blocks that are not free in the buddy any more. -ENOMEM. */
 static int slab_create(struct haslab *s, int class, u64 start, u32 nr_blocks, struct hamem_op *op)
 {
-	struct haslab_slab *slab;
+	struct haslab_slab *slab = slab_new(s, class, start, nr_blocks, op);
 
-	if (haslab_map_prepare(s, start, nr_blocks, op))
+	if (!slab)
 		return -ENOMEM;
-	slab = slab_new(s, class, start, nr_blocks, op);
-	if (!slab) {
-		haslab_map_trim(s, start);
+	if (haslab_map_slab(s, slab, op)) {
+		hamem_put(&s->mem, slab->live);
+		hamem_put(&s->mem, slab);
 		return -ENOMEM;
 	}
 	list_add(&slab->list, &s->classes[class].partial);
 	s->classes[class].nr_slab_blocks += nr_blocks;
-	haslab_map_set(s, start, nr_blocks, slab);
 	s->free_in_slabs += nr_blocks;
 	s->nr_slabs++;
 	s->made++;
@@ -143,11 +145,9 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 
 	list_del(&slab->list);
 	s->classes[slab->class].nr_slab_blocks -= nr_blocks;
-	haslab_map_set(s, start, nr_blocks, NULL);
-	haslab_map_trim(s, start);
 	s->free_in_slabs -= nr_blocks;
 	s->returned++;
-	slab_free(s, slab);
+	slab_forget(s, slab);
 	haslab_buddy_put(s, start, nr_blocks);
 }
 
@@ -255,14 +255,21 @@ static int object_batch(struct haslab *s, int class, struct haslab_ref *refs, in
 	return got;
 }
 
-/* Under RCU or the lock. */
-static struct haslab_ref block_ref(struct haslab *s, int class, u64 start)
+/**
+ * haslab_block_at - the block of the buddy at an address
+ * @s: the slab allocator
+ * @class: the size it is to have
+ * @start: its first block
+ * @ref: out: the block, live or not
+ *
+ * Context: any, under RCU. Return: whether there can be one.
+ */
+bool haslab_block_at(struct haslab *s, int class, u64 start, struct haslab_ref *ref)
 {
-	struct haslab_ref ref = { .start = start };
-
-	ref.live = habuddy_owned_bit(&s->buddy, start >> s->cfg.unit_shift,
-				     class_order(s, class), &ref.bit);
-	return ref;
+	ref->start = start;
+	ref->live = habuddy_owned_bit(&s->buddy, start >> s->cfg.unit_shift,
+				      class_order(s, class), &ref->bit);
+	return ref->live && IS_ALIGNED(start, s->classes[class].blocks);
 }
 
 static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
@@ -275,7 +282,7 @@ static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int
 		ret = haslab_buddy_alloc(s, class_order(s, class), op, &start);
 		if (ret)
 			break;
-		refs[got++] = block_ref(s, class, start);
+		haslab_block_at(s, class, start, &refs[got++]);
 	}
 	return got ?: ret;
 }
@@ -330,44 +337,6 @@ void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *re
 	spin_unlock(&s->lock);
 }
 
-static bool ref_of(struct haslab *s, int class, u64 start, struct haslab_ref *ref)
-{
-	struct haslab_slab *slab = haslab_lookup(s, start);
-	u32 i;
-
-	if (!slab || slab->class != class)
-		return false;
-	i = object_of(s, slab, start);
-	*ref = (struct haslab_ref) { .live = slab->live, .start = start, .bit = i };
-	return i < slab->nr_objects && object_start(s, slab, i) == start;
-}
-
-/**
- * haslab_disown - a live extent becomes a CACHED object
- * @s: the slab allocator
- * @class: the size that the caller claims it has
- * @start: its first block, inside the device
- * @ref: out: the object
- *
- * Atomic: of several callers one wins. Context: preemption is off, which holds
- * off the end of a grace period; lockless.
- *
- * Return: whether just this extent was live as an object of @class. If not,
- * haslab_free() tells what it is.
- */
-bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *ref)
-{
-	if (s->classes[class].kind == HASLAB_FROM_SLAB) {
-		if (!ref_of(s, class, start, ref))
-			return false;
-	} else {
-		*ref = block_ref(s, class, start);
-		if (!ref->live || !IS_ALIGNED(start, s->classes[class].blocks))
-			return false;
-	}
-	return test_and_clear_bit(ref->bit, ref->live);
-}
-
 /* haslab_own() may be setting bits. */
 static u32 objects_live(const struct haslab_slab *slab)
 {
@@ -403,9 +372,7 @@ int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *
 	if (slab->nr_free)
 		list_del(&slab->list);
 	s->classes[slab->class].nr_slab_blocks -= slab->nr_blocks;
-	haslab_map_set(s, start, slab->nr_blocks, NULL);
-	haslab_map_trim(s, start);
-	slab_free(s, slab);
+	slab_forget(s, slab);
 	return 0;
 }
 
@@ -551,19 +518,21 @@ static void haslab_init_classes(struct haslab *s)
 
 		INIT_LIST_HEAD(&c->partial);
 		c->blocks = i < 16 ? i + 1 : 1U << (i - 11);
-		c->inverse = DIV_ROUND_UP_ULL(1ULL << 32, c->blocks);
-		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s)))
+		s->inverse[i] = DIV_ROUND_UP_ULL(1ULL << 32, c->blocks);
+		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s))) {
 			c->kind = HASLAB_FROM_SLAB;
-		else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks))
+			s->nr_from_slabs = i + 1;
+		} else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks)) {
 			c->kind = HASLAB_FROM_BUDDY;
-		else
+		} else {
 			c->kind = HASLAB_FROM_MIXED;
+		}
 	}
 }
 
 static u64 nr_dirs_for(const struct haslab *s, u64 nr_blocks)
 {
-	return ((nr_blocks - 1) >> (s->slot_shift + DIR_SHIFT)) + 1;
+	return ((nr_blocks - 1) >> s->dir_shift) + 1;
 }
 
 /* Slots have 32-bit numbers. */
@@ -611,6 +580,8 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	spin_lock_init(&s->lock);
 	s->cfg = *cfg;
 	s->slot_shift = min_t(u32, HASLAB_MAX_SHIFT, cfg->unit_shift + HASLAB_UNITS_SHIFT);
+	s->dir_shift = s->slot_shift + DIR_SHIFT;
+	s->dir_mask = (dir_blocks(s) >> cfg->unit_shift) - 1;
 	if (too_large(s, cfg->nr_blocks))
 		return -EINVAL;
 	s->spans = RB_ROOT;
@@ -700,11 +671,8 @@ static void slot_forget(struct haslab *s, u32 slot)
 		haslab_mixed_forget(s, slot);
 	for (; pos < end; pos += unit_blocks(s)) {
 		slab = haslab_lookup(s, pos);
-		if (!slab)
-			continue;
-		haslab_map_set(s, slab->start, slab->nr_blocks, NULL);
-		haslab_map_trim(s, slab->start);
-		slab_free(s, slab);
+		if (slab)
+			slab_forget(s, slab);
 	}
 }
 
@@ -722,7 +690,7 @@ void haslab_destroy(struct haslab *s)
 
 	for (dir = 0; dir < s->nr_dirs; dir++) {
 		slot = dir << DIR_SHIFT;
-		for (i = 0; i < DIR_SLOTS && dir_slots(&s->dirs[dir]); i++)
+		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].slab || s->dirs[dir].mixed); i++)
 			slot_forget(s, slot + i);
 		cond_resched();
 	}

@@ -75,7 +75,6 @@ struct haslab_ref {
 /**
  * struct haslab_class - a common size
  * @blocks: size of an object
- * @inverse: 2^32 / @blocks, rounded up: to divide by it
  * @kind: where objects of this size come from
  * @partial: slabs of this size that have a free object
  * @nr_slab_blocks: space in slabs of this size, which decides how large the
@@ -83,7 +82,6 @@ struct haslab_ref {
  */
 struct haslab_class {
 	u32 blocks;
-	u64 inverse;
 	enum haslab_kind {
 		HASLAB_FROM_SLAB,	/* equal objects of a slab */
 		HASLAB_FROM_BUDDY,	/* whole blocks of the buddy */
@@ -149,8 +147,12 @@ struct haslab_map_entry {
  * @buddy: where the slabs' space comes from
  * @mem: account of the metadata of both
  * @slot_shift: log2 of blocks in a slot
+ * @dir_shift: log2 of blocks in a dir
+ * @dir_mask: units in a dir, less one
  * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
+ * @nr_from_slabs: the common sizes below this come from slabs of equal objects
+ * @inverse: for each common size 2^32 / its blocks, rounded up: to divide by it
  * @classes: the common sizes
  * @mixed: the first mixed slot of each bucket, by its largest free run
  * @mixed_mask: the buckets that are not empty
@@ -169,8 +171,12 @@ struct haslab {
 	struct habuddy buddy;
 	struct hamem mem;
 	unsigned int slot_shift;
+	unsigned int dir_shift;
+	u64 dir_mask;
 	struct haslab_dir *dirs;
 	u64 nr_dirs;
+	unsigned long nr_from_slabs;
+	u64 inverse[HASLAB_NR_CLASSES];
 	struct haslab_class classes[HASLAB_NR_CLASSES];
 	u32 mixed[HASLAB_NR_BUCKETS];
 	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);
@@ -187,6 +193,16 @@ struct haslab {
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
 void haslab_destroy(struct haslab *s);
 
+/* The common size that a length in blocks is; HASLAB_NR_CLASSES if it is none. */
+static __always_inline unsigned long haslab_size_class(u64 len)
+{
+	if (likely(len - 1 < 16))
+		return len - 1;
+	if (len > HASLAB_MAX_CLASS_BLOCKS || !is_power_of_2(len))
+		return HASLAB_NR_CLASSES;
+	return 11 + __fls(len);
+}
+
 /**
  * haslab_class_of - the common size that a length is
  * @s: the slab allocator
@@ -197,22 +213,17 @@ void haslab_destroy(struct haslab *s);
  */
 static inline int haslab_class_of(const struct haslab *s, u64 len)
 {
-	int class;
+	unsigned long class = haslab_size_class(len);
 
-	if (len - 1 < 16)
-		class = len - 1;
-	else if (len <= HASLAB_MAX_CLASS_BLOCKS && is_power_of_2(len))
-		class = 11 + ilog2(len);
-	else
-		return -1;
-	return s->classes[class].kind == HASLAB_FROM_MIXED ? -1 : class;
+	return class == HASLAB_NR_CLASSES || s->classes[class].kind == HASLAB_FROM_MIXED ?
+	       -1 : class;
 }
 
 /* Objects of common sizes, for the pools. */
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs,
 		       int nr, gfp_t gfp);
 void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr);
-bool haslab_disown(struct haslab *s, int class, u64 start, struct haslab_ref *ref);
+bool haslab_block_at(struct haslab *s, int class, u64 start, struct haslab_ref *ref);
 
 /**
  * haslab_own - a CACHED object becomes a live extent

@@ -45,11 +45,11 @@ static bool check_indexed(struct haslab *s, u32 slot, u32 bucket)
 	if (test_bit(bucket, s->mixed_mask) == (prev == NO_SLOT))
 		return false;
 	for (pos = prev; pos != NO_SLOT; prev = pos, pos = next) {
-		struct haslab_slots *slots = dir_slots(&s->dirs[pos / DIR_SLOTS]);
+		struct haslab_links *links = s->dirs[pos / DIR_SLOTS].links;
 
-		if (slots->prev[pos % DIR_SLOTS] != prev || nr++ > s->nr_slabs)
+		if (links->prev[pos % DIR_SLOTS] != prev || nr++ > s->nr_slabs)
 			return false;
-		next = slots->next[pos % DIR_SLOTS];
+		next = links->next[pos % DIR_SLOTS];
 		found |= pos == slot;
 	}
 	return found == !!bucket;
@@ -129,21 +129,23 @@ static bool check_slot(struct haslab *s, u32 slot, u64 *free, u64 *nr)
 /* Every slot, by way of the map. */
 static bool check_slots(struct haslab *s, u64 *free, u64 *nr)
 {
-	u32 i, nr_mixed;
-	u64 dir;
+	u64 i, before;
 
-	for (dir = 0; dir < s->nr_dirs; dir++) {
-		if (!dir_slots(&s->dirs[dir])) {
-			if (s->dirs[dir].nr || s->dirs[dir].mixed)
-				return false;
+	for (i = 0; i < s->nr_dirs; i++) {
+		const struct haslab_dir *dir = &s->dirs[i];
+		u32 slot = i << DIR_SHIFT, nr_mixed = 0;
+
+		if (!dir->nr_slabs != !dir->slab || !dir->nr_mixed != !dir->mixed ||
+		    !dir->links != !dir->mixed)
+			return false;
+		if (!dir->slab && !dir->mixed)
 			continue;
-		}
-		for (i = 0, nr_mixed = 0; i < DIR_SLOTS; i++) {
-			nr_mixed += !!mixed_slot(s, (dir << DIR_SHIFT) + i);
-			if (!check_slot(s, (dir << DIR_SHIFT) + i, free, nr))
+		for (before = *nr; slot < (i + 1) << DIR_SHIFT; slot++) {
+			nr_mixed += !!mixed_slot(s, slot);
+			if (!check_slot(s, slot, free, nr))
 				return false;
 		}
-		if (nr_mixed != s->dirs[dir].nr_mixed || !nr_mixed != !s->dirs[dir].mixed)
+		if (nr_mixed != dir->nr_mixed || *nr - before != nr_mixed + dir->nr_slabs)
 			return false;
 	}
 	return true;

@@ -17,44 +17,11 @@
 #include <linux/bitops.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
-#include <linux/rcupdate.h>
 
-#include "slab.h"
-
-#define DIR_SHIFT	6
-#define DIR_SLOTS	(1U << DIR_SHIFT)
-#define SLOT_IS_SLAB	1UL
+#include "slab_hit.h"
 
 /* No slot. */
 #define NO_SLOT		U32_MAX
-
-/**
- * struct haslab_slab - a block of the buddy that is cut into equal objects
- * @list: in haslab_class.partial, if it has a free object
- * @rcu: lockless readers may still look; it has left the list then
- * @start: first block
- * @live: bitmap of live objects
- * @free: bitmap of free objects
- * @nr_blocks: size; a power of two units
- * @nr_objects: how many there are
- * @nr_free: how many of them are free
- * @hint: no object before this one is free
- * @class: of the objects
- */
-struct haslab_slab {
-	union {
-		struct list_head list;
-		struct rcu_head rcu;
-	};
-	u64 start;
-	unsigned long *live;
-	unsigned long *free;
-	u32 nr_blocks;
-	u16 nr_objects;
-	u16 nr_free;
-	u16 hint;
-	s8 class;
-};
 
 /**
  * struct haslab_mixed - the part of a slot in which extents of any length lie
@@ -70,36 +37,16 @@ struct haslab_mixed {
 };
 
 /**
- * struct haslab_table - the slabs of one slot that are smaller than it
- * @rcu: lockless readers may still look
- * @nr: entries in use
- * @unit: the slab that each unit belongs to
- */
-struct haslab_table {
-	struct rcu_head rcu;
-	u32 nr;
-	struct haslab_slab __rcu *unit[];
-};
-
-/**
- * struct haslab_slots - what is in the slots of a dir
- * @slab: a slab with SLOT_IS_SLAB, a table, or NULL
- * @rcu: lockless readers may still look at @slab
- * @next: for a mixed slot the next in its bucket
+ * struct haslab_links - lists of mixed slots
+ * @next: the next in its bucket
  * @prev: the one before; of the first its own number
  *
- * The links are not in the mixed slots: taking one out of a list would touch
- * two others, and each is a cache miss.
+ * They are not in the mixed parts: taking one out of a list would touch two
+ * others, and each is a cache miss.
  */
-struct haslab_slots {
-	void __rcu *slab[DIR_SLOTS];
-	union {
-		struct rcu_head rcu;
-		struct {
-			u32 next[DIR_SLOTS];
-			u32 prev[DIR_SLOTS];
-		};
-	};
+struct haslab_links {
+	u32 next[DIR_SLOTS];
+	u32 prev[DIR_SLOTS];
 };
 
 /**
@@ -114,28 +61,6 @@ struct haslab_sum {
 	u64 longest;
 	u64 trail;
 	u64 size;
-};
-
-/**
- * struct haslab_dir - 64 slots: 1 GiB
- * @slots: NULL if nothing is in them
- * @mixed: the mixed parts of the slots; NULL if there are none
- * @lead: as in haslab_sum, if @summed
- * @longest: as in haslab_sum, if @summed
- * @trail: as in haslab_sum, if @summed
- * @nr: entries of @slots in use, by slabs, tables and mixed parts
- * @nr_mixed: mixed parts in use
- * @summed: the sum is up to date
- */
-struct haslab_dir {
-	struct haslab_slots __rcu *slots;
-	struct haslab_mixed *mixed;
-	u32 lead;
-	u32 longest;
-	u32 trail;
-	u8 nr;
-	u8 nr_mixed;
-	bool summed;
 };
 
 /**
@@ -165,19 +90,9 @@ struct haslab_span {
 	__ret;								\
 })
 
-static inline u32 unit_blocks(const struct haslab *s)
-{
-	return 1U << s->cfg.unit_shift;
-}
-
-static inline u32 slot_blocks(const struct haslab *s)
-{
-	return 1U << s->slot_shift;
-}
-
 static inline u64 dir_blocks(const struct haslab *s)
 {
-	return 1ULL << (s->slot_shift + DIR_SHIFT);
+	return 1ULL << s->dir_shift;
 }
 
 static inline u64 slab_end(const struct haslab_slab *slab)
@@ -190,10 +105,10 @@ static inline u64 object_start(const struct haslab *s, const struct haslab_slab 
 	return slab->start + (u64)i * s->classes[slab->class].blocks;
 }
 
-/* A slab has 2^12 blocks at the most, so multiplying by the inverse is exact. */
+/* See haslab_object_at(). */
 static inline u32 object_of(const struct haslab *s, const struct haslab_slab *slab, u64 block)
 {
-	return (block - slab->start) * s->classes[slab->class].inverse >> 32;
+	return (block - slab->start) * s->inverse[slab->class] >> 32;
 }
 
 /* Whether a range is just one block of the buddy. */
@@ -204,47 +119,9 @@ static inline bool is_block(const struct haslab *s, u64 start, u64 len)
 
 /* ---- the map (slab_map.c) ---- */
 
-static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
-{
-	/* READ_ONCE: haslab_grow() replaces the array */
-	return &READ_ONCE(s->dirs)[block >> (s->slot_shift + DIR_SHIFT)];
-}
-
-static inline struct haslab_slots *dir_slots(const struct haslab_dir *dir)
-{
-	return rcu_dereference_raw(dir->slots);
-}
-
-static inline u32 slot_of(const struct haslab *s, u64 block)
-{
-	return block >> s->slot_shift;
-}
-
 static inline u64 slot_start(const struct haslab *s, u32 slot)
 {
 	return (u64)slot << s->slot_shift;
-}
-
-/* The unit within its slot. */
-static inline u32 slot_unit(const struct haslab *s, u64 block)
-{
-	return (block & (slot_blocks(s) - 1)) >> s->cfg.unit_shift;
-}
-
-/* The slab that a block belongs to, or NULL. Under RCU or the lock. */
-static inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
-{
-	struct haslab_slots *slots = dir_slots(map_dir(s, block));
-	struct haslab_table *table;
-	void *slot;
-
-	if (!slots)
-		return NULL;
-	slot = rcu_dereference_raw(slots->slab[slot_of(s, block) % DIR_SLOTS]);
-	if ((unsigned long)slot & SLOT_IS_SLAB)
-		return slot - SLOT_IS_SLAB;
-	table = slot;
-	return table ? rcu_dereference_raw(table->unit[slot_unit(s, block)]) : NULL;
 }
 
 /* The mixed part of a slot, or NULL. */
@@ -270,11 +147,10 @@ static inline void map_changed(struct haslab *s, u64 block)
 	map_dir(s, block)->summed = false;
 }
 
-void haslab_map_trim(struct haslab *s, u64 block);
-int __must_check haslab_map_prepare(struct haslab *s, u64 block, u32 nr_blocks,
-				    struct hamem_op *op);
-void haslab_map_set(struct haslab *s, u64 start, u32 nr_blocks, struct haslab_slab *slab);
+int __must_check haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
+void haslab_map_forget(struct haslab *s, struct haslab_slab *slab);
 int __must_check haslab_map_mixed(struct haslab *s, u64 block, struct hamem_op *op);
+void haslab_map_trim(struct haslab *s, u64 block);
 
 int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op,
 				    u64 *start);

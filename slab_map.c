@@ -8,90 +8,48 @@
 
 #include "slab_internal.h"
 
-/* Free what holds nothing any more around @block. */
-void haslab_map_trim(struct haslab *s, u64 block)
+static void map_fill(struct haslab *s, struct haslab_slab *slab, struct haslab_slab *value)
 {
-	struct haslab_dir *dir = map_dir(s, block);
-	struct haslab_slots *slots = dir_slots(dir);
-	u32 i = slot_of(s, block) % DIR_SLOTS;
-	struct haslab_table *table;
-	void *slot;
+	u64 unit = slab->start >> s->cfg.unit_shift, nr = slab->nr_blocks >> s->cfg.unit_shift;
+	struct haslab_slab __rcu **at = &map_dir(s, slab->start)->slab[unit & s->dir_mask];
 
-	if (!slots)
-		return;
-	slot = rcu_dereference_raw(slots->slab[i]);
-	table = (unsigned long)slot & SLOT_IS_SLAB ? NULL : slot;
-	if (table && !table->nr) {
-		RCU_INIT_POINTER(slots->slab[i], NULL);
-		dir->nr--;
-		hamem_put_rcu(&s->mem, table, rcu);
-	}
-	if (dir->mixed && !dir->nr_mixed) {
-		hamem_put(&s->mem, dir->mixed);
-		dir->mixed = NULL;
-	}
-	if (!dir->nr) {
-		RCU_INIT_POINTER(dir->slots, NULL);
-		hamem_put_rcu(&s->mem, slots, rcu);
-	}
+	while (nr--)
+		rcu_assign_pointer(*at++, value);
 }
 
-/* Make the slots. */
-static struct haslab_slots *map_slots(struct haslab *s, struct haslab_dir *dir,
-				      struct hamem_op *op)
+/* Enter a slab for its units. */
+int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
-	struct haslab_slots *slots = dir_slots(dir);
+	struct haslab_dir *dir = map_dir(s, slab->start);
+	struct haslab_slab __rcu **units = dir->slab;
 
-	if (!slots) {
-		slots = hamem_get(&s->mem, op, sizeof(*slots));
-		if (slots)
-			rcu_assign_pointer(dir->slots, slots);
+	if (!units) {
+		units = hamem_get(&s->mem, op, (s->dir_mask + 1) * sizeof(*units));
+		if (!units)
+			return -ENOMEM;
+		/* pairs with READ_ONCE() in haslab_lookup() */
+		smp_store_release(&dir->slab, units);
 	}
-	return slots;
-}
-
-/* Make the slots and, for slabs smaller than a slot, the table. */
-int haslab_map_prepare(struct haslab *s, u64 block, u32 nr_blocks, struct hamem_op *op)
-{
-	struct haslab_dir *dir = map_dir(s, block);
-	struct haslab_slots *slots = map_slots(s, dir, op);
-	u32 i = slot_of(s, block) % DIR_SLOTS;
-	struct haslab_table *table;
-
-	if (!slots)
-		return -ENOMEM;
-	if (nr_blocks == slot_blocks(s) || rcu_access_pointer(slots->slab[i]))
-		return 0;
-	table = hamem_get(&s->mem, op,
-			  struct_size(table, unit, slot_blocks(s) >> s->cfg.unit_shift));
-	if (!table) {
-		haslab_map_trim(s, block);
-		return -ENOMEM;
-	}
-	rcu_assign_pointer(slots->slab[i], (void *)table);
-	dir->nr++;
+	dir->nr_slabs++;
+	map_fill(s, slab, slab);
 	return 0;
 }
 
-/* Enter @slab for its blocks, or with @slab NULL the one that was there leaves. */
-void haslab_map_set(struct haslab *s, u64 start, u32 nr_blocks, struct haslab_slab *slab)
+/*
+ * A slab leaves. If it was the last in its dir, what pointed to it goes too, after
+ * the same grace period: lockless readers may still look at both.
+ */
+void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 {
-	struct haslab_dir *dir = map_dir(s, start);
-	void __rcu **slot = &dir_slots(dir)->slab[slot_of(s, start) % DIR_SLOTS];
-	struct haslab_table *table;
-	u32 i, end;
+	struct haslab_dir *dir = map_dir(s, slab->start);
 
-	if (nr_blocks == slot_blocks(s)) {
-		dir->nr += slab ? 1 : -1;
-		rcu_assign_pointer(*slot, slab ? (void *)slab + SLOT_IS_SLAB : NULL);
+	map_fill(s, slab, NULL);
+	slab->free = NULL;
+	if (--dir->nr_slabs)
 		return;
-	}
-	table = rcu_dereference_raw(*slot);
-	end = slot_unit(s, start + nr_blocks - 1);
-	for (i = slot_unit(s, start); i <= end; i++) {
-		table->nr += slab ? 1 : -1;
-		rcu_assign_pointer(table->unit[i], slab);
-	}
+	slab->free = (void *)dir->slab;
+	atomic_long_sub(ksize(slab->free), &s->mem.bytes);
+	WRITE_ONCE(dir->slab, NULL);
 }
 
 /* Make the mixed parts of the slots around @block. */
@@ -99,14 +57,27 @@ int haslab_map_mixed(struct haslab *s, u64 block, struct hamem_op *op)
 {
 	struct haslab_dir *dir = map_dir(s, block);
 
-	if (!map_slots(s, dir, op))
-		return -ENOMEM;
 	if (!dir->mixed)
 		dir->mixed = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*dir->mixed));
-	if (dir->mixed)
+	if (!dir->links && dir->mixed)
+		dir->links = hamem_get(&s->mem, op, sizeof(*dir->links));
+	if (dir->links)
 		return 0;
 	haslab_map_trim(s, block);
 	return -ENOMEM;
+}
+
+/* Free the mixed parts of the slots around @block, if there is none. */
+void haslab_map_trim(struct haslab *s, u64 block)
+{
+	struct haslab_dir *dir = map_dir(s, block);
+
+	if (dir->nr_mixed)
+		return;
+	hamem_put(&s->mem, dir->mixed);
+	hamem_put(&s->mem, dir->links);
+	dir->mixed = NULL;
+	dir->links = NULL;
 }
 
 /* ---- the buddy, in blocks ---- */

@@ -60,12 +60,12 @@ int haslab_mixed_bucket(const struct haslab_mixed *m)
 
 static u32 *link_next(struct haslab *s, u32 slot)
 {
-	return &dir_slots(&s->dirs[slot / DIR_SLOTS])->next[slot % DIR_SLOTS];
+	return &s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS];
 }
 
 static u32 *link_prev(struct haslab *s, u32 slot)
 {
-	return &dir_slots(&s->dirs[slot / DIR_SLOTS])->prev[slot % DIR_SLOTS];
+	return &s->dirs[slot / DIR_SLOTS].links->prev[slot % DIR_SLOTS];
 }
 
 /* Full slots are in no list: bucket 0. */
@@ -168,7 +168,6 @@ int haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
 		return -ENOMEM;
 	}
 	if (!m->units) {
-		dir->nr++;
 		dir->nr_mixed++;
 		s->nr_slabs++;
 		s->made++;
@@ -192,7 +191,6 @@ void haslab_mixed_forget(struct haslab *s, u32 slot)
 	s->nr_slabs--;
 	haruns_destroy(&m->runs, &s->mem);
 	m->units = 0;
-	dir->nr--;
 	dir->nr_mixed--;
 	haslab_map_trim(s, slot_start(s, slot));
 }

@@ -62,13 +62,12 @@ static void span_insert(struct haslab *s, struct haslab_span *span)
 /* From @pos on there is neither slab nor mixed part up to here, at the least. */
 static u64 gap_end(struct haslab *s, u64 pos)
 {
-	struct haslab_slots *slots = dir_slots(map_dir(s, pos));
-	u32 slot = slot_of(s, pos);
+	struct haslab_dir *dir = map_dir(s, pos);
 	u64 step = unit_blocks(s);
 
-	if (!slots)
+	if (!dir->slab && !dir->mixed)
 		step = dir_blocks(s);
-	else if (!rcu_access_pointer(slots->slab[slot % DIR_SLOTS]) && !mixed_slot(s, slot))
+	else if (!dir->slab && !mixed_slot(s, slot_of(s, pos)))
 		step = slot_blocks(s);
 	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
 }

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Pool hits: what most calls are, in as few instructions as we know how. Inline
+ * into the exported functions, because calls are a third of what a hit costs
+ * (docs/profile.md). The design is told in pool.c.
+ */
+#ifndef _HYBRID_ALLOC_POOL_HIT_H
+#define _HYBRID_ALLOC_POOL_HIT_H
+
+#include "pool.h"
+#include "slab_hit.h"
+
+#define MAG_TAKEN	((struct hapool_mag *)1UL)
+
+/**
+ * struct hapool_mag - a magazine
+ * @nr: objects in it, always less than @limit when it is in its slot
+ * @limit: room for objects
+ * @refs: the objects, the last freed last
+ */
+struct hapool_mag {
+	u32 nr;
+	u32 limit;
+	struct haslab_ref refs[];
+};
+
+/**
+ * struct hapool_cpu - what one CPU has
+ * @mag: slots; NULL until the CPU first needs the size
+ * @hits: allocations from each magazine
+ * @frees: frees into each magazine
+ * @charged: blocks allocated otherwise here, less those freed otherwise here
+ * @live: the same in extents
+ * @misses: allocations of a common size for which the magazine was empty
+ * @refills: of a magazine
+ * @drains: of a magazine
+ * @searches: allocations in the slow mode
+ * @refused: refused frees
+ * @mag_bytes: memory of the magazines
+ */
+struct hapool_cpu {
+	struct hapool_mag *mag[HASLAB_NR_CLASSES];
+	u64 hits[HASLAB_NR_CLASSES];
+	u64 frees[HASLAB_NR_CLASSES];
+	s64 charged;
+	s64 live;
+	u64 misses;
+	u64 refills;
+	u64 drains;
+	u64 searches;
+	u64 refused[HYBRID_ALLOC_REASON_COUNT];
+	u64 mag_bytes;
+};
+
+bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_mag **slot,
+		     struct hapool_mag *mag);
+bool hapool_free_block(struct hapool *p, unsigned long class, u64 start);
+
+static __always_inline void hapool_mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
+{
+	/* what was done to the magazine comes before it is there to be taken */
+	smp_store_release(slot, mag);
+}
+
+/* NULL if there is none or somebody else has it. A full barrier if not. */
+static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_mag **slot)
+{
+	struct hapool_mag *mag = xchg(slot, MAG_TAKEN);
+
+	if (likely(mag > MAG_TAKEN))
+		return mag;
+	if (!mag)
+		hapool_mag_put(slot, NULL);
+	return NULL;
+}
+
+/* Frees go past the pools. Read it after hapool_mag_take(). */
+static __always_inline bool hapool_closed(struct hapool *p)
+{
+	return atomic_read(&p->bypass);
+}
+
+/**
+ * hapool_alloc_hit - allocate from this CPU's magazine
+ * @p: the pool
+ * @len: number of blocks, any; without any wish for the place
+ * @start: out: first block
+ *
+ * There is a magazine of a size only after hapool_alloc() was asked for it.
+ * Context: process context. Return: whether there was something in it.
+ */
+static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *start)
+{
+	struct hapool_cpu __percpu *cpus = p->cpus;
+	unsigned long class = haslab_size_class(len);
+	struct hapool_mag **slot, *mag;
+	const struct haslab_ref *ref;
+
+	if (unlikely(class == HASLAB_NR_CLASSES))
+		return false;
+	slot = &get_cpu_ptr(cpus)->mag[class];
+	mag = hapool_mag_take(slot);
+	if (unlikely(!mag))
+		goto miss;
+	if (unlikely(!mag->nr)) {
+		hapool_mag_put(slot, mag);
+		goto miss;
+	}
+	ref = &mag->refs[--mag->nr];
+	*start = ref->start;
+	haslab_own(ref);
+	this_cpu_inc(cpus->hits[class]);
+	hapool_mag_put(slot, mag);
+	put_cpu_ptr(cpus);
+	return true;
+miss:
+	put_cpu_ptr(cpus);
+	return false;
+}
+
+static __always_inline bool hapool_free_class(struct hapool *p, unsigned long class,
+					      const bool from_slab, u64 start)
+{
+	struct hapool_cpu __percpu *cpus = p->cpus;
+	struct hapool_mag **slot, *mag;
+	u32 nr;
+
+	slot = &get_cpu_ptr(cpus)->mag[class];
+	mag = hapool_mag_take(slot);
+	if (unlikely(!mag))
+		goto miss;
+	nr = mag->nr;
+	if (unlikely(hapool_closed(p)) ||
+	    unlikely(!haslab_disown(&p->slab, class, from_slab, start, &mag->refs[nr]))) {
+		hapool_mag_put(slot, mag);
+		goto miss;
+	}
+	this_cpu_inc(cpus->frees[class]);
+	mag->nr = ++nr;
+	if (unlikely(nr == mag->limit))
+		return hapool_mag_full(p, class, slot, mag);
+	hapool_mag_put(slot, mag);
+	put_cpu_ptr(cpus);
+	return true;
+miss:
+	put_cpu_ptr(cpus);
+	return false;
+}
+
+/**
+ * hapool_free_hit - free into this CPU's magazine
+ * @p: the pool
+ * @start: first block, inside the device
+ * @len: number of blocks, any
+ *
+ * Context: process context. Return: whether just that was a live extent of a
+ * size for which there is a magazine; if not, haslab_free() knows what it is.
+ */
+static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len)
+{
+	unsigned long class = haslab_size_class(len);
+
+	if (unlikely(class >= p->slab.nr_from_slabs))
+		return class < HASLAB_NR_CLASSES && hapool_free_block(p, class, start);
+	return hapool_free_class(p, class, true, start);
+}
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a free into a pool needs of the slab layer: from an address to the mark
+ * that says that somebody owns what is there. Inline, because calls are a third
+ * of what a pool hit costs (docs/profile.md). For the pool and the slab layer
+ * only; the design is told in slab.c.
+ */
+#ifndef _HYBRID_ALLOC_SLAB_HIT_H
+#define _HYBRID_ALLOC_SLAB_HIT_H
+
+#include <linux/rcupdate.h>
+#include "slab.h"
+
+#define DIR_SHIFT	6
+#define DIR_SLOTS	(1U << DIR_SHIFT)
+
+/**
+ * struct haslab_slab - a block of the buddy that is cut into equal objects
+ * @list: in haslab_class.partial, if it has a free object
+ * @rcu: lockless readers may still look; it has left the list then
+ * @start: first block
+ * @live: bitmap of live objects
+ * @free: bitmap of free objects; of a slab that is no more what else goes with it
+ * @nr_blocks: size; a power of two units
+ * @nr_objects: how many there are
+ * @nr_free: how many of them are free
+ * @hint: no object before this one is free
+ * @class: of the objects
+ */
+struct haslab_slab {
+	union {
+		struct list_head list;
+		struct rcu_head rcu;
+	};
+	u64 start;
+	unsigned long *live;
+	unsigned long *free;
+	u32 nr_blocks;
+	u16 nr_objects;
+	u16 nr_free;
+	u16 hint;
+	u8 class;
+};
+
+/**
+ * struct haslab_dir - 64 slots: 1 GiB
+ * @slab: for each unit the slab that it belongs to; NULL if there are none
+ * @mixed: the mixed parts of the slots; NULL if there are none
+ * @links: for the mixed parts; NULL if there are none
+ * @lead: as in haslab_sum, if @summed
+ * @longest: as in haslab_sum, if @summed
+ * @trail: as in haslab_sum, if @summed
+ * @nr_slabs: how many slabs there are
+ * @nr_mixed: how many mixed parts are in use
+ * @summed: the sum is up to date
+ */
+struct haslab_dir {
+	struct haslab_slab __rcu **slab;
+	struct haslab_mixed *mixed;
+	struct haslab_links *links;
+	u32 lead;
+	u32 longest : 31;
+	u32 summed : 1;
+	u32 trail;
+	u16 nr_slabs;
+	u16 nr_mixed;
+};
+
+static inline u32 unit_blocks(const struct haslab *s)
+{
+	return 1U << s->cfg.unit_shift;
+}
+
+static inline u32 slot_blocks(const struct haslab *s)
+{
+	return 1U << s->slot_shift;
+}
+
+static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
+{
+	/* READ_ONCE: haslab_grow() replaces the array */
+	return &READ_ONCE(s->dirs)[block >> s->dir_shift];
+}
+
+static inline u32 slot_of(const struct haslab *s, u64 block)
+{
+	return block >> s->slot_shift;
+}
+
+/* The unit within its slot. */
+static inline u32 slot_unit(const struct haslab *s, u64 block)
+{
+	return (block & (slot_blocks(s) - 1)) >> s->cfg.unit_shift;
+}
+
+/* The slab that a block belongs to, or NULL. Under RCU or the lock. */
+static inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
+{
+	struct haslab_slab __rcu **slab = READ_ONCE(map_dir(s, block)->slab);
+
+	return slab ? rcu_dereference_raw(slab[(block >> s->cfg.unit_shift) & s->dir_mask]) : NULL;
+}
+
+/*
+ * The object of @class at @start, whether it is live or not. Of the product the
+ * upper half is the index, exactly, as a slab has 2^12 blocks at the most, and
+ * the lower half is less than the inverse if nothing remains. The rest behind the
+ * last object has a bit, too, which never is set. Under RCU.
+ */
+static __always_inline bool haslab_object_at(const struct haslab *s, unsigned long class,
+					     u64 start, struct haslab_ref *ref)
+{
+	const struct haslab_slab *slab = haslab_lookup(s, start);
+	u64 product;
+
+	if (unlikely(!slab) || unlikely(slab->class != class))
+		return false;
+	product = (start - slab->start) * s->inverse[class];
+	ref->live = slab->live;
+	ref->start = start;
+	ref->bit = product >> 32;
+	return likely((u32)product < s->inverse[class]);
+}
+
+/**
+ * haslab_disown - a live extent becomes a CACHED object
+ * @s: the slab allocator
+ * @class: the size that the caller claims it has
+ * @from_slab: @class is of equal objects, less than haslab.nr_from_slabs
+ * @start: its first block, inside the device
+ * @ref: out: the object
+ *
+ * Atomic: of several callers one wins. Context: preemption is off, which holds
+ * off the end of a grace period; lockless.
+ *
+ * Return: whether just this extent was live as an object of @class. If not,
+ * haslab_free() tells what it is.
+ */
+static __always_inline bool haslab_disown(struct haslab *s, unsigned long class,
+					  const bool from_slab, u64 start,
+					  struct haslab_ref *ref)
+{
+	bool found = from_slab ? haslab_object_at(s, class, start, ref) :
+				 haslab_block_at(s, class, start, ref);
+
+	return likely(found) && test_and_clear_bit(ref->bit, ref->live);
+}
+
+#endif
