@@ -556,17 +556,17 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	} else {
 		ret = hapool_free(&ha->pool, start >> ha->shift, ha_blocks(ha, len), &fault);
 	}
-	if (reason)
+	if (ret && reason)
 		*reason = fault;
 	return ret;
 }
+
 /**
  * hybrid_alloc_free - give an extent back
  * @ha: the allocator
  * @start: first byte of the extent
  * @len: bytes, rounding up to the extent's length
- * @reason: out: why it was refused, HYBRID_ALLOC_REASON_NONE on success; may
- *	be NULL
+ * @reason: out: why it was refused, untouched if it was not; may be NULL
  *
  * The extent must be live and of exactly this place and length, or nothing
  * changes. I/O to it must have finished: it may have a new owner before this
@@ -586,8 +586,6 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	if (unlikely(start & ha->mask) || unlikely(start >= READ_ONCE(ha->end)) ||
 	    !hapool_free_hit(&ha->pool, start >> ha->shift, blocks))
 		return ha_free(ha, start, len, reason);
-	if (reason)
-		*reason = HYBRID_ALLOC_REASON_NONE;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_free);
@@ -1723,7 +1721,7 @@ static void ha_dev_undo_alloc(struct ha_call *call)
 static int ha_dev_free_extent(struct ha_call *call)
 {
 	const struct hybrid_alloc_extent *extent = &call->free.extent;
-	enum hybrid_alloc_reason reason;
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
 	int ret;
 
 	ret = ha_file_free(call->file, extent->start, extent->len, &reason);

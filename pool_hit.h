@@ -19,8 +19,8 @@
  * @refs: the objects, the last freed last
  */
 struct hapool_mag {
-	u32 nr;
-	u32 limit;
+	unsigned long nr;
+	unsigned long limit;
 	struct haslab_ref refs[];
 };
 
@@ -123,7 +123,7 @@ static __always_inline bool hapool_free_class(struct hapool *p, unsigned long cl
 {
 	struct hapool_cpu __percpu *cpus = p->cpus;
 	struct hapool_mag **slot, *mag;
-	u32 nr;
+	unsigned long nr;
 
 	slot = &get_cpu_ptr(cpus)->mag[class];
 	mag = hapool_mag_take(slot);

@@ -113,7 +113,7 @@ static __always_inline bool haslab_object_at(const struct haslab *s, unsigned lo
 	const struct haslab_slab *slab = haslab_lookup(s, start);
 	u64 product;
 
-	if (unlikely(!slab) || unlikely(slab->class != class))
+	if (unlikely(!slab) || unlikely(slab->class != (u8)class))
 		return false;
 	product = (start - slab->start) * s->inverse[class];
 	ref->live = slab->live;
