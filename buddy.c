@@ -54,35 +54,11 @@
 #include <linux/rcupdate.h>
 #include <linux/rculist.h>
 
-#include "buddy.h"
+#include "buddy_hit.h"
 
-#define FANOUT		(1U << HABUDDY_FANOUT_SHIFT)
+#define FANOUT		HABUDDY_FANOUT
 #define SLOT_MASK	(FANOUT - 1)
 #define HEAP_BITS	(2 * FANOUT)
-
-/**
- * struct habuddy_node - the state of 512 slots
- * @parent: the node above, NULL for the root
- * @index: position among the nodes of its height
- * @height: one slot has 2^(9 * height) units
- * @nr_free: free blocks by order within the node
- * @link: entry in habuddy.nodes, by order within the node; hashed if nr_free
- * @free: heap of free blocks
- * @owned: heap of blocks handed out as extents
- * @rcu: lockless readers may still look
- * @child: nodes of the slots that are cut up, only above height 0
- */
-struct habuddy_node {
-	struct habuddy_node *parent;
-	u64 index;
-	unsigned int height;
-	u16 nr_free[HABUDDY_FANOUT_SHIFT];
-	struct hlist_node link[HABUDDY_FANOUT_SHIFT];
-	DECLARE_BITMAP(free, HEAP_BITS);
-	DECLARE_BITMAP(owned, HEAP_BITS);
-	struct rcu_head rcu;
-	struct habuddy_node __rcu *child[];
-};
 
 /* ---- positions ---- */
 
@@ -93,15 +69,7 @@ static unsigned int slot_shift(unsigned int height)
 
 static unsigned int slot_of(u64 unit, unsigned int height)
 {
-	return (unit >> slot_shift(height)) & SLOT_MASK;
-}
-
-/* The heap bit of the block of @order at @unit, in the node of order / 9. */
-static unsigned int bit_of(u64 unit, unsigned int order)
-{
-	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
-
-	return (FANOUT + slot_of(unit, height)) >> (order % HABUDDY_FANOUT_SHIFT);
+	return habuddy_slot_of(unit, height);
 }
 
 static unsigned int order_of(const struct habuddy_node *n, unsigned int bit)
@@ -121,18 +89,7 @@ static u64 unit_of(const struct habuddy_node *n, unsigned int bit)
 
 static struct habuddy_node *child_of(const struct habuddy_node *n, u64 unit)
 {
-	/* under RCU, or under the caller's lock, which this layer does not know */
-	return rcu_dereference_raw(n->child[slot_of(unit, n->height)]);
-}
-
-/* The node at @height that covers @unit; NULL if the tree is not that deep there. */
-static struct habuddy_node *habuddy_node(const struct habuddy *b, u64 unit, unsigned int height)
-{
-	struct habuddy_node *n = READ_ONCE(b->root);
-
-	while (n && n->height > height)
-		n = child_of(n, unit);
-	return n;
+	return habuddy_child(n, unit);
 }
 
 static struct habuddy_node *habuddy_node_new(struct habuddy *b, struct habuddy_node *parent,
@@ -509,28 +466,6 @@ bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit)
 }
 
 /* ---- ownership ---- */
-
-/**
- * habuddy_owned_bit - where it is marked that a block is somebody's extent
- * @b: the buddy
- * @unit: first unit, a multiple of 2^@order
- * @order: of the block
- * @bit: out: the bit
- *
- * Setting and clearing it is atomic: of several that clear it one wins. While it
- * is set, or the block is allocated with this order, the bitmap stays; otherwise
- * as long as the grace period lasts.
- *
- * Context: any, under RCU. Return: the bitmap; NULL there is no such block.
- */
-unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order, u32 *bit)
-{
-	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
-	struct habuddy_node *n = habuddy_node(b, unit, height);
-
-	*bit = bit_of(unit, order);
-	return n && n->height == height ? n->owned : NULL;
-}
 
 /**
  * habuddy_own - mark an allocated block as somebody's extent

@@ -65,7 +65,6 @@ bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit);
 /* Ownership of blocks that are handed out as extents. */
 void habuddy_own(struct habuddy *b, u64 unit, unsigned int order);
 bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order);
-unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order, u32 *bit);
 bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order);
 
 int habuddy_check(struct habuddy *b);

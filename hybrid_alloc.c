@@ -582,9 +582,11 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
 	u64 blocks = (len + ha->mask) >> ha->shift;
+	/* of a start that is inside a block this is beyond every end */
+	u64 block = ror64(start, ha->shift);
 
-	if (unlikely(start & ha->mask) || unlikely(start >= READ_ONCE(ha->end)) ||
-	    !hapool_free_hit(&ha->pool, start >> ha->shift, blocks))
+	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) ||
+	    !hapool_free_hit(&ha->pool, block, blocks))
 		return ha_free(ha, start, len, reason);
 	return 0;
 }

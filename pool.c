@@ -67,6 +67,16 @@ static void count(struct hapool *p, s64 len)
 
 /* ---- magazines ---- */
 
+static u32 mag_nr(const struct hapool_mag *mag)
+{
+	return mag->used / sizeof(mag->refs[0]);
+}
+
+static void mag_set_nr(struct hapool_mag *mag, u32 nr)
+{
+	mag->used = nr * sizeof(mag->refs[0]);
+}
+
 /*
  * Make the magazine that this CPU lacks. It is only a cache: nothing happens
  * if there is no memory, and by the time it is there the task may be on
@@ -80,7 +90,7 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 	mag = kzalloc(struct_size(mag, refs, p->limit[class]), gfp | __GFP_NOWARN);
 	if (!mag)
 		return;
-	mag->limit = p->limit[class];
+	mag->size = p->limit[class] * sizeof(mag->refs[0]);
 	cpu = get_cpu_ptr(p->cpus);
 	if (!cmpxchg(&cpu->mag[class], NULL, mag)) {
 		this_cpu_add(p->cpus->mag_bytes, ksize(mag));
@@ -93,11 +103,11 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 /* Give the oldest objects of a taken magazine back, all but @keep. */
 static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 keep)
 {
-	u32 nr = mag->nr - keep;
+	u32 nr = mag_nr(mag) - keep;
 
 	haslab_put_objects(&p->slab, class, mag->refs, nr);
 	memmove(mag->refs, mag->refs + nr, keep * sizeof(mag->refs[0]));
-	mag->nr = keep;
+	mag_set_nr(mag, keep);
 	this_cpu_inc(p->cpus->drains);
 }
 
@@ -112,7 +122,7 @@ static void slot_drain(struct hapool *p, int class, struct hapool_mag **slot)
 			schedule_timeout_uninterruptible(1);
 			continue;
 		}
-		if (mag->nr)
+		if (mag->used)
 			mag_drain(p, class, mag, 0);
 		hapool_mag_put(slot, mag);
 		break;
@@ -220,9 +230,8 @@ static bool mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
 
 	this_cpu_inc(p->cpus->refills);
-	mag->nr = max_t(int, 0,
-			haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT));
-	return mag->nr;
+	mag_set_nr(mag, max(0, haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT)));
+	return mag->used;
 }
 
 /* What comes first when a magazine has nothing, or there is none. */
@@ -240,11 +249,11 @@ static bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 		mag_make(p, class, gfp);
 	if (!mag)
 		return false;
-	got = mag->nr || mag_refill(p, class, mag);
+	got = mag->used || mag_refill(p, class, mag);
 	if (got) {
-		mag->nr--;
-		haslab_own(&mag->refs[mag->nr]);
-		*start = mag->refs[mag->nr].start;
+		mag->used -= sizeof(mag->refs[0]);
+		haslab_own(hapool_mag_ref(mag, mag->used));
+		*start = hapool_mag_ref(mag, mag->used)->start;
 	}
 	hapool_mag_put(slot, mag);
 	return got;
@@ -411,15 +420,9 @@ bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_mag **
 		     struct hapool_mag *mag)
 {
 	put_cpu_ptr(p->cpus);
-	mag_drain(p, class, mag, mag->nr / 2);
+	mag_drain(p, class, mag, mag_nr(mag) / 2);
 	hapool_mag_put(slot, mag);
 	return true;
-}
-
-/* As hapool_free_hit(), for blocks of the buddy. */
-bool hapool_free_block(struct hapool *p, unsigned long class, u64 start)
-{
-	return hapool_free_class(p, class, false, start);
 }
 
 /**
@@ -500,7 +503,7 @@ static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
 
 		if (!mag)
 			continue;
-		sum += (u64)mag->nr * p->slab.classes[class].blocks;
+		sum += (u64)mag_nr(mag) * p->slab.classes[class].blocks;
 		hapool_mag_put(slot, mag);
 	}
 	return sum;
@@ -566,7 +569,7 @@ static bool check_mag(struct hapool *p, int class, struct hapool_mag **slot)
 
 	if (!mag)
 		return true;
-	ok = mag->nr < p->limit[class];
+	ok = mag->used < mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
 	hapool_mag_put(slot, mag);
 	return ok;
 }

@@ -14,13 +14,14 @@
 
 /**
  * struct hapool_mag - a magazine
- * @nr: objects in it, always less than @limit when it is in its slot
- * @limit: room for objects
+ * @used: how much of @refs is in use, in bytes: what is a product in an index is
+ *	a sum here. Less than @size when the magazine is in its slot
+ * @size: how much there is of it
  * @refs: the objects, the last freed last
  */
 struct hapool_mag {
-	unsigned long nr;
-	unsigned long limit;
+	unsigned long used;
+	unsigned long size;
 	struct haslab_ref refs[];
 };
 
@@ -54,7 +55,6 @@ struct hapool_cpu {
 
 bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_mag **slot,
 		     struct hapool_mag *mag);
-bool hapool_free_block(struct hapool *p, unsigned long class, u64 start);
 
 static __always_inline void hapool_mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
 {
@@ -72,6 +72,13 @@ static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_mag **sl
 	if (!mag)
 		hapool_mag_put(slot, NULL);
 	return NULL;
+}
+
+/* The object that ends before or begins at @used bytes. */
+static __always_inline struct haslab_ref *hapool_mag_ref(struct hapool_mag *mag,
+							 unsigned long used)
+{
+	return (void *)mag->refs + used;
 }
 
 /* Frees go past the pools. Read it after hapool_mag_take(). */
@@ -95,6 +102,7 @@ static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *sta
 	unsigned long class = haslab_size_class(len);
 	struct hapool_mag **slot, *mag;
 	const struct haslab_ref *ref;
+	unsigned long used;
 
 	if (unlikely(class == HASLAB_NR_CLASSES))
 		return false;
@@ -102,11 +110,14 @@ static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *sta
 	mag = hapool_mag_take(slot);
 	if (unlikely(!mag))
 		goto miss;
-	if (unlikely(!mag->nr)) {
+	used = mag->used;
+	if (unlikely(!used)) {
 		hapool_mag_put(slot, mag);
 		goto miss;
 	}
-	ref = &mag->refs[--mag->nr];
+	used -= sizeof(*ref);
+	mag->used = used;
+	ref = hapool_mag_ref(mag, used);
 	*start = ref->start;
 	haslab_own(ref);
 	this_cpu_inc(cpus->hits[class]);
@@ -123,21 +134,23 @@ static __always_inline bool hapool_free_class(struct hapool *p, unsigned long cl
 {
 	struct hapool_cpu __percpu *cpus = p->cpus;
 	struct hapool_mag **slot, *mag;
-	unsigned long nr;
+	unsigned long used;
 
 	slot = &get_cpu_ptr(cpus)->mag[class];
 	mag = hapool_mag_take(slot);
 	if (unlikely(!mag))
 		goto miss;
-	nr = mag->nr;
+	used = mag->used;
 	if (unlikely(hapool_closed(p)) ||
-	    unlikely(!haslab_disown(&p->slab, class, from_slab, start, &mag->refs[nr]))) {
+	    unlikely(!haslab_disown(&p->slab, class, from_slab, start,
+				    hapool_mag_ref(mag, used)))) {
 		hapool_mag_put(slot, mag);
 		goto miss;
 	}
 	this_cpu_inc(cpus->frees[class]);
-	mag->nr = ++nr;
-	if (unlikely(nr == mag->limit))
+	used += sizeof(mag->refs[0]);
+	mag->used = used;
+	if (unlikely(used == mag->size))
 		return hapool_mag_full(p, class, slot, mag);
 	hapool_mag_put(slot, mag);
 	put_cpu_ptr(cpus);
@@ -160,8 +173,12 @@ static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len
 {
 	unsigned long class = haslab_size_class(len);
 
-	if (unlikely(class >= p->slab.nr_from_slabs))
-		return class < HASLAB_NR_CLASSES && hapool_free_block(p, class, start);
+	/*
+	 * Where sizes up to 16 blocks are blocks of the buddy no slab is found, which
+	 * is slower but as right: in most configurations they are not.
+	 */
+	if (unlikely(len > 16) && class >= p->slab.nr_from_slabs)
+		return class < HASLAB_NR_CLASSES && hapool_free_class(p, class, false, start);
 	return hapool_free_class(p, class, true, start);
 }
 

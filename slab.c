@@ -153,11 +153,6 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /* ---- slabs of equal objects ---- */
 
-static unsigned int class_order(const struct haslab *s, int class)
-{
-	return ilog2(s->classes[class].blocks >> s->cfg.unit_shift);
-}
-
 /* Large enough to be worth it, small enough to leave space to other sizes. */
 static int object_slab_order(const struct haslab *s, int class, int *min_order)
 {
@@ -255,23 +250,6 @@ static int object_batch(struct haslab *s, int class, struct haslab_ref *refs, in
 	return got;
 }
 
-/**
- * haslab_block_at - the block of the buddy at an address
- * @s: the slab allocator
- * @class: the size it is to have
- * @start: its first block
- * @ref: out: the block, live or not
- *
- * Context: any, under RCU. Return: whether there can be one.
- */
-bool haslab_block_at(struct haslab *s, int class, u64 start, struct haslab_ref *ref)
-{
-	ref->start = start;
-	ref->live = habuddy_owned_bit(&s->buddy, start >> s->cfg.unit_shift,
-				      class_order(s, class), &ref->bit);
-	return ref->live && IS_ALIGNED(start, s->classes[class].blocks);
-}
-
 static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
 		       struct hamem_op *op)
 {
@@ -279,7 +257,7 @@ static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int
 	u64 start;
 
 	while (got < nr) {
-		ret = haslab_buddy_alloc(s, class_order(s, class), op, &start);
+		ret = haslab_buddy_alloc(s, s->classes[class].order, op, &start);
 		if (ret)
 			break;
 		haslab_block_at(s, class, start, &refs[got++]);
@@ -315,7 +293,7 @@ static void haslab_put_object(struct haslab *s, int class, const struct haslab_r
 	if (s->classes[class].kind == HASLAB_FROM_SLAB)
 		object_put(s, haslab_lookup(s, ref->start), ref->bit);
 	else
-		haslab_buddy_free(s, ref->start, class_order(s, class));
+		haslab_buddy_free(s, ref->start, s->classes[class].order);
 }
 
 /**
@@ -524,6 +502,7 @@ static void haslab_init_classes(struct haslab *s)
 			s->nr_from_slabs = i + 1;
 		} else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks)) {
 			c->kind = HASLAB_FROM_BUDDY;
+			c->order = ilog2(c->blocks) - s->cfg.unit_shift;
 		} else {
 			c->kind = HASLAB_FROM_MIXED;
 		}

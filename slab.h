@@ -75,6 +75,7 @@ struct haslab_ref {
 /**
  * struct haslab_class - a common size
  * @blocks: size of an object
+ * @order: of a block of the buddy of this size
  * @kind: where objects of this size come from
  * @partial: slabs of this size that have a free object
  * @nr_slab_blocks: space in slabs of this size, which decides how large the
@@ -82,6 +83,7 @@ struct haslab_ref {
  */
 struct haslab_class {
 	u32 blocks;
+	u32 order;
 	enum haslab_kind {
 		HASLAB_FROM_SLAB,	/* equal objects of a slab */
 		HASLAB_FROM_BUDDY,	/* whole blocks of the buddy */
@@ -223,7 +225,6 @@ static inline int haslab_class_of(const struct haslab *s, u64 len)
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs,
 		       int nr, gfp_t gfp);
 void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr);
-bool haslab_block_at(struct haslab *s, int class, u64 start, struct haslab_ref *ref);
 
 /**
  * haslab_own - a CACHED object becomes a live extent

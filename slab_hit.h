@@ -9,6 +9,7 @@
 #define _HYBRID_ALLOC_SLAB_HIT_H
 
 #include <linux/rcupdate.h>
+#include "buddy_hit.h"
 #include "slab.h"
 
 #define DIR_SHIFT	6
@@ -120,6 +121,16 @@ static __always_inline bool haslab_object_at(const struct haslab *s, unsigned lo
 	ref->start = start;
 	ref->bit = product >> 32;
 	return likely((u32)product < s->inverse[class]);
+}
+
+/* The block of the buddy of @class at @start, whether it is live or not. Under RCU. */
+static __always_inline bool haslab_block_at(struct haslab *s, unsigned long class, u64 start,
+					    struct haslab_ref *ref)
+{
+	ref->start = start;
+	ref->live = habuddy_owned_bit(&s->buddy, start >> s->cfg.unit_shift,
+				      s->classes[class].order, &ref->bit);
+	return ref->live && IS_ALIGNED(start, s->classes[class].blocks);
 }
 
 /**
