@@ -561,6 +561,21 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	return ret;
 }
 
+/* The same in blocks, for what has not overflowed. */
+static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, u64 blocks,
+				   enum hybrid_alloc_reason *reason)
+{
+	return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
+}
+
+/* For what may be a block of the buddy. */
+static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
+				  enum hybrid_alloc_reason *reason)
+{
+	return likely(hapool_free_block_hit(&ha->pool, block, blocks)) ?
+	       0 : ha_free_missed(ha, block, blocks, reason);
+}
+
 /**
  * hybrid_alloc_free - give an extent back
  * @ha: the allocator
@@ -585,9 +600,13 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	/* of a start that is inside a block this is beyond every end */
 	u64 block = ror64(start, ha->shift);
 
-	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) ||
-	    !hapool_free_hit(&ha->pool, block, blocks))
+	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) || unlikely(!blocks))
 		return ha_free(ha, start, len, reason);
+	if (hapool_from_buddy(&ha->pool, blocks))
+		return ha_free_block(ha, block, blocks, reason);
+	/* from here on @start and @len are not needed: each would cost a register */
+	if (!hapool_free_hit(&ha->pool, block, blocks))
+		return ha_free_missed(ha, block, blocks, reason);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_free);

@@ -442,7 +442,8 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 {
 	int ret;
 
-	if (hapool_free_hit(p, start, len))
+	if (hapool_from_buddy(p, len) ? hapool_free_block_hit(p, start, len) :
+					hapool_free_hit(p, start, len))
 		return 0;
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {

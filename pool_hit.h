@@ -98,15 +98,16 @@ static __always_inline bool hapool_closed(struct hapool *p)
  */
 static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *start)
 {
-	struct hapool_cpu __percpu *cpus = p->cpus;
 	unsigned long class = haslab_size_class(len);
 	struct hapool_mag **slot, *mag;
+	struct hapool_cpu *cpu;
 	const struct haslab_ref *ref;
 	unsigned long used;
 
 	if (unlikely(class == HASLAB_NR_CLASSES))
 		return false;
-	slot = &get_cpu_ptr(cpus)->mag[class];
+	cpu = get_cpu_ptr(p->cpus);
+	slot = &cpu->mag[class];
 	mag = hapool_mag_take(slot);
 	if (unlikely(!mag))
 		goto miss;
@@ -120,23 +121,24 @@ static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *sta
 	ref = hapool_mag_ref(mag, used);
 	*start = ref->start;
 	haslab_own(ref);
-	this_cpu_inc(cpus->hits[class]);
+	WRITE_ONCE(cpu->hits[class], cpu->hits[class] + 1);
 	hapool_mag_put(slot, mag);
-	put_cpu_ptr(cpus);
+	put_cpu_ptr(p->cpus);
 	return true;
 miss:
-	put_cpu_ptr(cpus);
+	put_cpu_ptr(p->cpus);
 	return false;
 }
 
 static __always_inline bool hapool_free_class(struct hapool *p, unsigned long class,
 					      const bool from_slab, u64 start)
 {
-	struct hapool_cpu __percpu *cpus = p->cpus;
 	struct hapool_mag **slot, *mag;
+	struct hapool_cpu *cpu;
 	unsigned long used;
 
-	slot = &get_cpu_ptr(cpus)->mag[class];
+	cpu = get_cpu_ptr(p->cpus);
+	slot = &cpu->mag[class];
 	mag = hapool_mag_take(slot);
 	if (unlikely(!mag))
 		goto miss;
@@ -147,25 +149,33 @@ static __always_inline bool hapool_free_class(struct hapool *p, unsigned long cl
 		hapool_mag_put(slot, mag);
 		goto miss;
 	}
-	this_cpu_inc(cpus->frees[class]);
+	WRITE_ONCE(cpu->frees[class], cpu->frees[class] + 1);
 	used += sizeof(mag->refs[0]);
 	mag->used = used;
 	if (unlikely(used == mag->size))
 		return hapool_mag_full(p, class, slot, mag);
 	hapool_mag_put(slot, mag);
-	put_cpu_ptr(cpus);
+	put_cpu_ptr(p->cpus);
 	return true;
 miss:
-	put_cpu_ptr(cpus);
+	put_cpu_ptr(p->cpus);
 	return false;
+}
+
+/* Whether blocks of the buddy serve a common size, of more than 16 blocks. */
+static __always_inline bool hapool_from_buddy(const struct hapool *p, u64 len)
+{
+	return unlikely(len > 16) && haslab_size_class(len) >= p->slab.nr_from_slabs;
 }
 
 /**
  * hapool_free_hit - free into this CPU's magazine
  * @p: the pool
  * @start: first block, inside the device
- * @len: number of blocks, any
+ * @len: number of blocks, any for which hapool_from_buddy() does not hold
  *
+ * Where sizes up to 16 blocks are blocks of the buddy no slab is found; in most
+ * configurations they are not.
  * Context: process context. Return: whether just that was a live extent of a
  * size for which there is a magazine; if not, haslab_free() knows what it is.
  */
@@ -173,13 +183,19 @@ static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len
 {
 	unsigned long class = haslab_size_class(len);
 
-	/*
-	 * Where sizes up to 16 blocks are blocks of the buddy no slab is found, which
-	 * is slower but as right: in most configurations they are not.
-	 */
-	if (unlikely(len > 16) && class >= p->slab.nr_from_slabs)
-		return class < HASLAB_NR_CLASSES && hapool_free_class(p, class, false, start);
+	if (unlikely(class == HASLAB_NR_CLASSES))
+		return false;
 	return hapool_free_class(p, class, true, start);
+}
+
+/* The same where hapool_from_buddy() holds. */
+static __always_inline bool hapool_free_block_hit(struct hapool *p, u64 start, u64 len)
+{
+	unsigned long class = haslab_size_class(len);
+
+	if (unlikely(class == HASLAB_NR_CLASSES))
+		return false;
+	return hapool_free_class(p, class, false, start);
 }
 
 #endif
