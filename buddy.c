@@ -678,15 +678,11 @@ void habuddy_destroy(struct habuddy *b)
 
 /* ---- check ---- */
 
-static bool habuddy_node_listed(struct habuddy *b, struct habuddy_node *n, unsigned int r)
-{
-	struct habuddy_node *pos;
-
-	hlist_for_each_entry(pos, &b->nodes[slot_shift(n->height) + r], link[r])
-		if (pos == n)
-			return true;
-	return false;
-}
+/* What is found by walking down the tree. */
+struct habuddy_found {
+	u64 free;
+	u64 nr_listed[HABUDDY_NR_ORDERS];	/* nodes that are to be in a list */
+};
 
 static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
 {
@@ -707,8 +703,9 @@ static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigne
 	return true;
 }
 
-/* Depth: the tree's height. Adds the free units it finds to @free. */
-static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n, u64 *free)
+/* Depth: the tree's height. Adds what it finds to @found. */
+static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
+			       struct habuddy_found *found)
 {
 	u16 nr_free[HABUDDY_FANOUT_SHIFT] = {};
 	unsigned int bit, r, slot;
@@ -717,11 +714,13 @@ static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n, u64 *f
 		if (bit < 2 || !habuddy_check_bit(b, n, bit))
 			return false;
 		nr_free[HABUDDY_FANOUT_SHIFT - ilog2(bit)]++;
-		*free += 1ULL << order_of(n, bit);
+		found->free += 1ULL << order_of(n, bit);
 	}
-	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++)
-		if (nr_free[r] != n->nr_free[r] || habuddy_node_listed(b, n, r) != !!nr_free[r])
+	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
+		if (nr_free[r] != n->nr_free[r] || hlist_unhashed(&n->link[r]) != !nr_free[r])
 			return false;
+		found->nr_listed[slot_shift(n->height) + r] += !!nr_free[r];
+	}
 	for (slot = 0; n->height && slot < FANOUT; slot++) {
 		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
 
@@ -729,10 +728,23 @@ static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n, u64 *f
 			continue;
 		if (child->parent != n || child->height + 1 != n->height ||
 		    child->index != (n->index << HABUDDY_FANOUT_SHIFT) + slot ||
-		    !habuddy_check_node(b, child, free))
+		    !habuddy_check_node(b, child, found))
 			return false;
 	}
 	return true;
+}
+
+/* Nodes of the right height with a free block of the order, and all of them. */
+static bool habuddy_check_list(struct habuddy *b, unsigned int order, u64 nr)
+{
+	unsigned int r = order % HABUDDY_FANOUT_SHIFT;
+	struct habuddy_node *n;
+	u64 found = 0;
+
+	hlist_for_each_entry(n, &b->nodes[order], link[r])
+		if (n->height != order / HABUDDY_FANOUT_SHIFT || !n->nr_free[r] || found++ == nr)
+			return false;
+	return found == nr && !nr == !(b->avail & BIT_ULL(order));
 }
 
 /**
@@ -745,13 +757,13 @@ static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n, u64 *f
  */
 int habuddy_check(struct habuddy *b)
 {
+	struct habuddy_found found = {};
 	unsigned int k;
-	u64 free = 0;
 
-	if (!habuddy_check_node(b, b->root, &free) || free != b->free_units)
+	if (!habuddy_check_node(b, b->root, &found) || found.free != b->free_units)
 		return -EUCLEAN;
 	for (k = 0; k < HABUDDY_NR_ORDERS; k++)
-		if (hlist_empty(&b->nodes[k]) != !(b->avail & BIT_ULL(k)))
+		if (!habuddy_check_list(b, k, found.nr_listed[k]))
 			return -EUCLEAN;
 	return 0;
 }

@@ -5,20 +5,19 @@
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/sched.h>
 
 #include "slab_internal.h"
 
-static bool check_listed(const struct list_head *head, const struct haslab_slab *slab)
-{
-	const struct list_head *pos;
+/* What is found by way of the map. */
+struct found {
+	u64 free;
+	u64 nr_slabs;
+	u64 nr_mixed;
+	u64 nr_listed;
+};
 
-	list_for_each(pos, head)
-		if (pos == &slab->list)
-			return true;
-	return false;
-}
-
-static bool check_slab(struct haslab *s, struct haslab_slab *slab, u64 *free)
+static bool check_slab(struct haslab *s, struct haslab_slab *slab, struct found *found)
 {
 	u64 pos;
 
@@ -26,33 +25,32 @@ static bool check_slab(struct haslab *s, struct haslab_slab *slab, u64 *free)
 		if (haslab_lookup(s, pos) != slab || mixed_at(s, pos) ||
 		    habuddy_free_order(&s->buddy, pos >> s->cfg.unit_shift) >= 0)
 			return false;
-	*free += slab->nr_blocks -
-		 (slab->nr_objects - slab->nr_free) * s->classes[slab->class].blocks;
+	found->free += slab->nr_blocks -
+		       (slab->nr_objects - slab->nr_free) * s->classes[slab->class].blocks;
+	found->nr_slabs++;
+	found->nr_listed += !!slab->nr_free;
 	return bitmap_weight(slab->free, slab->nr_objects) == slab->nr_free &&
 	       !bitmap_intersects(slab->free, slab->live, slab->nr_objects) &&
 	       slab->nr_free < slab->nr_objects &&
 	       find_first_bit(slab->free, slab->nr_objects) >=
 	       min(slab->hint, slab->nr_objects) &&
-	       check_listed(&s->classes[slab->class].partial, slab) == !!slab->nr_free;
+	       (slab->nr_free || list_empty(&slab->list));
 }
 
-/* The links of the list, forward and back, and whether the slot is in it. */
+/* The list that it is to be in, of which the links fit together around it. */
 static bool check_indexed(struct haslab *s, u32 slot, u32 bucket)
 {
-	u32 pos, next, prev = s->mixed[bucket], nr = 0;
-	bool found = false;
+	const struct haslab_links *links = s->dirs[slot / DIR_SLOTS].links;
+	u32 next = links->next[slot % DIR_SLOTS], prev = links->prev[slot % DIR_SLOTS];
 
-	if (test_bit(bucket, s->mixed_mask) == (prev == NO_SLOT))
+	if (!bucket)
+		return true;
+	if (!test_bit(bucket, s->mixed_mask) || (prev == slot) != (s->mixed[bucket] == slot))
 		return false;
-	for (pos = prev; pos != NO_SLOT; prev = pos, pos = next) {
-		struct haslab_links *links = s->dirs[pos / DIR_SLOTS].links;
-
-		if (links->prev[pos % DIR_SLOTS] != prev || nr++ > s->nr_slabs)
-			return false;
-		next = links->next[pos % DIR_SLOTS];
-		found |= pos == slot;
-	}
-	return found == !!bucket;
+	if (prev != slot && s->dirs[prev / DIR_SLOTS].links->next[prev % DIR_SLOTS] != slot)
+		return false;
+	return next == NO_SLOT ||
+	       s->dirs[next / DIR_SLOTS].links->prev[next % DIR_SLOTS] == slot;
 }
 
 /* What is part of it, and what is not, in the runs. */
@@ -90,65 +88,78 @@ static bool check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
 	       mixed_run(s, before, border - 1).state == HARUNS_LIVE;
 }
 
-static bool check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot, u64 *free)
+static bool check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
+			struct found *found)
 {
 	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks;
 	bool lasts = (!IS_ALIGNED(first, unit_blocks(s)) && slot_of(s, first) == slot) ||
 		     (!IS_ALIGNED(end, unit_blocks(s)) && slot_of(s, end) == slot);
 
-	*free += m->runs.nr_free;
+	found->free += m->runs.nr_free;
+	found->nr_mixed++;
+	found->nr_listed += !!haslab_mixed_bucket(m);
 	return haruns_check(&m->runs) && check_continued(s, m, slot) &&
 	       check_units(s, m, slot) && (lasts || m->runs.nr_free < m->runs.nr_known) &&
 	       check_indexed(s, slot, haslab_mixed_bucket(m));
 }
 
 /* What is in a slot. */
-static bool check_slot(struct haslab *s, u32 slot, u64 *free, u64 *nr)
+static bool check_slot(struct haslab *s, u32 slot, struct found *found)
 {
 	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
 	struct haslab_mixed *m = mixed_slot(s, slot);
 	struct haslab_slab *slab;
 
-	if (m && !check_mixed(s, m, slot, free))
+	if (m && !check_mixed(s, m, slot, found))
 		return false;
-	*nr += !!m;
 	while (pos < end) {
 		slab = haslab_lookup(s, pos);
 		if (!slab) {
 			pos += unit_blocks(s);
 			continue;
 		}
-		if (slab->start != pos || !check_slab(s, slab, free))
+		if (slab->start != pos || !check_slab(s, slab, found))
 			return false;
-		++*nr;
 		pos = slab_end(slab);
 	}
 	return true;
 }
 
-/* Every slot, by way of the map. */
-static bool check_slots(struct haslab *s, u64 *free, u64 *nr)
+static bool check_dir(struct haslab *s, const struct haslab_dir *dir, struct found *found)
 {
-	u64 i, before;
+	u64 nr_slabs = found->nr_slabs, nr_mixed = found->nr_mixed;
+	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT, i;
 
-	for (i = 0; i < s->nr_dirs; i++) {
-		const struct haslab_dir *dir = &s->dirs[i];
-		u32 slot = i << DIR_SHIFT, nr_mixed = 0;
-
-		if (!dir->nr_slabs != !dir->slab || !dir->nr_mixed != !dir->mixed ||
-		    !dir->links != !dir->mixed)
+	if (!dir->nr_slabs != !dir->slab || !dir->nr_mixed != !dir->mixed ||
+	    !dir->links != !dir->mixed)
+		return false;
+	for (i = 0; i < DIR_SLOTS && (dir->slab || dir->mixed); i++)
+		if (!check_slot(s, slot + i, found))
 			return false;
-		if (!dir->slab && !dir->mixed)
-			continue;
-		for (before = *nr; slot < (i + 1) << DIR_SHIFT; slot++) {
-			nr_mixed += !!mixed_slot(s, slot);
-			if (!check_slot(s, slot, free, nr))
+	return found->nr_slabs - nr_slabs == dir->nr_slabs &&
+	       found->nr_mixed - nr_mixed == dir->nr_mixed;
+}
+
+/* All that is in a list: as much as is to be. */
+static bool check_lists(struct haslab *s, u64 nr)
+{
+	struct list_head *pos;
+	u64 found = 0;
+	u32 slot, i;
+
+	for (i = 0; i < HASLAB_NR_CLASSES; i++)
+		list_for_each(pos, &s->classes[i].partial)
+			if (found++ > nr)
 				return false;
-		}
-		if (nr_mixed != dir->nr_mixed || *nr - before != nr_mixed + dir->nr_slabs)
+	for (i = 0; i < HASLAB_NR_BUCKETS; i++) {
+		if (test_bit(i, s->mixed_mask) == (s->mixed[i] == NO_SLOT))
 			return false;
+		for (slot = s->mixed[i]; slot != NO_SLOT;
+		     slot = s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS])
+			if (found++ > nr)
+				return false;
 	}
-	return true;
+	return found == nr;
 }
 
 /* Every span: its pieces are SPECIAL or not free. */
@@ -171,7 +182,7 @@ static bool check_spans(struct haslab *s)
 			if (!m) {
 				if (haslab_lookup(s, pos) || haslab_stretch(s, pos, &next))
 					return false;
-				pos = round_down(pos, unit_blocks(s)) + unit_blocks(s);
+				pos = min(next, end);
 				continue;
 			}
 			run = mixed_run(s, m, pos);
@@ -188,21 +199,27 @@ static bool check_spans(struct haslab *s)
  * haslab_check - verify every invariant of this layer and the buddy, naively
  * @s: the slab allocator
  *
- * Looks at all metadata with the lock held: for tests. Context: process context.
+ * Looks at all metadata, a GiB at a time, and at what is found of it together: that
+ * only fits when nobody is at work. For tests. Context: process context, may sleep.
  *
  * Return: 0; -EUCLEAN something is broken.
  */
 int haslab_check(struct haslab *s)
 {
-	u64 free = 0, nr = 0;
-	int ret;
+	struct found found = {};
+	bool ok = true;
+	u64 i;
 
+	for (i = 0; i < s->nr_dirs && ok; i++) {
+		spin_lock(&s->lock);
+		ok = check_dir(s, &s->dirs[i], &found);
+		spin_unlock(&s->lock);
+		cond_resched();
+	}
 	spin_lock(&s->lock);
-	ret = habuddy_check(&s->buddy);
-	if (!ret && (!check_slots(s, &free, &nr) || free != s->free_in_slabs ||
-		     nr != s->nr_slabs || !check_spans(s)))
-		ret = -EUCLEAN;
+	ok = ok && !habuddy_check(&s->buddy) && found.free == s->free_in_slabs &&
+	     found.nr_slabs + found.nr_mixed == s->nr_slabs && check_spans(s) &&
+	     check_lists(s, found.nr_listed);
 	spin_unlock(&s->lock);
-	return ret;
+	return ok ? 0 : -EUCLEAN;
 }
-
