@@ -490,7 +490,8 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 	u64 blocks = (len + ha->mask) >> ha->shift, start;
 
 	/* a size for which there is a magazine has been checked before */
-	if (unlikely(align | ~goal) || !hapool_alloc_hit(&ha->pool, blocks, &start))
+	if (unlikely(align | ~goal) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS) ||
+	    !hapool_alloc_hit(&ha->pool, blocks, &start))
 		return ha_alloc(ha, len, align, goal, gfp, out);
 	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != ~0ULL);
 	out->start = start << ha->shift;
@@ -568,14 +569,6 @@ static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, u64 block
 	return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 }
 
-/* For what may be a block of the buddy. */
-static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
-				  enum hybrid_alloc_reason *reason)
-{
-	return likely(hapool_free_block_hit(&ha->pool, block, blocks)) ?
-	       0 : ha_free_missed(ha, block, blocks, reason);
-}
-
 /**
  * hybrid_alloc_free - give an extent back
  * @ha: the allocator
@@ -600,10 +593,9 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	/* of a start that is inside a block this is beyond every end */
 	u64 block = ror64(start, ha->shift);
 
-	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) || unlikely(!blocks))
+	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) ||
+	    unlikely(!blocks) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
 		return ha_free(ha, start, len, reason);
-	if (hapool_from_buddy(&ha->pool, blocks))
-		return ha_free_block(ha, block, blocks, reason);
 	/* from here on @start and @len are not needed: each would cost a register */
 	if (!hapool_free_hit(&ha->pool, block, blocks))
 		return ha_free_missed(ha, block, blocks, reason);

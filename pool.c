@@ -92,7 +92,7 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 		return;
 	mag->size = p->limit[class] * sizeof(mag->refs[0]);
 	cpu = get_cpu_ptr(p->cpus);
-	if (!cmpxchg(&cpu->mag[class], NULL, mag)) {
+	if (!cmpxchg(&cpu->slot[class].mag, NULL, mag)) {
 		this_cpu_add(p->cpus->mag_bytes, ksize(mag));
 		mag = NULL;
 	}
@@ -112,11 +112,11 @@ static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 k
 }
 
 /* Empty one slot, waiting for whoever has taken its magazine. May sleep. */
-static void slot_drain(struct hapool *p, int class, struct hapool_mag **slot)
+static void slot_drain(struct hapool *p, int class, struct hapool_slot *slot)
 {
 	struct hapool_mag *mag;
 
-	while (READ_ONCE(*slot)) {
+	while (READ_ONCE(slot->mag)) {
 		mag = hapool_mag_take(slot);
 		if (!mag) {
 			schedule_timeout_uninterruptible(1);
@@ -142,7 +142,7 @@ void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
 	int class;
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		slot_drain(p, class, &c->mag[class]);
+		slot_drain(p, class, &c->slot[class]);
 }
 
 /**
@@ -237,12 +237,13 @@ static bool mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 /* What comes first when a magazine has nothing, or there is none. */
 static bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
-	struct hapool_mag **slot, *mag;
+	struct hapool_slot *slot;
+	struct hapool_mag *mag;
 	bool make, got;
 
-	slot = &get_cpu_ptr(p->cpus)->mag[class];
+	slot = &get_cpu_ptr(p->cpus)->slot[class];
 	mag = hapool_mag_take(slot);
-	make = !READ_ONCE(*slot);
+	make = !READ_ONCE(slot->mag);
 	put_cpu_ptr(p->cpus);
 	this_cpu_inc(p->cpus->misses);
 	if (make)
@@ -416,13 +417,20 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
  *
  * Context: preemption is off, and is on after it. Return: true.
  */
-bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_mag **slot,
+bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *slot,
 		     struct hapool_mag *mag)
 {
 	put_cpu_ptr(p->cpus);
 	mag_drain(p, class, mag, mag_nr(mag) / 2);
 	hapool_mag_put(slot, mag);
 	return true;
+}
+
+/* The rest of hapool_free_hit() for what no slab has: blocks of the buddy. */
+bool hapool_free_block(struct hapool *p, struct hapool_slot *slot, struct hapool_mag *mag,
+		       unsigned long class, u64 start)
+{
+	return hapool_free_to(p, slot, mag, class, false, start);
 }
 
 /**
@@ -442,8 +450,7 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 {
 	int ret;
 
-	if (hapool_from_buddy(p, len) ? hapool_free_block_hit(p, start, len) :
-					hapool_free_hit(p, start, len))
+	if (len <= HASLAB_MAX_CLASS_BLOCKS && hapool_free_hit(p, start, len))
 		return 0;
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {
@@ -473,7 +480,7 @@ u64 hapool_charged(struct hapool *p)
 
 		sum += READ_ONCE(c->charged);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++)
-			sum += (READ_ONCE(c->hits[i]) - READ_ONCE(c->frees[i])) *
+			sum += data_race(c->slot[i].hits - c->slot[i].frees) *
 			       p->slab.classes[i].blocks;
 	}
 	return max_t(s64, sum, 0);
@@ -499,7 +506,7 @@ static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
 	int class;
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
-		struct hapool_mag **slot = &cpu->mag[class];
+		struct hapool_slot *slot = &cpu->slot[class];
 		struct hapool_mag *mag = hapool_mag_take(slot);
 
 		if (!mag)
@@ -536,8 +543,8 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 		st->cached += cpu_cached(p, c);
 		live += READ_ONCE(c->live);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			st->hits += READ_ONCE(c->hits[i]);
-			live += READ_ONCE(c->hits[i]) - READ_ONCE(c->frees[i]);
+			st->hits += data_race(c->slot[i].hits);
+			live += data_race(c->slot[i].hits - c->slot[i].frees);
 		}
 		st->misses += READ_ONCE(c->misses);
 		st->refills += READ_ONCE(c->refills);
@@ -563,7 +570,7 @@ void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
 }
 
 /* Under a taken magazine nobody else looks at it. */
-static bool check_mag(struct hapool *p, int class, struct hapool_mag **slot)
+static bool check_mag(struct hapool *p, int class, struct hapool_slot *slot)
 {
 	struct hapool_mag *mag = hapool_mag_take(slot);
 	bool ok;
@@ -592,7 +599,7 @@ int hapool_check(struct hapool *p)
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			if (!check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->mag[class]))
+			if (!check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]))
 				return -EUCLEAN;
 	hapool_stat(p, &st, false);
 	if (st.capacity != st.charged + st.cached + st.retired + st.slab.free)
@@ -648,7 +655,7 @@ void hapool_destroy(struct hapool *p)
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			kfree(per_cpu_ptr(p->cpus, cpu)->mag[class]);
+			kfree(per_cpu_ptr(p->cpus, cpu)->slot[class].mag);
 	free_percpu(p->cpus);
 	haslab_destroy(&p->slab);
 }

@@ -26,10 +26,20 @@ struct hapool_mag {
 };
 
 /**
+ * struct hapool_slot - a common size on one CPU
+ * @mag: its magazine; NULL until the CPU first needs the size
+ * @hits: allocations from it; who has the magazine counts, others may look
+ * @frees: frees into it
+ */
+struct hapool_slot {
+	struct hapool_mag *mag;
+	u64 hits;
+	u64 frees;
+};
+
+/**
  * struct hapool_cpu - what one CPU has
- * @mag: slots; NULL until the CPU first needs the size
- * @hits: allocations from each magazine
- * @frees: frees into each magazine
+ * @slot: for each common size, and one for all others, which stays empty
  * @charged: blocks allocated otherwise here, less those freed otherwise here
  * @live: the same in extents
  * @misses: allocations of a common size for which the magazine was empty
@@ -40,9 +50,7 @@ struct hapool_mag {
  * @mag_bytes: memory of the magazines
  */
 struct hapool_cpu {
-	struct hapool_mag *mag[HASLAB_NR_CLASSES];
-	u64 hits[HASLAB_NR_CLASSES];
-	u64 frees[HASLAB_NR_CLASSES];
+	struct hapool_slot slot[HASLAB_NR_CLASSES + 1];
 	s64 charged;
 	s64 live;
 	u64 misses;
@@ -53,19 +61,22 @@ struct hapool_cpu {
 	u64 mag_bytes;
 };
 
-bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_mag **slot,
+bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *slot,
 		     struct hapool_mag *mag);
 
-static __always_inline void hapool_mag_put(struct hapool_mag **slot, struct hapool_mag *mag)
+static __always_inline void hapool_mag_put(struct hapool_slot *slot, struct hapool_mag *mag)
 {
 	/* what was done to the magazine comes before it is there to be taken */
-	smp_store_release(slot, mag);
+	smp_store_release(&slot->mag, mag);
 }
 
+bool hapool_free_block(struct hapool *p, struct hapool_slot *slot, struct hapool_mag *mag,
+		       unsigned long class, u64 start);
+
 /* NULL if there is none or somebody else has it. A full barrier if not. */
-static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_mag **slot)
+static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_slot *slot)
 {
-	struct hapool_mag *mag = xchg(slot, MAG_TAKEN);
+	struct hapool_mag *mag = xchg(&slot->mag, MAG_TAKEN);
 
 	if (likely(mag > MAG_TAKEN))
 		return mag;
@@ -90,7 +101,7 @@ static __always_inline bool hapool_closed(struct hapool *p)
 /**
  * hapool_alloc_hit - allocate from this CPU's magazine
  * @p: the pool
- * @len: number of blocks, any; without any wish for the place
+ * @len: number of blocks, at most HASLAB_MAX_CLASS_BLOCKS
  * @start: out: first block
  *
  * There is a magazine of a size only after hapool_alloc() was asked for it.
@@ -98,16 +109,13 @@ static __always_inline bool hapool_closed(struct hapool *p)
  */
 static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *start)
 {
-	unsigned long class = haslab_size_class(len);
-	struct hapool_mag **slot, *mag;
-	struct hapool_cpu *cpu;
+	unsigned long class = haslab_classes[len];
+	struct hapool_slot *slot;
+	struct hapool_mag *mag;
 	const struct haslab_ref *ref;
 	unsigned long used;
 
-	if (unlikely(class == HASLAB_NR_CLASSES))
-		return false;
-	cpu = get_cpu_ptr(p->cpus);
-	slot = &cpu->mag[class];
+	slot = &get_cpu_ptr(p->cpus)->slot[class];
 	mag = hapool_mag_take(slot);
 	if (unlikely(!mag))
 		goto miss;
@@ -121,7 +129,7 @@ static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *sta
 	ref = hapool_mag_ref(mag, used);
 	*start = ref->start;
 	haslab_own(ref);
-	WRITE_ONCE(cpu->hits[class], cpu->hits[class] + 1);
+	slot->hits++;
 	hapool_mag_put(slot, mag);
 	put_cpu_ptr(p->cpus);
 	return true;
@@ -130,26 +138,26 @@ miss:
 	return false;
 }
 
-static __always_inline bool hapool_free_class(struct hapool *p, unsigned long class,
-					      const bool from_slab, u64 start)
+/*
+ * Into a magazine that is taken, and is put back. Where @from_slab does not fit the
+ * class nothing is found.
+ */
+static __always_inline bool hapool_free_to(struct hapool *p, struct hapool_slot *slot,
+					   struct hapool_mag *mag, unsigned long class,
+					   const bool from_slab, u64 start)
 {
-	struct hapool_mag **slot, *mag;
-	struct hapool_cpu *cpu;
-	unsigned long used;
+	unsigned long used = mag->used;
 
-	cpu = get_cpu_ptr(p->cpus);
-	slot = &cpu->mag[class];
-	mag = hapool_mag_take(slot);
-	if (unlikely(!mag))
-		goto miss;
-	used = mag->used;
 	if (unlikely(hapool_closed(p)) ||
 	    unlikely(!haslab_disown(&p->slab, class, from_slab, start,
 				    hapool_mag_ref(mag, used)))) {
+		if (from_slab && class >= p->slab.nr_from_slabs)
+			return hapool_free_block(p, slot, mag, class, start);
 		hapool_mag_put(slot, mag);
-		goto miss;
+		put_cpu_ptr(p->cpus);
+		return false;
 	}
-	WRITE_ONCE(cpu->frees[class], cpu->frees[class] + 1);
+	slot->frees++;
 	used += sizeof(mag->refs[0]);
 	mag->used = used;
 	if (unlikely(used == mag->size))
@@ -157,45 +165,28 @@ static __always_inline bool hapool_free_class(struct hapool *p, unsigned long cl
 	hapool_mag_put(slot, mag);
 	put_cpu_ptr(p->cpus);
 	return true;
-miss:
-	put_cpu_ptr(p->cpus);
-	return false;
-}
-
-/* Whether blocks of the buddy serve a common size, of more than 16 blocks. */
-static __always_inline bool hapool_from_buddy(const struct hapool *p, u64 len)
-{
-	return unlikely(len > 16) && haslab_size_class(len) >= p->slab.nr_from_slabs;
 }
 
 /**
  * hapool_free_hit - free into this CPU's magazine
  * @p: the pool
  * @start: first block, inside the device
- * @len: number of blocks, any for which hapool_from_buddy() does not hold
+ * @len: number of blocks, at most HASLAB_MAX_CLASS_BLOCKS
  *
- * Where sizes up to 16 blocks are blocks of the buddy no slab is found; in most
- * configurations they are not.
  * Context: process context. Return: whether just that was a live extent of a
  * size for which there is a magazine; if not, haslab_free() knows what it is.
  */
 static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len)
 {
-	unsigned long class = haslab_size_class(len);
+	unsigned long class = haslab_classes[len];
+	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
+	struct hapool_mag *mag = hapool_mag_take(slot);
 
-	if (unlikely(class == HASLAB_NR_CLASSES))
+	if (unlikely(!mag)) {
+		put_cpu_ptr(p->cpus);
 		return false;
-	return hapool_free_class(p, class, true, start);
-}
-
-/* The same where hapool_from_buddy() holds. */
-static __always_inline bool hapool_free_block_hit(struct hapool *p, u64 start, u64 len)
-{
-	unsigned long class = haslab_size_class(len);
-
-	if (unlikely(class == HASLAB_NR_CLASSES))
-		return false;
-	return hapool_free_class(p, class, false, start);
+	}
+	return hapool_free_to(p, slot, mag, class, true, start);
 }
 
 #endif

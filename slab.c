@@ -72,6 +72,16 @@
 /* A class's next slab is at most this part of what it has already. */
 #define GROWTH_SHIFT	2
 
+#define NONE HASLAB_NR_CLASSES
+
+/* Looked up, so that all sizes cost the same few instructions. */
+const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
+	NONE, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	[17 ... 31] = NONE, [32] = 16, [33 ... 63] = NONE, [64] = 17,
+	[65 ... 127] = NONE, [128] = 18, [129 ... 255] = NONE, [256] = 19,
+	[257 ... 511] = NONE, [512] = 20, [513 ... 1023] = NONE, [1024] = 21,
+};
+
 /* ---- slabs ---- */
 
 static void haslab_slab_rcu(struct rcu_head *rcu)

@@ -195,15 +195,8 @@ struct haslab {
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
 void haslab_destroy(struct haslab *s);
 
-/* The common size that a length in blocks is; HASLAB_NR_CLASSES if it is none. */
-static __always_inline unsigned long haslab_size_class(u64 len)
-{
-	if (likely(len - 1 < 16))
-		return len - 1;
-	if (len > HASLAB_MAX_CLASS_BLOCKS || !is_power_of_2(len))
-		return HASLAB_NR_CLASSES;
-	return 11 + __fls(len);
-}
+/* The common size that each length in blocks is; HASLAB_NR_CLASSES if it is none. */
+extern const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1];
 
 /**
  * haslab_class_of - the common size that a length is
@@ -215,7 +208,7 @@ static __always_inline unsigned long haslab_size_class(u64 len)
  */
 static inline int haslab_class_of(const struct haslab *s, u64 len)
 {
-	unsigned long class = haslab_size_class(len);
+	int class = len <= HASLAB_MAX_CLASS_BLOCKS ? haslab_classes[len] : HASLAB_NR_CLASSES;
 
 	return class == HASLAB_NR_CLASSES || s->classes[class].kind == HASLAB_FROM_MIXED ?
 	       -1 : class;

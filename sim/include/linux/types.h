@@ -99,7 +99,20 @@ struct rcu_head {
  */
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+#ifdef __SANITIZE_THREAD__
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+#define data_race(x) ({							\
+	__typeof__(x) _value;						\
+									\
+	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);			\
+	_value = (x);							\
+	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);			\
+	_value;								\
+})
+#else
 #define data_race(x)		(x)
+#endif
 
 /* CONFIG_FOO=1 makes IS_ENABLED(CONFIG_FOO) 1, anything else 0. */
 #define _SIM_ARG_1		0,
