@@ -317,6 +317,32 @@ static void free_blocks_are_held_and_all_of_them(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+static void free_blocks_far_behind_used_ones_are_found(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 start_at, len, i;
+
+	start(test, 16 * GIB + 5);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 9 * GIB + 300), 0);
+	for (i = 0; i < 30; i++)
+		KUNIT_ASSERT_EQ(test, claim(test, 9 * GIB + 300 + i * 1000, 1000), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 9 * GIB + 30300, 7 * GIB - 30300), 0);
+	for (i = 0; i < 16 * GIB; i += GIB) {
+		KUNIT_ASSERT_TRUE(test, hapool_next_free(&f->p, i, &start_at, &len));
+		KUNIT_EXPECT_EQ(test, start_at, 16 * GIB);
+		KUNIT_EXPECT_EQ(test, len, 5);
+	}
+	KUNIT_EXPECT_TRUE(test, hapool_next_free(&f->p, 16 * GIB + 4, &start_at, &len));
+	KUNIT_EXPECT_EQ(test, start_at, 16 * GIB + 4);
+	KUNIT_EXPECT_FALSE(test, hapool_next_free(&f->p, 16 * GIB + 5, &start_at, &len));
+	KUNIT_EXPECT_FALSE(test, hapool_next_free(&f->p, U64_MAX, &start_at, &len));
+	expect_freed(test, 0, 9 * GIB + 300);
+	for (i = 0; i < 30; i++)
+		expect_freed(test, 9 * GIB + 300 + i * 1000, 1000);
+	expect_freed(test, 9 * GIB + 30300, 7 * GIB - 30300);
+	expect_all_comes_back(test);
+}
+
 static void what_is_held_is_not_handed_out(struct kunit *test)
 {
 	static const u32 lens[] = { 1024, 1000, 256, 100, 64, 16, 5, 1 };
@@ -775,6 +801,7 @@ static struct kunit_case space_cases[] = {
 	KUNIT_CASE(front_tail_and_middle_are_taken),
 	KUNIT_CASE(freed_extent_merges_left_right_both_and_none),
 	KUNIT_CASE(free_blocks_are_held_and_all_of_them),
+	KUNIT_CASE(free_blocks_far_behind_used_ones_are_found),
 	KUNIT_CASE(what_is_held_is_not_handed_out),
 	KUNIT_CASE(hold_of_what_is_partly_used),
 	KUNIT_CASE(hold_while_others_come_and_go),
