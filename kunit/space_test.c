@@ -709,8 +709,8 @@ static void no_memory_at_any_place_changes_nothing(struct kunit *test)
 	struct hatest_model *m = hatest_model(test, BUSY + GROWN);
 	unsigned long nth, refused = 0, delivered;
 	struct fixture *f = test->priv;
+	u64 at, len, metadata;
 	unsigned int i, g;
-	u64 at, len;
 	int ret;
 
 	for (g = 0; g < 2 * ARRAY_SIZE(gfps); g++) {
@@ -720,6 +720,7 @@ static void no_memory_at_any_place_changes_nothing(struct kunit *test)
 			start(test, BUSY);
 			model_start(test, m);
 		}
+		metadata = f->metadata;
 		for (i = 0; i < ARRAY_SIZE(attempts); i++)
 			for (nth = 1; ; nth++) {
 				hatest_inject_start(nth, 0, false);
@@ -737,6 +738,11 @@ static void no_memory_at_any_place_changes_nothing(struct kunit *test)
 				expect_account_of_model(test, m);
 				if (m->nr_blocks <= BUSY + GROWN)
 					expect_map(test, m, MAX_PAGE);
+				hapool_drain(&f->p);
+				if (attempts[i].op == GROW)
+					metadata = stat(test)->metadata;
+				else if (!m->nr)
+					KUNIT_ASSERT_EQ(test, stat(test)->metadata, metadata);
 				if (!delivered)
 					break;
 			}
