@@ -305,7 +305,7 @@ static void largest_extent_is_the_device_and_no_block_more(struct kunit *test)
 {
 	static const u64 sizes[] = {
 		1, 2, 3, 255, 256, 257, 1021, 16384, 16385, 65521, GIB - 1, GIB, 4 * GIB + 1,
-		1ULL << 32, (1ULL << 32) + 77,
+		(1ULL << 32) + 77,
 	};
 	struct fixture *f = test->priv;
 	unsigned int i, j;
@@ -418,7 +418,7 @@ static void any_shape_can_be_filled_to_the_last_block(struct kunit *test)
 	 */
 	static const u8 unit_shifts[] = { 0, 1, 4, 8, HASLAB_MAX_SHIFT };
 	static const u8 slab_shifts[] = { 0, 3, 10 };
-	static const u16 firsts[] = { 0, 1, 300 };
+	static const u16 firsts[] = { 0, 300 };
 	struct hatest_model *m = hatest_model(test, 4500);
 	unsigned int u, s, k;
 

@@ -258,6 +258,7 @@ static u64 hold_everything(struct kunit *test, struct hatest_model *m, u64 max)
 {
 	struct fixture *f = test->priv;
 	u64 pos, start, len, sum = 0;
+	unsigned int nr_held = 0;
 	int ret;
 
 	for (pos = f->cfg.first_block; hapool_next_free(&f->p, pos, &start, &len); ) {
@@ -283,8 +284,11 @@ static u64 hold_everything(struct kunit *test, struct hatest_model *m, u64 max)
 			expect_refused(test, start + len / 2, 1, -ENOENT,
 				       HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 		}
-		expect_map(test, m, MAX_PAGE);
-		KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+		/* and the rest is as it was; not every time, for it takes long */
+		if (nr_held++ % 8 == 0) {
+			expect_map(test, m, MAX_PAGE);
+			KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+		}
 		hapool_unhold(&f->p, start, len);
 		hatest_model_uncache(m, start, len);
 	}
@@ -433,7 +437,7 @@ static void hold_while_others_come_and_go(struct kunit *test)
 
 	start(test, 20000);
 	model_start(test, m);
-	for (round = 0; round < 6; round++) {
+	for (round = 0; round < 2 + hatest_ops / 5000; round++) {
 		for (i = 0; i < 150; i++)
 			random_step(test, m, &rng, round != 3);
 		hapool_drain(&f->p);
@@ -557,7 +561,7 @@ static void device_grows_while_extents_live(struct kunit *test)
 /* After all is freed it is what one of that size has from the start. */
 static void metadata_of_what_has_grown(struct kunit *test)
 {
-	static const u64 sizes[] = { 300, 5000, 3 * HASLAB_MAX_BLOCKS, 5 * GIB + 7, 1ULL << 30 };
+	static const u64 sizes[] = { 300, 3 * HASLAB_MAX_BLOCKS, 9 * GIB + 7 };
 	static const u8 unit_shifts[] = { 0, 8, HASLAB_MAX_SHIFT };
 	struct fixture *f = test->priv;
 	unsigned int i, u;
