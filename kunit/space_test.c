@@ -73,7 +73,7 @@ static void pairs_of_one_size_leave_the_free_space_as_it_is(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		free = stat_walk(test)->slab.free;
 		runs = f->st.slab.nr_runs;
-		for (n = 0; n < 2 * hatest_ops; n++)
+		for (n = 0; n < hatest_ops; n++)
 			expect_freed(test, alloc(test, sizes[i]), sizes[i]);
 		stat_walk(test);
 		KUNIT_EXPECT_EQ(test, f->st.slab.free, free);
@@ -480,7 +480,7 @@ static void device_grows_from_tiny_by_odd_steps(struct kunit *test)
 	static const u64 sizes[] = {
 		1, 2, 3, 255, 256, 257, 300, 511, 512, 513, 1000, 4095, 4096, 4097, 8192, 8200,
 		20000, 20001, GIB, GIB + 1, 4 * GIB - 1, 4 * GIB, 4 * GIB + 1, 9 * GIB + 300,
-		1ULL << 30, (1ULL << 32) + 5,
+		1ULL << 30,
 	};
 	struct fixture *f = test->priv;
 	unsigned int i, from;
