@@ -5,7 +5,8 @@
  * overlaps another, ENOSPC comes only when no free run fits, a wrong free is
  * refused, and STAT says what the ledger says.
  *
- * usage: ledger [--ops N] [--seed N] [--node PATH | --mib N [--range-start BYTES]]
+ * usage: ledger [--ops N] [--seed N] [--node PATH | --mib N [--range-start BYTES]
+ *               [--min-block BYTES] [--slab-max BYTES] [--buddy-start BYTES]]
  *               [--max BYTES] [--watch BLOCK]
  *
  * --watch shows every call that has to do with a block: how a failure came about.
@@ -452,6 +453,9 @@ int main(int argc, char **argv)
 		{ "node", required_argument, NULL, 'n' },
 		{ "mib", required_argument, NULL, 'm' },
 		{ "range-start", required_argument, NULL, 'r' },
+		{ "min-block", required_argument, NULL, 'k' },
+		{ "slab-max", required_argument, NULL, 'l' },
+		{ "buddy-start", required_argument, NULL, 'b' },
 		{ "watch", required_argument, NULL, 'w' },
 		{ "max", required_argument, NULL, 'x' },
 		{}
@@ -495,6 +499,15 @@ int main(int argc, char **argv)
 		case 'r':
 			at.range_start = v;
 			break;
+		case 'k':
+			at.min_block = v;
+			break;
+		case 'l':
+			at.slab_max = v;
+			break;
+		case 'b':
+			at.buddy_start = v;
+			break;
 		case 'x':
 			max_size = v;
 			break;
@@ -520,6 +533,10 @@ int main(int argc, char **argv)
 	}
 	if (ha_info(fd, 0, 0, &info))
 		t_die("INFO");
+	if ((at.min_block && info.min_block != at.min_block) ||
+	    (at.slab_max && info.slab_max != at.slab_max) ||
+	    (at.buddy_start && info.buddy_start != at.buddy_start))
+		t_die("it is of another shape");
 	grain = info.min_block;
 	range_start = info.range_start;
 	nr_blocks = info.range_len / grain;

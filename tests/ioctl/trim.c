@@ -131,6 +131,9 @@ static void test_refused(void)
 	t_errno(trim(DISK_BYTES, BLOCK, 0, &trimmed), ERANGE, "TRIM at the end");
 	t_errno(trim(ALL, ALL, 0, &trimmed), ERANGE, "TRIM at 2^64 - 1");
 	t_ok(!trim(0, ALL, ALL, &trimmed) && !trimmed, "TRIM of runs of 2^64 - 1 bytes: none");
+	t_ok(!trim(begin + 512, BLOCK - 512, 0, &trimmed) && !trimmed, "TRIM of less than a block");
+	t_ok(!trim(begin + 512, 2 * BLOCK - 513, 0, &trimmed) && !trimmed,
+	     "TRIM of parts of two blocks");
 	t_ok(is_there(0, DISK_BYTES), "nothing was discarded");
 	detach();
 
@@ -208,6 +211,9 @@ static void test_trim(void)
 		pos = at[i] + holes[i];
 	}
 	ha_free(fd, pos, begin + DISK_BYTES - pos, NULL);
+	t_ok(!trim(DISK_BYTES - MIB, ALL, 0, &trimmed) && trimmed == MIB &&
+	     is_gone(DISK_BYTES - MIB, MIB) && is_there(DISK_BYTES - 2 * MIB, MIB),
+	     "TRIM of the last MiB, start + len beyond 2^64");
 	t_ok(!trim(0, ALL, 0, &trimmed) && trimmed == DISK_BYTES && is_gone(0, DISK_BYTES),
 	     "TRIM of an empty device");
 	t_all_back(fd, &start, "after TRIM");
