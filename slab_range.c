@@ -635,7 +635,9 @@ static struct haslab_map_entry gap_entry(struct haslab *s, u64 pos)
 		return (struct haslab_map_entry) {
 			unit << shift, (u64)unit_blocks(s) << order, HASLAB_MAP_LIVE
 		};
-	return (struct haslab_map_entry) { pos, unit_blocks(s), HASLAB_MAP_CACHED };
+	return (struct haslab_map_entry) {
+		pos, round_up(pos + 1, unit_blocks(s)) - pos, HASLAB_MAP_CACHED
+	};
 }
 
 static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_slab *slab, u64 pos)
