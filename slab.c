@@ -960,6 +960,8 @@ static void tail_grow(struct haslab *s, const struct haruns *r)
 	bucket_add(s, tail);
 	if (tail->nr_blocks < unit_blocks(s))
 		return;
+	if (tail->nr_blocks == HASLAB_MAX_BLOCKS)
+		haslab_map_fill(s, tail);
 	s->tail = NULL;
 	if (tail->runs.nr_free == tail->nr_blocks)
 		haslab_slab_return(s, tail);

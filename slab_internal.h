@@ -230,6 +230,7 @@ void haslab_map_trim(struct haslab *s, u64 block);
 int __must_check haslab_map_prepare(struct haslab *s, u64 block, u32 nr_blocks,
 				    struct hamem_op *op);
 void haslab_map_set(struct haslab *s, u64 start, u32 nr_blocks, struct haslab_slab *slab);
+void haslab_map_fill(struct haslab *s, struct haslab_slab *slab);
 
 int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op,
 				    u64 *start);

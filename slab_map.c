@@ -76,6 +76,16 @@ void haslab_map_set(struct haslab *s, u64 start, u32 nr_blocks, struct haslab_sl
 	}
 }
 
+/* @slab, the only one in the table of its slot, has grown to fill the slot. */
+void haslab_map_fill(struct haslab *s, struct haslab_slab *slab)
+{
+	void __rcu **slot = &map_dir(s, slab->start)->slot[dir_slot(slab->start)];
+	struct haslab_table *table = rcu_dereference_raw(*slot);
+
+	rcu_assign_pointer(*slot, (void *)slab + SLOT_IS_SLAB);
+	hamem_put_rcu(&s->mem, table, rcu);
+}
+
 /* ---- the buddy, in blocks ---- */
 
 static void buddy_changed(struct haslab *s, u64 start, u64 len)
