@@ -27,11 +27,6 @@ struct sizes {
 	bool fixed;
 };
 
-struct extent {
-	u64 start;
-	u64 len;
-};
-
 /* One run of a workload. */
 struct run {
 	enum mode mode;
@@ -274,7 +269,7 @@ static void sustain(struct run *r, const struct sizes *s, u64 arg)
 		pool_start(&r->pool, r->nr_blocks);
 		if (r->ledger) {
 			ledger_free(r->ledger);
-			r->ledger = ledger_new(r->nr_blocks);
+			r->ledger = ledger_new(0, r->nr_blocks);
 		}
 		r->nr_live = 0;
 		r->used = 0;
@@ -335,7 +330,7 @@ static void run_once(struct run *r, const struct workload *w, enum mode mode)
 	r->fills = 0;
 	r->fill_sum = 0;
 	if (mode == LEDGER)
-		r->ledger = ledger_new(r->nr_blocks);
+		r->ledger = ledger_new(0, r->nr_blocks);
 	pool_start(&r->pool, r->nr_blocks);
 	w->work(r, &w->sizes, w->arg);
 	if (mode == LEDGER && r->used != ledger_used(r->ledger))

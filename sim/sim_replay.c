@@ -20,11 +20,6 @@ struct trace {
 	u64 nr_ids;
 };
 
-struct extent {
-	u64 start;
-	u64 len;		/* 0: not allocated */
-};
-
 static void ids_grow(struct trace *t)
 {
 	typeof(t->ids) old = t->ids;
@@ -190,11 +185,14 @@ static void run_trace(const struct trace *t, u64 nr_blocks, struct ledger *ledge
 	res->ns = cpu_ns() - begin;
 	res->max_op_ns = worst * ticks_ns();
 	if (ledger) {
+		struct ledger_runs runs;
 		struct hapool_stat st;
 
 		hapool_drain(&pool);
 		hapool_stat(&pool, &st, true);
-		ledger_runs(ledger, &res->nr_runs, &res->largest);
+		ledger_runs(ledger, &runs);
+		res->nr_runs = runs.nr;
+		res->largest = runs.largest;
 		if (!res->wrong && (st.slab.nr_runs != res->nr_runs ||
 				    st.slab.largest_run != res->largest))
 			res->wrong = "the allocator believes in other free runs";
@@ -219,7 +217,7 @@ int replay(const char *path)
 	if (!parse(&t, path))
 		return 2;
 	run_trace(&t, nr_blocks, NULL, &timed);
-	ledger = ledger_new(nr_blocks);
+	ledger = ledger_new(0, nr_blocks);
 	run_trace(&t, nr_blocks, ledger, &res);
 	ledger_free(ledger);
 
