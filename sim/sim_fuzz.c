@@ -9,6 +9,7 @@
  * full or empty it. What it does is independent of --ops, which only says when
  * to stop; so "--seed N --ops M" comes to the same place again.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,12 +22,6 @@
 #define NR_FREED	8
 #define NR_ENTRIES	32
 
-/*
- * A search that fails, and a check, look at each 4 GiB of a device. So many of
- * these a seed may have looked at, or the largest devices would take all the time.
- */
-#define LOOK_BLOCKS	(1ULL << 20)
-#define MAX_LOOKS	(1ULL << 18)
 /* On larger ones not all is checked each time. */
 #define CHECK_BLOCKS	(1ULL << 22)
 
@@ -50,7 +45,7 @@ static struct fuzz_count sum;
 static u64 seeds, began;
 static struct fuzzer *current_fuzzer;
 
-static void add_up(struct fuzz_count *sum, const struct fuzz_count *c)
+void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c)
 {
 	const u64 *from = (const u64 *)c;
 	u64 *to = (u64 *)sum;
@@ -101,9 +96,11 @@ static void say_again(const struct fuzzer *z)
 
 void fuzz_wrong(struct fuzzer *z, const char *format, ...)
 {
+	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
 	va_list args;
 	char what[200];
 
+	pthread_mutex_lock(&once);
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
@@ -113,7 +110,7 @@ void fuzz_wrong(struct fuzzer *z, const char *format, ...)
 	if (!z->seed)
 		abort();	/* libFuzzer keeps the bytes */
 	say_again(z);
-	add_up(&sum, &z->count);
+	fuzz_count_add(&sum, &z->count);
 	summary(what);
 	if (z->threads > 1)
 		_exit(1);	/* others may be at work */
@@ -140,16 +137,16 @@ static void draw_shape(struct fuzzer *z)
 {
 	static const u8 bits[] = { 6, 12, 18, 18, 22, 28, 34, 34 };
 	struct haslab_config *cfg = &z->cfg;
-	u64 nr = 1ULL << pick(z, bits[pick(z, ARRAY_SIZE(bits))] + 1), unit;
+	u64 nr = 1ULL << pick(&z->dice, bits[pick(&z->dice, ARRAY_SIZE(bits))] + 1), unit;
 
-	nr = min(nr + pick(z, pick(z, 2) ? nr : 3), MAX_BLOCKS);
+	nr = min(nr + pick(&z->dice, pick(&z->dice, 2) ? nr : 3), MAX_BLOCKS);
 	cfg->unit_shift = 8;
 	cfg->slab_max = 256;
-	if (pick(z, 3)) {
-		cfg->unit_shift = pick(z, HASLAB_MAX_SHIFT + 1);
-		cfg->slab_max = 1ULL << pick(z, 11);
+	if (pick(&z->dice, 3)) {
+		cfg->unit_shift = pick(&z->dice, HASLAB_MAX_SHIFT + 1);
+		cfg->slab_max = 1ULL << pick(&z->dice, 11);
 	}
-	cfg->first_block = pick(z, 3) ? 0 : pick_log(z, 22);
+	cfg->first_block = pick(&z->dice, 3) ? 0 : pick_log(&z->dice, 22);
 	cfg->nr_blocks = cfg->first_block + nr;
 	unit = 1ULL << cfg->unit_shift;
 	if ((cfg->first_block + unit - 1) / unit * unit <= cfg->nr_blocks)
@@ -159,11 +156,6 @@ static void draw_shape(struct fuzzer *z)
 		fuzz_wrong(z, "init: a shape that cannot be");
 	cfg->first_block = 0;
 	cfg->nr_blocks = nr;
-}
-
-static u64 size_of(const struct fuzzer *z)
-{
-	return z->cfg.nr_blocks - z->cfg.first_block;
 }
 
 void fuzz_begin(struct fuzzer *z)
@@ -218,29 +210,29 @@ void fuzz_end(struct fuzzer *z)
 	current_fuzzer = NULL;
 }
 
-u64 fuzz_len(struct fuzzer *z, unsigned int mix, u64 usual)
+u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size)
 {
-	u64 size = size_of(z), len = usual | 1;
+	u64 len = usual | 1;
 	unsigned int bits = ilog2(size) + 1;
 
 	switch (mix) {
 	case 0:		/* the common sizes */
-		len = pick(z, 2) ? 1 + pick(z, 16) : 16ULL << pick(z, 7);
+		len = pick(d, 2) ? 1 + pick(d, 16) : 16ULL << pick(d, 7);
 		break;
 	case 1:
-		len = pick_log(z, 14);
+		len = pick_log(d, 14);
 		break;
 	case 2:		/* to 4 MiB */
-		len = 1 + pick(z, 1024);
+		len = 1 + pick(d, 1024);
 		break;
 	case 3:
-		len = 1 + pick(z, 2 * usual);
+		len = 1 + pick(d, 2 * usual);
 		break;
 	case 4:
-		len = pick_log(z, bits);
+		len = pick_log(d, bits);
 		break;
 	case 5:
-		len = 1ULL << pick(z, bits);
+		len = 1ULL << pick(d, bits);
 		break;
 	}
 	return min(len, size);
@@ -270,7 +262,7 @@ static void compare_map(struct fuzzer *z)
 {
 	struct haslab_map_entry entries[NR_ENTRIES], *e;
 	u64 pos = z->cfg.first_block, nr = 0;
-	int i, got, page = 1 + pick(z, NR_ENTRIES);
+	int i, got, page = 1 + pick(&z->dice, NR_ENTRIES);
 
 	while ((got = hapool_map(&z->pool, pos, entries, page)) > 0) {
 		for (i = 0; i < got; i++) {
@@ -315,12 +307,12 @@ void fuzz_compare(struct fuzzer *z, bool drained)
 
 	z->count.checks++;
 	/* it looks at everything, and that can be much */
-	if (!pick(z, 1 + size_of(z) / CHECK_BLOCKS) && hapool_check(&z->pool))
+	if (!pick(&z->dice, 1 + fuzz_size(z) / CHECK_BLOCKS) && hapool_check(&z->pool))
 		fuzz_wrong(z, "hapool_check() has found a broken invariant");
 	hapool_stat(&z->pool, &st, drained);
 	if (st.charged + st.retired != used ||
 	    st.nr_live + !!st.retired != ledger_nr(z->ledger) ||
-	    st.capacity != size_of(z) ||
+	    st.capacity != fuzz_size(z) ||
 	    st.capacity != st.charged + st.retired + st.cached + st.slab.free)
 		fuzz_wrong(z, "stat: capacity %llu, charged %llu, held %llu, cached %llu, free %llu; %llu extents; the ledger has %llu in %llu",
 			   st.capacity, st.charged, st.retired, st.cached, st.slab.free,
@@ -342,7 +334,14 @@ void fuzz_compare(struct fuzzer *z, bool drained)
 /* While blocks are held whoever finds nothing waits, so this thread must not. */
 static gfp_t gfp_of(struct one *o)
 {
-	return o->z->held.len || !pick(o->z, 16) ? GFP_NOWAIT : GFP_KERNEL;
+	return o->z->held.len || !pick(&o->z->dice, 16) ? GFP_NOWAIT : GFP_KERNEL;
+}
+
+static u64 draw_len(struct one *o)
+{
+	struct fuzzer *z = o->z;
+
+	return fuzz_len(&z->dice, o->mix[pick(&z->dice, 2)], o->usual, fuzz_size(z));
 }
 
 static void add_live(struct one *o, u64 start, u64 len)
@@ -353,16 +352,16 @@ static void add_live(struct one *o, u64 start, u64 len)
 static void do_alloc(struct one *o)
 {
 	struct fuzzer *z = o->z;
-	u64 len = fuzz_len(z, o->mix[pick(z, 2)], o->usual), align = 1, start;
+	u64 len = draw_len(o), align = 1, start;
 	u64 goal = HAPOOL_NO_GOAL;
 	gfp_t gfp = gfp_of(o);
 	const char *why;
 	int ret;
 
-	if (!pick(z, 6))
-		align <<= pick(z, 19);
-	if (!pick(z, 10))
-		goal = z->cfg.first_block + pick(z, size_of(z));
+	if (!pick(&z->dice, 6))
+		align <<= pick(&z->dice, 19);
+	if (!pick(&z->dice, 10))
+		goal = z->cfg.first_block + pick(&z->dice, fuzz_size(z));
 	z->count.allocs++;
 	ret = hapool_alloc(&z->pool, len, align, goal, gfp, &start);
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
@@ -415,16 +414,16 @@ static u64 some_block(struct one *o)
 	struct fuzzer *z = o->z;
 	struct extent *e;
 
-	if (!o->nr_live || pick(z, 2))
-		return z->cfg.first_block + pick(z, size_of(z));
-	e = &o->live[pick(z, o->nr_live)];
+	if (!o->nr_live || pick(&z->dice, 2))
+		return z->cfg.first_block + pick(&z->dice, fuzz_size(z));
+	e = &o->live[pick(&z->dice, o->nr_live)];
 	return e->start + e->len < z->cfg.nr_blocks ? e->start + e->len : e->start;
 }
 
 static void do_claim(struct one *o)
 {
 	struct fuzzer *z = o->z;
-	u64 start = some_block(o), len = fuzz_len(z, o->mix[pick(z, 2)], o->usual);
+	u64 start = some_block(o), len = draw_len(o);
 
 	claim(o, start, min(len, z->cfg.nr_blocks - start));
 }
@@ -454,7 +453,7 @@ static void do_free(struct one *o)
 		/* those that were allocated one after the other */
 		free_live(o, o->nr_fixed + o->next++ % nr);
 	else if (nr)
-		free_live(o, o->nr_fixed + pick(z, nr));
+		free_live(o, o->nr_fixed + pick(&z->dice, nr));
 }
 
 /* What a free must answer. */
@@ -479,13 +478,13 @@ static void do_wrong_free(struct one *o)
 {
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE, expected;
 	struct fuzzer *z = o->z;
-	u64 start, len = fuzz_len(z, o->mix[pick(z, 2)], o->usual);
-	struct extent *e = &o->freed[pick(z, NR_FREED)];
+	u64 start, len = draw_len(o);
+	struct extent *e = &o->freed[pick(&z->dice, NR_FREED)];
 	int ret, err;
 
-	switch (pick(z, 6)) {
+	switch (pick(&z->dice, 6)) {
 	case 0:		/* nowhere in particular */
-		start = z->cfg.first_block + pick(z, size_of(z));
+		start = z->cfg.first_block + pick(&z->dice, fuzz_size(z));
 		break;
 	case 1:		/* once more */
 		start = e->start;
@@ -493,20 +492,20 @@ static void do_wrong_free(struct one *o)
 		break;
 	case 2:
 		start = z->held.start;
-		if (pick(z, 2))
+		if (pick(&z->dice, 2))
 			len = z->held.len;
 		break;
 	default:
 		if (!o->nr_live)
 			return;
-		e = &o->live[pick(z, o->nr_live)];
+		e = &o->live[pick(&z->dice, o->nr_live)];
 		start = e->start;
-		if (pick(z, 2))
-			start += pick(z, e->len);
-		if (!pick(z, 3))
+		if (pick(&z->dice, 2))
+			start += pick(&z->dice, e->len);
+		if (!pick(&z->dice, 3))
 			len = e->len;
-		else if (pick(z, 2))
-			len = e->len - 1 + pick(z, 3);
+		else if (pick(&z->dice, 2))
+			len = e->len - 1 + pick(&z->dice, 3);
 	}
 	if (!len || start < z->cfg.first_block || start + len > z->cfg.nr_blocks)
 		return;		/* the caller's to refuse */
@@ -554,9 +553,9 @@ static void do_hold(struct one *o)
 	}
 	if (!hapool_next_free(&z->pool, some_block(o), &start, &len))
 		return;
-	if (len > 1 && pick(z, 2)) {
-		start += pick(z, len) / 2;
-		len = 1 + pick(z, len / 2);
+	if (len > 1 && pick(&z->dice, 2)) {
+		start += pick(&z->dice, len) / 2;
+		len = 1 + pick(&z->dice, len / 2);
 	}
 	z->held = (struct extent) { start, len };
 	ret = hapool_hold(&z->pool, &z->held.start, &z->held.len, GFP_KERNEL);
@@ -574,7 +573,7 @@ static void do_hold(struct one *o)
 static void do_grow(struct one *o)
 {
 	struct fuzzer *z = o->z;
-	u64 nr = z->cfg.nr_blocks, more = min(pick_log(z, ilog2(nr) + 1), MAX_BLOCKS - size_of(z));
+	u64 nr = z->cfg.nr_blocks, more = min(pick_log(&z->dice, ilog2(nr) + 1), MAX_BLOCKS - fuzz_size(z));
 	int ret;
 
 	if (z->held.len)
@@ -589,7 +588,7 @@ static void do_grow(struct one *o)
 
 static void do_compare(struct one *o)
 {
-	bool drain = !pick(o->z, 3);
+	bool drain = !pick(&o->z->dice, 3);
 
 	if (drain)
 		hapool_drain(&o->z->pool);
@@ -600,8 +599,8 @@ static void do_compare(struct one *o)
 static void occupy(struct one *o)
 {
 	struct fuzzer *z = o->z;
-	u64 size = size_of(z), leave = min(size, 1 + pick(z, 2 * o->max_live * o->usual));
-	u64 start = z->cfg.first_block + pick(z, size - leave + 1);
+	u64 size = fuzz_size(z), leave = min(size, 1 + pick(&z->dice, 2 * o->max_live * o->usual));
+	u64 start = z->cfg.first_block + pick(&z->dice, size - leave + 1);
 
 	if (start > z->cfg.first_block)
 		claim(o, z->cfg.first_block, start - z->cfg.first_block);
@@ -615,13 +614,13 @@ static void begin_phase(struct one *o)
 	static const u8 allocs[] = { 20, 40, 50, 60, 90 };
 	struct fuzzer *z = o->z;
 
-	o->phase_end = z->count.ops + pick_log(z, 13);
-	o->mix[0] = pick(z, FUZZ_MIXES);
-	o->mix[1] = pick(z, FUZZ_MIXES);
-	o->allocs = allocs[pick(z, ARRAY_SIZE(allocs))];
-	o->bad = pick(z, 3) ? 2 : 20;
-	o->by_address = !pick(z, 4);
-	if (!pick(z, 8))
+	o->phase_end = z->count.ops + pick_log(&z->dice, 13);
+	o->mix[0] = pick(&z->dice, FUZZ_MIXES);
+	o->mix[1] = pick(&z->dice, FUZZ_MIXES);
+	o->allocs = allocs[pick(&z->dice, ARRAY_SIZE(allocs))];
+	o->bad = pick(&z->dice, 3) ? 2 : 20;
+	o->by_address = !pick(&z->dice, 4);
+	if (!pick(&z->dice, 8))
 		o->nr_fixed = 0;
 	do_compare(o);
 }
@@ -629,12 +628,12 @@ static void begin_phase(struct one *o)
 static void do_something(struct one *o)
 {
 	struct fuzzer *z = o->z;
-	u64 what = pick(z, 100);
+	u64 what = pick(&z->dice, 100);
 
-	if (z->held.len && !pick(z, 8)) {
+	if (z->held.len && !pick(&z->dice, 8)) {
 		do_hold(o);
 	} else if (what < 90 - o->bad) {
-		if (pick(z, 100) < o->allocs && o->nr_live < o->max_live)
+		if (pick(&z->dice, 100) < o->allocs && o->nr_live < o->max_live)
 			do_alloc(o);
 		else
 			do_free(o);
@@ -648,15 +647,15 @@ static void do_something(struct one *o)
 	} else if (what < 99) {
 		do_hold(o);
 	} else {
-		switch (pick(z, 20)) {
+		switch (pick(&z->dice, 20)) {
 		case 0:
-			hapool_cpu_dead(&z->pool, pick(z, nr_cpu_ids));
+			hapool_cpu_dead(&z->pool, pick(&z->dice, nr_cpu_ids));
 			break;
 		case 1:
 			hapool_drain(&z->pool);
 			break;
 		default:
-			sim_set_cpu(pick(z, nr_cpu_ids));
+			sim_set_cpu(pick(&z->dice, nr_cpu_ids));
 		}
 	}
 }
@@ -664,32 +663,30 @@ static void do_something(struct one *o)
 void fuzz_one(struct fuzzer *z, u64 ops)
 {
 	struct one *o = calloc(1, sizeof(*o));
-	u64 end = min(ops, z->bytes ? U64_MAX : 20000 + pick(z, 200000)), grow = 0;
-	u64 looks = 0;
+	u64 end = min(ops, z->dice.bytes ? U64_MAX : 20000 + pick(&z->dice, 200000)), grow = 0;
 
 	o->z = z;
 	fuzz_begin(z);
-	o->max_live = min(pick_log(z, 13) + 1, (u64)MAX_LIVE);
-	o->usual = pick_log(z, min_t(unsigned int, 12, ilog2(size_of(z)) + 1));
-	if (!pick(z, 4))
-		grow = 1 + pick(z, 10000);
-	if (pick(z, 3))
+	o->max_live = min(pick_log(&z->dice, 13) + 1, (u64)MAX_LIVE);
+	o->usual = pick_log(&z->dice, min_t(unsigned int, 12, ilog2(fuzz_size(z)) + 1));
+	if (!pick(&z->dice, 4))
+		grow = 1 + pick(&z->dice, 10000);
+	if (pick(&z->dice, 3))
 		occupy(o);
-	for (; z->count.ops < end && (!z->bytes || z->nr_bytes); z->count.ops++) {
+	for (; z->count.ops < end && !fuzz_has_looked_enough(z); z->count.ops++) {
+		if (z->dice.bytes && !z->dice.nr_bytes)
+			break;
 		if (z->count.ops >= o->phase_end)
 			begin_phase(o);
 		if (grow && z->count.ops % grow == grow - 1 && z->count.grows < 8)
 			do_grow(o);
 		do_something(o);
-		looks = (z->count.enospc + z->count.checks) * (size_of(z) / LOOK_BLOCKS);
-		if (looks > MAX_LOOKS)
-			break;
 	}
 	if (z->held.len)
 		do_hold(o);
 	fuzz_compare(z, false);
 	while (o->nr_live)
-		free_live(o, pick(z, o->nr_live));
+		free_live(o, pick(&z->dice, o->nr_live));
 	fuzz_end(z);
 	free(o);
 }
@@ -714,9 +711,9 @@ int fuzz(void)
 {
 	struct fuzzer *z;
 
-	if (!seed || nr_threads < 1 || nr_threads >= NR_CPUS) {
+	if (!seed || nr_threads < 1 || nr_threads > FUZZ_MAX_THREADS) {
 		fprintf(stderr, "hybrid-sim: --seed begins at 1, --threads goes from 1 to %d\n",
-			NR_CPUS - 1);
+			FUZZ_MAX_THREADS);
 		return 2;
 	}
 	signal(SIGABRT, on_signal);
@@ -727,12 +724,12 @@ int fuzz(void)
 		z = calloc(1, sizeof(*z));
 		z->seed = seed + seeds++;
 		z->threads = nr_threads;
-		z->rng.state = z->seed;
+		z->dice.rng.state = z->seed;
 		if (nr_threads > 1)
 			fuzz_threads(z, nr_ops - sum.ops);
 		else
 			fuzz_one(z, nr_ops - sum.ops);
-		add_up(&sum, &z->count);
+		fuzz_count_add(&sum, &z->count);
 		free(z);
 		progress();
 	}

@@ -6,8 +6,40 @@
 #include "hybrid_sim.h"
 
 #define MAX_BLOCKS	(1ULL << 34)	/* 64 TiB of 4 KiB */
+#define FUZZ_MAX_THREADS	((NR_CPUS - 1) / 2)	/* a thread has two CPUs */
 
-/* What was done, over all seeds. */
+/* Choices: random numbers, or the bytes that libFuzzer makes up. */
+struct dice {
+	struct rng rng;
+	const u8 *bytes;
+	size_t nr_bytes;
+};
+
+static inline u64 pick(struct dice *d, u64 n)
+{
+	u64 v = 0, max;
+
+	if (!d->bytes)
+		return rng_below(&d->rng, n);
+	for (max = n - 1; n && max; max >>= 8) {
+		v <<= 8;
+		if (d->nr_bytes) {
+			v |= *d->bytes++;
+			d->nr_bytes--;
+		}
+	}
+	return n ? v % n : 0;
+}
+
+/* Log-uniform: from 1 to less than 2^@bits. */
+static inline u64 pick_log(struct dice *d, unsigned int bits)
+{
+	u64 n = 1ULL << pick(d, bits);
+
+	return n + pick(d, n);
+}
+
+/* What was done. */
 struct fuzz_count {
 	u64 ops;
 	u64 allocs, frees, claims, holds, grows, looks, checks;
@@ -18,12 +50,8 @@ struct fuzz_count {
 };
 
 struct fuzzer {
-	/* choices: random numbers, or the bytes that libFuzzer makes up */
-	struct rng rng;
-	const u8 *bytes;
-	size_t nr_bytes;
-
-	u64 seed;
+	struct dice dice;
+	u64 seed;		/* 0: bytes */
 	unsigned int threads;
 	struct hapool pool;
 	struct haslab_config cfg;
@@ -34,30 +62,6 @@ struct fuzzer {
 	struct fuzz_count count;
 };
 
-static inline u64 pick(struct fuzzer *z, u64 n)
-{
-	u64 v = 0, max;
-
-	if (!z->bytes)
-		return rng_below(&z->rng, n);
-	for (max = n - 1; n && max; max >>= 8) {
-		v <<= 8;
-		if (z->nr_bytes) {
-			v |= *z->bytes++;
-			z->nr_bytes--;
-		}
-	}
-	return n ? v % n : 0;
-}
-
-/* Log-uniform: from 1 to less than 2^@bits. */
-static inline u64 pick_log(struct fuzzer *z, unsigned int bits)
-{
-	u64 n = 1ULL << pick(z, bits);
-
-	return n + pick(z, n);
-}
-
 /* Says what is wrong and how to get there again; does not return. */
 void __attribute__((noreturn, format(printf, 2, 3)))
 fuzz_wrong(struct fuzzer *z, const char *format, ...);
@@ -65,8 +69,28 @@ fuzz_wrong(struct fuzzer *z, const char *format, ...);
 void fuzz_begin(struct fuzzer *z);
 void fuzz_end(struct fuzzer *z);
 void fuzz_compare(struct fuzzer *z, bool drained);
-u64 fuzz_len(struct fuzzer *z, unsigned int mix, u64 usual);
 #define FUZZ_MIXES	7
+u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size);
+
+static inline u64 fuzz_size(const struct fuzzer *z)
+{
+	return z->cfg.nr_blocks - z->cfg.first_block;
+}
+
+/*
+ * A search that fails, and a check, look at each 4 GiB of a device. So many of
+ * these a seed may have looked at, or the largest devices would take all the time.
+ */
+#define LOOK_BLOCKS	(1ULL << 20)
+#define MAX_LOOKS	(1ULL << 18)
+
+static inline bool fuzz_has_looked_enough(const struct fuzzer *z)
+{
+	return (z->count.enospc + z->count.checks) * (fuzz_size(z) / LOOK_BLOCKS) > MAX_LOOKS;
+}
+
+/* Add what was done. */
+void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c);
 
 /* Operations on one device until @ops are done; fewer if the seed has it so. */
 void fuzz_one(struct fuzzer *z, u64 ops);
