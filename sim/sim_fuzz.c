@@ -68,6 +68,8 @@ static void summary(const char *ledger)
 	out_double("seconds", (now_ns() - began) / 1e9, 3);
 	out_u64("allocs", c->allocs);
 	out_u64("frees", c->frees);
+	if (nr_threads > 1)
+		out_u64("frees_by_two", c->duels);
 	out_u64("claims", c->claims);
 	out_u64("holds", c->holds);
 	out_u64("grows", c->grows);

@@ -43,6 +43,7 @@ static inline u64 pick_log(struct dice *d, unsigned int bits)
 struct fuzz_count {
 	u64 ops;
 	u64 allocs, frees, claims, holds, grows, looks, checks;
+	u64 duels;		/* two frees of one extent at a time */
 	u64 enospc, false_enospc;
 	u64 again;		/* would have had to wait */
 	u64 exists;		/* claims refused */

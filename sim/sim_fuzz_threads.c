@@ -47,6 +47,7 @@ struct worker {
 struct duel {
 	struct extent e;
 	int ret;
+	int ready;
 	bool done;
 };
 
@@ -82,7 +83,25 @@ static u64 mask_of(u64 w, u64 start, u64 end)
 	return mask;
 }
 
-static void mark(struct worker *w, u64 start, u64 len, u64 align)
+/* Roughly, as the others are at work. */
+static void __attribute__((noreturn)) overlap(struct worker *w, const char *what, u64 start, u64 len)
+{
+	struct team *t = w->team;
+	unsigned int i, k;
+
+	for (i = 0; i < w->z->threads; i++) {
+		for (k = 0; k < t->workers[i].nr_live; k++) {
+			struct extent *e = &t->workers[i].live[k];
+
+			if (e->start < start + len && start < e->start + e->len)
+				fprintf(stderr, "# thread %u has %llu blocks at %llu\n", i, e->len,
+					e->start);
+		}
+	}
+	fuzz_wrong(w->z, "%s: %llu blocks at %llu: handed out twice", what, len, start);
+}
+
+static void mark(struct worker *w, const char *what, u64 start, u64 len, u64 align)
 {
 	u64 i, end = start + len;
 	int k;
@@ -94,13 +113,13 @@ static void mark(struct worker *w, u64 start, u64 len, u64 align)
 	for (k = 0; k < 2; k++)
 		if (w->team->fixed[k].len && end > w->team->fixed[k].start &&
 		    start < w->team->fixed[k].start + w->team->fixed[k].len)
-			fuzz_wrong(w->z, "%llu blocks at %llu were handed out before the threads began",
-				   len, start);
+			fuzz_wrong(w->z, "%s: %llu blocks at %llu were handed out before the threads began",
+				   what, len, start);
 	for (i = start / 64; i <= (end - 1) / 64; i++) {
 		u64 mask = mask_of(i, start, end);
 
 		if (__atomic_fetch_or(&w->team->bits[i], mask, __ATOMIC_RELAXED) & mask)
-			fuzz_wrong(w->z, "%llu blocks at %llu: handed out twice", len, start);
+			overlap(w, what, start, len);
 	}
 }
 
@@ -180,7 +199,7 @@ static void do_alloc(struct worker *w, gfp_t gfp)
 	} else if (ret) {
 		fuzz_wrong(w->z, "alloc of %llu blocks aligned to %llu: %d", len, align, ret);
 	} else {
-		mark(w, start, len, align);
+		mark(w, "alloc", start, len, align);
 		add_live(w, start, len);
 	}
 }
@@ -247,34 +266,52 @@ static void wrong_free(struct worker *w)
 		must_refuse(w, e.start, len, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
 }
 
+/* Start at about the same time. */
+static void wait_for_two(struct worker *w, int *ready)
+{
+	int spins = 0;
+
+	__atomic_fetch_add(ready, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(ready, __ATOMIC_RELAXED) < 2) {
+		if (++spins % 1024)
+			cpu_relax();
+		else
+			sched_yield();
+	}
+	for (spins = pick(&w->dice, 4); spins; spins--)
+		cpu_relax();
+}
+
 /* Only of a length that nobody else allocates, and this thread not while it waits. */
 static void begin_duel(struct worker *w)
 {
 	struct duel d = { .e = remove_live(w) }, *expected = NULL;
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	struct duel **slot = &w->team->duel;
 	int i, ret;
 
 	if (!is_own_length(w, d.e.len) ||
-	    !__atomic_compare_exchange_n(&w->team->duel, &expected, &d, false, __ATOMIC_ACQ_REL,
+	    !__atomic_compare_exchange_n(slot, &expected, &d, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED)) {
 		give(w, d.e);
 		return;
 	}
-	unmark(w, d.e.start, d.e.len);
-	for (i = 0; i < 100 && __atomic_load_n(&w->team->duel, __ATOMIC_RELAXED) == &d; i++)
+	for (i = 0; i < 20 && __atomic_load_n(slot, __ATOMIC_RELAXED) == &d; i++)
 		sched_yield();
 	expected = &d;
-	ret = hapool_free(&w->z->pool, d.e.start, d.e.len, &reason);
-	if (!__atomic_compare_exchange_n(&w->team->duel, &expected, NULL, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED)) {
-		while (!__atomic_load_n(&d.done, __ATOMIC_ACQUIRE))
-			sched_yield();
-		if (!ret == !d.ret)
-			fuzz_wrong(w->z, "two frees of %llu blocks at %llu: %d and %d", d.e.len,
-				   d.e.start, ret, d.ret);
-	} else if (ret) {
-		fuzz_wrong(w->z, "free of %llu blocks at %llu: %d", d.e.len, d.e.start, ret);
+	if (__atomic_compare_exchange_n(slot, &expected, NULL, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED)) {
+		give(w, d.e);	/* nobody came */
+		return;
 	}
+	unmark(w, d.e.start, d.e.len);
+	wait_for_two(w, &d.ready);
+	ret = hapool_free(&w->z->pool, d.e.start, d.e.len, &reason);
+	while (!__atomic_load_n(&d.done, __ATOMIC_ACQUIRE))
+		sched_yield();
+	if (!ret == !d.ret)
+		fuzz_wrong(w->z, "two frees of %llu blocks at %llu: %d and %d", d.e.len,
+			   d.e.start, ret, d.ret);
 	w->count.frees++;
 	if (ret)
 		w->count.refused[reason]++;
@@ -287,7 +324,9 @@ static void join_duel(struct worker *w)
 
 	if (!d)
 		return;
+	wait_for_two(w, &d->ready);
 	d->ret = hapool_free(&w->z->pool, d->e.start, d->e.len, &reason);
+	w->count.duels++;
 	if (d->ret)
 		w->count.refused[reason]++;
 	__atomic_store_n(&d->done, true, __ATOMIC_RELEASE);
@@ -313,7 +352,7 @@ static void do_claim(struct worker *w)
 	}
 	if (ret)
 		fuzz_wrong(w->z, "claim of %llu blocks at %llu: %d", len, start, ret);
-	mark(w, start, len, 1);
+	mark(w, "claim", start, len, 1);
 	add_live(w, start, len);
 }
 
@@ -347,7 +386,7 @@ static void hold(struct worker *w)
 		return;
 	if (ret)
 		fuzz_wrong(w->z, "hold of %llu blocks at %llu: %d", len, start, ret);
-	mark(w, start, len, 1);
+	mark(w, "hold", start, len, 1);
 	w->count.holds++;
 	for (i = 0; i < 4; i++) {
 		if (w->nr_live && pick(&w->dice, 2))
@@ -362,8 +401,8 @@ static void hold(struct worker *w)
 static void grow(struct worker *w)
 {
 	struct fuzzer *z = w->z;
-	u64 end = w->team->end + pick_log(&w->dice, ilog2(fuzz_size(z)) + 1);
-	u64 before = w->team->end;
+	u64 before = READ_ONCE(w->team->end);
+	u64 end = before + pick_log(&w->dice, ilog2(fuzz_size(z)) + 1);
 	int ret;
 
 	if (w->id || w->count.grows == 2 || end > w->team->nr_words * 64)
@@ -424,7 +463,7 @@ static void do_something(struct worker *w)
 		if (!w->team->coloured)
 			return;
 		join_duel(w);
-		if (w->nr_live && pick(&w->dice, 2))
+		if (w->nr_live)
 			begin_duel(w);
 	} else {
 		do_rare(w);
