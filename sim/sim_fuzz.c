@@ -139,7 +139,9 @@ static void draw_shape(struct fuzzer *z)
 {
 	static const u8 bits[] = { 6, 12, 18, 18, 22, 28, 34, 34 };
 	struct haslab_config *cfg = &z->cfg;
-	u64 nr = 1ULL << pick(&z->dice, bits[pick(&z->dice, ARRAY_SIZE(bits))] + 1), unit;
+	/* for libFuzzer nothing that takes long */
+	u64 kinds = ARRAY_SIZE(bits) - (z->dice.bytes ? 3 : 0);
+	u64 nr = 1ULL << pick(&z->dice, bits[pick(&z->dice, kinds)] + 1), unit;
 
 	nr = min(nr + pick(&z->dice, pick(&z->dice, 2) ? nr : 3), MAX_BLOCKS);
 	cfg->unit_shift = 8;
@@ -680,7 +682,7 @@ void fuzz_one(struct fuzzer *z, u64 ops)
 			break;
 		if (z->count.ops >= o->phase_end)
 			begin_phase(o);
-		if (grow && z->count.ops % grow == grow - 1 && z->count.grows < 8)
+		if (grow && z->count.ops % grow == grow - 1 && z->count.grows < (z->dice.bytes ? 2 : 8))
 			do_grow(o);
 		do_something(o);
 	}

@@ -271,8 +271,8 @@ static void wait_for_two(struct worker *w, int *ready)
 {
 	int spins = 0;
 
-	__atomic_fetch_add(ready, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(ready, __ATOMIC_RELAXED) < 2) {
+	__atomic_fetch_add(ready, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(ready, __ATOMIC_ACQUIRE) < 2) {
 		if (++spins % 1024)
 			cpu_relax();
 		else
