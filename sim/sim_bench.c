@@ -5,7 +5,8 @@
  * A workload of one thread does the same at each run of a seed, so it is run
  * several times: for the time it takes as a whole, for what each operation
  * takes (the least over the runs, so that noise drops out), and with the ledger
- * and the metadata looked at after each operation.
+ * and the metadata looked at after each operation. With threads there are two
+ * runs: the measured one, and one in which the record is kept.
  */
 #include <math.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "hybrid_sim.h"
+#include "marks.h"
 
 #define GIB		(1ULL << (30 - BLOCK_SHIFT))	/* in blocks */
 #define TIB		(1024 * GIB)
@@ -264,7 +266,8 @@ static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
 /* Whether fill @f can be held for 8 operations per live extent. */
 static bool sustains(struct run *r, const struct sizes *s, u64 f)
 {
-	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / ((s->max + 1) / 2), i;
+	u64 mean = s->fixed ? s->max : (s->max + 1) / 2;
+	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / mean, i;
 
 	for (i = 0; i < ops; i++) {
 		u64 len = draw(r, s);
@@ -456,7 +459,9 @@ struct tworker {
 	struct ring *in, *out;
 	struct extent batch[BATCH];
 	unsigned int nr_batch;
-	bool wrong;
+	struct marks *marks;	/* NULL: this run is measured */
+	u64 metadata_peak;
+	const char *wrong;
 };
 
 static pthread_barrier_t barrier;
@@ -466,8 +471,12 @@ static void tfree(struct tworker *t, struct extent e)
 {
 	enum hybrid_alloc_reason reason;
 
+	if (t->marks && !marks_clear(t->marks, e.start, e.len))
+		t->wrong = "an extent was nobody's";
 	if (hapool_free(t->pool, e.start, e.len, &reason))
-		t->wrong = true;
+		t->wrong = "a free was refused";
+	if (t->marks)
+		t->metadata_peak = max(t->metadata_peak, pool_metadata(t->pool));
 }
 
 /* One free in eight is of another thread's extent. */
@@ -529,9 +538,13 @@ static void talloc(struct tworker *t)
 	e->len = log_uniform(&t->rng);
 	if (t->nr_live == t->max_live ||
 	    hapool_alloc(t->pool, e->len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start)) {
-		t->wrong = true;
+		t->wrong = "an allocation failed";
 		return;
 	}
+	if (t->marks && !marks_set(t->marks, e->start, e->len))
+		t->wrong = "an extent was handed out twice";
+	if (t->marks)
+		t->metadata_peak = max(t->metadata_peak, pool_metadata(t->pool));
 	t->nr_live++;
 	t->used += e->len;
 	t->ops++;
@@ -579,8 +592,7 @@ static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
 		n += t[k].nr_live + BATCH * (RING + 1);
 	all = malloc(n * sizeof(*all));
 	for (n = 0, k = 0; k < nr; k++) {
-		if (t[k].wrong)
-			why = "an operation failed";
+		why = why ?: t[k].wrong;
 		memcpy(all + n, t[k].live, t[k].nr_live * sizeof(*all));
 		n += t[k].nr_live;
 		memcpy(all + n, t[k].batch, t[k].nr_batch * sizeof(*all));
@@ -604,24 +616,35 @@ static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
 	return why;
 }
 
-/* @nr threads on one allocator, or on one each. */
-static bool threads(const char *name, int nr, bool apart)
+/* What the threads of one run did, taken together. */
+struct tresult {
+	u64 ops;
+	double rate;
+	u64 metadata_peak;
+	const char *wrong;
+};
+
+/* @nr threads on one allocator, or on one each, for a while. */
+static struct tresult trun(int nr, bool apart, u64 nr_blocks, bool checked)
 {
-	u64 nr_blocks = capacity ? capacity >> BLOCK_SHIFT : 64 * GIB, ops = 0, metadata = 0;
-	struct hapool *pools = calloc(apart ? nr : 1, sizeof(*pools));
+	int i, nr_pools = apart ? nr : 1;
+	struct hapool *pools = calloc(nr_pools, sizeof(*pools));
+	struct marks *marks = calloc(nr_pools, sizeof(*marks));
 	struct tworker *t = calloc(nr, sizeof(*t));
-	const char *wrong = NULL;
-	double rate = 0;
-	int i;
+	u64 *peaks = calloc(nr_pools, sizeof(*peaks));
+	struct tresult res = {};
 
 	time_is_up = false;
-	sim_set_nr_cpus(nr + 1);
 	pthread_barrier_init(&barrier, NULL, nr + 1);
-	for (i = 0; i < (apart ? nr : 1); i++)
+	for (i = 0; i < nr_pools; i++) {
 		pool_start(&pools[i], nr_blocks);
+		if (checked && !marks_init(&marks[i], nr_blocks))
+			res.wrong = "no memory for the record";
+	}
 	for (i = 0; i < nr; i++) {
 		t[i].cpu = i + 1;
 		t[i].pool = apart ? &pools[i] : pools;
+		t[i].marks = checked ? (apart ? &marks[i] : marks) : NULL;
 		t[i].rng.state = seed * 1000 + i;
 		t[i].share = apart ? nr_blocks : nr_blocks / nr;
 		t[i].max_live = t[i].share / 16;
@@ -637,38 +660,55 @@ static bool threads(const char *name, int nr, bool apart)
 	usleep(3000000);
 	time_is_up = true;
 	for (i = 0; i < nr; i++) {
+		u64 *peak = &peaks[apart ? i : 0];
+
 		pthread_join(t[i].thread, NULL);
-		ops += t[i].ops;
-		rate += t[i].ops / (t[i].ns / 1e9);
+		res.ops += t[i].ops;
+		res.rate += t[i].ops / (t[i].ns / 1e9);
+		*peak = max(*peak, t[i].metadata_peak);
 	}
-	if (apart)
-		for (i = 0; i < nr; i++)
-			wrong = tcheck(&t[i], 1, &pools[i]) ?: wrong;
-	else
-		wrong = tcheck(t, nr, pools);
-	for (i = 0; i < (apart ? nr : 1); i++) {
-		metadata += pool_metadata(&pools[i]);
+	for (i = 0; i < nr_pools; i++) {
+		res.wrong = res.wrong ?: tcheck(&t[i], apart ? 1 : nr, &pools[i]);
+		res.metadata_peak += peaks[i];
 		hapool_destroy(&pools[i]);
+		if (checked)
+			marks_destroy(&marks[i]);
 	}
+	for (i = 0; i < nr; i++) {
+		free(t[i].live);
+		free(t[i].out);
+	}
+	pthread_barrier_destroy(&barrier);
+	free(peaks);
+	free(marks);
+	free(t);
+	free(pools);
+	return res;
+}
+
+static bool threads(const char *name, int nr, bool apart)
+{
+	u64 nr_blocks = capacity ? capacity >> BLOCK_SHIFT : 64 * GIB;
+	struct tresult res, checked;
+
+	sim_set_nr_cpus(nr + 1);
+	res = trun(nr, apart, nr_blocks, false);
+	checked = trun(nr, apart, nr_blocks, true);
+	if (!checked.wrong)
+		checked.wrong = res.wrong;
 	out_begin();
 	out_string("workload", name);
 	out_u64("capacity_bytes", nr_blocks << BLOCK_SHIFT);
 	out_u64("seed", seed);
 	out_u64("threads", nr);
-	out_u64("ops", ops);
-	out_double("seconds", ops / rate, 3);
-	out_double("ns_per_op", 1e9 / rate, 2);
+	out_u64("ops", res.ops);
+	out_double("seconds", res.ops / res.rate, 3);
+	out_double("ns_per_op", 1e9 / res.rate, 2);
 	out_double("cas_ns", cas_ns(), 2);
-	out_u64("metadata_bytes_peak", metadata);
-	out_string("ledger", wrong ?: "ok");
+	out_u64("metadata_bytes_peak", checked.metadata_peak);
+	out_string("ledger", checked.wrong ?: "ok");
 	out_end();
-	for (i = 0; i < nr; i++) {
-		free(t[i].live);
-		free(t[i].out);
-	}
-	free(t);
-	free(pools);
-	return !wrong;
+	return !checked.wrong;
 }
 
 /* ---- names ---- */

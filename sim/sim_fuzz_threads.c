@@ -2,11 +2,7 @@
 /*
  * hybrid-sim fuzz with several threads on one allocator.
  *
- * Who has what is written down in a bit for each block, which is set when an
- * extent has been handed out and cleared before it is freed, atomically: that
- * a bit was set already is an overlap, found at once. These are relaxed, so
- * that the record does not order what the allocator fails to.
- *
+ * Who has what is written down in marks.h: an overlap is found at once.
  * What a thread may expect while others are at work:
  *   - an extent of its own is live: a free of a part of it, or of more, is
  *     refused with the reason that it has when nobody else is there
@@ -18,9 +14,9 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <time.h>
 
+#include "marks.h"
 #include "sim_fuzz.h"
 
 #define MAX_LIVE	512		/* of a thread */
@@ -54,8 +50,7 @@ struct duel {
 struct team {
 	struct fuzzer *z;
 	pthread_barrier_t barrier;
-	u64 *bits;
-	u64 nr_words;
+	struct marks marks;		/* who has what */
 	struct extent fixed[2];		/* which nobody frees */
 	u64 end;			/* of the device, now */
 	struct extent *slots[NR_SLOTS];
@@ -71,17 +66,6 @@ struct team {
 };
 
 /* ---- who has what ---- */
-
-static u64 mask_of(u64 w, u64 start, u64 end)
-{
-	u64 mask = ~0ULL, first = w * 64;
-
-	if (start > first)
-		mask &= ~0ULL << (start - first);
-	if (end < first + 64)
-		mask &= (1ULL << (end - first)) - 1;
-	return mask;
-}
 
 /* Roughly, as the others are at work. */
 static void __attribute__((noreturn)) overlap(struct worker *w, const char *what, u64 start, u64 len)
@@ -103,7 +87,7 @@ static void __attribute__((noreturn)) overlap(struct worker *w, const char *what
 
 static void mark(struct worker *w, const char *what, u64 start, u64 len, u64 align)
 {
-	u64 i, end = start + len;
+	u64 end = start + len;
 	int k;
 
 	if (start < w->z->cfg.first_block || len > READ_ONCE(w->team->end) - start)
@@ -115,24 +99,14 @@ static void mark(struct worker *w, const char *what, u64 start, u64 len, u64 ali
 		    start < w->team->fixed[k].start + w->team->fixed[k].len)
 			fuzz_wrong(w->z, "%s: %llu blocks at %llu were handed out before the threads began",
 				   what, len, start);
-	for (i = start / 64; i <= (end - 1) / 64; i++) {
-		u64 mask = mask_of(i, start, end);
-
-		if (__atomic_fetch_or(&w->team->bits[i], mask, __ATOMIC_RELAXED) & mask)
-			overlap(w, what, start, len);
-	}
+	if (!marks_set(&w->team->marks, start, len))
+		overlap(w, what, start, len);
 }
 
 static void unmark(struct worker *w, u64 start, u64 len)
 {
-	u64 i, end = start + len;
-
-	for (i = start / 64; i <= (end - 1) / 64; i++) {
-		u64 mask = mask_of(i, start, end);
-
-		if (~__atomic_fetch_and(&w->team->bits[i], ~mask, __ATOMIC_RELAXED) & mask)
-			fuzz_wrong(w->z, "%llu blocks at %llu: were nobody's", len, start);
-	}
+	if (!marks_clear(&w->team->marks, start, len))
+		fuzz_wrong(w->z, "%llu blocks at %llu: were nobody's", len, start);
 }
 
 /* ---- operations ---- */
@@ -405,7 +379,7 @@ static void grow(struct worker *w)
 	u64 end = before + pick_log(&w->dice, ilog2(fuzz_size(z)) + 1);
 	int ret;
 
-	if (w->id || w->count.grows == 2 || end > w->team->nr_words * 64)
+	if (w->id || w->count.grows == 2 || end > w->team->marks.nr_blocks)
 		return;
 	/* others may be given what is new before this is done */
 	WRITE_ONCE(w->team->end, end);
@@ -611,7 +585,6 @@ static void free_all(struct team *t)
 void fuzz_threads(struct fuzzer *z, u64 ops)
 {
 	struct team *t = calloc(1, sizeof(*t));
-	u64 bytes;
 	unsigned int i;
 
 	sim_set_nr_cpus(2 * z->threads + 1);
@@ -620,11 +593,7 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	t->ops = min(ops, 20000 + pick(&z->dice, 200000));
 	t->end = z->cfg.nr_blocks;
 	/* it may grow */
-	t->nr_words = 2 * t->end / 64 + 16;
-	bytes = t->nr_words * 8;
-	t->bits = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->bits == MAP_FAILED)
+	if (!marks_init(&t->marks, 2 * t->end + 1024))
 		fuzz_wrong(z, "no memory for the record");
 	t->max_live = 16 + pick(&z->dice, MAX_LIVE - 15);
 	t->usual = pick_log(&z->dice, min_t(unsigned int, 12, ilog2(fuzz_size(z)) + 1));
@@ -648,7 +617,7 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	free_all(t);
 	fuzz_end(z);
 	pthread_barrier_destroy(&t->barrier);
-	munmap(t->bits, bytes);
+	marks_destroy(&t->marks);
 	free(t->workers);
 	free(t);
 }
