@@ -625,7 +625,7 @@ struct tresult {
 };
 
 /* @nr threads on one allocator, or on one each, for a while. */
-static struct tresult trun(int nr, bool apart, u64 nr_blocks, bool checked)
+static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checked)
 {
 	int i, nr_pools = apart ? nr : 1;
 	struct hapool *pools = calloc(nr_pools, sizeof(*pools));
@@ -692,8 +692,8 @@ static bool threads(const char *name, int nr, bool apart)
 	struct tresult res, checked;
 
 	sim_set_nr_cpus(nr + 1);
-	res = trun(nr, apart, nr_blocks, false);
-	checked = trun(nr, apart, nr_blocks, true);
+	res = run_threads(nr, apart, nr_blocks, false);
+	checked = run_threads(nr, apart, nr_blocks, true);
 	if (!checked.wrong)
 		checked.wrong = res.wrong;
 	out_begin();

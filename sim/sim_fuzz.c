@@ -29,6 +29,7 @@ struct one {
 	unsigned int nr_fixed;		/* the first of them, which stay */
 	struct extent freed[NR_FREED];	/* the last ones */
 	u64 usual;			/* length */
+	u64 faults;			/* before this operation */
 	/* this phase */
 	unsigned int mix[2], allocs, bad;
 	bool by_address;		/* frees: neighbours first */
@@ -77,12 +78,13 @@ static void summary(const char *ledger)
 	out_u64("refused_wrong_length", c->refused[HYBRID_ALLOC_REASON_WRONG_LENGTH]);
 	out_u64("refused_claims", c->exists);
 	out_u64("would_wait", c->again);
+	out_u64("memory_faults", c->faults);
+	out_u64("enomem", c->enomem);
 	out_u64("enospc", c->enospc);
 	out_u64("false_enospc", c->false_enospc);
 	out_string("ledger", ledger);
 	out_end();
 }
-
 
 static void say_again(const struct fuzzer *z)
 {
@@ -114,6 +116,41 @@ void fuzz_wrong(struct fuzzer *z, const char *format, ...)
 	if (z->threads > 1)
 		_exit(1);	/* others may be at work */
 	exit(1);
+}
+
+/* ---- memory that fails ---- */
+
+struct fuzz_faults fuzz_faults;
+__thread bool fuzz_is_freeing;
+__thread u64 fuzz_nr_faults;
+
+static bool on_kmalloc(gfp_t gfp)
+{
+	static __thread struct rng rng;
+
+	if (fuzz_is_freeing)
+		fuzz_wrong(current_fuzzer, "a free asks for memory");
+	if (!fuzz_faults.every || (gfpflags_allow_blocking(gfp) && !fuzz_faults.all) ||
+	    rng_below(&rng, fuzz_faults.every))
+		return false;
+	fuzz_nr_faults++;
+	return true;
+}
+
+void fuzz_draw_faults(struct dice *d, bool all)
+{
+	fuzz_faults.every = pick(d, 4) ? 0 : 1 + pick(d, 30);
+	fuzz_faults.all = all && !pick(d, 3);
+}
+
+int fuzz_free(struct fuzzer *z, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	int ret;
+
+	fuzz_is_freeing = true;
+	ret = hapool_free(&z->pool, start, len, reason);
+	fuzz_is_freeing = false;
+	return ret;
 }
 
 /* A broken assertion, or a seed that does not come to its end. */
@@ -164,6 +201,8 @@ void fuzz_begin(struct fuzzer *z)
 	int ret;
 
 	current_fuzzer = z;
+	sim_fails = on_kmalloc;
+	fuzz_nr_faults = 0;
 	draw_shape(z);
 	z->objects = sim_objects();
 	z->ledger = ledger_new(z->cfg.first_block, z->cfg.nr_blocks);
@@ -201,13 +240,14 @@ void fuzz_end(struct fuzzer *z)
 		z->metadata = metadata_of_new(z);
 	/* one that has grown may keep nodes which were on the way to its old end */
 	if (ledger_nr(z->ledger) || labs(bytes - z->metadata) > 128 * (long)z->count.grows)
-		fuzz_wrong(z, "after all was freed: %llu extents, %ld bytes of metadata, %ld at the start",
+		fuzz_wrong(z, "after all was freed: %llu extents, metadata %ld, at the start %ld",
 			   ledger_nr(z->ledger), bytes, z->metadata);
 	hapool_destroy(&z->pool);
 	if (sim_objects() != z->objects)
 		fuzz_wrong(z, "after it was destroyed: %ld objects are left",
 			   sim_objects() - z->objects);
 	ledger_free(z->ledger);
+	sim_fails = NULL;
 	current_fuzzer = NULL;
 }
 
@@ -295,7 +335,7 @@ static void compare_runs(struct fuzzer *z, const struct hapool_stat *st)
 	hapool_histogram(&z->pool, &h);
 	for (i = 0; i < 64; i++)
 		if (h.count[i] != runs.count[i] || h.blocks[i] != runs.blocks[i])
-			fuzz_wrong(z, "histogram: %llu blocks in %llu runs of 2^%d, expected %llu in %llu",
+			fuzz_wrong(z, "histogram: %llu blocks in %llu runs of 2^%d: %llu in %llu",
 				   h.blocks[i], h.count[i], i, runs.blocks[i], runs.count[i]);
 }
 
@@ -322,9 +362,9 @@ void fuzz_compare(struct fuzzer *z, bool drained)
 	    st.nr_live + !!st.retired != ledger_nr(z->ledger) ||
 	    st.capacity != fuzz_size(z) ||
 	    st.capacity != st.charged + st.retired + st.cached + st.slab.free)
-		fuzz_wrong(z, "stat: capacity %llu, charged %llu, held %llu, cached %llu, free %llu; %llu extents; the ledger has %llu in %llu",
-			   st.capacity, st.charged, st.retired, st.cached, st.slab.free,
-			   st.nr_live, used, ledger_nr(z->ledger));
+		fuzz_wrong(z, "stat: charged %llu (%llu), held %llu, cached %llu, free %llu; used %llu (%llu)",
+			   st.charged, st.nr_live, st.retired, st.cached, st.slab.free, used,
+			   ledger_nr(z->ledger));
 	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
 		if (st.refused[i] != z->count.refused[i])
 			fuzz_wrong(z, "stat: %llu frees refused for reason %d, not %llu",
@@ -338,6 +378,15 @@ void fuzz_compare(struct fuzzer *z, bool drained)
 }
 
 /* ---- operations, with one thread ---- */
+
+/* Whether an operation may have failed for lack of memory. */
+static bool no_memory(struct one *o, int ret)
+{
+	if (ret != -ENOMEM || !fuzz_faults.all || fuzz_nr_faults == o->faults)
+		return false;
+	o->z->count.enomem++;
+	return true;
+}
 
 /* While blocks are held whoever finds nothing waits, so this thread must not. */
 static gfp_t gfp_of(struct one *o)
@@ -384,6 +433,8 @@ static void do_alloc(struct one *o)
 				   align);
 		return;
 	}
+	if (no_memory(o, ret))
+		return;
 	if (ret)
 		fuzz_wrong(z, "alloc of %llu blocks aligned to %llu: %d", len, align, ret);
 	why = ledger_take(z->ledger, start, len, align);
@@ -405,6 +456,8 @@ static void claim(struct one *o, u64 start, u64 len)
 		z->count.again++;
 		return;
 	}
+	if (no_memory(o, ret))
+		return;
 	if (ret != (is_free ? 0 : -EEXIST))
 		fuzz_wrong(z, "claim of %llu blocks at %llu (%s): %d", len, start,
 			   is_free ? "free" : "taken", ret);
@@ -442,7 +495,7 @@ static void free_live(struct one *o, unsigned int i)
 	struct fuzzer *z = o->z;
 	struct extent e = o->live[i];
 	const char *why = ledger_give(z->ledger, e.start, e.len);
-	int ret = hapool_free(&z->pool, e.start, e.len, &reason);
+	int ret = fuzz_free(z, e.start, e.len, &reason);
 
 	z->count.frees++;
 	if (ret || why)
@@ -520,7 +573,7 @@ static void do_wrong_free(struct one *o)
 	err = expect_free(o, start, len, &expected);
 	if (!err)
 		return;
-	ret = hapool_free(&z->pool, start, len, &reason);
+	ret = fuzz_free(z, start, len, &reason);
 	if (ret != err || reason != expected)
 		fuzz_wrong(z, "wrong free of %llu blocks at %llu: %d, reason %d; expected %d, %d",
 			   len, start, ret, reason, err, expected);
@@ -536,6 +589,7 @@ static void do_look(struct one *o)
 	struct fuzzer *z = o->z;
 	u64 block = some_block(o), start, len;
 	struct haslab_map_entry entry;
+
 	z->count.looks++;
 	if (hapool_map(&z->pool, block, &entry, 1) != 1 || !entry_is_right(z, &entry) ||
 	    block < entry.start || block >= entry.start + entry.len)
@@ -567,7 +621,7 @@ static void do_hold(struct one *o)
 	}
 	z->held = (struct extent) { start, len };
 	ret = hapool_hold(&z->pool, &z->held.start, &z->held.len, GFP_KERNEL);
-	if (ret == -EAGAIN) {
+	if (ret == -EAGAIN || no_memory(o, ret)) {
 		z->held.len = 0;
 		return;
 	}
@@ -581,12 +635,15 @@ static void do_hold(struct one *o)
 static void do_grow(struct one *o)
 {
 	struct fuzzer *z = o->z;
-	u64 nr = z->cfg.nr_blocks, more = min(pick_log(&z->dice, ilog2(nr) + 1), MAX_BLOCKS - fuzz_size(z));
+	u64 nr = z->cfg.nr_blocks, more = pick_log(&z->dice, ilog2(nr) + 1);
 	int ret;
 
 	if (z->held.len)
 		return;
+	more = min(more, MAX_BLOCKS - fuzz_size(z));
 	ret = hapool_grow(&z->pool, nr + more, GFP_KERNEL);
+	if (no_memory(o, ret))
+		return;
 	if (ret)
 		fuzz_wrong(z, "grow by %llu blocks: %d", more, ret);
 	ledger_grow(z->ledger, nr + more);
@@ -630,6 +687,7 @@ static void begin_phase(struct one *o)
 	o->by_address = !pick(&z->dice, 4);
 	if (!pick(&z->dice, 8))
 		o->nr_fixed = 0;
+	fuzz_draw_faults(&z->dice, true);
 	do_compare(o);
 }
 
@@ -671,6 +729,7 @@ static void do_something(struct one *o)
 void fuzz_one(struct fuzzer *z, u64 ops)
 {
 	struct one *o = calloc(1, sizeof(*o));
+	unsigned int max_grows = z->dice.bytes ? 2 : 8;
 	u64 end = min(ops, z->dice.bytes ? U64_MAX : 20000 + pick(&z->dice, 200000)), grow = 0;
 
 	o->z = z;
@@ -686,10 +745,13 @@ void fuzz_one(struct fuzzer *z, u64 ops)
 			break;
 		if (z->count.ops >= o->phase_end)
 			begin_phase(o);
-		if (grow && z->count.ops % grow == grow - 1 && z->count.grows < (z->dice.bytes ? 2 : 8))
+		o->faults = fuzz_nr_faults;
+		if (grow && z->count.ops % grow == grow - 1 && z->count.grows < max_grows)
 			do_grow(o);
 		do_something(o);
 	}
+	fuzz_faults.every = 0;
+	z->count.faults = fuzz_nr_faults;
 	if (z->held.len)
 		do_hold(o);
 	fuzz_compare(z, false);

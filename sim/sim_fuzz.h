@@ -46,6 +46,8 @@ struct fuzz_count {
 	u64 duels;		/* two frees of one extent at a time */
 	u64 enospc, false_enospc;
 	u64 again;		/* would have had to wait */
+	u64 faults;		/* allocations of memory that failed on purpose */
+	u64 enomem;		/* operations that failed for it */
 	u64 exists;		/* claims refused */
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];
 };
@@ -63,9 +65,26 @@ struct fuzzer {
 	struct fuzz_count count;
 };
 
+/*
+ * Memory fails now and then: one allocation in @every of those that may not
+ * wait, or of all. A free must do without: there it is wrong to ask for any.
+ */
+struct fuzz_faults {
+	u32 every;		/* 0: never */
+	bool all;
+};
+
+extern struct fuzz_faults fuzz_faults;
+extern __thread bool fuzz_is_freeing;
+extern __thread u64 fuzz_nr_faults;
+void fuzz_draw_faults(struct dice *d, bool all);
+
 /* Says what is wrong and how to get there again; does not return. */
 void __attribute__((noreturn, format(printf, 2, 3)))
 fuzz_wrong(struct fuzzer *z, const char *format, ...);
+
+/* hapool_free(), without memory. */
+int fuzz_free(struct fuzzer *z, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
 void fuzz_begin(struct fuzzer *z);
 void fuzz_end(struct fuzzer *z);

@@ -68,7 +68,8 @@ struct team {
 /* ---- who has what ---- */
 
 /* Roughly, as the others are at work. */
-static void __attribute__((noreturn)) overlap(struct worker *w, const char *what, u64 start, u64 len)
+static void __attribute__((noreturn))
+overlap(struct worker *w, const char *what, u64 start, u64 len)
 {
 	struct team *t = w->team;
 	unsigned int i, k;
@@ -97,7 +98,7 @@ static void mark(struct worker *w, const char *what, u64 start, u64 len, u64 ali
 	for (k = 0; k < 2; k++)
 		if (w->team->fixed[k].len && end > w->team->fixed[k].start &&
 		    start < w->team->fixed[k].start + w->team->fixed[k].len)
-			fuzz_wrong(w->z, "%s: %llu blocks at %llu were handed out before the threads began",
+			fuzz_wrong(w->z, "%s: %llu blocks at %llu were handed out before",
 				   what, len, start);
 	if (!marks_set(&w->team->marks, start, len))
 		overlap(w, what, start, len);
@@ -184,7 +185,7 @@ static void give(struct worker *w, struct extent e)
 	int ret;
 
 	unmark(w, e.start, e.len);
-	ret = hapool_free(&w->z->pool, e.start, e.len, &reason);
+	ret = fuzz_free(w->z, e.start, e.len, &reason);
 	if (ret)
 		fuzz_wrong(w->z, "free of %llu blocks at %llu: %d, reason %d", e.len, e.start,
 			   ret, reason);
@@ -209,11 +210,11 @@ static void must_refuse(struct worker *w, u64 start, u64 len, int err,
 			enum hybrid_alloc_reason expected)
 {
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
-	int ret = hapool_free(&w->z->pool, start, len, &reason);
+	int ret = fuzz_free(w->z, start, len, &reason);
 
 	if (err ? ret != err || reason != expected :
 		  (ret != -ENOENT && ret != -EINVAL) || reason == HYBRID_ALLOC_REASON_NONE)
-		fuzz_wrong(w->z, "wrong free of %llu blocks at %llu: %d, reason %d; expected %d, %d",
+		fuzz_wrong(w->z, "wrong free of %llu blocks at %llu: %d, reason %d, not %d, %d",
 			   len, start, ret, reason, err, expected);
 	w->count.refused[reason]++;
 }
@@ -280,7 +281,7 @@ static void begin_duel(struct worker *w)
 	}
 	unmark(w, d.e.start, d.e.len);
 	wait_for_two(w, &d.ready);
-	ret = hapool_free(&w->z->pool, d.e.start, d.e.len, &reason);
+	ret = fuzz_free(w->z, d.e.start, d.e.len, &reason);
 	while (!__atomic_load_n(&d.done, __ATOMIC_ACQUIRE))
 		sched_yield();
 	if (!ret == !d.ret)
@@ -299,7 +300,7 @@ static void join_duel(struct worker *w)
 	if (!d)
 		return;
 	wait_for_two(w, &d->ready);
-	d->ret = hapool_free(&w->z->pool, d->e.start, d->e.len, &reason);
+	d->ret = fuzz_free(w->z, d->e.start, d->e.len, &reason);
 	w->count.duels++;
 	if (d->ret)
 		w->count.refused[reason]++;
@@ -455,6 +456,7 @@ static void begin_phase(struct team *t)
 	t->mix[1] = pick(d, FUZZ_MIXES);
 	t->allocs = allocs[pick(d, ARRAY_SIZE(allocs))];
 	t->phase_ops = 50 + pick(d, 1000);
+	fuzz_draw_faults(d, false);
 }
 
 static void ledger_add(struct team *t, struct extent e)
@@ -528,6 +530,7 @@ static void *worker_main(void *arg)
 		w->searches = searches(w);
 		for (i = 0; i < t->phase_ops; i++, w->count.ops++)
 			do_something(w);
+		w->count.faults = fuzz_nr_faults;
 		pthread_barrier_wait(&t->barrier);
 		w->nr_failed = 0;
 		w->searches = searches(w);
@@ -614,6 +617,7 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	}
 	for (i = 0; i < z->threads; i++)
 		pthread_join(t->workers[i].thread, NULL);
+	fuzz_faults.every = 0;
 	free_all(t);
 	fuzz_end(z);
 	pthread_barrier_destroy(&t->barrier);
