@@ -50,6 +50,7 @@ struct run {
 	/* results */
 	u64 allocs, frees;
 	u64 alloc_ns, free_ns, pair_ns, pairs;
+	u64 mixed_ns;		/* not told apart */
 	double fill_sum, fill_min;
 	u64 fills;
 	double sustained;
@@ -79,6 +80,9 @@ static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len
 	u64 t = 0;
 	int ret;
 
+	/* the device's own limit is the caller's to check */
+	if (unlikely(len > r->nr_blocks))
+		return -ENOSPC;
 	if (r->mode == EACH)
 		t = ticks();
 	ret = hapool_alloc(&r->pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start);
@@ -125,6 +129,10 @@ static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
 {
 	struct extent e = r->live[i];
 
+	if (unlikely(!r->nr_live)) {
+		fail(r, "the device is too small for this workload");
+		return;
+	}
 	r->live[i] = r->live[--r->nr_live];
 	free_extent(r, e);
 }
@@ -249,13 +257,13 @@ static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
 {
 	u64 t, i;
 
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 1000 && !r->wrong; i++) {
 		do_alloc(r, s->max);
 		do_free(r, 0);
 	}
 	r->op = 0;
 	t = cpu_ns();
-	for (i = 0; i < pairs; i++) {
+	for (i = 0; i < pairs && !r->wrong; i++) {
 		do_alloc(r, s->max);
 		do_free(r, 0);
 	}
@@ -267,17 +275,20 @@ static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
 static bool sustains(struct run *r, const struct sizes *s, u64 f)
 {
 	u64 mean = s->fixed ? s->max : (s->max + 1) / 2;
-	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / mean, i;
+	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / mean, i, t = cpu_ns();
 
+	r->frees = 0;
 	for (i = 0; i < ops; i++) {
 		u64 len = draw(r, s);
 
-		while (r->used + len > limit)
+		for (; r->used + len > limit && r->nr_live; r->frees++)
 			do_free(r, rng_below(&r->rng, r->nr_live));
-		if (do_alloc(r, len))
+		if (len > limit || do_alloc(r, len))
 			return false;
 	}
-	return true;
+	r->mixed_ns = cpu_ns() - t;
+	r->allocs = ops;
+	return ops;
 }
 
 static void sustain(struct run *r, const struct sizes *s, u64 arg)
@@ -318,14 +329,14 @@ static const struct workload workloads[] = {
 	{ "churn-u4m", TIB, { 1024 }, churn, 1000000, true },
 	{ "churn-64k", 64 * GIB, { 16, true }, churn, 1000000, true },
 	{ "churn-4k", 4 * GIB, { 1, true }, churn, 1000000, true },
-	{ "firstfail-u1M", 64 * GIB, { 256 }, firstfail },
-	{ "firstfail-u4M", 64 * GIB, { 1024 }, firstfail },
+	{ "firstfail-u1M", 64 * GIB, { 256 }, firstfail, .each = true },
+	{ "firstfail-u4M", 64 * GIB, { 1024 }, firstfail, .each = true },
 	{ "sustain-u1M", 64 * GIB, { 256 }, sustain },
 	{ "sustain-u4M", 64 * GIB, { 1024 }, sustain },
-	{ "pingpong-4K", 64 * GIB, { 1, true }, pingpong, 10000000 },
-	{ "pingpong-64K", 64 * GIB, { 16, true }, pingpong, 10000000 },
-	{ "pingpong-1M", 64 * GIB, { 256, true }, pingpong, 10000000 },
-	{ "pingpong-4M", 64 * GIB, { 1024, true }, pingpong, 10000000 },
+	{ "pingpong-4K", 64 * GIB, { 1, true }, pingpong, 10000000, true },
+	{ "pingpong-64K", 64 * GIB, { 16, true }, pingpong, 10000000, true },
+	{ "pingpong-1M", 64 * GIB, { 256, true }, pingpong, 10000000, true },
+	{ "pingpong-4M", 64 * GIB, { 1024, true }, pingpong, 10000000, true },
 };
 
 /* ---- one thread ---- */
@@ -358,6 +369,7 @@ static void run_once(struct run *r, const struct workload *w, enum mode mode)
 	if (mode == LEDGER)
 		r->ledger = ledger_new(0, r->nr_blocks);
 	pool_start(&r->pool, r->nr_blocks);
+	r->metadata_peak = pool_metadata(&r->pool);
 	w->work(r, &w->sizes, w->arg);
 	if (mode == LEDGER && r->used != ledger_used(r->ledger))
 		fail(r, "the ledger has another sum");
@@ -396,7 +408,7 @@ static bool report(const struct workload *w, u64 nr_blocks)
 	if (r->fill_sum != checked->fill_sum || r->sustained != checked->sustained)
 		fail(checked, "two runs of one seed differ");
 	ops = r->pairs ? 2 * r->pairs : r->allocs + r->frees;
-	ns = r->pairs ? r->pair_ns : r->alloc_ns + r->free_ns;
+	ns = r->pairs ? r->pair_ns : r->alloc_ns + r->free_ns + r->mixed_ns;
 
 	out_begin();
 	out_string("workload", w->name);
@@ -408,9 +420,9 @@ static bool report(const struct workload *w, u64 nr_blocks)
 		out_double("seconds", ns / 1e9, 3);
 		out_double("ns_per_op", (double)ns / ops, 2);
 	}
-	if (r->allocs && !r->pairs)
+	if (r->alloc_ns && !r->pairs)
 		out_double("ns_per_alloc", (double)r->alloc_ns / r->allocs, 2);
-	if (r->frees && !r->pairs)
+	if (r->free_ns && !r->pairs)
 		out_double("ns_per_free", (double)r->free_ns / r->frees, 2);
 	if (r->pairs)
 		out_double("ns_per_pair", (double)r->pair_ns / r->pairs, 2);
@@ -536,7 +548,7 @@ static void talloc(struct tworker *t)
 	struct extent *e = &t->live[t->nr_live];
 
 	e->len = log_uniform(&t->rng);
-	if (t->nr_live == t->max_live ||
+	if (t->nr_live == t->max_live || e->len > t->pool->slab.cfg.nr_blocks ||
 	    hapool_alloc(t->pool, e->len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start)) {
 		t->wrong = "an allocation failed";
 		return;
@@ -728,9 +740,10 @@ int bench_list(void)
 static bool sized(const char *name, struct workload *w)
 {
 	static const struct { const char *prefix; struct workload w; } kinds[] = {
-		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail } },
+		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail, .each = true } },
 		{ "sustain-", { .nr_blocks = 64 * GIB, .work = sustain } },
-		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000 } },
+		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000,
+				  .each = true } },
 	};
 	unsigned int i;
 	u64 bytes;

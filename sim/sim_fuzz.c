@@ -362,7 +362,8 @@ void fuzz_compare(struct fuzzer *z, bool drained)
 	    st.nr_live + !!st.retired != ledger_nr(z->ledger) ||
 	    st.capacity != fuzz_size(z) ||
 	    st.capacity != st.charged + st.retired + st.cached + st.slab.free)
-		fuzz_wrong(z, "stat: charged %llu (%llu), held %llu, cached %llu, free %llu; used %llu (%llu)",
+		fuzz_wrong(z,
+			   "stat: charged %llu/%llu, held %llu, cached %llu, free %llu, not %llu/%llu",
 			   st.charged, st.nr_live, st.retired, st.cached, st.slab.free, used,
 			   ledger_nr(z->ledger));
 	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
