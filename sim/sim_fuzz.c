@@ -727,11 +727,17 @@ static void do_something(struct one *o)
 	}
 }
 
+/* For how long: some devices shall age. */
+u64 fuzz_draw_ops(struct dice *d)
+{
+	return pick(d, 4) ? 2000 + pick(d, 40000) : 20000 + pick(d, 200000);
+}
+
 void fuzz_one(struct fuzzer *z, u64 ops)
 {
 	struct one *o = calloc(1, sizeof(*o));
 	unsigned int max_grows = z->dice.bytes ? 2 : 8;
-	u64 end = min(ops, z->dice.bytes ? U64_MAX : 20000 + pick(&z->dice, 200000)), grow = 0;
+	u64 end = min(ops, z->dice.bytes ? U64_MAX : fuzz_draw_ops(&z->dice)), grow = 0;
 
 	o->z = z;
 	fuzz_begin(z);

@@ -112,6 +112,8 @@ static inline bool fuzz_has_looked_enough(const struct fuzzer *z)
 /* Add what was done. */
 void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c);
 
+u64 fuzz_draw_ops(struct dice *d);
+
 /* Operations on one device until @ops are done; fewer if the seed has it so. */
 void fuzz_one(struct fuzzer *z, u64 ops);
 void fuzz_threads(struct fuzzer *z, u64 ops);

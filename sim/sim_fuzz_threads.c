@@ -593,7 +593,7 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	sim_set_nr_cpus(2 * z->threads + 1);
 	fuzz_begin(z);
 	t->z = z;
-	t->ops = min(ops, 20000 + pick(&z->dice, 200000));
+	t->ops = min(ops, fuzz_draw_ops(&z->dice));
 	t->end = z->cfg.nr_blocks;
 	/* it may grow */
 	if (!marks_init(&t->marks, 2 * t->end + 1024))
