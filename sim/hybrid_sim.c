@@ -151,25 +151,41 @@ void out_end(void)
 static const char help[] =
 "usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] WORKLOAD...\n"
 "       hybrid-sim bench --list\n"
-"       hybrid-sim replay [--json] --capacity SIZE TRACE|-\n"
-"       hybrid-sim fuzz [--seed N] [--ops N] [--threads N]\n"
+"       hybrid-sim replay [--json] [--threads N] --capacity SIZE TRACE|-\n"
+"       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N]\n"
 "\n"
 "Runs the allocator of hybrid_alloc in user space: no device, no module.\n"
 "\n"
 "bench    measures workloads by name\n"
 "replay   runs a trace, one operation a line: \"a ID SIZE [ALIGN]\" allocates,\n"
-"         \"f ID\" frees, # begins a comment; ID is a number, SIZE and ALIGN bytes\n"
-"fuzz     random operations, valid and not, each compared with a naive model\n"
+"         \"f ID\" frees, # begins a comment; ID is a number, SIZE and ALIGN bytes;\n"
+"         with threads all operations of an ID are done by one of them\n"
+"fuzz     random operations, valid and not, on devices of all shapes, each\n"
+"         compared with a naive model; every seed makes its own device\n"
 "\n"
 "  --json           one JSON object a line\n"
 "  --seed N         of the random numbers (1)\n"
 "  --capacity SIZE  of the device, such as 64G or 1TiB\n"
 "  --ops N          number of operations of fuzz (1000000)\n"
-"  --threads N      of fuzz (1)\n"
+"  --threads N      of replay and fuzz (1)\n"
 "\n"
 "Every answer of the allocator is compared with an independent record; the\n"
 "field \"ledger\" is \"ok\" or says what is wrong. Exit status: 0 all is well, 1 the\n"
 "allocator is wrong, 2 it could not be run.\n";
+
+static u64 number(const char *s, const char *option)
+{
+	char *end;
+	u64 n;
+
+	errno = 0;
+	n = strtoull(s, &end, 0);
+	if (*s < '0' || *s > '9' || *end || errno) {
+		fprintf(stderr, "hybrid-sim: %s: '%s' is no number\n", option, s);
+		exit(2);
+	}
+	return n;
+}
 
 /*
  * The kernel's metadata lies in huge pages, as all its memory does; so that a
@@ -206,7 +222,7 @@ int main(int argc, char **argv)
 			json = true;
 			break;
 		case 's':
-			seed = strtoull(optarg, NULL, 0);
+			seed = number(optarg, "--seed");
 			break;
 		case 'c':
 			if (!parse_size(optarg, &capacity) || capacity >> BLOCK_SHIFT == 0) {
@@ -216,10 +232,10 @@ int main(int argc, char **argv)
 			}
 			break;
 		case 'o':
-			nr_ops = strtoull(optarg, NULL, 0);
+			nr_ops = number(optarg, "--ops");
 			break;
 		case 't':
-			nr_threads = strtoul(optarg, NULL, 0);
+			nr_threads = number(optarg, "--threads");
 			break;
 		case 'l':
 			list = true;

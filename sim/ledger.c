@@ -1,134 +1,296 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A bitmap, and per chunk of it the free runs in short: how long the one at
- * its start, the longest, and the one at its end are, brought up to date only
- * when asked. So a question about the whole device costs as much as there are
- * chunks.
+ * The extents in a treap by address. Each knows how much is free behind it, and
+ * the root of each subtree what the most of that is in it: so whether a request
+ * fits, and where it does not overlap, takes a walk from the root. What is free
+ * before the first extent belongs to a node of no length, which is always there.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "ledger.h"
 
-#define CHUNK_BITS	(1UL << 15)
-#define WORD_BITS	64
+#define HEAD	1	/* 0: no node */
 
-struct chunk {
-	u32 leading, longest, trailing;	/* free blocks */
-	u32 nr;				/* free runs */
-	bool known;
+struct node {
+	u64 start;
+	u64 len;
+	u64 gap;	/* free blocks behind it */
+	u64 max_gap;	/* in the subtree */
+	u32 left, right;
+	u32 priority;
 };
 
 struct ledger {
-	u64 nr_blocks;
+	u64 first, end;
 	u64 used;
-	u64 nr_chunks;
-	u64 *bits;		/* 1: taken */
-	struct chunk *chunks;
+	u64 nr;
+	struct node *nodes;
+	u32 nr_nodes, max_nodes;
+	u32 unused;		/* list by left */
+	u32 root;
+	u32 random;
 	char message[120];
 };
 
-static void *zeroes(u64 bytes)
+static struct node *node(const struct ledger *l, u32 i)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED) {
-		perror("ledger");
-		exit(2);
-	}
-	return p;
+	return &l->nodes[i];
 }
 
-struct ledger *ledger_new(u64 nr_blocks)
+static u32 node_new(struct ledger *l, u64 start, u64 len, u64 gap)
+{
+	u32 i = l->unused;
+
+	if (i) {
+		l->unused = node(l, i)->left;
+	} else {
+		if (l->nr_nodes == l->max_nodes) {
+			l->max_nodes *= 2;
+			l->nodes = realloc(l->nodes, l->max_nodes * sizeof(*l->nodes));
+		}
+		i = l->nr_nodes++;
+	}
+	/* xorshift32 */
+	l->random ^= l->random << 13;
+	l->random ^= l->random >> 17;
+	l->random ^= l->random << 5;
+	*node(l, i) = (struct node) {
+		.start = start, .len = len, .gap = gap, .max_gap = gap, .priority = l->random,
+	};
+	return i;
+}
+
+struct ledger *ledger_new(u64 first, u64 end)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
 
-	l->nr_blocks = nr_blocks;
-	l->nr_chunks = nr_blocks / CHUNK_BITS + 1;
-	l->bits = zeroes(l->nr_chunks * CHUNK_BITS / 8);
-	l->chunks = zeroes(l->nr_chunks * sizeof(*l->chunks));
+	l->first = first;
+	l->end = end;
+	l->random = 2463534242;
+	l->nr_nodes = 1;
+	l->max_nodes = 64;
+	l->nodes = calloc(l->max_nodes, sizeof(*l->nodes));
+	l->root = node_new(l, first, 0, end - first);
 	return l;
 }
 
 void ledger_free(struct ledger *l)
 {
-	munmap(l->bits, l->nr_chunks * CHUNK_BITS / 8);
-	munmap(l->chunks, l->nr_chunks * sizeof(*l->chunks));
+	free(l->nodes);
 	free(l);
 }
 
-/* The bits of word @w that lie in [start, end). */
-static u64 mask_of(u64 w, u64 start, u64 end)
-{
-	u64 mask = ~0ULL, first = w * WORD_BITS;
+/* ---- the treap ---- */
 
-	if (start > first)
-		mask &= ~0ULL << (start - first);
-	if (end < first + WORD_BITS)
-		mask &= (1ULL << (end - first)) - 1;
-	return mask;
+static void update(struct ledger *l, u32 i)
+{
+	struct node *n = node(l, i);
+	u64 max_gap = n->gap;
+
+	/* of no node it is 0 */
+	if (node(l, n->left)->max_gap > max_gap)
+		max_gap = node(l, n->left)->max_gap;
+	if (node(l, n->right)->max_gap > max_gap)
+		max_gap = node(l, n->right)->max_gap;
+	n->max_gap = max_gap;
 }
 
-static void forget(struct ledger *l, u64 start, u64 end)
+static void split(struct ledger *l, u32 i, u64 start, u32 *before, u32 *behind)
 {
-	u64 c;
+	if (!i) {
+		*before = 0;
+		*behind = 0;
+		return;
+	}
+	if (node(l, i)->start <= start) {
+		split(l, node(l, i)->right, start, &node(l, i)->right, behind);
+		*before = i;
+	} else {
+		split(l, node(l, i)->left, start, before, &node(l, i)->left);
+		*behind = i;
+	}
+	update(l, i);
+}
 
-	for (c = start / CHUNK_BITS; c <= (end - 1) / CHUNK_BITS; c++)
-		l->chunks[c].known = false;
+static u32 merge(struct ledger *l, u32 before, u32 behind)
+{
+	if (!before || !behind)
+		return before ? before : behind;
+	if (node(l, before)->priority > node(l, behind)->priority) {
+		node(l, before)->right = merge(l, node(l, before)->right, behind);
+		update(l, before);
+		return before;
+	}
+	node(l, behind)->left = merge(l, before, node(l, behind)->left);
+	update(l, behind);
+	return behind;
+}
+
+static u32 insert(struct ledger *l, u32 i, u32 new)
+{
+	struct node *n = node(l, i);
+
+	if (!i)
+		return new;
+	if (node(l, new)->priority > n->priority) {
+		split(l, i, node(l, new)->start, &node(l, new)->left, &node(l, new)->right);
+		update(l, new);
+		return new;
+	}
+	if (n->start <= node(l, new)->start)
+		n->right = insert(l, n->right, new);
+	else
+		n->left = insert(l, n->left, new);
+	update(l, i);
+	return i;
+}
+
+static u32 delete(struct ledger *l, u32 i, u32 old)
+{
+	struct node *n = node(l, i);
+
+	if (i == old)
+		return merge(l, n->left, n->right);
+	if (n->start <= node(l, old)->start)
+		n->right = delete(l, n->right, old);
+	else
+		n->left = delete(l, n->left, old);
+	update(l, i);
+	return i;
+}
+
+/* After the gap of a node has changed. */
+static void update_path(struct ledger *l, u32 i, u32 changed)
+{
+	struct node *n = node(l, i);
+
+	if (i != changed && changed != HEAD && n->start <= node(l, changed)->start)
+		update_path(l, n->right, changed);
+	else if (i != changed)
+		update_path(l, n->left, changed);
+	update(l, i);
+}
+
+/* The last node that begins before @block, or at it if @at; its gap may be what @block is in. */
+static u32 last_before(const struct ledger *l, u64 block, bool at)
+{
+	u32 i = l->root, best = HEAD;
+
+	while (i) {
+		if (i == HEAD || node(l, i)->start < block || (at && node(l, i)->start == block)) {
+			best = i;
+			i = node(l, i)->right;
+		} else {
+			i = node(l, i)->left;
+		}
+	}
+	return best;
+}
+
+static u64 node_end(const struct ledger *l, u32 i)
+{
+	return node(l, i)->start + node(l, i)->len;
+}
+
+/* ---- extents ---- */
+
+static const char *wrong_range(struct ledger *l, u64 start, u64 len, const char *what)
+{
+	snprintf(l->message, sizeof(l->message), "block %llu, length %llu: %s", start, len, what);
+	return l->message;
 }
 
 const char *ledger_take(struct ledger *l, u64 start, u64 len, u64 align)
 {
-	u64 w, end = start + len;
+	u32 before;
+	u64 gap;
 
-	if (!len || start >= l->nr_blocks || len > l->nr_blocks - start) {
-		snprintf(l->message, sizeof(l->message),
-			 "block %llu, length %llu: not on the device",
-			 start, len);
-		return l->message;
-	}
-	if (align > 1 && start % align) {
-		snprintf(l->message, sizeof(l->message), "block %llu: not aligned to %llu",
-			 start, align);
-		return l->message;
-	}
-	for (w = start / WORD_BITS; w <= (end - 1) / WORD_BITS; w++) {
-		u64 mask = mask_of(w, start, end);
-
-		if (l->bits[w] & mask) {
-			snprintf(l->message, sizeof(l->message),
-				 "block %llu, length %llu: handed out twice",
-				 start, len);
-			return l->message;
-		}
-		l->bits[w] |= mask;
-	}
+	if (!len || start < l->first || start >= l->end || len > l->end - start)
+		return wrong_range(l, start, len, "not on the device");
+	if (align > 1 && start % align)
+		return wrong_range(l, start, len, "not aligned");
+	before = last_before(l, start, true);
+	gap = node_end(l, before) + node(l, before)->gap;	/* where it ends */
+	if (start < node_end(l, before) || start + len > gap)
+		return wrong_range(l, start, len, "handed out twice");
+	node(l, before)->gap = start - node_end(l, before);
+	/* the way down to the new one leads past that before it */
+	l->root = insert(l, l->root, node_new(l, start, len, gap - start - len));
 	l->used += len;
-	forget(l, start, end);
+	l->nr++;
 	return NULL;
 }
 
 const char *ledger_give(struct ledger *l, u64 start, u64 len)
 {
-	u64 w, end = start + len;
+	u32 i = last_before(l, start, true), before;
 
-	for (w = start / WORD_BITS; w <= (end - 1) / WORD_BITS; w++) {
-		u64 mask = mask_of(w, start, end);
-
-		if ((l->bits[w] & mask) != mask) {
-			snprintf(l->message, sizeof(l->message),
-				 "block %llu, length %llu: was not taken",
-				 start, len);
-			return l->message;
-		}
-		l->bits[w] &= ~mask;
-	}
+	if (i == HEAD || node(l, i)->start != start || node(l, i)->len != len)
+		return wrong_range(l, start, len, "is no extent");
+	before = last_before(l, start, false);
+	l->root = delete(l, l->root, i);
+	node(l, before)->gap += len + node(l, i)->gap;
+	update_path(l, l->root, before);
+	node(l, i)->left = l->unused;
+	l->unused = i;
 	l->used -= len;
-	forget(l, start, end);
+	l->nr--;
 	return NULL;
+}
+
+void ledger_grow(struct ledger *l, u64 end)
+{
+	u32 last = last_before(l, l->end, true);
+
+	node(l, last)->gap += end - l->end;
+	l->end = end;
+	update_path(l, l->root, last);
+}
+
+/* ---- questions ---- */
+
+bool ledger_find(const struct ledger *l, u64 block, struct extent *e)
+{
+	u32 i = last_before(l, block, true);
+
+	if (block - node(l, i)->start >= node(l, i)->len)
+		return false;
+	*e = (struct extent) { node(l, i)->start, node(l, i)->len };
+	return true;
+}
+
+bool ledger_next(const struct ledger *l, u64 block, struct extent *e)
+{
+	u32 i = last_before(l, block, false);
+	u64 start = node_end(l, i) + node(l, i)->gap;
+
+	return start < l->end && ledger_find(l, start, e);
+}
+
+bool ledger_is_free(const struct ledger *l, u64 start, u64 len)
+{
+	u32 i = last_before(l, start, true);
+
+	return start >= node_end(l, i) && start + len <= node_end(l, i) + node(l, i)->gap;
+}
+
+static bool fits_in(const struct ledger *l, u32 i, u64 len, u64 align)
+{
+	const struct node *n = node(l, i);
+	u64 skip;
+
+	if (!i || n->max_gap < len)
+		return false;
+	skip = (align - node_end(l, i) % align) % align;
+	return (n->gap >= skip && n->gap - skip >= len) ||
+	       fits_in(l, n->left, len, align) || fits_in(l, n->right, len, align);
+}
+
+bool ledger_fits(const struct ledger *l, u64 len, u64 align)
+{
+	return fits_in(l, l->root, len, align);
 }
 
 u64 ledger_used(const struct ledger *l)
@@ -136,110 +298,36 @@ u64 ledger_used(const struct ledger *l)
 	return l->used;
 }
 
-/* The first bit at or behind @i that is @value; @end if none is before that. */
-static u64 next_bit(const struct ledger *l, u64 i, u64 end, bool value)
+u64 ledger_nr(const struct ledger *l)
 {
-	while (i < end) {
-		u64 w = l->bits[i / WORD_BITS];
-
-		w = (value ? w : ~w) >> (i % WORD_BITS);
-		if (w) {
-			i += __builtin_ctzll(w);
-			return i < end ? i : end;
-		}
-		i = (i / WORD_BITS + 1) * WORD_BITS;
-	}
-	return end;
+	return l->nr;
 }
 
-static u64 chunk_end(const struct ledger *l, u64 c)
+u64 ledger_largest(const struct ledger *l)
 {
-	u64 end = (c + 1) * CHUNK_BITS;
-
-	return end < l->nr_blocks ? end : l->nr_blocks;
+	return node(l, l->root)->max_gap;
 }
 
-static const struct chunk *chunk_of(struct ledger *l, u64 c)
+static void runs_in(const struct ledger *l, u32 i, struct ledger_runs *runs)
 {
-	u64 from = c * CHUNK_BITS, end = chunk_end(l, c), pos = from;
-	struct chunk *chunk = &l->chunks[c];
+	const struct node *n = node(l, i);
+	int bits;
 
-	if (chunk->known)
-		return chunk;
-	memset(chunk, 0, sizeof(*chunk));
-	chunk->known = true;
-	while (pos < end) {
-		u64 start = next_bit(l, pos, end, false);
-
-		if (start == end)
-			break;
-		pos = next_bit(l, start, end, true);
-		chunk->nr++;
-		if (start == from)
-			chunk->leading = pos - start;
-		if (pos == end)
-			chunk->trailing = pos - start;
-		if (pos - start > chunk->longest)
-			chunk->longest = pos - start;
-	}
-	return chunk;
+	if (!i)
+		return;
+	runs_in(l, n->left, runs);
+	runs_in(l, n->right, runs);
+	if (!n->gap)
+		return;
+	bits = 63 - __builtin_clzll(n->gap);
+	runs->nr++;
+	runs->count[bits]++;
+	runs->blocks[bits] += n->gap;
 }
 
-bool ledger_is_free(struct ledger *l, u64 start, u64 len)
+void ledger_runs(const struct ledger *l, struct ledger_runs *runs)
 {
-	return start < l->nr_blocks && len <= l->nr_blocks - start &&
-	       next_bit(l, start, start + len, true) == start + len;
-}
-
-void ledger_runs(struct ledger *l, u64 *nr, u64 *largest)
-{
-	u64 c, carry = 0;
-
-	*nr = 0;
-	*largest = 0;
-	for (c = 0; c < l->nr_chunks && c * CHUNK_BITS < l->nr_blocks; c++) {
-		const struct chunk *chunk = chunk_of(l, c);
-		u64 size = chunk_end(l, c) - c * CHUNK_BITS;
-
-		*nr += chunk->nr - (carry && chunk->leading);
-		if (carry + chunk->leading > *largest)
-			*largest = carry + chunk->leading;
-		if (chunk->longest > *largest)
-			*largest = chunk->longest;
-		carry = chunk->trailing == size ? carry + size : chunk->trailing;
-	}
-}
-
-/* Whether an aligned extent fits into the free run [start, end). */
-static bool run_fits(u64 start, u64 end, u64 len, u64 align)
-{
-	u64 skip = (align - start % align) % align;
-
-	return end - start >= skip && end - start - skip >= len;
-}
-
-bool ledger_fits(struct ledger *l, u64 len, u64 align)
-{
-	u64 c, run = 0;		/* start of the run that reaches the chunk */
-
-	for (c = 0; c < l->nr_chunks && c * CHUNK_BITS < l->nr_blocks; c++) {
-		const struct chunk *chunk = chunk_of(l, c);
-		u64 from = c * CHUNK_BITS, end = chunk_end(l, c), pos;
-
-		if (run_fits(run, from + chunk->leading, len, align))
-			return true;
-		if (chunk->leading == end - from)
-			continue;
-		if (chunk->longest >= len) {
-			for (pos = from; (pos = next_bit(l, pos, end, false)) < end;) {
-				u64 start = pos;
-
-				pos = next_bit(l, pos, end, true);
-				if (run_fits(start, pos, len, align))
-					return true;
-			}
-		}
-		run = end - chunk->trailing;
-	}
-	return false;
+	memset(runs, 0, sizeof(*runs));
+	runs_in(l, l->root, runs);
+	runs->largest = ledger_largest(l);
 }

@@ -157,6 +157,7 @@ struct sim_object {
 };
 
 static atomic_long_t nr_objects;
+bool (*sim_fails)(gfp_t gfp);
 
 /* kmalloc's caches, then whole pages in powers of two. */
 static size_t sim_round(size_t size)
@@ -183,6 +184,8 @@ void *sim_kmalloc(size_t size, gfp_t gfp)
 	void *base;
 
 	might_sleep_if(gfpflags_allow_blocking(gfp));
+	if (unlikely(sim_fails) && sim_fails(gfp))
+		return NULL;
 	if (size > SIZE_MAX / 4 || posix_memalign(&base, align, align + size))
 		return NULL;
 	if (gfp & __GFP_ZERO)

@@ -5,7 +5,8 @@
  * A workload of one thread does the same at each run of a seed, so it is run
  * several times: for the time it takes as a whole, for what each operation
  * takes (the least over the runs, so that noise drops out), and with the ledger
- * and the metadata looked at after each operation.
+ * and the metadata looked at after each operation. With threads there are two
+ * runs: the measured one, and one in which the record is kept.
  */
 #include <math.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "hybrid_sim.h"
+#include "marks.h"
 
 #define GIB		(1ULL << (30 - BLOCK_SHIFT))	/* in blocks */
 #define TIB		(1024 * GIB)
@@ -25,11 +27,6 @@ enum mode { WHOLE, EACH, LEDGER };
 struct sizes {
 	u64 max;
 	bool fixed;
-};
-
-struct extent {
-	u64 start;
-	u64 len;
 };
 
 /* One run of a workload. */
@@ -53,6 +50,7 @@ struct run {
 	/* results */
 	u64 allocs, frees;
 	u64 alloc_ns, free_ns, pair_ns, pairs;
+	u64 mixed_ns;		/* not told apart */
 	double fill_sum, fill_min;
 	u64 fills;
 	double sustained;
@@ -82,6 +80,9 @@ static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len
 	u64 t = 0;
 	int ret;
 
+	/* the device's own limit is the caller's to check */
+	if (unlikely(len > r->nr_blocks))
+		return -ENOSPC;
 	if (r->mode == EACH)
 		t = ticks();
 	ret = hapool_alloc(&r->pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start);
@@ -128,6 +129,10 @@ static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
 {
 	struct extent e = r->live[i];
 
+	if (unlikely(!r->nr_live)) {
+		fail(r, "the device is too small for this workload");
+		return;
+	}
 	r->live[i] = r->live[--r->nr_live];
 	free_extent(r, e);
 }
@@ -252,13 +257,13 @@ static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
 {
 	u64 t, i;
 
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 1000 && !r->wrong; i++) {
 		do_alloc(r, s->max);
 		do_free(r, 0);
 	}
 	r->op = 0;
 	t = cpu_ns();
-	for (i = 0; i < pairs; i++) {
+	for (i = 0; i < pairs && !r->wrong; i++) {
 		do_alloc(r, s->max);
 		do_free(r, 0);
 	}
@@ -269,17 +274,21 @@ static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
 /* Whether fill @f can be held for 8 operations per live extent. */
 static bool sustains(struct run *r, const struct sizes *s, u64 f)
 {
-	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / ((s->max + 1) / 2), i;
+	u64 mean = s->fixed ? s->max : (s->max + 1) / 2;
+	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / mean, i, t = cpu_ns();
 
+	r->frees = 0;
 	for (i = 0; i < ops; i++) {
 		u64 len = draw(r, s);
 
-		while (r->used + len > limit)
+		for (; r->used + len > limit && r->nr_live; r->frees++)
 			do_free(r, rng_below(&r->rng, r->nr_live));
-		if (do_alloc(r, len))
+		if (len > limit || do_alloc(r, len))
 			return false;
 	}
-	return true;
+	r->mixed_ns = cpu_ns() - t;
+	r->allocs = ops;
+	return ops;
 }
 
 static void sustain(struct run *r, const struct sizes *s, u64 arg)
@@ -297,7 +306,7 @@ static void sustain(struct run *r, const struct sizes *s, u64 arg)
 		pool_start(&r->pool, r->nr_blocks);
 		if (r->ledger) {
 			ledger_free(r->ledger);
-			r->ledger = ledger_new(r->nr_blocks);
+			r->ledger = ledger_new(0, r->nr_blocks);
 		}
 		r->nr_live = 0;
 		r->used = 0;
@@ -320,14 +329,14 @@ static const struct workload workloads[] = {
 	{ "churn-u4m", TIB, { 1024 }, churn, 1000000, true },
 	{ "churn-64k", 64 * GIB, { 16, true }, churn, 1000000, true },
 	{ "churn-4k", 4 * GIB, { 1, true }, churn, 1000000, true },
-	{ "firstfail-u1M", 64 * GIB, { 256 }, firstfail },
-	{ "firstfail-u4M", 64 * GIB, { 1024 }, firstfail },
+	{ "firstfail-u1M", 64 * GIB, { 256 }, firstfail, .each = true },
+	{ "firstfail-u4M", 64 * GIB, { 1024 }, firstfail, .each = true },
 	{ "sustain-u1M", 64 * GIB, { 256 }, sustain },
 	{ "sustain-u4M", 64 * GIB, { 1024 }, sustain },
-	{ "pingpong-4K", 64 * GIB, { 1, true }, pingpong, 10000000 },
-	{ "pingpong-64K", 64 * GIB, { 16, true }, pingpong, 10000000 },
-	{ "pingpong-1M", 64 * GIB, { 256, true }, pingpong, 10000000 },
-	{ "pingpong-4M", 64 * GIB, { 1024, true }, pingpong, 10000000 },
+	{ "pingpong-4K", 64 * GIB, { 1, true }, pingpong, 10000000, true },
+	{ "pingpong-64K", 64 * GIB, { 16, true }, pingpong, 10000000, true },
+	{ "pingpong-1M", 64 * GIB, { 256, true }, pingpong, 10000000, true },
+	{ "pingpong-4M", 64 * GIB, { 1024, true }, pingpong, 10000000, true },
 };
 
 /* ---- one thread ---- */
@@ -358,8 +367,9 @@ static void run_once(struct run *r, const struct workload *w, enum mode mode)
 	r->fills = 0;
 	r->fill_sum = 0;
 	if (mode == LEDGER)
-		r->ledger = ledger_new(r->nr_blocks);
+		r->ledger = ledger_new(0, r->nr_blocks);
 	pool_start(&r->pool, r->nr_blocks);
+	r->metadata_peak = pool_metadata(&r->pool);
 	w->work(r, &w->sizes, w->arg);
 	if (mode == LEDGER && r->used != ledger_used(r->ledger))
 		fail(r, "the ledger has another sum");
@@ -398,7 +408,7 @@ static bool report(const struct workload *w, u64 nr_blocks)
 	if (r->fill_sum != checked->fill_sum || r->sustained != checked->sustained)
 		fail(checked, "two runs of one seed differ");
 	ops = r->pairs ? 2 * r->pairs : r->allocs + r->frees;
-	ns = r->pairs ? r->pair_ns : r->alloc_ns + r->free_ns;
+	ns = r->pairs ? r->pair_ns : r->alloc_ns + r->free_ns + r->mixed_ns;
 
 	out_begin();
 	out_string("workload", w->name);
@@ -410,9 +420,9 @@ static bool report(const struct workload *w, u64 nr_blocks)
 		out_double("seconds", ns / 1e9, 3);
 		out_double("ns_per_op", (double)ns / ops, 2);
 	}
-	if (r->allocs && !r->pairs)
+	if (r->alloc_ns && !r->pairs)
 		out_double("ns_per_alloc", (double)r->alloc_ns / r->allocs, 2);
-	if (r->frees && !r->pairs)
+	if (r->free_ns && !r->pairs)
 		out_double("ns_per_free", (double)r->free_ns / r->frees, 2);
 	if (r->pairs)
 		out_double("ns_per_pair", (double)r->pair_ns / r->pairs, 2);
@@ -461,7 +471,9 @@ struct tworker {
 	struct ring *in, *out;
 	struct extent batch[BATCH];
 	unsigned int nr_batch;
-	bool wrong;
+	struct marks *marks;	/* NULL: this run is measured */
+	u64 metadata_peak;
+	const char *wrong;
 };
 
 static pthread_barrier_t barrier;
@@ -471,8 +483,12 @@ static void tfree(struct tworker *t, struct extent e)
 {
 	enum hybrid_alloc_reason reason;
 
+	if (t->marks && !marks_clear(t->marks, e.start, e.len))
+		t->wrong = "an extent was nobody's";
 	if (hapool_free(t->pool, e.start, e.len, &reason))
-		t->wrong = true;
+		t->wrong = "a free was refused";
+	if (t->marks)
+		t->metadata_peak = max(t->metadata_peak, pool_metadata(t->pool));
 }
 
 /* One free in eight is of another thread's extent. */
@@ -532,11 +548,15 @@ static void talloc(struct tworker *t)
 	struct extent *e = &t->live[t->nr_live];
 
 	e->len = log_uniform(&t->rng);
-	if (t->nr_live == t->max_live ||
+	if (t->nr_live == t->max_live || e->len > t->pool->slab.cfg.nr_blocks ||
 	    hapool_alloc(t->pool, e->len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start)) {
-		t->wrong = true;
+		t->wrong = "an allocation failed";
 		return;
 	}
+	if (t->marks && !marks_set(t->marks, e->start, e->len))
+		t->wrong = "an extent was handed out twice";
+	if (t->marks)
+		t->metadata_peak = max(t->metadata_peak, pool_metadata(t->pool));
 	t->nr_live++;
 	t->used += e->len;
 	t->ops++;
@@ -584,8 +604,7 @@ static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
 		n += t[k].nr_live + BATCH * (RING + 1);
 	all = malloc(n * sizeof(*all));
 	for (n = 0, k = 0; k < nr; k++) {
-		if (t[k].wrong)
-			why = "an operation failed";
+		why = why ?: t[k].wrong;
 		memcpy(all + n, t[k].live, t[k].nr_live * sizeof(*all));
 		n += t[k].nr_live;
 		memcpy(all + n, t[k].batch, t[k].nr_batch * sizeof(*all));
@@ -609,24 +628,35 @@ static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
 	return why;
 }
 
-/* @nr threads on one allocator, or on one each. */
-static bool threads(const char *name, int nr, bool apart)
+/* What the threads of one run did, taken together. */
+struct tresult {
+	u64 ops;
+	double rate;
+	u64 metadata_peak;
+	const char *wrong;
+};
+
+/* @nr threads on one allocator, or on one each, for a while. */
+static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checked)
 {
-	u64 nr_blocks = capacity ? capacity >> BLOCK_SHIFT : 64 * GIB, ops = 0, metadata = 0;
-	struct hapool *pools = calloc(apart ? nr : 1, sizeof(*pools));
+	int i, nr_pools = apart ? nr : 1;
+	struct hapool *pools = calloc(nr_pools, sizeof(*pools));
+	struct marks *marks = calloc(nr_pools, sizeof(*marks));
 	struct tworker *t = calloc(nr, sizeof(*t));
-	const char *wrong = NULL;
-	double rate = 0;
-	int i;
+	u64 *peaks = calloc(nr_pools, sizeof(*peaks));
+	struct tresult res = {};
 
 	time_is_up = false;
-	sim_set_nr_cpus(nr + 1);
 	pthread_barrier_init(&barrier, NULL, nr + 1);
-	for (i = 0; i < (apart ? nr : 1); i++)
+	for (i = 0; i < nr_pools; i++) {
 		pool_start(&pools[i], nr_blocks);
+		if (checked && !marks_init(&marks[i], nr_blocks))
+			res.wrong = "no memory for the record";
+	}
 	for (i = 0; i < nr; i++) {
 		t[i].cpu = i + 1;
 		t[i].pool = apart ? &pools[i] : pools;
+		t[i].marks = checked ? (apart ? &marks[i] : marks) : NULL;
 		t[i].rng.state = seed * 1000 + i;
 		t[i].share = apart ? nr_blocks : nr_blocks / nr;
 		t[i].max_live = t[i].share / 16;
@@ -642,38 +672,55 @@ static bool threads(const char *name, int nr, bool apart)
 	usleep(3000000);
 	time_is_up = true;
 	for (i = 0; i < nr; i++) {
+		u64 *peak = &peaks[apart ? i : 0];
+
 		pthread_join(t[i].thread, NULL);
-		ops += t[i].ops;
-		rate += t[i].ops / (t[i].ns / 1e9);
+		res.ops += t[i].ops;
+		res.rate += t[i].ops / (t[i].ns / 1e9);
+		*peak = max(*peak, t[i].metadata_peak);
 	}
-	if (apart)
-		for (i = 0; i < nr; i++)
-			wrong = tcheck(&t[i], 1, &pools[i]) ?: wrong;
-	else
-		wrong = tcheck(t, nr, pools);
-	for (i = 0; i < (apart ? nr : 1); i++) {
-		metadata += pool_metadata(&pools[i]);
+	for (i = 0; i < nr_pools; i++) {
+		res.wrong = res.wrong ?: tcheck(&t[i], apart ? 1 : nr, &pools[i]);
+		res.metadata_peak += peaks[i];
 		hapool_destroy(&pools[i]);
+		if (checked)
+			marks_destroy(&marks[i]);
 	}
+	for (i = 0; i < nr; i++) {
+		free(t[i].live);
+		free(t[i].out);
+	}
+	pthread_barrier_destroy(&barrier);
+	free(peaks);
+	free(marks);
+	free(t);
+	free(pools);
+	return res;
+}
+
+static bool threads(const char *name, int nr, bool apart)
+{
+	u64 nr_blocks = capacity ? capacity >> BLOCK_SHIFT : 64 * GIB;
+	struct tresult res, checked;
+
+	sim_set_nr_cpus(nr + 1);
+	res = run_threads(nr, apart, nr_blocks, false);
+	checked = run_threads(nr, apart, nr_blocks, true);
+	if (!checked.wrong)
+		checked.wrong = res.wrong;
 	out_begin();
 	out_string("workload", name);
 	out_u64("capacity_bytes", nr_blocks << BLOCK_SHIFT);
 	out_u64("seed", seed);
 	out_u64("threads", nr);
-	out_u64("ops", ops);
-	out_double("seconds", ops / rate, 3);
-	out_double("ns_per_op", 1e9 / rate, 2);
+	out_u64("ops", res.ops);
+	out_double("seconds", res.ops / res.rate, 3);
+	out_double("ns_per_op", 1e9 / res.rate, 2);
 	out_double("cas_ns", cas_ns(), 2);
-	out_u64("metadata_bytes_peak", metadata);
-	out_string("ledger", wrong ?: "ok");
+	out_u64("metadata_bytes_peak", checked.metadata_peak);
+	out_string("ledger", checked.wrong ?: "ok");
 	out_end();
-	for (i = 0; i < nr; i++) {
-		free(t[i].live);
-		free(t[i].out);
-	}
-	free(t);
-	free(pools);
-	return !wrong;
+	return !checked.wrong;
 }
 
 /* ---- names ---- */
@@ -693,9 +740,10 @@ int bench_list(void)
 static bool sized(const char *name, struct workload *w)
 {
 	static const struct { const char *prefix; struct workload w; } kinds[] = {
-		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail } },
+		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail, .each = true } },
 		{ "sustain-", { .nr_blocks = 64 * GIB, .work = sustain } },
-		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000 } },
+		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000,
+				  .each = true } },
 	};
 	unsigned int i;
 	u64 bytes;

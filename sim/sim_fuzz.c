@@ -1,427 +1,815 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hybrid-sim fuzz: random operations, valid and not, each compared with the
- * ledger and a list of extents. With one thread every answer is compared; with
- * more, what must hold whatever the others do. Each device is a test of TAP.
+ * hybrid-sim fuzz: random operations, valid and not, on devices of random
+ * shape. With one thread every answer is compared with the ledger: what is
+ * handed out, what is refused and why, and whether there was no space indeed.
+ * For several threads see sim_fuzz_threads.c.
+ *
+ * A seed makes its own device, and phases of operations which fill it, keep it
+ * full or empty it. What it does is independent of --ops, which only says when
+ * to stop; so "--seed N --ops M" comes to the same place again.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "hybrid_sim.h"
+#include "sim_fuzz.h"
 
-#define MAX_LIVE	4096
-#define ROUND_OPS	20000		/* on one device */
+#define MAX_LIVE	8192
+#define NR_FREED	8
+#define NR_ENTRIES	32
 
-struct extent {
-	u64 start;
-	u64 len;
-};
-
-struct fuzzer {
-	struct rng rng;
-	struct hapool pool;
-	struct ledger *ledger;
+struct one {
+	struct fuzzer *z;
 	struct extent live[MAX_LIVE];
-	unsigned int nr_live;
-	u64 nr_blocks;
-	u64 round_seed;
-	u64 op;
-	u64 nr_enospc, nr_refused;
-	struct haslab_config cfg;
+	unsigned int nr_live, max_live;
+	unsigned int nr_fixed;		/* the first of them, which stay */
+	struct extent freed[NR_FREED];	/* the last ones */
+	u64 usual;			/* length */
+	u64 faults;			/* before this operation */
+	/* this phase */
+	unsigned int mix[2], allocs, bad;
+	bool by_address;		/* frees: neighbours first */
+	unsigned int next;
+	u64 phase_end;
 };
 
-static void __attribute__((noreturn, format(printf, 2, 3)))
-wrong(struct fuzzer *z, const char *format, ...)
+/* ---- what was done, and what is wrong ---- */
+
+static struct fuzz_count sum;
+static u64 seeds, began;
+static struct fuzzer *current_fuzzer;
+
+void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c)
 {
-	va_list args;
-
-	printf("not ok %llu - seed %llu, %llu blocks\n# operation %llu, unit %u, slab_max %llu: ",
-	       z->round_seed - seed + 1, z->round_seed, z->nr_blocks, z->op,
-	       1U << z->cfg.unit_shift, z->cfg.slab_max);
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n1..%llu\n", z->round_seed - seed + 1);
-	fflush(stdout);
-	_exit(1);	/* other threads may be at work */
-}
-
-/* From one block to 64 TiB, odd ones mostly. */
-static u64 random_capacity(struct rng *rng)
-{
-	u64 n = 1ULL << rng_below(rng, rng_below(rng, 4) ? 18 : 35);
-
-	return n + rng_below(rng, rng_below(rng, 2) ? n : 3);
-}
-
-static u64 random_len(struct fuzzer *z)
-{
-	unsigned int bits = ilog2(z->nr_blocks) + 1;
-	u64 len = 1 + rng_below(&z->rng, 1ULL << rng_below(&z->rng, min(bits, 15U)));
-
-	if (!rng_below(&z->rng, 50))
-		len = 1 + rng_below(&z->rng, z->nr_blocks);
-	if (!rng_below(&z->rng, 4))
-		len = 1ULL << ilog2(len);
-	return min(len, z->nr_blocks);
-}
-
-static int by_start(const void *a, const void *b)
-{
-	const struct extent *x = a, *y = b;
-
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/* The live extent that a block is in, or NULL. */
-static struct extent *find_extent(struct fuzzer *z, u64 block)
-{
+	const u64 *from = (const u64 *)c;
+	u64 *to = (u64 *)sum;
 	unsigned int i;
 
-	for (i = 0; i < z->nr_live; i++)
-		if (block - z->live[i].start < z->live[i].len)
-			return &z->live[i];
-	return NULL;
+	for (i = 0; i < sizeof(*c) / sizeof(u64); i++)
+		to[i] += from[i];
 }
 
-static void fuzz_alloc(struct fuzzer *z)
+/* Of the seeds so far. */
+static void summary(const char *ledger)
 {
-	u64 len = random_len(z), align = 1, start;
+	const struct fuzz_count *c = &sum;
+
+	out_begin();
+	out_u64("seed", seed);
+	out_u64("seeds", seeds);
+	out_u64("threads", nr_threads);
+	out_u64("ops", c->ops);
+	out_double("seconds", (now_ns() - began) / 1e9, 3);
+	out_u64("allocs", c->allocs);
+	out_u64("frees", c->frees);
+	if (nr_threads > 1)
+		out_u64("frees_by_two", c->duels);
+	out_u64("claims", c->claims);
+	out_u64("holds", c->holds);
+	out_u64("grows", c->grows);
+	out_u64("map_lookups", c->looks);
+	out_u64("checks", c->checks);
+	out_u64("refused_not_allocated", c->refused[HYBRID_ALLOC_REASON_NOT_ALLOCATED]);
+	out_u64("refused_wrong_start", c->refused[HYBRID_ALLOC_REASON_WRONG_START]);
+	out_u64("refused_wrong_length", c->refused[HYBRID_ALLOC_REASON_WRONG_LENGTH]);
+	out_u64("refused_claims", c->exists);
+	out_u64("would_wait", c->again);
+	out_u64("memory_faults", c->faults);
+	out_u64("enomem", c->enomem);
+	out_u64("enospc", c->enospc);
+	out_u64("false_enospc", c->false_enospc);
+	out_string("ledger", ledger);
+	out_end();
+}
+
+static void say_again(const struct fuzzer *z)
+{
+	fprintf(stderr, "# again: hybrid-sim fuzz --seed %llu --ops %llu", z->seed,
+		z->count.ops + 1);
+	if (z->threads > 1)
+		fprintf(stderr, " --threads %u (if the threads meet as they did)", z->threads);
+	fprintf(stderr, "\n");
+}
+
+void fuzz_wrong(struct fuzzer *z, const char *format, ...)
+{
+	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+	va_list args;
+	char what[200];
+
+	pthread_mutex_lock(&once);
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	fprintf(stderr, "# wrong: seed %llu, operation %llu: %s\n", z->seed, z->count.ops, what);
+	fprintf(stderr, "# blocks %llu to %llu, unit %u, slab_max %llu\n", z->cfg.first_block,
+		z->cfg.nr_blocks, 1U << z->cfg.unit_shift, z->cfg.slab_max);
+	if (!z->seed)
+		abort();	/* libFuzzer keeps the bytes */
+	say_again(z);
+	fuzz_count_add(&sum, &z->count);
+	summary(what);
+	if (z->threads > 1)
+		_exit(1);	/* others may be at work */
+	exit(1);
+}
+
+/* ---- memory that fails ---- */
+
+struct fuzz_faults fuzz_faults;
+__thread bool fuzz_is_freeing;
+__thread u64 fuzz_nr_faults;
+
+static bool on_kmalloc(gfp_t gfp)
+{
+	static __thread struct rng rng;
+
+	if (fuzz_is_freeing)
+		fuzz_wrong(current_fuzzer, "a free asks for memory");
+	if (!fuzz_faults.every || (gfpflags_allow_blocking(gfp) && !fuzz_faults.all) ||
+	    rng_below(&rng, fuzz_faults.every))
+		return false;
+	fuzz_nr_faults++;
+	return true;
+}
+
+void fuzz_draw_faults(struct dice *d, bool all)
+{
+	fuzz_faults.every = pick(d, 4) ? 0 : 1 + pick(d, 30);
+	fuzz_faults.all = all && !pick(d, 3);
+}
+
+int fuzz_free(struct fuzzer *z, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	int ret;
+
+	fuzz_is_freeing = true;
+	ret = hapool_free(&z->pool, start, len, reason);
+	fuzz_is_freeing = false;
+	return ret;
+}
+
+/* A broken assertion, or a seed that does not come to its end. */
+static void on_signal(int sig)
+{
+	const struct fuzzer *z = current_fuzzer;
+
+	if (z) {
+		fprintf(stderr, "# wrong: seed %llu, operation %llu: %s\n", z->seed, z->count.ops,
+			sig == SIGALRM ? "no progress" : strsignal(sig));
+		say_again(z);
+	}
+	_exit(1);
+}
+
+/* ---- the device ---- */
+
+/* From one block to 64 TiB, odd ones mostly. */
+static void draw_shape(struct fuzzer *z)
+{
+	static const u8 bits[] = { 6, 12, 18, 18, 22, 28, 34, 34 };
+	struct haslab_config *cfg = &z->cfg;
+	/* for libFuzzer nothing that takes long */
+	u64 kinds = ARRAY_SIZE(bits) - (z->dice.bytes ? 3 : 0);
+	u64 nr = 1ULL << pick(&z->dice, bits[pick(&z->dice, kinds)] + 1), unit;
+
+	nr = min(nr + pick(&z->dice, pick(&z->dice, 2) ? nr : 3), MAX_BLOCKS);
+	cfg->unit_shift = 8;
+	cfg->slab_max = 256;
+	if (pick(&z->dice, 3)) {
+		cfg->unit_shift = pick(&z->dice, HASLAB_MAX_SHIFT + 1);
+		cfg->slab_max = 1ULL << pick(&z->dice, 11);
+	}
+	cfg->first_block = pick(&z->dice, 3) ? 0 : pick_log(&z->dice, 22);
+	cfg->nr_blocks = cfg->first_block + nr;
+	unit = 1ULL << cfg->unit_shift;
+	if ((cfg->first_block + unit - 1) / unit * unit <= cfg->nr_blocks)
+		return;
+	/* not a whole unit, and not at the start of one either */
+	if (hapool_init(&z->pool, cfg) != -EINVAL)
+		fuzz_wrong(z, "init: a shape that cannot be");
+	cfg->first_block = 0;
+	cfg->nr_blocks = nr;
+}
+
+void fuzz_begin(struct fuzzer *z)
+{
+	int ret;
+
+	current_fuzzer = z;
+	sim_fails = on_kmalloc;
+	fuzz_nr_faults = 0;
+	draw_shape(z);
+	z->objects = sim_objects();
+	z->ledger = ledger_new(z->cfg.first_block, z->cfg.nr_blocks);
+	ret = hapool_init(&z->pool, &z->cfg);
+	if (ret)
+		fuzz_wrong(z, "init: %d", ret);
+	z->metadata = atomic_long_read(&z->pool.slab.mem.bytes);
+	if (hapool_grow(&z->pool, z->cfg.nr_blocks - 1, GFP_KERNEL) != -EINVAL)
+		fuzz_wrong(z, "grow: it can be made smaller");
+}
+
+/* A device of this size, at its start. */
+static long metadata_of_new(struct fuzzer *z)
+{
+	struct hapool *p = malloc(sizeof(*p));
+	long bytes;
+
+	if (hapool_init(p, &z->cfg))
+		fuzz_wrong(z, "init of another one");
+	bytes = atomic_long_read(&p->slab.mem.bytes);
+	hapool_destroy(p);
+	free(p);
+	return bytes;
+}
+
+/* All extents have been freed: everything has come back. */
+void fuzz_end(struct fuzzer *z)
+{
+	long bytes;
+
+	hapool_drain(&z->pool);
+	fuzz_compare(z, true);
+	bytes = atomic_long_read(&z->pool.slab.mem.bytes);
+	if (z->count.grows)
+		z->metadata = metadata_of_new(z);
+	/* one that has grown may keep nodes which were on the way to its old end */
+	if (ledger_nr(z->ledger) || labs(bytes - z->metadata) > 128 * (long)z->count.grows)
+		fuzz_wrong(z, "after all was freed: %llu extents, metadata %ld, at the start %ld",
+			   ledger_nr(z->ledger), bytes, z->metadata);
+	hapool_destroy(&z->pool);
+	if (sim_objects() != z->objects)
+		fuzz_wrong(z, "after it was destroyed: %ld objects are left",
+			   sim_objects() - z->objects);
+	ledger_free(z->ledger);
+	sim_fails = NULL;
+	current_fuzzer = NULL;
+}
+
+u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size)
+{
+	u64 len = usual | 1;
+	unsigned int bits = ilog2(size) + 1;
+
+	switch (mix) {
+	case 0:		/* the common sizes */
+		len = pick(d, 2) ? 1 + pick(d, 16) : 16ULL << pick(d, 7);
+		break;
+	case 1:
+		len = pick_log(d, 14);
+		break;
+	case 2:		/* to 4 MiB */
+		len = 1 + pick(d, 1024);
+		break;
+	case 3:
+		len = 1 + pick(d, 2 * usual);
+		break;
+	case 4:
+		len = pick_log(d, bits);
+		break;
+	case 5:
+		len = 1ULL << pick(d, bits);
+		break;
+	}
+	return min(len, size);
+}
+
+/* ---- what the allocator says of itself ---- */
+
+/*
+ * Whether an entry of the map is so. What is held is nobody's, but not free: it
+ * may be told in pieces, and as if a pool had it.
+ */
+static bool entry_is_right(const struct fuzzer *z, const struct haslab_map_entry *e)
+{
+	bool taken, held;
+	struct extent x;
+
+	taken = ledger_find(z->ledger, e->start, &x);
+	held = taken && x.start == z->held.start && z->held.len;
+	if (e->state == HASLAB_MAP_LIVE)
+		return taken && !held && x.start == e->start && x.len == e->len;
+	if (held)
+		return e->state != HASLAB_MAP_FREE && e->start + e->len <= x.start + x.len;
+	return e->state != HASLAB_MAP_HELD && ledger_is_free(z->ledger, e->start, e->len);
+}
+
+static void compare_map(struct fuzzer *z)
+{
+	struct haslab_map_entry entries[NR_ENTRIES], *e;
+	u64 pos = z->cfg.first_block, nr = 0;
+	int i, got, page = 1 + pick(&z->dice, NR_ENTRIES);
+
+	while ((got = hapool_map(&z->pool, pos, entries, page)) > 0) {
+		for (i = 0; i < got; i++) {
+			e = &entries[i];
+			if (e->start != pos || !e->len)
+				fuzz_wrong(z, "map: %llu blocks at %llu, expected at %llu", e->len,
+					   e->start, pos);
+			if (!entry_is_right(z, e))
+				fuzz_wrong(z, "map: %llu blocks at %llu are not of state %d",
+					   e->len, pos, e->state);
+			nr += e->state == HASLAB_MAP_LIVE;
+			pos += e->len;
+		}
+	}
+	if (pos != z->cfg.nr_blocks || nr + !!z->held.len != ledger_nr(z->ledger))
+		fuzz_wrong(z, "map: ends at %llu, with %llu extents", pos, nr);
+}
+
+static void compare_runs(struct fuzzer *z, const struct hapool_stat *st)
+{
+	struct haslab_histogram h;
+	struct ledger_runs runs;
+	int i;
+
+	ledger_runs(z->ledger, &runs);
+	if (st->slab.nr_runs != runs.nr || st->slab.largest_run != runs.largest)
+		fuzz_wrong(z, "free runs: %llu of %llu, largest %llu of %llu", st->slab.nr_runs,
+			   runs.nr, st->slab.largest_run, runs.largest);
+	hapool_histogram(&z->pool, &h);
+	for (i = 0; i < 64; i++)
+		if (h.count[i] != runs.count[i] || h.blocks[i] != runs.blocks[i])
+			fuzz_wrong(z, "histogram: %llu blocks in %llu runs of 2^%d: %llu in %llu",
+				   h.blocks[i], h.count[i], i, runs.blocks[i], runs.count[i]);
+}
+
+/* The layers' own check looks at every unit, so that a large device is checked less often. */
+static bool check_is_due(struct fuzzer *z)
+{
+	u64 much = (fuzz_size(z) >> z->cfg.unit_shift) >> 14;
+
+	return z->dice.bytes ? much < 4 : !pick(&z->dice, 1 + much);
+}
+
+/* Nobody is at work. */
+void fuzz_compare(struct fuzzer *z, bool drained)
+{
+	u64 used = ledger_used(z->ledger);
+	struct hapool_stat st;
+	int i;
+
+	z->count.checks++;
+	if (check_is_due(z) && hapool_check(&z->pool))
+		fuzz_wrong(z, "hapool_check() has found a broken invariant");
+	hapool_stat(&z->pool, &st, drained);
+	if (st.charged + st.retired != used ||
+	    st.nr_live + !!st.retired != ledger_nr(z->ledger) ||
+	    st.capacity != fuzz_size(z) ||
+	    st.capacity != st.charged + st.retired + st.cached + st.slab.free)
+		fuzz_wrong(z,
+			   "stat: charged %llu/%llu, held %llu, cached %llu, free %llu, not %llu/%llu",
+			   st.charged, st.nr_live, st.retired, st.cached, st.slab.free, used,
+			   ledger_nr(z->ledger));
+	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
+		if (st.refused[i] != z->count.refused[i])
+			fuzz_wrong(z, "stat: %llu frees refused for reason %d, not %llu",
+				   st.refused[i], i, z->count.refused[i]);
+	compare_map(z);
+	if (!drained)
+		return;
+	if (st.cached)
+		fuzz_wrong(z, "stat: %llu cached after a drain", st.cached);
+	compare_runs(z, &st);
+}
+
+/* ---- operations, with one thread ---- */
+
+/* Whether an operation may have failed for lack of memory. */
+static bool no_memory(struct one *o, int ret)
+{
+	if (ret != -ENOMEM || !fuzz_faults.all || fuzz_nr_faults == o->faults)
+		return false;
+	o->z->count.enomem++;
+	return true;
+}
+
+/* While blocks are held whoever finds nothing waits, so this thread must not. */
+static gfp_t gfp_of(struct one *o)
+{
+	return o->z->held.len || !pick(&o->z->dice, 16) ? GFP_NOWAIT : GFP_KERNEL;
+}
+
+static u64 draw_len(struct one *o)
+{
+	struct fuzzer *z = o->z;
+
+	return fuzz_len(&z->dice, o->mix[pick(&z->dice, 2)], o->usual, fuzz_size(z));
+}
+
+static void add_live(struct one *o, u64 start, u64 len)
+{
+	o->live[o->nr_live++] = (struct extent) { start, len };
+}
+
+static void do_alloc(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	u64 len = draw_len(o), align = 1, start;
+	u64 goal = HAPOOL_NO_GOAL;
+	gfp_t gfp = gfp_of(o);
 	const char *why;
 	int ret;
 
-	if (z->nr_live == MAX_LIVE)
-		return;
-	if (!rng_below(&z->rng, 6))
-		align <<= rng_below(&z->rng, 19);
-	ret = hapool_alloc(&z->pool, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
-	if (ret == -ENOSPC) {
-		z->nr_enospc++;
-		if (ledger_fits(z->ledger, len, align))
-			wrong(z, "false ENOSPC: %llu blocks aligned to %llu fit", len, align);
+	if (!pick(&z->dice, 6))
+		align <<= pick(&z->dice, 19);
+	if (!pick(&z->dice, 10))
+		goal = z->cfg.first_block + pick(&z->dice, fuzz_size(z));
+	z->count.allocs++;
+	ret = hapool_alloc(&z->pool, len, align, goal, gfp, &start);
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		z->count.again++;
 		return;
 	}
+	if (ret == -ENOSPC) {
+		z->count.enospc++;
+		z->count.false_enospc += ledger_fits(z->ledger, len, align);
+		if (z->count.false_enospc)
+			fuzz_wrong(z, "alloc: false ENOSPC: %llu blocks aligned to %llu fit", len,
+				   align);
+		return;
+	}
+	if (no_memory(o, ret))
+		return;
 	if (ret)
-		wrong(z, "alloc of %llu blocks: error %d", len, ret);
+		fuzz_wrong(z, "alloc of %llu blocks aligned to %llu: %d", len, align, ret);
 	why = ledger_take(z->ledger, start, len, align);
 	if (why)
-		wrong(z, "alloc of %llu blocks aligned to %llu: %s", len, align, why);
-	z->live[z->nr_live++] = (struct extent) { start, len };
+		fuzz_wrong(z, "alloc of %llu blocks aligned to %llu: %s", len, align, why);
+	add_live(o, start, len);
 }
 
-static void fuzz_claim(struct fuzzer *z)
+static void claim(struct one *o, u64 start, u64 len)
 {
-	u64 start = rng_below(&z->rng, z->nr_blocks);
-	u64 len = min(random_len(z), z->nr_blocks - start);
-	bool free = ledger_is_free(z->ledger, start, len);
+	struct fuzzer *z = o->z;
+	bool is_free = ledger_is_free(z->ledger, start, len);
+	gfp_t gfp = gfp_of(o);
 	int ret;
 
-	if (z->nr_live == MAX_LIVE)
+	z->count.claims++;
+	ret = hapool_claim(&z->pool, start, len, gfp);
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		z->count.again++;
 		return;
-	ret = hapool_claim(&z->pool, start, len, GFP_KERNEL);
-	if (ret != (free ? 0 : -EEXIST))
-		wrong(z, "claim of %llu blocks at %llu (%s): %d", len, start,
-		      free ? "free" : "taken", ret);
-	if (ret)
+	}
+	if (no_memory(o, ret))
 		return;
+	if (ret != (is_free ? 0 : -EEXIST))
+		fuzz_wrong(z, "claim of %llu blocks at %llu (%s): %d", len, start,
+			   is_free ? "free" : "taken", ret);
+	if (ret) {
+		z->count.exists++;
+		return;
+	}
 	ledger_take(z->ledger, start, len, 1);
-	z->live[z->nr_live++] = (struct extent) { start, len };
+	add_live(o, start, len);
 }
 
-static void free_live(struct fuzzer *z, unsigned int i)
+/* Anywhere, or close to an extent. */
+static u64 some_block(struct one *o)
 {
-	enum hybrid_alloc_reason reason = 0;
-	struct extent e = z->live[i];
-	int ret = hapool_free(&z->pool, e.start, e.len, &reason);
-	const char *why = ledger_give(z->ledger, e.start, e.len);
+	struct fuzzer *z = o->z;
+	struct extent *e;
 
+	if (!o->nr_live || pick(&z->dice, 2))
+		return z->cfg.first_block + pick(&z->dice, fuzz_size(z));
+	e = &o->live[pick(&z->dice, o->nr_live)];
+	return e->start + e->len < z->cfg.nr_blocks ? e->start + e->len : e->start;
+}
+
+static void do_claim(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	u64 start = some_block(o), len = draw_len(o);
+
+	claim(o, start, min(len, z->cfg.nr_blocks - start));
+}
+
+static void free_live(struct one *o, unsigned int i)
+{
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	struct fuzzer *z = o->z;
+	struct extent e = o->live[i];
+	const char *why = ledger_give(z->ledger, e.start, e.len);
+	int ret = fuzz_free(z, e.start, e.len, &reason);
+
+	z->count.frees++;
 	if (ret || why)
-		wrong(z, "free of %llu blocks at %llu: %d, reason %d; %s", e.len, e.start, ret,
-		      reason, why ?: "");
-	z->live[i] = z->live[--z->nr_live];
+		fuzz_wrong(z, "free of %llu blocks at %llu: %d, reason %d; %s", e.len, e.start,
+			   ret, reason, why ?: "");
+	o->freed[z->count.frees % NR_FREED] = e;
+	o->live[i] = o->live[--o->nr_live];
+}
+
+static void do_free(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	unsigned int nr = o->nr_live - o->nr_fixed;
+
+	if (o->by_address && nr)
+		/* those that were allocated one after the other */
+		free_live(o, o->nr_fixed + o->next++ % nr);
+	else if (nr)
+		free_live(o, o->nr_fixed + pick(&z->dice, nr));
+}
+
+/* What a free must answer. */
+static int expect_free(struct one *o, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	struct fuzzer *z = o->z;
+	struct extent e;
+
+	*reason = HYBRID_ALLOC_REASON_NOT_ALLOCATED;
+	if (!ledger_find(z->ledger, start, &e) ||
+	    (z->held.len && e.start == z->held.start))
+		return -ENOENT;
+	*reason = HYBRID_ALLOC_REASON_WRONG_START;
+	if (e.start != start)
+		return -EINVAL;
+	*reason = HYBRID_ALLOC_REASON_WRONG_LENGTH;
+	return e.len == len ? 0 : -EINVAL;
 }
 
 /* A free that is almost right, or not at all. */
-static void fuzz_wrong_free(struct fuzzer *z)
+static void do_wrong_free(struct one *o)
 {
-	enum hybrid_alloc_reason reason = 0, expected = HYBRID_ALLOC_REASON_NOT_ALLOCATED;
-	u64 start = rng_below(&z->rng, z->nr_blocks), len = random_len(z);
-	int ret, err = -ENOENT;
-	struct extent *e;
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE, expected;
+	struct fuzzer *z = o->z;
+	u64 start, len = draw_len(o);
+	struct extent *e = &o->freed[pick(&z->dice, NR_FREED)];
+	int ret, err;
 
-	if (z->nr_live && rng_below(&z->rng, 3)) {
-		e = &z->live[rng_below(&z->rng, z->nr_live)];
-		start = e->start + (rng_below(&z->rng, 2) ? 0 : rng_below(&z->rng, e->len));
-		if (!rng_below(&z->rng, 3))
-			len = e->len;
-	}
-	if (start + len > z->nr_blocks)
-		return;
-	e = find_extent(z, start);
-	if (e) {
-		err = -EINVAL;
-		expected = e->start == start ? HYBRID_ALLOC_REASON_WRONG_LENGTH :
-					       HYBRID_ALLOC_REASON_WRONG_START;
-		if (e->start == start && e->len == len)
+	switch (pick(&z->dice, 6)) {
+	case 0:		/* nowhere in particular */
+		start = z->cfg.first_block + pick(&z->dice, fuzz_size(z));
+		break;
+	case 1:		/* once more */
+		start = e->start;
+		len = e->len;
+		break;
+	case 2:
+		start = z->held.start;
+		if (pick(&z->dice, 2))
+			len = z->held.len;
+		break;
+	default:
+		if (!o->nr_live)
 			return;
+		e = &o->live[pick(&z->dice, o->nr_live)];
+		start = e->start;
+		if (pick(&z->dice, 2))
+			start += pick(&z->dice, e->len);
+		if (!pick(&z->dice, 3))
+			len = e->len;
+		else if (pick(&z->dice, 2))
+			len = e->len - 1 + pick(&z->dice, 3);
 	}
-	ret = hapool_free(&z->pool, start, len, &reason);
+	if (!len || start < z->cfg.first_block || start + len > z->cfg.nr_blocks)
+		return;		/* the caller's to refuse */
+	err = expect_free(o, start, len, &expected);
+	if (!err)
+		return;
+	ret = fuzz_free(z, start, len, &reason);
 	if (ret != err || reason != expected)
-		wrong(z, "wrong free of %llu blocks at %llu: %d, reason %d instead of %d, %d", len,
-		      start, ret, reason, err, expected);
-	z->nr_refused++;
+		fuzz_wrong(z, "wrong free of %llu blocks at %llu: %d, reason %d; expected %d, %d",
+			   len, start, ret, reason, err, expected);
+	if (hapool_charged(&z->pool) + z->held.len != ledger_used(z->ledger))
+		fuzz_wrong(z, "wrong free of %llu blocks at %llu: charged %llu", len, start,
+			   hapool_charged(&z->pool));
+	z->count.refused[reason]++;
 }
 
-static void compare(struct fuzzer *z)
+/* What a block is in. */
+static void do_look(struct one *o)
 {
-	u64 nr, largest, cached;
-	struct hapool_stat st;
-	int ret = hapool_check(&z->pool);
+	struct fuzzer *z = o->z;
+	u64 block = some_block(o), start, len;
+	struct haslab_map_entry entry;
 
-	if (ret)
-		wrong(z, "hapool_check(): %d", ret);
-	hapool_stat(&z->pool, &st, false);
-	cached = st.cached;
-	if (st.charged != ledger_used(z->ledger) || st.nr_live != z->nr_live ||
-	    st.capacity != st.charged + cached + st.slab.free)
-		wrong(z, "charged %llu of %llu, live %llu of %u, cached %llu, free %llu",
-		      st.charged, ledger_used(z->ledger), st.nr_live, z->nr_live, cached,
-		      st.slab.free);
-	if (rng_below(&z->rng, 4))
-		return;
-	hapool_drain(&z->pool);
-	hapool_stat(&z->pool, &st, true);
-	ledger_runs(z->ledger, &nr, &largest);
-	if (st.cached || st.slab.nr_runs != nr || st.slab.largest_run != largest)
-		wrong(z, "free runs: %llu of %llu, largest %llu of %llu, cached %llu",
-		      st.slab.nr_runs, nr, st.slab.largest_run, largest, st.cached);
+	z->count.looks++;
+	if (hapool_map(&z->pool, block, &entry, 1) != 1 || !entry_is_right(z, &entry) ||
+	    block < entry.start || block >= entry.start + entry.len)
+		fuzz_wrong(z, "map: %llu blocks at %llu of state %d, block %llu", entry.len,
+			   entry.start, entry.state, block);
+	if (hapool_next_free(&z->pool, block, &start, &len) &&
+	    (start < block || !ledger_is_free(z->ledger, start, len)))
+		fuzz_wrong(z, "next free: %llu blocks at %llu, from %llu", len, start, block);
 }
 
-static void fuzz_begin(struct fuzzer *z, u64 round_seed)
+/* As TRIM does. */
+static void do_hold(struct one *o)
 {
+	struct fuzzer *z = o->z;
+	u64 start, len;
 	int ret;
 
-	memset(z, 0, sizeof(*z));
-	z->round_seed = round_seed;
-	z->rng.state = round_seed;
-	z->nr_blocks = random_capacity(&z->rng);
-	z->cfg.nr_blocks = z->nr_blocks;
-	z->cfg.unit_shift = 8;
-	z->cfg.slab_max = 256;
-	if (!rng_below(&z->rng, 4)) {
-		z->cfg.unit_shift = rng_below(&z->rng, HASLAB_MAX_SHIFT + 1);
-		z->cfg.slab_max = 1ULL << rng_below(&z->rng, 11);
-	}
-	z->ledger = ledger_new(z->nr_blocks);
-	ret = hapool_init(&z->pool, &z->cfg);
-	if (ret)
-		wrong(z, "init: %d", ret);
-}
-
-/* Everything comes back. */
-static void fuzz_end(struct fuzzer *z, long bytes)
-{
-	struct hapool_stat st;
-
-	while (z->nr_live)
-		free_live(z, rng_below(&z->rng, z->nr_live));
-	hapool_drain(&z->pool);
-	hapool_stat(&z->pool, &st, true);
-	if (st.slab.nr_runs != 1 || st.slab.largest_run != z->nr_blocks || st.charged ||
-	    st.slab.free != z->nr_blocks || hapool_check(&z->pool))
-		wrong(z, "after all was freed: %llu runs, free %llu", st.slab.nr_runs,
-		      st.slab.free);
-	if (atomic_long_read(&z->pool.slab.mem.bytes) != bytes)
-		wrong(z, "after all was freed: %ld bytes of metadata, %ld at the start",
-		      atomic_long_read(&z->pool.slab.mem.bytes), bytes);
-	hapool_destroy(&z->pool);
-	ledger_free(z->ledger);
-}
-
-static void fuzz_round(struct fuzzer *z, u64 round_seed, u64 ops)
-{
-	long bytes;
-
-	fuzz_begin(z, round_seed);
-	bytes = atomic_long_read(&z->pool.slab.mem.bytes);
-	for (z->op = 0; z->op < ops; z->op++) {
-		u64 what = rng_below(&z->rng, 1000);
-		bool filling = (z->op / 2000) % 2 == 0;
-
-		if (z->op % 16 == 0)
-			sim_set_cpu(rng_below(&z->rng, nr_cpu_ids));
-		if (what < (filling ? 550 : 350))
-			fuzz_alloc(z);
-		else if (what < 960 && z->nr_live)
-			free_live(z, rng_below(&z->rng, z->nr_live));
-		else if (what < 985)
-			fuzz_wrong_free(z);
-		else if (what < 995)
-			fuzz_claim(z);
-		else if (what < 996)
-			hapool_cpu_dead(&z->pool, rng_below(&z->rng, nr_cpu_ids));
-		if (z->op % 512 == 0)
-			compare(z);
-	}
-	fuzz_end(z, bytes);
-}
-
-/* ---- threads ---- */
-
-struct fthread {
-	pthread_t thread;
-	int cpu;
-	u64 ops;
-	struct fuzzer *z;
-	struct rng rng;
-	struct extent live[256];
-	unsigned int nr_live;
-	u64 failed_len;
-};
-
-static pthread_mutex_t ledger_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_barrier_t barrier;
-
-static void check_ledger(struct fuzzer *z, u64 start, u64 len, u64 align, bool take)
-{
-	const char *why;
-
-	pthread_mutex_lock(&ledger_lock);
-	why = take ? ledger_take(z->ledger, start, len, align) : ledger_give(z->ledger, start, len);
-	if (why)
-		wrong(z, "with threads: %s", why);
-	pthread_mutex_unlock(&ledger_lock);
-}
-
-static void fthread_free(struct fthread *t)
-{
-	unsigned int i = rng_below(&t->rng, t->nr_live);
-	enum hybrid_alloc_reason reason = 0;
-	struct extent e = t->live[i];
-	int ret;
-
-	if (!rng_below(&t->rng, 10) && e.start + e.len < t->z->nr_blocks) {
-		ret = hapool_free(&t->z->pool, e.start, e.len + 1, &reason);
-		if (ret != -EINVAL || reason != HYBRID_ALLOC_REASON_WRONG_LENGTH)
-			wrong(t->z, "free with a wrong length: %d", ret);
-	}
-	check_ledger(t->z, e.start, e.len, 1, false);
-	ret = hapool_free(&t->z->pool, e.start, e.len, &reason);
-	if (ret)
-		wrong(t->z, "free: %d, reason %d", ret, reason);
-	t->live[i] = t->live[--t->nr_live];
-}
-
-static void fthread_alloc(struct fthread *t)
-{
-	struct fuzzer *z = t->z;
-	u64 len = 1 + rng_below(&t->rng, 1ULL << rng_below(&t->rng, 12)), start;
-	int ret;
-
-	if (t->nr_live == ARRAY_SIZE(t->live))
-		return;
-	len = min(len, z->nr_blocks);
-	ret = hapool_alloc(&z->pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
-	if (ret == -ENOSPC) {
-		t->failed_len = min(t->failed_len, len);
+	if (z->held.len) {
+		hapool_unhold(&z->pool, z->held.start, z->held.len);
+		ledger_give(z->ledger, z->held.start, z->held.len);
+		z->held.len = 0;
 		return;
 	}
-	if (ret)
-		wrong(z, "alloc: %d", ret);
-	check_ledger(z, start, len, 1, true);
-	t->live[t->nr_live++] = (struct extent) { start, len };
+	if (!hapool_next_free(&z->pool, some_block(o), &start, &len))
+		return;
+	if (len > 1 && pick(&z->dice, 2)) {
+		start += pick(&z->dice, len) / 2;
+		len = 1 + pick(&z->dice, len / 2);
+	}
+	z->held = (struct extent) { start, len };
+	ret = hapool_hold(&z->pool, &z->held.start, &z->held.len, GFP_KERNEL);
+	if (ret == -EAGAIN || no_memory(o, ret)) {
+		z->held.len = 0;
+		return;
+	}
+	if (ret || z->held.start < start || z->held.start + z->held.len > start + len ||
+	    ledger_take(z->ledger, z->held.start, z->held.len, 1))
+		fuzz_wrong(z, "hold of %llu blocks at %llu: %d, %llu at %llu", len, start, ret,
+			   z->held.len, z->held.start);
+	z->count.holds++;
 }
 
-/* Phases of all sorts of things, then one that only allocates. */
-static void *fthread_main(void *arg)
+static void do_grow(struct one *o)
 {
-	struct fthread *t = arg;
-	u64 i, n = 0;
+	struct fuzzer *z = o->z;
+	u64 nr = z->cfg.nr_blocks, more = pick_log(&z->dice, ilog2(nr) + 1);
+	int ret;
 
-	sim_set_cpu(t->cpu);
-	while (n < t->ops) {
-		for (i = 0; i < 400; i++, n++) {
-			if (t->nr_live && rng_below(&t->rng, 2))
-				fthread_free(t);
-			else
-				fthread_alloc(t);
+	if (z->held.len)
+		return;
+	more = min(more, MAX_BLOCKS - fuzz_size(z));
+	ret = hapool_grow(&z->pool, nr + more, GFP_KERNEL);
+	if (no_memory(o, ret))
+		return;
+	if (ret)
+		fuzz_wrong(z, "grow by %llu blocks: %d", more, ret);
+	ledger_grow(z->ledger, nr + more);
+	z->cfg.nr_blocks += more;
+	z->count.grows++;
+}
+
+static void do_compare(struct one *o)
+{
+	bool drain = !pick(&o->z->dice, 3);
+
+	if (drain)
+		hapool_drain(&o->z->pool);
+	fuzz_compare(o->z, drain);
+}
+
+/* Leave only some space of a large device, or it would never be full. */
+static void occupy(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	u64 size = fuzz_size(z), leave = min(size, 1 + pick(&z->dice, 2 * o->max_live * o->usual));
+	u64 start = z->cfg.first_block + pick(&z->dice, size - leave + 1);
+
+	if (start > z->cfg.first_block)
+		claim(o, z->cfg.first_block, start - z->cfg.first_block);
+	if (start + leave < z->cfg.nr_blocks)
+		claim(o, start + leave, z->cfg.nr_blocks - start - leave);
+	o->nr_fixed = o->nr_live;
+}
+
+static void begin_phase(struct one *o)
+{
+	static const u8 allocs[] = { 20, 40, 50, 60, 90 };
+	struct fuzzer *z = o->z;
+
+	o->phase_end = z->count.ops + pick_log(&z->dice, 13);
+	o->mix[0] = pick(&z->dice, FUZZ_MIXES);
+	o->mix[1] = pick(&z->dice, FUZZ_MIXES);
+	o->allocs = allocs[pick(&z->dice, ARRAY_SIZE(allocs))];
+	o->bad = pick(&z->dice, 3) ? 2 : 20;
+	o->by_address = !pick(&z->dice, 4);
+	if (!pick(&z->dice, 8))
+		o->nr_fixed = 0;
+	fuzz_draw_faults(&z->dice, true);
+	do_compare(o);
+}
+
+static void do_something(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	u64 what = pick(&z->dice, 100);
+
+	if (z->held.len && !pick(&z->dice, 8)) {
+		do_hold(o);
+	} else if (what < 90 - o->bad) {
+		if (pick(&z->dice, 100) < o->allocs && o->nr_live < o->max_live)
+			do_alloc(o);
+		else
+			do_free(o);
+	} else if (what < 90) {
+		do_wrong_free(o);
+	} else if (what < 95) {
+		if (o->nr_live < o->max_live)
+			do_claim(o);
+	} else if (what < 98) {
+		do_look(o);
+	} else if (what < 99) {
+		do_hold(o);
+	} else {
+		switch (pick(&z->dice, 20)) {
+		case 0:
+			hapool_cpu_dead(&z->pool, pick(&z->dice, nr_cpu_ids));
+			break;
+		case 1:
+			hapool_drain(&z->pool);
+			break;
+		default:
+			sim_set_cpu(pick(&z->dice, nr_cpu_ids));
 		}
-		pthread_barrier_wait(&barrier);
-		t->failed_len = U64_MAX;
-		pthread_barrier_wait(&barrier);
-		for (i = 0; i < 100; i++, n++)
-			fthread_alloc(t);
-		pthread_barrier_wait(&barrier);
-		/* nobody is at work: what did not fit must not fit now */
-		pthread_mutex_lock(&ledger_lock);
-		if (t->failed_len != U64_MAX && ledger_fits(t->z->ledger, t->failed_len, 1))
-			wrong(t->z, "false ENOSPC: %llu blocks", t->failed_len);
-		pthread_mutex_unlock(&ledger_lock);
-		pthread_barrier_wait(&barrier);
-		while (t->nr_live > ARRAY_SIZE(t->live) / 2)
-			fthread_free(t);
 	}
-	return NULL;
 }
 
-static void fuzz_threads(struct fuzzer *z, u64 round_seed, u64 ops)
+/* For how long: some devices shall age. */
+u64 fuzz_draw_ops(struct dice *d)
 {
-	struct fthread *t = calloc(nr_threads, sizeof(*t));
-	unsigned int i, k;
-	long bytes;
+	return pick(d, 4) ? 2000 + pick(d, 40000) : 20000 + pick(d, 200000);
+}
 
-	fuzz_begin(z, round_seed);
-	bytes = atomic_long_read(&z->pool.slab.mem.bytes);
-	pthread_barrier_init(&barrier, NULL, nr_threads);
-	for (i = 0; i < nr_threads; i++) {
-		t[i].z = z;
-		t[i].cpu = i + 1;
-		t[i].ops = ops / nr_threads;
-		t[i].rng.state = round_seed * 1000 + i;
-		pthread_create(&t[i].thread, NULL, fthread_main, &t[i]);
+void fuzz_one(struct fuzzer *z, u64 ops)
+{
+	struct one *o = calloc(1, sizeof(*o));
+	unsigned int max_grows = z->dice.bytes ? 2 : 8;
+	u64 end = min(ops, z->dice.bytes ? U64_MAX : fuzz_draw_ops(&z->dice)), grow = 0;
+
+	o->z = z;
+	fuzz_begin(z);
+	o->max_live = min(pick_log(&z->dice, 13) + 1, (u64)MAX_LIVE);
+	o->usual = pick_log(&z->dice, min_t(unsigned int, 12, ilog2(fuzz_size(z)) + 1));
+	if (!pick(&z->dice, 4))
+		grow = 1 + pick(&z->dice, 10000);
+	if (pick(&z->dice, 3))
+		occupy(o);
+	for (; z->count.ops < end && !fuzz_has_looked_enough(z); z->count.ops++) {
+		if (z->dice.bytes && !z->dice.nr_bytes)
+			break;
+		if (z->count.ops >= o->phase_end)
+			begin_phase(o);
+		o->faults = fuzz_nr_faults;
+		if (grow && z->count.ops % grow == grow - 1 && z->count.grows < max_grows)
+			do_grow(o);
+		do_something(o);
 	}
-	for (i = 0; i < nr_threads; i++) {
-		pthread_join(t[i].thread, NULL);
-		for (k = 0; k < t[i].nr_live; k++)
-			z->live[z->nr_live++] = t[i].live[k];
-	}
-	qsort(z->live, z->nr_live, sizeof(*z->live), by_start);
-	compare(z);
-	fuzz_end(z, bytes);
-	free(t);
+	fuzz_faults.every = 0;
+	z->count.faults = fuzz_nr_faults;
+	if (z->held.len)
+		do_hold(o);
+	fuzz_compare(z, false);
+	while (o->nr_live)
+		free_live(o, pick(&z->dice, o->nr_live));
+	fuzz_end(z);
+	free(o);
+}
+
+/* ---- all seeds ---- */
+
+static void progress(void)
+{
+	static u64 last;
+	u64 now = now_ns();
+
+	if (!last)
+		last = began;
+	if (now - last < 10000000000ULL)
+		return;
+	last = now;
+	fprintf(stderr, "# %llu of %llu operations, %llu seeds, %.2f million a second\n",
+		sum.ops, nr_ops, seeds, sum.ops * 1e3 / (now - began));
 }
 
 int fuzz(void)
 {
-	struct fuzzer *z = malloc(sizeof(*z));
-	u64 done = 0, rounds = 0;
+	struct fuzzer *z;
 
-	if (nr_threads < 1 || nr_threads > MAX_LIVE / 256) {
-		fprintf(stderr, "hybrid-sim: --threads goes from 1 to %d\n", MAX_LIVE / 256);
+	if (!seed || nr_threads < 1 || nr_threads > FUZZ_MAX_THREADS) {
+		fprintf(stderr, "hybrid-sim: --seed begins at 1, --threads goes from 1 to %d\n",
+			FUZZ_MAX_THREADS);
 		return 2;
 	}
-	if (nr_threads > 1)
-		sim_set_nr_cpus(nr_threads + 1);
-	while (done < nr_ops) {
-		u64 ops = min(nr_ops - done, (u64)ROUND_OPS);
-
+	signal(SIGABRT, on_signal);
+	signal(SIGALRM, on_signal);
+	began = now_ns();
+	while (sum.ops < nr_ops) {
+		alarm(900);
+		z = calloc(1, sizeof(*z));
+		z->seed = seed + seeds++;
+		z->threads = nr_threads;
+		z->dice.rng.state = z->seed;
 		if (nr_threads > 1)
-			fuzz_threads(z, seed + rounds, ops);
+			fuzz_threads(z, nr_ops - sum.ops);
 		else
-			fuzz_round(z, seed + rounds, ops);
-		done += ops;
-		printf("ok %llu - seed %llu, %llu blocks: %llu operations", ++rounds,
-		       z->round_seed, z->nr_blocks, ops);
-		if (nr_threads == 1)
-			printf(", %llu times no space, %llu frees refused", z->nr_enospc,
-			       z->nr_refused);
-		printf("\n");
-		fflush(stdout);
+			fuzz_one(z, nr_ops - sum.ops);
+		fuzz_count_add(&sum, &z->count);
+		free(z);
+		progress();
 	}
-	printf("1..%llu\n", rounds);
-	free(z);
+	summary("ok");
 	return 0;
 }

@@ -1,29 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
-/* hybrid-sim replay: a trace of the user's. */
+/*
+ * hybrid-sim replay: a trace of the user's.
+ *
+ * The trace is run twice: measured, and with the ledger. With threads, all
+ * operations of an ID are done by the same thread, in the order of the trace;
+ * those of different IDs are not ordered, but for barriers around each stretch of
+ * allocations that is long enough to be worth it. In these stretches space is
+ * only taken. So what was refused in one, and fits at its end, was refused
+ * although there was space.
+ */
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "hybrid_sim.h"
 
+#define MIN_STRETCH	256	/* allocations in a row */
+
 struct op {
-	u64 slot;		/* of its ID */
 	u64 len;		/* blocks; 0: free */
 	u64 align;		/* blocks */
+	u32 slot;		/* of its ID */
+	u32 line;
 };
 
 struct trace {
 	struct op *ops;
 	u64 nr, max;
-	u64 nr_slots;
+	u32 nr_slots, max_slots;
+	bool *open;		/* by slot: it has an allocation that was not freed */
 	/* ID to slot: a hash table with open addressing */
-	struct { u64 id; u64 slot; } *ids;	/* slot + 1; 0: empty */
+	struct { u64 id; u32 slot; } *ids;	/* slot + 1; 0: empty */
 	u64 nr_ids;
 };
 
-struct extent {
-	u64 start;
-	u64 len;		/* 0: not allocated */
-};
+/* ---- reading ---- */
 
 static void ids_grow(struct trace *t)
 {
@@ -32,6 +43,7 @@ static void ids_grow(struct trace *t)
 
 	t->nr_ids = n ? 2 * n : 1 << 16;
 	t->ids = calloc(t->nr_ids, sizeof(*t->ids));
+	t->open = realloc(t->open, t->nr_ids * sizeof(*t->open));
 	for (i = 0; i < n; i++) {
 		if (!old[i].slot)
 			continue;
@@ -42,7 +54,7 @@ static void ids_grow(struct trace *t)
 	free(old);
 }
 
-static u64 slot_of_id(struct trace *t, u64 id)
+static u32 slot_of_id(struct trace *t, u64 id)
 {
 	u64 k;
 
@@ -52,33 +64,52 @@ static u64 slot_of_id(struct trace *t, u64 id)
 		if (t->ids[k % t->nr_ids].id == id)
 			return t->ids[k % t->nr_ids].slot - 1;
 	t->ids[k % t->nr_ids].id = id;
+	t->open[t->nr_slots] = false;
 	t->ids[k % t->nr_ids].slot = ++t->nr_slots;
 	return t->nr_slots - 1;
 }
 
-/* One line. Return: NULL or what is wrong with it. */
-static const char *parse_line(struct trace *t, char *line)
+static bool parse_number(const char *word, u64 *value)
 {
-	unsigned long long id, size = 0, align = 1;
-	char what[2], rest[2];
-	struct op op = {};
-	int n;
+	char *end;
 
-	line[strcspn(line, "#\n")] = 0;
-	n = sscanf(line, " %1s %llu %llu %llu %1s", what, &id, &size, &align, rest);
-	if (n <= 0)
+	if (!word || *word < '0' || *word > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(word, &end, 10);
+	return !*end && !errno;
+}
+
+/* One line. Return: NULL or what is wrong with it. */
+static const char *parse_line(struct trace *t, char *line, u32 nr)
+{
+	static const char form[] = "it is neither 'a ID SIZE [ALIGN]' nor 'f ID'";
+	struct op op = { .line = nr };
+	u64 id, size, align = 1;
+	char *word[5], *rest;
+	int n = 0;
+
+	line[strcspn(line, "#")] = 0;
+	for (; n < 5 && (word[n] = strtok_r(n ? NULL : line, " \t\r\n", &rest)); n++)
+		;
+	if (!n)
 		return NULL;
-	if (n >= 3 && n <= 4 && *what == 'a') {
-		if (!size)
-			return "the size is 0";
-		if (!is_power_of_2(align))
+	if (n == 1 || !parse_number(word[1], &id))
+		return form;
+	if (!strcmp(word[0], "a") && (n == 3 || n == 4)) {
+		if (!parse_number(word[2], &size) || !size)
+			return "the size is not a number of bytes";
+		if (n == 4 && (!parse_number(word[3], &align) || !is_power_of_2(align)))
 			return "the alignment is not a power of two";
 		op.len = ((size - 1) >> BLOCK_SHIFT) + 1;
 		op.align = max(align >> BLOCK_SHIFT, 1ULL);
-	} else if (n != 2 || *what != 'f') {
-		return "it is neither 'a ID SIZE [ALIGN]' nor 'f ID'";
+	} else if (strcmp(word[0], "f") || n != 2) {
+		return form;
 	}
 	op.slot = slot_of_id(t, id);
+	if (!op.len && !t->open[op.slot])
+		return "the ID is not allocated";
+	t->open[op.slot] = op.len;
 	if (t->nr == t->max) {
 		t->max = t->max ? 2 * t->max : 1 << 16;
 		t->ops = realloc(t->ops, t->max * sizeof(*t->ops));
@@ -90,28 +121,30 @@ static const char *parse_line(struct trace *t, char *line)
 static bool parse(struct trace *t, const char *path)
 {
 	FILE *f = strcmp(path, "-") ? fopen(path, "r") : stdin;
+	const char *why = NULL;
 	size_t size = 0;
 	char *line = NULL;
-	u64 nr = 0;
+	u32 nr = 0;
 
 	if (!f) {
 		fprintf(stderr, "hybrid-sim: %s: %s\n", path, strerror(errno));
 		return false;
 	}
-	while (getline(&line, &size, f) > 0) {
-		const char *why = parse_line(t, line);
-
-		nr++;
-		if (why) {
-			fprintf(stderr, "hybrid-sim: %s:%llu: %s\n", path, nr, why);
-			return false;
-		}
-	}
+	errno = 0;
+	while (!why && getline(&line, &size, f) > 0)
+		why = parse_line(t, line, ++nr);
+	if (why)
+		fprintf(stderr, "hybrid-sim: %s: line %u: %s\n", path, nr, why);
+	else if (ferror(f))
+		fprintf(stderr, "hybrid-sim: %s: %s\n", path, strerror(errno));
+	why = ferror(f) ? "" : why;
 	free(line);
 	if (f != stdin)
 		fclose(f);
-	return true;
+	return !why;
 }
+
+/* ---- running ---- */
 
 struct result {
 	u64 allocs, frees, failed, false_enospc;
@@ -122,109 +155,299 @@ struct result {
 	const char *wrong;
 };
 
-/* With a ledger it is the checked run, without it the measured one. */
-static void run_trace(const struct trace *t, u64 nr_blocks, struct ledger *ledger,
-		      struct result *res)
+/* What was refused in a stretch of allocations. */
+struct refusal {
+	u64 len;
+	u64 align;
+};
+
+struct run {
+	const struct trace *trace;
+	struct hapool pool;
+	u64 nr_blocks;
+	struct extent *live;		/* by slot; not live: len is 0 */
+	struct ledger *ledger;		/* NULL: this run is measured */
+	pthread_mutex_t lock;		/* the ledger, and all below; when it is not measured */
+	struct refusal *refusals;
+	u64 nr_refusals, max_refusals;
+	bool allocs_only;
+	struct result res;
+};
+
+struct runner {
+	pthread_t thread;
+	unsigned int id;
+	struct run *run;
+	u64 allocs, frees, failed, worst;
+	const char *wrong;
+};
+
+static pthread_barrier_t barrier;
+
+static void note_refusal(struct run *r, const struct op *op)
 {
-	struct extent *live = calloc(t->nr_slots + 1, sizeof(*live));
-	u64 i, used = 0, worst = 0, begin, tick;
+	struct result *res = &r->res;
+	u64 nr = op - r->trace->ops + 1;
+
+	if (!res->first_failure || nr < res->first_failure) {
+		res->first_failure = nr;
+		res->first_fill = (double)ledger_used(r->ledger) / r->nr_blocks;
+	}
+	if (nr_threads == 1) {
+		res->false_enospc += ledger_fits(r->ledger, op->len, op->align);
+		return;
+	}
+	if (!r->allocs_only)
+		return;
+	if (r->nr_refusals == r->max_refusals) {
+		r->max_refusals = r->max_refusals ? 2 * r->max_refusals : 1024;
+		r->refusals = realloc(r->refusals, r->max_refusals * sizeof(*r->refusals));
+	}
+	r->refusals[r->nr_refusals++] = (struct refusal) { op->len, op->align };
+}
+
+/* After an operation of the run that is not measured. */
+static void note(struct run *r, const struct op *op, int ret, const struct extent *e)
+{
+	const char *why = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	if (!ret)
+		why = ledger_take(r->ledger, e->start, op->len, op->align);
+	else
+		note_refusal(r, op);
+	if (why && !r->res.wrong)
+		r->res.wrong = strdup(why);
+	r->res.max_fill = max(r->res.max_fill, (double)ledger_used(r->ledger) / r->nr_blocks);
+	r->res.metadata_peak = max(r->res.metadata_peak, pool_metadata(&r->pool));
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void note_free(struct run *r, const struct extent *e)
+{
+	const char *why;
+
+	pthread_mutex_lock(&r->lock);
+	why = ledger_give(r->ledger, e->start, e->len);
+	if (why && !r->res.wrong)
+		r->res.wrong = strdup(why);
+	/* a free may need memory for what it leaves behind: of the one before this */
+	r->res.metadata_peak = max(r->res.metadata_peak, pool_metadata(&r->pool));
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void do_alloc(struct runner *t, const struct op *op, struct extent *e)
+{
+	struct run *r = t->run;
+	u64 tick = ticks();
+	int ret = -ENOSPC;
+
+	/* the device's own limit is the caller's to check */
+	if (op->len <= r->nr_blocks)
+		ret = hapool_alloc(&r->pool, op->len, op->align, HAPOOL_NO_GOAL, GFP_KERNEL,
+				   &e->start);
+	t->worst = max(t->worst, ticks() - tick);
+	t->allocs++;
+	if (!ret)
+		e->len = op->len;
+	else
+		t->failed++;
+	if (ret && ret != -ENOSPC)
+		t->wrong = "an allocation failed, and not for lack of space";
+	if (r->ledger)
+		note(r, op, ret, e);
+}
+
+static void do_free(struct runner *t, struct extent *e)
+{
 	enum hybrid_alloc_reason reason;
-	static struct hapool pool;
+	struct run *r = t->run;
+	u64 tick;
 
-	pool_start(&pool, nr_blocks);
-	begin = cpu_ns();
-	for (i = 0; i < t->nr; i++) {
-		const struct op *op = &t->ops[i];
-		struct extent *e = &live[op->slot];
-		const char *why = NULL;
+	if (r->ledger)
+		note_free(r, e);
+	tick = ticks();
+	if (hapool_free(&r->pool, e->start, e->len, &reason))
+		t->wrong = "a free was refused";
+	t->worst = max(t->worst, ticks() - tick);
+	t->frees++;
+	e->len = 0;
+}
 
-		if (op->len) {
-			int ret = -ENOSPC;
-			u64 start;
+static void do_op(struct runner *t, const struct op *op)
+{
+	struct extent *e = &t->run->live[op->slot];
 
-			if (e->len) {
-				res->wrong = "the trace allocates an ID that is live";
-				break;
-			}
-			tick = ticks();
-			/* the device's own limit is the caller's to check */
-			if (op->len <= nr_blocks)
-				ret = hapool_alloc(&pool, op->len, op->align, HAPOOL_NO_GOAL,
-						   GFP_KERNEL, &start);
-			worst = max(worst, ticks() - tick);
-			res->allocs++;
-			if (!ret) {
-				e->start = start;
-				e->len = op->len;
-				used += op->len;
-				if (ledger)
-					why = ledger_take(ledger, start, op->len, op->align);
-			} else {
-				res->failed++;
-				if (!res->first_failure) {
-					res->first_failure = i + 1;
-					res->first_fill = (double)used / nr_blocks;
-				}
-				if (ret != -ENOSPC)
-					why = "an allocation failed, and not for lack of space";
-				else if (ledger && ledger_fits(ledger, op->len, op->align))
-					res->false_enospc++;
-			}
-			res->max_fill = max(res->max_fill, (double)used / nr_blocks);
-		} else if (e->len) {
-			if (ledger)
-				why = ledger_give(ledger, e->start, e->len);
-			tick = ticks();
-			if (hapool_free(&pool, e->start, e->len, &reason))
-				why = "a free was refused";
-			worst = max(worst, ticks() - tick);
-			res->frees++;
-			used -= e->len;
-			e->len = 0;
+	if (!op->len) {
+		/* its allocation may have failed */
+		if (e->len)
+			do_free(t, e);
+	} else if (!e->len) {
+		do_alloc(t, op, e);
+	} else {
+		fprintf(stderr, "hybrid-sim: line %u: the ID is allocated already\n", op->line);
+		exit(2);
+	}
+}
+
+/* Where the phase that begins at an operation ends, and whether it only allocates. */
+static u64 phase_end(const struct trace *t, u64 from, bool *allocs_only)
+{
+	u64 i, start = from;
+
+	*allocs_only = false;
+	for (i = from; i < t->nr; i++) {
+		if (!t->ops[i].len) {
+			start = i + 1;
+		} else if (i + 1 - start == MIN_STRETCH || (!start && i + 1 == t->nr)) {
+			if (start > from)
+				return start;
+			break;
 		}
-		if (ledger)
-			res->metadata_peak = max(res->metadata_peak, pool_metadata(&pool));
-		if (why && !res->wrong)
-			res->wrong = strdup(why);
 	}
-	res->ns = cpu_ns() - begin;
-	res->max_op_ns = worst * ticks_ns();
-	if (ledger) {
-		struct hapool_stat st;
+	if (i == t->nr)
+		return i;
+	*allocs_only = true;
+	for (; i < t->nr && t->ops[i].len; i++)
+		;
+	return i;
+}
 
-		hapool_drain(&pool);
-		hapool_stat(&pool, &st, true);
-		ledger_runs(ledger, &res->nr_runs, &res->largest);
-		if (!res->wrong && (st.slab.nr_runs != res->nr_runs ||
-				    st.slab.largest_run != res->largest))
-			res->wrong = "the allocator believes in other free runs";
-		if (!res->wrong && hapool_check(&pool))
-			res->wrong = "hapool_check() found a broken invariant";
+/* Nobody is at work. */
+static void end_phase(struct run *r)
+{
+	u64 i;
+
+	for (i = 0; i < r->nr_refusals; i++)
+		r->res.false_enospc += ledger_fits(r->ledger, r->refusals[i].len,
+						   r->refusals[i].align);
+	r->nr_refusals = 0;
+}
+
+static void *runner_main(void *arg)
+{
+	struct runner *t = arg;
+	struct run *r = t->run;
+	const struct trace *trace = r->trace;
+	bool allocs_only;
+	u64 i, end;
+
+	if (nr_threads > 1)
+		sim_set_cpu(t->id + 1);
+	for (i = 0; i < trace->nr;) {
+		end = nr_threads > 1 ? phase_end(trace, i, &allocs_only) : trace->nr;
+		if (nr_threads > 1) {
+			if (!t->id)
+				r->allocs_only = allocs_only;
+			pthread_barrier_wait(&barrier);
+		}
+		for (; i < end; i++)
+			if (trace->ops[i].slot % nr_threads == t->id)
+				do_op(t, &trace->ops[i]);
+		if (nr_threads > 1) {
+			pthread_barrier_wait(&barrier);
+			if (!t->id && r->ledger)
+				end_phase(r);
+		}
 	}
-	hapool_destroy(&pool);
-	free(live);
+	return NULL;
+}
+
+/* At its end the allocator and the ledger must be of one mind. */
+static void compare(struct run *r)
+{
+	struct result *res = &r->res;
+	struct ledger_runs runs;
+	struct hapool_stat st;
+
+	hapool_drain(&r->pool);
+	hapool_stat(&r->pool, &st, true);
+	ledger_runs(r->ledger, &runs);
+	res->nr_runs = runs.nr;
+	res->largest = runs.largest;
+	if (res->wrong)
+		return;
+	if (st.charged != ledger_used(r->ledger) || st.nr_live != ledger_nr(r->ledger))
+		res->wrong = "the allocator has charged another sum";
+	else if (st.slab.nr_runs != runs.nr || st.slab.largest_run != runs.largest)
+		res->wrong = "the allocator believes in other free runs";
+	else if (hapool_check(&r->pool))
+		res->wrong = "hapool_check() found a broken invariant";
+}
+
+static struct result run_trace(const struct trace *trace, u64 nr_blocks, bool checked)
+{
+	struct runner *t = calloc(nr_threads, sizeof(*t));
+	struct run *r = calloc(1, sizeof(*r));
+	struct result res;
+	u64 begin;
+	unsigned int i;
+
+	r->trace = trace;
+	r->nr_blocks = nr_blocks;
+	r->live = calloc(trace->nr_slots + 1, sizeof(*r->live));
+	r->ledger = checked ? ledger_new(0, nr_blocks) : NULL;
+	pthread_mutex_init(&r->lock, NULL);
+	pool_start(&r->pool, nr_blocks);
+	r->res.metadata_peak = pool_metadata(&r->pool);
+	for (i = 0; i < nr_threads; i++) {
+		t[i].id = i;
+		t[i].run = r;
+	}
+	begin = nr_threads > 1 ? now_ns() : cpu_ns();
+	if (nr_threads == 1)
+		runner_main(t);
+	for (i = 0; i < nr_threads && nr_threads > 1; i++)
+		pthread_create(&t[i].thread, NULL, runner_main, &t[i]);
+	for (i = 0; i < nr_threads && nr_threads > 1; i++)
+		pthread_join(t[i].thread, NULL);
+	r->res.ns = (nr_threads > 1 ? now_ns() : cpu_ns()) - begin;
+	for (i = 0; i < nr_threads; i++) {
+		r->res.allocs += t[i].allocs;
+		r->res.frees += t[i].frees;
+		r->res.failed += t[i].failed;
+		r->res.max_op_ns = max_t(u64, r->res.max_op_ns, t[i].worst * ticks_ns());
+		r->res.wrong = r->res.wrong ?: t[i].wrong;
+	}
+	if (checked) {
+		compare(r);
+		ledger_free(r->ledger);
+	}
+	hapool_destroy(&r->pool);
+	res = r->res;
+	free(r->refusals);
+	free(r->live);
+	free(r);
+	free(t);
+	return res;
 }
 
 int replay(const char *path)
 {
 	u64 nr_blocks = capacity >> BLOCK_SHIFT;
-	struct result timed = {}, res = {};
-	struct ledger *ledger;
+	struct result timed, res;
 	struct trace t = {};
 
 	if (!nr_blocks) {
 		fprintf(stderr, "hybrid-sim: replay needs --capacity\n");
 		return 2;
 	}
+	if (nr_threads < 1 || nr_threads >= NR_CPUS) {
+		fprintf(stderr, "hybrid-sim: --threads goes from 1 to %d\n", NR_CPUS - 1);
+		return 2;
+	}
 	if (!parse(&t, path))
 		return 2;
-	run_trace(&t, nr_blocks, NULL, &timed);
-	ledger = ledger_new(nr_blocks);
-	run_trace(&t, nr_blocks, ledger, &res);
-	ledger_free(ledger);
+	if (nr_threads > 1)
+		sim_set_nr_cpus(nr_threads + 1);
+	pthread_barrier_init(&barrier, NULL, nr_threads);
+	timed = run_trace(&t, nr_blocks, false);
+	res = run_trace(&t, nr_blocks, true);
+	res.wrong = res.wrong ?: timed.wrong;
 
 	out_begin();
 	out_u64("capacity_bytes", nr_blocks << BLOCK_SHIFT);
+	out_u64("threads", nr_threads);
 	out_u64("ops", res.allocs + res.frees);
 	out_u64("allocs", res.allocs);
 	out_u64("frees", res.frees);
@@ -247,5 +470,6 @@ int replay(const char *path)
 	out_end();
 	free(t.ops);
 	free(t.ids);
+	free(t.open);
 	return res.wrong || res.false_enospc;
 }

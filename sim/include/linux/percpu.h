@@ -75,6 +75,7 @@ void free_percpu(void *p);
 #define __this_cpu_inc(x)	this_cpu_inc(x)
 #define __this_cpu_dec(x)	this_cpu_dec(x)
 #define __this_cpu_read(x)	this_cpu_read(x)
+#define raw_cpu_read(x)		this_cpu_read(x)
 #define raw_cpu_add(x, v)	this_cpu_add(x, v)
 #define raw_cpu_inc(x)		this_cpu_inc(x)
 

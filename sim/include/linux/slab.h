@@ -10,6 +10,7 @@ void *sim_kmalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
 size_t ksize(const void *p);
 long sim_objects(void);		/* objects not freed so far */
+extern bool (*sim_fails)(gfp_t gfp);	/* whether an allocation shall fail; NULL: none does */
 
 #define kmalloc(size, gfp)		sim_kmalloc(size, gfp)
 #define kzalloc(size, gfp)		sim_kmalloc(size, (gfp) | __GFP_ZERO)

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the fuzzers share: one thread, several, and libFuzzer's. */
+#ifndef _SIM_FUZZ_H
+#define _SIM_FUZZ_H
+
+#include "hybrid_sim.h"
+
+#define MAX_BLOCKS	(1ULL << 34)	/* 64 TiB of 4 KiB */
+#define FUZZ_MAX_THREADS	((NR_CPUS - 1) / 2)	/* a thread has two CPUs */
+
+/* Choices: random numbers, or the bytes that libFuzzer makes up. */
+struct dice {
+	struct rng rng;
+	const u8 *bytes;
+	size_t nr_bytes;
+};
+
+static inline u64 pick(struct dice *d, u64 n)
+{
+	u64 v = 0, max;
+
+	if (!d->bytes)
+		return rng_below(&d->rng, n);
+	for (max = n - 1; n && max; max >>= 8) {
+		v <<= 8;
+		if (d->nr_bytes) {
+			v |= *d->bytes++;
+			d->nr_bytes--;
+		}
+	}
+	return n ? v % n : 0;
+}
+
+/* Log-uniform: from 1 to less than 2^@bits. */
+static inline u64 pick_log(struct dice *d, unsigned int bits)
+{
+	u64 n = 1ULL << pick(d, bits);
+
+	return n + pick(d, n);
+}
+
+/* What was done. */
+struct fuzz_count {
+	u64 ops;
+	u64 allocs, frees, claims, holds, grows, looks, checks;
+	u64 duels;		/* two frees of one extent at a time */
+	u64 enospc, false_enospc;
+	u64 again;		/* would have had to wait */
+	u64 faults;		/* allocations of memory that failed on purpose */
+	u64 enomem;		/* operations that failed for it */
+	u64 exists;		/* claims refused */
+	u64 refused[HYBRID_ALLOC_REASON_COUNT];
+};
+
+struct fuzzer {
+	struct dice dice;
+	u64 seed;		/* 0: bytes */
+	unsigned int threads;
+	struct hapool pool;
+	struct haslab_config cfg;
+	long metadata;		/* at the start */
+	long objects;		/* before that */
+	struct ledger *ledger;
+	struct extent held;	/* if len: in the ledger, but nobody's */
+	struct fuzz_count count;
+};
+
+/*
+ * Memory fails now and then: one allocation in @every of those that may not
+ * wait, or of all. A free must do without: there it is wrong to ask for any.
+ */
+struct fuzz_faults {
+	u32 every;		/* 0: never */
+	bool all;
+};
+
+extern struct fuzz_faults fuzz_faults;
+extern __thread bool fuzz_is_freeing;
+extern __thread u64 fuzz_nr_faults;
+void fuzz_draw_faults(struct dice *d, bool all);
+
+/* Says what is wrong and how to get there again; does not return. */
+void __attribute__((noreturn, format(printf, 2, 3)))
+fuzz_wrong(struct fuzzer *z, const char *format, ...);
+
+/* hapool_free(), without memory. */
+int fuzz_free(struct fuzzer *z, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+void fuzz_begin(struct fuzzer *z);
+void fuzz_end(struct fuzzer *z);
+void fuzz_compare(struct fuzzer *z, bool drained);
+#define FUZZ_MIXES	7
+u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size);
+
+static inline u64 fuzz_size(const struct fuzzer *z)
+{
+	return z->cfg.nr_blocks - z->cfg.first_block;
+}
+
+/*
+ * A search that fails, and a check, look at each 4 GiB of a device. So many of
+ * these a seed may have looked at, or the largest devices would take all the time.
+ */
+#define LOOK_BLOCKS	(1ULL << 20)
+#define MAX_LOOKS	(1ULL << 18)
+
+static inline bool fuzz_has_looked_enough(const struct fuzzer *z)
+{
+	return (z->count.enospc + z->count.checks) * (fuzz_size(z) / LOOK_BLOCKS) > MAX_LOOKS;
+}
+
+/* Add what was done. */
+void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c);
+
+u64 fuzz_draw_ops(struct dice *d);
+
+/* Operations on one device until @ops are done; fewer if the seed has it so. */
+void fuzz_one(struct fuzzer *z, u64 ops);
+void fuzz_threads(struct fuzzer *z, u64 ops);
+
+#endif
