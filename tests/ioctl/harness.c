@@ -201,6 +201,67 @@ int ha_claim(int fd, u64 start, u64 len)
 	return ha_ioctl(fd, HYBRID_ALLOC_IOC_CLAIM, &c);
 }
 
+int ha_claim_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch(fd, HYBRID_ALLOC_IOC_CLAIM_BATCH, items, nr, sizeof(*items), nr_failed);
+}
+
+/* @m carries the request, and what came of it. */
+int ha_alloc_many(int fd, struct hybrid_alloc_many *m, struct hybrid_alloc_extent *exts, u32 nr)
+{
+	m->size = sizeof(*m);
+	m->items = (uintptr_t)exts;
+	m->nr = nr;
+	m->item_size = sizeof(*exts);
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC_MANY, m);
+}
+
+int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got)
+{
+	struct hybrid_alloc_map m = {
+		.size = sizeof(m), .items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
+		.start = start, .len = len,
+	};
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_MAP, &m);
+
+	*got = m.nr_entries;
+	return err;
+}
+
+void t_read_map(int fd, struct t_map *map)
+{
+	static struct hybrid_alloc_map_entry page[HYBRID_ALLOC_MAX_ITEMS];
+	struct hybrid_alloc_map_entry *last;
+	u64 pos = 0;
+	u32 got, i;
+	int err;
+
+	for (map->nr = 0;;) {
+		err = ha_map(fd, pos, 0, page, ARRAY_SIZE(page), &got);
+		if (err)
+			t_die("MAP: %s", t_strerror(err));
+		if (!got)
+			return;
+		if (map->max < map->nr + got) {
+			map->max = 2 * (map->nr + got);
+			map->e = realloc(map->e, map->max * sizeof(*map->e));
+			if (!map->e)
+				t_die("no memory");
+		}
+		for (i = 0; i < got; i++) {
+			last = map->nr ? &map->e[map->nr - 1] : NULL;
+			if (last && page[i].start != last->start + last->len)
+				t_die("MAP has a gap at %llu", (u64)page[i].start);
+			if (last && page[i].state == HYBRID_ALLOC_MAP_FREE &&
+			    last->state == HYBRID_ALLOC_MAP_FREE)
+				last->len += page[i].len;
+			else
+				map->e[map->nr++] = page[i];
+		}
+		pos = page[got - 1].start + page[got - 1].len;
+	}
+}
+
 int ha_op(int fd, unsigned long cmd)
 {
 	struct hybrid_alloc_op op = { .size = sizeof(op) };

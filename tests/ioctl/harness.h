@@ -57,6 +57,9 @@ int ha_free(int fd, u64 start, u64 len, u32 *reason);
 int ha_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items, u32 nr, u32 *nr_failed);
 int ha_free_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
 int ha_claim(int fd, u64 start, u64 len);
+int ha_claim_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
+int ha_alloc_many(int fd, struct hybrid_alloc_many *m, struct hybrid_alloc_extent *exts, u32 nr);
+int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got);
 int ha_op(int fd, unsigned long cmd);
 int ha_info(int fd, u32 flags, u32 id, struct hybrid_alloc_info *info);
 int ha_stat_err(int fd, u32 flags, struct hybrid_alloc_stat *st);
@@ -69,6 +72,14 @@ int ha_control(int flags);
 /* The same, but a failure ends the program. */
 u32 ha_must_attach(const char *disk, u32 flags);
 int ha_must_open(u32 id, int flags);
+
+/* All that MAP tells; what is free side by side is one entry. A failure ends the program. */
+struct t_map {
+	struct hybrid_alloc_map_entry *e;
+	u64 nr, max;
+};
+
+void t_read_map(int fd, struct t_map *map);
 
 /* The accounting identity; *what* names the moment in a failure's note. */
 bool t_identity(const struct hybrid_alloc_stat *st, const char *what);
