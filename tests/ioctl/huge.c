@@ -111,7 +111,9 @@ static bool fits(u64 len, u64 align)
 
 /* ---- the calls ---- */
 
-enum { ALLOCS, GOALS, BATCHES, CLAIMS, TAKEN, FREES, FREE_BATCHES, WRONG, ENOSPCS, STATS, NR_COUNTS };
+enum {
+	ALLOCS, GOALS, BATCHES, CLAIMS, TAKEN, FREES, FREE_BATCHES, WRONG, ENOSPCS, STATS, NR_COUNTS
+};
 
 static struct {
 	u64 seen, bad;
