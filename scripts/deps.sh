@@ -15,7 +15,7 @@ tools=(gcc libc6-dev make pkg-config libsmartcols-dev libblkid-dev)
 demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 	busybox-static fio)
 test=("${demo[@]}" linux-source-6.1 xz-utils bzip2 flex bison bc libelf-dev libssl-dev
-	gcc-multilib sparse clang shellcheck)
+	gcc-multilib sparse clang shellcheck dmsetup)
 
 case ${1-} in
 tools) wanted=("${tools[@]}") ;;
