@@ -503,6 +503,27 @@ long t_read_long(const char *path)
 	return v;
 }
 
+int t_log_lines(void)
+{
+	static int fd = -1;
+	char line[2048];
+	int n = 0;
+	ssize_t len;
+
+	if (fd < 0) {
+		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			t_die("open /dev/kmsg");
+	}
+	while ((len = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		if (len <= 0)
+			continue;
+		line[len] = 0;
+		n += !!strstr(line, ";hybrid_alloc: ");
+	}
+	return n;
+}
+
 double t_now(void)
 {
 	struct timespec ts;

@@ -119,6 +119,8 @@ u64 t_disk_size(const char *disk);
 __printf(2, 3) int t_write(const char *path, const char *fmt, ...);
 long t_read_long(const char *path);
 double t_now(void);
+/* The module's lines in the kernel's log since the last call. */
+int t_log_lines(void);
 int t_modprobe(const char *name, const char *params);
 void t_pin(unsigned int cpu);
 

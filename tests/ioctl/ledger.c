@@ -9,6 +9,7 @@
  *
  * usage: ledger [--ops N] [--seed N] [--node PATH | [--mib N] [--range-start BYTES]]
  *               [--max BYTES] [--stat-every N] [--watch BLOCK]
+ *               [--min-block BYTES] [--slab-max BYTES] [--buddy-start BYTES]
  *
  * --stat-every 1 looks at the accounting after each single call; --watch shows
  * every call that has to do with a block: how a failure came about.
@@ -182,10 +183,12 @@ static int free_blocks(u64 start, u64 len, u32 *reason)
 /* Sizes from a block to @max, log-uniform; one in two as a power of two is not. */
 static u64 random_size(u64 max)
 {
-	unsigned int bits = 63 - __builtin_clzll(max);
-	u64 low = grain, size;
-	unsigned int k = 63 - __builtin_clzll(low);
+	unsigned int bits, k = 63 - __builtin_clzll(grain);
+	u64 size;
 
+	if (max < grain)
+		max = grain;
+	bits = 63 - __builtin_clzll(max);
 	size = 1ULL << (k + below(bits - k + 1));
 	if (one_in(2))
 		size += below(size);
@@ -637,6 +640,9 @@ int main(int argc, char **argv)
 		{ "range-start", required_argument, NULL, 'r' },
 		{ "stat-every", required_argument, NULL, 'e' },
 		{ "watch", required_argument, NULL, 'w' },
+		{ "min-block", required_argument, NULL, 'M' },
+		{ "slab-max", required_argument, NULL, 'S' },
+		{ "buddy-start", required_argument, NULL, 'B' },
 		{ "max", required_argument, NULL, 'x' },
 		{}
 	};
@@ -687,6 +693,15 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			stat_every = v;
+			break;
+		case 'M':
+			at.min_block = v;
+			break;
+		case 'S':
+			at.slab_max = v;
+			break;
+		case 'B':
+			at.buddy_start = v;
 			break;
 		case 'w':
 			watched = v;
