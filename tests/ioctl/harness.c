@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <glob.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -12,6 +13,7 @@
 
 #define MODULE_NAME	"hybrid_alloc"
 #define NULLB_DIR	"/sys/kernel/config/nullb"
+#define SCSI_DISK	"/sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*"
 
 u64 t_seed = 1;
 
@@ -624,6 +626,27 @@ void t_nullb_remove(const char *name)
 
 	snprintf(path, sizeof(path), NULLB_DIR "/%s", name);
 	rmdir(path);
+}
+
+const char *t_scsi_make(const char *params)
+{
+	static char name[32];
+	char path[64];
+	glob_t g;
+	int i;
+
+	if (t_modprobe("scsi_debug", params))
+		t_die("modprobe scsi_debug %s", params);
+	for (i = 0; i < 100; i++, usleep(100000)) {
+		if (glob(SCSI_DISK, 0, NULL, &g))
+			continue;
+		snprintf(name, sizeof(name), "%s", strrchr(g.gl_pathv[0], '/') + 1);
+		globfree(&g);
+		snprintf(path, sizeof(path), "/dev/%s", name);
+		if (t_disk_size(path))
+			return name;
+	}
+	t_die("scsi_debug makes no disk");
 }
 
 /* Nobody holds it: an exclusive open succeeds. */

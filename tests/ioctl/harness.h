@@ -110,6 +110,8 @@ void t_nullb_make(const char *name, struct t_disk_opts o);
 int t_nullb_try(const char *name, struct t_disk_opts o);
 void t_nullb_power_off(const char *name);
 void t_nullb_remove(const char *name);
+/* The disk of scsi_debug with these parameters, once it is there: its name. */
+const char *t_scsi_make(const char *params);
 bool t_disk_is_free(const char *disk);
 /* The first of $DISKS if it is large enough, else a new null_blk. */
 const char *t_disk(const char *name, u32 mib);
