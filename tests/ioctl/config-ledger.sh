@@ -7,7 +7,7 @@
 . ./tap.sh
 
 ops=10000
-[ -z "${SOAK-}" ] || ops=$((ops * 100))
+[ -z "${SOAK-}" ] || ops=$((ops * 30))
 
 # with SIZES...: in bytes, as ledger.c takes them
 with()
