@@ -417,7 +417,8 @@ struct hybrid_alloc_op {
  * As FITRIM does for a file system. The pools are emptied before. What is being
  * discarded is kept from use for that moment and counts as retired; nobody gets
  * it, and who needs just that space waits. A run is trimmed as far as the disk's
- * discard granularity allows.
+ * discard granularity allows: whole units of the disk. One that lies over a
+ * border of what the allocator keeps its space in may be left alone.
  *
  * EINVAL @len is 0; ERANGE @start is behind the managed range; EOPNOTSUPP the
  * disk cannot; EAGAIN before SEAL; EINTR killed; EIO the disk failed; ENOMEM.

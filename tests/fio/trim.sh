@@ -30,8 +30,8 @@ echo "# seed $seed"
 
 writers=8
 rounds=1
-seconds=6
-[ -n "$broken" ] && seconds=3
+seconds=5
+[ -n "$broken" ] && seconds=2
 [ -z "${SOAK-}" ] || [ -n "$broken" ] || rounds=10 seconds=300
 disk=/dev/hat-trim
 nullb=/sys/kernel/config/nullb/hat-trim
