@@ -66,11 +66,12 @@ detach()
 	rmdir $nullb
 }
 
-# One of eight: allocates just after a TRIM has begun, writes and reads.
+# One of eight: allocates just after a TRIM has begun, writes and reads. What it
+# has of the last round but one is freed.
 fio_writer()
 {
 	for round in $(seq $rounds); do
-		number=$((10 * $1 + round % 10))
+		number=$((10 * $1 + round % 2))
 		list=$dir/owner$number
 		[ ! -e "$list" ] || hybridctl free 0 - <"$list" || return 1
 		begun=$(stat -c %s $dir/trims)
@@ -79,7 +80,7 @@ fio_writer()
 		done
 		hybridctl alloc -n -r -o START,LEN 0 4K 12K 64K 68K 256K "$1M" >"$list" || return 1
 		awk -v disk=$disk -f jobs.awk "$list" >"$dir/job$1"
-		fio --output="$dir/log$1" --minimal "$dir/job$1" >>"$dir/err$1" 2>&1 || return 1
+		fio --output="$dir/log$1" --minimal "$dir/job$1" || return 1
 	done
 }
 
@@ -91,7 +92,7 @@ with_fio()
 	pids=''
 	bad=0
 	for i in $(seq $writers); do
-		fio_writer "$i" &
+		fio_writer "$i" >"$dir/err$i" 2>&1 &
 		pids="$pids $!"
 	done
 	for pid in $pids; do
@@ -107,7 +108,7 @@ with_fio()
 			pass "$writers writers allocate, write and verify with fio"
 		else
 			fail "$writers writers allocate, write and verify with fio" \
-				"$(tail -n 20 $dir/log* $dir/err*)"
+				"$(cat $dir/err?)"
 		fi
 	fi
 
@@ -118,11 +119,11 @@ with_fio()
 		is "in the end each block is as it was written: fio's status" $status 0
 		[ $status = 0 ] || tail -n 20 $dir/err | sed 's/^/# /'
 		cat $dir/owner* | hybridctl free 0 - || fail "all is freed"
-	elif [ $status != 0 ] && cat $dir/log $dir/err | grep -qE 'fio: (pattern|verify)|verify failed'; then
+	elif [ $status != 0 ] && grep -qE 'fio: (pattern|verify)|verify failed' $dir/log $dir/err; then
 		pass "fio finds what was discarded"
 	else
 		fail "fio finds what was discarded" "fio ended with $status
-$(tail -n 20 $dir/log $dir/err)"
+$(tail -n 20 $dir/err)"
 	fi
 }
 
