@@ -1429,7 +1429,7 @@ struct ha_array {
  * @free: of FREE
  * @claim: of CLAIM
  * @op: of SEAL, DRAIN and CHECK
- * @batch: of ALLOC_BATCH and FREE_BATCH
+ * @batch: of ALLOC_BATCH, FREE_BATCH and CLAIM_BATCH
  * @many: of ALLOC_MANY
  * @map: of MAP
  * @trim: of TRIM
@@ -1962,24 +1962,41 @@ static int ha_dev_alloc_many(struct ha_call *call)
 	return ret;
 }
 
-static int ha_dev_free_item(struct ha_call *call, struct hybrid_alloc_free_item *item)
+static int ha_dev_free_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
+			    enum hybrid_alloc_reason *reason)
+{
+	return ha_file_free(call->file, extent->start, extent->len, reason);
+}
+
+static int ha_dev_claim_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
+			     enum hybrid_alloc_reason *reason)
+{
+	return hybrid_alloc_claim(call->dev->ha, extent->start, extent->len, GFP_KERNEL);
+}
+
+typedef int ha_item_fn(struct ha_call *call, const struct hybrid_alloc_extent *extent,
+		       enum hybrid_alloc_reason *reason);
+
+static int ha_dev_do_item(struct ha_call *call, ha_item_fn *fn,
+			  struct hybrid_alloc_free_item *item)
 {
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
 	int ret = -EINVAL;
 
 	if (ha_extent_is_plain(&item->extent))
-		ret = ha_file_free(call->file, item->extent.start, item->extent.len, &reason);
+		ret = fn(call, &item->extent, &reason);
 	item->error = -ret;
 	item->reason = reason;
 	return ret;
 }
 
 /* So many items that their copy fits on the stack: a free needs no memory. */
-#define HA_FREE_CHUNK	16U
+#define HA_ITEMS_CHUNK	16U
 
-static int ha_dev_free_batch(struct ha_call *call)
+/* For what stands once it is done, and whose caller knows what it asked for. */
+static int ha_dev_do_items(struct ha_call *call, ha_item_fn *fn)
 {
-	struct hybrid_alloc_free_item items[HA_FREE_CHUNK];
+	struct hybrid_alloc_free_item items[HA_ITEMS_CHUNK];
 	struct hybrid_alloc_batch *batch = &call->batch;
 	u32 first, nr, i;
 	int ret;
@@ -1987,7 +2004,7 @@ static int ha_dev_free_batch(struct ha_call *call)
 	batch->nr_done = 0;
 	batch->nr_failed = 0;
 	for (first = 0; first < batch->nr; first += nr) {
-		nr = min(batch->nr - first, HA_FREE_CHUNK);
+		nr = min(batch->nr - first, HA_ITEMS_CHUNK);
 		ret = ha_call_items_in(call, first, nr, items);
 		if (ret)
 			return ret;
@@ -1995,7 +2012,7 @@ static int ha_dev_free_batch(struct ha_call *call)
 		if (ret)
 			return ret;
 		for (i = 0; i < nr && !fatal_signal_pending(current); i++)
-			batch->nr_failed += !!ha_dev_free_item(call, &items[i]);
+			batch->nr_failed += !!ha_dev_do_item(call, fn, &items[i]);
 		ha_dev_leave(call);
 		batch->nr_done += i;
 		ret = ha_call_items_out(call, first, i, items);
@@ -2006,6 +2023,16 @@ static int ha_dev_free_batch(struct ha_call *call)
 		cond_resched();
 	}
 	return 0;
+}
+
+static int ha_dev_free_batch(struct ha_call *call)
+{
+	return ha_dev_do_items(call, ha_dev_free_item);
+}
+
+static int ha_dev_claim_batch(struct ha_call *call)
+{
+	return ha_dev_do_items(call, ha_dev_claim_item);
 }
 
 static int ha_dev_claim(struct ha_call *call)
@@ -2140,6 +2167,9 @@ static const struct ha_cmd ha_dev_cmds[] = {
 			HA_NEEDS_ITEMS,
 	       .undo = ha_dev_undo_alloc_batch),
 	HA_CMD(FREE_BATCH, batch, nr_failed, ha_dev_free_batch,
+	       .item_size = sizeof(struct hybrid_alloc_free_item),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY | HA_NEEDS_ITEMS),
+	HA_CMD(CLAIM_BATCH, batch, nr_failed, ha_dev_claim_batch,
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY | HA_NEEDS_ITEMS),
 	HA_CMD(ALLOC_MANY, many, __reserved, ha_dev_alloc_many,

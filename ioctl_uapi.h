@@ -7,7 +7,7 @@
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
  *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH,
- *                        ALLOC_MANY, MAP, TRIM, GROW, CHECK
+ *                        CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW, CHECK
  *
  * Rules that hold for every structure:
  *
@@ -254,12 +254,12 @@ struct hybrid_alloc_free {
 #define HYBRID_ALLOC_MAX_ITEMS	1024
 
 /**
- * struct hybrid_alloc_batch - ALLOC_BATCH and FREE_BATCH: many at once
+ * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH: many at once
  * @size: sizeof(struct hybrid_alloc_batch)
  * @flags: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND, for all items; else 0
  * @epoch: 0 or the instance's
- * @items: address of the first item, struct hybrid_alloc_alloc_item or
- *	struct hybrid_alloc_free_item
+ * @items: address of the first item, struct hybrid_alloc_alloc_item of
+ *	ALLOC_BATCH, else struct hybrid_alloc_free_item
  * @nr: number of items, 1 to HYBRID_ALLOC_MAX_ITEMS
  * @item_size: size of an item as the caller knows it, a multiple of 8; the
  *	rules for the size of a structure hold
@@ -273,8 +273,9 @@ struct hybrid_alloc_free {
  *
  * When the call itself fails half-way, ALLOC_BATCH has allocated nothing:
  * ENOMEM, EINTR killed, EFAULT the results cannot be written although they
- * could before. FREE_BATCH needs no memory; what it has freed stays free, and
- * @nr_done tells how far it came, whatever it returns.
+ * could before. What FREE_BATCH has freed stays free, and what CLAIM_BATCH has
+ * claimed stays live; @nr_done tells how far they came, whatever they return.
+ * FREE_BATCH needs no memory.
  */
 struct hybrid_alloc_batch {
 	__u32 size;
@@ -307,11 +308,11 @@ struct hybrid_alloc_alloc_item {
 };
 
 /**
- * struct hybrid_alloc_free_item - an item of FREE_BATCH
- * @extent: as of FREE
- * @error: out: 0, or the errno that FREE would have given, EINVAL also for
- *	fields of @extent that must be 0
- * @reason: out: enum hybrid_alloc_reason, why the free was refused
+ * struct hybrid_alloc_free_item - an item of FREE_BATCH or CLAIM_BATCH
+ * @extent: as of FREE or CLAIM
+ * @error: out: 0, or the errno that FREE or CLAIM would have given, EINVAL also
+ *	for fields of @extent that must be 0
+ * @reason: out: enum hybrid_alloc_reason, why the free was refused; 0 for a claim
  */
 struct hybrid_alloc_free_item {
 	struct hybrid_alloc_extent extent;
@@ -371,7 +372,8 @@ struct hybrid_alloc_many {
  * @extent: the range; start a multiple of min_block, len rounds up to it
  *
  * For users that keep their own catalogue: attach in rebuild mode, claim all
- * that the catalogue names, SEAL. EEXIST the range is (partly) taken.
+ * that the catalogue names, SEAL. EEXIST the range is (partly) taken. For a large
+ * catalogue there is CLAIM_BATCH: see struct hybrid_alloc_batch.
  */
 struct hybrid_alloc_claim {
 	__u32 size;
@@ -415,7 +417,8 @@ struct hybrid_alloc_op {
  * As FITRIM does for a file system. The pools are emptied before. What is being
  * discarded is kept from use for that moment and counts as retired; nobody gets
  * it, and who needs just that space waits. A run is trimmed as far as the disk's
- * discard granularity allows.
+ * discard granularity allows: whole units of the disk. One that lies over a
+ * border of what the allocator keeps its space in may be left alone.
  *
  * EINVAL @len is 0; ERANGE @start is behind the managed range; EOPNOTSUPP the
  * disk cannot; EAGAIN before SEAL; EINTR killed; EIO the disk failed; ENOMEM.
@@ -600,5 +603,6 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_ALLOC_MANY	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1a)
 #define HYBRID_ALLOC_IOC_TRIM	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1b)
 #define HYBRID_ALLOC_IOC_GROW	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1c)
+#define HYBRID_ALLOC_IOC_CLAIM_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1d)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

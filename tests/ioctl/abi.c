@@ -143,6 +143,12 @@ static void fill_free_batch(void *p)
 	fill_batch(p, &free_item, sizeof(free_item));
 }
 
+static void fill_claim_batch(void *p)
+{
+	free_item = (struct hybrid_alloc_free_item){ .extent = { .start = hole, .len = BLOCK } };
+	fill_batch(p, &free_item, sizeof(free_item));
+}
+
 static struct hybrid_alloc_extent many_extent;
 
 static void fill_alloc_many(void *p)
@@ -239,6 +245,8 @@ static const struct command {
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_alloc_batch, undo_alloc_batch },
 	{ "FREE_BATCH", HYBRID_ALLOC_IOC_FREE_BATCH, sizeof(struct hybrid_alloc_batch), 0,
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_free_batch, undo_free },
+	{ "CLAIM_BATCH", HYBRID_ALLOC_IOC_CLAIM_BATCH, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_claim_batch, undo_claim },
 	{ "ALLOC_MANY", HYBRID_ALLOC_IOC_ALLOC_MANY, sizeof(struct hybrid_alloc_many), 0,
 	  false, true, true, OFFSET(many, epoch), 0, OFFSET(many, __reserved),
 	  fill_alloc_many, undo_alloc_many },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ALLOC_BATCH and FREE_BATCH: each item as the call for one, with a result of
+ * ALLOC_BATCH, FREE_BATCH and CLAIM_BATCH: each item as the call for one, with a result of
  * its own; arrays that are malformed, or cannot be read or written, or turn
  * read-only while the call is at work; a caller that is killed. Built for 64
  * and for 32 bit callers.
@@ -147,6 +147,53 @@ static void test_results(void)
 		     "FREE_BATCH: %s: %s, reason %u", f[i].how, t_strerror(f[i].want),
 		     f[i].reason);
 	t_eq(ha_stat(fd, 0).nr_live, before.nr_live, "all of them are free");
+}
+
+static void test_claims(void)
+{
+	u64 at = capacity / 2;
+	const struct {
+		const char *how;
+		struct hybrid_alloc_extent e;
+		u32 want;
+	} c[] = {
+		{ "a block", { .start = at, .len = BLOCK }, 0 },
+		{ "again", { .start = at, .len = BLOCK }, EEXIST },
+		{ "over it", { .start = at - BLOCK, .len = 3 * BLOCK }, EEXIST },
+		{ "behind it, a bit more than a block", { .start = at + BLOCK, .len = BLOCK + 1 },
+		  0 },
+		{ "unaligned", { .start = at + 1, .len = BLOCK }, EINVAL },
+		{ "len 0", { .start = at }, EINVAL },
+		{ "beyond", { .start = capacity, .len = BLOCK }, ERANGE },
+		{ "wraps", { .start = at, .len = -BLOCK }, ERANGE },
+		{ "cookie", { .start = at - BLOCK, .len = BLOCK, .cookie = 1ULL << 63 }, EINVAL },
+		{ "domain", { .start = at - BLOCK, .len = BLOCK, .domain = 1U << 31 }, EINVAL },
+		{ "flags", { .start = at - BLOCK, .len = BLOCK, .flags = 1U << 31 }, EINVAL },
+		{ "5 MiB", { .start = at + MIB, .len = 5 * MIB }, 0 },
+		{ "the last", { .start = at - BLOCK, .len = BLOCK }, 0 },
+	};
+	const u32 nr = ARRAY_SIZE(c), right[] = { 0, 3, 11, 12 };
+	u32 i, failed, bad = 0;
+	u64 len;
+	int err;
+
+	for (i = 0; i < nr; i++)
+		frees[i] = (struct hybrid_alloc_free_item){ .extent = c[i].e, .error = 77,
+							    .reason = 77 };
+	err = ha_claim_batch(fd, frees, nr, &failed);
+	t_errno(err, 0, "CLAIM_BATCH with right and wrong items");
+	t_eq(failed, nr - ARRAY_SIZE(right), "CLAIM_BATCH: the number of those that failed");
+	for (i = 0; i < nr; i++)
+		t_ok(frees[i].error == c[i].want && !frees[i].reason &&
+		     !memcmp(&frees[i].extent, &c[i].e, sizeof(c[i].e)),
+		     "CLAIM_BATCH: %s: %s", c[i].how, t_strerror(c[i].want));
+	t_eq(ha_stat(fd, 0).nr_live - before.nr_live, ARRAY_SIZE(right), "so many are live");
+	for (i = 0; i < ARRAY_SIZE(right); i++) {
+		len = (c[right[i]].e.len + BLOCK - 1) / BLOCK * BLOCK;
+		bad += !!ha_free(fd, c[right[i]].e.start, len, NULL);
+	}
+	t_eq(bad, 0, "and can be freed");
+	t_eq(ha_stat(fd, 0).nr_live, before.nr_live, "which leaves nothing");
 }
 
 /* As many as there may be, overlapping nothing, and all come back. */
@@ -418,6 +465,7 @@ int main(void)
 
 	remember();
 	test_results();
+	test_claims();
 	test_full();
 	t_all_back(fd, &start, "after full batches");
 	allocs[0] = (struct hybrid_alloc_alloc_item){ .len = BLOCK };
@@ -427,6 +475,9 @@ int main(void)
 	wrong("FREE_BATCH", HYBRID_ALLOC_IOC_FREE_BATCH, &frees[0], sizeof(frees[0]));
 	t_errno(ha_free(fd, frees[0].extent.start, frees[0].extent.len, NULL), 0,
 		"after all that it is still live");
+	wrong("CLAIM_BATCH", HYBRID_ALLOC_IOC_CLAIM_BATCH, &frees[0], sizeof(frees[0]));
+	t_errno(ha_free(fd, frees[0].extent.start, frees[0].extent.len, NULL), ENOENT,
+		"after all that it is still free");
 	test_large_items();
 	test_copy_out_race();
 	test_killed();

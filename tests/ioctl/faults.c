@@ -427,6 +427,46 @@ static const char *check_free_batch(int err)
 	return all_back();
 }
 
+/* Where these are is known: they were allocated, and are free. */
+static void prepare_claim_batch(void)
+{
+	prepare_free_batch();
+	if (op_free_batch())
+		t_die("FREE_BATCH");
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+}
+
+static int op_claim_batch(void)
+{
+	int err = ha_ioctl(batch_fd, HYBRID_ALLOC_IOC_CLAIM_BATCH, &batch);
+	u32 i;
+
+	for (i = 0; !err && i < NR_MANY; i++)
+		err = fr_items[i].error;
+	return err;
+}
+
+static const char *check_claim_batch(int err)
+{
+	u32 i;
+	int got;
+
+	if (!err && batch.nr_failed)
+		return "failed items in a batch without an error";
+	for (i = 0; i < NR_MANY; i++) {
+		const struct hybrid_alloc_extent *e = &al_items[i].extent;
+
+		got = ha_free(fd, e->start, e->len, NULL);
+		/* EFAULT: how far it came may not be known */
+		if (got && (!err || got != ENOENT))
+			return "neither free nor live";
+		if (err && err != EFAULT && i < batch.nr_done &&
+		    !fr_items[i].error != !got)
+			return "an item's result is wrong";
+	}
+	return all_back();
+}
+
 static int op_close_bound(void)
 {
 	return close(batch_fd) ? errno : 0;
@@ -737,6 +777,11 @@ static const struct operation free_batch = {
 	.check = check_free_batch, .no_memory = true,
 };
 
+static const struct operation claim_batch = {
+	.name = "CLAIM_BATCH", .prepare = prepare_claim_batch, .op = op_claim_batch,
+	.check = check_claim_batch, .step = 256,
+};
+
 static const struct operation close_bound = {
 	.name = "close of a file with bound extents", .prepare = prepare_free_batch,
 	.op = op_close_bound, .check = check_close_bound, .no_memory = true,
@@ -861,6 +906,7 @@ int main(void)
 	run(&stat_, "", true);
 	run(&alloc_batch, "", true);
 	run(&free_batch, "", true);
+	run(&claim_batch, "", true);
 	run(&alloc_many, "", true);
 	run(&map_, "", true);
 	test_no_memory();

@@ -3,4 +3,9 @@
 # shellcheck shell=dash
 # vm: --kernel stock --kernel debug --timeout 900
 # More processes than processors
-exec hammer --procs 4 --seconds 8 --rounds 2000 --seed "${SEED-1}"
+if [ -z "${SOAK-}" ]; then
+	set -- --seconds 8 --rounds 2000
+else
+	set -- --seconds 300 --rounds 50000
+fi
+exec hammer --procs 4 --seed "${SEED-1}" "$@"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <glob.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -12,6 +13,7 @@
 
 #define MODULE_NAME	"hybrid_alloc"
 #define NULLB_DIR	"/sys/kernel/config/nullb"
+#define SCSI_DISK	"/sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*"
 
 u64 t_seed = 1;
 
@@ -199,6 +201,67 @@ int ha_claim(int fd, u64 start, u64 len)
 	};
 
 	return ha_ioctl(fd, HYBRID_ALLOC_IOC_CLAIM, &c);
+}
+
+int ha_claim_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch(fd, HYBRID_ALLOC_IOC_CLAIM_BATCH, items, nr, sizeof(*items), nr_failed);
+}
+
+/* @m carries the request, and what came of it. */
+int ha_alloc_many(int fd, struct hybrid_alloc_many *m, struct hybrid_alloc_extent *exts, u32 nr)
+{
+	m->size = sizeof(*m);
+	m->items = (uintptr_t)exts;
+	m->nr = nr;
+	m->item_size = sizeof(*exts);
+	return ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC_MANY, m);
+}
+
+int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got)
+{
+	struct hybrid_alloc_map m = {
+		.size = sizeof(m), .items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
+		.start = start, .len = len,
+	};
+	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_MAP, &m);
+
+	*got = m.nr_entries;
+	return err;
+}
+
+void t_read_map(int fd, struct t_map *map)
+{
+	static struct hybrid_alloc_map_entry page[HYBRID_ALLOC_MAX_ITEMS];
+	struct hybrid_alloc_map_entry *last;
+	u64 pos = 0;
+	u32 got, i;
+	int err;
+
+	for (map->nr = 0;;) {
+		err = ha_map(fd, pos, 0, page, ARRAY_SIZE(page), &got);
+		if (err)
+			t_die("MAP: %s", t_strerror(err));
+		if (!got)
+			return;
+		if (map->max < map->nr + got) {
+			map->max = 2 * (map->nr + got);
+			map->e = realloc(map->e, map->max * sizeof(*map->e));
+			if (!map->e)
+				t_die("no memory");
+		}
+		for (i = 0; i < got; i++) {
+			last = map->nr ? &map->e[map->nr - 1] : NULL;
+			if (last && page[i].start != last->start + last->len)
+				t_die("MAP has a gap at %llu", (u64)page[i].start);
+			if (last && page[i].state == HYBRID_ALLOC_MAP_FREE &&
+			    last->state == HYBRID_ALLOC_MAP_FREE)
+				last->len += page[i].len;
+			else
+				map->e[map->nr++] = page[i];
+		}
+		pos = page[got - 1].start + page[got - 1].len;
+	}
 }
 
 int ha_op(int fd, unsigned long cmd)
@@ -442,6 +505,27 @@ long t_read_long(const char *path)
 	return v;
 }
 
+int t_log_lines(void)
+{
+	static int fd = -1;
+	char line[2048];
+	int n = 0;
+	ssize_t len;
+
+	if (fd < 0) {
+		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			t_die("open /dev/kmsg");
+	}
+	while ((len = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		if (len <= 0)
+			continue;
+		line[len] = 0;
+		n += !!strstr(line, ";hybrid_alloc: ");
+	}
+	return n;
+}
+
 double t_now(void)
 {
 	struct timespec ts;
@@ -542,6 +626,27 @@ void t_nullb_remove(const char *name)
 
 	snprintf(path, sizeof(path), NULLB_DIR "/%s", name);
 	rmdir(path);
+}
+
+const char *t_scsi_make(const char *params)
+{
+	static char name[32];
+	char path[64];
+	glob_t g;
+	int i;
+
+	if (t_modprobe("scsi_debug", params))
+		t_die("modprobe scsi_debug %s", params);
+	for (i = 0; i < 100; i++, usleep(100000)) {
+		if (glob(SCSI_DISK, 0, NULL, &g))
+			continue;
+		snprintf(name, sizeof(name), "%s", strrchr(g.gl_pathv[0], '/') + 1);
+		globfree(&g);
+		snprintf(path, sizeof(path), "/dev/%s", name);
+		if (t_disk_size(path))
+			return name;
+	}
+	t_die("scsi_debug makes no disk");
 }
 
 /* Nobody holds it: an exclusive open succeeds. */

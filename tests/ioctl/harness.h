@@ -57,6 +57,9 @@ int ha_free(int fd, u64 start, u64 len, u32 *reason);
 int ha_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items, u32 nr, u32 *nr_failed);
 int ha_free_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
 int ha_claim(int fd, u64 start, u64 len);
+int ha_claim_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
+int ha_alloc_many(int fd, struct hybrid_alloc_many *m, struct hybrid_alloc_extent *exts, u32 nr);
+int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got);
 int ha_op(int fd, unsigned long cmd);
 int ha_info(int fd, u32 flags, u32 id, struct hybrid_alloc_info *info);
 int ha_stat_err(int fd, u32 flags, struct hybrid_alloc_stat *st);
@@ -69,6 +72,14 @@ int ha_control(int flags);
 /* The same, but a failure ends the program. */
 u32 ha_must_attach(const char *disk, u32 flags);
 int ha_must_open(u32 id, int flags);
+
+/* All that MAP tells; what is free side by side is one entry. A failure ends the program. */
+struct t_map {
+	struct hybrid_alloc_map_entry *e;
+	u64 nr, max;
+};
+
+void t_read_map(int fd, struct t_map *map);
 
 /* The accounting identity; *what* names the moment in a failure's note. */
 bool t_identity(const struct hybrid_alloc_stat *st, const char *what);
@@ -99,6 +110,8 @@ void t_nullb_make(const char *name, struct t_disk_opts o);
 int t_nullb_try(const char *name, struct t_disk_opts o);
 void t_nullb_power_off(const char *name);
 void t_nullb_remove(const char *name);
+/* The disk of scsi_debug with these parameters, once it is there: its name. */
+const char *t_scsi_make(const char *params);
 bool t_disk_is_free(const char *disk);
 /* The first of $DISKS if it is large enough, else a new null_blk. */
 const char *t_disk(const char *name, u32 mib);
@@ -108,6 +121,8 @@ u64 t_disk_size(const char *disk);
 __printf(2, 3) int t_write(const char *path, const char *fmt, ...);
 long t_read_long(const char *path);
 double t_now(void);
+/* The module's lines in the kernel's log since the last call. */
+int t_log_lines(void);
 int t_modprobe(const char *name, const char *params);
 void t_pin(unsigned int cpu);
 

@@ -3,4 +3,5 @@
 # shellcheck shell=dash
 # vm: --kernel stock --kernel debug --timeout 900
 # A processor that goes away with full pools: see hotplug.c
-exec hotplug
+[ -z "${SOAK-}" ] || set -- --rounds 300
+exec hotplug "$@"

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random ALLOC, FREE and CLAIM calls against a ledger of our own: one bit for
- * each block of the device. It knows what every call must answer: no extent
- * overlaps another, ENOSPC comes only when no free run fits, a wrong free is
- * refused, and STAT says what the ledger says.
+ * Random ALLOC, FREE and CLAIM calls, for one and for many extents, against a
+ * ledger of our own: one bit for each block of the device. It knows what every
+ * call must answer: no extent overlaps another, ENOSPC comes only when no free
+ * run fits, a wrong free is refused, and STAT says what the ledger says. Now and
+ * then MAP is held against it, too. At the end what is live is claimed in random
+ * order on the device attached anew, which must give the same MAP.
  *
- * usage: ledger [--ops N] [--seed N] [--node PATH | --mib N [--range-start BYTES]
- *               [--min-block BYTES] [--slab-max BYTES] [--buddy-start BYTES]]
- *               [--max BYTES] [--watch BLOCK]
+ * usage: ledger [--ops N] [--seed N] [--node PATH | [--mib N] [--range-start BYTES]]
+ *               [--max BYTES] [--stat-every N] [--watch BLOCK]
+ *               [--min-block BYTES] [--slab-max BYTES] [--buddy-start BYTES]
  *
- * --watch shows every call that has to do with a block: how a failure came about.
+ * --stat-every 1 looks at the accounting after each single call; --watch shows
+ * every call that has to do with a block: how a failure came about.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,11 +20,14 @@
 #include <stdarg.h>
 #include "harness.h"
 
-#define STAT_EVERY	512
 #define NR_RUN_CHECKS	40
+#define NR_REBUILD	20000	/* extents at the end, if there is room */
 #define MAX_BATCH	64
 
-static u64 nr_ops = 1000000, max_size = 256 * MIB;
+static u64 nr_ops = 1000000, max_size = 256 * MIB, stat_every = 512;
+static const char *disk;	/* NULL if a node was given */
+static struct hybrid_alloc_attach at;
+static u32 id;
 static int fd;
 static u64 rng, watched = ~0ULL;
 
@@ -33,8 +39,8 @@ static struct ext {
 static size_t nr_exts, max_exts;
 
 enum {
-	ALLOCS, FREES, BATCH_ALLOCS, BATCH_FREES, CLAIMS, TAKEN_CLAIMS, WRONG_FREES, ENOSPCS,
-	STATS, RUNS, LARGEST, NR_COUNTS
+	ALLOCS, FREES, BATCH_ALLOCS, BATCH_FREES, MANY_ALLOCS, CLAIMS, TAKEN_CLAIMS, WRONG_FREES,
+	ENOSPCS, MANY_ENOSPCS, STATS, RUNS, LARGEST, MAPS, NR_COUNTS
 };
 
 static struct {
@@ -177,20 +183,38 @@ static int free_blocks(u64 start, u64 len, u32 *reason)
 /* Sizes from a block to @max, log-uniform; one in two as a power of two is not. */
 static u64 random_size(u64 max)
 {
-	unsigned int bits = 63 - __builtin_clzll(max);
-	u64 low = grain, size;
-	unsigned int k = 63 - __builtin_clzll(low);
+	unsigned int bits, k = 63 - __builtin_clzll(grain);
+	u64 size;
 
+	if (max < grain)
+		max = grain;
+	bits = 63 - __builtin_clzll(max);
 	size = 1ULL << (k + below(bits - k + 1));
 	if (one_in(2))
 		size += below(size);
 	return size > max ? max : size;
 }
 
+/* An extent that the allocator gave. */
+static void got(struct hybrid_alloc_extent e, u64 blocks, u64 bytes, u64 align)
+{
+	u64 start = (e.start - range_start) / grain;
+
+	watch("ALLOC", start, blocks, 0);
+	if (e.start < range_start || e.start % grain || e.len != blocks * grain ||
+	    start + blocks > nr_blocks || (align && e.start % align))
+		t_die("call %llu: ALLOC of %llu bytes aligned to %llu gave %llu+%llu", op,
+		      bytes, align, (u64)e.start, (u64)e.len);
+	if (any_taken(start, blocks))
+		t_die("call %llu: ALLOC of %llu bytes gave %llu+%llu, which overlaps", op,
+		      bytes, (u64)e.start, (u64)e.len);
+	add(start, blocks);
+}
+
 /* What the allocator answered to a request. */
 static int answered(int what, int err, u64 bytes, u64 align, struct hybrid_alloc_extent e)
 {
-	u64 blocks = (bytes + grain - 1) / grain, start;
+	u64 blocks = (bytes + grain - 1) / grain;
 	bool fits = false;
 
 	if (err == ENOSPC) {
@@ -201,19 +225,9 @@ static int answered(int what, int err, u64 bytes, u64 align, struct hybrid_alloc
 	}
 	expect(what, !err, "ALLOC of %llu bytes aligned to %llu: %s", bytes, align,
 	       t_strerror(err));
-	if (err)
-		return err;
-	start = (e.start - range_start) / grain;
-	watch("ALLOC", start, blocks, err);
-	if (e.start < range_start || e.start % grain || e.len != blocks * grain ||
-	    start + blocks > nr_blocks || (align && e.start % align))
-		t_die("call %llu: ALLOC of %llu bytes aligned to %llu gave %llu+%llu", op,
-		      bytes, align, (u64)e.start, (u64)e.len);
-	if (any_taken(start, blocks))
-		t_die("call %llu: ALLOC of %llu bytes gave %llu+%llu, which overlaps", op,
-		      bytes, (u64)e.start, (u64)e.len);
-	add(start, blocks);
-	return 0;
+	if (!err)
+		got(e, blocks, bytes, align);
+	return err;
 }
 
 static int do_alloc(u64 bytes, u64 align)
@@ -247,6 +261,67 @@ static int do_alloc_batch(u64 max)
 			ret = ENOSPC;
 	}
 	return ret;
+}
+
+static int longer(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* How many blocks the @nr longest free runs have together, up to @enough. */
+static u64 longest_runs(u32 nr, u64 enough)
+{
+	static u64 *len;
+	u64 start, end, sum = 0, n = 0, i;
+
+	if (!len)
+		len = malloc((nr_blocks / 2 + 1) * sizeof(*len));
+	if (!len)
+		t_die("no memory");
+	for (start = next(0, false); start < nr_blocks; start = next(end, false)) {
+		end = next(start, true);
+		len[n++] = end - start;
+	}
+	qsort(len, n, sizeof(*len), longer);
+	for (i = 0; i < n && i < nr && sum < enough; i++)
+		sum += len[i];
+	return sum < enough ? sum : enough;
+}
+
+/* Several extents instead of one: the longest runs there are. */
+static int do_alloc_many(u64 max)
+{
+	static struct hybrid_alloc_extent e[MAX_BATCH];
+	u32 nr = 1 + below(one_in(4) ? MAX_BATCH : 6), i;
+	bool partial = one_in(3), fits = false;
+	struct hybrid_alloc_many m = {
+		.flags = partial ? HYBRID_ALLOC_ALLOC_PARTIAL : 0,
+		.len = random_size(one_in(2) ? max : nr_blocks * grain / 2),
+	};
+	u64 blocks = (m.len + grain - 1) / grain, total = 0, had;
+	int err;
+
+	walk(blocks, grain, &fits);
+	had = fits ? blocks : longest_runs(nr, blocks);
+	err = ha_alloc_many(fd, &m, e, nr);
+	if (err == ENOSPC) {
+		expect(MANY_ENOSPCS, partial ? !had : had < blocks,
+		       "false ENOSPC for %llu blocks in %u extents, %llu would be there", blocks,
+		       nr, had);
+		return err;
+	}
+	for (i = 0; !err && i < m.nr_extents; i++) {
+		got(e[i], e[i].len / grain, m.len, 0);
+		total += e[i].len;
+	}
+	expect(MANY_ALLOCS, !err && m.total == total && m.nr_extents && m.nr_extents <= nr &&
+	       total == had * grain && (!fits || m.nr_extents == 1),
+	       "ALLOC_MANY of %llu blocks in %u extents: %s, %llu blocks in %u; %llu are there%s",
+	       blocks, nr, t_strerror(err), total / grain, m.nr_extents, had,
+	       fits ? ", side by side" : "");
+	return err;
 }
 
 static void do_free(void)
@@ -373,9 +448,40 @@ static void check_stat(void)
 	       st.charged, nr_taken * grain, st.nr_live, (u64)nr_exts);
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct ext *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* With empty pools MAP tells the extents of the ledger, and free space between. */
+static void check_map(struct t_map *map)
+{
+	u64 pos = 0, i, live = 0;
+	bool ok = true;
+
+	qsort(exts, nr_exts, sizeof(*exts), by_start);
+	t_read_map(fd, map);
+	for (i = 0; i < map->nr && ok; i++) {
+		u64 start = (map->e[i].start - range_start) / grain, len = map->e[i].len / grain;
+
+		if (map->e[i].state == HYBRID_ALLOC_MAP_LIVE)
+			ok = live < nr_exts && exts[live].start == start && exts[live].len == len;
+		else
+			ok = map->e[i].state == HYBRID_ALLOC_MAP_FREE && !any_taken(start, len);
+		live += map->e[i].state == HYBRID_ALLOC_MAP_LIVE;
+		ok &= start == pos && len;
+		pos = start + len;
+	}
+	expect(MAPS, ok && pos == nr_blocks && live == nr_exts,
+	       "MAP differs at entry %llu of %llu, block %llu", i, map->nr, pos);
+}
+
 /* With empty pools the free runs are exactly the ledger's. */
 static void check_runs(void)
 {
+	static struct t_map map;
 	struct hybrid_alloc_stat st;
 	struct runs r;
 
@@ -387,6 +493,7 @@ static void check_runs(void)
 	       !memcmp(st.run_bytes, r.bytes, sizeof(r.bytes)),
 	       "%llu free runs for %llu, the largest %llu for %llu", st.nr_free_runs, r.nr,
 	       st.largest_free_run, r.largest * grain);
+	check_map(&map);
 	/* and the largest of them can be had */
 	if (r.nr)
 		expect(LARGEST, !do_alloc(r.largest * grain, 0), "ALLOC of the largest free run");
@@ -421,6 +528,7 @@ static void run(void)
 			do_claim();
 		} else if (!nr_exts || below(10) < (growing ? 7 : 3)) {
 			int err = one_in(16) ? do_alloc_batch(max) :
+				  one_in(64) ? do_alloc_many(max) :
 				  do_alloc(random_size(max), random_align());
 
 			if (err == ENOSPC && growing)
@@ -430,7 +538,7 @@ static void run(void)
 		} else {
 			do_free();
 		}
-		if (op % STAT_EVERY == 0)
+		if (op % stat_every == 0)
 			check_stat();
 		if (op % (nr_ops / NR_RUN_CHECKS + 1) == 0)
 			check_runs();
@@ -445,6 +553,83 @@ static void run(void)
 	t_note("%.0f calls a second", nr_ops / (t_now() - begin));
 }
 
+/* What is live is claimed on the device attached anew, in any order. */
+static void rebuild(void)
+{
+	static struct hybrid_alloc_free_item items[HYBRID_ALLOC_MAX_ITEMS];
+	struct hybrid_alloc_info info, again;
+	struct t_map before = {}, after = {};
+	struct hybrid_alloc_stat was, st;
+	u32 nr, i, failed, bad = 0;
+	u64 done = 0, k;
+	struct ext e;
+	int err;
+
+	while (nr_exts < NR_REBUILD && do_alloc(random_size(64 * KIB), 0) != ENOSPC)
+		;
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	was = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+	check_map(&before);
+	if (ha_info(fd, 0, 0, &info))
+		t_die("INFO");
+	close(fd);
+	err = ha_detach(id, HYBRID_ALLOC_DETACH_FORCE);
+	if (err)
+		t_die("DETACH: %s", t_strerror(err));
+	err = ha_attach(&at, disk, 0, &id);
+	if (err)
+		t_die("attach to rebuild: %s", t_strerror(err));
+	fd = ha_must_open(id, O_RDWR);
+	err = ha_info(fd, 0, 0, &again);
+	t_ok(!err && again.range_start == info.range_start && again.range_len == info.range_len &&
+	     again.state == HYBRID_ALLOC_STATE_SEALED && again.epoch != info.epoch,
+	     "the device is attached anew, sealed");
+	t_errno(ha_alloc(fd, grain, 0, NULL), EAGAIN, "ALLOC before SEAL");
+
+	for (k = nr_exts; k > 1; k--) {
+		size_t other = below(k);
+
+		e = exts[k - 1];
+		exts[k - 1] = exts[other];
+		exts[other] = e;
+	}
+	while (done < nr_exts) {
+		nr = 1 + below(ARRAY_SIZE(items));
+		if (nr > nr_exts - done)
+			nr = nr_exts - done;
+		if (one_in(8))
+			nr = 1;
+		for (i = 0; i < nr; i++) {
+			e = exts[done + i];
+			items[i] = (struct hybrid_alloc_free_item){
+				.extent = { .start = range_start + e.start * grain,
+					    .len = e.len * grain },
+			};
+		}
+		if (nr == 1)
+			bad += !!ha_claim(fd, items[0].extent.start, items[0].extent.len);
+		else
+			bad += ha_claim_batch(fd, items, nr, &failed) || failed;
+		done += nr;
+	}
+	t_eq(bad, 0, "CLAIMs of %zu extents in random order", nr_exts);
+	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+	t_ok(t_identity(&st, "rebuilt") && st.charged == was.charged && st.free == was.free &&
+	     st.nr_live == was.nr_live && st.nr_free_runs == was.nr_free_runs &&
+	     st.largest_free_run == was.largest_free_run &&
+	     !memcmp(st.run_count, was.run_count, sizeof(st.run_count)) &&
+	     !memcmp(st.run_bytes, was.run_bytes, sizeof(st.run_bytes)),
+	     "STAT says what it said");
+	check_map(&after);
+	t_ok(before.nr == after.nr && !memcmp(before.e, after.e, after.nr * sizeof(*after.e)),
+	     "MAP is the same, byte for byte, in %llu entries", after.nr);
+	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_SEAL), 0, "SEAL");
+	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_CHECK), 0, "CHECK");
+	t_note("metadata %llu bytes, %llu before", st.metadata, was.metadata);
+	free(before.e);
+	free(after.e);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -453,10 +638,11 @@ int main(int argc, char **argv)
 		{ "node", required_argument, NULL, 'n' },
 		{ "mib", required_argument, NULL, 'm' },
 		{ "range-start", required_argument, NULL, 'r' },
-		{ "min-block", required_argument, NULL, 'k' },
-		{ "slab-max", required_argument, NULL, 'l' },
-		{ "buddy-start", required_argument, NULL, 'b' },
+		{ "stat-every", required_argument, NULL, 'e' },
 		{ "watch", required_argument, NULL, 'w' },
+		{ "min-block", required_argument, NULL, 'M' },
+		{ "slab-max", required_argument, NULL, 'S' },
+		{ "buddy-start", required_argument, NULL, 'B' },
 		{ "max", required_argument, NULL, 'x' },
 		{}
 	};
@@ -465,19 +651,21 @@ int main(int argc, char **argv)
 		[FREES] = "right FREEs work",
 		[BATCH_ALLOCS] = "ALLOCs in batches work the same",
 		[BATCH_FREES] = "right FREEs in batches work",
+		[MANY_ALLOCS] = "ALLOCs of several extents give the longest runs",
 		[CLAIMS] = "CLAIMs of free space work",
 		[TAKEN_CLAIMS] = "CLAIMs of taken space are refused",
 		[WRONG_FREES] = "wrong FREEs are refused with errno and reason",
 		[ENOSPCS] = "ENOSPCs: no free run fits",
+		[MANY_ENOSPCS] = "ENOSPCs for several extents: there are not enough",
 		[STATS] = "STATs: the accounting identity holds and the ledger agrees",
 		[RUNS] = "walks of the free runs agree with the ledger",
 		[LARGEST] = "largest free runs can be allocated",
+		[MAPS] = "MAPs tell the extents of the ledger and what is between",
 	};
-	struct hybrid_alloc_attach at = {};
 	struct hybrid_alloc_stat start;
 	struct hybrid_alloc_info info;
 	const char *node = NULL;
-	u32 mib = 1024, id = 0;
+	u32 mib = 1024;		/* at least */
 	int c, i, err;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -495,21 +683,25 @@ int main(int argc, char **argv)
 			break;
 		case 'm':
 			mib = v;
+			at.range_len = mib * MIB;
 			break;
 		case 'r':
 			at.range_start = v;
 			break;
-		case 'k':
-			at.min_block = v;
-			break;
-		case 'l':
-			at.slab_max = v;
-			break;
-		case 'b':
-			at.buddy_start = v;
-			break;
 		case 'x':
 			max_size = v;
+			break;
+		case 'e':
+			stat_every = v;
+			break;
+		case 'M':
+			at.min_block = v;
+			break;
+		case 'S':
+			at.slab_max = v;
+			break;
+		case 'B':
+			at.buddy_start = v;
 			break;
 		case 'w':
 			watched = v;
@@ -526,17 +718,14 @@ int main(int argc, char **argv)
 			t_die("open %s", node);
 	} else {
 		ha_need_module();
-		err = ha_attach(&at, t_disk("hat-ledger", mib), HYBRID_ALLOC_ATTACH_FRESH, &id);
+		disk = t_disk("hat-ledger", mib + (at.range_start + MIB - 1) / MIB);
+		err = ha_attach(&at, disk, HYBRID_ALLOC_ATTACH_FRESH, &id);
 		if (err)
 			t_die("attach: %s", t_strerror(err));
 		fd = ha_must_open(id, O_RDWR);
 	}
 	if (ha_info(fd, 0, 0, &info))
 		t_die("INFO");
-	if ((at.min_block && info.min_block != at.min_block) ||
-	    (at.slab_max && info.slab_max != at.slab_max) ||
-	    (at.buddy_start && info.buddy_start != at.buddy_start))
-		t_die("it is of another shape");
 	grain = info.min_block;
 	range_start = info.range_start;
 	nr_blocks = info.range_len / grain;
@@ -550,6 +739,8 @@ int main(int argc, char **argv)
 
 	run();
 	check_stat();
+	if (disk)
+		rebuild();
 	for (op = nr_ops; nr_exts;)
 		do_free();
 	for (i = 0; i < NR_COUNTS; i++)

@@ -22,28 +22,6 @@
 
 static atomic_bool stop;
 
-/* The module's lines in the kernel's log since the last call. */
-static int log_lines(void)
-{
-	static int fd = -1;
-	char line[2048];
-	int n = 0;
-	ssize_t len;
-
-	if (fd < 0) {
-		fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd < 0)
-			t_die("open /dev/kmsg");
-	}
-	while ((len = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
-		if (len <= 0)
-			continue;
-		line[len] = 0;
-		n += !!strstr(line, ";hybrid_alloc: ");
-	}
-	return n;
-}
-
 static bool no_instances(void)
 {
 	int ctl = ha_control(O_RDONLY);
@@ -193,9 +171,9 @@ static void test_force(void)
 	t_errno(ha_detach(id, 0), EBUSY, "closing old files does not count for the new ones");
 	close(again);
 	t_errno(ha_detach(id, 0), 0, "DETACH");
-	log_lines();
+	t_log_lines();
 	t_errno(ha_rmmod(), 0, "rmmod after a forced detach");
-	t_ok(log_lines() > 0, "which logs that extents were forgotten");
+	t_ok(t_log_lines() > 0, "which logs that extents were forgotten");
 }
 
 static void test_params(void)
@@ -228,9 +206,9 @@ static void test_params(void)
 		t_die("loop device");
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		log_lines();
+		t_log_lines();
 		err = ha_insmod(bad[i].params);
-		t_ok(err == bad[i].want && log_lines() == 1,
+		t_ok(err == bad[i].want && t_log_lines() == 1,
 		     "insmod %s: %s and one line in the log", bad[i].params,
 		     t_strerror(bad[i].want));
 		if (err != bad[i].want)

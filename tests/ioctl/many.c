@@ -58,11 +58,8 @@ static int alloc_at(u64 goal, u64 len, u64 align, u32 flags, struct hybrid_alloc
 
 static int many(int f, u64 len, u64 align, u32 nr, u32 flags, u32 *got, u64 *total)
 {
-	struct hybrid_alloc_many m = {
-		.size = sizeof(m), .flags = flags, .items = (uintptr_t)exts, .nr = nr,
-		.item_size = sizeof(exts[0]), .len = len, .align = align,
-	};
-	int err = ha_ioctl(f, HYBRID_ALLOC_IOC_ALLOC_MANY, &m);
+	struct hybrid_alloc_many m = { .flags = flags, .len = len, .align = align };
+	int err = ha_alloc_many(f, &m, exts, nr);
 
 	*got = m.nr_extents;
 	*total = m.total;

@@ -20,18 +20,6 @@ static int fd, fd_ro;
 static u64 begin, end;		/* of the managed range */
 static u64 rng;
 
-static int map_page(int f, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got)
-{
-	struct hybrid_alloc_map m = {
-		.size = sizeof(m), .items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
-		.start = start, .len = len,
-	};
-	int err = ha_ioctl(f, HYBRID_ALLOC_IOC_MAP, &m);
-
-	*got = m.nr_entries;
-	return err;
-}
-
 static struct map {
 	struct hybrid_alloc_map_entry *e;
 	u32 nr, max;
@@ -51,7 +39,7 @@ static bool map_all(u32 page)
 			if (!all.e)
 				t_die("no memory");
 		}
-		err = map_page(fd_ro, pos, 0, all.e + all.nr, page, &got);
+		err = ha_map(fd_ro, pos, 0, all.e + all.nr, page, &got);
 		if (err || !got || got > page) {
 			t_note("MAP from %llu: %s, %u entries", pos, t_strerror(err), got);
 			return false;
@@ -71,7 +59,7 @@ static bool map_all(u32 page)
 			pos = e->start + e->len;
 		}
 	}
-	err = map_page(fd, end, 0, all.e, 1, &got);
+	err = ha_map(fd, end, 0, all.e, 1, &got);
 	if (err || got)
 		t_note("MAP from the end: %s, %u entries", t_strerror(err), got);
 	return !err && !got;
@@ -247,21 +235,21 @@ static void test_starts(void)
 	if (!e)
 		t_die("an extent of 4 blocks");
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		t_errno(map_page(fd, bad[i].start, bad[i].len, m, 4, &got), bad[i].want,
+		t_errno(ha_map(fd, bad[i].start, bad[i].len, m, 4, &got), bad[i].want,
 			"MAP: %s", bad[i].how);
-	t_ok(!map_page(fd, e->start + 2 * BLOCK, 0, m, 1, &got) && got == 1 &&
+	t_ok(!ha_map(fd, e->start + 2 * BLOCK, 0, m, 1, &got) && got == 1 &&
 	     m[0].start == e->start && m[0].len == e->len && m[0].state == HYBRID_ALLOC_MAP_LIVE,
 	     "MAP from inside an extent tells it as a whole");
-	t_ok(!map_page(fd, e->start, BLOCK, m, 4, &got) && got == 1 && m[0].start == e->start &&
+	t_ok(!ha_map(fd, e->start, BLOCK, m, 4, &got) && got == 1 && m[0].start == e->start &&
 	     m[0].len == e->len, "MAP of a part of an extent tells it and no other");
-	t_ok(!map_page(fd, e->start, e->len, m, 4, &got) && got == 1, "MAP of just an extent");
-	t_ok(!map_page(fd, e->start, e->len + BLOCK, m, 4, &got) && got == 2,
+	t_ok(!ha_map(fd, e->start, e->len, m, 4, &got) && got == 1, "MAP of just an extent");
+	t_ok(!ha_map(fd, e->start, e->len + BLOCK, m, 4, &got) && got == 2,
 	     "MAP of a block more tells the next");
-	t_ok(!map_page(fd, 0, 0, m, 1, &got) && got == 1 && m[0].start == begin,
+	t_ok(!ha_map(fd, 0, 0, m, 1, &got) && got == 1 && m[0].start == begin,
 	     "MAP from 0 begins where the range begins");
-	t_ok(!map_page(fd, end, 0, m, 1, &got) && !got, "MAP from the end: nothing");
-	t_ok(!map_page(fd, 1ULL << 62, 0, m, 1, &got) && !got, "MAP from behind it: nothing");
-	t_ok(!map_page(fd, -BLOCK, 0, m, 1, &got) && !got, "MAP from 2^64 - 4096: nothing");
+	t_ok(!ha_map(fd, end, 0, m, 1, &got) && !got, "MAP from the end: nothing");
+	t_ok(!ha_map(fd, 1ULL << 62, 0, m, 1, &got) && !got, "MAP from behind it: nothing");
+	t_ok(!ha_map(fd, -BLOCK, 0, m, 1, &got) && !got, "MAP from 2^64 - 4096: nothing");
 }
 
 static void test_cached(void)
@@ -274,7 +262,7 @@ static void test_cached(void)
 
 	if (ha_alloc(fd, 64 * KIB, 0, &e) || ha_free(fd, e.start, e.len, NULL))
 		t_die("ALLOC and FREE");
-	if (!t_ok(!map_page(fd, e.start, 0, m, 1, &got) && got == 1 && m[0].start <= e.start &&
+	if (!t_ok(!ha_map(fd, e.start, 0, m, 1, &got) && got == 1 && m[0].start <= e.start &&
 		  m[0].state == HYBRID_ALLOC_MAP_CACHED, "MAP tells what sits in a pool"))
 		t_note("at %llu: %llu+%llu, state %u, %llu cached", (u64)e.start, (u64)m[0].start,
 		       (u64)m[0].len, m[0].state, ha_stat(fd, 0).cached);
@@ -284,7 +272,7 @@ static void test_cached(void)
 		cached += all.e[i].state == HYBRID_ALLOC_MAP_CACHED ? all.e[i].len : 0;
 	t_eq(cached, st.cached, "MAP and STAT: the same is in the pools");
 	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
-	t_ok(!map_page(fd, e.start, 0, m, 1, &got) && got == 1 && m[0].start <= e.start &&
+	t_ok(!ha_map(fd, e.start, 0, m, 1, &got) && got == 1 && m[0].start <= e.start &&
 	     m[0].state == HYBRID_ALLOC_MAP_FREE, "after DRAIN it is free");
 }
 
@@ -359,10 +347,10 @@ static void test_array(void)
 	for (i = 0; i < 3; i++)
 		t_ok(big[i].e.len && !big[i].e.__reserved &&
 		     big[i].unknown == 0xeeeeeeeeeeeeeeee, "fills what it knows of entry %u", i);
-	t_errno(map_page(fd, 0, 0, e, 0, &got), EINVAL, "MAP of no entry");
-	t_errno(map_page(fd, 0, 0, e, MAX + 1, &got), EINVAL, "MAP of too many");
-	t_errno(map_page(fd, 0, 0, NULL, 1, &got), EFAULT, "MAP to NULL");
-	t_errno(map_page(fd, 0, 0, ro, 1, &got), EFAULT, "MAP to read-only memory");
+	t_errno(ha_map(fd, 0, 0, e, 0, &got), EINVAL, "MAP of no entry");
+	t_errno(ha_map(fd, 0, 0, e, MAX + 1, &got), EINVAL, "MAP of too many");
+	t_errno(ha_map(fd, 0, 0, NULL, 1, &got), EFAULT, "MAP to NULL");
+	t_errno(ha_map(fd, 0, 0, ro, 1, &got), EFAULT, "MAP to read-only memory");
 	m.item_size = sizeof(*e) - 8;
 	t_errno(ha_ioctl(fd, HYBRID_ALLOC_IOC_MAP, &m), EINVAL, "MAP into entries too small");
 	munmap(ro, 4096);

@@ -6,14 +6,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <glob.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include "harness.h"
 
 #define NR_THREADS	4
 #define NULLB		"hat-gone"
-#define SCSI_DISK	"/sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*"
 
 static u32 id;
 static atomic_bool stop;
@@ -166,28 +164,14 @@ static void scsi_delete(void)
 		t_die("%s", path);
 }
 
-/* Makes a SCSI disk; its node's path. */
 static const char *scsi_make(void)
 {
 	static char disk[64];
-	char *base;
-	glob_t g;
-	int i;
+	const char *name = t_scsi_make("dev_size_mb=32");
 
-	if (t_modprobe("scsi_debug", "dev_size_mb=32"))
-		t_die("modprobe scsi_debug");
-	for (i = 0; i < 100; i++, usleep(100000)) {
-		if (glob(SCSI_DISK, 0, NULL, &g))
-			continue;
-		snprintf(scsi_dir, sizeof(scsi_dir), "%s", g.gl_pathv[0]);
-		globfree(&g);
-		base = strrchr(scsi_dir, '/') + 1;
-		snprintf(disk, sizeof(disk), "/dev/%s", base);
-		snprintf(scsi_dir, sizeof(scsi_dir), "/sys/block/%s", base);
-		if (t_disk_size(disk))
-			return disk;
-	}
-	t_die("scsi_debug makes no disk");
+	snprintf(disk, sizeof(disk), "/dev/%s", name);
+	snprintf(scsi_dir, sizeof(scsi_dir), "/sys/block/%s", name);
+	return disk;
 }
 
 int main(void)

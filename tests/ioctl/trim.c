@@ -2,8 +2,9 @@
 /*
  * TRIM discards what is free, all of it and nothing else: not what lies outside
  * of the range or is too short, and nothing that others allocate and write in
- * that moment. GROW takes over what a disk has grown by and never shrinks. The
- * disk is a file in memory, behind a loop device.
+ * that moment; on a disk that discards larger units only, whole units of what is
+ * free. GROW takes over what a disk has grown by and never shrinks. The disk is
+ * a file in memory, behind a loop device; or one of scsi_debug.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include "harness.h"
 
@@ -21,6 +23,7 @@
 #define DISK_BYTES	(128 * MIB)
 #define ALL		(~0ULL)
 #define MAX_WRITE	MIB
+#define NR_WRITTEN	17
 
 static char disk[32];
 static int file, loop;		/* what is behind the disk; the disk */
@@ -218,6 +221,128 @@ static void test_trim(void)
 	     "TRIM of an empty device");
 	t_all_back(fd, &start, "after TRIM");
 	detach();
+}
+
+/*
+ * A disk with units of @gran bytes, of which the first whole one begins at
+ * @shift. Holes of all lengths and at all places: only the whole units in them
+ * are discarded, and what is live beside them stays.
+ */
+static void test_granularity(u64 gran, u64 shift)
+{
+	const u64 disk_bytes = 64 * MIB;
+	struct hole {
+		u64 start, end;
+	} holes[300];
+	u64 pos, rnd = t_seed, sum = 0, trimmed, from, to;
+	struct hybrid_alloc_stat start;
+	bool gone = true, there = true;
+	u32 nr = 0, i, nr_whole = 0;
+	char params[200];
+
+	snprintf(params, sizeof(params), "dev_size_mb=%llu lbpu=1 lbprz=1 delay=0 "
+		 "unmap_granularity=%llu unmap_alignment=%llu", disk_bytes / MIB, gran / 512,
+		 shift / 512);
+	snprintf(disk, sizeof(disk), "/dev/%s", t_scsi_make(params));
+	file = open(disk, O_RDWR | O_CLOEXEC);
+	if (file < 0)
+		t_die("open %s", disk);
+	fill_file(disk_bytes);
+	if (fsync(file))
+		t_die("fsync");
+	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	start = ha_stat(fd, 0);
+	for (pos = 0; nr < ARRAY_SIZE(holes); nr++) {
+		u64 len = (1 + t_rand(&rnd) % 20) * BLOCK;
+
+		holes[nr].start = pos + len;
+		/* some end or begin where a unit does */
+		if (nr % 5 == 1)
+			holes[nr].start = (holes[nr].start + gran - 1) / gran * gran + shift;
+		holes[nr].end = holes[nr].start + (1 + t_rand(&rnd) % (4 * gran / BLOCK)) * BLOCK;
+		if (nr % 5 == 2)
+			holes[nr].end = (holes[nr].end + gran - 1) / gran * gran + shift;
+		/* a unit over the border of two slabs is left alone */
+		if (shift && holes[nr].start / MIB != holes[nr].end / MIB)
+			holes[nr].end = (holes[nr].start / MIB + 1) * MIB;
+		if (holes[nr].end + 2 * MIB > disk_bytes)
+			break;
+		if (ha_claim(fd, pos, holes[nr].start - pos))
+			t_die("CLAIM");
+		pos = holes[nr].end;
+	}
+	if (ha_claim(fd, pos, disk_bytes - pos))
+		t_die("CLAIM");
+	t_errno(trim(0, ALL, 0, &trimmed), 0, "TRIM by units of %llu KiB, the first at %llu KiB",
+		gran / KIB, shift / KIB);
+	/* what is in the page cache is as it was before */
+	if (ioctl(file, BLKFLSBUF))
+		t_die("BLKFLSBUF");
+	for (i = 0, pos = 0; i < nr; i++) {
+		from = (holes[i].start + gran - 1 - shift) / gran * gran + shift;
+		to = (holes[i].end - shift) / gran * gran + shift;
+		if (from >= to) {
+			from = holes[i].end;
+			to = from;
+		} else {
+			nr_whole++;
+		}
+		there &= is_there(pos, from - pos);
+		gone &= is_gone(from, to - from);
+		sum += to - from;
+		pos = to;
+	}
+	there &= is_there(pos, disk_bytes - pos);
+	if (!t_ok(nr_whole > 10 && gone && trimmed == sum,
+		  "whole units are discarded, in %u of %u free runs", nr_whole, nr))
+		t_note("%llu bytes for %llu%s", trimmed, sum, gone ? "" : ", not all is gone");
+	t_ok(there, "and nothing else");
+	for (i = 0, pos = 0; i < nr; i++) {
+		ha_free(fd, pos, holes[i].start - pos, NULL);
+		pos = holes[i].end;
+	}
+	ha_free(fd, pos, disk_bytes - pos, NULL);
+	t_all_back(fd, &start, "units of the disk");
+	detach();
+	close(file);
+	t_errno(system("rmmod scsi_debug"), 0, "rmmod of the disk's driver");
+}
+
+/* A disk whose logical blocks are as large as the smallest unit of space. */
+static void test_large_blocks(void)
+{
+	struct hybrid_alloc_attach a = { .min_block = 2048 };
+	struct hybrid_alloc_extent e;
+	u64 trimmed, *data = aligned_alloc(BLOCK, NR_WRITTEN * BLOCK);
+	int err, direct;
+
+	if (!data || ioctl(loop, LOOP_SET_BLOCK_SIZE, BLOCK))
+		t_die("logical blocks of 4 KiB");
+	t_log_lines();
+	err = ha_attach(&a, disk, HYBRID_ALLOC_ATTACH_FRESH, NULL);
+	t_ok(err == EINVAL && t_log_lines() == 1,
+	     "min_block less than a logical block of 4 KiB: EINVAL, with one line in the log");
+	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	fill_file(DISK_BYTES);
+	err = ha_alloc(fd, NR_WRITTEN * BLOCK - 1, 0, &e);
+	direct = open(disk, O_RDWR | O_DIRECT | O_CLOEXEC);
+	memset(data, 0x5a, NR_WRITTEN * BLOCK);
+	t_ok(!err && e.len == NR_WRITTEN * BLOCK &&
+	     pwrite(direct, data, e.len, e.start) == (ssize_t)e.len,
+	     "an extent of whole logical blocks, written with direct I/O");
+	t_ok(!trim(0, ALL, 0, &trimmed) && trimmed == DISK_BYTES - e.len &&
+	     is_gone(0, e.start) && is_gone(e.start + e.len, DISK_BYTES - e.start - e.len),
+	     "TRIM of the rest");
+	memset(data, 0, NR_WRITTEN * BLOCK);
+	t_ok(pread(direct, data, e.len, e.start) == (ssize_t)e.len &&
+	     data[0] == 0x5a5a5a5a5a5a5a5a && data[e.len / 8 - 1] == 0x5a5a5a5a5a5a5a5a,
+	     "which leaves it alone");
+	ha_free(fd, e.start, e.len, NULL);
+	detach();
+	close(direct);
+	free(data);
+	if (ioctl(loop, LOOP_SET_BLOCK_SIZE, 512))
+		t_die("logical blocks of 512 bytes");
 }
 
 /* Others allocate, write, and look at what they wrote. */
@@ -424,9 +549,14 @@ int main(void)
 	disk_make(DISK_BYTES);
 	test_refused();
 	test_trim();
+	test_large_blocks();
 	test_writers();
 	test_grow();
 	disk_remove();
+	test_granularity(64 * KIB, 0);
+	test_granularity(64 * KIB, 20 * KIB);
+	test_granularity(256 * KIB, 4 * KIB);
+	test_granularity(MIB, 0);
 	test_ended();
 	return t_done();
 }

@@ -8,14 +8,18 @@
 # bytes, hence the log.
 
 n=0
-for ko in /lib/kunit/*.ko; do
-	mark="kunit.sh loads $ko $$"
+
+# suites FILE SEED
+suites()
+{
+	ko=$1
+	mark="kunit.sh loads $ko with seed $2"
 	echo "$mark" >/dev/kmsg
-	if ! insmod "$ko"; then
+	if ! insmod "$ko" hatest_seed="$2"; then
 		n=$((n + 1))
 		echo "not ok $n - $ko can be loaded"
 		dmesg | tail -n 5 | sed 's/^/# /'
-		continue
+		return
 	fi
 	dmesg | sed -e "1,\\|$mark|d" -e 's/^\[[^]]*\] //' | awk -v n="$n" -v ko="$ko" '
 		# Cases are indented by four, a case of a parameterised one by more.
@@ -54,6 +58,17 @@ for ko in /lib/kunit/*.ko; do
 		}'
 	n=$(cat /tmp/n)
 	rmmod "$(basename "$ko" .ko)"
+}
+
+# In the long form with 20 seeds.
+seed=${SEED-1}
+last=$seed
+[ -z "${SOAK-}" ] || last=$((seed + 19))
+while [ "$seed" -le "$last" ]; do
+	for file in /lib/kunit/*.ko; do
+		suites "$file" "$seed"
+	done
+	seed=$((seed + 1))
 done
 [ "$n" != 0 ] || { n=1; echo "not ok 1 - there are KUnit suites in /lib/kunit"; }
 echo "1..$n"
