@@ -31,6 +31,12 @@
  * churn-60g-on-1T and -on-100T: the same on a device that is mostly empty, with as
  * many live extents on the one as on the other; the mean over all pairs.
  *
+ * stress-10x and stress-100x: sizes uniform from 4 KiB to 4 MiB, allocate until
+ * ENOSPC, free a random 30 to 50 % of all extents, and so on until 10 (100) times
+ * the capacity was asked for; the mean over all operations.
+ *
+ * attach-100T: what it takes to begin with a device of 100 TiB, once.
+ *
  * Aged is what three rounds of filling to 95 % and freeing at random down to
  * 60 % leave, filled to 95 % again; sizes log-uniform from 4 KiB to 4 MiB.
  */
@@ -144,7 +150,7 @@ struct object {
  * @live: also measure with many extents live
  * @aged: also measure aged
  * @churn: also pairs on a device that is fresh or aged
- * @large: also on devices of 1 and of 100 TiB
+ * @far: also on devices of 1 and of 100 TiB, and the stress
  */
 struct allocator {
 	const char *name;
@@ -161,7 +167,7 @@ struct allocator {
 	bool live;
 	bool aged;
 	bool churn;
-	bool large;
+	bool far;
 };
 
 /* A loop of its own for each allocator: a call by pointer would be measured too. */
@@ -432,7 +438,7 @@ static const struct allocator allocators[] = {
 	{
 		ALLOCATOR("hybrid_alloc", hybrid), ALL_LENS, .hits = hybrid_hits,
 		.capacity = 64ULL * SZ_1G,
-		.live = true, .aged = true, .churn = true, .large = true,
+		.live = true, .aged = true, .churn = true, .far = true,
 	}, {
 		ALLOCATOR("genalloc", genalloc), ALL_LENS,
 		.capacity = SZ_1G, .live = true, .aged = true,
@@ -694,6 +700,50 @@ static int churn(const struct allocator *a, struct state *s, const char *workloa
 	return 0;
 }
 
+/* Until @times the capacity has been asked for. */
+static int stress(const struct allocator *a, struct state *s, int times, const char *workload)
+{
+	u64 no_alloc, no_free, asked = 0, allocs = 0, frees = 0, nr, i;
+	s64 alloc = 0, free = 0, t;
+	int ret = 0;
+
+	empty_pair(&no_alloc, &no_free);
+	while (asked < times * s->capacity) {
+		struct object *o = &s->objects[s->nr];
+
+		o->len = (1 + splitmix64() % 1024) * SZ_4K;
+		asked += o->len;
+		t = now();
+		ret = a->alloc(o->len, o);
+		alloc += now() - t - no_alloc;
+		allocs++;
+		if (!ret) {
+			s->nr++;
+			s->used += o->len;
+		} else if (ret != -ENOSPC) {
+			return ret;
+		}
+		for (nr = ret ? s->nr * (300 + splitmix64() % 201) / 1000 : 0; nr; nr--) {
+			i = splitmix64() % s->nr;
+			o = &s->objects[i];
+			s->used -= o->len;
+			t = now();
+			a->free(o);
+			free += now() - t - no_free;
+			frees++;
+			move_object(o, &s->objects[--s->nr], a);
+			if (nr % 64 == 0)
+				cond_resched();
+		}
+		if (allocs % 64 == 0)
+			cond_resched();
+	}
+	report(a, workload, "", "alloc", div64_s64(alloc * 1000, allocs));
+	report(a, workload, "", "free", div64_s64(free * 1000, frees));
+	report(a, workload, "", "op", div64_s64((alloc + free) * 1000, allocs + frees));
+	return 0;
+}
+
 /* ---- all of it ---- */
 
 static int on_fresh(const struct allocator *a, struct state *s)
@@ -722,14 +772,24 @@ static int on_large(const struct allocator *a, struct state *s)
 		churn(a, s, s->capacity > TIB ? "churn-60g-on-100T" : "churn-60g-on-1T");
 }
 
+static int stress_10x(const struct allocator *a, struct state *s)
+{
+	return stress(a, s, 10, "stress-10x");
+}
+
+static int stress_100x(const struct allocator *a, struct state *s)
+{
+	return stress(a, s, 100, "stress-100x");
+}
+
 static int on_aged95(const struct allocator *a, struct state *s)
 {
 	int ret = age(a, s);
 
 	if (ret)
 		return ret;
-	pr_info("aged %s: %llu extents, fill %llu/1000\n", a->name, s->nr,
-		div64_u64(s->used * 1000, s->capacity));
+	pr_info("aged %s: %llu extents on %llu MiB, fill %llu/1000\n", a->name, s->nr,
+		s->capacity / SZ_1M, div64_u64(s->used * 1000, s->capacity));
 	ret = pingpongs(a, "-aged95");
 	if (!ret && a->churn)
 		ret = churn(a, s, "churn-aged95");
@@ -740,6 +800,7 @@ static int run(const struct allocator *a, u64 capacity,
 	       int (*workload)(const struct allocator *a, struct state *s))
 {
 	struct state s = { .capacity = capacity };
+	s64 t;
 	int ret;
 
 	/* at a mean size of 591 KiB twice of what there can be */
@@ -748,8 +809,12 @@ static int run(const struct allocator *a, u64 capacity,
 	if (!s.objects)
 		return -ENOMEM;
 	rng = seed;
+	t = now();
 	ret = a->open(capacity);
+	t = now() - t;
 	if (!ret) {
+		if (capacity == 100 * TIB)
+			report(a, "attach-100T", "", "attach", t * 1000);
 		ret = workload(a, &s);
 		while (s.nr)
 			do_free(a, &s, s.nr - 1);
@@ -777,8 +842,9 @@ static int bench(void)
 			ret = run(a, a->capacity, on_fresh95);
 		if (!ret && a->aged)
 			ret = run(a, a->aged_capacity ?: a->capacity, on_aged95);
-		if (!ret && a->large)
-			ret = run(a, TIB, on_large) ?: run(a, 100 * TIB, on_large);
+		if (!ret && a->far)
+			ret = run(a, TIB, on_large) ?: run(a, 100 * TIB, on_large) ?:
+				run(a, a->capacity, stress_10x) ?: run(a, a->capacity, stress_100x);
 	}
 	return ret;
 }
