@@ -53,7 +53,17 @@ struct hamem_op {
 	} *spare;
 };
 
+/* For where it does not matter that all of it is set. */
 #define HAMEM_OP(_gfp) { .gfp = (_gfp) }
+
+/* Of @wanted only the first nr_wanted are ever looked at. */
+static inline void hamem_op_init(struct hamem_op *op, gfp_t gfp)
+{
+	op->gfp = gfp;
+	op->missing = 0;
+	op->nr_wanted = 0;
+	op->spare = NULL;
+}
 
 /* Under the caller's lock. A zeroed object of at least @size bytes, or NULL. */
 static inline void *hamem_get(struct hamem *mem, struct hamem_op *op, size_t size)

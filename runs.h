@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The runs of one mixed slab: which of its blocks are free, and where the
- * extents in it begin and end. Part of the slab layer; see runs.c.
+ * The runs of one slot: which of its blocks are free, and where the extents in
+ * it begin and end. Part of the slab layer; see runs.c.
  *
- * Positions and lengths are in blocks, relative to the slab.
+ * Positions and lengths are in blocks, relative to the slot.
  */
 #ifndef _HYBRID_ALLOC_RUNS_H
 #define _HYBRID_ALLOC_RUNS_H
@@ -14,10 +14,13 @@
 #define HARUNS_MAX_SHIFT	12
 #define HARUNS_MAX_BLOCKS	(1U << HARUNS_MAX_SHIFT)
 
+/* So many that a mixed slot (struct haslab_mixed) is one cache line. */
+#define HARUNS_INLINE		20
+
 enum haruns_state {
 	HARUNS_FREE = 1,
 	HARUNS_LIVE = 2,	/* an extent */
-	HARUNS_SPECIAL = 3,	/* a piece of an extent that the slab layer has a record of */
+	HARUNS_SPECIAL = 3,	/* not known here: the slab layer knows what it is */
 };
 
 /**
@@ -25,48 +28,61 @@ enum haruns_state {
  * @start: first block
  * @len: number of blocks
  * @state: what it is
+ * @at: where it is recorded: number of its mark, or its position
  */
 struct haruns_run {
 	u32 start;
 	u32 len;
 	enum haruns_state state;
+	u32 at;
 };
 
 /**
- * struct haruns - the runs of a slab
- * @marks: where each run starts, and its state, sorted; if @cap
- * @map: two bits a block, if not
+ * struct haruns - the runs of a slot
  * @nr: number of runs
- * @cap: room for marks
- * @nr_blocks: size of the slab
+ * @cap: room for marks; 0 if there is a map instead
+ * @nr_blocks: size of the slot
+ * @nr_known: blocks that were added
  * @nr_free: free blocks
  * @max_free: length of the largest free run
  * @others_free: no other free run is longer than this
+ * @tag: for the owner
+ * @own: where each run starts, and its state, sorted; if @cap is HARUNS_INLINE
+ * @marks: the same, if it is more
+ * @map: two bits a block
  */
 struct haruns {
-	union {
-		u16 *marks;
-		u64 *map;
-	};
 	u16 nr;
 	u16 cap;
 	u16 nr_blocks;
+	u16 nr_known;
 	u16 nr_free;
 	u16 max_free;
 	u16 others_free;
+	u16 tag;
+	union {
+		u16 own[HARUNS_INLINE];
+		u16 *marks;
+		u64 *map;
+	};
 };
 
-int __must_check haruns_init(struct haruns *r, u32 nr_blocks, struct hamem *mem,
-			     struct hamem_op *op);
+void haruns_init(struct haruns *r, u32 nr_blocks);
 void haruns_destroy(struct haruns *r, struct hamem *mem);
 
 int __must_check haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem,
 				struct hamem_op *op);
-void haruns_set(struct haruns *r, u32 start, u32 len, enum haruns_state state);
-void haruns_clear(struct haruns *r, u32 start);
+void haruns_shrink(struct haruns *r, struct hamem *mem);
+
+void haruns_set(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+		enum haruns_state state);
+void haruns_clear(struct haruns *r, const struct haruns_run *run);
+void haruns_add(struct haruns *r, u32 start, u32 len);
 
 struct haruns_run haruns_at(const struct haruns *r, u32 pos);
-bool haruns_best_fit(const struct haruns *r, u32 len, u64 base, u64 align, u32 *start);
+bool haruns_next(const struct haruns *r, struct haruns_run *run);
+bool haruns_best_fit(const struct haruns *r, u32 len, u64 base, u64 align,
+		     struct haruns_run *best);
 
 bool haruns_check(const struct haruns *r);
 

@@ -2,55 +2,42 @@
 /*
  * The slab layer: all space of a device that is only partly used.
  *
- * A slab is a power-of-two block of the buddy, 16 MiB at the most, that is cut
- * into smaller extents. There are two kinds:
+ * It takes power-of-two blocks from the buddy and cuts them up, in two ways:
  *
- *   slabs of equal objects   for one common size (haslab_class). Two bits an
- *	object: free, and live. An object that is neither is CACHED: it is in a
- *	pool. Taking and giving back is a bit operation, many at a time for the
- *	pools, and the live bit is the ownership mark that is cleared atomically
- *	and without a lock when an extent is freed into a pool.
- *   mixed slabs              for everything else: runs of any length (runs.c).
- *	An extent goes to the slab whose largest free run is the smallest that
- *	fits, and there to the run that fits best. So slabs that are nearly
- *	full get fuller, and the large runs of the others survive. (Strict
- *	segregation by size wastes a quarter of a disk, first fit fragments it,
- *	and best fit over all runs of the device packs worse than this: .98
- *	against .99 of 1 TiB at the first ENOSPC, sizes 4 KiB to 4 MiB.)
+ *   slabs of equal objects   for one common size (haslab_class), this file. Two
+ *	bits an object: free, and live. An object that is neither is CACHED: it is
+ *	in a pool. Taking and giving back is a bit operation, many at a time for
+ *	the pools, and the live bit is the ownership mark that is cleared
+ *	atomically and without a lock when an extent is freed into a pool.
+ *   mixed slots              for everything else: runs of any length, packed as
+ *	tightly as we know how (slab_mixed.c).
  *
- * When no run fits, a new slab is taken. If the slab before it ends with a free
- * run that is shorter than anything that was asked for recently, the extent
- * begins there and continues in the new slab: a size that does not divide a
- * slab would leave a rest in each otherwise. (Where sizes are mixed the rest is
- * of use, and slabs that hang together do not become empty: doing it always
- * lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
- *
- * An empty slab goes back to the buddy at once. The blocks behind the last
- * whole unit, which no buddy knows, are a mixed slab that stays: the tail.
+ * What is empty goes back to the buddy at once.
  *
  * Where an extent comes from
  * --------------------------
  *   a common size up to slab_max    slabs of equal objects
  *   a power of two from a unit up   a block of the buddy, as a whole
- *   else, up to a slab              the mixed slab in which it fits best
- *   larger                          units in a row and the rest from a slab
+ *   else, up to a slot              the mixed slot in which it fits best
+ *   larger                          units in a row and the rest from a mixed slot
  *
- * When the right place is full, the others are tried: mixed slabs serve common
+ * When the right place is full, the others are tried: mixed slots serve common
  * sizes too. If all of that fails haslab_search() looks at every free run of
  * the device, across the borders of slabs and blocks, and takes one by force:
  * haslab_claim(), which can make an extent out of any free blocks. For that a
- * slab of equal objects is turned into a mixed one.
+ * slab of equal objects is turned into a part of a mixed slot.
  *
- * A mixed slab records an extent by itself. An extent that lies in several
+ * A mixed slot records an extent by itself. An extent that lies in several
  * places is recorded as a span (haslab_span); its pieces are SPECIAL in their
- * slabs, its whole units are simply not free in the buddy.
+ * slots, its whole units are simply not free in the buddy.
  *
  * The map
  * -------
- * From an address to its slab in two or three steps: dirs[] by 4 GiB, made for
- * what is in use; in a dir a slot per 16 MiB (the largest slab). A slot is
- * either the slab that fills it, marked by its lowest bit, or a table with an
- * entry for each unit, or nothing.
+ * The address space goes by slots of 16 MiB, and 64 of them are a dir. From an
+ * address to what is there in two or three steps: dirs[]; in a dir, if anything
+ * in it is in use, for each slot the slab of equal objects that fills it, or a
+ * table with an entry for each unit; and beside that the mixed parts, one cache
+ * line a slot, found without a pointer of their own.
  *
  * For searches each dir also has the length of the free run that it begins
  * with, of its longest, and of the one that it ends with (haslab_sum; the idea
@@ -63,13 +50,13 @@
  * what is done without it:
  *
  *   - haslab_own() and haslab_disown() set and clear live bits atomically. A
- *     caller of haslab_disown() finds the slab under RCU; slabs, dirs and
+ *     caller of haslab_disown() finds the slab under RCU; slabs, slots and
  *     tables are freed after a grace period. Whoever clears a live bit makes
  *     the object CACHED, and a CACHED object pins its slab.
- *   - Turning a slab of equal objects into a mixed one (and so a claim into
- *     one) needs that nobody does that at the same time and that no object is
- *     CACHED: the caller says so by @exclusive. The pool layer's slow mode
- *     gives that.
+ *   - Turning a slab of equal objects into a part of a mixed slot (and so a
+ *     claim into one) needs that nobody does that at the same time and that no
+ *     object is CACHED: the caller says so by @exclusive. The pool layer's slow
+ *     mode gives that.
  *
  * The lock is taken in process context only. Nothing is allocated under it in
  * a way that waits; see mem.h. Freeing never allocates at all.
@@ -81,76 +68,33 @@
 
 #include "slab_internal.h"
 
+/* Slabs of equal objects: this many objects at least, if there is the space. */
+#define MIN_OBJECTS	16
+/* A class's next slab is at most this part of what it has already. */
+#define GROWTH_SHIFT	2
+
 /* ---- slabs ---- */
-
-static void bucket_del(struct haslab *s, struct haslab_slab *slab)
-{
-	list_del(&slab->list);
-	if (list_empty(&s->mixed[slab->bucket]))
-		__clear_bit(slab->bucket, s->mixed_mask);
-}
-
-static void bucket_add(struct haslab *s, struct haslab_slab *slab)
-{
-	slab->bucket = bucket_of(slab->runs.max_free);
-	list_add(&slab->list, &s->mixed[slab->bucket]);
-	__set_bit(slab->bucket, s->mixed_mask);
-}
 
 static void haslab_slab_rcu(struct rcu_head *rcu)
 {
 	struct haslab_slab *slab = container_of(rcu, struct haslab_slab, rcu);
 
-	if (!slab_is_mixed(slab))
-		kfree(slab->free);
+	kfree(slab->free);
 	kfree(slab);
 }
 
-/* The slab has left the map and the lists. */
-static void haslab_slab_free(struct haslab *s, struct haslab_slab *slab)
+/* The slab has left the map and the list. */
+static void slab_free(struct haslab *s, struct haslab_slab *slab)
 {
-	size_t bytes = ksize(slab);
-
-	if (slab_is_mixed(slab))
-		haruns_destroy(&slab->runs, &s->mem);
-	else
-		bytes += ksize(slab->free);
-	atomic_long_sub(bytes, &s->mem.bytes);
+	atomic_long_sub(ksize(slab) + ksize(slab->free), &s->mem.bytes);
 	s->nr_slabs--;
 	call_rcu(&slab->rcu, haslab_slab_rcu);
 }
 
-static struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 start, u32 nr_blocks,
-					   struct hamem_op *op)
+static struct haslab_slab *slab_new(struct haslab *s, int class, u64 start, u32 nr_blocks,
+				    struct hamem_op *op)
 {
 	struct haslab_slab *slab = hamem_get(&s->mem, op, sizeof(*slab));
-
-	if (!slab)
-		return NULL;
-	INIT_LIST_HEAD(&slab->list);
-	slab->class = class;
-	slab->start = start;
-	slab->nr_blocks = nr_blocks;
-	return slab;
-}
-
-/* A mixed slab, in no list and not in the map yet. */
-static struct haslab_slab *haslab_mixed_new(struct haslab *s, u64 start, u32 nr_blocks,
-					    struct hamem_op *op)
-{
-	struct haslab_slab *slab = haslab_slab_new(s, -1, start, nr_blocks, op);
-
-	if (slab && haruns_init(&slab->runs, nr_blocks, &s->mem, op)) {
-		hamem_put(&s->mem, slab);
-		return NULL;
-	}
-	return slab;
-}
-
-static struct haslab_slab *haslab_objects_new(struct haslab *s, int class, u64 start,
-					      u32 nr_blocks, struct hamem_op *op)
-{
-	struct haslab_slab *slab = haslab_slab_new(s, class, start, nr_blocks, op);
 	u32 nr = nr_blocks / s->classes[class].blocks;
 
 	if (!slab)
@@ -162,216 +106,49 @@ static struct haslab_slab *haslab_objects_new(struct haslab *s, int class, u64 s
 	}
 	slab->live = slab->free + BITS_TO_LONGS(nr);
 	bitmap_set(slab->free, 0, nr);
+	slab->class = class;
+	slab->start = start;
+	slab->nr_blocks = nr_blocks;
 	slab->nr_objects = nr;
 	slab->nr_free = nr;
 	return slab;
 }
 
-/*
- * Make a slab of @class (-1: mixed) of the given blocks, which are not free in
- * the buddy any more.
- */
-struct haslab_slab *haslab_slab_create(struct haslab *s, int class, u64 start, u32 nr_blocks,
-				       struct hamem_op *op)
+/* Make a slab of blocks that are not free in the buddy any more. -ENOMEM. */
+static int slab_create(struct haslab *s, int class, u64 start, u32 nr_blocks, struct hamem_op *op)
 {
 	struct haslab_slab *slab;
 
 	if (haslab_map_prepare(s, start, nr_blocks, op))
-		return NULL;
-	if (class < 0)
-		slab = haslab_mixed_new(s, start, nr_blocks, op);
-	else
-		slab = haslab_objects_new(s, class, start, nr_blocks, op);
+		return -ENOMEM;
+	slab = slab_new(s, class, start, nr_blocks, op);
 	if (!slab) {
 		haslab_map_trim(s, start);
-		return NULL;
+		return -ENOMEM;
 	}
-	if (class < 0) {
-		bucket_add(s, slab);
-	} else {
-		list_add(&slab->list, &s->classes[class].partial);
-		s->classes[class].nr_slab_blocks += nr_blocks;
-	}
+	list_add(&slab->list, &s->classes[class].partial);
+	s->classes[class].nr_slab_blocks += nr_blocks;
 	haslab_map_set(s, start, nr_blocks, slab);
 	s->free_in_slabs += nr_blocks;
 	s->nr_slabs++;
 	s->made++;
-	return slab;
-}
-
-/*
- * A new slab from the buddy: of 2^@order units if possible, else smaller, but
- * not below @min_order.
- */
-static int haslab_slab_get(struct haslab *s, int class, int order, int min_order,
-			   struct hamem_op *op, struct haslab_slab **slab)
-{
-	u64 start;
-	int ret = -ENOSPC;
-
-	for (; order >= min_order; order--) {
-		ret = haslab_buddy_alloc(s, order, op, &start);
-		if (ret != -ENOSPC)
-			break;
-	}
-	if (ret)
-		return ret;
-	*slab = haslab_slab_create(s, class, start, unit_blocks(s) << order, op);
-	if (!*slab) {
-		haslab_buddy_free(s, start, order);
-		return -ENOMEM;
-	}
 	return 0;
 }
 
-/* The slab, which is empty and in a list, is no more. */
-static void slab_remove(struct haslab *s, struct haslab_slab *slab)
-{
-	if (slab_is_mixed(slab)) {
-		bucket_del(s, slab);
-	} else {
-		list_del(&slab->list);
-		s->classes[slab->class].nr_slab_blocks -= slab->nr_blocks;
-	}
-	haslab_map_set(s, slab->start, slab->nr_blocks, NULL);
-	haslab_map_trim(s, slab->start);
-	s->free_in_slabs -= slab->nr_blocks;
-	s->returned++;
-	haslab_slab_free(s, slab);
-}
-
 /* Give an empty slab back to the buddy. */
-void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
+static void slab_return(struct haslab *s, struct haslab_slab *slab)
 {
 	u64 start = slab->start;
 	u32 nr_blocks = slab->nr_blocks;
 
-	if (slab == s->tail)
-		return;
-	slab_remove(s, slab);
+	list_del(&slab->list);
+	s->classes[slab->class].nr_slab_blocks -= nr_blocks;
+	haslab_map_set(s, start, nr_blocks, NULL);
+	haslab_map_trim(s, start);
+	s->free_in_slabs -= nr_blocks;
+	s->returned++;
+	slab_free(s, slab);
 	haslab_buddy_put(s, start, nr_blocks);
-}
-
-/* ---- mixed slabs ---- */
-
-int haslab_mixed_set(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len,
-		     enum haruns_state state, struct hamem_op *op)
-{
-	if (haruns_reserve(&slab->runs, 2, &s->mem, op))
-		return -ENOMEM;
-	bucket_del(s, slab);
-	haruns_set(&slab->runs, start - slab->start, len, state);
-	bucket_add(s, slab);
-	s->free_in_slabs -= len;
-	map_changed(s, start);
-	return 0;
-}
-
-void haslab_mixed_clear(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len)
-{
-	bucket_del(s, slab);
-	haruns_clear(&slab->runs, start - slab->start);
-	bucket_add(s, slab);
-	s->free_in_slabs += len;
-	map_changed(s, start);
-	if (slab->runs.nr_free == slab->nr_blocks)
-		haslab_slab_return(s, slab);
-}
-
-/*
- * The mixed slab whose largest free run is the smallest that fits, and the
- * best place in it. Looks at a bounded number of slabs, so where the length is
- * at the border of a bucket or @align is large it may miss one that fits;
- * haslab_search() does not.
- */
-static struct haslab_slab *mixed_find(struct haslab *s, u32 len, u64 align, u64 *start)
-{
-	unsigned int bucket = bucket_of(len), buckets = MAX_TRIES, tries;
-	struct haslab_slab *slab;
-	u32 at;
-
-	while (buckets--) {
-		bucket = find_next_bit(s->mixed_mask, HASLAB_NR_BUCKETS, bucket);
-		if (bucket >= HASLAB_NR_BUCKETS)
-			break;
-		tries = MAX_TRIES;
-		list_for_each_entry(slab, &s->mixed[bucket], list) {
-			if (haruns_best_fit(&slab->runs, len, slab->start, align, &at)) {
-				*start = slab->start + at;
-				return slab;
-			}
-			if (!--tries)
-				break;
-		}
-		bucket++;
-	}
-	return NULL;
-}
-
-/* Where the free run that ends a mixed slab begins; its end if there is none. */
-static u64 trailing_run(const struct haslab_slab *slab)
-{
-	struct haruns_run last = haruns_at(&slab->runs, slab->nr_blocks - 1);
-
-	return slab->start + last.start + (last.state == HARUNS_FREE ? 0 : last.len);
-}
-
-/* Remember the shortest of the last lengths. */
-static void recent_note(struct haslab *s, u32 len)
-{
-	s->recent_min = min(s->recent_min, len);
-	if (++s->recent_nr % RECENT_WINDOW)
-		return;
-	s->recent_min_before = s->recent_min;
-	s->recent_min = U32_MAX;
-}
-
-/*
- * Allocate across the border of the slab before @slab and @slab, which is all
- * free. -ENOSPC: not a good place for it.
- */
-static int mixed_straddle(struct haslab *s, struct haslab_slab *slab, u32 len, u64 align,
-			  struct hamem_op *op, u64 *start)
-{
-	struct haslab_slab *before = slab->start ? haslab_lookup(s, slab->start - 1) : NULL;
-	u32 rest;
-
-	if (!before || !slab_is_mixed(before))
-		return -ENOSPC;
-	*start = round_up(trailing_run(before), align);
-	if (*start >= slab->start || *start + len <= slab->start ||
-	    slab->start - *start >= min(s->recent_min, s->recent_min_before))
-		return -ENOSPC;
-	rest = len - (slab->start - *start);
-	if (haruns_reserve(&slab->runs, 2, &s->mem, op) ||
-	    haslab_mixed_set(s, before, *start, len - rest, HARUNS_LIVE, op))
-		return -ENOMEM;
-	slab->continued = true;
-	return haslab_mixed_set(s, slab, slab->start, rest, HARUNS_SPECIAL, op);
-}
-
-static int mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op, u64 *start)
-{
-	struct haslab_slab *slab = mixed_find(s, len, align, start);
-	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s));
-	int max_order = HASLAB_MAX_SHIFT - s->cfg.unit_shift;
-	int min_order = order_base_2(units);
-	int ret = -ENOSPC;
-
-	recent_note(s, len);
-	if (!slab) {
-		ret = haslab_slab_get(s, -1, max_order, min_order, op, &slab);
-		if (ret)
-			return ret;
-		ret = mixed_straddle(s, slab, len, align, op, start);
-		if (ret == -ENOSPC)
-			*start = slab->start;
-	}
-	if (ret == -ENOSPC)
-		ret = haslab_mixed_set(s, slab, *start, len, HARUNS_LIVE, op);
-	if (ret && slab->runs.nr_free == slab->nr_blocks)
-		haslab_slab_return(s, slab);
-	return ret;
 }
 
 /* ---- slabs of equal objects ---- */
@@ -386,7 +163,7 @@ static int object_slab_order(const struct haslab *s, int class, int *min_order)
 {
 	const struct haslab_class *c = &s->classes[class];
 	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, c->nr_slab_blocks >> GROWTH_SHIFT);
-	u64 units = clamp_t(u64, blocks, unit_blocks(s), HASLAB_MAX_BLOCKS) >> s->cfg.unit_shift;
+	u64 units = clamp_t(u64, blocks, unit_blocks(s), slot_blocks(s)) >> s->cfg.unit_shift;
 
 	*min_order = order_base_2(DIV_ROUND_UP(c->blocks, unit_blocks(s)));
 	return max_t(int, ilog2(units), *min_order);
@@ -401,7 +178,7 @@ static void object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 	s->free_in_slabs += s->classes[slab->class].blocks;
 	map_changed(s, slab->start);
 	if (slab->nr_free == slab->nr_objects)
-		haslab_slab_return(s, slab);
+		slab_return(s, slab);
 }
 
 static u32 object_take(struct haslab *s, struct haslab_slab *slab)
@@ -437,16 +214,31 @@ void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first
 		object_put(s, slab, first++);
 }
 
+/* A class needs another slab. */
+static int object_grow(struct haslab *s, int class, struct hamem_op *op)
+{
+	int min_order, order = object_slab_order(s, class, &min_order);
+	u64 start;
+
+	order = haslab_buddy_some(s, order, min_order, op, &start);
+	if (order < 0)
+		return order;
+	if (slab_create(s, class, start, unit_blocks(s) << order, op)) {
+		haslab_buddy_free(s, start, order);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 static int object_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
 			struct hamem_op *op)
 {
 	struct haslab_class *c = &s->classes[class];
 	struct haslab_slab *slab;
-	int min_order, order, ret, got = 0;
+	int ret, got = 0;
 
 	if (list_empty(&c->partial)) {
-		order = object_slab_order(s, class, &min_order);
-		ret = haslab_slab_get(s, class, order, min_order, op, &slab);
+		ret = object_grow(s, class, op);
 		if (ret)
 			return ret;
 	}
@@ -513,8 +305,9 @@ int haslab_class_of(const struct haslab *s, u64 len)
  */
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int nr, gfp_t gfp)
 {
-	struct hamem_op op = HAMEM_OP(gfp);
+	struct hamem_op op;
 
+	hamem_op_init(&op, gfp);
 	if (s->classes[class].kind == HASLAB_FROM_BUDDY)
 		return haslab_locked(s, &op, block_batch(s, class, refs, nr, &op));
 	return haslab_locked(s, &op, object_batch(s, class, refs, nr, &op));
@@ -610,36 +403,33 @@ static u32 objects_live(const struct haslab_slab *slab)
 }
 
 /*
- * Turn a slab of equal objects into a mixed one with the same extents. Nobody
- * frees into the pools now (see @exclusive above), but somebody may be on his
- * way from haslab_get_objects() to haslab_own(): -EAGAIN, it will not take long.
+ * Turn a slab of equal objects into a part of a mixed slot with the same extents.
+ * Nobody frees into the pools now (see @exclusive above), but somebody may be on
+ * his way from haslab_get_objects() to haslab_own(): -EAGAIN, it will not take
+ * long.
  */
-int haslab_convert(struct haslab *s, struct haslab_slab **slabp, struct hamem_op *op)
+int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
-	struct haslab_slab *old = *slabp, *slab;
-	u32 nr_live = objects_live(old);
-	u32 blocks = s->classes[old->class].blocks, i;
+	u32 nr_live = objects_live(slab), blocks = s->classes[slab->class].blocks, i;
+	u64 start = slab->start;
+	int ret;
 
-	if (nr_live + old->nr_free != old->nr_objects)
+	if (nr_live + slab->nr_free != slab->nr_objects)
 		return -EAGAIN;
-	slab = haslab_mixed_new(s, old->start, old->nr_blocks, op);
-	if (!slab)
-		return -ENOMEM;
-	if (haruns_reserve(&slab->runs, 2 * nr_live, &s->mem, op)) {
-		haruns_destroy(&slab->runs, &s->mem);
-		hamem_put(&s->mem, slab);
-		return -ENOMEM;
-	}
-	for_each_set_bit(i, old->live, old->nr_objects)
-		haruns_set(&slab->runs, i * blocks, blocks, HARUNS_LIVE);
-	if (old->nr_free)
-		list_del(&old->list);
-	s->classes[old->class].nr_slab_blocks -= old->nr_blocks;
-	bucket_add(s, slab);
-	haslab_map_set(s, slab->start, slab->nr_blocks, slab);
-	s->nr_slabs++;
-	haslab_slab_free(s, old);
-	*slabp = slab;
+	ret = haslab_mixed_add(s, start, slab->nr_blocks, 2 * nr_live, op);
+	if (ret)
+		return ret;
+	for_each_set_bit(i, slab->live, slab->nr_objects)
+		if (haslab_mixed_set(s, start + (u64)i * blocks, blocks, HARUNS_LIVE, op))
+			WARN_ON_ONCE(1);	/* there is room for it */
+	/* the objects in use were not free, and are counted as extents now */
+	s->free_in_slabs -= (u64)slab->nr_blocks - (u64)nr_live * blocks;
+	if (slab->nr_free)
+		list_del(&slab->list);
+	s->classes[slab->class].nr_slab_blocks -= slab->nr_blocks;
+	haslab_map_set(s, start, slab->nr_blocks, NULL);
+	haslab_map_trim(s, start);
+	slab_free(s, slab);
 	return 0;
 }
 
@@ -682,8 +472,8 @@ static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *o
 		if (ret != -ENOSPC)
 			return ret;
 	}
-	if (len <= HASLAB_MAX_BLOCKS && align <= HASLAB_MAX_BLOCKS)
-		return mixed_alloc(s, len, align, op, start);
+	if (len <= slot_blocks(s) && align <= slot_blocks(s))
+		return haslab_mixed_alloc(s, len, align, op, start);
 	return align > unit_blocks(s) ? block_aligned_alloc(s, len, align, op, start) :
 					run_alloc(s, len, op, start);
 }
@@ -703,8 +493,9 @@ static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *o
  */
 int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
-	struct hamem_op op = HAMEM_OP(gfp);
+	struct hamem_op op;
 
+	hamem_op_init(&op, gfp);
 	return haslab_locked(s, &op, alloc_locked(s, len, align, &op, start));
 }
 
@@ -723,42 +514,6 @@ static int block_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_re
 	if (habuddy_find_owned(&s->buddy, unit, &owned, &order))
 		return haslab_refuse_live(reason, start, owned << s->cfg.unit_shift);
 	return haslab_span_free(s, start, len, reason);
-}
-
-/* The slab that the extent which ends @slab continues in, or NULL. */
-struct haslab_slab *haslab_continuation(struct haslab *s, const struct haslab_slab *slab)
-{
-	u64 end = slab_end(slab);
-	struct haslab_slab *next = end < s->cfg.nr_blocks ? haslab_lookup(s, end) : NULL;
-
-	return next && slab_is_mixed(next) && next->continued ? next : NULL;
-}
-
-static int mixed_free(struct haslab *s, struct haslab_slab *slab, u64 start, u64 len,
-		      enum hybrid_alloc_reason *reason)
-{
-	struct haruns_run run = haruns_at(&slab->runs, start - slab->start);
-	struct haslab_slab *next = NULL;
-	u32 rest = 0;
-
-	if (run.state == HARUNS_FREE)
-		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	if (!run.start && slab->continued)
-		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
-	if (run.state == HARUNS_SPECIAL)
-		return haslab_span_free(s, start, len, reason);
-	if (run.start + run.len == slab->nr_blocks)
-		next = haslab_continuation(s, slab);
-	if (next)
-		rest = haruns_at(&next->runs, 0).len;
-	if (slab->start + run.start != start || run.len + rest != len)
-		return haslab_refuse_live(reason, start, slab->start + run.start);
-	if (next) {
-		next->continued = false;
-		haslab_mixed_clear(s, next, next->start, rest);
-	}
-	haslab_mixed_clear(s, slab, start, run.len);
-	return 0;
 }
 
 static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u64 len,
@@ -792,17 +547,19 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
  */
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
+	struct haslab_mixed *m;
 	struct haslab_slab *slab;
 	int ret;
 
 	spin_lock(&s->lock);
-	slab = haslab_lookup(s, start);
-	if (!slab)
-		ret = block_free(s, start, len, reason);
-	else if (slab_is_mixed(slab))
-		ret = mixed_free(s, slab, start, len, reason);
-	else
+	m = mixed_at(s, start);
+	slab = m ? NULL : haslab_lookup(s, start);
+	if (m)
+		ret = haslab_mixed_free(s, m, start, len, reason);
+	else if (slab)
 		ret = object_free(s, slab, start, len, reason);
+	else
+		ret = block_free(s, start, len, reason);
 	spin_unlock(&s->lock);
 	return ret;
 }
@@ -818,69 +575,41 @@ static void haslab_init_classes(struct haslab *s)
 
 		INIT_LIST_HEAD(&c->partial);
 		c->blocks = i < 16 ? i + 1 : 1U << (i - 11);
-		if (c->blocks <= s->cfg.slab_max)
+		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s)))
 			c->kind = HASLAB_FROM_SLAB;
 		else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks))
 			c->kind = HASLAB_FROM_BUDDY;
 		else
 			c->kind = HASLAB_FROM_MIXED;
 	}
-	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
-		INIT_LIST_HEAD(&s->mixed[i]);
 }
 
-static u64 nr_dirs_for(u64 nr_blocks)
+static u64 nr_dirs_for(const struct haslab *s, u64 nr_blocks)
 {
-	return ((nr_blocks - 1) >> (HASLAB_MAX_SHIFT + DIR_SHIFT)) + 1;
+	return ((nr_blocks - 1) >> (s->slot_shift + DIR_SHIFT)) + 1;
 }
 
-/*
- * A mixed slab that never goes away, so it gets all the memory that it may ever
- * need now: at the head or the tail of the managed space, for what is not a
- * whole unit.
- */
-static struct haslab_slab *lasting_create(struct haslab *s, u64 start, u32 nr_blocks,
-					  struct hamem_op *op)
+/* Slots have 32-bit numbers. */
+static bool too_large(const struct haslab *s, u64 nr_blocks)
 {
-	struct haslab_slab *slab = haslab_slab_create(s, -1, start, nr_blocks, op);
-
-	if (slab && haruns_reserve(&slab->runs, nr_blocks + 1, &s->mem, op)) {
-		slab_remove(s, slab);
-		slab = NULL;
-	}
-	return slab;
+	return (nr_blocks - 1) >> s->slot_shift >= NO_SLOT;
 }
 
-static int haslab_init_tail(struct haslab *s, struct hamem_op *op)
+/* The units that no buddy knows, or not as a whole: what is before them never is free. */
+static int init_lasting(struct haslab *s, struct hamem_op *op)
 {
-	u64 start = round_down(s->cfg.nr_blocks, unit_blocks(s));
+	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks;
+	u64 head = round_up(first, unit_blocks(s)), tail = round_down(end, unit_blocks(s));
+	int ret = 0;
 
-	if (start == s->cfg.nr_blocks)
-		return 0;
-	s->tail = lasting_create(s, start, s->cfg.nr_blocks - start, op);
-	return s->tail ? 0 : -ENOMEM;
-}
-
-/* What is before the first block is nobody's, and never was free. */
-static int haslab_init_head(struct haslab *s, struct hamem_op *op)
-{
-	u64 start = round_down(s->cfg.first_block, unit_blocks(s));
-	u64 end = round_up(s->cfg.first_block, unit_blocks(s));
-	struct haslab_slab *slab;
-	int ret;
-
-	if (!end)
-		return 0;
-	ret = haslab_buddy_take(s, 0, end, op);
-	if (ret || start == end)
-		return ret;
-	slab = lasting_create(s, start, unit_blocks(s), op);
-	if (!slab) {
-		haslab_buddy_put(s, 0, end);
-		return -ENOMEM;
-	}
-	/* there is room for it */
-	return haslab_mixed_set(s, slab, start, s->cfg.first_block - start, HARUNS_SPECIAL, op);
+	/* each of these changes nothing if it fails */
+	if (head)
+		ret = haslab_locked(s, op, haslab_buddy_take(s, 0, head, op));
+	if (!ret && first < head)
+		ret = haslab_locked(s, op, haslab_mixed_add(s, first, head - first, 0, op));
+	if (!ret && tail < end)
+		ret = haslab_locked(s, op, haslab_mixed_add(s, tail, end - tail, 0, op));
+	return ret;
 }
 
 /**
@@ -898,17 +627,19 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	int ret;
 
 	if (!cfg->nr_blocks || cfg->unit_shift > HASLAB_MAX_SHIFT ||
-	    cfg->nr_blocks >> 62 || !is_power_of_2(cfg->slab_max) ||
+	    !is_power_of_2(cfg->slab_max) ||
 	    round_up(cfg->first_block, 1ULL << cfg->unit_shift) > cfg->nr_blocks)
 		return -EINVAL;
 	memset(s, 0, sizeof(*s));
 	spin_lock_init(&s->lock);
 	s->cfg = *cfg;
+	s->slot_shift = min_t(u32, HASLAB_MAX_SHIFT, cfg->unit_shift + HASLAB_UNITS_SHIFT);
+	if (too_large(s, cfg->nr_blocks))
+		return -EINVAL;
 	s->spans = RB_ROOT;
-	s->recent_min = U32_MAX;
-	s->recent_min_before = U32_MAX;
 	haslab_init_classes(s);
-	s->nr_dirs = nr_dirs_for(cfg->nr_blocks);
+	haslab_mixed_init(s);
+	s->nr_dirs = nr_dirs_for(s, cfg->nr_blocks);
 	s->dirs = kvcalloc(s->nr_dirs, sizeof(*s->dirs), GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
@@ -917,86 +648,31 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 		ret = habuddy_init(&s->buddy, cfg->nr_blocks >> cfg->unit_shift, &s->mem, &op);
 	} while (ret == -ENOMEM && hamem_refill(&op));
 	if (!ret)
-		ret = haslab_locked(s, &op, haslab_init_head(s, &op));
-	if (!ret)
-		ret = haslab_locked(s, &op, haslab_init_tail(s, &op));
+		ret = init_lasting(s, &op);
 	hamem_finish(&op);
 	if (ret)
 		haslab_destroy(s);
 	return ret;
 }
 
-/* Runs for the tail, which is to have @nr_blocks, with what is in it now. */
-static int tail_copy(struct haslab *s, struct haruns *r, u32 nr_blocks, struct hamem_op *op)
-{
-	const struct haruns *old = &s->tail->runs;
-	struct haruns_run run;
-	u32 pos;
-
-	if (haruns_init(r, nr_blocks, &s->mem, op))
-		return -ENOMEM;
-	if (haruns_reserve(r, nr_blocks + 1, &s->mem, op)) {
-		haruns_destroy(r, &s->mem);
-		return -ENOMEM;
-	}
-	for (pos = 0; pos < old->nr_blocks; pos += run.len) {
-		run = haruns_at(old, pos);
-		if (run.state != HARUNS_FREE)
-			haruns_set(r, pos, run.len, run.state);
-	}
-	return 0;
-}
-
-/* The tail becomes larger; when it is a whole unit it is a slab like others. */
-static void tail_grow(struct haslab *s, const struct haruns *r)
-{
-	struct haslab_slab *tail = s->tail;
-
-	bucket_del(s, tail);
-	s->free_in_slabs += r->nr_blocks - tail->nr_blocks;
-	haruns_destroy(&tail->runs, &s->mem);
-	tail->runs = *r;
-	tail->nr_blocks = r->nr_blocks;
-	bucket_add(s, tail);
-	if (tail->nr_blocks < unit_blocks(s))
-		return;
-	s->tail = NULL;
-	if (tail->runs.nr_free == tail->nr_blocks)
-		haslab_slab_return(s, tail);
-}
-
 static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 {
 	u64 nr_units = nr_blocks >> s->cfg.unit_shift, from = s->buddy.nr_units;
-	u64 rest = nr_units << s->cfg.unit_shift;
-	bool needs_tail = nr_blocks > rest && (!s->tail || s->tail->start != rest);
-	struct haslab_slab *new_tail = NULL;
-	struct haruns runs = {};
+	u64 old = s->cfg.nr_blocks;
 	int ret;
 
-	if (nr_units > from && s->tail)
+	/* a lasting unit at the end becomes one of the buddy's, which is in use */
+	if (nr_units > from && !IS_ALIGNED(old, unit_blocks(s)))
 		from++;
-	ret = habuddy_grow_prepare(&s->buddy, nr_units, from, op);
-	if (!ret && s->tail)
-		ret = tail_copy(s, &runs, min_t(u64, nr_blocks - s->tail->start, unit_blocks(s)),
-				op);
+	ret = habuddy_grow_prepare(&s->buddy, nr_units, from, op) ?:
+	      haslab_mixed_prepare_grow(s, nr_blocks, op);
 	if (ret)
 		return ret;
-	if (needs_tail) {
-		new_tail = lasting_create(s, rest, nr_blocks - rest, op);
-		if (!new_tail) {
-			haruns_destroy(&runs, &s->mem);
-			return -ENOMEM;
-		}
-	}
 	/* nothing can fail any more */
-	map_changed(s, s->cfg.nr_blocks - 1);
+	map_changed(s, old - 1);
 	s->cfg.nr_blocks = nr_blocks;
 	habuddy_grow(&s->buddy, nr_units, from);
-	if (s->tail)
-		tail_grow(s, &runs);
-	if (new_tail)
-		s->tail = new_tail;
+	haslab_mixed_grow(s, old, nr_blocks);
 	return 0;
 }
 
@@ -1013,11 +689,11 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
  */
 int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 {
-	struct haslab_dir __rcu **dirs, **old;
-	u64 nr_dirs = nr_dirs_for(nr_blocks);
+	u64 nr_dirs = nr_dirs_for(s, nr_blocks);
+	struct haslab_dir *dirs, *old;
 	struct hamem_op op = HAMEM_OP(gfp);
 
-	if (nr_blocks < s->cfg.nr_blocks || nr_blocks >> 62)
+	if (nr_blocks < s->cfg.nr_blocks || too_large(s, nr_blocks))
 		return -EINVAL;
 	if (nr_dirs > s->nr_dirs) {
 		dirs = kvcalloc(nr_dirs, sizeof(*dirs), gfp);
@@ -1037,22 +713,22 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 	return haslab_locked(s, &op, grow_locked(s, nr_blocks, &op));
 }
 
-/* Forget the slab at @pos. Return: where to go on. */
-static u64 haslab_forget(struct haslab *s, u64 pos)
+/* Forget what is in a slot. */
+static void slot_forget(struct haslab *s, u32 slot)
 {
+	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
 	struct haslab_slab *slab;
-	u64 end;
 
-	if (!map_dir(s, pos))
-		return round_down(pos, DIR_BLOCKS) + DIR_BLOCKS;
-	slab = haslab_lookup(s, pos);
-	if (!slab)
-		return round_down(pos, unit_blocks(s)) + unit_blocks(s);
-	end = slab_end(slab);
-	haslab_map_set(s, slab->start, slab->nr_blocks, NULL);
-	haslab_map_trim(s, slab->start);
-	haslab_slab_free(s, slab);
-	return end;
+	if (mixed_slot(s, slot))
+		haslab_mixed_forget(s, slot);
+	for (; pos < end; pos += unit_blocks(s)) {
+		slab = haslab_lookup(s, pos);
+		if (!slab)
+			continue;
+		haslab_map_set(s, slab->start, slab->nr_blocks, NULL);
+		haslab_map_trim(s, slab->start);
+		slab_free(s, slab);
+	}
 }
 
 /**
@@ -1064,10 +740,13 @@ static u64 haslab_forget(struct haslab *s, u64 pos)
 void haslab_destroy(struct haslab *s)
 {
 	struct haslab_span *span, *next;
-	u64 pos = 0;
+	u32 slot, i;
+	u64 dir;
 
-	while (pos < s->cfg.nr_blocks) {
-		pos = haslab_forget(s, pos);
+	for (dir = 0; dir < s->nr_dirs; dir++) {
+		slot = dir << DIR_SHIFT;
+		for (i = 0; i < DIR_SLOTS && dir_slots(&s->dirs[dir]); i++)
+			slot_forget(s, slot + i);
 		cond_resched();
 	}
 	rbtree_postorder_for_each_entry_safe(span, next, &s->spans, node)

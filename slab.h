@@ -22,17 +22,21 @@
 #define HASLAB_NR_CLASSES	22
 #define HASLAB_MAX_CLASS_BLOCKS	1024
 
-/* The largest slab, and the piece of the address space that the map goes by. */
+/*
+ * The address space goes by slots of 16 MiB, less if a unit of the buddy is less
+ * than 64 blocks: a slot has at most 64 units.
+ */
 #define HASLAB_MAX_SHIFT	HARUNS_MAX_SHIFT
+#define HASLAB_UNITS_SHIFT	6
 #define HASLAB_MAX_BLOCKS	HARUNS_MAX_BLOCKS
 
 /*
- * Mixed slabs are kept by their largest free run: a bucket for each length up
- * to 63 blocks, then 32 buckets for each power of two.
+ * Mixed slots are kept by their largest free run: a bucket for each length up
+ * to 255 blocks, then 128 buckets for each power of two.
  */
-#define HASLAB_BUCKET_SHIFT	5
-#define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT) << \
-				  HASLAB_BUCKET_SHIFT) + (2 << HASLAB_BUCKET_SHIFT))
+#define HASLAB_BUCKET_SHIFT	7
+#define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
+				  HASLAB_BUCKET_SHIFT) + 1)
 
 struct haslab_slab;
 struct haslab_dir;
@@ -140,19 +144,18 @@ struct haslab_map_entry {
  * @cfg: as given
  * @buddy: where the slabs' space comes from
  * @mem: account of the metadata of both
- * @dirs: the map from an address to its slab
+ * @slot_shift: log2 of blocks in a slot
+ * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
  * @classes: the common sizes
- * @mixed: mixed slabs by their largest free run
+ * @mixed: the first mixed slot of each bucket, by its largest free run
  * @mixed_mask: the buckets that are not empty
- * @spans: extents that lie in more than one slab, by address
- * @tail: blocks behind the last whole unit, which no buddy knows: a slab of
- *	its own that lives as long as the allocator
+ * @spans: extents that lie in more than one slot or block, by address
  * @recent_nr: lengths that mixed slabs were asked for
  * @recent_min: the shortest of them in this window
  * @recent_min_before: the shortest of them in the window before
  * @free_in_slabs: free blocks in slabs
- * @nr_slabs: slabs there are
+ * @nr_slabs: slabs of equal objects and mixed slots there are
  * @made: slabs made so far
  * @returned: slabs given back so far
  */
@@ -161,13 +164,13 @@ struct haslab {
 	struct haslab_config cfg;
 	struct habuddy buddy;
 	struct hamem mem;
-	struct haslab_dir __rcu **dirs;
+	unsigned int slot_shift;
+	struct haslab_dir *dirs;
 	u64 nr_dirs;
 	struct haslab_class classes[HASLAB_NR_CLASSES];
-	struct list_head mixed[HASLAB_NR_BUCKETS];
+	u32 mixed[HASLAB_NR_BUCKETS];
 	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);
 	struct rb_root spans;
-	struct haslab_slab *tail;
 	u32 recent_nr;
 	u32 recent_min;
 	u32 recent_min_before;

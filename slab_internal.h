@@ -2,8 +2,9 @@
 /*
  * What the files of the slab layer share. The design is told in slab.c.
  *
- *   slab.c        slabs, and the extents in them
- *   slab_map.c    from an address to its slab
+ *   slab.c        slabs of equal objects, and extents of any size
+ *   slab_mixed.c  slots in which extents of any length lie
+ *   slab_map.c    from an address to what is there
  *   slab_range.c  given ranges, and searches by address
  *   slab_check.c  the invariants
  *
@@ -20,30 +21,20 @@
 
 #include "slab.h"
 
-#define DIR_SHIFT	8
+#define DIR_SHIFT	6
 #define DIR_SLOTS	(1U << DIR_SHIFT)
-#define DIR_BLOCKS	((u64)HASLAB_MAX_BLOCKS << DIR_SHIFT)
 #define SLOT_IS_SLAB	1UL
 
-/* Slabs of equal objects: this many objects at least, if there is the space. */
-#define MIN_OBJECTS	16
-/* A class's next slab is at most this part of what it has already. */
-#define GROWTH_SHIFT	2
-/* How many of the last lengths, at least, say what a short run is good for. */
-#define RECENT_WINDOW	256
-/* How many mixed slabs to look at whose largest run may be too short. */
-#define MAX_TRIES	8
+/* No slot. */
+#define NO_SLOT		U32_MAX
 
 /**
- * struct haslab_slab - a block of the buddy that is cut up
- * @list: in haslab_class.partial (if it has a free object) or haslab.mixed
- * @rcu: lockless readers may still look; it has left the lists then
+ * struct haslab_slab - a block of the buddy that is cut into equal objects
+ * @list: in haslab_class.partial, if it has a free object
+ * @rcu: lockless readers may still look; it has left the list then
  * @start: first block
- * @nr_blocks: size; a power of two units, but for the tail
- * @class: of the equal objects; -1 for a mixed slab
- * @continued: the first run is the rest of the extent that ends the slab before
- * @bucket: index in haslab.mixed
- * @runs: of a mixed slab
+ * @nr_blocks: size; a power of two units
+ * @class: of the objects
  * @free: bitmap of free objects
  * @live: bitmap of live objects
  * @nr_objects: how many there are
@@ -58,18 +49,24 @@ struct haslab_slab {
 	u64 start;
 	u32 nr_blocks;
 	s8 class;
-	bool continued;
-	u16 bucket;
-	union {
-		struct haruns runs;
-		struct {
-			unsigned long *free;
-			unsigned long *live;
-			u32 nr_objects;
-			u32 nr_free;
-			u32 hint;
-		};
-	};
+	unsigned long *free;
+	unsigned long *live;
+	u32 nr_objects;
+	u32 nr_free;
+	u32 hint;
+};
+
+/**
+ * struct haslab_mixed - the part of a slot in which extents of any length lie
+ * @units: the units of the slot that are part of it; 0: nothing is
+ * @runs: what is in them; the tag says that the first run is the rest of the
+ *	extent that ends the slot before
+ *
+ * One cache line, if there are not many runs.
+ */
+struct haslab_mixed {
+	u64 units;
+	struct haruns runs;
 };
 
 /**
@@ -82,6 +79,27 @@ struct haslab_table {
 	struct rcu_head rcu;
 	u32 nr;
 	struct haslab_slab __rcu *unit[];
+};
+
+/**
+ * struct haslab_slots - what is in the slots of a dir
+ * @slab: a slab with SLOT_IS_SLAB, a table, or NULL
+ * @rcu: lockless readers may still look at @slab
+ * @next: for a mixed slot the next in its bucket
+ * @prev: the one before; of the first its own number
+ *
+ * The links are not in the mixed slots: taking one out of a list would touch
+ * two others, and each is a cache miss.
+ */
+struct haslab_slots {
+	void __rcu *slab[DIR_SLOTS];
+	union {
+		struct rcu_head rcu;
+		struct {
+			u32 next[DIR_SLOTS];
+			u32 prev[DIR_SLOTS];
+		};
+	};
 };
 
 /**
@@ -99,23 +117,29 @@ struct haslab_sum {
 };
 
 /**
- * struct haslab_dir - the slots of 4 GiB
- * @rcu: lockless readers may still look
- * @nr: slots in use
- * @summed: @sum is up to date
- * @sum: of its free runs
- * @slot: a slab with SLOT_IS_SLAB, a table, or NULL
+ * struct haslab_dir - 64 slots: 1 GiB
+ * @slots: NULL if nothing is in them
+ * @mixed: the mixed parts of the slots; NULL if there are none
+ * @lead: as in haslab_sum, if @summed
+ * @longest: as in haslab_sum, if @summed
+ * @trail: as in haslab_sum, if @summed
+ * @nr: entries of @slots in use, by slabs, tables and mixed parts
+ * @nr_mixed: mixed parts in use
+ * @summed: the sum is up to date
  */
 struct haslab_dir {
-	struct rcu_head rcu;
-	u32 nr;
+	struct haslab_slots __rcu *slots;
+	struct haslab_mixed *mixed;
+	u32 lead;
+	u32 longest;
+	u32 trail;
+	u8 nr;
+	u8 nr_mixed;
 	bool summed;
-	struct haslab_sum sum;
-	void __rcu *slot[DIR_SLOTS];
 };
 
 /**
- * struct haslab_span - an extent that lies in more than one slab or block
+ * struct haslab_span - an extent that lies in more than one slot or block
  * @node: in haslab.spans
  * @start: first block
  * @len: number of blocks
@@ -146,14 +170,19 @@ static inline u32 unit_blocks(const struct haslab *s)
 	return 1U << s->cfg.unit_shift;
 }
 
+static inline u32 slot_blocks(const struct haslab *s)
+{
+	return 1U << s->slot_shift;
+}
+
+static inline u64 dir_blocks(const struct haslab *s)
+{
+	return 1ULL << (s->slot_shift + DIR_SHIFT);
+}
+
 static inline u64 slab_end(const struct haslab_slab *slab)
 {
 	return slab->start + slab->nr_blocks;
-}
-
-static inline bool slab_is_mixed(const struct haslab_slab *slab)
-{
-	return slab->class < 0;
 }
 
 static inline u64 object_start(const struct haslab *s, const struct haslab_slab *slab, u32 i)
@@ -164,16 +193,6 @@ static inline u64 object_start(const struct haslab *s, const struct haslab_slab 
 static inline u32 object_of(const struct haslab *s, const struct haslab_slab *slab, u64 block)
 {
 	return (u32)(block - slab->start) / s->classes[slab->class].blocks;
-}
-
-static inline unsigned int bucket_of(u32 len)
-{
-	unsigned int shift;
-
-	if (len < 2 << HASLAB_BUCKET_SHIFT)
-		return len;
-	shift = ilog2(len) - HASLAB_BUCKET_SHIFT;
-	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
 }
 
 /* Whether a range is just one block of the buddy. */
@@ -187,69 +206,119 @@ static inline bool is_block(const struct haslab *s, u64 start, u64 len)
 static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
 {
 	/* READ_ONCE: haslab_grow() replaces the array */
-	return rcu_dereference_raw(READ_ONCE(s->dirs)[block >> (HASLAB_MAX_SHIFT + DIR_SHIFT)]);
+	return &READ_ONCE(s->dirs)[block >> (s->slot_shift + DIR_SHIFT)];
 }
 
-static inline u32 dir_slot(u64 block)
+static inline struct haslab_slots *dir_slots(const struct haslab_dir *dir)
 {
-	return (block >> HASLAB_MAX_SHIFT) & (DIR_SLOTS - 1);
+	return rcu_dereference_raw(dir->slots);
 }
 
-static inline u32 table_unit(const struct haslab *s, u64 block)
+static inline u32 slot_of(const struct haslab *s, u64 block)
 {
-	return (block & (HASLAB_MAX_BLOCKS - 1)) >> s->cfg.unit_shift;
+	return block >> s->slot_shift;
+}
+
+static inline u64 slot_start(const struct haslab *s, u32 slot)
+{
+	return (u64)slot << s->slot_shift;
+}
+
+/* The unit within its slot. */
+static inline u32 slot_unit(const struct haslab *s, u64 block)
+{
+	return (block & (slot_blocks(s) - 1)) >> s->cfg.unit_shift;
 }
 
 /* The slab that a block belongs to, or NULL. Under RCU or the lock. */
 static inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
 {
-	struct haslab_dir *dir = map_dir(s, block);
+	struct haslab_slots *slots = dir_slots(map_dir(s, block));
 	struct haslab_table *table;
 	void *slot;
 
-	if (!dir)
+	if (!slots)
 		return NULL;
-	slot = rcu_dereference_raw(dir->slot[dir_slot(block)]);
+	slot = rcu_dereference_raw(slots->slab[slot_of(s, block) % DIR_SLOTS]);
 	if ((unsigned long)slot & SLOT_IS_SLAB)
 		return slot - SLOT_IS_SLAB;
 	table = slot;
-	return table ? rcu_dereference_raw(table->unit[table_unit(s, block)]) : NULL;
+	return table ? rcu_dereference_raw(table->unit[slot_unit(s, block)]) : NULL;
+}
+
+/* The mixed part of a slot, or NULL. */
+static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
+{
+	struct haslab_mixed *mixed = s->dirs[slot / DIR_SLOTS].mixed;
+
+	return mixed && mixed[slot % DIR_SLOTS].units ? &mixed[slot % DIR_SLOTS] : NULL;
+}
+
+/* The mixed part that a block belongs to, or NULL. */
+static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
+{
+	struct haslab_mixed *m = mixed_slot(s, slot_of(s, block));
+
+	return m && m->units >> slot_unit(s, block) & 1 ? m : NULL;
 }
 
 /* Something around @block was taken or freed. */
 static inline void map_changed(struct haslab *s, u64 block)
 {
-	struct haslab_dir *dir = map_dir(s, block);
-
 	lockdep_assert_held(&s->lock);
-	if (dir)
-		dir->summed = false;
+	map_dir(s, block)->summed = false;
 }
 
 void haslab_map_trim(struct haslab *s, u64 block);
 int __must_check haslab_map_prepare(struct haslab *s, u64 block, u32 nr_blocks,
 				    struct hamem_op *op);
 void haslab_map_set(struct haslab *s, u64 start, u32 nr_blocks, struct haslab_slab *slab);
+int __must_check haslab_map_mixed(struct haslab *s, u64 block, struct hamem_op *op);
 
 int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op,
 				    u64 *start);
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order);
 int __must_check haslab_buddy_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 void haslab_buddy_put(struct haslab *s, u64 start, u64 len);
+int __must_check haslab_buddy_some(struct haslab *s, int order, int min_order,
+				   struct hamem_op *op, u64 *start);
+
+/* ---- mixed slots (slab_mixed.c) ---- */
+
+/* The run that a block of a mixed slot lies in; positions are of the device. */
+static inline u64 run_start(const struct haslab *s, u64 block, const struct haruns_run *run)
+{
+	return round_down(block, slot_blocks(s)) + run->start;
+}
+
+static inline struct haruns_run mixed_run(const struct haslab *s, const struct haslab_mixed *m,
+					  u64 block)
+{
+	return haruns_at(&m->runs, block & (slot_blocks(s) - 1));
+}
+
+void haslab_mixed_init(struct haslab *s);
+int __must_check haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
+				  struct hamem_op *op);
+void haslab_mixed_forget(struct haslab *s, u32 slot);
+void haslab_mixed_settle(struct haslab *s, u32 slot);
+int __must_check haslab_mixed_set(struct haslab *s, u64 start, u32 len,
+				  enum haruns_state state, struct hamem_op *op);
+void haslab_mixed_clear(struct haslab *s, u64 start);
+int __must_check haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op,
+				    u64 *start);
+int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
+		      enum hybrid_alloc_reason *reason);
+struct haslab_mixed *haslab_continuation(struct haslab *s, u64 block);
+int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
+void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
+int haslab_mixed_bucket(const struct haslab_mixed *m);
 
 /* ---- slabs (slab.c) ---- */
 
-struct haslab_slab *haslab_slab_create(struct haslab *s, int class, u64 start, u32 nr_blocks,
-				       struct hamem_op *op);
-void haslab_slab_return(struct haslab *s, struct haslab_slab *slab);
-int __must_check haslab_convert(struct haslab *s, struct haslab_slab **slabp,
-				struct hamem_op *op);
-int __must_check haslab_mixed_set(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len,
-				  enum haruns_state state, struct hamem_op *op);
-void haslab_mixed_clear(struct haslab *s, struct haslab_slab *slab, u64 start, u32 len);
+int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
 void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
-struct haslab_slab *haslab_continuation(struct haslab *s, const struct haslab_slab *slab);
 
 /* ---- ranges (slab_range.c) ---- */
 

@@ -19,6 +19,8 @@
 
 /* How many free runs to look at near a goal. */
 #define NEAR_TRIES	64
+/* How far from it, in dirs. */
+#define NEAR_DIRS	4
 
 /* ---- spans ---- */
 
@@ -57,16 +59,17 @@ static void span_insert(struct haslab *s, struct haslab_span *span)
 
 /* ---- what is free, by address ---- */
 
-/* From @pos on there is no slab up to here, at the least. */
+/* From @pos on there is neither slab nor mixed part up to here, at the least. */
 static u64 gap_end(struct haslab *s, u64 pos)
 {
-	struct haslab_dir *dir = map_dir(s, pos);
+	struct haslab_slots *slots = dir_slots(map_dir(s, pos));
+	u32 slot = slot_of(s, pos);
 	u64 step = unit_blocks(s);
 
-	if (!dir)
-		step = DIR_BLOCKS;
-	else if (!rcu_access_pointer(dir->slot[dir_slot(pos)]))
-		step = HASLAB_MAX_BLOCKS;
+	if (!slots)
+		step = dir_blocks(s);
+	else if (!rcu_access_pointer(slots->slab[slot % DIR_SLOTS]) && !mixed_slot(s, slot))
+		step = slot_blocks(s);
 	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
 }
 
@@ -107,16 +110,17 @@ static bool object_stretch(struct haslab *s, struct haslab_slab *slab, u64 pos, 
  */
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 {
-	struct haslab_slab *slab = haslab_lookup(s, pos);
+	struct haslab_mixed *m = mixed_at(s, pos);
+	struct haslab_slab *slab;
 	struct haruns_run run;
 
-	if (!slab)
-		return gap_stretch(s, pos, end);
-	if (!slab_is_mixed(slab))
-		return object_stretch(s, slab, pos, end);
-	run = haruns_at(&slab->runs, pos - slab->start);
-	*end = slab->start + run.start + run.len;
-	return run.state == HARUNS_FREE;
+	if (m) {
+		run = mixed_run(s, m, pos);
+		*end = run_start(s, pos, &run) + run.len;
+		return run.state == HARUNS_FREE;
+	}
+	slab = haslab_lookup(s, pos);
+	return slab ? object_stretch(s, slab, pos, end) : gap_stretch(s, pos, end);
 }
 
 /*
@@ -152,29 +156,30 @@ static void sum_append(struct haslab_sum *sum, u64 lead, u64 longest, u64 trail,
 	sum->size += size;
 }
 
-static void sum_mixed(struct haslab_sum *sum, const struct haslab_slab *slab)
+/* A slot that is a mixed one as a whole. */
+static void sum_mixed(struct haslab_sum *sum, const struct haruns *r)
 {
-	const struct haruns *r = &slab->runs;
-	struct haruns_run first = haruns_at(r, 0), last = haruns_at(r, slab->nr_blocks - 1);
+	struct haruns_run first = haruns_at(r, 0), last = haruns_at(r, r->nr_blocks - 1);
 
 	sum_append(sum, first.state == HARUNS_FREE ? first.len : 0, r->max_free,
-		   last.state == HARUNS_FREE ? last.len : 0, slab->nr_blocks);
+		   last.state == HARUNS_FREE ? last.len : 0, r->nr_blocks);
 }
 
-/* Append what is from @pos to @end: a piece at a time, mixed slabs as a whole. */
+/* Append what is from @pos to @end: a piece at a time, mixed slots as a whole. */
 static void sum_up(struct haslab *s, struct haslab_sum *sum, u64 pos, u64 end)
 {
 	while (pos < end) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
+		struct haslab_mixed *m = mixed_slot(s, slot_of(s, pos));
 		u64 next, len;
 
-		if (slab && slab_is_mixed(slab)) {
-			sum_mixed(sum, slab);
-			pos = slab_end(slab);
+		if (m && m->runs.nr_known == slot_blocks(s)) {
+			sum_mixed(sum, &m->runs);
+			pos += slot_blocks(s);
 			continue;
 		}
 		len = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
 		next = min(next, end);
+		/* a stretch may reach into the next slot: only over gaps */
 		sum_append(sum, len, len, len, next - pos);
 		pos = next;
 	}
@@ -186,13 +191,16 @@ static struct haslab_sum dir_sum(struct haslab *s, u64 start)
 	struct haslab_dir *dir = map_dir(s, start);
 	struct haslab_sum sum = {};
 
-	if (dir && dir->summed)
-		return dir->sum;
-	sum_up(s, &sum, start, min(start + DIR_BLOCKS, s->cfg.nr_blocks));
-	if (dir) {
-		dir->sum = sum;
-		dir->summed = true;
-	}
+	if (dir->summed)
+		return (struct haslab_sum) {
+			dir->lead, dir->longest, dir->trail,
+			min(dir_blocks(s), s->cfg.nr_blocks - start)
+		};
+	sum_up(s, &sum, start, min(start + dir_blocks(s), s->cfg.nr_blocks));
+	dir->lead = sum.lead;
+	dir->longest = sum.longest;
+	dir->trail = sum.trail;
+	dir->summed = true;
 	return sum;
 }
 
@@ -207,9 +215,7 @@ static int range_is_free(struct haslab *s, u64 start, u64 len, bool exclusive)
 	u64 pos = start, end;
 
 	while (pos < start + len) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
-
-		if (!exclusive && slab && !slab_is_mixed(slab))
+		if (!exclusive && haslab_lookup(s, pos))
 			return -EAGAIN;
 		if (!haslab_stretch(s, pos, &end))
 			return exclusive ? -EEXIST : -EAGAIN;
@@ -218,79 +224,93 @@ static int range_is_free(struct haslab *s, u64 start, u64 len, bool exclusive)
 	return 0;
 }
 
-/* The order of the slab that haslab_slab_around() would make; -1 for none. */
-static int around_order(struct haslab *s, u64 block)
+/* The free block of the buddy around @block, a slot at the most: its end, or 0. */
+static u64 around(struct haslab *s, u64 block, u64 *start)
 {
-	return min_t(int, habuddy_free_order(&s->buddy, block >> s->cfg.unit_shift),
-		     HASLAB_MAX_SHIFT - s->cfg.unit_shift);
+	int order = habuddy_free_order(&s->buddy, block >> s->cfg.unit_shift);
+	u64 size;
+
+	if (order < 0)
+		return 0;
+	size = min_t(u64, (u64)unit_blocks(s) << order, slot_blocks(s));
+	*start = round_down(block, size);
+	return *start + size;
 }
 
-static u64 around_end(struct haslab *s, u64 block)
+/* The free block at @pos, of the buddy or in a slab, becomes part of a mixed slot. */
+static int mixed_here(struct haslab *s, u64 pos, struct hamem_op *op)
 {
-	int order = around_order(s, block);
-	u64 size = order < 0 ? 0 : (u64)unit_blocks(s) << order;
-
-	return size ? round_down(block, size) + size : 0;
-}
-
-/* Make a mixed slab of the free block around a block. */
-static int haslab_slab_around(struct haslab *s, u64 block, struct hamem_op *op,
-			      struct haslab_slab **slab)
-{
-	u32 nr_blocks = unit_blocks(s) << around_order(s, block);
-	u64 start = round_down(block, nr_blocks);
+	struct haslab_slab *slab = haslab_lookup(s, pos);
+	u64 start, end;
 	int ret;
 
-	ret = haslab_buddy_take(s, start, nr_blocks, op);
+	if (mixed_at(s, pos))
+		return 0;
+	if (slab)
+		return haslab_convert(s, slab, op);
+	end = around(s, pos, &start);
+	if (!end)
+		return -EEXIST;
+	ret = haslab_buddy_take(s, start, end - start, op);
 	if (ret)
 		return ret;
-	*slab = haslab_slab_create(s, -1, start, nr_blocks, op);
-	if (!*slab) {
-		haslab_buddy_put(s, start, nr_blocks);
-		return -ENOMEM;
-	}
-	return 0;
+	ret = haslab_mixed_add(s, start, end - start, 0, op);
+	if (ret)
+		haslab_buddy_put(s, start, end - start);
+	return ret;
 }
 
-/* The whole units from @pos on, but not behind @end, that belong to no slab end here. */
+/* The whole units from @pos on, but not behind @end, that are in use by nobody else, end here. */
 static u64 gap_units_end(struct haslab *s, u64 pos, u64 end)
 {
 	end = round_down(end, unit_blocks(s));
-	while (pos < end && !haslab_lookup(s, pos))
+	while (pos < end && !mixed_at(s, pos) && !haslab_lookup(s, pos))
 		pos = min(end, gap_end(s, pos));
 	return pos;
+}
+
+/* The end of the run of a mixed slot that @pos lies in. */
+static u64 mixed_run_end(struct haslab *s, u64 pos)
+{
+	struct haruns_run run = mixed_run(s, mixed_at(s, pos), pos);
+
+	return run_start(s, pos, &run) + run.len;
 }
 
 /* Free the pieces of an extent from @pos to @end. */
 static void pieces_put(struct haslab *s, u64 pos, u64 end)
 {
-	while (pos < end) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
-		u64 piece = slab ? min(end, slab_end(slab)) : gap_units_end(s, pos, end);
+	u64 piece;
 
-		if (slab)
-			haslab_mixed_clear(s, slab, pos, piece - pos);
-		else
+	for (; pos < end; pos = piece) {
+		if (mixed_at(s, pos)) {
+			piece = mixed_run_end(s, pos);
+			haslab_mixed_clear(s, pos);
+		} else {
+			piece = gap_units_end(s, pos, end);
 			haslab_buddy_put(s, pos, piece - pos);
-		pos = piece;
+		}
 	}
 }
 
-/* Take the free blocks from @pos on as far as their slab goes, which may have to be made. */
-static int slab_piece_take(struct haslab *s, struct haslab_slab *slab, u64 pos, u64 end,
-			   enum haruns_state state, struct hamem_op *op)
+/* A piece that is free, from @pos to @end at the most. Return: 0 with its end in @piece. */
+static int piece_take(struct haslab *s, u64 pos, u64 end, enum haruns_state state,
+		      struct hamem_op *op, u64 *piece)
 {
-	int ret = 0;
+	int ret;
 
-	if (!slab)
-		ret = haslab_slab_around(s, pos, op, &slab);
-	else if (!slab_is_mixed(slab))
-		ret = haslab_convert(s, &slab, op);
+	*piece = pos;
+	if (IS_ALIGNED(pos, unit_blocks(s)))
+		*piece = gap_units_end(s, pos, end);
+	if (*piece > pos)
+		return haslab_buddy_take(s, pos, *piece - pos, op);
+	ret = mixed_here(s, pos, op);
 	if (ret)
 		return ret;
-	ret = haslab_mixed_set(s, slab, pos, min(end, slab_end(slab)) - pos, state, op);
-	if (ret && slab->runs.nr_free == slab->nr_blocks)
-		haslab_slab_return(s, slab);
+	*piece = min(end, mixed_run_end(s, pos));
+	ret = haslab_mixed_set(s, pos, *piece - pos, state, op);
+	if (ret)
+		haslab_mixed_settle(s, slot_of(s, pos));
 	return ret;
 }
 
@@ -301,56 +321,24 @@ static int slab_piece_take(struct haslab *s, struct haslab_slab *slab, u64 pos, 
 static int pieces_take(struct haslab *s, u64 start, u64 end, enum haruns_state state,
 		       struct hamem_op *op)
 {
-	u64 pos = start, piece;
+	u64 pos, piece;
 	int ret;
 
-	while (pos < end) {
-		struct haslab_slab *slab = haslab_lookup(s, pos);
-
-		piece = pos;
-		if (!slab && IS_ALIGNED(pos, unit_blocks(s)))
-			piece = gap_units_end(s, pos, end);
-		if (piece > pos) {
-			ret = haslab_buddy_take(s, pos, piece - pos, op);
-		} else {
-			ret = slab_piece_take(s, slab, pos, end, state, op);
-			slab = haslab_lookup(s, pos);
-			if (!ret)
-				piece = min(end, slab_end(slab));
-		}
+	for (pos = start; pos < end; pos = piece) {
+		ret = piece_take(s, pos, end, state, op, &piece);
 		if (ret) {
 			pieces_put(s, start, pos);
 			return ret;
 		}
-		pos = piece;
 	}
 	return 0;
 }
 
-/* Make an extent out of blocks that are known to be free. */
-int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
+static int span_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {
-	u64 unit = start >> s->cfg.unit_shift;
-	struct haslab_slab *slab = haslab_lookup(s, start);
-	struct haslab_span *span;
+	struct haslab_span *span = hamem_get(&s->mem, op, sizeof(*span));
 	int ret;
 
-	if (is_block(s, start, len) && habuddy_free_order(&s->buddy, unit) >= 0) {
-		ret = haslab_buddy_take(s, start, len, op);
-		if (!ret)
-			habuddy_own(&s->buddy, unit, ilog2(len >> s->cfg.unit_shift));
-		if (ret != -EEXIST)
-			return ret;
-	}
-	if (!slab && start + len <= around_end(s, start)) {
-		ret = haslab_slab_around(s, start, op, &slab);
-		if (ret)
-			return ret;
-	}
-	if (slab && start + len <= slab_end(slab))
-		return pieces_take(s, start, start + len, HARUNS_LIVE, op);
-
-	span = hamem_get(&s->mem, op, sizeof(*span));
 	if (!span)
 		return -ENOMEM;
 	ret = pieces_take(s, start, start + len, HARUNS_SPECIAL, op);
@@ -362,6 +350,32 @@ int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op
 	span->len = len;
 	span_insert(s, span);
 	return 0;
+}
+
+/* Make an extent out of blocks that are known to be free. */
+int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
+{
+	u64 unit = start >> s->cfg.unit_shift, end = start + len, at;
+	int ret;
+
+	if (is_block(s, start, len) && habuddy_free_order(&s->buddy, unit) >= 0) {
+		ret = haslab_buddy_take(s, start, len, op);
+		if (!ret)
+			habuddy_own(&s->buddy, unit, ilog2(len >> s->cfg.unit_shift));
+		if (ret != -EEXIST)
+			return ret;
+	}
+	if (haslab_lookup(s, start) || end <= around(s, start, &at)) {
+		ret = mixed_here(s, start, op);
+		if (ret)
+			return ret;
+	}
+	if (!mixed_at(s, start) || end > mixed_run_end(s, start))
+		return span_take(s, start, len, op);
+	ret = haslab_mixed_set(s, start, len, HARUNS_LIVE, op);
+	if (ret)
+		haslab_mixed_settle(s, slot_of(s, start));
+	return ret;
 }
 
 static int claim_locked(struct haslab *s, u64 start, u64 len, bool exclusive, struct hamem_op *op)
@@ -421,7 +435,7 @@ static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 	u64 dir, carry = 0;
 	bool done = false;
 
-	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += DIR_BLOCKS) {
+	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += dir_blocks(s)) {
 		struct haslab_sum sum;
 
 		spin_lock(&s->lock);
@@ -470,7 +484,7 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 static int near_locked(struct haslab *s, u64 len, u64 align, u64 goal, struct hamem_op *op,
 		       u64 *start)
 {
-	u64 pos = goal, limit = min(goal + DIR_BLOCKS, s->cfg.nr_blocks), size, skip;
+	u64 pos = goal, limit = min(goal + NEAR_DIRS * dir_blocks(s), s->cfg.nr_blocks), size, skip;
 	int tries;
 
 	for (tries = NEAR_TRIES; tries; tries--) {
@@ -494,7 +508,7 @@ static int near_locked(struct haslab *s, u64 len, u64 align, u64 goal, struct ha
  * @gfp: how to wait for memory
  * @start: out: its first block
  *
- * Looks at a bounded number of free runs within DIR_BLOCKS.
+ * Looks at a bounded number of free runs within 4 GiB.
  *
  * Context: process context; may sleep if @gfp lets it.
  *
@@ -540,33 +554,35 @@ static bool hold_clip(struct haslab *s, struct haslab_slab *slab, u64 *start, u6
 {
 	u64 first, last;
 
-	if (!slab) {
-		*start = round_up(*start, unit_blocks(s));
-		*end = round_down(*end, unit_blocks(s));
-	} else if (!slab_is_mixed(slab)) {
+	if (slab) {
 		first = object_of(s, slab, *start);
 		first += object_start(s, slab, first) < *start;
 		last = min(object_of(s, slab, *end), slab->nr_objects);
 		*start = object_start(s, slab, first);
 		*end = object_start(s, slab, last);
+	} else if (!mixed_at(s, *start)) {
+		*start = round_up(*start, unit_blocks(s));
+		*end = round_down(*end, unit_blocks(s));
 	}
 	return *start < *end;
 }
 
 static int hold_locked(struct haslab *s, u64 *start, u64 *len, struct hamem_op *op)
 {
+	struct haslab_mixed *m = mixed_at(s, *start);
 	struct haslab_slab *slab = haslab_lookup(s, *start);
 	u64 pos, end = *start + *len;
 
 	if (!hold_clip(s, slab, start, &end))
 		return -EAGAIN;
 	*len = end - *start;
-	if (haslab_lookup(s, *start) != slab || !haslab_stretch(s, *start, &pos) || pos < end)
+	if (mixed_at(s, *start) != m || haslab_lookup(s, *start) != slab ||
+	    !haslab_stretch(s, *start, &pos) || pos < end)
 		return -EAGAIN;
+	if (m)
+		return haslab_mixed_set(s, *start, *len, HARUNS_SPECIAL, op);
 	if (!slab)
 		return haslab_buddy_take(s, *start, *len, op);
-	if (slab_is_mixed(slab))
-		return haslab_mixed_set(s, slab, *start, *len, HARUNS_SPECIAL, op);
 	haslab_objects_hold(s, slab, object_of(s, slab, *start), object_of(s, slab, end));
 	return 0;
 }
@@ -606,13 +622,13 @@ void haslab_unhold(struct haslab *s, u64 start, u64 len)
 
 	spin_lock(&s->lock);
 	slab = haslab_lookup(s, start);
-	if (!slab)
-		haslab_buddy_put(s, start, len);
-	else if (slab_is_mixed(slab))
-		haslab_mixed_clear(s, slab, start, len);
-	else
+	if (mixed_at(s, start))
+		haslab_mixed_clear(s, start);
+	else if (slab)
 		haslab_objects_unhold(s, slab, object_of(s, slab, start),
 				      object_of(s, slab, start + len));
+	else
+		haslab_buddy_put(s, start, len);
 	spin_unlock(&s->lock);
 }
 
@@ -635,29 +651,28 @@ static struct haslab_map_entry gap_entry(struct haslab *s, u64 pos)
 		return (struct haslab_map_entry) {
 			unit << shift, (u64)unit_blocks(s) << order, HASLAB_MAP_LIVE
 		};
-	return (struct haslab_map_entry) { pos, unit_blocks(s), HASLAB_MAP_CACHED };
+	return (struct haslab_map_entry) {
+		round_down(pos, unit_blocks(s)), unit_blocks(s), HASLAB_MAP_CACHED
+	};
 }
 
-static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_slab *slab, u64 pos)
+static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_mixed *m, u64 pos)
 {
-	struct haruns_run run = haruns_at(&slab->runs, pos - slab->start);
+	struct haruns_run run = mixed_run(s, m, pos);
+	struct haslab_map_entry e = { run_start(s, pos, &run), run.len, HASLAB_MAP_LIVE };
+	struct haslab_mixed *next;
 	struct haslab_span *span;
-	struct haslab_map_entry e;
 
-	if (!run.start && slab->continued)
-		return mixed_entry(s, haslab_lookup(s, slab->start - 1), slab->start - 1);
-	e = (struct haslab_map_entry) { slab->start + run.start, run.len, HASLAB_MAP_LIVE };
+	if (!run.start && m->runs.tag)
+		return mixed_entry(s, mixed_at(s, e.start - 1), e.start - 1);
 	if (run.state == HARUNS_SPECIAL) {
 		span = span_find(s, pos);
 		e.state = HASLAB_MAP_HELD;
 		return span ? span_entry(span) : e;
 	}
-	if (run.start + run.len == slab->nr_blocks)
-		slab = haslab_continuation(s, slab);
-	else
-		slab = NULL;
-	if (slab)
-		e.len += haruns_at(&slab->runs, 0).len;
+	next = haslab_continuation(s, e.start + e.len - 1);
+	if (next)
+		e.len += haruns_at(&next->runs, 0).len;
 	return e;
 }
 
@@ -674,16 +689,18 @@ static struct haslab_map_entry object_entry(struct haslab *s, struct haslab_slab
 static struct haslab_map_entry map_entry(struct haslab *s, u64 pos)
 {
 	struct haslab_map_entry e = { .start = pos, .state = HASLAB_MAP_FREE };
-	struct haslab_slab *slab = haslab_lookup(s, pos);
+	struct haslab_mixed *m = mixed_at(s, pos);
+	struct haslab_slab *slab;
 	u64 end;
 
 	if (haslab_stretch(s, pos, &end)) {
 		next_run(s, pos, s->cfg.nr_blocks, U64_MAX, &e.start, &e.len);
 		return e;
 	}
-	if (!slab)
-		return gap_entry(s, pos);
-	return slab_is_mixed(slab) ? mixed_entry(s, slab, pos) : object_entry(s, slab, pos);
+	if (m)
+		return mixed_entry(s, m, pos);
+	slab = haslab_lookup(s, pos);
+	return slab ? object_entry(s, slab, pos) : gap_entry(s, pos);
 }
 
 /**
@@ -744,7 +761,7 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 	u64 dir, pos, start, len;
 
 	memset(st, 0, sizeof(*st));
-	for (dir = 0, pos = 0; dir < s->cfg.nr_blocks; dir += DIR_BLOCKS) {
+	for (dir = 0, pos = 0; dir < s->cfg.nr_blocks; dir += dir_blocks(s)) {
 		spin_lock(&s->lock);
 		part = dir_sum(s, dir);
 		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
@@ -778,8 +795,8 @@ void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 	u64 dir, limit, pos = 0, start, len;
 
 	memset(h, 0, sizeof(*h));
-	for (dir = 0; dir < s->cfg.nr_blocks; dir += DIR_BLOCKS) {
-		limit = min(dir + DIR_BLOCKS, s->cfg.nr_blocks);
+	for (dir = 0; dir < s->cfg.nr_blocks; dir += dir_blocks(s)) {
+		limit = min(dir + dir_blocks(s), s->cfg.nr_blocks);
 		spin_lock(&s->lock);
 		while (next_run(s, max(pos, dir), limit, U64_MAX, &start, &len)) {
 			h->count[ilog2(len)]++;

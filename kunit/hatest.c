@@ -6,6 +6,11 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#ifdef __KERNEL__
+#include <linux/ktime.h>
+#else
+#include <time.h>
+#endif
 
 #include "hatest.h"
 
@@ -74,12 +79,25 @@ void *hatest_kvzalloc(size_t size, gfp_t gfp)
 }
 
 #ifdef __KERNEL__
+u64 hatest_now(void)
+{
+	return ktime_get_ns();
+}
+
 bool hatest_on_cpu(unsigned int cpu)
 {
 	return cpu < nr_cpu_ids && cpu_online(cpu) &&
 	       !set_cpus_allowed_ptr(current, cpumask_of(cpu));
 }
 #else
+u64 hatest_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
 bool hatest_on_cpu(unsigned int cpu)
 {
 	if (cpu >= nr_cpu_ids)
@@ -127,8 +145,24 @@ bool hatest_model_free(const struct hatest_model *m, u64 start, u64 len)
 	       find_next_bit(m->used, start + len, start) >= start + len;
 }
 
-/* The next free run from *start on. */
-static bool model_run(const struct hatest_model *m, u64 *start, u64 *len)
+bool hatest_model_is_extent(const struct hatest_model *m, u64 start, u64 len)
+{
+	u16 owner = m->owner[start];
+
+	return owner && owner != HATEST_CACHED && m->extents[owner - 1].start == start &&
+	       m->extents[owner - 1].len == len;
+}
+
+bool hatest_model_is_cached(const struct hatest_model *m, u64 start, u64 len)
+{
+	while (len && m->owner[start] == HATEST_CACHED) {
+		start++;
+		len--;
+	}
+	return !len;
+}
+
+bool hatest_model_run(const struct hatest_model *m, u64 *start, u64 *len)
 {
 	*start = find_next_zero_bit(m->used, m->nr_blocks, *start);
 	*len = find_next_bit(m->used, m->nr_blocks, *start) - *start;
@@ -139,7 +173,7 @@ bool hatest_model_fits(const struct hatest_model *m, u64 len, u64 align)
 {
 	u64 start = 0, size, skip;
 
-	for (; model_run(m, &start, &size); start += size) {
+	for (; hatest_model_run(m, &start, &size); start += size) {
 		skip = (align - start % align) % align;
 		if (size >= skip && size - skip >= len)
 			return true;
@@ -152,7 +186,7 @@ struct hatest_runs hatest_model_runs(const struct hatest_model *m)
 	struct hatest_runs runs = {};
 	u64 start = 0, size;
 
-	for (; model_run(m, &start, &size); start += size) {
+	for (; hatest_model_run(m, &start, &size); start += size) {
 		runs.nr++;
 		runs.largest = max(runs.largest, size);
 	}

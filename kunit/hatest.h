@@ -42,6 +42,9 @@ static inline struct hatest_rng hatest_rng(struct kunit *test)
 	return (struct hatest_rng) { .state = hatest_seed };
 }
 
+/* Nanoseconds, from some moment on. */
+u64 hatest_now(void);
+
 /* Continue on another CPU; false if there is no such one. */
 bool hatest_on_cpu(unsigned int cpu);
 /* Continue anywhere. */
@@ -74,6 +77,11 @@ struct hatest_runs {
 struct hatest_model *hatest_model(struct kunit *test, u64 max_blocks);
 void hatest_model_start(struct hatest_model *m, u64 nr_blocks);
 bool hatest_model_free(const struct hatest_model *m, u64 start, u64 len);
+/* Whether just this is an extent; whether all of this is cached. */
+bool hatest_model_is_extent(const struct hatest_model *m, u64 start, u64 len);
+bool hatest_model_is_cached(const struct hatest_model *m, u64 start, u64 len);
+/* The next free run from *start on. */
+bool hatest_model_run(const struct hatest_model *m, u64 *start, u64 *len);
 bool hatest_model_fits(const struct hatest_model *m, u64 len, u64 align);
 struct hatest_runs hatest_model_runs(const struct hatest_model *m);
 void hatest_model_cache(struct hatest_model *m, u64 start, u64 len);

@@ -1,143 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The pool layer, which is the whole allocator. Blocks everywhere. */
-#include <linux/log2.h>
-#include <linux/string.h>
-
-#include "../pool.h"
-#include "hatest.h"
-
-#define UNIT	256U		/* blocks: 1 MiB of 4 KiB */
-
-struct fixture {
-	struct hapool p;
-	bool alive;
-	long bytes;		/* of metadata when all was free */
-	/* not on the stack: it is small in a debug kernel */
-	struct hapool_stat st;
-	struct hapool_stat before;
-};
-
-static void stop(struct fixture *f)
-{
-	if (f->alive)
-		hapool_destroy(&f->p);
-	f->alive = false;
-}
-
-static int try_start(struct kunit *test, u64 nr_blocks, unsigned int unit_shift, u64 slab_max)
-{
-	struct fixture *f = test->priv;
-	struct haslab_config cfg = {
-		.nr_blocks = nr_blocks, .unit_shift = unit_shift, .slab_max = slab_max,
-	};
-	int ret;
-
-	stop(f);
-	ret = hapool_init(&f->p, &cfg);
-	f->alive = !ret;
-	return ret;
-}
-
-static void start_shape(struct kunit *test, u64 nr_blocks, unsigned int unit_shift, u64 slab_max)
-{
-	struct fixture *f = test->priv;
-
-	KUNIT_ASSERT_EQ(test, try_start(test, nr_blocks, unit_shift, slab_max), 0);
-	KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
-	f->bytes = atomic_long_read(&f->p.slab.mem.bytes);
-}
-
-static void start(struct kunit *test, u64 nr_blocks)
-{
-	start_shape(test, nr_blocks, ilog2(UNIT), UNIT);
-}
-
-/* What it says now. */
-static const struct hapool_stat *stat(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-
-	hapool_stat(&f->p, &f->st, false);
-	return &f->st;
-}
-
-/* capacity = charged + cached + free, and what is charged is what we know of. */
-static void expect_account(struct kunit *test, u64 charged, u64 nr_live)
-{
-	const struct hapool_stat *st = stat(test);
-
-	KUNIT_ASSERT_EQ(test, st->capacity, st->charged + st->cached + st->slab.free);
-	KUNIT_ASSERT_EQ(test, st->charged, charged);
-	KUNIT_ASSERT_EQ(test, st->nr_live, nr_live);
-}
-
-static void expect_all_comes_back(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	const struct hapool_stat *st = &f->st;
-
-	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
-	hapool_drain(&f->p);
-	hapool_stat(&f->p, &f->st, true);
-	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
-	KUNIT_EXPECT_EQ(test, st->charged, 0);
-	KUNIT_EXPECT_EQ(test, st->nr_live, 0);
-	KUNIT_EXPECT_EQ(test, st->cached, 0);
-	KUNIT_EXPECT_EQ(test, st->slab.free, st->capacity);
-	KUNIT_EXPECT_EQ(test, st->slab.nr_runs, 1);
-	KUNIT_EXPECT_EQ(test, st->slab.largest_run, st->capacity);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&f->p.slab.mem.bytes), f->bytes);
-}
-
-static int try_alloc(struct kunit *test, u64 len, u64 *at)
-{
-	struct fixture *f = test->priv;
-
-	return hapool_alloc(&f->p, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, at);
-}
-
-static u64 alloc(struct kunit *test, u64 len)
-{
-	u64 at;
-
-	KUNIT_ASSERT_EQ_MSG(test, try_alloc(test, len, &at), 0, "length %llu", len);
-	return at;
-}
-
-static void expect_freed(struct kunit *test, u64 at, u64 len)
-{
-	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
-	struct fixture *f = test->priv;
-	int ret = hapool_free(&f->p, at, len, &reason);
-
-	KUNIT_ASSERT_EQ_MSG(test, ret, 0, "reason %d, start %llu, length %llu", reason, at, len);
-}
-
-static void expect_refused(struct kunit *test, u64 at, u64 len, int err,
-			   enum hybrid_alloc_reason why)
-{
-	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
-	u64 before = stat(test)->refused[why];
-	struct fixture *f = test->priv;
-	int ret = hapool_free(&f->p, at, len, &reason);
-
-	KUNIT_EXPECT_EQ_MSG(test, ret, err, "start %llu, length %llu", at, len);
-	KUNIT_EXPECT_EQ_MSG(test, (int)reason, (int)why, "start %llu, length %llu", at, len);
-	KUNIT_EXPECT_EQ(test, stat(test)->refused[why], before + 1);
-}
-
-static const u16 common[] = {
-	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32, 64, 128, 256, 512, 1024,
-};
-
-/* Make this CPU's magazine of a size, and leave something in it. */
-static void warm_up(struct kunit *test, u64 len)
-{
-	u64 a = alloc(test, len), b = alloc(test, len);
-
-	expect_freed(test, a, len);
-	expect_freed(test, b, len);
-}
+#include "pool_fixture.h"
 
 /* ---- hits ---- */
 
@@ -517,7 +380,8 @@ static void failing_allocations_change_nothing(struct kunit *test)
 static void failing_claims_change_nothing(struct kunit *test)
 {
 	static const struct { u64 at, len; } claims[] = {
-		{ 0, 1 }, { 300, 300 }, { 16384, 16384 }, { 16000, 24077 }, { 40000, 77 },
+		{ 0, 1 }, { 300, 300 }, { 16384, 16384 }, { 262000, 524077 }, { 1048576, 77 },
+		{ 600000, 5000 },
 	};
 	struct fixture *f = test->priv;
 	unsigned long nth, failed = 0, delivered;
@@ -526,7 +390,7 @@ static void failing_claims_change_nothing(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(claims); i++)
 		for (nth = 1; ; nth++) {
-			start(test, 40077);
+			start(test, (1 << 20) + 77);
 			hatest_inject_start(nth, 0, false);
 			ret = hapool_claim(&f->p, claims[i].at, claims[i].len, GFP_NOWAIT);
 			delivered = hatest_inject_stop();
@@ -545,6 +409,7 @@ static void failing_claims_change_nothing(struct kunit *test)
 
 static void init_without_memory_leaves_nothing(struct kunit *test)
 {
+	struct haslab_config cfg = { .nr_blocks = 100077, .unit_shift = 8, .slab_max = 256 };
 	struct fixture *f = test->priv;
 	unsigned long nth, refused = 0;
 	int ret;
@@ -552,7 +417,7 @@ static void init_without_memory_leaves_nothing(struct kunit *test)
 	for (nth = 1; ; nth++) {
 		stop(f);
 		hatest_inject_start(nth, 0, false);
-		ret = try_start(test, 100077, 8, 256);
+		ret = try_start(test, &cfg);
 		if (!hatest_inject_stop())
 			break;
 		KUNIT_EXPECT_TRUE(test, !ret || ret == -ENOMEM);
@@ -601,74 +466,6 @@ static void alloc_when_no_memory_can_be_had_without_waiting(struct kunit *test)
 
 /* ---- random ---- */
 
-static void random_free(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
-{
-	enum hybrid_alloc_reason reason = 0, expected;
-	struct fixture *f = test->priv;
-	u64 at, len;
-	int ret;
-
-	if (m->nr && hatest_below(rng, 10)) {
-		struct hatest_extent *e = &m->extents[hatest_below(rng, m->nr)];
-
-		at = e->start;
-		len = e->len;
-		if (!hatest_below(rng, 10)) {
-			at += hatest_below(rng, len);
-			len = 1 + hatest_below(rng, 40);
-		}
-	} else {
-		at = hatest_below(rng, m->nr_blocks);
-		len = 1 + hatest_below(rng, 40);
-	}
-	if (at + len > m->nr_blocks)
-		return;
-	ret = hapool_free(&f->p, at, len, &reason);
-	KUNIT_ASSERT_EQ_MSG(test, ret, hatest_model_remove(m, at, len, &expected),
-			    "free %llu, length %llu", at, len);
-	if (ret)
-		KUNIT_ASSERT_EQ(test, (int)reason, (int)expected);
-}
-
-static void random_alloc(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
-{
-	struct fixture *f = test->priv;
-	u64 len, align = 1, at;
-	int ret;
-
-	if (m->nr == HATEST_MAX_EXTENTS)
-		return;
-	len = common[hatest_below(rng, hatest_below(rng, 4) ? 17 : ARRAY_SIZE(common))];
-	if (!hatest_below(rng, 4))
-		len = 1 + hatest_below(rng, 1 << hatest_below(rng, 14));
-	if (!hatest_below(rng, 8))
-		align <<= hatest_below(rng, 12);
-	ret = hapool_alloc(&f->p, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &at);
-	/* no false ENOSPC: what is cached counts as free */
-	KUNIT_ASSERT_EQ_MSG(test, ret, hatest_model_fits(m, len, align) ? 0 : -ENOSPC,
-			    "length %llu, alignment %llu", len, align);
-	if (ret)
-		return;
-	KUNIT_ASSERT_EQ(test, at & (align - 1), 0);
-	KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, len));
-	hatest_model_add(m, at, len);
-}
-
-static void random_claim(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
-{
-	struct fixture *f = test->priv;
-	u64 at = hatest_below(rng, m->nr_blocks);
-	u64 len = 1 + hatest_below(rng, 1 << hatest_below(rng, 12));
-	bool free = hatest_model_free(m, at, len);
-
-	if (m->nr == HATEST_MAX_EXTENTS || at + len > m->nr_blocks)
-		return;
-	KUNIT_ASSERT_EQ_MSG(test, hapool_claim(&f->p, at, len, GFP_KERNEL), free ? 0 : -EEXIST,
-			    "claim %llu, length %llu", at, len);
-	if (free)
-		hatest_model_add(m, at, len);
-}
-
 static void random_shape(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng,
 			 u64 nr_blocks, unsigned int unit_shift, u64 slab_max, unsigned long ops)
 {
@@ -678,29 +475,14 @@ static void random_shape(struct kunit *test, struct hatest_model *m, struct hate
 	start_shape(test, nr_blocks, unit_shift, slab_max);
 	hatest_model_start(m, nr_blocks);
 	for (i = 0; i < ops; i++) {
-		u32 what = hatest_below(rng, 200);
-
 		if (i % 8 == 0)
 			hatest_on_cpu(hatest_below(rng, 3));
-		if (what < ((i / 300) % 2 ? 75 : 120))
-			random_alloc(test, m, rng);
-		else if (what < 197)
-			random_free(test, m, rng);
-		else if (what < 199)
-			random_claim(test, m, rng);
-		else
-			hapool_cpu_dead(&f->p, hatest_below(rng, 3) % nr_cpu_ids);
+		random_step(test, m, rng, (i / 300) % 2 == 0);
 		expect_account(test, m->nr_used, m->nr);
 		if (i % 64 == 0)
 			KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
 	}
-	while (m->nr) {
-		struct hatest_extent e = m->extents[hatest_below(rng, m->nr)];
-		enum hybrid_alloc_reason reason;
-
-		expect_freed(test, e.start, e.len);
-		hatest_model_remove(m, e.start, e.len, &reason);
-	}
+	free_all(test, m, rng);
 	expect_all_comes_back(test);
 }
 
@@ -759,19 +541,6 @@ static void extents_that_migrate_between_cpus(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-static int hapool_test_init(struct kunit *test)
-{
-	test->priv = kunit_kzalloc(test, sizeof(struct fixture), GFP_KERNEL);
-	return test->priv ? 0 : -ENOMEM;
-}
-
-static void hapool_test_exit(struct kunit *test)
-{
-	hatest_inject_stop();
-	hatest_on_any_cpu();
-	stop(test->priv);
-}
-
 static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(what_was_freed_last_is_handed_out_first),
 	KUNIT_CASE(free_space_stays_constant_over_many_pairs),
@@ -801,8 +570,8 @@ static struct kunit_case hapool_cases[] = {
 
 static struct kunit_suite hapool_suite = {
 	.name = "hapool",
-	.init = hapool_test_init,
-	.exit = hapool_test_exit,
+	.init = pool_test_init,
+	.exit = pool_test_exit,
 	.test_cases = hapool_cases,
 };
 

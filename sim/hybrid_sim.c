@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "hybrid_sim.h"
 
@@ -170,6 +171,18 @@ static const char help[] =
 "field \"ledger\" is \"ok\" or says what is wrong. Exit status: 0 all is well, 1 the\n"
 "allocator is wrong, 2 it could not be run.\n";
 
+/*
+ * The kernel's metadata lies in huge pages, as all its memory does; so that a
+ * miss of the TLB costs here what it costs there, malloc() is to use them, too.
+ * It only looks at the environment, at the start.
+ */
+static void use_huge_pages(char **argv)
+{
+	if (!setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0) &&
+	    !getenv("HYBRID_SIM_STARTED") && !setenv("HYBRID_SIM_STARTED", "1", 0))
+		execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -186,6 +199,7 @@ int main(int argc, char **argv)
 	bool list = false;
 	int c;
 
+	use_huge_pages(argv);
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case 'j':

@@ -170,16 +170,24 @@ static size_t sim_round(size_t size)
 	return roundup_pow_of_two(size);
 }
 
+/* As kmalloc() aligns it: from a cache line up to cache lines. */
+static size_t sim_align(size_t size)
+{
+	return size < SMP_CACHE_BYTES ? sizeof(struct sim_object) : SMP_CACHE_BYTES;
+}
+
 void *sim_kmalloc(size_t size, gfp_t gfp)
 {
+	size_t align = sim_align(size);
 	struct sim_object *o;
+	void *base;
 
 	might_sleep_if(gfpflags_allow_blocking(gfp));
-	if (size > SIZE_MAX / 4)
+	if (size > SIZE_MAX / 4 || posix_memalign(&base, align, align + size))
 		return NULL;
-	o = gfp & __GFP_ZERO ? calloc(1, sizeof(*o) + size) : malloc(sizeof(*o) + size);
-	if (!o)
-		return NULL;
+	if (gfp & __GFP_ZERO)
+		memset(base + align, 0, size);
+	o = (struct sim_object *)(base + align) - 1;
 	o->size = size;
 	o->rounded = sim_round(size);
 	atomic_long_inc(&nr_objects);
@@ -191,7 +199,7 @@ void kfree(const void *p)
 	if (!p)
 		return;
 	atomic_long_dec(&nr_objects);
-	free((struct sim_object *)p - 1);
+	free((void *)p - sim_align(((const struct sim_object *)p)[-1].size));
 }
 
 size_t ksize(const void *p)

@@ -102,10 +102,9 @@ static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len
 	return 0;
 }
 
-static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
+static inline __attribute__((always_inline)) void free_extent(struct run *r, struct extent e)
 {
 	enum hybrid_alloc_reason reason;
-	struct extent e = r->live[i];
 	u64 t = 0;
 	int ret;
 
@@ -123,7 +122,14 @@ static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
 	if (ret)
 		fail(r, "a free was refused");
 	r->used -= e.len;
+}
+
+static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
+{
+	struct extent e = r->live[i];
+
 	r->live[i] = r->live[--r->nr_live];
+	free_extent(r, e);
 }
 
 static inline u64 draw(struct run *r, const struct sizes *s)
@@ -167,22 +173,28 @@ static u64 fill_up(struct run *r, const struct sizes *s, u64 limit)
 	return asked;
 }
 
+/* Which extents go is decided first: looking for them is not what is measured. */
 static void free_some(struct run *r, u64 nr)
 {
-	u64 t, i, *order = malloc(nr * sizeof(*order)), live = r->nr_live;
+	struct extent *gone = malloc(nr * sizeof(*gone));
+	u64 t, i, victim;
 
-	/* the random numbers are not what is measured */
-	for (i = 0; i < nr; i++)
-		order[i] = rng_below(&r->rng, live - i);
+	for (i = 0; i < nr; i++) {
+		victim = rng_below(&r->rng, r->nr_live);
+		gone[i] = r->live[victim];
+		r->live[victim] = r->live[--r->nr_live];
+	}
 	t = cpu_ns();
 	for (i = 0; i < nr; i++)
-		do_free(r, order[i]);
+		free_extent(r, gone[i]);
 	r->free_ns += cpu_ns() - t;
 	r->frees += nr;
-	free(order);
+	free(gone);
 }
 
 /* ---- the workloads ---- */
+
+#define AHEAD	16	/* pairs */
 
 static void stress(struct run *r, const struct sizes *s, u64 total)
 {
@@ -196,10 +208,21 @@ static void stress(struct run *r, const struct sizes *s, u64 total)
 	}
 }
 
+/*
+ * Which extents go is drawn some time before, so that the harness does not wait
+ * for its own list of them: that is not what is measured.
+ */
 static void churn_pairs(struct run *r, const struct sizes *s, u64 pairs)
 {
-	while (pairs--) {
-		do_free(r, rng_below(&r->rng, r->nr_live));
+	u64 next[AHEAD], i, victim;
+
+	for (i = 0; i < AHEAD; i++)
+		next[i] = rng_below(&r->rng, r->nr_live);
+	for (i = 0; i < pairs; i++) {
+		victim = next[i % AHEAD];
+		next[i % AHEAD] = rng_below(&r->rng, r->nr_live);
+		__builtin_prefetch(&r->live[next[i % AHEAD]], 1);
+		do_free(r, victim);
 		if (do_alloc(r, draw(r, s)))
 			fail(r, "an allocation failed at 80 % fill");
 	}

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where extents come to lie: goals, alignments, sizes beyond 4 GiB, and
+ * allocators of another shape than the usual one.
+ */
+#include "pool_fixture.h"
+
+#define GIB	(1ULL << 18)	/* blocks */
+
+static int alloc_at(struct kunit *test, u64 goal, u64 len, u64 align, u64 *at)
+{
+	struct fixture *f = test->priv;
+
+	return hapool_alloc(&f->p, len, align, goal, GFP_KERNEL, at);
+}
+
+static int alloc_aligned(struct kunit *test, u64 len, u64 align, u64 *at)
+{
+	return alloc_at(test, HAPOOL_NO_GOAL, len, align, at);
+}
+
+/* ---- goals ---- */
+
+static const u32 lens[] = { 1, 3, 16, 17, 100, 256, 300, 1000, 1024, 5000, 16384, 20000, 1 << 20 };
+
+static void free_goal_is_met(struct kunit *test)
+{
+	/* at the borders of units and of the largest slabs, beyond 4 GiB, in between */
+	static const u64 goals[] = {
+		0, 1, 255, 256, 257, 12345, 16383, 16384, 16385, 4 * GIB - 1, 4 * GIB,
+		5 * GIB + 77, 11 * GIB - 1,
+	};
+	unsigned int i, j;
+	u64 at;
+
+	start(test, 16 * GIB + 77);
+	for (i = 0; i < ARRAY_SIZE(goals); i++)
+		for (j = 0; j < ARRAY_SIZE(lens); j++) {
+			KUNIT_ASSERT_EQ(test, alloc_at(test, goals[i], lens[j], 1, &at), 0);
+			KUNIT_EXPECT_EQ_MSG(test, at, goals[i], "length %u", lens[j]);
+			expect_account(test, lens[j], 1);
+			expect_freed(test, at, lens[j]);
+		}
+	expect_all_comes_back(test);
+	/* the last place there is */
+	for (j = 0; j < ARRAY_SIZE(lens); j++) {
+		u64 last = 16 * GIB + 77 - lens[j];
+
+		KUNIT_ASSERT_EQ(test, alloc_at(test, last, lens[j], 1, &at), 0);
+		KUNIT_EXPECT_EQ_MSG(test, at, last, "length %u", lens[j]);
+		expect_freed(test, at, lens[j]);
+	}
+	expect_all_comes_back(test);
+}
+
+static void file_grows_where_it_ends(struct kunit *test)
+{
+	u64 at, end = 3 * UNIT + 5;
+	unsigned int j;
+
+	start(test, 16 * GIB);
+	for (j = 0; j < ARRAY_SIZE(lens); j++) {
+		KUNIT_ASSERT_EQ(test, alloc_at(test, end, lens[j], 1, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, end);
+		end = at + lens[j];
+	}
+	for (end = 3 * UNIT + 5, j = 0; j < ARRAY_SIZE(lens); end += lens[j], j++)
+		expect_freed(test, end, lens[j]);
+	expect_all_comes_back(test);
+}
+
+/* All is taken but for three holes; the goal is behind the first of them. */
+static void nearest_hole_behind_a_taken_goal_then_any(struct kunit *test)
+{
+	const u64 nr = 4 * GIB, goal = GIB + 1000;
+	unsigned int j;
+
+	for (j = 0; j < ARRAY_SIZE(lens); j++) {
+		u64 len = lens[j], at, first = GIB / 2 + 3, second = goal + len + 300;
+		u64 third = 3 * GIB;
+
+		if (len > GIB / 4)
+			break;
+		start(test, nr);
+		KUNIT_ASSERT_EQ(test, claim(test, 0, first), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, first + len, second - first - len), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, second + len, third - second - len), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, third + len, nr - third - len), 0);
+
+		KUNIT_ASSERT_EQ(test, alloc_at(test, goal, len, 1, &at), 0);
+		KUNIT_EXPECT_EQ_MSG(test, at, second, "length %llu", len);
+		/* a goal never makes a call fail, also when only what is before it is left */
+		KUNIT_ASSERT_EQ(test, alloc_at(test, goal, len, 1, &at), 0);
+		KUNIT_EXPECT_TRUE(test, at == first || at == third);
+		KUNIT_ASSERT_EQ(test, alloc_at(test, goal, len, 1, &at), 0);
+		KUNIT_EXPECT_TRUE(test, at == first || at == third);
+		expect_account(test, nr, 7);
+		/* but lack of space does */
+		KUNIT_EXPECT_EQ(test, alloc_at(test, goal, len, 1, &at), -ENOSPC);
+		KUNIT_EXPECT_EQ(test, alloc_at(test, first, 1, 1, &at), -ENOSPC);
+		expect_account(test, nr, 7);
+	}
+}
+
+static void only_hole_is_before_the_goal(struct kunit *test)
+{
+	static const u64 goals[] = { 5, 6, UNIT, GIB, 8 * GIB - 1 };
+	unsigned int i;
+	u64 at;
+
+	start(test, 8 * GIB);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 2), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 5, 8 * GIB - 5), 0);
+	for (i = 0; i < ARRAY_SIZE(goals); i++) {
+		KUNIT_EXPECT_EQ(test, alloc_at(test, goals[i], 4, 1, &at), -ENOSPC);
+		KUNIT_ASSERT_EQ(test, alloc_at(test, goals[i], 3, 1, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 2);
+		expect_freed(test, 2, 3);
+	}
+	expect_freed(test, 0, 2);
+	expect_freed(test, 5, 8 * GIB - 5);
+	expect_all_comes_back(test);
+}
+
+static void alignment_comes_before_the_goal(struct kunit *test)
+{
+	u64 align, at, goal = 2 * GIB + 777;
+	unsigned int j;
+
+	start(test, 16 * GIB);
+	for (align = 1; align <= GIB; align *= 2)
+		for (j = 0; j < ARRAY_SIZE(lens); j++) {
+			KUNIT_ASSERT_EQ(test, alloc_at(test, goal, lens[j], align, &at), 0);
+			KUNIT_EXPECT_EQ_MSG(test, at, round_up(goal, align),
+					    "length %u, alignment %llu", lens[j], align);
+			expect_freed(test, at, lens[j]);
+		}
+	expect_all_comes_back(test);
+}
+
+/* The managed space begins at 300: none of it is before, and none behind the end. */
+static void goal_outside_of_the_space_is_none(struct kunit *test)
+{
+	const struct haslab_config cfg = {
+		.first_block = 300, .nr_blocks = 10000, .unit_shift = 8, .slab_max = UNIT,
+	};
+	static const u64 goals[] = {
+		0, 299, 300, 9999, 10000, 10001, 1 << 20, 1ULL << 32, 1ULL << 62, 1ULL << 63,
+		U64_MAX - 1,
+	};
+	unsigned int i, j;
+	u64 at;
+
+	start_cfg(test, &cfg);
+	for (i = 0; i < ARRAY_SIZE(goals); i++)
+		for (j = 0; lens[j] <= 9700; j++) {
+			KUNIT_ASSERT_EQ_MSG(test, alloc_at(test, goals[i], lens[j], 1, &at), 0,
+					    "goal %llu, length %u", goals[i], lens[j]);
+			KUNIT_EXPECT_GE(test, at, 300);
+			KUNIT_EXPECT_LE(test, at + lens[j], 10000);
+			expect_freed(test, at, lens[j]);
+		}
+	/* full */
+	KUNIT_ASSERT_EQ(test, alloc_at(test, 0, 9700, 1, &at), 0);
+	for (i = 0; i < ARRAY_SIZE(goals); i++)
+		KUNIT_EXPECT_EQ(test, alloc_at(test, goals[i], 1, 1, &at), -ENOSPC);
+	expect_freed(test, 300, 9700);
+	expect_all_comes_back(test);
+}
+
+/* What was freed near the goal may sit in a pool, among what others have. */
+static void goal_among_extents_of_the_pools(struct kunit *test)
+{
+	struct hatest_model *m = hatest_model(test, 1500);
+	u64 at;
+	int i;
+
+	start(test, 1500);
+	model_start(test, m);
+	for (i = 0; i < 1500; i++)
+		hatest_model_add(m, alloc(test, 1), 1);
+	for (i = 700; i < 710; i++) {
+		enum hybrid_alloc_reason reason;
+
+		expect_freed(test, i, 1);
+		hatest_model_remove(m, i, 1, &reason);
+	}
+	KUNIT_EXPECT_EQ(test, alloc_at(test, 700, 11, 1, &at), -ENOSPC);
+	KUNIT_ASSERT_EQ(test, alloc_at(test, 702, 5, 1, &at), 0);
+	KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, 5));
+	hatest_model_add(m, at, 5);
+	for (i = 0; i < 5; i++) {
+		KUNIT_ASSERT_EQ(test, alloc_at(test, 705, 1, 1, &at), 0);
+		KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, 1));
+		hatest_model_add(m, at, 1);
+	}
+	KUNIT_EXPECT_EQ(test, alloc_at(test, 702, 1, 1, &at), -ENOSPC);
+	expect_account_of_model(test, m);
+	while (m->nr)
+		free_extent(test, m, 0);
+	expect_all_comes_back(test);
+}
+
+static void goal_of_who_may_not_wait(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int j;
+	u64 at;
+
+	start(test, 16 * GIB);
+	for (j = 0; j < ARRAY_SIZE(lens); j++) {
+		KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, lens[j], 1, 777, GFP_NOWAIT, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 777);
+		expect_freed(test, at, lens[j]);
+	}
+	expect_all_comes_back(test);
+}
+
+/* ---- alignments ---- */
+
+/* One place alone is aligned, to 1 GiB; it is found, and then there is none. */
+static void only_aligned_place_is_found(struct kunit *test)
+{
+	static const u64 sizes[] = { 1, 3, 16, 256, 1000, 20000, GIB - 1, GIB };
+	u64 at, i, hole;
+	unsigned int j;
+
+	start(test, 9 * GIB);
+	for (hole = 0; hole < 9; hole += 4)
+		for (j = 0; j < ARRAY_SIZE(sizes); j++) {
+			u64 len = sizes[j];
+
+			for (i = 0; i < 9; i++)
+				if (i != hole)
+					KUNIT_ASSERT_EQ(test, claim(test, i * GIB, 1), 0);
+			KUNIT_ASSERT_EQ(test, alloc_aligned(test, len, GIB, &at), 0);
+			KUNIT_EXPECT_EQ(test, at, hole * GIB);
+			expect_account(test, 8 + len, 9);
+			KUNIT_EXPECT_EQ(test, alloc_aligned(test, len, GIB, &at), -ENOSPC);
+			KUNIT_EXPECT_EQ(test, alloc_aligned(test, 1, GIB, &at), -ENOSPC);
+			KUNIT_ASSERT_EQ(test, alloc_aligned(test, 1, GIB / 2, &at), 0);
+			KUNIT_EXPECT_EQ(test, at % (GIB / 2), 0);
+			expect_freed(test, at, 1);
+			for (i = 0; i < 9; i++)
+				expect_freed(test, i * GIB, i == hole ? len : 1);
+			expect_all_comes_back(test);
+		}
+}
+
+/* So large that only the first block is aligned. */
+static void alignment_beyond_the_device(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 align, at;
+
+	start(test, 100 * UNIT + 3);
+	for (align = 1 << 15; align && align <= 1ULL << 60; align *= 2) {
+		KUNIT_ASSERT_EQ_MSG(test, alloc_aligned(test, 5, align, &at), 0, "%llu", align);
+		KUNIT_EXPECT_EQ(test, at, 0);
+		KUNIT_EXPECT_EQ(test, alloc_aligned(test, 5, align, &at), -ENOSPC);
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		expect_freed(test, 0, 5);
+	}
+	expect_all_comes_back(test);
+}
+
+static void every_alignment_next_to_live_extents(struct kunit *test)
+{
+	u64 align, at, taken[19];
+	unsigned int j, n = 0;
+
+	/* what they leave is odd everywhere */
+	start(test, 64 * GIB + 5);
+	for (align = 1; align <= GIB; align *= 2) {
+		KUNIT_ASSERT_EQ(test, alloc_aligned(test, 3, align, &taken[n]), 0);
+		KUNIT_EXPECT_EQ(test, taken[n++] % align, 0);
+	}
+	for (align = 1; align <= GIB; align *= 2)
+		for (j = 0; j < ARRAY_SIZE(lens); j++) {
+			KUNIT_ASSERT_EQ_MSG(test, alloc_aligned(test, lens[j], align, &at), 0,
+					    "length %u, alignment %llu", lens[j], align);
+			KUNIT_EXPECT_EQ(test, at % align, 0);
+			expect_account(test, 3 * n + lens[j], n + 1);
+			expect_freed(test, at, lens[j]);
+		}
+	while (n--)
+		expect_freed(test, taken[n], 3);
+	expect_all_comes_back(test);
+}
+
+/* ---- sizes ---- */
+
+static void largest_extent_is_the_device_and_no_block_more(struct kunit *test)
+{
+	static const u64 sizes[] = {
+		1, 2, 3, 255, 256, 257, 1021, 16384, 16385, 65521, GIB - 1, GIB, 4 * GIB + 1,
+		1ULL << 32, (1ULL << 32) + 77,
+	};
+	struct fixture *f = test->priv;
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u64 n = sizes[i], at;
+		/* more than there is, and so much that a part of 64 bits would fit */
+		u64 beyond[] = { n + 1, n + (1ULL << 32), 1ULL << 61 };
+
+		start(test, n);
+		for (j = 0; j < ARRAY_SIZE(beyond); j++) {
+			KUNIT_EXPECT_EQ_MSG(test, try_alloc(test, beyond[j], &at), -ENOSPC,
+					    "%llu of %llu", beyond[j], n);
+			KUNIT_EXPECT_EQ(test, alloc_at(test, 0, beyond[j], 256, &at), -ENOSPC);
+		}
+		expect_all_comes_back(test);
+		KUNIT_EXPECT_EQ(test, alloc(test, n), 0);
+		expect_account(test, n, 1);
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), -ENOSPC);
+		/* which looks at each unit that is in use */
+		if (n <= GIB)
+			KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		expect_freed(test, 0, n);
+		expect_all_comes_back(test);
+	}
+}
+
+static void extents_beyond_4_gib(struct kunit *test)
+{
+	static const u64 sizes[] = {
+		(1ULL << 32) + 1, 20 * GIB + 77, 5 * GIB - 1, 4 * GIB + 1, 4 * GIB,
+	};
+	const u64 nr = (1ULL << 32) + 40 * GIB + 4567;
+	enum hybrid_alloc_reason reason;
+	struct fixture *f = test->priv;
+	u64 at[ARRAY_SIZE(sizes)], sum = 0;
+	unsigned int i, j;
+
+	/* 16 TiB and a bit: all of them are there at the same time, the largest first */
+	start(test, nr);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		at[i] = alloc(test, sizes[i]);
+		sum += sizes[i];
+		KUNIT_ASSERT_LE(test, at[i] + sizes[i], nr);
+		for (j = 0; j < i; j++)
+			KUNIT_ASSERT_TRUE(test, at[i] >= at[j] + sizes[j] ||
+					  at[j] >= at[i] + sizes[i]);
+	}
+	expect_account(test, sum, ARRAY_SIZE(sizes));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		/* what is the same in 32 bits is not the same */
+		u64 wrong[] = { sizes[i] - 1, sizes[i] + (1ULL << 32), sizes[i] - (1ULL << 32) };
+
+		for (j = 0; j < ARRAY_SIZE(wrong); j++) {
+			if (wrong[j] > nr)
+				continue;
+			KUNIT_EXPECT_EQ(test, hapool_free(&f->p, at[i], wrong[j], &reason),
+					-EINVAL);
+			KUNIT_EXPECT_EQ(test, (int)reason, (int)HYBRID_ALLOC_REASON_WRONG_LENGTH);
+		}
+		KUNIT_EXPECT_EQ(test, hapool_free(&f->p, at[i] + sizes[i] / 2, 1, &reason),
+				-EINVAL);
+		KUNIT_EXPECT_EQ(test, (int)reason, (int)HYBRID_ALLOC_REASON_WRONG_START);
+		KUNIT_EXPECT_EQ(test, claim(test, at[i] + sizes[i] / 2, 1), -EEXIST);
+		expect_freed(test, at[i], sizes[i]);
+		KUNIT_EXPECT_EQ(test, hapool_free(&f->p, at[i], sizes[i], &reason), -ENOENT);
+	}
+	expect_all_comes_back(test);
+}
+
+/* ---- shapes ---- */
+
+/* All sizes at once, up to the last block; then the same again. */
+static void fill_to_the_last_block(struct kunit *test, struct hatest_model *m)
+{
+	struct fixture *f = test->priv;
+	unsigned int i, round;
+	u64 at;
+
+	for (round = 0; round < 2; round++) {
+		model_start(test, m);
+		for (i = ARRAY_SIZE(common); i; ) {
+			int ret = try_alloc(test, common[i - 1], &at);
+
+			if (!ret) {
+				KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, common[i - 1]));
+				hatest_model_add(m, at, common[i - 1]);
+			} else {
+				KUNIT_ASSERT_EQ(test, ret, -ENOSPC);
+			}
+			/* two of the large, many of the small ones */
+			if (ret || (i > 16 && m->nr % 2 == 0))
+				i--;
+		}
+		KUNIT_EXPECT_EQ(test, m->nr_used, m->nr_blocks);
+		expect_account_of_model(test, m);
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		expect_map(test, m, 7);
+		while (m->nr)
+			free_extent(test, m, m->nr / 2);
+		expect_all_comes_back(test);
+	}
+}
+
+static void any_shape_can_be_filled_to_the_last_block(struct kunit *test)
+{
+	/*
+	 * As min_block 4 KiB to 1 MiB, buddy_start and slab_max make them: the
+	 * unit can be a block, and slab_max larger than the unit.
+	 */
+	static const u8 unit_shifts[] = { 0, 1, 4, 8, HASLAB_MAX_SHIFT };
+	static const u8 slab_shifts[] = { 0, 3, 10 };
+	static const u16 firsts[] = { 0, 1, 300 };
+	struct hatest_model *m = hatest_model(test, 4500);
+	unsigned int u, s, k;
+
+	for (u = 0; u < ARRAY_SIZE(unit_shifts); u++)
+		for (s = 0; s < ARRAY_SIZE(slab_shifts); s++)
+			for (k = 0; k < ARRAY_SIZE(firsts); k++) {
+				struct haslab_config cfg = {
+					.first_block = firsts[k],
+					.nr_blocks = 4500,
+					.unit_shift = unit_shifts[u],
+					.slab_max = 1ULL << slab_shifts[s],
+				};
+
+				start_cfg(test, &cfg);
+				fill_to_the_last_block(test, m);
+			}
+}
+
+static void alignments_and_goals_in_any_shape(struct kunit *test)
+{
+	static const u8 unit_shifts[] = { 0, 1, 4, HASLAB_MAX_SHIFT }, slab_shifts[] = { 0, 3, 10 };
+	unsigned int u, s, j;
+	u64 align, at;
+
+	for (u = 0; u < ARRAY_SIZE(unit_shifts); u++)
+		for (s = 0; s < ARRAY_SIZE(slab_shifts); s++) {
+			start_shape(test, GIB, unit_shifts[u], 1ULL << slab_shifts[s]);
+			for (j = 0; lens[j] < GIB / 4; j++)
+				for (align = 1; align <= GIB / 2; align *= 8) {
+					KUNIT_ASSERT_EQ(test, alloc_aligned(test, lens[j], align,
+									    &at), 0);
+					KUNIT_EXPECT_EQ(test, at % align, 0);
+					expect_freed(test, at, lens[j]);
+				}
+			expect_all_comes_back(test);
+			for (j = 0; lens[j] < GIB / 4; j++) {
+				KUNIT_ASSERT_EQ(test, alloc_at(test, 12345, lens[j], 1, &at), 0);
+				KUNIT_EXPECT_EQ(test, at, 12345);
+				expect_freed(test, at, lens[j]);
+			}
+			expect_all_comes_back(test);
+		}
+}
+
+static void random_operations_behind_a_first_block(struct kunit *test)
+{
+	static const u16 firsts[] = { 1, 255, 256, 257, 5000 };
+	struct hatest_model *m = hatest_model(test, 20000);
+	struct hatest_rng rng = hatest_rng(test);
+	struct fixture *f = test->priv;
+	unsigned long i;
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(firsts); k++) {
+		struct haslab_config cfg = {
+			.first_block = firsts[k], .nr_blocks = 6000 + hatest_below(&rng, 14000),
+			.unit_shift = 8, .slab_max = UNIT,
+		};
+
+		start_cfg(test, &cfg);
+		model_start(test, m);
+		for (i = 0; i < hatest_ops / 10; i++) {
+			random_step(test, m, &rng, (i / 300) % 2 == 0);
+			expect_account_of_model(test, m);
+			if (i % 64 == 0)
+				KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+		}
+		expect_map(test, m, MAX_PAGE);
+		free_all(test, m, &rng);
+		expect_all_comes_back(test);
+	}
+}
+
+static struct kunit_case place_cases[] = {
+	KUNIT_CASE(free_goal_is_met),
+	KUNIT_CASE(file_grows_where_it_ends),
+	KUNIT_CASE(nearest_hole_behind_a_taken_goal_then_any),
+	KUNIT_CASE(only_hole_is_before_the_goal),
+	KUNIT_CASE(alignment_comes_before_the_goal),
+	KUNIT_CASE(goal_outside_of_the_space_is_none),
+	KUNIT_CASE(goal_among_extents_of_the_pools),
+	KUNIT_CASE(goal_of_who_may_not_wait),
+	KUNIT_CASE(only_aligned_place_is_found),
+	KUNIT_CASE(alignment_beyond_the_device),
+	KUNIT_CASE(every_alignment_next_to_live_extents),
+	KUNIT_CASE(largest_extent_is_the_device_and_no_block_more),
+	KUNIT_CASE(extents_beyond_4_gib),
+	KUNIT_CASE(any_shape_can_be_filled_to_the_last_block),
+	KUNIT_CASE(alignments_and_goals_in_any_shape),
+	KUNIT_CASE(random_operations_behind_a_first_block),
+	{}
+};
+
+static struct kunit_suite place_suite = {
+	.name = "place",
+	.init = pool_test_init,
+	.exit = pool_test_exit,
+	.test_cases = place_cases,
+};
+
+kunit_test_suite(place_suite);

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The slab layer's mixed slots: space in which extents of any length lie.
+ *
+ * The units of a slot that were taken from the buddy for this are its mixed
+ * part; what else is in the slot (blocks of the buddy, slabs of equal objects)
+ * is SPECIAL in its runs, and so are pieces of extents that lie in several
+ * places, and what is held. Units are added one block of the buddy at a time,
+ * and side by side they are one space. When all of them are free they go back
+ * together.
+ *
+ * An allocation goes to the slot whose largest free run is the smallest that
+ * fits, and there to the run that fits best. So slots that are nearly full get
+ * fuller, and the large runs of the others survive. (Strict segregation by size
+ * wastes a quarter of a disk, first fit fragments it, and best fit over all
+ * runs of the device packs worse than this: .98 against .99 of 1 TiB at the
+ * first ENOSPC, sizes 4 KiB to 4 MiB.) The index for it is a list of slots for
+ * each length of the largest run, and a bitmap of the lists that are not empty.
+ *
+ * When no run fits, units are added somewhere. If the slot before begins with
+ * them and the one before it ends with a free run that is shorter than anything
+ * that was asked for recently, the extent begins there and continues in the new
+ * slot: a size that does not divide a slot would leave a rest in each otherwise.
+ * (Where sizes are mixed the rest is of use, and slots that hang together do not
+ * become empty: doing it always lowers the fill that sizes to 4 MiB can sustain
+ * from .975 to .965.)
+ *
+ * What is not a whole unit, before the first one and behind the last one, is
+ * known to no buddy. It is added at the start and stays: the lasting units.
+ *
+ * See slab.c for the layer as a whole.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+
+#include "slab_internal.h"
+
+/* How many of the last lengths, at least, say what a short run is good for. */
+#define RECENT_WINDOW	256
+/* How many mixed slots to look at that need not fit. */
+#define MAX_TRIES	16
+
+/* ---- the index ---- */
+
+static u32 bucket_of(u32 len)
+{
+	unsigned int shift;
+
+	if (len < 2 << HASLAB_BUCKET_SHIFT)
+		return len;
+	shift = ilog2(len) - HASLAB_BUCKET_SHIFT;
+	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
+}
+
+/* Where a mixed slot is listed. */
+int haslab_mixed_bucket(const struct haslab_mixed *m)
+{
+	return bucket_of(m->runs.max_free);
+}
+
+static u32 *link_next(struct haslab *s, u32 slot)
+{
+	return &dir_slots(&s->dirs[slot / DIR_SLOTS])->next[slot % DIR_SLOTS];
+}
+
+static u32 *link_prev(struct haslab *s, u32 slot)
+{
+	return &dir_slots(&s->dirs[slot / DIR_SLOTS])->prev[slot % DIR_SLOTS];
+}
+
+/* Full slots are in no list: bucket 0. */
+static void index_add(struct haslab *s, u32 slot, u32 bucket)
+{
+	u32 first = s->mixed[bucket];
+
+	if (!bucket)
+		return;
+	if (first == NO_SLOT)
+		__set_bit(bucket, s->mixed_mask);
+	else
+		*link_prev(s, first) = slot;
+	*link_next(s, slot) = first;
+	*link_prev(s, slot) = slot;
+	s->mixed[bucket] = slot;
+}
+
+static void index_del(struct haslab *s, u32 slot, u32 bucket)
+{
+	u32 next, prev;
+
+	if (!bucket)
+		return;
+	next = *link_next(s, slot);
+	prev = *link_prev(s, slot);
+	if (next != NO_SLOT)
+		*link_prev(s, next) = prev == slot ? next : prev;
+	if (prev != slot) {
+		*link_next(s, prev) = next;
+		return;
+	}
+	s->mixed[bucket] = next;
+	if (next == NO_SLOT)
+		__clear_bit(bucket, s->mixed_mask);
+}
+
+/* The largest run of a slot is another one than @max_free now. */
+static void index_move(struct haslab *s, u32 slot, const struct haslab_mixed *m, u32 max_free)
+{
+	u32 from = bucket_of(max_free), to = bucket_of(m->runs.max_free);
+
+	if (from == to)
+		return;
+	index_del(s, slot, from);
+	index_add(s, slot, to);
+}
+
+/* The lists are empty. */
+void haslab_mixed_init(struct haslab *s)
+{
+	u32 i;
+
+	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
+		s->mixed[i] = NO_SLOT;
+	s->recent_min = U32_MAX;
+	s->recent_min_before = U32_MAX;
+}
+
+/* ---- units come and go ---- */
+
+static u64 units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
+{
+	u32 first = slot_unit(s, start), last = slot_unit(s, start + nr_blocks - 1);
+
+	return (~0ULL >> (63 - (last - first))) << first;
+}
+
+/* The units of a slot that stay, free or not, and their blocks; both may be none. */
+static u64 lasting_units(const struct haslab *s, u32 slot)
+{
+	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks, units = 0;
+
+	if (!IS_ALIGNED(first, unit_blocks(s)) && slot_of(s, first) == slot)
+		units |= 1ULL << slot_unit(s, first);
+	if (!IS_ALIGNED(end, unit_blocks(s)) && slot_of(s, end) == slot)
+		units |= 1ULL << slot_unit(s, end);
+	return units;
+}
+
+/*
+ * Blocks that are not free in the buddy any more become free here, whole units
+ * or a lasting one, with room for @nr_runs more runs in them. -ENOMEM: nothing
+ * changed.
+ */
+int haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
+		     struct hamem_op *op)
+{
+	struct haslab_dir *dir = map_dir(s, start);
+	u32 slot = slot_of(s, start), max_free;
+	struct haslab_mixed *m;
+
+	if (haslab_map_mixed(s, start, op))
+		return -ENOMEM;
+	m = &dir->mixed[slot % DIR_SLOTS];
+	if (!m->units)
+		haruns_init(&m->runs, slot_blocks(s));
+	if (haruns_reserve(&m->runs, nr_runs + 2, &s->mem, op)) {
+		haslab_map_trim(s, start);
+		return -ENOMEM;
+	}
+	if (!m->units) {
+		dir->nr++;
+		dir->nr_mixed++;
+		s->nr_slabs++;
+		s->made++;
+	}
+	max_free = m->runs.max_free;
+	m->units |= units_mask(s, start, nr_blocks);
+	haruns_add(&m->runs, start & (slot_blocks(s) - 1), nr_blocks);
+	index_move(s, slot, m, max_free);
+	s->free_in_slabs += nr_blocks;
+	map_changed(s, start);
+	return 0;
+}
+
+/* Forget the mixed part of a slot, which is in no list. */
+void haslab_mixed_forget(struct haslab *s, u32 slot)
+{
+	struct haslab_dir *dir = &s->dirs[slot / DIR_SLOTS];
+	struct haslab_mixed *m = mixed_slot(s, slot);
+
+	s->free_in_slabs -= m->runs.nr_free;
+	s->nr_slabs--;
+	haruns_destroy(&m->runs, &s->mem);
+	m->units = 0;
+	dir->nr--;
+	dir->nr_mixed--;
+	haslab_map_trim(s, slot_start(s, slot));
+}
+
+/* Of a slot in which all is free keep just the given units, which are lasting ones. */
+static void lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 slot, u64 keep)
+{
+	u64 start, end;
+	u32 unit;
+
+	haruns_destroy(&m->runs, &s->mem);
+	haruns_init(&m->runs, slot_blocks(s));
+	m->units = keep;
+	for (; keep; keep &= keep - 1) {
+		unit = __ffs64(keep);
+		start = slot_start(s, slot) + ((u64)unit << s->cfg.unit_shift);
+		end = min(start + unit_blocks(s), s->cfg.nr_blocks);
+		start = max(start, s->cfg.first_block);
+		haruns_add(&m->runs, start & (slot_blocks(s) - 1), end - start);
+	}
+}
+
+/* Give units of a slot back to the buddy. */
+static void units_put(struct haslab *s, u32 slot, u64 units)
+{
+	while (units) {
+		u32 unit = __ffs64(units);
+		u64 behind = units + (1ULL << unit);
+		/* the units in a row from there on: up to the bit that the carry went to */
+		u32 nr = (behind ? __ffs64(behind) : 64) - unit;
+
+		haslab_buddy_put(s, slot_start(s, slot) + ((u64)unit << s->cfg.unit_shift),
+				 (u64)nr << s->cfg.unit_shift);
+		units &= behind;
+	}
+}
+
+/* If all that is in the mixed part of a slot is free, its units go back to the buddy. */
+void haslab_mixed_settle(struct haslab *s, u32 slot)
+{
+	struct haslab_mixed *m = mixed_slot(s, slot);
+	u64 keep, back;
+
+	haruns_shrink(&m->runs, &s->mem);
+	if (m->runs.nr_free != m->runs.nr_known)
+		return;
+	keep = m->units & lasting_units(s, slot);
+	back = m->units & ~keep;
+	if (!back)
+		return;
+	index_del(s, slot, haslab_mixed_bucket(m));
+	if (keep) {
+		s->free_in_slabs -= m->runs.nr_free;
+		lasting_keep(s, m, slot, keep);
+		s->free_in_slabs += m->runs.nr_free;
+		index_add(s, slot, haslab_mixed_bucket(m));
+	} else {
+		haslab_mixed_forget(s, slot);
+	}
+	s->returned++;
+	units_put(s, slot, back);
+}
+
+/* ---- extents ---- */
+
+/* Make an extent of a part of a free run. */
+static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run,
+		   u64 start, u32 len, enum haruns_state state, struct hamem_op *op)
+{
+	u32 max_free = m->runs.max_free;
+	u16 cap = m->runs.cap;
+
+	if (haruns_reserve(&m->runs, 2, &s->mem, op))
+		return -ENOMEM;
+	if (m->runs.cap != cap)
+		*run = haruns_at(&m->runs, run->start);
+	haruns_set(&m->runs, run, start & (slot_blocks(s) - 1), len, state);
+	index_move(s, slot_of(s, start), m, max_free);
+	s->free_in_slabs -= len;
+	map_changed(s, start);
+	return 0;
+}
+
+/* Make an extent of free blocks that are known to lie in one run. */
+int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state state,
+		     struct hamem_op *op)
+{
+	struct haslab_mixed *m = mixed_at(s, start);
+	struct haruns_run run = mixed_run(s, m, start);
+
+	return run_set(s, m, &run, start, len, state, op);
+}
+
+/* The extent or the piece of one, which is there, is no more. */
+static void run_clear(struct haslab *s, struct haslab_mixed *m, const struct haruns_run *run,
+		      u64 start)
+{
+	u32 max_free = m->runs.max_free, slot = slot_of(s, start);
+
+	haruns_clear(&m->runs, run);
+	index_move(s, slot, m, max_free);
+	s->free_in_slabs += run->len;
+	map_changed(s, start);
+	if (m->runs.nr_free == m->runs.nr_known || m->runs.cap != HARUNS_INLINE)
+		haslab_mixed_settle(s, slot);
+}
+
+void haslab_mixed_clear(struct haslab *s, u64 start)
+{
+	struct haslab_mixed *m = mixed_at(s, start);
+	struct haruns_run run = mixed_run(s, m, start);
+
+	run_clear(s, m, &run, start);
+}
+
+/* Of the slots in a bucket the first in which it fits, and the best place in it. */
+static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, u32 *slot,
+			struct haruns_run *run)
+{
+	u32 tries = MAX_TRIES;
+
+	for (*slot = s->mixed[bucket]; *slot != NO_SLOT && tries--; *slot = *link_next(s, *slot))
+		if (haruns_best_fit(&mixed_slot(s, *slot)->runs, len, slot_start(s, *slot), align,
+				    run))
+			return true;
+	return false;
+}
+
+/*
+ * The mixed slot whose largest run is the smallest that fits, and the best place
+ * in it. Looks at a bounded number of slots, so where the length is at the border
+ * of a bucket or @align is large it may miss one that fits; haslab_search() does
+ * not.
+ */
+static bool mixed_find(struct haslab *s, u32 len, u64 align, u32 *slot, struct haruns_run *run)
+{
+	/* from here on all are long enough */
+	u32 bucket = bucket_of(len - 1) + 1, tries = MAX_TRIES;
+
+	while (tries--) {
+		bucket = find_next_bit(s->mixed_mask, HASLAB_NR_BUCKETS, bucket);
+		if (bucket == HASLAB_NR_BUCKETS)
+			break;
+		if (bucket_find(s, bucket++, len, align, slot, run))
+			return true;
+	}
+	/* in this one some may be */
+	return bucket_of(len) == bucket_of(len - 1) &&
+	       bucket_find(s, bucket_of(len), len, align, slot, run);
+}
+
+/* Remember the shortest of the last lengths. */
+static void recent_note(struct haslab *s, u32 len)
+{
+	s->recent_min = min(s->recent_min, len);
+	if (++s->recent_nr % RECENT_WINDOW)
+		return;
+	s->recent_min_before = s->recent_min;
+	s->recent_min = U32_MAX;
+}
+
+/*
+ * Allocate across the border between the slot before and the one that begins at
+ * @border, with a run that is free. -ENOSPC: not a good place for it.
+ */
+static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, struct hamem_op *op,
+			  u64 *start)
+{
+	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL, *m;
+	struct haruns_run run;
+	u32 rest;
+	int ret;
+
+	if (!before)
+		return -ENOSPC;
+	run = mixed_run(s, before, border - 1);
+	*start = round_up(run_start(s, border - 1, &run), align);
+	if (run.state != HARUNS_FREE || *start >= border || *start + len <= border ||
+	    border - *start >= min(s->recent_min, s->recent_min_before))
+		return -ENOSPC;
+	rest = len - (border - *start);
+	m = mixed_at(s, border);
+	if (haruns_reserve(&m->runs, 2, &s->mem, op))
+		return -ENOMEM;
+	ret = run_set(s, before, &run, *start, len - rest, HARUNS_LIVE, op);
+	if (ret)
+		return ret;
+	m->runs.tag = true;
+	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
+}
+
+/*
+ * Allocate in a mixed slot, new units if need be. Context: the lock.
+ * Return: 0; -ENOSPC; -ENOMEM.
+ */
+int haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op, u64 *start)
+{
+	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
+	struct haruns_run run;
+	int order, ret;
+	u32 slot;
+
+	recent_note(s, len);
+	if (!mixed_find(s, len, align, &slot, &run)) {
+		order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift,
+					  order_base_2(units), op, &from);
+		if (order < 0)
+			return order;
+		if (haslab_mixed_add(s, from, unit_blocks(s) << order, 0, op)) {
+			haslab_buddy_free(s, from, order);
+			return -ENOMEM;
+		}
+		slot = slot_of(s, from);
+		if (from == slot_start(s, slot)) {
+			ret = mixed_straddle(s, from, len, align, op, start);
+			if (ret == -ENOMEM)
+				haslab_mixed_settle(s, slot);
+			if (ret != -ENOSPC)
+				return ret;
+		}
+		haruns_best_fit(&mixed_slot(s, slot)->runs, len, slot_start(s, slot), align, &run);
+	}
+	*start = round_up(slot_start(s, slot) + run.start, align);
+	ret = run_set(s, mixed_slot(s, slot), &run, *start, len, HARUNS_LIVE, op);
+	if (ret)
+		haslab_mixed_settle(s, slot);
+	return ret;
+}
+
+/* The mixed slot in which the extent that ends with @block goes on, or NULL. */
+struct haslab_mixed *haslab_continuation(struct haslab *s, u64 block)
+{
+	struct haslab_mixed *next;
+
+	if (!IS_ALIGNED(block + 1, slot_blocks(s)) || block + 1 >= s->cfg.nr_blocks)
+		return NULL;
+	next = mixed_slot(s, slot_of(s, block + 1));
+	return next && next->runs.tag ? next : NULL;
+}
+
+/* Free an extent in @m. Context: the lock. Return: as haslab_free(). */
+int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
+		      enum hybrid_alloc_reason *reason)
+{
+	struct haruns_run run = mixed_run(s, m, start), rest = {};
+	u64 at = run_start(s, start, &run), end = at + run.len;
+	struct haslab_mixed *next;
+
+	if (run.state == HARUNS_FREE)
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	if (!run.start && m->runs.tag)
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
+	if (run.state == HARUNS_SPECIAL)
+		return haslab_span_free(s, start, len, reason);
+	next = haslab_continuation(s, end - 1);
+	if (next)
+		rest = haruns_at(&next->runs, 0);
+	if (at != start || run.len + rest.len != len)
+		return haslab_refuse_live(reason, start, at);
+	if (next) {
+		next->runs.tag = false;
+		run_clear(s, next, &rest, end);
+	}
+	run_clear(s, m, &run, start);
+	return 0;
+}
+
+/* ---- growing ---- */
+
+/* The lasting unit at the end: its first block, or the end if there is none. */
+static u64 tail_start(const struct haslab *s)
+{
+	return round_down(s->cfg.nr_blocks, unit_blocks(s));
+}
+
+/*
+ * Get all memory that haslab_mixed_grow() needs, and add the lasting unit of the
+ * new end, if that is another one. Context: the lock. Return: 0 or -ENOMEM.
+ */
+int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
+{
+	u64 start = tail_start(s), new_start = round_down(nr_blocks, unit_blocks(s));
+
+	/* two for each of the two, which may be in one slot */
+	if (start < s->cfg.nr_blocks &&
+	    haruns_reserve(&mixed_at(s, start)->runs, 4, &s->mem, op))
+		return -ENOMEM;
+	if (new_start == nr_blocks || (start < s->cfg.nr_blocks && start == new_start))
+		return 0;
+	return haslab_mixed_add(s, new_start, nr_blocks - new_start, 0, op);
+}
+
+/* The lasting unit at the old end, @from, gets what there is more of it now. */
+void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
+{
+	u64 end = min(round_up(from, unit_blocks(s)), nr_blocks);
+	struct haslab_mixed *m;
+	u32 max_free;
+
+	if (from == end)
+		return;
+	m = mixed_at(s, from);
+	max_free = m->runs.max_free;
+	haruns_add(&m->runs, from & (slot_blocks(s) - 1), end - from);
+	index_move(s, slot_of(s, from), m, max_free);
+	s->free_in_slabs += end - from;
+	haslab_mixed_settle(s, slot_of(s, from));
+}
