@@ -82,6 +82,14 @@ static ulong seed = 1;
 module_param(seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "of the random numbers");
 
+static ulong loop;
+module_param(loop, ulong, 0444);
+MODULE_PARM_DESC(loop, "only that many pairs of pingpong with hybrid_alloc, for a profile");
+
+static ulong size = SZ_4K;
+module_param(size, ulong, 0444);
+MODULE_PARM_DESC(size, "bytes of an extent in these pairs");
+
 static bool in_ns;
 static u64 rng;
 
@@ -834,11 +842,26 @@ static int run(const struct allocator *a, u64 capacity,
 	return ret;
 }
 
+static int just_loop(const struct allocator *a, struct state *s)
+{
+	s64 t = 0;
+
+	pr_info("looping\n");
+	while (loop && t >= 0) {
+		t = a->pingpong(size, PAIRS);
+		loop -= min_t(ulong, loop, PAIRS);
+		cond_resched();
+	}
+	return min_t(s64, t, 0);
+}
+
 static int bench(void)
 {
 	const struct allocator *a;
 	int ret = 0, i;
 
+	if (loop)
+		return run(allocators, allocators->capacity, just_loop);
 	for (i = 0; i < ARRAY_SIZE(bare); i++)
 		report(&bare[i], "lock-unlock", "", "pair",
 		       max(median(&bare[i], 0) - median(&empty, 0), 0LL) * 1000 / PAIRS);
