@@ -4,7 +4,8 @@
  *
  * Measures hybrid_alloc through its exported API, and beside it, in the same
  * boot, the allocators that a stock Debian kernel exports. Of these only
- * hybrid_alloc checks what it is asked to free.
+ * hybrid_alloc checks everything that it is asked to free, and the fast ones
+ * check nothing.
  *
  * It does all its work when it is loaded and says the results in the kernel
  * log, one a line: "result ALLOCATOR WORKLOAD UNIT VALUE", the value in
@@ -25,11 +26,18 @@
  *
  * churn-aged95: pairs that free a random extent and allocate one of another size
  * on an aged device, the mean over those that the pools did not serve, each
- * measured by itself; churn-aged95-all is the mean over all of them. On
+ * measured by itself; churn-aged95-all is the mean over all of them. The slowest
+ * one may have a timer tick in it, which is some thousand instructions. On
  * churn-fresh95 the device was filled once and never freed from.
  *
  * churn-60g-on-1T and -on-100T: the same on a device that is mostly empty, with as
  * many live extents on the one as on the other; the mean over all pairs.
+ *
+ * stress-10x and stress-100x: sizes uniform from 4 KiB to 4 MiB, allocate until
+ * ENOSPC, free a random 30 to 50 % of all extents, and so on until 10 (100) times
+ * the capacity was asked for; the mean over all operations.
+ *
+ * attach-100T: what it takes to begin with a device of 100 TiB, once.
  *
  * Aged is what three rounds of filling to 95 % and freeing at random down to
  * 60 % leave, filled to 95 % again; sizes log-uniform from 4 KiB to 4 MiB.
@@ -73,6 +81,14 @@ MODULE_PARM_DESC(unit, "what to measure: instructions, or ns");
 static ulong seed = 1;
 module_param(seed, ulong, 0444);
 MODULE_PARM_DESC(seed, "of the random numbers");
+
+static ulong loop;
+module_param(loop, ulong, 0444);
+MODULE_PARM_DESC(loop, "only that many pairs of pingpong with hybrid_alloc, for a profile");
+
+static ulong size = SZ_4K;
+module_param(size, ulong, 0444);
+MODULE_PARM_DESC(size, "bytes of an extent in these pairs");
 
 static bool in_ns;
 static u64 rng;
@@ -144,7 +160,7 @@ struct object {
  * @live: also measure with many extents live
  * @aged: also measure aged
  * @churn: also pairs on a device that is fresh or aged
- * @large: also on devices of 1 and of 100 TiB
+ * @far: also on devices of 1 and of 100 TiB, and the stress
  */
 struct allocator {
 	const char *name;
@@ -161,7 +177,7 @@ struct allocator {
 	bool live;
 	bool aged;
 	bool churn;
-	bool large;
+	bool far;
 };
 
 /* A loop of its own for each allocator: a call by pointer would be measured too. */
@@ -216,6 +232,11 @@ static int hybrid_open(u64 capacity)
 
 static void hybrid_close(void)
 {
+	static struct hybrid_alloc_stat st;
+
+	/* a loop that does not look whether its frees succeed would leave some */
+	hybrid_alloc_stat(ha, &st, false);
+	WARN_ON_ONCE(st.charged);
 	hybrid_alloc_close(ha);
 }
 
@@ -432,7 +453,7 @@ static const struct allocator allocators[] = {
 	{
 		ALLOCATOR("hybrid_alloc", hybrid), ALL_LENS, .hits = hybrid_hits,
 		.capacity = 64ULL * SZ_1G,
-		.live = true, .aged = true, .churn = true, .large = true,
+		.live = true, .aged = true, .churn = true, .far = true,
 	}, {
 		ALLOCATOR("genalloc", genalloc), ALL_LENS,
 		.capacity = SZ_1G, .live = true, .aged = true,
@@ -500,7 +521,8 @@ static int measure(const struct allocator *a, u64 len, const char *suffix)
 	if (t >= 0)
 		t = median(a, len);
 	if (t < 0) {
-		pr_info("failed %s pingpong of %llu bytes%s: %lld\n", a->name, len, suffix, t);
+		pr_info("failed %s pingpong%s of %llu KiB: error %lld\n", a->name, suffix,
+			len / SZ_1K, t);
 		return t == -ENOSPC ? 0 : t;
 	}
 	t -= median(&empty, len);
@@ -694,6 +716,50 @@ static int churn(const struct allocator *a, struct state *s, const char *workloa
 	return 0;
 }
 
+/* Until @times the capacity has been asked for. */
+static int stress(const struct allocator *a, struct state *s, int times, const char *workload)
+{
+	u64 no_alloc, no_free, asked = 0, allocs = 0, frees = 0, nr, i;
+	s64 alloc = 0, free = 0, t;
+	int ret = 0;
+
+	empty_pair(&no_alloc, &no_free);
+	while (asked < times * s->capacity) {
+		struct object *o = &s->objects[s->nr];
+
+		o->len = (1 + splitmix64() % 1024) * SZ_4K;
+		asked += o->len;
+		t = now();
+		ret = a->alloc(o->len, o);
+		alloc += now() - t - no_alloc;
+		allocs++;
+		if (!ret) {
+			s->nr++;
+			s->used += o->len;
+		} else if (ret != -ENOSPC) {
+			return ret;
+		}
+		for (nr = ret ? s->nr * (300 + splitmix64() % 201) / 1000 : 0; nr; nr--) {
+			i = splitmix64() % s->nr;
+			o = &s->objects[i];
+			s->used -= o->len;
+			t = now();
+			a->free(o);
+			free += now() - t - no_free;
+			frees++;
+			move_object(o, &s->objects[--s->nr], a);
+			if (nr % 64 == 0)
+				cond_resched();
+		}
+		if (allocs % 64 == 0)
+			cond_resched();
+	}
+	report(a, workload, "", "alloc", div64_s64(alloc * 1000, allocs));
+	report(a, workload, "", "free", div64_s64(free * 1000, frees));
+	report(a, workload, "", "op", div64_s64((alloc + free) * 1000, allocs + frees));
+	return 0;
+}
+
 /* ---- all of it ---- */
 
 static int on_fresh(const struct allocator *a, struct state *s)
@@ -722,14 +788,24 @@ static int on_large(const struct allocator *a, struct state *s)
 		churn(a, s, s->capacity > TIB ? "churn-60g-on-100T" : "churn-60g-on-1T");
 }
 
+static int stress_10x(const struct allocator *a, struct state *s)
+{
+	return stress(a, s, 10, "stress-10x");
+}
+
+static int stress_100x(const struct allocator *a, struct state *s)
+{
+	return stress(a, s, 100, "stress-100x");
+}
+
 static int on_aged95(const struct allocator *a, struct state *s)
 {
 	int ret = age(a, s);
 
 	if (ret)
 		return ret;
-	pr_info("aged %s: %llu extents, fill %llu/1000\n", a->name, s->nr,
-		div64_u64(s->used * 1000, s->capacity));
+	pr_info("aged %s: %llu extents on %llu MiB, fill %llu/1000\n", a->name, s->nr,
+		s->capacity / SZ_1M, div64_u64(s->used * 1000, s->capacity));
 	ret = pingpongs(a, "-aged95");
 	if (!ret && a->churn)
 		ret = churn(a, s, "churn-aged95");
@@ -740,6 +816,7 @@ static int run(const struct allocator *a, u64 capacity,
 	       int (*workload)(const struct allocator *a, struct state *s))
 {
 	struct state s = { .capacity = capacity };
+	s64 t;
 	int ret;
 
 	/* at a mean size of 591 KiB twice of what there can be */
@@ -748,8 +825,12 @@ static int run(const struct allocator *a, u64 capacity,
 	if (!s.objects)
 		return -ENOMEM;
 	rng = seed;
+	t = now();
 	ret = a->open(capacity);
+	t = now() - t;
 	if (!ret) {
+		if (capacity == 100 * TIB)
+			report(a, "attach-100T", "", "attach", t * 1000);
 		ret = workload(a, &s);
 		while (s.nr)
 			do_free(a, &s, s.nr - 1);
@@ -761,11 +842,26 @@ static int run(const struct allocator *a, u64 capacity,
 	return ret;
 }
 
+static int just_loop(const struct allocator *a, struct state *s)
+{
+	s64 t = 0;
+
+	pr_info("looping\n");
+	while (loop && t >= 0) {
+		t = a->pingpong(size, PAIRS);
+		loop -= min_t(ulong, loop, PAIRS);
+		cond_resched();
+	}
+	return min_t(s64, t, 0);
+}
+
 static int bench(void)
 {
 	const struct allocator *a;
 	int ret = 0, i;
 
+	if (loop)
+		return run(allocators, allocators->capacity, just_loop);
 	for (i = 0; i < ARRAY_SIZE(bare); i++)
 		report(&bare[i], "lock-unlock", "", "pair",
 		       max(median(&bare[i], 0) - median(&empty, 0), 0LL) * 1000 / PAIRS);
@@ -777,8 +873,9 @@ static int bench(void)
 			ret = run(a, a->capacity, on_fresh95);
 		if (!ret && a->aged)
 			ret = run(a, a->aged_capacity ?: a->capacity, on_aged95);
-		if (!ret && a->large)
-			ret = run(a, TIB, on_large) ?: run(a, 100 * TIB, on_large);
+		if (!ret && a->far)
+			ret = run(a, TIB, on_large) ?: run(a, 100 * TIB, on_large) ?:
+				run(a, a->capacity, stress_10x) ?: run(a, a->capacity, stress_100x);
 	}
 	return ret;
 }
