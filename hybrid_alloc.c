@@ -465,6 +465,7 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
 	out->len = blocks << ha->shift;
 	return 0;
 }
+
 /**
  * hybrid_alloc_alloc - allocate an extent
  * @ha: the allocator

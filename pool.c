@@ -450,7 +450,7 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 {
 	int ret;
 
-	if (len <= HASLAB_MAX_CLASS_BLOCKS && hapool_free_hit(p, start, len))
+	if (haslab_class_of(&p->slab, len) >= 0 && hapool_free_hit(p, start, len))
 		return 0;
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {
@@ -462,6 +462,13 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 }
 
 /* ---- stat and check ---- */
+
+/* Allocations less frees that were hits. Who has the magazine counts; this only looks. */
+static u64 slot_live(const struct hapool_slot *slot)
+{
+	/* when nobody is at work it is exact */
+	return data_race(slot->hits - slot->frees);
+}
 
 /**
  * hapool_charged - blocks in live extents
@@ -480,8 +487,7 @@ u64 hapool_charged(struct hapool *p)
 
 		sum += READ_ONCE(c->charged);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++)
-			sum += data_race(c->slot[i].hits - c->slot[i].frees) *
-			       p->slab.classes[i].blocks;
+			sum += slot_live(&c->slot[i]) * p->slab.classes[i].blocks;
 	}
 	return max_t(s64, sum, 0);
 }
@@ -543,8 +549,9 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 		st->cached += cpu_cached(p, c);
 		live += READ_ONCE(c->live);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
+			/* as in slot_live() */
 			st->hits += data_race(c->slot[i].hits);
-			live += data_race(c->slot[i].hits - c->slot[i].frees);
+			live += slot_live(&c->slot[i]);
 		}
 		st->misses += READ_ONCE(c->misses);
 		st->refills += READ_ONCE(c->refills);

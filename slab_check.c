@@ -42,12 +42,17 @@ static bool check_indexed(struct haslab *s, u32 slot, u32 bucket)
 {
 	const struct haslab_links *links = s->dirs[slot / DIR_SLOTS].links;
 	u32 next = links->next[slot % DIR_SLOTS], prev = links->prev[slot % DIR_SLOTS];
+	bool is_first = false;
 
 	if (!bucket)
 		return true;
-	if (!test_bit(bucket, s->mixed_mask) || (prev == slot) != (s->mixed[bucket] == slot))
+	if (!test_bit(bucket, s->mixed_mask))
 		return false;
-	if (prev != slot && s->dirs[prev / DIR_SLOTS].links->next[prev % DIR_SLOTS] != slot)
+	if (prev == slot)
+		is_first = true;
+	else if (s->dirs[prev / DIR_SLOTS].links->next[prev % DIR_SLOTS] != slot)
+		return false;
+	if (is_first ? s->mixed[bucket] != slot : s->mixed[bucket] == slot)
 		return false;
 	return next == NO_SLOT ||
 	       s->dirs[next / DIR_SLOTS].links->prev[next % DIR_SLOTS] == slot;
@@ -152,7 +157,7 @@ static bool check_lists(struct haslab *s, u64 nr)
 			if (found++ > nr)
 				return false;
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++) {
-		if (test_bit(i, s->mixed_mask) == (s->mixed[i] == NO_SLOT))
+		if (test_bit(i, s->mixed_mask) ? s->mixed[i] == NO_SLOT : s->mixed[i] != NO_SLOT)
 			return false;
 		for (slot = s->mixed[i]; slot != NO_SLOT;
 		     slot = s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS])

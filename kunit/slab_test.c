@@ -17,6 +17,11 @@ struct fixture {
 	struct haslab_stat st;	/* not on the stack: it is small in a debug kernel */
 };
 
+static bool disown(struct fixture *f, int class, u64 start, struct haslab_ref *ref)
+{
+	return haslab_disown(&f->s, class, class < f->s.nr_from_slabs, start, ref);
+}
+
 /* Everything that an operation which fails must leave alone. */
 struct snapshot {
 	struct haslab_stat st;
@@ -299,19 +304,19 @@ static void cached_object_is_neither_live_nor_free(struct kunit *test)
 		blocks = f->s.classes[class].blocks;
 		other = class ? 0 : 5;
 		KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, class, refs, 3, GFP_KERNEL), 3);
-		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, class, class < f->s.nr_from_slabs, refs[1].start, &ref));
+		KUNIT_EXPECT_FALSE(test, disown(f, class, refs[1].start, &ref));
 		expect_refused(test, refs[1].start, blocks, -ENOENT,
 			       HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 		KUNIT_EXPECT_EQ(test, stat(f, false)->free, (1 << 15) - 3 * blocks);
 
 		haslab_own(&refs[1]);
 		KUNIT_EXPECT_EQ(test, claim(test, refs[1].start, 1), -EEXIST);
-		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, other, other < f->s.nr_from_slabs, refs[1].start, &ref));
-		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, class, class < f->s.nr_from_slabs, refs[1].start + 1, &ref));
-		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, class, class < f->s.nr_from_slabs, (1 << 15) - 1, &ref));
-		KUNIT_ASSERT_TRUE(test, haslab_disown(&f->s, class, class < f->s.nr_from_slabs, refs[1].start, &ref));
+		KUNIT_EXPECT_FALSE(test, disown(f, other, refs[1].start, &ref));
+		KUNIT_EXPECT_FALSE(test, disown(f, class, refs[1].start + 1, &ref));
+		KUNIT_EXPECT_FALSE(test, disown(f, class, (1 << 15) - 1, &ref));
+		KUNIT_ASSERT_TRUE(test, disown(f, class, refs[1].start, &ref));
 		KUNIT_EXPECT_EQ(test, ref.start, refs[1].start);
-		KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, class, class < f->s.nr_from_slabs, refs[1].start, &ref));
+		KUNIT_EXPECT_FALSE(test, disown(f, class, refs[1].start, &ref));
 		haslab_put_objects(&f->s, class, refs, 3);
 		expect_all_free(test);
 	}
@@ -654,7 +659,7 @@ static void claim_in_a_slab_of_equal_objects_converts_it(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 		/* the others are extents still, but no objects any more */
 		for (i = 0; i < 8; i += 2) {
-			KUNIT_EXPECT_FALSE(test, haslab_disown(&f->s, class, class < f->s.nr_from_slabs, refs[i].start, &ref));
+			KUNIT_EXPECT_FALSE(test, disown(f, class, refs[i].start, &ref));
 			expect_wrong_frees_refused(test, refs[i].start, blocks);
 		}
 		for (i = 0; i < 8; i += 2)
@@ -1224,7 +1229,7 @@ static void fuzz_free(struct kunit *test, struct fuzz *z)
 	/* some of them by way of a pool */
 	class = haslab_class_of(&f->s, len);
 	if (class >= 0 && z->nr_cached < MAX_CACHED && hatest_below(&z->rng, 2) &&
-	    haslab_disown(&f->s, class, class < f->s.nr_from_slabs, at, &ref)) {
+	    disown(f, class, at, &ref)) {
 		KUNIT_ASSERT_EQ(test, hatest_model_remove(z->m, at, len, &expected), 0);
 		hatest_model_cache(z->m, at, len);
 		z->cached[z->nr_cached].ref = ref;
