@@ -38,7 +38,8 @@ nullb=/sys/kernel/config/nullb/hat-trim
 slow=/dev/mapper/hat-slow
 export DM_DISABLE_UDEV=1	# there is none
 dir=/tmp/trim
-mkdir -p $dir
+rm -rf $dir
+mkdir $dir
 
 # attach MIB MS: a disk of that size, a discard taking so long
 attach()
