@@ -82,9 +82,17 @@ static __always_inline unsigned int bit_of(u64 unit, unsigned int order)
 static __always_inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit,
 							unsigned int order, u32 *bit)
 {
-	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
-	struct habuddy_node *n = habuddy_node(b, unit, height);
+	/* a constant for the sizes that pools have, in all usual configurations */
+	unsigned int height = likely(order < HABUDDY_FANOUT_SHIFT) ?
+			      0 : order / HABUDDY_FANOUT_SHIFT;
+	struct habuddy_node *n;
 
+	if (likely(!height)) {
+		n = habuddy_node(b, unit, 0);
+		*bit = (HABUDDY_FANOUT + (unit & (HABUDDY_FANOUT - 1))) >> order;
+		return n ? n->owned : NULL;
+	}
+	n = habuddy_node(b, unit, height);
 	*bit = bit_of(unit, order);
 	return n && n->height == height ? n->owned : NULL;
 }

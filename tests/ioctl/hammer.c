@@ -203,7 +203,7 @@ static void everybody(void (*fn)(unsigned int proc), const char *what)
 	for (i = 0; i < nr_procs; i++) {
 		pids[i] = fork();
 		if (!pids[i]) {
-			alarm(seconds + 300);	/* not for ever, should one die */
+			alarm(seconds + 300 + nr_rounds / 10);	/* not for ever, should one die */
 			fn(i);
 			fflush(stdout);
 			_exit(0);

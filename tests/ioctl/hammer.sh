@@ -3,5 +3,5 @@
 # shellcheck shell=dash
 # vm: --kernel stock --kernel debug --timeout 900
 # Processes that work on one node: see hammer.c
-[ -z "${SOAK-}" ] || set -- --seconds 300 --rounds 100000
+[ -z "${SOAK-}" ] || set -- --seconds 300 --rounds 30000
 exec hammer --seed "${SEED-1}" "$@"

@@ -6,6 +6,6 @@
 if [ -z "${SOAK-}" ]; then
 	set -- --seconds 8 --rounds 2000
 else
-	set -- --seconds 300 --rounds 50000
+	set -- --seconds 300 --rounds 10000
 fi
 exec hammer --procs 4 --seed "${SEED-1}" "$@"

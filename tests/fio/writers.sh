@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 #
-# usage (in the guest): trim.sh [--seed N] [--broken [--fio]]
+# usage (in the guest): writers.sh [--seed N] [--broken [--fio]]
 #
 # Eight writers allocate, write and verify while TRIM is at work all the time:
 # first threads of one program (tests/ioctl/writers.c), then fio. The disk is one
@@ -38,7 +38,8 @@ nullb=/sys/kernel/config/nullb/hat-trim
 slow=/dev/mapper/hat-slow
 export DM_DISABLE_UDEV=1	# there is none
 dir=/tmp/trim
-mkdir -p $dir
+rm -rf $dir
+mkdir $dir
 
 # attach MIB MS: a disk of that size, a discard taking so long
 attach()
