@@ -261,14 +261,6 @@ bool ledger_find(const struct ledger *l, u64 block, struct extent *e)
 	return true;
 }
 
-bool ledger_next(const struct ledger *l, u64 block, struct extent *e)
-{
-	u32 i = last_before(l, block, false);
-	u64 start = node_end(l, i) + node(l, i)->gap;
-
-	return start < l->end && ledger_find(l, start, e);
-}
-
 bool ledger_is_free(const struct ledger *l, u64 start, u64 len)
 {
 	u32 i = last_before(l, start, true);
@@ -303,11 +295,6 @@ u64 ledger_nr(const struct ledger *l)
 	return l->nr;
 }
 
-u64 ledger_largest(const struct ledger *l)
-{
-	return node(l, l->root)->max_gap;
-}
-
 static void runs_in(const struct ledger *l, u32 i, struct ledger_runs *runs)
 {
 	const struct node *n = node(l, i);
@@ -329,5 +316,5 @@ void ledger_runs(const struct ledger *l, struct ledger_runs *runs)
 {
 	memset(runs, 0, sizeof(*runs));
 	runs_in(l, l->root, runs);
-	runs->largest = ledger_largest(l);
+	runs->largest = node(l, l->root)->max_gap;
 }

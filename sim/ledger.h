@@ -29,8 +29,6 @@ const char *ledger_give(struct ledger *l, u64 start, u64 len);
 
 /* The extent that a block is in. */
 bool ledger_find(const struct ledger *l, u64 block, struct extent *e);
-/* The first extent that begins at or behind a block. */
-bool ledger_next(const struct ledger *l, u64 block, struct extent *e);
 bool ledger_is_free(const struct ledger *l, u64 start, u64 len);
 bool ledger_fits(const struct ledger *l, u64 len, u64 align);
 u64 ledger_used(const struct ledger *l);
@@ -44,6 +42,5 @@ struct ledger_runs {
 };
 
 void ledger_runs(const struct ledger *l, struct ledger_runs *runs);
-u64 ledger_largest(const struct ledger *l);
 
 #endif

@@ -238,8 +238,12 @@ void fuzz_end(struct fuzzer *z)
 	bytes = atomic_long_read(&z->pool.slab.mem.bytes);
 	if (z->count.grows)
 		z->metadata = metadata_of_new(z);
-	/* one that has grown may keep nodes which were on the way to its old end */
-	if (ledger_nr(z->ledger) || labs(bytes - z->metadata) > 128 * (long)z->count.grows)
+	/*
+	 * One that has grown may keep nodes which were on the way to its old end;
+	 * one that could not, what the next try needs.
+	 */
+	if (ledger_nr(z->ledger) || bytes < z->metadata - 128 * (long)z->count.grows ||
+	    (bytes > z->metadata + 128 * (long)z->count.grows && !z->grow_failed))
 		fuzz_wrong(z, "after all was freed: %llu extents, metadata %ld, at the start %ld",
 			   ledger_nr(z->ledger), bytes, z->metadata);
 	hapool_destroy(&z->pool);
@@ -643,8 +647,10 @@ static void do_grow(struct one *o)
 		return;
 	more = min(more, MAX_BLOCKS - fuzz_size(z));
 	ret = hapool_grow(&z->pool, nr + more, GFP_KERNEL);
-	if (no_memory(o, ret))
+	if (no_memory(o, ret)) {
+		z->grow_failed = true;
 		return;
+	}
 	if (ret)
 		fuzz_wrong(z, "grow by %llu blocks: %d", more, ret);
 	ledger_grow(z->ledger, nr + more);

@@ -60,6 +60,7 @@ struct fuzzer {
 	struct haslab_config cfg;
 	long metadata;		/* at the start */
 	long objects;		/* before that */
+	bool grow_failed;	/* for lack of memory */
 	struct ledger *ledger;
 	struct extent held;	/* if len: in the ledger, but nobody's */
 	struct fuzz_count count;
