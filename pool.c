@@ -426,11 +426,10 @@ bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *
 	return true;
 }
 
-/* The rest of hapool_free_hit() for what no slab has: blocks of the buddy. */
-bool hapool_free_block(struct hapool *p, struct hapool_slot *slot, struct hapool_mag *mag,
-		       unsigned long class, u64 start)
+/* The part of hapool_free_hit() for what no slab has: blocks of the buddy. */
+bool hapool_free_block(struct hapool *p, unsigned long class, u64 start)
 {
-	return hapool_free_to(p, slot, mag, class, false, start);
+	return hapool_free_class(p, class, false, start);
 }
 
 /**

@@ -70,8 +70,7 @@ static __always_inline void hapool_mag_put(struct hapool_slot *slot, struct hapo
 	smp_store_release(&slot->mag, mag);
 }
 
-bool hapool_free_block(struct hapool *p, struct hapool_slot *slot, struct hapool_mag *mag,
-		       unsigned long class, u64 start);
+bool hapool_free_block(struct hapool *p, unsigned long class, u64 start);
 
 /* NULL if there is none or somebody else has it. A full barrier if not. */
 static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_slot *slot)
@@ -138,24 +137,21 @@ miss:
 	return false;
 }
 
-/*
- * Into a magazine that is taken, and is put back. Where @from_slab does not fit the
- * class nothing is found.
- */
-static __always_inline bool hapool_free_to(struct hapool *p, struct hapool_slot *slot,
-					   struct hapool_mag *mag, unsigned long class,
-					   const bool from_slab, u64 start)
+static __always_inline bool hapool_free_class(struct hapool *p, unsigned long class,
+					      const bool from_slab, u64 start)
 {
-	unsigned long used = mag->used;
+	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
+	struct hapool_mag *mag = hapool_mag_take(slot);
+	unsigned long used;
 
+	if (unlikely(!mag))
+		goto miss;
+	used = mag->used;
 	if (unlikely(hapool_closed(p)) ||
 	    unlikely(!haslab_disown(&p->slab, class, from_slab, start,
 				    hapool_mag_ref(mag, used)))) {
-		if (from_slab && class >= p->slab.nr_from_slabs)
-			return hapool_free_block(p, slot, mag, class, start);
 		hapool_mag_put(slot, mag);
-		put_cpu_ptr(p->cpus);
-		return false;
+		goto miss;
 	}
 	slot->frees++;
 	used += sizeof(mag->refs[0]);
@@ -165,6 +161,9 @@ static __always_inline bool hapool_free_to(struct hapool *p, struct hapool_slot 
 	hapool_mag_put(slot, mag);
 	put_cpu_ptr(p->cpus);
 	return true;
+miss:
+	put_cpu_ptr(p->cpus);
+	return false;
 }
 
 /**
@@ -179,14 +178,10 @@ static __always_inline bool hapool_free_to(struct hapool *p, struct hapool_slot 
 static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len)
 {
 	unsigned long class = haslab_classes[len];
-	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
-	struct hapool_mag *mag = hapool_mag_take(slot);
 
-	if (unlikely(!mag)) {
-		put_cpu_ptr(p->cpus);
-		return false;
-	}
-	return hapool_free_to(p, slot, mag, class, true, start);
+	if (unlikely(class >= p->slab.nr_from_slabs))
+		return hapool_free_block(p, class, start);
+	return hapool_free_class(p, class, true, start);
 }
 
 #endif
