@@ -570,6 +570,15 @@ static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, u64 block
 	return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 }
 
+/* For what may be a block of the buddy. */
+static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
+				  enum hybrid_alloc_reason *reason)
+{
+	if (!hapool_free_hit(&ha->pool, block, blocks, true))
+		return ha_free_missed(ha, block, blocks, reason);
+	return 0;
+}
+
 /**
  * hybrid_alloc_free - give an extent back
  * @ha: the allocator
@@ -597,8 +606,10 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) ||
 	    unlikely(!blocks) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
 		return ha_free(ha, start, len, reason);
+	if (unlikely(hapool_from_buddy(&ha->pool, blocks)))
+		return ha_free_block(ha, block, blocks, reason);
 	/* from here on @start and @len are not needed: each would cost a register */
-	if (!hapool_free_hit(&ha->pool, block, blocks))
+	if (!hapool_free_hit(&ha->pool, block, blocks, false))
 		return ha_free_missed(ha, block, blocks, reason);
 	return 0;
 }

@@ -426,12 +426,6 @@ bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *
 	return true;
 }
 
-/* The part of hapool_free_hit() for what no slab has: blocks of the buddy. */
-bool hapool_free_block(struct hapool *p, unsigned long class, u64 start)
-{
-	return hapool_free_class(p, class, false, start);
-}
-
 /**
  * hapool_free - free an extent
  * @p: the pool
@@ -449,8 +443,12 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 {
 	int ret;
 
-	if (haslab_class_of(&p->slab, len) >= 0 && hapool_free_hit(p, start, len))
+	if (haslab_class_of(&p->slab, len) < 0)
+		goto direct;
+	if (hapool_from_buddy(p, len) ? hapool_free_hit(p, start, len, true) :
+					hapool_free_hit(p, start, len, false))
 		return 0;
+direct:
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {
 		this_cpu_inc(p->cpus->refused[*reason]);

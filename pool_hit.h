@@ -70,8 +70,6 @@ static __always_inline void hapool_mag_put(struct hapool_slot *slot, struct hapo
 	smp_store_release(&slot->mag, mag);
 }
 
-bool hapool_free_block(struct hapool *p, unsigned long class, u64 start);
-
 /* NULL if there is none or somebody else has it. A full barrier if not. */
 static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_slot *slot)
 {
@@ -166,22 +164,26 @@ miss:
 	return false;
 }
 
+/* Whether a common size is served by blocks of the buddy, or not at all. */
+static __always_inline bool hapool_from_buddy(const struct hapool *p, u64 len)
+{
+	return haslab_classes[len] >= p->slab.nr_from_slabs;
+}
+
 /**
  * hapool_free_hit - free into this CPU's magazine
  * @p: the pool
  * @start: first block, inside the device
  * @len: number of blocks, at most HASLAB_MAX_CLASS_BLOCKS
+ * @from_buddy: what hapool_from_buddy() says
  *
  * Context: process context. Return: whether just that was a live extent of a
  * size for which there is a magazine; if not, haslab_free() knows what it is.
  */
-static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len)
+static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len,
+					    const bool from_buddy)
 {
-	unsigned long class = haslab_classes[len];
-
-	if (unlikely(class >= p->slab.nr_from_slabs))
-		return hapool_free_block(p, class, start);
-	return hapool_free_class(p, class, true, start);
+	return hapool_free_class(p, haslab_classes[len], !from_buddy, start);
 }
 
 #endif
