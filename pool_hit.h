@@ -139,9 +139,12 @@ static __always_inline bool hapool_free_class(struct hapool *p, unsigned long cl
 					      const bool from_slab, u64 start)
 {
 	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
-	struct hapool_mag *mag = hapool_mag_take(slot);
+	struct hapool_mag *mag;
 	unsigned long used;
 
+	/* gcc would keep the parts of the sum, in two registers more */
+	OPTIMIZER_HIDE_VAR(slot);
+	mag = hapool_mag_take(slot);
 	if (unlikely(!mag))
 		goto miss;
 	used = mag->used;
