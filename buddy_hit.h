@@ -79,22 +79,29 @@ static __always_inline unsigned int bit_of(u64 unit, unsigned int order)
  *
  * Context: any, under RCU. Return: the bitmap; NULL there is no such block.
  */
-static __always_inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit,
-							unsigned int order, u32 *bit)
+static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order,
+					       u32 *bit)
 {
-	/* a constant for the sizes that pools have, in all usual configurations */
-	unsigned int height = likely(order < HABUDDY_FANOUT_SHIFT) ?
-			      0 : order / HABUDDY_FANOUT_SHIFT;
-	struct habuddy_node *n;
+	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
+	struct habuddy_node *n = habuddy_node(b, unit, height);
 
-	if (likely(!height)) {
-		n = habuddy_node(b, unit, 0);
-		*bit = (HABUDDY_FANOUT + (unit & (HABUDDY_FANOUT - 1))) >> order;
-		return n ? n->owned : NULL;
-	}
-	n = habuddy_node(b, unit, height);
 	*bit = bit_of(unit, order);
 	return n && n->height == height ? n->owned : NULL;
+}
+
+/* The same for an order below HABUDDY_FANOUT_SHIFT, in fewer instructions. */
+static __always_inline unsigned long *habuddy_leaf_bit(struct habuddy *b, u64 unit,
+						       unsigned int order, u32 *bit)
+{
+	struct habuddy_node *n = READ_ONCE(b->root);
+
+	while (n->height) {
+		n = habuddy_child(n, unit);
+		if (unlikely(!n))
+			return NULL;
+	}
+	*bit = (HABUDDY_FANOUT + (unit & (HABUDDY_FANOUT - 1))) >> order;
+	return n->owned;
 }
 
 #endif

@@ -510,9 +510,11 @@ static void haslab_init_classes(struct haslab *s)
 		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s))) {
 			c->kind = HASLAB_FROM_SLAB;
 			s->nr_from_slabs = i + 1;
-		} else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks)) {
+		} else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks) &&
+			   c->blocks >> s->cfg.unit_shift < HABUDDY_FANOUT) {
 			c->kind = HASLAB_FROM_BUDDY;
 			c->order = ilog2(c->blocks) - s->cfg.unit_shift;
+			c->mask = c->blocks - 1;
 		} else {
 			c->kind = HASLAB_FROM_MIXED;
 		}

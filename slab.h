@@ -76,6 +76,7 @@ struct haslab_ref {
  * struct haslab_class - a common size
  * @blocks: size of an object
  * @order: of a block of the buddy of this size
+ * @mask: of a power of two, less one
  * @kind: where objects of this size come from
  * @partial: slabs of this size that have a free object
  * @nr_slab_blocks: space in slabs of this size, which decides how large the
@@ -84,10 +85,11 @@ struct haslab_ref {
 struct haslab_class {
 	u32 blocks;
 	u32 order;
+	u64 mask;
 	enum haslab_kind {
 		HASLAB_FROM_SLAB,	/* equal objects of a slab */
 		HASLAB_FROM_BUDDY,	/* whole blocks of the buddy */
-		HASLAB_FROM_MIXED,	/* not pooled: between slab_max and a unit */
+		HASLAB_FROM_MIXED,	/* not pooled: between slab_max and a unit, say */
 	} kind;
 	struct list_head partial;
 	u64 nr_slab_blocks;

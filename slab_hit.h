@@ -127,10 +127,13 @@ static __always_inline bool haslab_object_at(const struct haslab *s, unsigned lo
 static __always_inline bool haslab_block_at(struct haslab *s, unsigned long class, u64 start,
 					    struct haslab_ref *ref)
 {
+	const struct haslab_class *c = &s->classes[class];
+
+	if (unlikely(start & c->mask))
+		return false;
 	ref->start = start;
-	ref->live = habuddy_owned_bit(&s->buddy, start >> s->cfg.unit_shift,
-				      s->classes[class].order, &ref->bit);
-	return ref->live && IS_ALIGNED(start, s->classes[class].blocks);
+	ref->live = habuddy_leaf_bit(&s->buddy, start >> s->cfg.unit_shift, c->order, &ref->bit);
+	return likely(ref->live);
 }
 
 /**
