@@ -21,6 +21,7 @@
 #define MAX_LIVE	8192
 #define NR_FREED	8
 #define NR_ENTRIES	32
+#define MAX_HELD	(1ULL << 14)	/* blocks; TRIM holds half of that at a time */
 
 struct one {
 	struct fuzzer *z;
@@ -624,6 +625,8 @@ static void do_hold(struct one *o)
 		start += pick(&z->dice, len) / 2;
 		len = 1 + pick(&z->dice, len / 2);
 	}
+	/* the map tells what is held of the buddy unit by unit */
+	len = min(len, MAX_HELD);
 	z->held = (struct extent) { start, len };
 	ret = hapool_hold(&z->pool, &z->held.start, &z->held.len, GFP_KERNEL);
 	if (ret == -EAGAIN || no_memory(o, ret)) {
