@@ -541,6 +541,39 @@ bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *o
 
 /* ---- life ---- */
 
+/* Depth: the tree's height. */
+static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
+{
+	unsigned int slot;
+
+	for (slot = 0; n->height && slot < FANOUT; slot++) {
+		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
+
+		if (child)
+			habuddy_node_destroy(b, child);
+	}
+	habuddy_node_free(b, n);
+}
+
+/* Free the nodes behind the end, which are of no use yet. Depth: the tree's height. */
+static void habuddy_prune(struct habuddy *b, struct habuddy_node *n)
+{
+	u64 base = n->index << slot_shift(n->height + 1), at;
+	unsigned int slot;
+
+	for (slot = 0; n->height && slot < FANOUT; slot++) {
+		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
+
+		at = base + ((u64)slot << slot_shift(n->height));
+		if (!child || at + (1ULL << slot_shift(n->height)) <= b->nr_units)
+			continue;
+		if (at < b->nr_units)
+			habuddy_prune(b, child);
+		else
+			habuddy_node_destroy(b, child);
+	}
+}
+
 /* Make the nodes down to the one that keeps the block of @order at @unit. */
 static int habuddy_grow_path(struct habuddy *b, u64 unit, unsigned int order, struct hamem_op *op)
 {
@@ -606,13 +639,15 @@ int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hame
  *	too, will be allocated
  * @op: memory
  *
- * What was made by then stays on failure; it is in nobody's way.
+ * What was made by then stays on failure, until the next try.
  * Context: caller's lock. Return: 0 or -ENOMEM.
  */
 int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem_op *op)
 {
 	u64 unit = from;
 
+	/* another try may want what a part was made for last time as a whole */
+	habuddy_prune(b, b->root);
 	while (nr_units >> slot_shift(b->root->height + 1)) {
 		struct habuddy_node *old = b->root;
 		struct habuddy_node *n = habuddy_node_new(b, NULL, 0, old->height + 1, op);
@@ -649,20 +684,6 @@ void habuddy_grow(struct habuddy *b, u64 nr_units, u64 from)
 	b->nr_units = nr_units;
 	if (from < nr_units)
 		habuddy_put(b, from, nr_units - from);
-}
-
-/* Depth: the tree's height. */
-static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
-{
-	unsigned int slot;
-
-	for (slot = 0; n->height && slot < FANOUT; slot++) {
-		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
-
-		if (child)
-			habuddy_node_destroy(b, child);
-	}
-	habuddy_node_free(b, n);
 }
 
 /**

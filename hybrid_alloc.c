@@ -504,7 +504,8 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 /* Why a range cannot be one of the allocator's. */
 static enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len)
 {
-	u64 end = READ_ONCE(ha->end);
+	/* while the range grows the pool knows of more already, and may have handed it out */
+	u64 end = READ_ONCE(ha->pool.slab.cfg.nr_blocks) << ha->shift;
 
 	if (!len)
 		return HYBRID_ALLOC_REASON_ZERO_LENGTH;

@@ -472,6 +472,9 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
+		/* who is on his way may need this CPU */
+		if (ret == -EAGAIN)
+			schedule_timeout_uninterruptible(1);
 	} while (ret == -EEXIST || ret == -EAGAIN);
 	return ret;
 }

@@ -803,6 +803,31 @@ static void freeing_and_looking_need_no_memory(struct kunit *test)
 	hatest_inject_stop();
 }
 
+/* What a failed try leaves is in the way of no other one. */
+static void device_grows_further_after_a_try_without_memory(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long nth, delivered;
+	int ret, i;
+	u64 at;
+
+	for (nth = 1; ; nth++) {
+		start(test, 1024 * UNIT);
+		hatest_inject_start(nth, 0, false);
+		ret = hapool_grow(&f->p, 1029 * UNIT + 7, GFP_NOWAIT);
+		delivered = hatest_inject_stop();
+		KUNIT_ASSERT_EQ(test, ret, delivered ? -ENOMEM : 0);
+		KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, 1536 * UNIT, GFP_KERNEL), 0);
+		KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+		for (i = 0; i < 12; i++)
+			KUNIT_ASSERT_EQ(test, try_alloc(test, 128 * UNIT, &at), 0);
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		if (!delivered)
+			break;
+	}
+	KUNIT_EXPECT_GT(test, nth, 3);
+}
+
 static struct kunit_case space_cases[] = {
 	KUNIT_CASE(fill_free_refill_gives_the_same_total),
 	KUNIT_CASE(pairs_of_one_size_leave_the_free_space_as_it_is),
@@ -817,6 +842,7 @@ static struct kunit_case space_cases[] = {
 	KUNIT_CASE(hold_while_others_come_and_go),
 	KUNIT_CASE(device_grows_from_tiny_by_odd_steps),
 	KUNIT_CASE(device_grows_while_extents_live),
+	KUNIT_CASE(device_grows_further_after_a_try_without_memory),
 	KUNIT_CASE(metadata_of_what_has_grown),
 	KUNIT_CASE(claims_reproduce_the_map),
 	KUNIT_CASE(no_memory_at_any_place_changes_nothing),
