@@ -642,7 +642,8 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 		return -ENOMEM;
 	}
 	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		p->limit[class] = mag_limit(p->slab.classes[class].blocks, cfg->nr_blocks);
+		p->limit[class] = mag_limit(p->slab.classes[class].blocks,
+					    cfg->nr_blocks - cfg->first_block);
 	return 0;
 }
 

@@ -609,8 +609,8 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 		return ret;
 	/* nothing can fail any more */
 	map_changed(s, old - 1);
-	/* pairs with READ_ONCE() where frees are checked without the lock */
-	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);
+	/* who sees it, and then takes a magazine (a barrier), sees the new dirs and root */
+	smp_store_release(&s->cfg.nr_blocks, nr_blocks);
 	habuddy_grow(&s->buddy, nr_units, from);
 	haslab_mixed_grow(s, old, nr_blocks);
 	return 0;
