@@ -41,10 +41,10 @@
  *
  * Locking
  * -------
- * All functions but habuddy_own(), habuddy_disown() and habuddy_find_owned()
- * need the lock of the caller (the slab layer's). These three walk down under
- * RCU; whoever wins the owned bit of a block owns it. A node with an owned
- * block is never wholly free, so it stays while the bit is set.
+ * All functions but habuddy_own(), habuddy_disown(), habuddy_find_owned() and
+ * those in buddy_hit.h need the lock of the caller (the slab layer's). These walk
+ * down under RCU; whoever wins the owned bit of a block owns it. A node with a
+ * block that is owned or just allocated is never wholly free, so it stays.
  */
 #include <linux/bitmap.h>
 #include <linux/bitops.h>

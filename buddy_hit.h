@@ -2,7 +2,7 @@
 /*
  * What a free into a pool needs of the buddy layer: where it is marked that a
  * block is somebody's extent. Inline, because calls are a third of what a pool hit
- * costs (docs/profile.md). The design is told in buddy.c.
+ * costs (docs/profile-kernel-before.txt). The design is told in buddy.c.
  */
 #ifndef _HYBRID_ALLOC_BUDDY_HIT_H
 #define _HYBRID_ALLOC_BUDDY_HIT_H

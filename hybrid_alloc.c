@@ -699,8 +699,9 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
 
 /*
- * After the device has grown. There are few of these, and one at a time. What
- * others see of it in between is a range that ends where it did.
+ * After the device has grown. There are few of these, and one at a time. In
+ * between what is new may be handed out and come back already (ha_range_fault()),
+ * but nobody can name it in a wish yet.
  */
 static int ha_grow(struct hybrid_alloc *ha, struct block_device *bdev, u64 range_len)
 {

@@ -29,7 +29,7 @@ struct hamem {
 };
 
 /*
- * More objects than any operation needs at once: two slabs with their maps, and
+ * More objects than any operation needs at once: two mixed slots with their maps, and
  * the buddy's nodes on the way to them.
  */
 #define HAMEM_MAX_OBJECTS	32

@@ -76,7 +76,7 @@ struct haslab_ref {
  * struct haslab_class - a common size
  * @blocks: size of an object
  * @order: of a block of the buddy of this size
- * @mask: of a power of two, less one
+ * @mask: blocks, less one, if they come from the buddy
  * @kind: where objects of this size come from
  * @partial: slabs of this size that have a free object
  * @nr_slab_blocks: space in slabs of this size, which decides how large the
@@ -161,7 +161,7 @@ struct haslab_map_entry {
  * @mixed: the first mixed slot of each bucket, by its largest free run
  * @mixed_mask: the buckets that are not empty
  * @spans: extents that lie in more than one slot or block, by address
- * @recent_nr: lengths that mixed slabs were asked for
+ * @recent_nr: lengths that mixed slots were asked for
  * @recent_min: the shortest of them in this window
  * @recent_min_before: the shortest of them in the window before
  * @free_in_slabs: free blocks in slabs

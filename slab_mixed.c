@@ -15,7 +15,8 @@
  * wastes a quarter of a disk, first fit fragments it, and best fit over all
  * runs of the device packs worse than this: .98 against .99 of 1 TiB at the
  * first ENOSPC, sizes 4 KiB to 4 MiB.) The index for it is a list of slots for
- * each length of the largest run, and a bitmap of the lists that are not empty.
+ * each length of the largest run, above 1 MiB for a few lengths together, and a
+ * bitmap of the lists that are not empty.
  *
  * When no run fits, units are added somewhere. If the slot before begins with
  * them and the one before it ends with a free run that is shorter than anything
@@ -134,7 +135,7 @@ static u64 units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
 	return (~0ULL >> (63 - (last - first))) << first;
 }
 
-/* The units of a slot that stay, free or not, and their blocks; both may be none. */
+/* The units of a slot that stay, free or not. */
 static u64 lasting_units(const struct haslab *s, u32 slot)
 {
 	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks, units = 0;

@@ -3,9 +3,9 @@
  * The slab layer by address: what is free, from where to where, whatever it
  * lies in; searches for a run across all borders; and extents at given places.
  *
- * An extent that lies in one slab, or is one block of the buddy, is recorded
+ * An extent that lies in one slot, or is one block of the buddy, is recorded
  * there. One that lies in several places is a span: a record by address. Its
- * pieces in slabs are SPECIAL, its whole units are not free in the buddy.
+ * pieces in mixed slots are SPECIAL, its whole units are not free in the buddy.
  * Pieces are freed by walking over them in the same way as they were taken, so
  * the ranges that go back to the buddy are those that came from it.
  *
@@ -790,7 +790,7 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
  * @s: the slab allocator
  * @h: out
  *
- * Looks at all free runs, those of 4 GiB at a time. Context: may sleep.
+ * Looks at all free runs, those of a GiB at a time. Context: may sleep.
  */
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 {

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel stock --timeout 900
+# vm: --kernel stock --timeout 1800
 # A device of 100 TiB: see huge.c
 ops=1000000
 [ -z "${SOAK-}" ] || ops=$((ops * 10))
