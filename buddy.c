@@ -89,19 +89,21 @@ static u64 unit_of(const struct habuddy_node *n, unsigned int bit)
 
 static struct habuddy_node *child_of(const struct habuddy_node *n, u64 unit)
 {
-	return habuddy_child(n, unit);
+	return slot_of(unit, n->height) < n->nr_child ? habuddy_child(n, unit) : NULL;
 }
 
 static struct habuddy_node *habuddy_node_new(struct habuddy *b, struct habuddy_node *parent,
-					     u64 unit, unsigned int height, struct hamem_op *op)
+					     u64 unit, unsigned int height,
+					     unsigned int nr_child, struct hamem_op *op)
 {
 	struct habuddy_node *n;
 
-	n = hamem_get(b->mem, op, height ? struct_size(n, child, FANOUT) : sizeof(*n));
+	n = hamem_get(b->mem, op, height ? struct_size(n, child, nr_child) : sizeof(*n));
 	if (!n)
 		return NULL;
 	n->parent = parent;
 	n->height = height;
+	n->nr_child = height ? nr_child : 0;
 	n->index = unit >> slot_shift(height + 1);
 	if (parent)
 		rcu_assign_pointer(parent->child[slot_of(unit, parent->height)], n);
@@ -185,7 +187,7 @@ static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int
 	b->free_units -= 1ULL << k;
 	while (k > order) {
 		if (k == slot_shift(n->height)) {
-			n = habuddy_node_new(b, n, unit, n->height - 1, op);
+			n = habuddy_node_new(b, n, unit, n->height - 1, FANOUT, op);
 			if (!n) {
 				habuddy_free(b, unit & ~((1ULL << k) - 1), k);
 				return -ENOMEM;
@@ -367,9 +369,7 @@ static unsigned int next_slot(const struct habuddy_node *n, unsigned int slot)
 		bit = find_next_bit(n->free, 2 * first, first + (slot >> r) + 1);
 		next = min(next, (bit - first) << r);
 	}
-	if (!n->height)
-		return next;
-	while (++slot < next)
+	while (++slot < min(next, n->nr_child))
 		if (rcu_access_pointer(n->child[slot]))
 			return slot;
 	return next;
@@ -546,7 +546,7 @@ static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
 {
 	unsigned int slot;
 
-	for (slot = 0; n->height && slot < FANOUT; slot++) {
+	for (slot = 0; slot < n->nr_child; slot++) {
 		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
 
 		if (child)
@@ -555,13 +555,52 @@ static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
 	habuddy_node_free(b, n);
 }
 
+/* How many slots a root of this height needs: for what is behind the end, too. */
+static unsigned int root_slots(u64 nr_units, unsigned int height)
+{
+	return min_t(u64, (nr_units >> slot_shift(height)) + 1, FANOUT);
+}
+
+/* A root with more slots takes the place of the one that has not so many. */
+static int habuddy_root_widen(struct habuddy *b, unsigned int nr_child, struct hamem_op *op)
+{
+	struct habuddy_node *old = b->root, *n;
+	unsigned int r, slot;
+
+	if (old->nr_child >= nr_child || !old->height)
+		return 0;
+	n = habuddy_node_new(b, NULL, 0, old->height, nr_child, op);
+	if (!n)
+		return -ENOMEM;
+	bitmap_copy(n->free, old->free, HEAP_BITS);
+	bitmap_copy(n->owned, old->owned, HEAP_BITS);
+	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
+		n->nr_free[r] = old->nr_free[r];
+		if (!n->nr_free[r])
+			continue;
+		hlist_del_init(&old->link[r]);
+		hlist_add_head(&n->link[r], &b->nodes[slot_shift(n->height) + r]);
+	}
+	for (slot = 0; slot < old->nr_child; slot++) {
+		struct habuddy_node *child = rcu_dereference_raw(old->child[slot]);
+
+		RCU_INIT_POINTER(n->child[slot], child);
+		if (child)
+			child->parent = n;
+	}
+	/* pairs with READ_ONCE() in the lockless walks: the node is filled */
+	smp_store_release(&b->root, n);
+	hamem_put_rcu(b->mem, old, rcu);
+	return 0;
+}
+
 /* Free the nodes behind the end, which are of no use yet. Depth: the tree's height. */
 static void habuddy_prune(struct habuddy *b, struct habuddy_node *n)
 {
 	u64 base = n->index << slot_shift(n->height + 1), at;
 	unsigned int slot;
 
-	for (slot = 0; n->height && slot < FANOUT; slot++) {
+	for (slot = 0; slot < n->nr_child; slot++) {
 		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
 
 		at = base + ((u64)slot << slot_shift(n->height));
@@ -583,7 +622,7 @@ static int habuddy_grow_path(struct habuddy *b, u64 unit, unsigned int order, st
 		struct habuddy_node *child = child_of(n, unit);
 
 		if (!child)
-			child = habuddy_node_new(b, n, unit, n->height - 1, op);
+			child = habuddy_node_new(b, n, unit, n->height - 1, FANOUT, op);
 		if (!child)
 			return -ENOMEM;
 		n = child;
@@ -610,7 +649,7 @@ int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hame
 	b->nr_units = nr_units;
 	while (nr_units >> slot_shift(height + 1))
 		height++;
-	b->root = habuddy_node_new(b, NULL, 0, height, op);
+	b->root = habuddy_node_new(b, NULL, 0, height, root_slots(nr_units, height), op);
 	if (!b->root)
 		return -ENOMEM;
 	/*
@@ -649,16 +688,22 @@ int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem
 	/* another try may want what a part was made for last time as a whole */
 	habuddy_prune(b, b->root);
 	while (nr_units >> slot_shift(b->root->height + 1)) {
-		struct habuddy_node *old = b->root;
-		struct habuddy_node *n = habuddy_node_new(b, NULL, 0, old->height + 1, op);
+		unsigned int height = b->root->height + 1;
+		struct habuddy_node *old, *n;
 
+		if (habuddy_root_widen(b, FANOUT, op))
+			return -ENOMEM;
+		n = habuddy_node_new(b, NULL, 0, height, root_slots(nr_units, height), op);
 		if (!n)
 			return -ENOMEM;
+		old = b->root;
 		RCU_INIT_POINTER(n->child[0], old);
 		old->parent = n;
 		/* pairs with READ_ONCE() in the lockless walks: the node is filled */
 		smp_store_release(&b->root, n);
 	}
+	if (habuddy_root_widen(b, root_slots(nr_units, b->root->height), op))
+		return -ENOMEM;
 	if (from > b->nr_units && habuddy_grow_path(b, from - 1, 0, op))
 		return -ENOMEM;
 	while (unit < nr_units) {
@@ -742,7 +787,7 @@ static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
 			return false;
 		found->nr_listed[slot_shift(n->height) + r] += !!nr_free[r];
 	}
-	for (slot = 0; n->height && slot < FANOUT; slot++) {
+	for (slot = 0; slot < n->nr_child; slot++) {
 		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
 
 		if (!child)

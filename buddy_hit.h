@@ -22,6 +22,8 @@
  * @free: heap of free blocks
  * @owned: heap of blocks handed out as extents
  * @rcu: lockless readers may still look
+ * @nr_child: slots that can be cut up: all, but for the root, which has only those
+ *	that the device reaches
  * @child: nodes of the slots that are cut up, only above height 0
  */
 struct habuddy_node {
@@ -33,6 +35,7 @@ struct habuddy_node {
 	DECLARE_BITMAP(free, 2 * HABUDDY_FANOUT);
 	DECLARE_BITMAP(owned, 2 * HABUDDY_FANOUT);
 	struct rcu_head rcu;
+	unsigned int nr_child;
 	struct habuddy_node __rcu *child[];
 };
 
@@ -54,7 +57,7 @@ static __always_inline struct habuddy_node *habuddy_node(const struct habuddy *b
 	struct habuddy_node *n = READ_ONCE(b->root);
 
 	while (n && n->height > height)
-		n = habuddy_child(n, unit);
+		n = habuddy_slot_of(unit, n->height) < n->nr_child ? habuddy_child(n, unit) : NULL;
 	return n;
 }
 
@@ -89,7 +92,7 @@ static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsi
 	return n && n->height == height ? n->owned : NULL;
 }
 
-/* The same for an order below HABUDDY_FANOUT_SHIFT, in fewer instructions. */
+/* The same for an order below HABUDDY_FANOUT_SHIFT, inside the device, in fewer instructions. */
 static __always_inline unsigned long *habuddy_leaf_bit(struct habuddy *b, u64 unit,
 						       unsigned int order, u32 *bit)
 {

@@ -18,28 +18,30 @@
 /**
  * struct haslab_slab - a block of the buddy that is cut into equal objects
  * @list: in haslab_class.partial, if it has a free object
- * @rcu: lockless readers may still look; it has left the list then
- * @start: first block
- * @live: bitmap of live objects
- * @free: bitmap of free objects; of a slab that is no more what else goes with it
  * @nr_blocks: size; a power of two units
  * @nr_objects: how many there are
  * @nr_free: how many of them are free
  * @hint: no object before this one is free
+ * @rcu: when it is no more; lockless readers may still look at what follows
+ * @start: first block
+ * @live: bitmap of live objects
+ * @free: bitmap of free objects; of a slab that is no more what else goes with it
  * @class: of the objects
  */
 struct haslab_slab {
 	union {
-		struct list_head list;
+		struct {
+			struct list_head list;
+			u32 nr_blocks;
+			u16 nr_objects;
+			u16 nr_free;
+			u16 hint;
+		};
 		struct rcu_head rcu;
 	};
 	u64 start;
 	unsigned long *live;
 	unsigned long *free;
-	u32 nr_blocks;
-	u16 nr_objects;
-	u16 nr_free;
-	u16 hint;
 	u8 class;
 };
 
