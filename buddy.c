@@ -435,13 +435,14 @@ bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
  * habuddy_find_run - find free units in a row
  * @b: the buddy
  * @nr: how many
+ * @tries: how many runs to look at
  * @unit: out: the first of them
  *
  * Blocks side by side serve it too, buddies or not. One block that is large
- * enough is found at once; else the smallest run that fits, by looking at all
- * of them. Context: caller's lock. Return: whether there is one.
+ * enough is found at once; else the smallest run that fits among the first
+ * @tries. Context: caller's lock. Return: whether there is one.
  */
-bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit)
+bool habuddy_find_run(struct habuddy *b, u64 nr, u64 tries, u64 *unit)
 {
 	unsigned int order = nr > 1 ? ilog2(nr - 1) + 1 : 0;
 	u64 from = 0, at, len, best = U64_MAX;
@@ -455,7 +456,8 @@ bool habuddy_find_run(struct habuddy *b, u64 nr, u64 *unit)
 		*unit = unit_of(n, find_next_bit(n->free, HEAP_BITS >> r, FANOUT >> r));
 		return true;
 	}
-	while (nr <= b->free_units && habuddy_next_free(b, from, b->nr_units, &at, &len)) {
+	while (nr <= b->free_units && tries-- &&
+	       habuddy_next_free(b, from, b->nr_units, &at, &len)) {
 		if (len >= nr && len < best) {
 			best = len;
 			*unit = at;

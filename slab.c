@@ -71,6 +71,8 @@
 #define MIN_OBJECTS	16
 /* A class's next slab is at most this part of what it has already. */
 #define GROWTH_SHIFT	2
+/* How many runs of units to look at before it is left to haslab_search(). */
+#define RUN_TRIES	32
 
 #define NONE HASLAB_NR_CLASSES
 
@@ -384,7 +386,8 @@ static int run_alloc(struct haslab *s, u64 len, struct hamem_op *op, u64 *start)
 {
 	u64 unit;
 
-	if (!habuddy_find_run(&s->buddy, DIV_ROUND_UP_ULL(len, unit_blocks(s)), &unit))
+	if (!habuddy_find_run(&s->buddy, DIV_ROUND_UP_ULL(len, unit_blocks(s)), RUN_TRIES,
+			      &unit))
 		return -ENOSPC;
 	*start = unit << s->cfg.unit_shift;
 	return haslab_extent_take(s, *start, len, op);

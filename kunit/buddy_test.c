@@ -212,7 +212,7 @@ static void half_full_checkerboard_serves_single_units_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->b.free_units, nr / 2);
 	for (k = 1; k <= ilog2(nr); k++)
 		KUNIT_EXPECT_EQ(test, alloc(test, k, &unit), -ENOSPC);
-	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 2, &unit));
+	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 2, U64_MAX, &unit));
 	for (i = 0; i < nr / 2; i++)
 		KUNIT_ASSERT_EQ(test, alloc(test, 0, &unit), 0);
 	KUNIT_EXPECT_EQ(test, alloc(test, 0, &unit), -ENOSPC);
@@ -293,14 +293,14 @@ static void any_capacity_is_one_run(struct kunit *test)
 		start(test, n);
 		/* one block of each order that has its bit in the size */
 		KUNIT_EXPECT_EQ(test, f->b.avail, n);
-		KUNIT_EXPECT_TRUE(test, habuddy_find_run(&f->b, n, &unit));
+		KUNIT_EXPECT_TRUE(test, habuddy_find_run(&f->b, n, U64_MAX, &unit));
 		KUNIT_EXPECT_EQ(test, unit, 0);
-		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, n + 1, &unit));
+		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, n + 1, U64_MAX, &unit));
 		KUNIT_EXPECT_EQ(test, take(test, 0, n), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 0);
 		KUNIT_EXPECT_EQ(test, f->b.avail, 0);
 		KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, U64_MAX, &unit, &nr));
-		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, &unit));
+		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, U64_MAX, &unit));
 		KUNIT_EXPECT_EQ(test, take(test, n - 1, 1), -EEXIST);
 		habuddy_put(&f->b, 0, n);
 		expect_all_free(test);
@@ -394,7 +394,7 @@ static void no_space_at_all(struct kunit *test)
 	start(test, 0);
 	KUNIT_EXPECT_EQ(test, alloc(test, 0, &unit), -ENOSPC);
 	KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, U64_MAX, &unit, &nr));
-	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, &unit));
+	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, U64_MAX, &unit));
 	KUNIT_EXPECT_EQ(test, habuddy_free_order(&f->b, 0), -1);
 }
 
@@ -417,8 +417,8 @@ static void neighbours_that_are_no_buddies_serve_a_contiguous_request(struct kun
 		KUNIT_ASSERT_EQ(test, take(test, mid + 1, nr - mid - 1), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 2);
 		KUNIT_EXPECT_EQ(test, alloc(test, 1, &unit), -ENOSPC);
-		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 3, &unit));
-		KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 2, &unit));
+		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 3, U64_MAX, &unit));
+		KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 2, U64_MAX, &unit));
 		KUNIT_EXPECT_EQ(test, unit, mid - 1);
 		KUNIT_EXPECT_EQ(test, take(test, unit, 2), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 0);
@@ -441,11 +441,11 @@ static void smallest_run_that_fits_is_found(struct kunit *test)
 	habuddy_put(&f->b, 5, 3);
 	habuddy_put(&f->b, 21, 5);
 	habuddy_put(&f->b, 42, 4);
-	KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 4, &unit));
+	KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 4, U64_MAX, &unit));
 	KUNIT_EXPECT_EQ(test, unit, 42);
-	KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 5, &unit));
+	KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 5, U64_MAX, &unit));
 	KUNIT_EXPECT_EQ(test, unit, 21);
-	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 6, &unit));
+	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 6, U64_MAX, &unit));
 }
 
 static void partly_taken_range_is_refused(struct kunit *test)
@@ -757,10 +757,10 @@ static void compare_with_model(struct kunit *test, struct model *m)
 	for (unit = 0; unit < m->nr_units; unit += 7)
 		KUNIT_ASSERT_EQ(test, habuddy_free_order(&f->b, unit), model_order(m, unit));
 	if (longest) {
-		KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, longest, &unit));
+		KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, longest, U64_MAX, &unit));
 		KUNIT_ASSERT_TRUE(test, model_free(m, unit, longest));
 	}
-	KUNIT_ASSERT_FALSE(test, habuddy_find_run(&f->b, longest + 1, &unit));
+	KUNIT_ASSERT_FALSE(test, habuddy_find_run(&f->b, longest + 1, U64_MAX, &unit));
 }
 
 static void random_step(struct kunit *test, struct model *m, struct hatest_rng *rng)
