@@ -529,7 +529,7 @@ bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *o
 	unsigned int bit = 0;
 
 	rcu_read_lock();
-	for (n = READ_ONCE(b->root); n; n = n->height ? child_of(n, unit) : NULL) {
+	for (n = rcu_dereference_raw(b->root); n; n = n->height ? child_of(n, unit) : NULL) {
 		bit = covering_bit(n, n->owned, unit);
 		if (bit) {
 			*start = unit_of(n, bit);
@@ -590,7 +590,7 @@ static int habuddy_root_widen(struct habuddy *b, unsigned int nr_child, struct h
 		if (child)
 			child->parent = n;
 	}
-	/* pairs with READ_ONCE() in the lockless walks: the node is filled */
+	/* pairs with rcu_dereference_raw() in the lockless walks: the node is filled */
 	smp_store_release(&b->root, n);
 	hamem_put_rcu(b->mem, old, rcu);
 	return 0;
@@ -701,7 +701,7 @@ int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem
 		old = b->root;
 		RCU_INIT_POINTER(n->child[0], old);
 		old->parent = n;
-		/* pairs with READ_ONCE() in the lockless walks: the node is filled */
+		/* pairs with rcu_dereference_raw() in the lockless walks: the node is filled */
 		smp_store_release(&b->root, n);
 	}
 	if (habuddy_root_widen(b, root_slots(nr_units, b->root->height), op))

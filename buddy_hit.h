@@ -54,7 +54,7 @@ static __always_inline struct habuddy_node *habuddy_child(const struct habuddy_n
 static __always_inline struct habuddy_node *habuddy_node(const struct habuddy *b, u64 unit,
 							 unsigned int height)
 {
-	struct habuddy_node *n = READ_ONCE(b->root);
+	struct habuddy_node *n = rcu_dereference_raw(b->root);
 
 	while (n && n->height > height)
 		n = habuddy_slot_of(unit, n->height) < n->nr_child ? habuddy_child(n, unit) : NULL;
@@ -96,7 +96,7 @@ static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsi
 static __always_inline unsigned long *habuddy_leaf_bit(struct habuddy *b, u64 unit,
 						       unsigned int order, u32 *bit)
 {
-	struct habuddy_node *n = READ_ONCE(b->root);
+	struct habuddy_node *n = rcu_dereference_raw(b->root);
 
 	while (n->height) {
 		n = habuddy_child(n, unit);

@@ -536,7 +536,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 
 	memset(st, 0, sizeof(*st));
 	haslab_stat(&p->slab, &st->slab, walk);
-	st->capacity = p->slab.cfg.nr_blocks - p->slab.cfg.first_block;
+	st->capacity = READ_ONCE(p->slab.cfg.nr_blocks) - p->slab.cfg.first_block;
 	st->charged = hapool_charged(p);
 	st->retired = READ_ONCE(p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);

@@ -648,7 +648,7 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 		/* pairs with map_dir(): the array is filled before it is seen */
 		smp_store_release(&s->dirs, dirs);
 		atomic_long_add((nr_dirs - s->nr_dirs) * sizeof(*dirs), &s->mem.bytes);
-		s->nr_dirs = nr_dirs;
+		WRITE_ONCE(s->nr_dirs, nr_dirs);
 		spin_unlock(&s->lock);
 		synchronize_rcu();
 		kvfree(old);

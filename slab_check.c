@@ -215,7 +215,7 @@ int haslab_check(struct haslab *s)
 	bool ok = true;
 	u64 i;
 
-	for (i = 0; i < s->nr_dirs && ok; i++) {
+	for (i = 0; i < READ_ONCE(s->nr_dirs) && ok; i++) {
 		spin_lock(&s->lock);
 		ok = check_dir(s, &s->dirs[i], &found);
 		spin_unlock(&s->lock);

@@ -81,8 +81,8 @@ static inline u32 slot_blocks(const struct haslab *s)
 
 static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
 {
-	/* READ_ONCE: haslab_grow() replaces the array */
-	return &READ_ONCE(s->dirs)[block >> s->dir_shift];
+	/* haslab_grow() replaces the array */
+	return &rcu_dereference_raw(s->dirs)[block >> s->dir_shift];
 }
 
 static inline u32 slot_of(const struct haslab *s, u64 block)
@@ -99,7 +99,7 @@ static inline u32 slot_unit(const struct haslab *s, u64 block)
 /* The slab that a block belongs to, or NULL. Under RCU or the lock. */
 static inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
 {
-	struct haslab_slab __rcu **slab = READ_ONCE(map_dir(s, block)->slab);
+	struct haslab_slab __rcu **slab = rcu_dereference_raw(map_dir(s, block)->slab);
 
 	return slab ? rcu_dereference_raw(slab[(block >> s->cfg.unit_shift) & s->dir_mask]) : NULL;
 }

@@ -27,7 +27,7 @@ int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 		units = hamem_get(&s->mem, op, (s->dir_mask + 1) * sizeof(*units));
 		if (!units)
 			return -ENOMEM;
-		/* pairs with READ_ONCE() in haslab_lookup() */
+		/* pairs with rcu_dereference_raw() in haslab_lookup() */
 		smp_store_release(&dir->slab, units);
 	}
 	dir->nr_slabs++;

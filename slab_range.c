@@ -520,7 +520,7 @@ int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 {
 	struct hamem_op op = HAMEM_OP(gfp);
 
-	if (goal >= s->cfg.nr_blocks)
+	if (goal >= READ_ONCE(s->cfg.nr_blocks))
 		return -ENOSPC;
 	return haslab_locked(s, &op, near_locked(s, len, align, goal, &op, start));
 }
@@ -763,7 +763,7 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 	u64 dir, pos, start, len;
 
 	memset(st, 0, sizeof(*st));
-	for (dir = 0, pos = 0; dir < s->cfg.nr_blocks; dir += dir_blocks(s)) {
+	for (dir = 0, pos = 0; dir < READ_ONCE(s->cfg.nr_blocks); dir += dir_blocks(s)) {
 		spin_lock(&s->lock);
 		part = dir_sum(s, dir);
 		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
@@ -797,8 +797,8 @@ void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 	u64 dir, limit, pos = 0, start, len;
 
 	memset(h, 0, sizeof(*h));
-	for (dir = 0; dir < s->cfg.nr_blocks; dir += dir_blocks(s)) {
-		limit = min(dir + dir_blocks(s), s->cfg.nr_blocks);
+	for (dir = 0; dir < READ_ONCE(s->cfg.nr_blocks); dir += dir_blocks(s)) {
+		limit = min(dir + dir_blocks(s), READ_ONCE(s->cfg.nr_blocks));
 		spin_lock(&s->lock);
 		while (next_run(s, max(pos, dir), limit, U64_MAX, &start, &len)) {
 			h->count[ilog2(len)]++;
