@@ -427,7 +427,8 @@ static void test_killed(void)
 			;
 		begin = t_now();
 		/* the first one shows how long it takes */
-		while (!atomic_load(&s->done) && (!round || t_now() - begin < took * (round % 60) / 60))
+		while (!atomic_load(&s->done) &&
+		       (!round || t_now() - begin < took * (round % 60) / 60))
 			;
 		if (!round)
 			took = t_now() - begin;
