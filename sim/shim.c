@@ -110,22 +110,31 @@ static void __attribute__((constructor)) sim_threads_init(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 }
 
-/* A thread gets the first CPU that nobody has. */
-void sim_thread_register(void)
+/* Under threads_lock. */
+static void sim_thread_enter(int cpu)
 {
 	struct sim_thread *t = &sim_thread;
 
-	pthread_mutex_lock(&threads_lock);
-	while (cpu_taken[t->cpu])
-		if (++t->cpu == NR_CPUS)
-			sim_bug(__FILE__, __LINE__, "more threads than CPUs");
-	cpu_taken[t->cpu] = true;
+	cpu_taken[cpu] = true;
+	t->cpu = cpu;
 	t->known = true;
 	t->next = threads;
 	threads = t;
 	__atomic_store_n(&nr_threads, nr_threads + 1, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&threads_lock);
 	pthread_setspecific(thread_key, t);
+}
+
+/* A thread gets the first CPU that nobody has. */
+void sim_thread_register(void)
+{
+	int cpu = 0;
+
+	pthread_mutex_lock(&threads_lock);
+	while (cpu_taken[cpu])
+		if (++cpu == NR_CPUS)
+			sim_bug(__FILE__, __LINE__, "more threads than CPUs");
+	sim_thread_enter(cpu);
+	pthread_mutex_unlock(&threads_lock);
 }
 
 /* Before anything asks for per-CPU memory. */
@@ -139,13 +148,18 @@ void sim_set_cpu(int cpu)
 {
 	might_sleep();
 	BUG_ON(!cpu_possible(cpu));
-	if (sim_cpu() == cpu)
+	if (sim_thread.known && sim_thread.cpu == cpu)
 		return;
 	pthread_mutex_lock(&threads_lock);
 	BUG_ON(cpu_taken[cpu]);
-	cpu_taken[sim_thread.cpu] = false;
-	cpu_taken[cpu] = true;
-	sim_thread.cpu = cpu;
+	if (!sim_thread.known) {
+		/* at once: on the way another one's CPU would be taken for a moment */
+		sim_thread_enter(cpu);
+	} else {
+		cpu_taken[sim_thread.cpu] = false;
+		cpu_taken[cpu] = true;
+		sim_thread.cpu = cpu;
+	}
 	pthread_mutex_unlock(&threads_lock);
 }
 
