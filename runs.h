@@ -47,6 +47,7 @@ struct haruns_run {
  * @max_free: length of the largest free run
  * @others_free: no other free run is longer than this
  * @tag: for the owner
+ * @owner: for the owner, who has set it before haruns_init()
  * @own: where each run starts, and its state, sorted; if @cap is HARUNS_INLINE
  * @marks: the same, if it is more
  * @map: two bits a block
@@ -59,7 +60,8 @@ struct haruns {
 	u16 nr_free;
 	u16 max_free;
 	u16 others_free;
-	u16 tag;
+	u8 tag;
+	u8 owner;
 	union {
 		u16 own[HARUNS_INLINE];
 		u16 *marks;

@@ -70,22 +70,22 @@ static u32 *link_prev(struct haslab *s, u32 slot)
 }
 
 /* Full slots are in no list: bucket 0. */
-static void index_add(struct haslab *s, u32 slot, u32 bucket)
+static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
 {
-	u32 first = s->mixed[bucket];
+	u32 first = g->mixed[bucket];
 
 	if (!bucket)
 		return;
 	if (first == NO_SLOT)
-		__set_bit(bucket, s->mixed_mask);
+		__set_bit(bucket, g->mixed_mask);
 	else
 		*link_prev(s, first) = slot;
 	*link_next(s, slot) = first;
 	*link_prev(s, slot) = slot;
-	s->mixed[bucket] = slot;
+	g->mixed[bucket] = slot;
 }
 
-static void index_del(struct haslab *s, u32 slot, u32 bucket)
+static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
 {
 	u32 next, prev;
 
@@ -99,31 +99,33 @@ static void index_del(struct haslab *s, u32 slot, u32 bucket)
 		*link_next(s, prev) = next;
 		return;
 	}
-	s->mixed[bucket] = next;
+	g->mixed[bucket] = next;
 	if (next == NO_SLOT)
-		__clear_bit(bucket, s->mixed_mask);
+		__clear_bit(bucket, g->mixed_mask);
 }
 
 /* The largest run of a slot is another one than @max_free now. */
 static void index_move(struct haslab *s, u32 slot, const struct haslab_mixed *m, u32 max_free)
 {
 	u32 from = bucket_of(max_free), to = bucket_of(m->runs.max_free);
+	struct haslab_group *g = mixed_group(s, m);
 
+	haslab_assert_group(s, g);
 	if (from == to)
 		return;
-	index_del(s, slot, from);
-	index_add(s, slot, to);
+	index_del(s, g, slot, from);
+	index_add(s, g, slot, to);
 }
 
 /* The lists are empty. */
-void haslab_mixed_init(struct haslab *s)
+void haslab_mixed_init(struct haslab_group *g)
 {
 	u32 i;
 
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
-		s->mixed[i] = NO_SLOT;
-	s->recent_min = U32_MAX;
-	s->recent_min_before = U32_MAX;
+		g->mixed[i] = NO_SLOT;
+	g->recent_min = U32_MAX;
+	g->recent_min_before = U32_MAX;
 }
 
 /* ---- units come and go ---- */
@@ -149,35 +151,36 @@ static u64 lasting_units(const struct haslab *s, u32 slot)
 
 /*
  * Blocks that are not free in the buddy any more become free here, whole units
- * or a lasting one, with room for @nr_runs more runs in them. -ENOMEM: nothing
- * changed.
+ * or a lasting one, with room for @nr_runs more runs in them. If there is no
+ * mixed part yet it is @g's.
+ *
+ * Return: 0; else nothing changed: -ENOMEM; -EBUSY the mixed part of this slot is
+ * another group's.
  */
-int haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
-		     struct hamem_op *op)
+int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr_blocks,
+		     u32 nr_runs, struct hamem_op *op)
 {
-	struct haslab_dir *dir = map_dir(s, start);
+	u64 units = units_mask(s, start, nr_blocks);
 	u32 slot = slot_of(s, start), max_free;
+	int ret = haslab_map_mixed(s, g, start, units, op);
 	struct haslab_mixed *m;
 
-	if (haslab_map_mixed(s, start, op))
-		return -ENOMEM;
-	m = &dir->mixed[slot % DIR_SLOTS];
-	if (!m->units)
-		haruns_init(&m->runs, slot_blocks(s));
+	if (ret)
+		return ret;
+	m = mixed_of(s, slot);
 	if (haruns_reserve(&m->runs, nr_runs + 2, &s->mem, op)) {
-		haslab_map_trim(s, start);
+		haslab_map_keep(s, start, m->units & ~units);
 		return -ENOMEM;
 	}
-	if (!m->units) {
-		dir->nr_mixed++;
-		s->nr_slabs++;
-		s->made++;
+	g = mixed_group(s, m);
+	if (m->units == units) {
+		g->nr_slabs++;
+		g->made++;
 	}
 	max_free = m->runs.max_free;
-	m->units |= units_mask(s, start, nr_blocks);
 	haruns_add(&m->runs, start & (slot_blocks(s) - 1), nr_blocks);
 	index_move(s, slot, m, max_free);
-	s->free_in_slabs += nr_blocks;
+	g->free += nr_blocks;
 	map_changed(s, start);
 	return 0;
 }
@@ -185,15 +188,13 @@ int haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
 /* Forget the mixed part of a slot, which is in no list. */
 void haslab_mixed_forget(struct haslab *s, u32 slot)
 {
-	struct haslab_dir *dir = &s->dirs[slot / DIR_SLOTS];
-	struct haslab_mixed *m = mixed_slot(s, slot);
+	struct haslab_mixed *m = mixed_of(s, slot);
+	struct haslab_group *g = mixed_group(s, m);
 
-	s->free_in_slabs -= m->runs.nr_free;
-	s->nr_slabs--;
+	g->free -= m->runs.nr_free;
+	g->nr_slabs--;
 	haruns_destroy(&m->runs, &s->mem);
-	m->units = 0;
-	dir->nr_mixed--;
-	haslab_map_trim(s, slot_start(s, slot));
+	haslab_map_keep(s, slot_start(s, slot), 0);
 }
 
 /* Of a slot in which all is free keep just the given units, which are lasting ones. */
@@ -204,7 +205,7 @@ static void lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 slot, u64
 
 	haruns_destroy(&m->runs, &s->mem);
 	haruns_init(&m->runs, slot_blocks(s));
-	m->units = keep;
+	haslab_map_keep(s, slot_start(s, slot), keep);
 	for (; keep; keep &= keep - 1) {
 		unit = __ffs64(keep);
 		start = slot_start(s, slot) + ((u64)unit << s->cfg.unit_shift);
@@ -232,7 +233,8 @@ static void units_put(struct haslab *s, u32 slot, u64 units)
 /* If all that is in the mixed part of a slot is free, its units go back to the buddy. */
 void haslab_mixed_settle(struct haslab *s, u32 slot)
 {
-	struct haslab_mixed *m = mixed_slot(s, slot);
+	struct haslab_mixed *m = mixed_of(s, slot);
+	struct haslab_group *g = mixed_group(s, m);
 	u64 keep, back;
 
 	haruns_shrink(&m->runs, &s->mem);
@@ -242,16 +244,16 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 	back = m->units & ~keep;
 	if (!back)
 		return;
-	index_del(s, slot, haslab_mixed_bucket(m));
+	index_del(s, g, slot, haslab_mixed_bucket(m));
 	if (keep) {
-		s->free_in_slabs -= m->runs.nr_free;
+		g->free -= m->runs.nr_free;
 		lasting_keep(s, m, slot, keep);
-		s->free_in_slabs += m->runs.nr_free;
-		index_add(s, slot, haslab_mixed_bucket(m));
+		g->free += m->runs.nr_free;
+		index_add(s, g, slot, haslab_mixed_bucket(m));
 	} else {
 		haslab_mixed_forget(s, slot);
 	}
-	s->returned++;
+	g->returned++;
 	units_put(s, slot, back);
 }
 
@@ -270,7 +272,7 @@ static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *
 		*run = haruns_at(&m->runs, run->start);
 	haruns_set(&m->runs, run, start & (slot_blocks(s) - 1), len, state);
 	index_move(s, slot_of(s, start), m, max_free);
-	s->free_in_slabs -= len;
+	mixed_group(s, m)->free -= len;
 	map_changed(s, start);
 	return 0;
 }
@@ -293,7 +295,7 @@ static void run_clear(struct haslab *s, struct haslab_mixed *m, const struct har
 
 	haruns_clear(&m->runs, run);
 	index_move(s, slot, m, max_free);
-	s->free_in_slabs += run->len;
+	mixed_group(s, m)->free += run->len;
 	map_changed(s, start);
 	if (m->runs.nr_free == m->runs.nr_known || m->runs.cap != HARUNS_INLINE)
 		haslab_mixed_settle(s, slot);
@@ -308,13 +310,13 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 }
 
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
-static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, u32 *slot,
-			struct haruns_run *run)
+static bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u32 len, u64 align,
+			u32 *slot, struct haruns_run *run)
 {
 	u32 tries = MAX_TRIES;
 
-	for (*slot = s->mixed[bucket]; *slot != NO_SLOT && tries--; *slot = *link_next(s, *slot))
-		if (haruns_best_fit(&mixed_slot(s, *slot)->runs, len, slot_start(s, *slot), align,
+	for (*slot = g->mixed[bucket]; *slot != NO_SLOT && tries--; *slot = *link_next(s, *slot))
+		if (haruns_best_fit(&mixed_of(s, *slot)->runs, len, slot_start(s, *slot), align,
 				    run))
 			return true;
 	return false;
@@ -326,31 +328,32 @@ static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, u32 *s
  * of a bucket or @align is large it may miss one that fits; haslab_search() does
  * not.
  */
-static bool mixed_find(struct haslab *s, u32 len, u64 align, u32 *slot, struct haruns_run *run)
+static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 align, u32 *slot,
+		       struct haruns_run *run)
 {
 	/* from here on all are long enough */
 	u32 bucket = bucket_of(len - 1) + 1, tries = MAX_TRIES;
 
 	while (tries--) {
-		bucket = find_next_bit(s->mixed_mask, HASLAB_NR_BUCKETS, bucket);
+		bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket);
 		if (bucket == HASLAB_NR_BUCKETS)
 			break;
-		if (bucket_find(s, bucket++, len, align, slot, run))
+		if (bucket_find(s, g, bucket++, len, align, slot, run))
 			return true;
 	}
 	/* in this one some may be */
 	return bucket_of(len) == bucket_of(len - 1) &&
-	       bucket_find(s, bucket_of(len), len, align, slot, run);
+	       bucket_find(s, g, bucket_of(len), len, align, slot, run);
 }
 
 /* Remember the shortest of the last lengths. */
-static void recent_note(struct haslab *s, u32 len)
+static void recent_note(struct haslab_group *g, u32 len)
 {
-	s->recent_min = min(s->recent_min, len);
-	if (++s->recent_nr % RECENT_WINDOW)
+	g->recent_min = min(g->recent_min, len);
+	if (++g->recent_nr % RECENT_WINDOW)
 		return;
-	s->recent_min_before = s->recent_min;
-	s->recent_min = U32_MAX;
+	g->recent_min_before = g->recent_min;
+	g->recent_min = U32_MAX;
 }
 
 /*
@@ -360,20 +363,22 @@ static void recent_note(struct haslab *s, u32 len)
 static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, struct hamem_op *op,
 			  u64 *start)
 {
-	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL, *m;
+	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
+	struct haslab_mixed *m = mixed_of(s, slot_of(s, border));
+	struct haslab_group *g = mixed_group(s, m);
 	struct haruns_run run;
 	u32 rest;
 	int ret;
 
-	if (!before)
+	/* both slots are of one group, so that a free needs no other lock */
+	if (!before || mixed_group(s, before) != g)
 		return -ENOSPC;
 	run = mixed_run(s, before, border - 1);
 	*start = round_up(run_start(s, border - 1, &run), align);
 	if (run.state != HARUNS_FREE || *start >= border || *start + len <= border ||
-	    border - *start >= min(s->recent_min, s->recent_min_before))
+	    border - *start >= min(g->recent_min, g->recent_min_before))
 		return -ENOSPC;
 	rest = len - (border - *start);
-	m = mixed_at(s, border);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
 		return -ENOMEM;
 	ret = run_set(s, before, &run, *start, len - rest, HARUNS_LIVE, op);
@@ -383,56 +388,85 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
 }
 
-/*
- * Allocate in a mixed slot, new units if need be. Context: the lock.
- * Return: 0; -ENOSPC; -ENOMEM.
- */
-int haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op, u64 *start)
+/* Allocate in a run of a mixed slot that it is known to fit in. */
+static int mixed_set_in(struct haslab *s, u32 slot, struct haruns_run *run, u32 len, u64 align,
+			struct hamem_op *op, u64 *start)
 {
-	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
+	*start = round_up(slot_start(s, slot) + run->start, align);
+	return run_set(s, mixed_of(s, slot), run, *start, len, HARUNS_LIVE, op);
+}
+
+/* Allocate in one of the mixed slots that a group has. Return: 0; -ENOSPC; -ENOMEM. */
+int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		     struct hamem_op *op, u64 *start)
+{
 	struct haruns_run run;
-	int order, ret;
 	u32 slot;
 
-	recent_note(s, len);
-	if (!mixed_find(s, len, align, &slot, &run)) {
-		order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift,
-					  order_base_2(units), op, &from);
-		if (order < 0)
-			return order;
-		if (haslab_mixed_add(s, from, unit_blocks(s) << order, 0, op)) {
-			haslab_buddy_free(s, from, order);
-			return -ENOMEM;
-		}
-		slot = slot_of(s, from);
-		if (from == slot_start(s, slot)) {
-			ret = mixed_straddle(s, from, len, align, op, start);
-			if (ret == -ENOMEM)
-				haslab_mixed_settle(s, slot);
-			if (ret != -ENOSPC)
-				return ret;
-		}
-		haruns_best_fit(&mixed_slot(s, slot)->runs, len, slot_start(s, slot), align, &run);
+	if (!mixed_find(s, g, len, align, &slot, &run))
+		return -ENOSPC;
+	return mixed_set_in(s, slot, &run, len, align, op, start);
+}
+
+/* Allocate in units that are new in their slot. */
+static int mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align, struct hamem_op *op,
+			  u64 *start)
+{
+	u32 slot = slot_of(s, from);
+	struct haruns_run run;
+	int ret = -ENOSPC;
+
+	if (from == slot_start(s, slot))
+		ret = mixed_straddle(s, from, len, align, op, start);
+	if (ret == -ENOSPC) {
+		haruns_best_fit(&mixed_of(s, slot)->runs, len, slot_start(s, slot), align, &run);
+		ret = mixed_set_in(s, slot, &run, len, align, op, start);
 	}
-	*start = round_up(slot_start(s, slot) + run.start, align);
-	ret = run_set(s, mixed_slot(s, slot), &run, *start, len, HARUNS_LIVE, op);
 	if (ret)
 		haslab_mixed_settle(s, slot);
 	return ret;
 }
 
-/* The mixed slot in which the extent that ends with @block goes on, or NULL. */
-struct haslab_mixed *haslab_continuation(struct haslab *s, u64 block)
+/*
+ * Allocate in a mixed slot of a group, with new units if need be.
+ * Return: 0; -ENOSPC; -ENOMEM; -EBUSY there are units, but in a slot of another group.
+ */
+int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		       struct hamem_op *op, u64 *start)
+{
+	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
+	int order, ret;
+
+	recent_note(g, len);
+	ret = haslab_mixed_fit(s, g, len, align, op, start);
+	if (ret != -ENOSPC)
+		return ret;
+	order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift, order_base_2(units), op,
+				  &from);
+	if (order < 0)
+		return order;
+	ret = haslab_mixed_add(s, g, from, unit_blocks(s) << order, 0, op);
+	if (ret) {
+		haslab_buddy_free(s, from, order);
+		return ret;
+	}
+	return mixed_alloc_in(s, from, len, align, op, start);
+}
+
+/* The mixed slot in which the extent of @m that ends with @block goes on, or NULL. */
+struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
+					 u64 block)
 {
 	struct haslab_mixed *next;
 
 	if (!IS_ALIGNED(block + 1, slot_blocks(s)) || block + 1 >= s->cfg.nr_blocks)
 		return NULL;
 	next = mixed_slot(s, slot_of(s, block + 1));
-	return next && next->runs.tag ? next : NULL;
+	/* of another group it may change while we look, but then nothing goes on there */
+	return next && mixed_group(s, next) == mixed_group(s, m) && next->runs.tag ? next : NULL;
 }
 
-/* Free an extent in @m. Context: the lock. Return: as haslab_free(). */
+/* Free an extent in @m. Return: as haslab_free(); -EBUSY to know takes all groups. */
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
@@ -445,8 +479,8 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 	if (!run.start && m->runs.tag)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
-		return haslab_span_free(s, start, len, reason);
-	next = haslab_continuation(s, end - 1);
+		return haslab_has_all(s) ? haslab_span_free(s, start, len, reason) : -EBUSY;
+	next = haslab_continuation(s, m, end - 1);
 	if (next)
 		rest = haruns_at(&next->runs, 0);
 	if (at != start || run.len + rest.len != len)
@@ -469,7 +503,7 @@ static u64 tail_start(const struct haslab *s)
 
 /*
  * Get all memory that haslab_mixed_grow() needs, and add the lasting unit of the
- * new end, if that is another one. Context: the lock. Return: 0 or -ENOMEM.
+ * new end, if that is another one. Context: all groups. Return: 0 or -ENOMEM.
  */
 int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 {
@@ -481,7 +515,7 @@ int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *
 		return -ENOMEM;
 	if (new_start == nr_blocks || (start < s->cfg.nr_blocks && start == new_start))
 		return 0;
-	return haslab_mixed_add(s, new_start, nr_blocks - new_start, 0, op);
+	return haslab_mixed_add(s, haslab_own_group(s), new_start, nr_blocks - new_start, 0, op);
 }
 
 /* The lasting unit at the old end, @from, gets what there is more of it now. */
@@ -497,6 +531,6 @@ void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 	max_free = m->runs.max_free;
 	haruns_add(&m->runs, from & (slot_blocks(s) - 1), end - from);
 	index_move(s, slot_of(s, from), m, max_free);
-	s->free_in_slabs += end - from;
+	mixed_group(s, m)->free += end - from;
 	haslab_mixed_settle(s, slot_of(s, from));
 }
