@@ -89,7 +89,8 @@ static bool check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
 	if (!m->runs.tag)
 		return true;
 	before = border ? mixed_at(s, border - 1) : NULL;
-	return before && mixed_group(s, before) == mixed_group(s, m) && mixed_run(s, m, border).state == HARUNS_SPECIAL &&
+	return before && mixed_group(s, before) == mixed_group(s, m) &&
+	       mixed_run(s, m, border).state == HARUNS_SPECIAL &&
 	       mixed_run(s, before, border - 1).state == HARUNS_LIVE;
 }
 

@@ -125,11 +125,17 @@ static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 	__ret;								\
 })
 
-#define haslab_with_all(s, op, expr)					\
-	haslab_locked(haslab_lock_all(s), haslab_unlock_all(s), op, expr)
+#define haslab_with_all(s, op, expr) ({					\
+	struct haslab *__s = (s);					\
+									\
+	haslab_locked(haslab_lock_all(__s), haslab_unlock_all(__s), op, expr);	\
+})
 
-#define haslab_with_group(s, g, op, expr)				\
-	haslab_locked(haslab_lock_group(s, g), haslab_unlock_group(g), op, expr)
+#define haslab_with_group(s, g, op, expr) ({				\
+	struct haslab_group *__g = (g);					\
+									\
+	haslab_locked(haslab_lock_group(s, __g), haslab_unlock_group(__g), op, expr);	\
+})
 
 static inline u64 dir_blocks(const struct haslab *s)
 {
