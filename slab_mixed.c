@@ -258,7 +258,7 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 /* ---- extents ---- */
 
 /* Make an extent of a part of a free run. */
-static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run,
+static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run, u32 others,
 		   u64 start, u32 len, enum haruns_state state, struct hamem_op *op)
 {
 	u32 max_free = m->runs.max_free;
@@ -268,7 +268,7 @@ static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *
 		return -ENOMEM;
 	if (m->runs.cap != cap)
 		*run = haruns_at(&m->runs, run->start);
-	haruns_set(&m->runs, run, start & (slot_blocks(s) - 1), len, state);
+	haruns_set(&m->runs, run, others, start & (slot_blocks(s) - 1), len, state);
 	index_move(s, slot_of(s, start), m, max_free);
 	s->free_in_slabs -= len;
 	map_changed(s, start);
@@ -282,7 +282,7 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 	struct haslab_mixed *m = mixed_at(s, start);
 	struct haruns_run run = mixed_run(s, m, start);
 
-	return run_set(s, m, &run, start, len, state, op);
+	return run_set(s, m, &run, haruns_others(&m->runs, &run), start, len, state, op);
 }
 
 /* The extent or the piece of one, which is there, is no more. */
@@ -307,15 +307,27 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 	run_clear(s, m, &run, start);
 }
 
+/* A place for an extent: the run and, of the other free ones in its slot, the longest's length. */
+struct place {
+	u32 slot;
+	u32 others;
+	struct haruns_run run;
+};
+
+static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
+{
+	return haruns_best_fit(&mixed_slot(s, place->slot)->runs, len, align, &place->run,
+			       &place->others);
+}
+
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
-static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, u32 *slot,
-			struct haruns_run *run)
+static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, struct place *place)
 {
 	u32 tries = MAX_TRIES;
 
-	for (*slot = s->mixed[bucket]; *slot != NO_SLOT && tries--; *slot = *link_next(s, *slot))
-		if (haruns_best_fit(&mixed_slot(s, *slot)->runs, len, slot_start(s, *slot), align,
-				    run))
+	for (place->slot = s->mixed[bucket]; place->slot != NO_SLOT && tries--;
+	     place->slot = *link_next(s, place->slot))
+		if (slot_find(s, len, align, place))
 			return true;
 	return false;
 }
@@ -326,7 +338,7 @@ static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, u32 *s
  * of a bucket or @align is large it may miss one that fits; haslab_search() does
  * not.
  */
-static bool mixed_find(struct haslab *s, u32 len, u64 align, u32 *slot, struct haruns_run *run)
+static bool mixed_find(struct haslab *s, u32 len, u64 align, struct place *place)
 {
 	/* from here on all are long enough */
 	u32 bucket = bucket_of(len - 1) + 1, tries = MAX_TRIES;
@@ -335,12 +347,12 @@ static bool mixed_find(struct haslab *s, u32 len, u64 align, u32 *slot, struct h
 		bucket = find_next_bit(s->mixed_mask, HASLAB_NR_BUCKETS, bucket);
 		if (bucket == HASLAB_NR_BUCKETS)
 			break;
-		if (bucket_find(s, bucket++, len, align, slot, run))
+		if (bucket_find(s, bucket++, len, align, place))
 			return true;
 	}
 	/* in this one some may be */
 	return bucket_of(len) == bucket_of(len - 1) &&
-	       bucket_find(s, bucket_of(len), len, align, slot, run);
+	       bucket_find(s, bucket_of(len), len, align, place);
 }
 
 /* Remember the shortest of the last lengths. */
@@ -376,7 +388,8 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	m = mixed_at(s, border);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
 		return -ENOMEM;
-	ret = run_set(s, before, &run, *start, len - rest, HARUNS_LIVE, op);
+	ret = run_set(s, before, &run, haruns_others(&before->runs, &run), *start, len - rest,
+		      HARUNS_LIVE, op);
 	if (ret)
 		return ret;
 	m->runs.tag = true;
@@ -390,12 +403,11 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 int haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op, u64 *start)
 {
 	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
-	struct haruns_run run;
+	struct place place;
 	int order, ret;
-	u32 slot;
 
 	recent_note(s, len);
-	if (!mixed_find(s, len, align, &slot, &run)) {
+	if (!mixed_find(s, len, align, &place)) {
 		order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift,
 					  order_base_2(units), op, &from);
 		if (order < 0)
@@ -404,20 +416,21 @@ int haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op
 			haslab_buddy_free(s, from, order);
 			return -ENOMEM;
 		}
-		slot = slot_of(s, from);
-		if (from == slot_start(s, slot)) {
+		place.slot = slot_of(s, from);
+		if (from == slot_start(s, place.slot)) {
 			ret = mixed_straddle(s, from, len, align, op, start);
 			if (ret == -ENOMEM)
-				haslab_mixed_settle(s, slot);
+				haslab_mixed_settle(s, place.slot);
 			if (ret != -ENOSPC)
 				return ret;
 		}
-		haruns_best_fit(&mixed_slot(s, slot)->runs, len, slot_start(s, slot), align, &run);
+		slot_find(s, len, align, &place);
 	}
-	*start = round_up(slot_start(s, slot) + run.start, align);
-	ret = run_set(s, mixed_slot(s, slot), &run, *start, len, HARUNS_LIVE, op);
+	*start = round_up(slot_start(s, place.slot) + place.run.start, align);
+	ret = run_set(s, mixed_slot(s, place.slot), &place.run, place.others, *start, len,
+		      HARUNS_LIVE, op);
 	if (ret)
-		haslab_mixed_settle(s, slot);
+		haslab_mixed_settle(s, place.slot);
 	return ret;
 }
 
