@@ -485,6 +485,7 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 	struct haslab_slab *slab;
 	int ret;
 
+	haslab_prefetch(s, start);
 	spin_lock(&s->lock);
 	m = mixed_at(s, start);
 	slab = m ? NULL : haslab_lookup(s, start);

@@ -49,7 +49,7 @@ struct haslab_slab {
  * struct haslab_dir - 64 slots: 1 GiB
  * @slab: for each unit the slab that it belongs to; NULL if there are none
  * @mixed: the mixed parts of the slots; NULL if there are none
- * @links: for the mixed parts; NULL if there are none
+ * @links: their places in the index; NULL if there are none
  * @lead: as in haslab_sum, if @summed
  * @longest: as in haslab_sum, if @summed
  * @trail: as in haslab_sum, if @summed
@@ -60,7 +60,7 @@ struct haslab_slab {
 struct haslab_dir {
 	struct haslab_slab __rcu **slab;
 	struct haslab_mixed *mixed;
-	struct haslab_links *links;
+	struct haslab_link *links;
 	u32 lead;
 	u32 longest : 31;
 	u32 summed : 1;

@@ -17,6 +17,7 @@
 #include <linux/bitops.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
+#include <linux/prefetch.h>
 
 #include "slab_hit.h"
 
@@ -26,8 +27,7 @@
 /**
  * struct haslab_mixed - the part of a slot in which extents of any length lie
  * @units: the units of the slot that are part of it; 0: nothing is
- * @runs: what is in them; the tag says that the first run is the rest of the
- *	extent that ends the slot before
+ * @runs: what is in them; its tag has bits MIXED_...
  *
  * One cache line, if there are not many runs.
  */
@@ -36,17 +36,20 @@ struct haslab_mixed {
 	struct haruns runs;
 };
 
+#define MIXED_CONTINUES	1	/* the first run is the rest of the extent that ends the slot before */
+#define MIXED_GOES_ON	2	/* the last run has its rest in the slot behind */
+
 /**
- * struct haslab_links - lists of mixed slots
- * @next: the next in its bucket
+ * struct haslab_link - where a mixed slot is in the list of its bucket
+ * @next: the next
  * @prev: the one before; of the first its own number
  *
- * They are not in the mixed parts: taking one out of a list would touch two
- * others, and each is a cache miss.
+ * Not in the mixed part: taking one out of a list touches two others, and these
+ * are so small that they mostly are in the second level cache; mixed parts are not.
  */
-struct haslab_links {
-	u32 next[DIR_SLOTS];
-	u32 prev[DIR_SLOTS];
+struct haslab_link {
+	u32 next;
+	u32 prev;
 };
 
 /**
@@ -132,12 +135,34 @@ static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
 	return mixed && mixed[slot % DIR_SLOTS].units ? &mixed[slot % DIR_SLOTS] : NULL;
 }
 
+/* A mixed slot's place in the index. */
+static inline struct haslab_link *slot_link(const struct haslab *s, u32 slot)
+{
+	return &s->dirs[slot / DIR_SLOTS].links[slot % DIR_SLOTS];
+}
+
 /* The mixed part that a block belongs to, or NULL. */
 static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 {
 	struct haslab_mixed *m = mixed_slot(s, slot_of(s, block));
 
 	return m && m->units >> slot_unit(s, block) & 1 ? m : NULL;
+}
+
+/*
+ * What a free of @block most likely needs is on its way while this CPU waits for
+ * the lock. It does no harm if the addresses are not true any more.
+ */
+static inline void haslab_prefetch(const struct haslab *s, u64 block)
+{
+	u32 slot = slot_of(s, block) % DIR_SLOTS;
+	struct haslab_dir *dir;
+
+	rcu_read_lock();
+	dir = map_dir(s, block);
+	prefetchw(&data_race(dir->mixed)[slot]);
+	prefetchw(&data_race(dir->links)[slot]);
+	rcu_read_unlock();
 }
 
 /* Something around @block was taken or freed. */
@@ -186,7 +211,8 @@ int __must_check haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct
 				    u64 *start);
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
-struct haslab_mixed *haslab_continuation(struct haslab *s, u64 block);
+struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
+					 u64 block);
 int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
 int haslab_mixed_bucket(const struct haslab_mixed *m);

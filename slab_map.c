@@ -60,7 +60,7 @@ int haslab_map_mixed(struct haslab *s, u64 block, struct hamem_op *op)
 	if (!dir->mixed)
 		dir->mixed = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*dir->mixed));
 	if (!dir->links && dir->mixed)
-		dir->links = hamem_get(&s->mem, op, sizeof(*dir->links));
+		dir->links = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*dir->links));
 	if (dir->links)
 		return 0;
 	haslab_map_trim(s, block);

@@ -53,20 +53,16 @@ static u32 bucket_of(u32 len)
 	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
 }
 
+/* A slot's mixed part, in a dir that has some. */
+static struct haslab_mixed *slot_mixed(const struct haslab *s, u32 slot)
+{
+	return &s->dirs[slot / DIR_SLOTS].mixed[slot % DIR_SLOTS];
+}
+
 /* Where a mixed slot is listed. */
 int haslab_mixed_bucket(const struct haslab_mixed *m)
 {
 	return bucket_of(m->runs.max_free);
-}
-
-static u32 *link_next(struct haslab *s, u32 slot)
-{
-	return &s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS];
-}
-
-static u32 *link_prev(struct haslab *s, u32 slot)
-{
-	return &s->dirs[slot / DIR_SLOTS].links->prev[slot % DIR_SLOTS];
 }
 
 /* Full slots are in no list: bucket 0. */
@@ -79,36 +75,41 @@ static void index_add(struct haslab *s, u32 slot, u32 bucket)
 	if (first == NO_SLOT)
 		__set_bit(bucket, s->mixed_mask);
 	else
-		*link_prev(s, first) = slot;
-	*link_next(s, slot) = first;
-	*link_prev(s, slot) = slot;
+		slot_link(s, first)->prev = slot;
+	*slot_link(s, slot) = (struct haslab_link) { .next = first, .prev = slot };
 	s->mixed[bucket] = slot;
 }
 
 static void index_del(struct haslab *s, u32 slot, u32 bucket)
 {
-	u32 next, prev;
+	struct haslab_link link;
 
 	if (!bucket)
 		return;
-	next = *link_next(s, slot);
-	prev = *link_prev(s, slot);
-	if (next != NO_SLOT)
-		*link_prev(s, next) = prev == slot ? next : prev;
-	if (prev != slot) {
-		*link_next(s, prev) = next;
+	link = *slot_link(s, slot);
+	if (link.next != NO_SLOT)
+		slot_link(s, link.next)->prev = link.prev == slot ? link.next : link.prev;
+	if (link.prev != slot) {
+		slot_link(s, link.prev)->next = link.next;
 		return;
 	}
-	s->mixed[bucket] = next;
-	if (next == NO_SLOT)
+	s->mixed[bucket] = link.next;
+	if (link.next == NO_SLOT)
 		__clear_bit(bucket, s->mixed_mask);
+	else
+		/* somebody will want it, and then not have to wait for it */
+		prefetch(slot_mixed(s, link.next));
 }
 
 /* The largest run of a slot is another one than @max_free now. */
 static void index_move(struct haslab *s, u32 slot, const struct haslab_mixed *m, u32 max_free)
 {
-	u32 from = bucket_of(max_free), to = bucket_of(m->runs.max_free);
+	u32 from, to;
 
+	if (max_free == m->runs.max_free)
+		return;
+	from = bucket_of(max_free);
+	to = bucket_of(m->runs.max_free);
 	if (from == to)
 		return;
 	index_del(s, slot, from);
@@ -316,7 +317,8 @@ struct place {
 
 static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
 {
-	return haruns_best_fit(&mixed_slot(s, place->slot)->runs, len, align, &place->run,
+	prefetch(slot_link(s, place->slot));
+	return haruns_best_fit(&slot_mixed(s, place->slot)->runs, len, align, &place->run,
 			       &place->others);
 }
 
@@ -326,7 +328,7 @@ static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, struct
 	u32 tries = MAX_TRIES;
 
 	for (place->slot = s->mixed[bucket]; place->slot != NO_SLOT && tries--;
-	     place->slot = *link_next(s, place->slot))
+	     place->slot = slot_link(s, place->slot)->next)
 		if (slot_find(s, len, align, place))
 			return true;
 	return false;
@@ -392,7 +394,8 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 		      HARUNS_LIVE, op);
 	if (ret)
 		return ret;
-	m->runs.tag = true;
+	m->runs.tag |= MIXED_CONTINUES;
+	before->runs.tag |= MIXED_GOES_ON;
 	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
 }
 
@@ -427,22 +430,20 @@ int haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op
 		slot_find(s, len, align, &place);
 	}
 	*start = round_up(slot_start(s, place.slot) + place.run.start, align);
-	ret = run_set(s, mixed_slot(s, place.slot), &place.run, place.others, *start, len,
+	ret = run_set(s, slot_mixed(s, place.slot), &place.run, place.others, *start, len,
 		      HARUNS_LIVE, op);
 	if (ret)
 		haslab_mixed_settle(s, place.slot);
 	return ret;
 }
 
-/* The mixed slot in which the extent that ends with @block goes on, or NULL. */
-struct haslab_mixed *haslab_continuation(struct haslab *s, u64 block)
+/* The mixed slot in which the extent that ends with @block, in @m, goes on, or NULL. */
+struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
+					 u64 block)
 {
-	struct haslab_mixed *next;
-
-	if (!IS_ALIGNED(block + 1, slot_blocks(s)) || block + 1 >= s->cfg.nr_blocks)
+	if (!(m->runs.tag & MIXED_GOES_ON) || !IS_ALIGNED(block + 1, slot_blocks(s)))
 		return NULL;
-	next = mixed_slot(s, slot_of(s, block + 1));
-	return next && next->runs.tag ? next : NULL;
+	return mixed_slot(s, slot_of(s, block + 1));
 }
 
 /* Free an extent in @m. Context: the lock. Return: as haslab_free(). */
@@ -455,17 +456,18 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	if (!run.start && m->runs.tag)
+	if (!run.start && m->runs.tag & MIXED_CONTINUES)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
 		return haslab_span_free(s, start, len, reason);
-	next = haslab_continuation(s, end - 1);
+	next = haslab_continuation(s, m, end - 1);
 	if (next)
 		rest = haruns_at(&next->runs, 0);
 	if (at != start || run.len + rest.len != len)
 		return haslab_refuse_live(reason, start, at);
 	if (next) {
-		next->runs.tag = false;
+		m->runs.tag &= ~MIXED_GOES_ON;
+		next->runs.tag &= ~MIXED_CONTINUES;
 		run_clear(s, next, &rest, end);
 	}
 	run_clear(s, m, &run, start);

@@ -665,14 +665,14 @@ static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_mixed
 	struct haslab_mixed *next;
 	struct haslab_span *span;
 
-	if (!run.start && m->runs.tag)
+	if (!run.start && m->runs.tag & MIXED_CONTINUES)
 		return mixed_entry(s, mixed_at(s, e.start - 1), e.start - 1);
 	if (run.state == HARUNS_SPECIAL) {
 		span = span_find(s, pos);
 		e.state = HASLAB_MAP_HELD;
 		return span ? span_entry(span) : e;
 	}
-	next = haslab_continuation(s, e.start + e.len - 1);
+	next = haslab_continuation(s, m, e.start + e.len - 1);
 	if (next)
 		e.len += haruns_at(&next->runs, 0).len;
 	return e;
