@@ -404,7 +404,7 @@ static void look_at(struct look *look, u32 start, u32 key, u32 len, u32 align)
 	look->longest = max(look->longest, key);
 }
 
-/* Of up to 64 marks those that are free: bits of the words, each word's a bit further to the left. */
+/* Of up to 64 marks those that are free: of each word four bits, of the next a bit to their left. */
 static u64 words_free(const u64 *words, u32 nr)
 {
 	u64 bits = 0;
@@ -439,7 +439,8 @@ static struct look look_through(const struct haruns *r, u32 len, u32 align)
 	u32 i;
 
 	if (r->cap == HARUNS_INLINE) {
-		words_look(&look, r->own, 0, words_free(r->words, ARRAY_SIZE(r->words)), len, align);
+		words_look(&look, r->own, 0, words_free(r->words, ARRAY_SIZE(r->words)), len,
+			   align);
 		return look;
 	}
 	if (!is_map(r)) {

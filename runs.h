@@ -47,6 +47,7 @@ struct haruns_run {
  * @nr_free: free blocks
  * @max_free: length of the largest free run
  * @tag: for the owner
+ * @owner: for the owner, who has set it before haruns_init()
  * @own: where each run starts, and its state, sorted; if @cap is HARUNS_INLINE
  * @words: the same, to look at several at a time
  * @marks: the same, if it is more
@@ -59,7 +60,8 @@ struct haruns {
 	u16 nr_known;
 	u16 nr_free;
 	u16 max_free;
-	u16 tag;
+	u8 tag;
+	u8 owner;
 	union {
 		u16 own[HARUNS_INLINE];
 		u64 words[HARUNS_INLINE / HARUNS_PER_WORD];

@@ -27,6 +27,7 @@
  * @live: bitmap of live objects
  * @free: bitmap of free objects; of a slab that is no more what else goes with it
  * @class: of the objects
+ * @group: number of the group that it belongs to
  */
 struct haslab_slab {
 	union {
@@ -43,30 +44,31 @@ struct haslab_slab {
 	unsigned long *live;
 	unsigned long *free;
 	u8 class;
+	u8 group;
 };
 
 /**
  * struct haslab_dir - 64 slots: 1 GiB
  * @slab: for each unit the slab that it belongs to; NULL if there are none
  * @mixed: the mixed parts of the slots; NULL if there are none
- * @links: their places in the index; NULL if there are none
+ * @links: for the mixed parts; NULL if there are none
  * @lead: as in haslab_sum, if @summed
  * @longest: as in haslab_sum, if @summed
  * @trail: as in haslab_sum, if @summed
- * @nr_slabs: how many slabs there are
- * @nr_mixed: how many mixed parts are in use
  * @summed: the sum is up to date
+ * @nr_mixed: how many mixed parts are in use
+ * @nr_slabs: how many slabs there are
  */
 struct haslab_dir {
 	struct haslab_slab __rcu **slab;
 	struct haslab_mixed *mixed;
-	struct haslab_link *links;
+	union haslab_links *links;
 	u32 lead;
-	u32 longest : 31;
-	u32 summed : 1;
+	u32 longest;
 	u32 trail;
+	bool summed;
+	u8 nr_mixed;
 	u16 nr_slabs;
-	u16 nr_mixed;
 };
 
 static inline u32 unit_blocks(const struct haslab *s)

@@ -186,6 +186,7 @@ static void draw_shape(struct fuzzer *z)
 		cfg->slab_max = 1ULL << pick(&z->dice, 11);
 	}
 	cfg->first_block = pick(&z->dice, 3) ? 0 : pick_log(&z->dice, 22);
+	cfg->nr_groups = pick(&z->dice, 6);
 	cfg->nr_blocks = cfg->first_block + nr;
 	unit = 1ULL << cfg->unit_shift;
 	if ((cfg->first_block + unit - 1) / unit * unit <= cfg->nr_blocks)
