@@ -640,6 +640,13 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
 	return 0;
 }
 
+/* Fetch what the index has of a slot together with what group_at() waits for. */
+static void prefetch_link(const struct haslab *s, u64 start)
+{
+	/* it does no harm if there is nothing (any more) */
+	prefetchw(&data_race(map_dir(s, start)->links)->link[slot_of(s, start) % DIR_SLOTS]);
+}
+
 /* What lies at @start is of this group; of none if it is the buddy's. */
 static struct haslab_group *group_at(const struct haslab *s, u64 start)
 {
@@ -687,6 +694,7 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 	int ret;
 
 	rcu_read_lock();
+	prefetch_link(s, start);
 	g = group_at(s, start);
 	haslab_lock_group(s, g);
 	ret = free_locked(s, g, start, len, reason);

@@ -40,8 +40,7 @@ static bool check_slab(struct haslab *s, struct haslab_slab *slab, struct found 
 /* The list that it is to be in, of which the links fit together around it. */
 static bool check_indexed(struct haslab *s, const struct haslab_group *g, u32 slot, u32 bucket)
 {
-	const union haslab_links *links = s->dirs[slot / DIR_SLOTS].links;
-	u32 next = links->next[slot % DIR_SLOTS], prev = links->prev[slot % DIR_SLOTS];
+	u32 next = slot_link(s, slot)->next, prev = slot_link(s, slot)->prev;
 	bool is_first = false;
 
 	if (!bucket)
@@ -50,12 +49,11 @@ static bool check_indexed(struct haslab *s, const struct haslab_group *g, u32 sl
 		return false;
 	if (prev == slot)
 		is_first = true;
-	else if (s->dirs[prev / DIR_SLOTS].links->next[prev % DIR_SLOTS] != slot)
+	else if (slot_link(s, prev)->next != slot)
 		return false;
 	if (is_first ? g->mixed[bucket] != slot : g->mixed[bucket] == slot)
 		return false;
-	return next == NO_SLOT ||
-	       s->dirs[next / DIR_SLOTS].links->prev[next % DIR_SLOTS] == slot;
+	return next == NO_SLOT || slot_link(s, next)->prev == slot;
 }
 
 /* What is part of it, and what is not, in the runs. */
@@ -80,18 +78,18 @@ static bool check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 	return known == m->runs.nr_known;
 }
 
-/* What goes on here has begun in the slot before. */
+/* What goes on here has begun in the slot before, and that knows it. */
 static bool check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
 	u64 border = slot_start(s, slot);
-	struct haslab_mixed *before;
+	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
+	bool continues = m->runs.tag & MIXED_CONTINUES;
 
-	if (!m->runs.tag)
-		return true;
-	before = border ? mixed_at(s, border - 1) : NULL;
-	return before && mixed_group(s, before) == mixed_group(s, m) &&
-	       mixed_run(s, m, border).state == HARUNS_SPECIAL &&
-	       mixed_run(s, before, border - 1).state == HARUNS_LIVE;
+	if (continues != (before && before->runs.tag & MIXED_GOES_ON))
+		return false;
+	return !continues || (mixed_group(s, before) == mixed_group(s, m) &&
+			      mixed_run(s, m, border).state == HARUNS_SPECIAL &&
+			      mixed_run(s, before, border - 1).state == HARUNS_LIVE);
 }
 
 static bool check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
@@ -159,8 +157,7 @@ static bool check_lists(struct haslab *s, const struct haslab_group *g, u64 max,
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++) {
 		if (test_bit(i, g->mixed_mask) ? g->mixed[i] == NO_SLOT : g->mixed[i] != NO_SLOT)
 			return false;
-		for (slot = g->mixed[i]; slot != NO_SLOT;
-		     slot = s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS])
+		for (slot = g->mixed[i]; slot != NO_SLOT; slot = slot_link(s, slot)->next)
 			if (mixed_group(s, mixed_of(s, slot)) != g || (*found)++ > max)
 				return false;
 	}

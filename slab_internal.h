@@ -18,6 +18,7 @@
 #include <linux/bitops.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
+#include <linux/prefetch.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
 
@@ -29,8 +30,7 @@
 /**
  * struct haslab_mixed - the part of a slot in which extents of any length lie
  * @units: the units of the slot that are part of it; 0: nothing is
- * @runs: what is in them; the tag says that the first run is the rest of the
- *	extent that ends the slot before
+ * @runs: what is in them; its tag has bits MIXED_...
  *
  * One cache line, if there are not many runs.
  */
@@ -39,20 +39,31 @@ struct haslab_mixed {
 	struct haruns runs;
 };
 
+/* The first run is the rest of the extent that ends the slot before. */
+#define MIXED_CONTINUES	1
+/* The last run has its rest in the slot behind. */
+#define MIXED_GOES_ON	2
+
 /**
- * union haslab_links - lists of mixed slots
- * @next: the next in its bucket
+ * struct haslab_link - where a mixed slot is in the list of its bucket
+ * @next: the next
  * @prev: the one before; of the first its own number
- * @gone: when there is none any more: what lockless readers may still look at
  *
- * They are not in the mixed parts: taking one out of a list would touch two
- * others, and each is a cache miss.
+ * Not in the mixed part: taking one out of a list touches two others, and these
+ * are so small that they mostly are in the second level cache; mixed parts are not.
+ */
+struct haslab_link {
+	u32 next;
+	u32 prev;
+};
+
+/**
+ * union haslab_links - places of the mixed slots of a dir
+ * @link: of each slot
+ * @gone: when there is none any more: what lockless readers may still look at
  */
 union haslab_links {
-	struct {
-		u32 next[DIR_SLOTS];
-		u32 prev[DIR_SLOTS];
-	};
+	struct haslab_link link[DIR_SLOTS];
 	struct {
 		struct rcu_head rcu;
 		struct haslab_mixed *mixed;
@@ -187,6 +198,12 @@ static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
 static inline struct haslab_mixed *mixed_of(const struct haslab *s, u32 slot)
 {
 	return &s->dirs[slot / DIR_SLOTS].mixed[slot % DIR_SLOTS];
+}
+
+/* Its place in the index. */
+static inline struct haslab_link *slot_link(const struct haslab *s, u32 slot)
+{
+	return &s->dirs[slot / DIR_SLOTS].links->link[slot % DIR_SLOTS];
 }
 
 /* The mixed part that a block belongs to, or NULL. As mixed_slot(). */

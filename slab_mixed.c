@@ -59,16 +59,6 @@ int haslab_mixed_bucket(const struct haslab_mixed *m)
 	return bucket_of(m->runs.max_free);
 }
 
-static u32 *link_next(struct haslab *s, u32 slot)
-{
-	return &s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS];
-}
-
-static u32 *link_prev(struct haslab *s, u32 slot)
-{
-	return &s->dirs[slot / DIR_SLOTS].links->prev[slot % DIR_SLOTS];
-}
-
 /* Full slots are in no list: bucket 0. */
 static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
 {
@@ -79,38 +69,43 @@ static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bu
 	if (first == NO_SLOT)
 		__set_bit(bucket, g->mixed_mask);
 	else
-		*link_prev(s, first) = slot;
-	*link_next(s, slot) = first;
-	*link_prev(s, slot) = slot;
+		slot_link(s, first)->prev = slot;
+	*slot_link(s, slot) = (struct haslab_link) { .next = first, .prev = slot };
 	g->mixed[bucket] = slot;
 }
 
 static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
 {
-	u32 next, prev;
+	struct haslab_link link;
 
 	if (!bucket)
 		return;
-	next = *link_next(s, slot);
-	prev = *link_prev(s, slot);
-	if (next != NO_SLOT)
-		*link_prev(s, next) = prev == slot ? next : prev;
-	if (prev != slot) {
-		*link_next(s, prev) = next;
+	link = *slot_link(s, slot);
+	if (link.next != NO_SLOT)
+		slot_link(s, link.next)->prev = link.prev == slot ? link.next : link.prev;
+	if (link.prev != slot) {
+		slot_link(s, link.prev)->next = link.next;
 		return;
 	}
-	g->mixed[bucket] = next;
-	if (next == NO_SLOT)
+	g->mixed[bucket] = link.next;
+	if (link.next == NO_SLOT)
 		__clear_bit(bucket, g->mixed_mask);
+	else
+		/* somebody will want it, and then not have to wait for it */
+		prefetch(mixed_of(s, link.next));
 }
 
 /* The largest run of a slot is another one than @max_free now. */
 static void index_move(struct haslab *s, u32 slot, const struct haslab_mixed *m, u32 max_free)
 {
-	u32 from = bucket_of(max_free), to = bucket_of(m->runs.max_free);
 	struct haslab_group *g = mixed_group(s, m);
+	u32 from, to;
 
 	haslab_assert_group(s, g);
+	if (max_free == m->runs.max_free)
+		return;
+	from = bucket_of(max_free);
+	to = bucket_of(m->runs.max_free);
 	if (from == to)
 		return;
 	index_del(s, g, slot, from);
@@ -260,7 +255,7 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 /* ---- extents ---- */
 
 /* Make an extent of a part of a free run. */
-static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run,
+static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run, u32 others,
 		   u64 start, u32 len, enum haruns_state state, struct hamem_op *op)
 {
 	u32 max_free = m->runs.max_free;
@@ -270,7 +265,7 @@ static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *
 		return -ENOMEM;
 	if (m->runs.cap != cap)
 		*run = haruns_at(&m->runs, run->start);
-	haruns_set(&m->runs, run, start & (slot_blocks(s) - 1), len, state);
+	haruns_set(&m->runs, run, others, start & (slot_blocks(s) - 1), len, state);
 	index_move(s, slot_of(s, start), m, max_free);
 	mixed_group(s, m)->free -= len;
 	map_changed(s, start);
@@ -284,7 +279,7 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 	struct haslab_mixed *m = mixed_at(s, start);
 	struct haruns_run run = mixed_run(s, m, start);
 
-	return run_set(s, m, &run, start, len, state, op);
+	return run_set(s, m, &run, haruns_others(&m->runs, &run), start, len, state, op);
 }
 
 /* The extent or the piece of one, which is there, is no more. */
@@ -309,15 +304,32 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 	run_clear(s, m, &run, start);
 }
 
+/*
+ * A place for an extent: a free run, and the length of the longest of the others in
+ * its slot.
+ */
+struct place {
+	u32 slot;
+	u32 others;
+	struct haruns_run run;
+};
+
+static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
+{
+	prefetchw(slot_link(s, place->slot));
+	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
+			       &place->others);
+}
+
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
 static bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u32 len, u64 align,
-			u32 *slot, struct haruns_run *run)
+			struct place *place)
 {
 	u32 tries = MAX_TRIES;
 
-	for (*slot = g->mixed[bucket]; *slot != NO_SLOT && tries--; *slot = *link_next(s, *slot))
-		if (haruns_best_fit(&mixed_of(s, *slot)->runs, len, slot_start(s, *slot), align,
-				    run))
+	for (place->slot = g->mixed[bucket]; place->slot != NO_SLOT && tries--;
+	     place->slot = slot_link(s, place->slot)->next)
+		if (slot_find(s, len, align, place))
 			return true;
 	return false;
 }
@@ -328,8 +340,8 @@ static bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u3
  * of a bucket or @align is large it may miss one that fits; haslab_search() does
  * not.
  */
-static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 align, u32 *slot,
-		       struct haruns_run *run)
+static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		       struct place *place)
 {
 	/* from here on all are long enough */
 	u32 bucket = bucket_of(len - 1) + 1, tries = MAX_TRIES;
@@ -338,12 +350,12 @@ static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 		bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket);
 		if (bucket == HASLAB_NR_BUCKETS)
 			break;
-		if (bucket_find(s, g, bucket++, len, align, slot, run))
+		if (bucket_find(s, g, bucket++, len, align, place))
 			return true;
 	}
 	/* in this one some may be */
 	return bucket_of(len) == bucket_of(len - 1) &&
-	       bucket_find(s, g, bucket_of(len), len, align, slot, run);
+	       bucket_find(s, g, bucket_of(len), len, align, place);
 }
 
 /* Remember the shortest of the last lengths. */
@@ -381,49 +393,47 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	rest = len - (border - *start);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
 		return -ENOMEM;
-	ret = run_set(s, before, &run, *start, len - rest, HARUNS_LIVE, op);
+	ret = run_set(s, before, &run, haruns_others(&before->runs, &run), *start, len - rest,
+		      HARUNS_LIVE, op);
 	if (ret)
 		return ret;
-	m->runs.tag = true;
+	m->runs.tag |= MIXED_CONTINUES;
+	before->runs.tag |= MIXED_GOES_ON;
 	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
 }
 
-/* Allocate in a run of a mixed slot that it is known to fit in. */
-static int mixed_set_in(struct haslab *s, u32 slot, struct haruns_run *run, u32 len, u64 align,
-			struct hamem_op *op, u64 *start)
+static int place_take(struct haslab *s, struct place *place, u32 len, u64 align,
+		      struct hamem_op *op, u64 *start)
 {
-	*start = round_up(slot_start(s, slot) + run->start, align);
-	return run_set(s, mixed_of(s, slot), run, *start, len, HARUNS_LIVE, op);
+	*start = round_up(slot_start(s, place->slot) + place->run.start, align);
+	return run_set(s, mixed_of(s, place->slot), &place->run, place->others, *start, len,
+		       HARUNS_LIVE, op);
 }
 
 /* Allocate in one of the mixed slots that a group has. Return: 0; -ENOSPC; -ENOMEM. */
 int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 		     struct hamem_op *op, u64 *start)
 {
-	struct haruns_run run;
-	u32 slot;
+	struct place place;
 
-	if (!mixed_find(s, g, len, align, &slot, &run))
+	if (!mixed_find(s, g, len, align, &place))
 		return -ENOSPC;
-	return mixed_set_in(s, slot, &run, len, align, op, start);
+	return place_take(s, &place, len, align, op, start);
 }
 
 /* Allocate in units that are new in their slot. */
 static int mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align, struct hamem_op *op,
 			  u64 *start)
 {
-	u32 slot = slot_of(s, from);
-	struct haruns_run run;
+	struct place place = { .slot = slot_of(s, from) };
 	int ret = -ENOSPC;
 
-	if (from == slot_start(s, slot))
+	if (from == slot_start(s, place.slot))
 		ret = mixed_straddle(s, from, len, align, op, start);
-	if (ret == -ENOSPC) {
-		haruns_best_fit(&mixed_of(s, slot)->runs, len, slot_start(s, slot), align, &run);
-		ret = mixed_set_in(s, slot, &run, len, align, op, start);
-	}
+	if (ret == -ENOSPC && slot_find(s, len, align, &place))
+		ret = place_take(s, &place, len, align, op, start);
 	if (ret)
-		haslab_mixed_settle(s, slot);
+		haslab_mixed_settle(s, place.slot);
 	return ret;
 }
 
@@ -457,13 +467,9 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
 					 u64 block)
 {
-	struct haslab_mixed *next;
-
-	if (!IS_ALIGNED(block + 1, slot_blocks(s)) || block + 1 >= s->cfg.nr_blocks)
+	if (!(m->runs.tag & MIXED_GOES_ON) || !IS_ALIGNED(block + 1, slot_blocks(s)))
 		return NULL;
-	next = mixed_slot(s, slot_of(s, block + 1));
-	/* of another group it may change while we look, but then nothing goes on there */
-	return next && mixed_group(s, next) == mixed_group(s, m) && next->runs.tag ? next : NULL;
+	return mixed_slot(s, slot_of(s, block + 1));
 }
 
 /* Free an extent in @m. Return: as haslab_free(); -EBUSY to know takes all groups. */
@@ -476,7 +482,7 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	if (!run.start && m->runs.tag)
+	if (!run.start && m->runs.tag & MIXED_CONTINUES)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
 		return haslab_has_all(s) ? haslab_span_free(s, start, len, reason) : -EBUSY;
@@ -486,7 +492,8 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 	if (at != start || run.len + rest.len != len)
 		return haslab_refuse_live(reason, start, at);
 	if (next) {
-		next->runs.tag = false;
+		m->runs.tag &= ~MIXED_GOES_ON;
+		next->runs.tag &= ~MIXED_CONTINUES;
 		run_clear(s, next, &rest, end);
 	}
 	run_clear(s, m, &run, start);

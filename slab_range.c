@@ -665,7 +665,7 @@ static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_mixed
 	struct haslab_mixed *next;
 	struct haslab_span *span;
 
-	if (!run.start && m->runs.tag)
+	if (!run.start && m->runs.tag & MIXED_CONTINUES)
 		return mixed_entry(s, mixed_at(s, e.start - 1), e.start - 1);
 	if (run.state == HARUNS_SPECIAL) {
 		span = span_find(s, pos);
