@@ -505,7 +505,7 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 static enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len)
 {
 	/* while the range grows the pool knows of more already, and may have handed it out */
-	u64 end = READ_ONCE(ha->pool.slab.cfg.nr_blocks) << ha->shift;
+	u64 end = hapool_end(&ha->pool) << ha->shift;
 
 	if (!len)
 		return HYBRID_ALLOC_REASON_ZERO_LENGTH;
@@ -604,8 +604,8 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	/* of a start that is inside a block this is beyond every end */
 	u64 block = ror64(start, ha->shift);
 
-	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) ||
-	    unlikely(!blocks) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
+	if (unlikely(block >= hapool_end(&ha->pool)) || unlikely(!blocks) ||
+	    unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
 		return ha_free(ha, start, len, reason);
 	if (unlikely(hapool_from_buddy(&ha->pool, blocks)))
 		return ha_free_block(ha, block, blocks, reason);
