@@ -103,8 +103,10 @@
 #include <linux/capability.h>
 #include <linux/completion.h>
 #include <linux/cpuhotplug.h>
+#include <linux/ctype.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kernel.h>
 #include <linux/kref.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
@@ -112,6 +114,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/percpu-refcount.h>
@@ -2390,6 +2393,39 @@ module_param_named(mode, ha_param_mode, charp, 0444);
 MODULE_PARM_DESC(mode,
 		 "fresh: all space is free; rebuild (default): nothing is allocated before SEAL");
 
+/* Bytes, or with a suffix: 64K. */
+static int ha_param_set_size(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	u64 size = memparse(val, &end);
+
+	/* 0 only where it is meant: too many digits, or "16E", may come to 0, too */
+	if (!isdigit(*val) || *end || (!size && strcmp(val, "0")))
+		return -EINVAL;
+	*(u64 *)kp->arg = size;
+	return 0;
+}
+
+static const struct kernel_param_ops ha_param_size_ops = {
+	.set = ha_param_set_size,
+	.get = param_get_ullong,
+};
+
+/* For all that @device names. What is not given stays 0, the default. */
+static struct hybrid_alloc_params ha_param_sizes;
+module_param_cb(min_block, &ha_param_size_ops, &ha_param_sizes.min_block, 0444);
+MODULE_PARM_DESC(min_block,
+		 "smallest unit of space, in bytes or as 64K (default: 4K)");
+module_param_cb(max_block, &ha_param_size_ops, &ha_param_sizes.max_block, 0444);
+MODULE_PARM_DESC(max_block,
+		 "largest single extent, in bytes or as 64M (default: 0, no limit)");
+module_param_cb(slab_max, &ha_param_size_ops, &ha_param_sizes.slab_max, 0444);
+MODULE_PARM_DESC(slab_max,
+		 "largest size from slabs of equal objects, in bytes or as 64K (default: 1M)");
+module_param_cb(buddy_start, &ha_param_size_ops, &ha_param_sizes.buddy_start, 0444);
+MODULE_PARM_DESC(buddy_start,
+		 "smallest block of the buddy layer, in bytes or as 64K (default: 1M)");
+
 static int __init ha_bind_path(const char *path, bool sealed, struct ha_dev **dev)
 {
 	dev_t devt;
@@ -2402,7 +2438,7 @@ static int __init ha_bind_path(const char *path, bool sealed, struct ha_dev **de
 		return ha_refuse(path, ret, "not a block device");
 	if (ret)
 		return ha_refuse(path, ret, "cannot be looked up");
-	*dev = ha_dev_bind(devt, path, NULL, sealed);
+	*dev = ha_dev_bind(devt, path, &ha_param_sizes, sealed);
 	return PTR_ERR_OR_ZERO(*dev);
 }
 
