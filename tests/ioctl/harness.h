@@ -13,6 +13,8 @@
 #define HYBRID_ALLOC_TESTS_HARNESS_H
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -80,6 +82,27 @@ struct t_map {
 };
 
 void t_read_map(int fd, struct t_map *map);
+
+/* Refused calls change nothing: each one is compared with STAT before it, in @t_before. */
+extern struct hybrid_alloc_stat t_before;
+void t_remember(int fd);
+bool t_refused(int got, int want, const char *what, const char *how);
+
+/*
+ * Memory that another thread makes read-only and writable again all the time,
+ * so that a call may find that it cannot deliver its result. It is mapped
+ * twice: @mem is for the call, @same for the test.
+ */
+struct t_flip {
+	void *mem;
+	void *same;
+	size_t len;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+void t_flip_start(struct t_flip *flip, size_t len);
+void t_flip_stop(struct t_flip *flip);
 
 /* The accounting identity; *what* names the moment in a failure's note. */
 bool t_identity(const struct hybrid_alloc_stat *st, const char *what);
