@@ -26,8 +26,8 @@
  *
  * struct ha_dev is an attached device: a block device claimed exclusively, the
  * allocator on it, and the node. It is referred to by ha_devs and by each open
- * file of the node (struct ha_file), and freed with the last of these. What it holds (claim,
- * allocator, number) goes earlier, when it is detached.
+ * file of the node (struct ha_file), and freed with the last of these. What it
+ * holds (claim, allocator, number) goes earlier, when it is detached.
  *
  * The claim on the block device is made in the name of the ha_dev. So each
  * attach is a holder of its own, and a second one on the same disk is refused.
@@ -95,6 +95,15 @@
  * for long while it is held, as frees wait for it. The xa_lock makes "look up
  * and take a reference" one step. ->open takes only ha_dev.lock: whatever it
  * took beyond that could not be held while a node is registered.
+ *
+ * Order of this file
+ * ==================
+ *
+ * From the inside to the outside, each part using those before it: the
+ * allocator on a block device, which is the exported API, and with it GROW and
+ * TRIM; attached devices and their end; bound extents; how a call is checked
+ * and its result delivered; the calls of the instance nodes; those of the
+ * control node; the module and its parameters.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -483,9 +492,8 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
  * Without that it does not wait for anything but spinlocks.
  * Return: 0, or EINVAL @len is 0 or @align not a power of two; EFBIG @len is
  * larger than params.max_block or the managed range; ERANGE @goal is outside of
- * the managed range; ENOSPC no free run fits;
- * ENOMEM; EAGAIN it would have to wait to know, and @gfp forbids; EINTR killed
- * while it waited.
+ * the managed range; ENOSPC no free run fits; ENOMEM; EAGAIN it would have to
+ * wait to know, and @gfp forbids; EINTR killed while it waited.
  */
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
@@ -700,6 +708,8 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 		ha_stat_runs(ha, stat);
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
+
+/* ---- GROW, TRIM and MAP ---- */
 
 /*
  * After the device has grown. There are few of these, and one at a time. In
