@@ -866,6 +866,7 @@ int main(void)
 	size_t i;
 	int err;
 
+	t_note("SEED=%llu", t_seed);
 	if (ha_loaded() && ha_rmmod())
 		t_die("the module is in use");
 	/* no page of ours is to be fetched while memory is short */

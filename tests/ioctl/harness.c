@@ -18,6 +18,14 @@
 
 u64 t_seed = 1;
 
+static void __attribute__((constructor)) take_seed(void)
+{
+	const char *seed = getenv("SEED");
+
+	if (seed)
+		t_seed = strtoull(seed, NULL, 0);
+}
+
 static unsigned int nr_tests, nr_failed;
 
 static void line(bool ok, const char *fmt, va_list ap)

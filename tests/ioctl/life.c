@@ -420,6 +420,7 @@ static void test_churn(void)
 
 int main(void)
 {
+	t_note("SEED=%llu", t_seed);
 	if (ha_loaded() && ha_rmmod())
 		t_die("the module is in use");
 	t_nullb_make("hat-one", (struct t_disk_opts){ .mib = MIB_EACH });

@@ -545,6 +545,7 @@ static void test_grow(void)
 
 int main(void)
 {
+	t_note("SEED=%llu", t_seed);
 	ha_need_module();
 	disk_make(DISK_BYTES);
 	test_refused();
