@@ -319,6 +319,15 @@ int ha_control(int flags)
 	return fd;
 }
 
+bool ha_nothing_attached(void)
+{
+	int ctl = ha_control(O_RDONLY);
+	int err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
+
+	close(ctl);
+	return err == ENODEV;
+}
+
 /* @a may be NULL, or carry the fields that are not filled in here. */
 int ha_attach(struct hybrid_alloc_attach *a, const char *disk, u32 flags, u32 *id)
 {

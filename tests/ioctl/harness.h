@@ -70,6 +70,7 @@ int ha_attach(struct hybrid_alloc_attach *a, const char *disk, u32 flags, u32 *i
 int ha_detach(u32 id, u32 flags);
 int ha_open(u32 id, int flags);
 int ha_control(int flags);
+bool ha_nothing_attached(void);
 
 /* The same, but a failure ends the program. */
 u32 ha_must_attach(const char *disk, u32 flags);

@@ -22,15 +22,6 @@
 
 static atomic_bool stop;
 
-static bool no_instances(void)
-{
-	int ctl = ha_control(O_RDONLY);
-	int err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
-
-	close(ctl);
-	return err == ENODEV;
-}
-
 static void must_insmod(const char *params)
 {
 	int err = ha_insmod(params);
@@ -63,7 +54,7 @@ static void test_busy(void)
 	int p[2];
 
 	must_insmod("");
-	t_ok(no_instances(), "insmod without a device attaches nothing");
+	t_ok(ha_nothing_attached(), "insmod without a device attaches nothing");
 	id = ha_must_attach(ONE, FRESH);
 	t_eq(id, 0, "the first instance is number 0");
 	t_errno(ha_attach(NULL, ONE, FRESH, NULL), EBUSY, "ATTACH of what is attached");
@@ -139,7 +130,7 @@ static void test_force(void)
 	if (ha_alloc(fd, MIB, 0, &e))
 		t_die("ALLOC");
 	t_errno(ha_detach(id, FORCE), 0, "forced DETACH with open files and live extents");
-	t_ok(no_instances(), "the instance is gone");
+	t_ok(ha_nothing_attached(), "the instance is gone");
 	t_ok(t_disk_is_free(ONE), "the disk is free although files are open");
 	t_ok(ha_open(id, O_RDONLY) < 0 && errno == ENOENT, "the node is gone");
 	t_errno(ha_alloc(fd, BLOCK, 0, &f), ENODEV, "ALLOC on a file that stayed open");
@@ -414,7 +405,7 @@ static void test_churn(void)
 		pthread_join(threads[i], NULL);
 	t_eq(odd, 0, "%u times attached and detached under the hands of others", rounds);
 	ha_detach(0, FORCE);
-	t_ok(no_instances() && t_disk_is_free(ONE), "and nothing stays behind");
+	t_ok(ha_nothing_attached() && t_disk_is_free(ONE), "and nothing stays behind");
 	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
