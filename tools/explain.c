@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "hybridctl.h"
-#include "ioctl_uapi.h"
 
 /*
  * What went wrong, and the remedy: whole sentences, in which % stands for the
@@ -118,7 +117,7 @@ static const struct cause {
 	  "smaller extents." },
 	{ "alloc", EAGAIN,
 	  "the instance was attached to be rebuilt and is not sealed yet",
-	  "Claim the extents that are in use (`hybridctl claim % -`), then `hybridctl seal "
+	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then `hybridctl seal "
 	  "%`." },
 	{ "alloc", EINVAL,
 	  "the size is 0 or the alignment is not a power of two",
@@ -142,6 +141,28 @@ static const struct cause {
 	{ "free", EPERM,
 	  "it belongs to another open file",
 	  "Only the program that allocated it can free it." },
+	{ "file", ENOENT,
+	  "there is no such file",
+	  "Check the name; - stands for standard input or output." },
+	{ "file", EACCES,
+	  "you may not open it",
+	  "Check its mode with `ls -l`, or name another file." },
+	{ "file", EISDIR,
+	  "it is a directory",
+	  "Name a file in it." },
+	{ "file", EROFS,
+	  "it is on a read-only file system",
+	  "Name a file elsewhere." },
+	{ "file", ENOSPC,
+	  "its file system is full",
+	  "Free space there, or name a file elsewhere." },
+	{ "check", EUCLEAN,
+	  "what the allocator keeps about its space does not fit together",
+	  "Stop its users, save what is live with `hybridctl dump %`, look at `dmesg`, and "
+	  "attach the disk anew, to be rebuilt." },
+	{ "check", EPERM,
+	  "checking needs CAP_SYS_ADMIN, outside of containers",
+	  "Run hybridctl as root on the host." },
 	{ NULL, ENOTTY,
 	  "the file is not a node of hybrid_alloc",
 	  "Name an instance as 0 or /dev/hybrid_alloc0; `hybridctl list` shows them." },

@@ -99,6 +99,11 @@ static void add_column(struct table *t, const char *name, enum column_kind kind)
 								   SCOLS_JSON_NUMBER));
 }
 
+bool wants_table(const struct args *args)
+{
+	return args->table.json || args->table.raw || args->table.columns;
+}
+
 struct table *table_new(const char *name, const struct command *cmd, const struct args *args)
 {
 	const struct table_options *opts = &args->table;
