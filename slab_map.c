@@ -141,7 +141,7 @@ static void map_trim(struct haslab *s, struct haslab_dir *dir)
 	atomic_long_sub(ksize(dir->mixed) + ksize(links), &s->mem.bytes);
 	links->gone.mixed = dir->mixed;
 	WRITE_ONCE(dir->mixed, NULL);
-	dir->links = NULL;
+	WRITE_ONCE(dir->links, NULL);
 	call_rcu(&links->gone.rcu, mixed_free_rcu);
 }
 
@@ -159,7 +159,7 @@ static int map_make(struct haslab *s, struct haslab_dir *dir, struct hamem_op *o
 		hamem_put(&s->mem, mixed);
 		return -ENOMEM;
 	}
-	dir->links = links;
+	WRITE_ONCE(dir->links, links);
 	/* pairs with mixed_slot() */
 	smp_store_release(&dir->mixed, mixed);
 	return 0;
