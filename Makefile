@@ -5,6 +5,7 @@
 #
 #   make          the module for the running kernel, or for KDIR=...
 #   make tools    hybridctl
+#   make lib      libhybridalloc, and its manual pages
 #   make sim      build/hybrid-sim: the allocator in user space, to try workloads
 #   make demo     all of it at work in a virtual machine
 #   make bench    what it costs, beside other allocators (BENCH=kernel or native: only that)
@@ -30,6 +31,10 @@ tools:
 	@scripts/deps.sh tools
 	@$(MAKE) --no-print-directory -C tools
 
+lib:
+	@scripts/deps.sh lib
+	@$(MAKE) --no-print-directory -C lib all man
+
 sim:
 	@$(MAKE) --no-print-directory -s -C sim sim
 
@@ -51,4 +56,4 @@ soak:
 clean:
 	rm -rf build hybrid-alloc.ko
 
-.PHONY: module tools sim demo bench check test soak clean
+.PHONY: module tools lib sim demo bench check test soak clean

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: scripts/deps.sh tools|demo|bench|profile|test
+# usage: scripts/deps.sh tools|lib|demo|bench|profile|test
 #
-# Installs the Debian packages that are missing to build hybridctl, to run the
-# demo (the stock kernel's headers, a virtual machine), the benchmark, a profile,
+# Installs the Debian packages that are missing to build hybridctl, to build
+# libhybridalloc and its manual pages, to run the demo (the stock kernel's headers, a virtual machine), the benchmark, a profile,
 # or to run all tests (the kernel's source, checkers).
 
 set -euo pipefail
@@ -12,15 +12,17 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 tools=(gcc libc6-dev make pkg-config libsmartcols-dev libblkid-dev)
+lib=(gcc libc6-dev make perl linux-kbuild-6.1)
 demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 	busybox-static fio)
 bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
-test=("${demo[@]}" linux-source-6.1 xz-utils bzip2 flex bison bc libelf-dev libssl-dev
+test=("${demo[@]}" "${lib[@]}" g++ groff-base linux-source-6.1 xz-utils bzip2 flex bison bc libelf-dev libssl-dev
 	gcc-multilib sparse clang libclang-rt-dev shellcheck dmsetup)
 
 case ${1-} in
 tools) wanted=("${tools[@]}") ;;
+lib) wanted=("${lib[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 bench) wanted=("${bench[@]}") ;;
 profile) wanted=("${profile[@]}") ;;

@@ -1,0 +1,13 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# vm: --kernel stock --file tests/lib/lib.sh --file tests/lib/cxx.sh --file build/lib/libhybridalloc.so.0:/lib/ --prog build/lib/tests/libtest --prog build/lib/tests/cxx
+# libhybridalloc from C++: see cxx.cc
+# shellcheck source=tests/vm/tap.sh
+. ./tap.sh
+
+try "the module takes a disk" insmod /lib/hybrid-alloc.ko device="${DISKS%% *}" mode=fresh
+try "a C++ program" cxx 0
+try_not "what it throws" "No such file" cxx 7
+try "the module goes" rmmod hybrid_alloc
+done_testing
