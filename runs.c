@@ -10,11 +10,16 @@
  *
  * There are three forms. A slot of few large extents, the usual case, has a
  * sorted array of 16-bit marks, position and state, of which the first is
- * always at 0. Up to 20 marks are in the struct itself: what an operation on
- * such a slot needs is one cache line. More have memory of their own. A slot of
- * many small extents has a bitmap: two bits a block, the state of the run that
- * starts there or 0. That bounds the memory (1 KiB for 16 MiB) and the time
- * (128 words to look at, and none to move).
+ * always at 0. Behind the last run all marks are at the end of the slot, one at
+ * the least. Up to 20 marks are in the struct itself: what an operation on such
+ * a slot needs is one cache line. More have memory of their own. A slot of many
+ * small extents has a bitmap: two bits a block, the state of the run that starts
+ * there or 0. That bounds the memory (1 KiB for 16 MiB) and the time (128 words
+ * to look at, and none to move).
+ *
+ * Which runs are free looks random to the CPU: it guesses wrong at a branch for
+ * each of them, and that costs as much as 60 instructions. So marks are looked
+ * at four at a time, and lengths compared without branches.
  *
  * An allocation adds at most two runs and a free adds none, so only allocating
  * can need memory. The lock of the slab layer protects everything.
@@ -39,6 +44,11 @@
 
 /* ---- the array of marks ---- */
 
+/* Four marks in a word, of which neither the lowest nor the highest bit matters for their order. */
+#define LANES		0x0001000100010001ULL
+#define LANE_BITS	16
+#define HIGH_BITS	(LANES << (LANE_BITS - 1))
+
 static u16 mark(u32 start, enum haruns_state state)
 {
 	return start << STATE_BITS | state;
@@ -54,76 +64,82 @@ static enum haruns_state mark_state(u16 m)
 	return m & STATE_MASK;
 }
 
-static const u16 *marks_of(const struct haruns *r)
+static u16 *marks_of(struct haruns *r)
 {
 	return r->cap == HARUNS_INLINE ? r->own : r->marks;
 }
 
-static u32 mark_end(const struct haruns *r, const u16 *marks, u32 i)
+static const u16 *marks_in(const struct haruns *r)
 {
-	return i + 1 < r->nr ? mark_start(marks[i + 1]) : r->nr_blocks;
+	return r->cap == HARUNS_INLINE ? r->own : r->marks;
+}
+
+/* What is behind the last run: not free. */
+static u16 mark_end(const struct haruns *r)
+{
+	return mark(r->nr_blocks, HARUNS_LIVE);
+}
+
+/* The number of marks up to @key, of those in the struct. */
+static u32 own_rank(const struct haruns *r, u16 key)
+{
+	u64 keys = key * LANES | HIGH_BITS, sum = 0;
+	int i;
+
+	/* no mark has the highest bit, so what remains of it says which is greater */
+	for (i = 0; i < ARRAY_SIZE(r->words); i++)
+		sum += (keys - r->words[i]) >> (LANE_BITS - 1) & LANES;
+	return sum * LANES >> (64 - LANE_BITS);
 }
 
 /* The run that @pos lies in: the last mark that does not start behind it. */
 static u32 marks_find(const struct haruns *r, u32 pos)
 {
-	const u16 *marks = marks_of(r);
 	const u16 key = mark(pos, STATE_MASK);
 	u32 lo = 0, n = r->nr;
 
+	if (r->cap == HARUNS_INLINE)
+		return own_rank(r, key) - 1;
 	while (n > 1) {
 		u32 half = n / 2;
 
-		lo = marks[lo + half] <= key ? lo + half : lo;
+		lo = r->marks[lo + half] <= key ? lo + half : lo;
 		n -= half;
 	}
 	return lo;
 }
 
-/* Make room for @nr marks in front of mark @i. */
-static u16 *marks_open(struct haruns *r, u32 i, u32 nr)
-{
-	u16 *at = (u16 *)marks_of(r) + i;
-
-	memmove(at + nr, at, (r->nr - i) * sizeof(*at));
-	r->nr += nr;
-	return at;
-}
-
-static void marks_remove(struct haruns *r, u32 i, u32 nr)
-{
-	u16 *at = (u16 *)marks_of(r) + i;
-
-	r->nr -= nr;
-	memmove(at, at + nr, (r->nr - i) * sizeof(*at));
-}
-
 /* Cut @before blocks off in front of mark @i and @behind blocks off behind. */
 static void marks_cut(struct haruns *r, u32 i, u32 before, u32 behind, enum haruns_state state)
 {
-	const u16 *marks = marks_of(r);
-	enum haruns_state old = mark_state(marks[i]);
-	u32 start = mark_start(marks[i]) + before, end = mark_end(r, marks, i) - behind;
-	u16 *at = marks_open(r, i + 1, !!before + !!behind);
+	u16 *at = marks_of(r) + i, old = *at;
+	u16 start = old + mark(before, 0), end = (at[1] & ~STATE_MASK) - mark(behind, 0);
+	u32 nr = !!before + !!behind;
 
-	if (!before)
-		at--;
-	*at++ = mark(start, state);
+	memmove(at + 1 + nr, at + 1, (r->nr - i) * sizeof(*at));
+	r->nr += nr;
+	at += !!before;
+	*at++ = (start & ~STATE_MASK) | state;
 	if (behind)
-		*at = mark(end, old);
+		*at = end | mark_state(old);
 }
 
-/* Mark @i becomes free and merges with the free runs beside it. Return: its number then. */
+/* Mark @i becomes free and merges with the free runs beside it. Return: their length. */
 static u32 marks_free(struct haruns *r, u32 i)
 {
-	u16 *at = (u16 *)marks_of(r) + i;
-	bool next = i + 1 < r->nr && mark_state(at[1]) == HARUNS_FREE;
+	u16 *at = marks_of(r) + i;
 	bool before = i && mark_state(at[-1]) == HARUNS_FREE;
+	bool behind = mark_state(at[1]) == HARUNS_FREE;
+	u32 nr = before + behind;
 
 	*at = mark(mark_start(*at), HARUNS_FREE);
-	if (next || before)
-		marks_remove(r, before ? i : i + 1, next + before);
-	return i - before;
+	at -= before;
+	i += 1 - before;
+	memmove(at + 1, at + 1 + nr, (r->nr + 1 - nr - i) * sizeof(*at));
+	r->nr -= nr;
+	/* of two that are gone one is not overwritten by the end */
+	marks_of(r)[r->nr + !!nr] = mark_end(r);
+	return mark_start(at[1]) - mark_start(at[0]);
 }
 
 /* ---- the bitmap ---- */
@@ -192,7 +208,7 @@ static void map_cut(struct haruns *r, u32 start, u32 len, u32 behind, enum harun
 	map_put(r, start, state);
 }
 
-/* The run becomes free and merges with the free runs beside it. Return: its start then. */
+/* The run becomes free and merges with the free runs beside it. Return: their length. */
 static u32 map_free(struct haruns *r, u32 start, u32 end)
 {
 	u32 before = start ? map_run_start(r, start - 1) : 0;
@@ -200,10 +216,11 @@ static u32 map_free(struct haruns *r, u32 start, u32 end)
 	map_put(r, start, HARUNS_FREE);
 	if (end < r->nr_blocks && map_state(r, end) == HARUNS_FREE)
 		map_drop(r, end);
-	if (before == start || map_state(r, before) != HARUNS_FREE)
-		return start;
-	map_drop(r, start);
-	return before;
+	if (before != start && map_state(r, before) == HARUNS_FREE) {
+		map_drop(r, start);
+		start = before;
+	}
+	return map_next_start(r, start + 1) - start;
 }
 
 /* ---- all forms ---- */
@@ -216,16 +233,15 @@ static bool is_map(const struct haruns *r)
 /* The run that is recorded at @at: the number of a mark, or a position. */
 static struct haruns_run run_at(const struct haruns *r, u32 at)
 {
-	const u16 *marks;
+	const u16 *m;
 
 	if (is_map(r))
 		return (struct haruns_run) {
 			at, map_next_start(r, at + 1) - at, map_state(r, at), at
 		};
-	marks = marks_of(r);
+	m = marks_in(r) + at;
 	return (struct haruns_run) {
-		mark_start(marks[at]), mark_end(r, marks, at) - mark_start(marks[at]),
-		mark_state(marks[at]), at
+		mark_start(m[0]), mark_start(m[1]) - mark_start(m[0]), mark_state(m[0]), at
 	};
 }
 
@@ -263,15 +279,18 @@ bool haruns_next(const struct haruns *r, struct haruns_run *run)
  */
 void haruns_init(struct haruns *r, u32 nr_blocks)
 {
+	u32 i;
+
 	r->nr = 1;
 	r->cap = HARUNS_INLINE;
 	r->nr_blocks = nr_blocks;
 	r->nr_known = 0;
 	r->nr_free = 0;
 	r->max_free = 0;
-	r->others_free = 0;
 	r->tag = 0;
 	r->own[0] = mark(0, HARUNS_SPECIAL);
+	for (i = 1; i < HARUNS_INLINE; i++)
+		r->own[i] = mark_end(r);
 }
 
 /**
@@ -288,7 +307,7 @@ void haruns_destroy(struct haruns *r, struct hamem *mem)
 static int to_map(struct haruns *r, struct hamem *mem, struct hamem_op *op)
 {
 	u64 *map = hamem_get(mem, op, DIV_ROUND_UP(r->nr_blocks, MAP_PER_WORD) * sizeof(*map));
-	const u16 *marks = marks_of(r);
+	const u16 *marks = marks_in(r);
 	u32 i;
 
 	if (!map)
@@ -304,7 +323,7 @@ static int to_map(struct haruns *r, struct hamem *mem, struct hamem_op *op)
 /* The slow part of haruns_reserve(). */
 static int more_marks(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
 {
-	u32 cap = roundup_pow_of_two(r->nr + nr);
+	u32 cap = roundup_pow_of_two(r->nr + nr + 1), i;
 	u16 *marks;
 
 	if (cap > MAX_CAP)
@@ -312,7 +331,9 @@ static int more_marks(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_
 	marks = hamem_get(mem, op, cap * sizeof(*marks));
 	if (!marks)
 		return -ENOMEM;
-	memcpy(marks, marks_of(r), r->nr * sizeof(*marks));
+	memcpy(marks, marks_in(r), r->nr * sizeof(*marks));
+	for (i = r->nr; i < cap; i++)
+		marks[i] = mark_end(r);
 	haruns_destroy(r, mem);
 	r->marks = marks;
 	r->cap = cap;
@@ -330,7 +351,7 @@ static int more_marks(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_
  */
 int haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
 {
-	if (is_map(r) || r->nr + nr <= r->cap)
+	if (is_map(r) || r->nr + nr < r->cap)
 		return 0;
 	return more_marks(r, nr, mem, op);
 }
@@ -355,30 +376,87 @@ void haruns_shrink(struct haruns *r, struct hamem *mem)
 	do {
 		r->own[i++] = mark(run.start, run.state);
 	} while (haruns_next(&old, &run));
+	while (i < HARUNS_INLINE)
+		r->own[i++] = mark_end(r);
 	haruns_destroy(&old, mem);
 }
 
-/* Another free run: is it the largest, or just one of the others? */
-static void note_free(struct haruns *r, u32 len)
+/*
+ * What a look at all free runs tells. A run is a number here: its length, and
+ * below that, from KEY_SHIFT on, where it is recorded.
+ */
+struct look {
+	u32 best;	/* what the shortest that is long enough has more than is wanted */
+	u32 longest;
+	u32 second;	/* longest of the others */
+};
+
+#define KEY_SHIFT	16
+#define KEY_AT		((1U << KEY_SHIFT) - 1)
+
+/* A run at @start, where @len blocks are wanted. One too short seems to have very much more. */
+static void look_at(struct look *look, u32 start, u32 key, u32 len, u32 align)
 {
-	if (len > r->max_free) {
-		r->others_free = r->max_free;
-		r->max_free = len;
-	} else if (len > r->others_free) {
-		r->others_free = len;
+	u32 skip = -start & (align - 1);
+
+	look->best = min(look->best, key - ((len + skip) << KEY_SHIFT));
+	look->second = max(look->second, min(look->longest, key));
+	look->longest = max(look->longest, key);
+}
+
+/* Of up to 64 marks those that are free: of each word four bits, of the next a bit to their left. */
+static u64 words_free(const u64 *words, u32 nr)
+{
+	u64 bits = 0;
+	u32 i;
+
+	BUILD_BUG_ON((HARUNS_FREE & 2) || !(HARUNS_LIVE & HARUNS_SPECIAL & 2));
+	for (i = 0; i < nr; i++)
+		bits |= (~words[i] >> 1 & LANES) << i;
+	return bits;
+}
+
+static void words_look(struct look *look, const u16 *marks, u32 first, u64 bits, u32 len,
+		       u32 align)
+{
+	for (; bits; bits &= bits - 1) {
+		u32 bit = __ffs64(bits), lane = bit / LANE_BITS, at, start;
+
+		if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
+			lane = HARUNS_PER_WORD - 1 - lane;
+		at = first + bit % LANE_BITS * HARUNS_PER_WORD + lane;
+		start = mark_start(marks[at]);
+		look_at(look, start, (mark_start(marks[at + 1]) - start) << KEY_SHIFT | at, len,
+			align);
 	}
 }
 
-static void note_all_free(struct haruns *r)
+static struct look look_through(const struct haruns *r, u32 len, u32 align)
 {
-	struct haruns_run run = run_at(r, 0);
+	struct look look = { .best = U32_MAX };
+	const u32 step = LANE_BITS * HARUNS_PER_WORD;
+	struct haruns_run run;
+	u32 i;
 
-	r->max_free = 0;
-	r->others_free = 0;
+	if (r->cap == HARUNS_INLINE) {
+		words_look(&look, r->own, 0, words_free(r->words, ARRAY_SIZE(r->words)), len,
+			   align);
+		return look;
+	}
+	if (!is_map(r)) {
+		for (i = 0; i < r->nr; i += step)
+			words_look(&look, r->marks, i,
+				   words_free((u64 *)(r->marks + i),
+					      min_t(u32, r->cap - i, step) / HARUNS_PER_WORD),
+				   len, align);
+		return look;
+	}
+	run = run_at(r, 0);
 	do {
 		if (run.state == HARUNS_FREE)
-			note_free(r, run.len);
+			look_at(&look, run.start, run.len << KEY_SHIFT | run.at, len, align);
 	} while (haruns_next(r, &run));
+	return look;
 }
 
 /* Give a part of a run, which is cut if need be, another state. */
@@ -397,26 +475,19 @@ static void cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 l
  * haruns_set - make an extent out of free blocks
  * @r: the runs, with room for two more (haruns_reserve())
  * @old: the free run that they lie in
+ * @others: length of the longest of the other free runs
  * @start: first block
  * @len: number of blocks
  * @state: of the extent
  */
-void haruns_set(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others, u32 start, u32 len,
 		enum haruns_state state)
 {
 	u32 before = start - old->start, behind = old->len - before - len;
 
 	cut(r, old, start, len, state);
 	r->nr_free -= len;
-	if (old->len < r->max_free)
-		return;
-	/* what is left of the largest may still be that; it saves a look at all */
-	if (max(before, behind) < r->others_free) {
-		note_all_free(r);
-		return;
-	}
-	r->max_free = max(before, behind);
-	r->others_free = max_t(u32, r->others_free, min(before, behind));
+	r->max_free = max3(before, behind, others);
 }
 
 /**
@@ -428,14 +499,14 @@ void haruns_set(struct haruns *r, const struct haruns_run *old, u32 start, u32 l
  */
 void haruns_clear(struct haruns *r, const struct haruns_run *run)
 {
-	u32 at;
+	u32 len;
 
 	if (is_map(r))
-		at = map_free(r, run->start, run->start + run->len);
+		len = map_free(r, run->start, run->start + run->len);
 	else
-		at = marks_free(r, run->at);
+		len = marks_free(r, run->at);
 	r->nr_free += run->len;
-	note_free(r, run_at(r, at).len);
+	r->max_free = max_t(u32, r->max_free, len);
 }
 
 /**
@@ -455,44 +526,46 @@ void haruns_add(struct haruns *r, u32 start, u32 len)
 	haruns_clear(r, &run);
 }
 
-static bool fits(const struct haruns_run *run, u32 len, u64 base, u64 align)
+/**
+ * haruns_others - look at the other free runs
+ * @r: the runs
+ * @run: a free run
+ *
+ * Return: the length of the longest but @run.
+ */
+u32 haruns_others(const struct haruns *r, const struct haruns_run *run)
 {
-	return run->state == HARUNS_FREE && run->len >= len &&
-	       (-(base + run->start) & (align - 1)) <= run->len - len;
+	struct look look;
+
+	if (run->len < r->max_free)
+		return r->max_free;
+	look = look_through(r, 0, 1);
+	return ((look.longest & KEY_AT) == run->at ? look.second : look.longest) >> KEY_SHIFT;
 }
 
 /**
  * haruns_best_fit - the smallest free run that an extent fits in
  * @r: the runs
  * @len: of the extent
- * @base: position of the slot, to which @align refers
- * @align: a power of two
+ * @align: a power of two, at most the size of the slot
  * @best: out: the run
+ * @others: out: length of the longest of the other free runs
  *
  * Return: whether there is one.
  */
-bool haruns_best_fit(const struct haruns *r, u32 len, u64 base, u64 align,
-		     struct haruns_run *best)
+bool haruns_best_fit(const struct haruns *r, u32 len, u32 align, struct haruns_run *best,
+		     u32 *others)
 {
-	struct haruns_run run;
-	bool found = false;
-	/* there cannot be a shorter one than this */
-	u32 enough = len;
+	struct look look;
 
 	if (len > r->max_free)
 		return false;
-	if (r->others_free < len)
-		enough = r->max_free;
-	run = run_at(r, 0);
-	do {
-		if (!fits(&run, len, base, align) || (found && run.len >= best->len))
-			continue;
-		*best = run;
-		found = true;
-		if (run.len == enough)
-			break;
-	} while (haruns_next(r, &run));
-	return found;
+	look = look_through(r, len, align);
+	if (look.best >> KEY_SHIFT > r->nr_blocks)
+		return false;
+	*best = run_at(r, look.best & KEY_AT);
+	*others = ((look.longest & KEY_AT) == best->at ? look.second : look.longest) >> KEY_SHIFT;
+	return true;
 }
 
 /**
@@ -506,10 +579,12 @@ bool haruns_check(const struct haruns *r)
 	enum haruns_state last = HARUNS_LIVE;
 	u32 nr = 0, pos = 0, nr_free = 0;
 	struct haruns_run run = run_at(r, 0);
-	struct haruns known = *r;
+	u32 max_free = 0, i;
 
-	note_all_free(&known);
-	if (!is_map(r) && r->nr > r->cap)
+	for (i = r->nr; i < r->cap; i++)
+		if (marks_in(r)[i] != mark_end(r))
+			return false;
+	if (!is_map(r) && r->nr >= r->cap)
 		return false;
 	do {
 		if (run.start != pos || !run.len || !run.state ||
@@ -518,9 +593,11 @@ bool haruns_check(const struct haruns *r)
 		pos += run.len;
 		nr++;
 		last = run.state;
-		if (run.state == HARUNS_FREE)
-			nr_free += run.len;
+		if (run.state != HARUNS_FREE)
+			continue;
+		nr_free += run.len;
+		max_free = max(max_free, run.len);
 	} while (haruns_next(r, &run));
 	return pos == r->nr_blocks && nr == r->nr && nr_free == r->nr_free &&
-	       known.max_free == r->max_free && known.others_free <= r->others_free;
+	       max_free == r->max_free;
 }

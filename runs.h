@@ -14,8 +14,9 @@
 #define HARUNS_MAX_SHIFT	12
 #define HARUNS_MAX_BLOCKS	(1U << HARUNS_MAX_SHIFT)
 
-/* So many that a mixed slot (struct haslab_mixed) is one cache line. */
+/* So many marks that a mixed slot (struct haslab_mixed) is one cache line. */
 #define HARUNS_INLINE		20
+#define HARUNS_PER_WORD		4
 
 enum haruns_state {
 	HARUNS_FREE = 1,
@@ -45,9 +46,10 @@ struct haruns_run {
  * @nr_known: blocks that were added
  * @nr_free: free blocks
  * @max_free: length of the largest free run
- * @others_free: no other free run is longer than this
  * @tag: for the owner
+ * @owner: for the owner, who has set it before haruns_init()
  * @own: where each run starts, and its state, sorted; if @cap is HARUNS_INLINE
+ * @words: the same, to look at several at a time
  * @marks: the same, if it is more
  * @map: two bits a block
  */
@@ -58,10 +60,11 @@ struct haruns {
 	u16 nr_known;
 	u16 nr_free;
 	u16 max_free;
-	u16 others_free;
-	u16 tag;
+	u8 tag;
+	u8 owner;
 	union {
 		u16 own[HARUNS_INLINE];
+		u64 words[HARUNS_INLINE / HARUNS_PER_WORD];
 		u16 *marks;
 		u64 *map;
 	};
@@ -74,15 +77,16 @@ int __must_check haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem,
 				struct hamem_op *op);
 void haruns_shrink(struct haruns *r, struct hamem *mem);
 
-void haruns_set(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others, u32 start, u32 len,
 		enum haruns_state state);
 void haruns_clear(struct haruns *r, const struct haruns_run *run);
 void haruns_add(struct haruns *r, u32 start, u32 len);
 
 struct haruns_run haruns_at(const struct haruns *r, u32 pos);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
-bool haruns_best_fit(const struct haruns *r, u32 len, u64 base, u64 align,
-		     struct haruns_run *best);
+u32 haruns_others(const struct haruns *r, const struct haruns_run *run);
+bool haruns_best_fit(const struct haruns *r, u32 len, u32 align, struct haruns_run *best,
+		     u32 *others);
 
 bool haruns_check(const struct haruns *r);
 

@@ -35,18 +35,38 @@
  * -------
  * The address space goes by slots of 16 MiB, and 64 of them are a dir. From an
  * address to what is there in two steps: dirs[]; and in a dir, if there are any,
- * for each unit the slab of equal objects that it belongs to, and for each slot
- * its mixed part, one cache line, found without a pointer of its own.
+ * for each slot the slab of equal objects that it is, or a table of those in its
+ * units, and its mixed part, one cache line, found without a pointer of its own.
  *
  * For searches each dir also has the length of the free run that it begins
  * with, of its longest, and of the one that it ends with (haslab_sum; the idea
  * is that of the Go runtime's page allocator). They are made when they are
  * asked for and dropped at each change, which is a store.
  *
+ * Groups
+ * ------
+ * Slabs and mixed slots belong to groups, one for each CPU or fewer, and a CPU
+ * allocates in its own: so allocations and frees of different CPUs do not meet.
+ * What a group holds is not an interval of addresses: it takes blocks from the
+ * buddy wherever they are, and returns them, so that no group has to be balanced.
+ * When it has nothing and the buddy has nothing, the other groups are asked.
+ *
  * Locking
  * -------
- * haslab.lock protects everything in this layer and the buddy below, but for
- * what is done without it:
+ *   haslab.lock  >  haslab_group.lock  >  haslab.space_lock
+ *
+ * A group's lock protects its slabs and its mixed slots; nobody holds two. To
+ * whom a slot belongs is found under RCU, and looked at again with the lock.
+ * space_lock protects what the groups share: the buddy, and the map as to which
+ * slabs and mixed slots there are; it is taken under one of the others.
+ *
+ * What concerns several groups or none (spans, given ranges, searches, MAP) is
+ * done under haslab.lock with all groups shut out: haslab_lock_all() says so in
+ * haslab.exclusive and then waits for each group's lock once, so everybody sees
+ * it who comes later, and waits for haslab.lock. Not many locks are held at the
+ * same time, and an operation in a group costs one load more.
+ *
+ * Without a lock:
  *
  *   - haslab_own() and haslab_disown() set and clear live bits atomically. A
  *     caller of haslab_disown() finds the slab under RCU; slabs and the pointers
@@ -57,9 +77,10 @@
  *     object is CACHED: the caller says so by @exclusive. The pool layer's slow
  *     mode gives that.
  *
- * The lock is taken in process context only. Nothing is allocated under it in
+ * The locks are taken in process context only. Nothing is allocated under them in
  * a way that waits; see mem.h. Freeing never allocates at all.
  */
+#include <linux/cpumask.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -71,6 +92,9 @@
 #define MIN_OBJECTS	16
 /* A class's next slab is at most this part of what it has already. */
 #define GROWTH_SHIFT	2
+/* Groups: as many as there are CPUs, but not on less than 4 GiB (2^20 blocks) each. */
+#define MIN_GROUP_SHIFT	20
+#define MAX_GROUPS	64
 /* How many runs of units to look at before it is left to haslab_search(). */
 #define RUN_TRIES	32
 
@@ -84,13 +108,63 @@ const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
 	[257 ... 511] = NONE, [512] = 20, [513 ... 1023] = NONE, [1024] = 21,
 };
 
+/* ---- locks ---- */
+
+/* What others may give back while it is looked at stays until the unlock: it is RCU's. */
+void haslab_lock_all(struct haslab *s)
+	__acquires(RCU) __acquires(&s->lock)
+{
+	unsigned int i;
+
+	rcu_read_lock();
+	spin_lock(&s->lock);
+	WRITE_ONCE(s->exclusive, current);
+	for (i = 0; i < s->nr_groups; i++) {
+		spin_lock(&s->groups[i].lock);
+		spin_unlock(&s->groups[i].lock);
+	}
+}
+
+void haslab_unlock_all(struct haslab *s)
+	__releases(&s->lock) __releases(RCU)
+{
+	/* who sees that also sees what was done to his group */
+	smp_store_release(&s->exclusive, NULL);
+	spin_unlock(&s->lock);
+	rcu_read_unlock();
+}
+
+void haslab_lock_group(struct haslab *s, struct haslab_group *g)
+	__acquires(RCU) __acquires(&g->lock)
+{
+	rcu_read_lock();
+	for (;;) {
+		spin_lock(&g->lock);
+		/* pairs with haslab_unlock_all() */
+		if (likely(!smp_load_acquire(&s->exclusive)))
+			return;
+		spin_unlock(&g->lock);
+		/* until it is done */
+		spin_lock(&s->lock);
+		spin_unlock(&s->lock);
+	}
+}
+
+void haslab_unlock_group(struct haslab_group *g)
+	__releases(&g->lock) __releases(RCU)
+{
+	spin_unlock(&g->lock);
+	rcu_read_unlock();
+}
+
 /* ---- slabs ---- */
 
 static void haslab_slab_rcu(struct rcu_head *rcu)
 {
 	struct haslab_slab *slab = container_of(rcu, struct haslab_slab, rcu);
 
-	kfree(slab->free);
+	kfree(slab->map[0]);
+	kfree(slab->map[1]);
 	kfree(slab->live);
 	kfree(slab);
 }
@@ -100,7 +174,7 @@ static void slab_forget(struct haslab *s, struct haslab_slab *slab)
 {
 	haslab_map_forget(s, slab);
 	atomic_long_sub(ksize(slab) + ksize(slab->live), &s->mem.bytes);
-	s->nr_slabs--;
+	slab_group(s, slab)->nr_slabs--;
 	call_rcu(&slab->rcu, haslab_slab_rcu);
 }
 
@@ -130,35 +204,38 @@ static struct haslab_slab *slab_new(struct haslab *s, int class, u64 start, u32 
 }
 
 /* Make a slab of blocks that are not free in the buddy any more. -ENOMEM. */
-static int slab_create(struct haslab *s, int class, u64 start, u32 nr_blocks, struct hamem_op *op)
+static int slab_create(struct haslab *s, struct haslab_group *g, int class, u64 start,
+		       u32 nr_blocks, struct hamem_op *op)
 {
 	struct haslab_slab *slab = slab_new(s, class, start, nr_blocks, op);
 
 	if (!slab)
 		return -ENOMEM;
+	slab->group = g->nr;
 	if (haslab_map_slab(s, slab, op)) {
 		hamem_put(&s->mem, slab->live);
 		hamem_put(&s->mem, slab);
 		return -ENOMEM;
 	}
-	list_add(&slab->list, &s->classes[class].partial);
-	s->classes[class].nr_slab_blocks += nr_blocks;
-	s->free_in_slabs += nr_blocks;
-	s->nr_slabs++;
-	s->made++;
+	list_add(&slab->list, &g->partial[class]);
+	g->nr_slab_blocks[class] += nr_blocks;
+	g->free += nr_blocks;
+	g->nr_slabs++;
+	g->made++;
 	return 0;
 }
 
 /* Give an empty slab back to the buddy. */
 static void slab_return(struct haslab *s, struct haslab_slab *slab)
 {
+	struct haslab_group *g = slab_group(s, slab);
 	u64 start = slab->start;
 	u32 nr_blocks = slab->nr_blocks;
 
 	list_del(&slab->list);
-	s->classes[slab->class].nr_slab_blocks -= nr_blocks;
-	s->free_in_slabs -= nr_blocks;
-	s->returned++;
+	g->nr_slab_blocks[slab->class] -= nr_blocks;
+	g->free -= nr_blocks;
+	g->returned++;
 	slab_forget(s, slab);
 	haslab_buddy_put(s, start, nr_blocks);
 }
@@ -166,10 +243,11 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 /* ---- slabs of equal objects ---- */
 
 /* Large enough to be worth it, small enough to leave space to other sizes. */
-static int object_slab_order(const struct haslab *s, int class, int *min_order)
+static int object_slab_order(const struct haslab *s, const struct haslab_group *g, int class,
+			     int *min_order)
 {
 	const struct haslab_class *c = &s->classes[class];
-	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, c->nr_slab_blocks >> GROWTH_SHIFT);
+	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, g->nr_slab_blocks[class] >> GROWTH_SHIFT);
 	u64 units = clamp_t(u64, blocks, unit_blocks(s), slot_blocks(s)) >> s->cfg.unit_shift;
 
 	*min_order = order_base_2(DIV_ROUND_UP(c->blocks, unit_blocks(s)));
@@ -178,11 +256,14 @@ static int object_slab_order(const struct haslab *s, int class, int *min_order)
 
 static void object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 {
+	struct haslab_group *g = slab_group(s, slab);
+
+	haslab_assert_group(s, g);
 	__set_bit(i, slab->free);
 	if (slab->nr_free++ == 0)
-		list_add(&slab->list, &s->classes[slab->class].partial);
+		list_add(&slab->list, &g->partial[slab->class]);
 	slab->hint = min_t(u32, slab->hint, i);
-	s->free_in_slabs += s->classes[slab->class].blocks;
+	g->free += s->classes[slab->class].blocks;
 	map_changed(s, slab->start);
 	if (slab->nr_free == slab->nr_objects)
 		slab_return(s, slab);
@@ -196,7 +277,7 @@ static u32 object_take(struct haslab *s, struct haslab_slab *slab)
 	slab->hint = i + 1;
 	if (--slab->nr_free == 0)
 		list_del_init(&slab->list);
-	s->free_in_slabs -= s->classes[slab->class].blocks;
+	slab_group(s, slab)->free -= s->classes[slab->class].blocks;
 	map_changed(s, slab->start);
 	return i;
 }
@@ -210,7 +291,7 @@ void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, 
 	slab->nr_free -= nr;
 	if (!slab->nr_free)
 		list_del_init(&slab->list);
-	s->free_in_slabs -= (u64)nr * s->classes[slab->class].blocks;
+	slab_group(s, slab)->free -= (u64)nr * s->classes[slab->class].blocks;
 	map_changed(s, slab->start);
 }
 
@@ -221,36 +302,32 @@ void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first
 		object_put(s, slab, first++);
 }
 
-/* A class needs another slab. */
-static int object_grow(struct haslab *s, int class, struct hamem_op *op)
+/* A group needs another slab of a class. */
+static int object_grow(struct haslab *s, struct haslab_group *g, int class, struct hamem_op *op)
 {
-	int min_order, order = object_slab_order(s, class, &min_order);
+	int min_order, order = object_slab_order(s, g, class, &min_order);
 	u64 start;
 
 	order = haslab_buddy_some(s, order, min_order, op, &start);
 	if (order < 0)
 		return order;
-	if (slab_create(s, class, start, unit_blocks(s) << order, op)) {
+	if (slab_create(s, g, class, start, unit_blocks(s) << order, op)) {
 		haslab_buddy_free(s, start, order);
 		return -ENOMEM;
 	}
 	return 0;
 }
 
-static int object_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
-			struct hamem_op *op)
+/* What there is in the slabs of a group. */
+static int object_fit(struct haslab *s, struct haslab_group *g, int class,
+		      struct haslab_ref *refs, int nr)
 {
-	struct haslab_class *c = &s->classes[class];
+	struct list_head *partial = &g->partial[class];
 	struct haslab_slab *slab;
-	int ret, got = 0;
+	int got = 0;
 
-	if (list_empty(&c->partial)) {
-		ret = object_grow(s, class, op);
-		if (ret)
-			return ret;
-	}
-	while (got < nr && !list_empty(&c->partial)) {
-		slab = list_first_entry(&c->partial, struct haslab_slab, list);
+	while (got < nr && !list_empty(partial)) {
+		slab = list_first_entry(partial, struct haslab_slab, list);
 		while (got < nr && slab->nr_free) {
 			u32 i = object_take(s, slab);
 
@@ -259,7 +336,17 @@ static int object_batch(struct haslab *s, int class, struct haslab_ref *refs, in
 			};
 		}
 	}
-	return got;
+	return got ?: -ENOSPC;
+}
+
+static int object_batch(struct haslab *s, struct haslab_group *g, int class,
+			struct haslab_ref *refs, int nr, struct hamem_op *op)
+{
+	int ret = 0;
+
+	if (list_empty(&g->partial[class]))
+		ret = object_grow(s, g, class, op);
+	return ret ?: object_fit(s, g, class, refs, nr);
 }
 
 static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
@@ -291,21 +378,63 @@ static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int
  */
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int nr, gfp_t gfp)
 {
+	struct haslab_group *own = haslab_own_group(s);
 	struct hamem_op op;
+	unsigned int i;
+	int ret;
 
 	hamem_op_init(&op, gfp);
 	if (s->classes[class].kind == HASLAB_FROM_BUDDY)
-		return haslab_locked(s, &op, block_batch(s, class, refs, nr, &op));
-	return haslab_locked(s, &op, object_batch(s, class, refs, nr, &op));
+		return haslab_with_group(s, own, &op, block_batch(s, class, refs, nr, &op));
+	ret = haslab_with_group(s, own, &op, object_batch(s, own, class, refs, nr, &op));
+	for (i = 0; ret == -ENOSPC && i < s->nr_groups; i++) {
+		struct haslab_group *g = &s->groups[i];
+
+		/* just a look: with the lock it is asked again */
+		if (g != own && !list_empty(&g->partial[class]))
+			ret = haslab_with_group(s, g, &op, object_fit(s, g, class, refs, nr));
+	}
+	return ret;
 }
 
-static void haslab_put_object(struct haslab *s, int class, const struct haslab_ref *ref)
+static void blocks_put(struct haslab *s, int class, const struct haslab_ref *refs, int nr)
 {
-	lockdep_assert_held(&s->lock);
-	if (s->classes[class].kind == HASLAB_FROM_SLAB)
-		object_put(s, haslab_lookup(s, ref->start), ref->bit);
-	else
-		haslab_buddy_free(s, ref->start, s->classes[class].order);
+	struct haslab_group *g = haslab_own_group(s);
+	int i;
+
+	haslab_lock_group(s, g);
+	for (i = 0; i < nr; i++)
+		haslab_buddy_free(s, refs[i].start, s->classes[class].order);
+	haslab_unlock_group(g);
+}
+
+/* The slab of an object that is CACHED, and so pins it. */
+static struct haslab_slab *ref_slab(struct haslab *s, const struct haslab_ref *ref)
+{
+	struct haslab_slab *slab;
+
+	rcu_read_lock();
+	slab = haslab_lookup(s, ref->start);
+	rcu_read_unlock();
+	return slab;
+}
+
+/* Put the first objects, as many as are of one group. Return: how many. */
+static int objects_put(struct haslab *s, const struct haslab_ref *refs, int nr)
+{
+	struct haslab_slab *slab = ref_slab(s, refs);
+	struct haslab_group *g = slab_group(s, slab);
+	int i = 0;
+
+	haslab_lock_group(s, g);
+	do {
+		object_put(s, slab, refs[i].bit);
+		if (++i == nr)
+			break;
+		slab = ref_slab(s, &refs[i]);
+	} while (slab_group(s, slab) == g);
+	haslab_unlock_group(g);
+	return i;
 }
 
 /**
@@ -319,12 +448,14 @@ static void haslab_put_object(struct haslab *s, int class, const struct haslab_r
  */
 void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr)
 {
-	int i;
+	int done;
 
-	spin_lock(&s->lock);
-	for (i = 0; i < nr; i++)
-		haslab_put_object(s, class, &refs[i]);
-	spin_unlock(&s->lock);
+	if (s->classes[class].kind == HASLAB_FROM_BUDDY) {
+		blocks_put(s, class, refs, nr);
+		return;
+	}
+	for (; nr; refs += done, nr -= done)
+		done = objects_put(s, refs, nr);
 }
 
 /* haslab_own() may be setting bits. */
@@ -346,22 +477,23 @@ static u32 objects_live(const struct haslab_slab *slab)
 int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
 	u32 nr_live = objects_live(slab), blocks = s->classes[slab->class].blocks, i;
+	struct haslab_group *g = slab_group(s, slab);
 	u64 start = slab->start;
 	int ret;
 
 	if (nr_live + slab->nr_free != slab->nr_objects)
 		return -EAGAIN;
-	ret = haslab_mixed_add(s, start, slab->nr_blocks, 2 * nr_live, op);
+	ret = haslab_mixed_add(s, g, start, slab->nr_blocks, 2 * nr_live, op);
 	if (ret)
 		return ret;
 	for_each_set_bit(i, slab->live, slab->nr_objects)
 		if (haslab_mixed_set(s, start + (u64)i * blocks, blocks, HARUNS_LIVE, op))
 			WARN_ON_ONCE(1);	/* there is room for it */
 	/* the objects in use were not free, and are counted as extents now */
-	s->free_in_slabs -= (u64)slab->nr_blocks - (u64)nr_live * blocks;
+	g->free -= (u64)slab->nr_blocks - (u64)nr_live * blocks;
 	if (slab->nr_free)
 		list_del(&slab->list);
-	s->classes[slab->class].nr_slab_blocks -= slab->nr_blocks;
+	g->nr_slab_blocks[slab->class] -= slab->nr_blocks;
 	slab_forget(s, slab);
 	return 0;
 }
@@ -393,7 +525,15 @@ static int run_alloc(struct haslab *s, u64 len, struct hamem_op *op, u64 *start)
 	return haslab_extent_take(s, *start, len, op);
 }
 
-static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *op, u64 *start)
+/* Whether a mixed slot can serve it. */
+static bool is_mixed_size(const struct haslab *s, u64 len, u64 align)
+{
+	return len <= slot_blocks(s) && align <= slot_blocks(s);
+}
+
+/* -EBUSY: it takes all groups to know. */
+static int group_alloc(struct haslab *s, struct haslab_group *g, u64 len, u64 align,
+		       struct hamem_op *op, u64 *start)
 {
 	unsigned int order;
 	int ret;
@@ -406,10 +546,33 @@ static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *o
 		if (ret != -ENOSPC)
 			return ret;
 	}
-	if (len <= slot_blocks(s) && align <= slot_blocks(s))
-		return haslab_mixed_alloc(s, len, align, op, start);
+	return is_mixed_size(s, len, align) ? haslab_mixed_alloc(s, g, len, align, op, start) :
+					      -EBUSY;
+}
+
+static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *op, u64 *start)
+{
+	if (is_mixed_size(s, len, align))
+		return haslab_mixed_alloc(s, haslab_own_group(s), len, align, op, start);
 	return align > unit_blocks(s) ? block_aligned_alloc(s, len, align, op, start) :
 					run_alloc(s, len, op, start);
+}
+
+/* In the mixed slots of the groups that are not the caller's. */
+static int others_alloc(struct haslab *s, struct haslab_group *own, u64 len, u64 align,
+			struct hamem_op *op, u64 *start)
+{
+	unsigned int i;
+	int ret = -ENOSPC;
+
+	for (i = 0; ret == -ENOSPC && i < s->nr_groups; i++) {
+		struct haslab_group *g = &s->groups[i];
+
+		if (g != own)
+			ret = haslab_with_group(s, g, op,
+						haslab_mixed_fit(s, g, len, align, op, start));
+	}
+	return ret;
 }
 
 /**
@@ -427,12 +590,20 @@ static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *o
  */
 int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
+	struct haslab_group *g = haslab_own_group(s);
 	struct hamem_op op;
+	int ret;
 
 	hamem_op_init(&op, gfp);
-	return haslab_locked(s, &op, alloc_locked(s, len, align, &op, start));
+	ret = haslab_with_group(s, g, &op, group_alloc(s, g, len, align, &op, start));
+	if (ret == -EBUSY)
+		ret = haslab_with_all(s, &op, alloc_locked(s, len, align, &op, start));
+	if (ret == -ENOSPC && is_mixed_size(s, len, align))
+		ret = others_alloc(s, g, len, align, &op, start);
+	return ret;
 }
 
+/* -EBUSY: it takes all groups to know. */
 static int block_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
 	u64 unit = start >> s->cfg.unit_shift, owned;
@@ -445,6 +616,8 @@ static int block_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_re
 			return 0;
 		}
 	}
+	if (!haslab_has_all(s))
+		return -EBUSY;
 	if (habuddy_find_owned(&s->buddy, unit, &owned, &order))
 		return haslab_refuse_live(reason, start, owned << s->cfg.unit_shift);
 	return haslab_span_free(s, start, len, reason);
@@ -467,6 +640,45 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
 	return 0;
 }
 
+/* Fetch what the index has of a slot together with what group_at() waits for. */
+static void prefetch_link(const struct haslab *s, u64 start)
+{
+	const union haslab_links *links = READ_ONCE(map_dir(s, start)->links);
+
+	/* it does no harm if they are gone by now */
+	if (links)
+		prefetchw(&links->link[slot_of(s, start) % DIR_SLOTS]);
+}
+
+/* What lies at @start is of this group; of none if it is the buddy's. */
+static struct haslab_group *group_at(const struct haslab *s, u64 start)
+{
+	const struct haslab_mixed *m = mixed_at(s, start);
+	const struct haslab_slab *slab;
+
+	if (m)
+		return mixed_group(s, m);
+	slab = haslab_lookup(s, start);
+	return slab ? slab_group(s, slab) : haslab_own_group(s);
+}
+
+/* With the lock of @g, or all if that is NULL. -EBUSY: that is not enough. */
+static int free_locked(struct haslab *s, const struct haslab_group *g, u64 start, u64 len,
+		       enum hybrid_alloc_reason *reason)
+{
+	struct haslab_mixed *m = mixed_at(s, start);
+	struct haslab_slab *slab;
+
+	if (m)
+		return g && g != mixed_group(s, m) ? -EBUSY :
+						     haslab_mixed_free(s, m, start, len, reason);
+	slab = haslab_lookup(s, start);
+	if (slab)
+		return g && g != slab_group(s, slab) ? -EBUSY :
+						       object_free(s, slab, start, len, reason);
+	return block_free(s, start, len, reason);
+}
+
 /**
  * haslab_free - free an extent of any size, past the pools
  * @s: the slab allocator
@@ -481,20 +693,21 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
  */
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
-	struct haslab_mixed *m;
-	struct haslab_slab *slab;
+	struct haslab_group *g;
 	int ret;
 
-	spin_lock(&s->lock);
-	m = mixed_at(s, start);
-	slab = m ? NULL : haslab_lookup(s, start);
-	if (m)
-		ret = haslab_mixed_free(s, m, start, len, reason);
-	else if (slab)
-		ret = object_free(s, slab, start, len, reason);
-	else
-		ret = block_free(s, start, len, reason);
-	spin_unlock(&s->lock);
+	rcu_read_lock();
+	prefetch_link(s, start);
+	g = group_at(s, start);
+	haslab_lock_group(s, g);
+	ret = free_locked(s, g, start, len, reason);
+	haslab_unlock_group(g);
+	rcu_read_unlock();
+	if (ret != -EBUSY)
+		return ret;
+	haslab_lock_all(s);
+	ret = free_locked(s, NULL, start, len, reason);
+	haslab_unlock_all(s);
 	return ret;
 }
 
@@ -507,7 +720,6 @@ static void haslab_init_classes(struct haslab *s)
 	for (i = 0; i < HASLAB_NR_CLASSES; i++) {
 		struct haslab_class *c = &s->classes[i];
 
-		INIT_LIST_HEAD(&c->partial);
 		c->blocks = i < 16 ? i + 1 : 1U << (i - 11);
 		s->inverse[i] = DIV_ROUND_UP_ULL(1ULL << 32, c->blocks);
 		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s))) {
@@ -540,15 +752,68 @@ static int init_lasting(struct haslab *s, struct hamem_op *op)
 {
 	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks;
 	u64 head = round_up(first, unit_blocks(s)), tail = round_down(end, unit_blocks(s));
+	struct haslab_group *g = s->groups;
 	int ret = 0;
 
 	/* each of these changes nothing if it fails */
 	if (head)
-		ret = haslab_locked(s, op, haslab_buddy_take(s, 0, head, op));
+		ret = haslab_with_all(s, op, haslab_buddy_take(s, 0, head, op));
 	if (!ret && first < head)
-		ret = haslab_locked(s, op, haslab_mixed_add(s, first, head - first, 0, op));
+		ret = haslab_with_all(s, op, haslab_mixed_add(s, g, first, head - first, 0, op));
 	if (!ret && tail < end)
-		ret = haslab_locked(s, op, haslab_mixed_add(s, tail, end - tail, 0, op));
+		ret = haslab_with_all(s, op, haslab_mixed_add(s, g, tail, end - tail, 0, op));
+	return ret;
+}
+
+static unsigned int nr_groups_for(const struct haslab_config *cfg)
+{
+	u64 nr = cfg->nr_groups;
+
+	if (!nr)
+		nr = min_t(u64, num_possible_cpus(), cfg->nr_blocks >> MIN_GROUP_SHIFT);
+	return clamp_t(u64, nr, 1, MAX_GROUPS);
+}
+
+static int init_groups(struct haslab *s)
+{
+	unsigned int i;
+	int class;
+
+	s->nr_groups = nr_groups_for(&s->cfg);
+	s->groups = kvcalloc(s->nr_groups, sizeof(*s->groups), GFP_KERNEL);
+	if (!s->groups)
+		return -ENOMEM;
+	atomic_long_add(s->nr_groups * sizeof(*s->groups), &s->mem.bytes);
+	for (i = 0; i < s->nr_groups; i++) {
+		struct haslab_group *g = &s->groups[i];
+
+		spin_lock_init(&g->lock);
+		g->nr = i;
+		for (class = 0; class < HASLAB_NR_CLASSES; class++)
+			INIT_LIST_HEAD(&g->partial[class]);
+		haslab_mixed_init(g);
+	}
+	return 0;
+}
+
+static int init_dirs(struct haslab *s)
+{
+	s->nr_dirs = nr_dirs_for(s, s->cfg.nr_blocks);
+	s->dirs = kvcalloc(s->nr_dirs, sizeof(*s->dirs), GFP_KERNEL);
+	if (!s->dirs)
+		return -ENOMEM;
+	atomic_long_add(s->nr_dirs * sizeof(*s->dirs), &s->mem.bytes);
+	return 0;
+}
+
+static int init_buddy(struct haslab *s, struct hamem_op *op)
+{
+	u64 nr_units = s->cfg.nr_blocks >> s->cfg.unit_shift;
+	int ret;
+
+	do {
+		ret = habuddy_init(&s->buddy, nr_units, &s->mem, op);
+	} while (ret == -ENOMEM && hamem_refill(op));
 	return ret;
 }
 
@@ -572,25 +837,15 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 		return -EINVAL;
 	memset(s, 0, sizeof(*s));
 	spin_lock_init(&s->lock);
+	spin_lock_init(&s->space_lock);
 	s->cfg = *cfg;
 	s->slot_shift = min_t(u32, HASLAB_MAX_SHIFT, cfg->unit_shift + HASLAB_UNITS_SHIFT);
 	s->dir_shift = s->slot_shift + DIR_SHIFT;
-	s->dir_mask = (dir_blocks(s) >> cfg->unit_shift) - 1;
 	if (too_large(s, cfg->nr_blocks))
 		return -EINVAL;
 	s->spans = RB_ROOT;
 	haslab_init_classes(s);
-	haslab_mixed_init(s);
-	s->nr_dirs = nr_dirs_for(s, cfg->nr_blocks);
-	s->dirs = kvcalloc(s->nr_dirs, sizeof(*s->dirs), GFP_KERNEL);
-	if (!s->dirs)
-		return -ENOMEM;
-	atomic_long_add(s->nr_dirs * sizeof(*s->dirs), &s->mem.bytes);
-	do {
-		ret = habuddy_init(&s->buddy, cfg->nr_blocks >> cfg->unit_shift, &s->mem, &op);
-	} while (ret == -ENOMEM && hamem_refill(&op));
-	if (!ret)
-		ret = init_lasting(s, &op);
+	ret = init_groups(s) ?: init_dirs(s) ?: init_buddy(s, &op) ?: init_lasting(s, &op);
 	hamem_finish(&op);
 	if (ret)
 		haslab_destroy(s);
@@ -642,18 +897,18 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 		dirs = kvcalloc(nr_dirs, sizeof(*dirs), gfp);
 		if (!dirs)
 			return -ENOMEM;
-		spin_lock(&s->lock);
+		haslab_lock_all(s);
 		old = s->dirs;
 		memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
 		/* pairs with map_dir(): the array is filled before it is seen */
 		smp_store_release(&s->dirs, dirs);
 		atomic_long_add((nr_dirs - s->nr_dirs) * sizeof(*dirs), &s->mem.bytes);
 		WRITE_ONCE(s->nr_dirs, nr_dirs);
-		spin_unlock(&s->lock);
+		haslab_unlock_all(s);
 		synchronize_rcu();
 		kvfree(old);
 	}
-	return haslab_locked(s, &op, grow_locked(s, nr_blocks, &op));
+	return haslab_with_all(s, &op, grow_locked(s, nr_blocks, &op));
 }
 
 /* Forget what is in a slot. */
@@ -683,9 +938,9 @@ void haslab_destroy(struct haslab *s)
 	u32 slot, i;
 	u64 dir;
 
-	for (dir = 0; dir < s->nr_dirs; dir++) {
+	for (dir = 0; s->dirs && dir < s->nr_dirs; dir++) {
 		slot = dir << DIR_SHIFT;
-		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].slab || s->dirs[dir].mixed); i++)
+		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].slabs || s->dirs[dir].mixed); i++)
 			slot_forget(s, slot + i);
 		cond_resched();
 	}
@@ -693,6 +948,7 @@ void haslab_destroy(struct haslab *s)
 		hamem_put(&s->mem, span);
 	habuddy_destroy(&s->buddy);
 	kvfree(s->dirs);
+	kvfree(s->groups);
 	/* haslab_slab_rcu() is code of this module */
 	rcu_barrier();
 }

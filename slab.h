@@ -50,12 +50,14 @@ struct haslab_dir;
  * @unit_shift: log2 of blocks in a unit of the buddy, at most HASLAB_MAX_SHIFT
  * @slab_max: largest common size that is served from slabs of equal objects,
  *	in blocks; larger ones are whole blocks of the buddy
+ * @nr_groups: how many groups; 0: one for each CPU, fewer on a small device
  */
 struct haslab_config {
 	u64 first_block;
 	u64 nr_blocks;
 	unsigned int unit_shift;
 	u64 slab_max;
+	unsigned int nr_groups;
 };
 
 /**
@@ -78,9 +80,6 @@ struct haslab_ref {
  * @order: of a block of the buddy of this size
  * @mask: blocks, less one, if they come from the buddy
  * @kind: where objects of this size come from
- * @partial: slabs of this size that have a free object
- * @nr_slab_blocks: space in slabs of this size, which decides how large the
- *	next one gets
  */
 struct haslab_class {
 	u32 blocks;
@@ -91,9 +90,40 @@ struct haslab_class {
 		HASLAB_FROM_BUDDY,	/* whole blocks of the buddy */
 		HASLAB_FROM_MIXED,	/* not pooled: between slab_max and a unit, say */
 	} kind;
-	struct list_head partial;
-	u64 nr_slab_blocks;
 };
+
+/**
+ * struct haslab_group - slabs and mixed slots that share a lock
+ * @lock: see slab.c
+ * @nr: its number
+ * @partial: for each common size the slabs that have a free object
+ * @nr_slab_blocks: space in slabs of each size, which decides how large the
+ *	next one gets
+ * @mixed: the first mixed slot of each bucket, by its largest free run
+ * @mixed_mask: the buckets that are not empty
+ * @recent_nr: lengths that mixed slots were asked for
+ * @recent_min: the shortest of them in this window
+ * @recent_min_before: the shortest of them in the window before
+ * @free: free blocks
+ * @nr_slabs: slabs of equal objects and mixed slots there are
+ * @made: slabs made so far
+ * @returned: slabs given back so far
+ */
+struct haslab_group {
+	spinlock_t lock;	/* see slab.c */
+	u32 nr;
+	u32 recent_nr;
+	u32 recent_min;
+	u32 recent_min_before;
+	u64 free;
+	u64 nr_slabs;
+	u64 made;
+	u64 returned;
+	struct list_head partial[HASLAB_NR_CLASSES];
+	u64 nr_slab_blocks[HASLAB_NR_CLASSES];
+	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);
+	u32 mixed[HASLAB_NR_BUCKETS];
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct haslab_stat - counts, all in blocks unless said
@@ -147,51 +177,39 @@ struct haslab_map_entry {
 /**
  * struct haslab - the slab allocator of one device
  * @lock: see slab.c
+ * @exclusive: the task that has shut out all groups, or NULL
+ * @space_lock: see slab.c
  * @cfg: as given
  * @buddy: where the slabs' space comes from
  * @mem: account of the metadata of both
  * @slot_shift: log2 of blocks in a slot
  * @dir_shift: log2 of blocks in a dir
- * @dir_mask: units in a dir, less one
  * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
  * @nr_from_slabs: the common sizes below this come from slabs of equal objects
  * @inverse: for each common size 2^32 / its blocks, rounded up: to divide by it
  * @classes: the common sizes
- * @mixed: the first mixed slot of each bucket, by its largest free run
- * @mixed_mask: the buckets that are not empty
  * @spans: extents that lie in more than one slot or block, by address
- * @recent_nr: lengths that mixed slots were asked for
- * @recent_min: the shortest of them in this window
- * @recent_min_before: the shortest of them in the window before
- * @free_in_slabs: free blocks in slabs
- * @nr_slabs: slabs of equal objects and mixed slots there are
- * @made: slabs made so far
- * @returned: slabs given back so far
+ * @groups: the groups
+ * @nr_groups: how many there are
  */
 struct haslab {
 	spinlock_t lock;	/* see slab.c */
+	struct task_struct *exclusive;
+	spinlock_t space_lock;	/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;
 	struct hamem mem;
 	unsigned int slot_shift;
 	unsigned int dir_shift;
-	u64 dir_mask;
 	struct haslab_dir *dirs;
 	u64 nr_dirs;
 	unsigned long nr_from_slabs;
 	u64 inverse[HASLAB_NR_CLASSES];
 	struct haslab_class classes[HASLAB_NR_CLASSES];
-	u32 mixed[HASLAB_NR_BUCKETS];
-	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);
 	struct rb_root spans;
-	u32 recent_nr;
-	u32 recent_min;
-	u32 recent_min_before;
-	u64 free_in_slabs;
-	u64 nr_slabs;
-	u64 made;
-	u64 returned;
+	struct haslab_group *groups;
+	unsigned int nr_groups;
 };
 
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);

@@ -38,24 +38,22 @@ static bool check_slab(struct haslab *s, struct haslab_slab *slab, struct found 
 }
 
 /* The list that it is to be in, of which the links fit together around it. */
-static bool check_indexed(struct haslab *s, u32 slot, u32 bucket)
+static bool check_indexed(struct haslab *s, const struct haslab_group *g, u32 slot, u32 bucket)
 {
-	const struct haslab_links *links = s->dirs[slot / DIR_SLOTS].links;
-	u32 next = links->next[slot % DIR_SLOTS], prev = links->prev[slot % DIR_SLOTS];
+	u32 next = slot_link(s, slot)->next, prev = slot_link(s, slot)->prev;
 	bool is_first = false;
 
 	if (!bucket)
 		return true;
-	if (!test_bit(bucket, s->mixed_mask))
+	if (!test_bit(bucket, g->mixed_mask))
 		return false;
 	if (prev == slot)
 		is_first = true;
-	else if (s->dirs[prev / DIR_SLOTS].links->next[prev % DIR_SLOTS] != slot)
+	else if (slot_link(s, prev)->next != slot)
 		return false;
-	if (is_first ? s->mixed[bucket] != slot : s->mixed[bucket] == slot)
+	if (is_first ? g->mixed[bucket] != slot : g->mixed[bucket] == slot)
 		return false;
-	return next == NO_SLOT ||
-	       s->dirs[next / DIR_SLOTS].links->prev[next % DIR_SLOTS] == slot;
+	return next == NO_SLOT || slot_link(s, next)->prev == slot;
 }
 
 /* What is part of it, and what is not, in the runs. */
@@ -80,17 +78,18 @@ static bool check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 	return known == m->runs.nr_known;
 }
 
-/* What goes on here has begun in the slot before. */
+/* What goes on here has begun in the slot before, and that knows it. */
 static bool check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
 	u64 border = slot_start(s, slot);
-	struct haslab_mixed *before;
+	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
+	bool continues = m->runs.tag & MIXED_CONTINUES;
 
-	if (!m->runs.tag)
-		return true;
-	before = border ? mixed_at(s, border - 1) : NULL;
-	return before && mixed_run(s, m, border).state == HARUNS_SPECIAL &&
-	       mixed_run(s, before, border - 1).state == HARUNS_LIVE;
+	if (continues != (before && before->runs.tag & MIXED_GOES_ON))
+		return false;
+	return !continues || (mixed_group(s, before) == mixed_group(s, m) &&
+			      mixed_run(s, m, border).state == HARUNS_SPECIAL &&
+			      mixed_run(s, before, border - 1).state == HARUNS_LIVE);
 }
 
 static bool check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
@@ -105,7 +104,7 @@ static bool check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
 	found->nr_listed += !!haslab_mixed_bucket(m);
 	return haruns_check(&m->runs) && check_continued(s, m, slot) &&
 	       check_units(s, m, slot) && (lasts || m->runs.nr_free < m->runs.nr_known) &&
-	       check_indexed(s, slot, haslab_mixed_bucket(m));
+	       check_indexed(s, mixed_group(s, m), slot, haslab_mixed_bucket(m));
 }
 
 /* What is in a slot. */
@@ -135,36 +134,52 @@ static bool check_dir(struct haslab *s, const struct haslab_dir *dir, struct fou
 	u64 nr_slabs = found->nr_slabs, nr_mixed = found->nr_mixed;
 	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT, i;
 
-	if (!dir->nr_slabs != !dir->slab || !dir->nr_mixed != !dir->mixed ||
+	if (!dir->nr_slabs != !dir->slabs || !dir->nr_mixed != !dir->mixed ||
 	    !dir->links != !dir->mixed)
 		return false;
-	for (i = 0; i < DIR_SLOTS && (dir->slab || dir->mixed); i++)
+	for (i = 0; i < DIR_SLOTS && (dir->slabs || dir->mixed); i++)
 		if (!check_slot(s, slot + i, found))
 			return false;
 	return found->nr_slabs - nr_slabs == dir->nr_slabs &&
 	       found->nr_mixed - nr_mixed == dir->nr_mixed;
 }
 
-/* All that is in a list: as much as is to be. */
-static bool check_lists(struct haslab *s, u64 nr)
+/* Count all that is in a list of a group, and is of that group. */
+static bool check_lists(struct haslab *s, const struct haslab_group *g, u64 max, u64 *found)
 {
-	struct list_head *pos;
-	u64 found = 0;
+	struct haslab_slab *slab;
 	u32 slot, i;
 
 	for (i = 0; i < HASLAB_NR_CLASSES; i++)
-		list_for_each(pos, &s->classes[i].partial)
-			if (found++ > nr)
+		list_for_each_entry(slab, &g->partial[i], list)
+			if (slab_group(s, slab) != g || slab->class != i || (*found)++ > max)
 				return false;
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++) {
-		if (test_bit(i, s->mixed_mask) ? s->mixed[i] == NO_SLOT : s->mixed[i] != NO_SLOT)
+		if (test_bit(i, g->mixed_mask) ? g->mixed[i] == NO_SLOT : g->mixed[i] != NO_SLOT)
 			return false;
-		for (slot = s->mixed[i]; slot != NO_SLOT;
-		     slot = s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS])
-			if (found++ > nr)
+		for (slot = g->mixed[i]; slot != NO_SLOT; slot = slot_link(s, slot)->next)
+			if (mixed_group(s, mixed_of(s, slot)) != g || (*found)++ > max)
 				return false;
 	}
-	return found == nr;
+	return true;
+}
+
+/* What the groups count is what there is. */
+static bool check_groups(struct haslab *s, const struct found *found)
+{
+	u64 nr_slabs = 0, nr_listed = 0, free = 0;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_groups; i++) {
+		const struct haslab_group *g = &s->groups[i];
+
+		if (g->nr != i || !check_lists(s, g, found->nr_listed, &nr_listed))
+			return false;
+		nr_slabs += g->nr_slabs;
+		free += g->free;
+	}
+	return free == found->free && nr_slabs == found->nr_slabs + found->nr_mixed &&
+	       nr_listed == found->nr_listed;
 }
 
 /* Every span: its pieces are SPECIAL or not free. */
@@ -216,15 +231,13 @@ int haslab_check(struct haslab *s)
 	u64 i;
 
 	for (i = 0; i < READ_ONCE(s->nr_dirs) && ok; i++) {
-		spin_lock(&s->lock);
+		haslab_lock_all(s);
 		ok = check_dir(s, &s->dirs[i], &found);
-		spin_unlock(&s->lock);
+		haslab_unlock_all(s);
 		cond_resched();
 	}
-	spin_lock(&s->lock);
-	ok = ok && !habuddy_check(&s->buddy) && found.free == s->free_in_slabs &&
-	     found.nr_slabs + found.nr_mixed == s->nr_slabs && check_spans(s) &&
-	     check_lists(s, found.nr_listed);
-	spin_unlock(&s->lock);
+	haslab_lock_all(s);
+	ok = ok && !habuddy_check(&s->buddy) && check_spans(s) && check_groups(s, &found);
+	haslab_unlock_all(s);
 	return ok ? 0 : -EUCLEAN;
 }

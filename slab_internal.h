@@ -8,7 +8,8 @@
  *   slab_range.c  given ranges, and searches by address
  *   slab_check.c  the invariants
  *
- * Every function needs haslab.lock, if it does not say otherwise.
+ * Every function needs the lock of the group that it is about, or all of them,
+ * if it does not say otherwise. Those of the map take haslab.space_lock.
  */
 #ifndef _HYBRID_ALLOC_SLAB_INTERNAL_H
 #define _HYBRID_ALLOC_SLAB_INTERNAL_H
@@ -17,6 +18,9 @@
 #include <linux/bitops.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
+#include <linux/prefetch.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
 
 #include "slab_hit.h"
 
@@ -26,8 +30,7 @@
 /**
  * struct haslab_mixed - the part of a slot in which extents of any length lie
  * @units: the units of the slot that are part of it; 0: nothing is
- * @runs: what is in them; the tag says that the first run is the rest of the
- *	extent that ends the slot before
+ * @runs: what is in them; its tag has bits MIXED_...
  *
  * One cache line, if there are not many runs.
  */
@@ -36,17 +39,35 @@ struct haslab_mixed {
 	struct haruns runs;
 };
 
+/* The first run is the rest of the extent that ends the slot before. */
+#define MIXED_CONTINUES	1
+/* The last run has its rest in the slot behind. */
+#define MIXED_GOES_ON	2
+
 /**
- * struct haslab_links - lists of mixed slots
- * @next: the next in its bucket
+ * struct haslab_link - where a mixed slot is in the list of its bucket
+ * @next: the next
  * @prev: the one before; of the first its own number
  *
- * They are not in the mixed parts: taking one out of a list would touch two
- * others, and each is a cache miss.
+ * Not in the mixed part: taking one out of a list touches two others, and these
+ * are so small that they mostly are in the second level cache; mixed parts are not.
  */
-struct haslab_links {
-	u32 next[DIR_SLOTS];
-	u32 prev[DIR_SLOTS];
+struct haslab_link {
+	u32 next;
+	u32 prev;
+};
+
+/**
+ * union haslab_links - places of the mixed slots of a dir
+ * @link: of each slot
+ * @gone: when there is none any more: what lockless readers may still look at
+ */
+union haslab_links {
+	struct haslab_link link[DIR_SLOTS];
+	struct {
+		struct rcu_head rcu;
+		struct haslab_mixed *mixed;
+	} gone;
 };
 
 /**
@@ -75,19 +96,56 @@ struct haslab_span {
 	u64 len;
 };
 
-/* Do @expr under the lock, again as long as waiting for memory may help. */
-#define haslab_locked(s, op, expr) ({					\
-	struct haslab *__s = (s);					\
+/* ---- locks (slab.c) ---- */
+
+void haslab_lock_all(struct haslab *s);
+void haslab_unlock_all(struct haslab *s);
+void haslab_lock_group(struct haslab *s, struct haslab_group *g);
+
+void haslab_unlock_group(struct haslab_group *g);
+
+/* Whether the caller has shut all groups out; somebody else may be about to. */
+static inline bool haslab_has_all(const struct haslab *s)
+{
+	return READ_ONCE(s->exclusive) == current;
+}
+
+/* The caller may change what belongs to @g. */
+static inline void haslab_assert_group(const struct haslab *s, const struct haslab_group *g)
+{
+	lockdep_assert(lockdep_is_held(&g->lock) || haslab_has_all(s));
+}
+
+/* Where a CPU goes first. */
+static inline struct haslab_group *haslab_own_group(const struct haslab *s)
+{
+	return &s->groups[raw_smp_processor_id() % s->nr_groups];
+}
+
+/* Do @expr between @lock and @unlock, again as long as waiting for memory may help. */
+#define haslab_locked(lock, unlock, op, expr) ({			\
 	struct hamem_op *__op = (op);					\
 	int __ret;							\
 									\
 	do {								\
-		spin_lock(&__s->lock);					\
+		lock;							\
 		__ret = (expr);						\
-		spin_unlock(&__s->lock);				\
+		unlock;							\
 	} while (__ret == -ENOMEM && hamem_refill(__op));		\
 	hamem_finish(__op);						\
 	__ret;								\
+})
+
+#define haslab_with_all(s, op, expr) ({					\
+	struct haslab *__s = (s);					\
+									\
+	haslab_locked(haslab_lock_all(__s), haslab_unlock_all(__s), op, expr);	\
+})
+
+#define haslab_with_group(s, g, op, expr) ({				\
+	struct haslab_group *__g = (g);					\
+									\
+	haslab_locked(haslab_lock_group(s, __g), haslab_unlock_group(__g), op, expr);	\
 })
 
 static inline u64 dir_blocks(const struct haslab *s)
@@ -124,33 +182,61 @@ static inline u64 slot_start(const struct haslab *s, u32 slot)
 	return (u64)slot << s->slot_shift;
 }
 
-/* The mixed part of a slot, or NULL. */
+/*
+ * The mixed part of a slot, or NULL. Under RCU; the answer is only sure to last with
+ * the lock of the group that it is found to belong to.
+ */
 static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
 {
-	struct haslab_mixed *mixed = s->dirs[slot / DIR_SLOTS].mixed;
+	struct haslab_dir *dir = &rcu_dereference_raw(s->dirs)[slot / DIR_SLOTS];
+	struct haslab_mixed *mixed = rcu_dereference_raw(dir->mixed);
 
-	return mixed && mixed[slot % DIR_SLOTS].units ? &mixed[slot % DIR_SLOTS] : NULL;
+	return mixed && READ_ONCE(mixed[slot % DIR_SLOTS].units) ? &mixed[slot % DIR_SLOTS] : NULL;
 }
 
-/* The mixed part that a block belongs to, or NULL. */
+/* The mixed part of a slot that is known to have one. */
+static inline struct haslab_mixed *mixed_of(const struct haslab *s, u32 slot)
+{
+	return &s->dirs[slot / DIR_SLOTS].mixed[slot % DIR_SLOTS];
+}
+
+/* Its place in the index. */
+static inline struct haslab_link *slot_link(const struct haslab *s, u32 slot)
+{
+	return &s->dirs[slot / DIR_SLOTS].links->link[slot % DIR_SLOTS];
+}
+
+/* The mixed part that a block belongs to, or NULL. As mixed_slot(). */
 static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 {
 	struct haslab_mixed *m = mixed_slot(s, slot_of(s, block));
 
-	return m && m->units >> slot_unit(s, block) & 1 ? m : NULL;
+	return m && READ_ONCE(m->units) >> slot_unit(s, block) & 1 ? m : NULL;
 }
 
-/* Something around @block was taken or freed. */
+/* Something around @block was taken or freed. Several groups may say so at once. */
 static inline void map_changed(struct haslab *s, u64 block)
 {
-	lockdep_assert_held(&s->lock);
-	map_dir(s, block)->summed = false;
+	WRITE_ONCE(map_dir(s, block)->summed, false);
+}
+
+static inline struct haslab_group *slab_group(const struct haslab *s,
+					      const struct haslab_slab *slab)
+{
+	return &s->groups[slab->group];
+}
+
+static inline struct haslab_group *mixed_group(const struct haslab *s,
+					       const struct haslab_mixed *m)
+{
+	return &s->groups[READ_ONCE(m->runs.owner)];
 }
 
 int __must_check haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab);
-int __must_check haslab_map_mixed(struct haslab *s, u64 block, struct hamem_op *op);
-void haslab_map_trim(struct haslab *s, u64 block);
+int __must_check haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
+				  struct hamem_op *op);
+void haslab_map_keep(struct haslab *s, u64 block, u64 units);
 
 int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op,
 				    u64 *start);
@@ -174,19 +260,22 @@ static inline struct haruns_run mixed_run(const struct haslab *s, const struct h
 	return haruns_at(&m->runs, block & (slot_blocks(s) - 1));
 }
 
-void haslab_mixed_init(struct haslab *s);
-int __must_check haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
-				  struct hamem_op *op);
+void haslab_mixed_init(struct haslab_group *g);
+int __must_check haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start,
+				  u32 nr_blocks, u32 nr_runs, struct hamem_op *op);
 void haslab_mixed_forget(struct haslab *s, u32 slot);
 void haslab_mixed_settle(struct haslab *s, u32 slot);
 int __must_check haslab_mixed_set(struct haslab *s, u64 start, u32 len,
 				  enum haruns_state state, struct hamem_op *op);
 void haslab_mixed_clear(struct haslab *s, u64 start);
-int __must_check haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op,
-				    u64 *start);
+int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				  struct hamem_op *op, u64 *start);
+int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				    struct hamem_op *op, u64 *start);
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
-struct haslab_mixed *haslab_continuation(struct haslab *s, u64 block);
+struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
+					 u64 block);
 int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
 int haslab_mixed_bucket(const struct haslab_mixed *m);

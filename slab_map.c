@@ -1,83 +1,217 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab layer's map, from an address to what is there, and the buddy as the
- * slab layer uses it: in blocks, with the sums of the dirs kept up. See slab.c.
+ * What the groups share: the slab layer's map, from an address to what is there,
+ * and the buddy as the slab layer uses it: in blocks, with the sums of the dirs
+ * kept up. See slab.c.
+ *
+ * All functions here change it under haslab.space_lock, which they take, and so
+ * need the lock of some group or all of them.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
 
 #include "slab_internal.h"
 
-static void map_fill(struct haslab *s, struct haslab_slab *slab, struct haslab_slab *value)
+static u32 slot_units(const struct haslab *s)
 {
-	u64 unit = slab->start >> s->cfg.unit_shift, nr = slab->nr_blocks >> s->cfg.unit_shift;
-	struct haslab_slab __rcu **at = &map_dir(s, slab->start)->slab[unit & s->dir_mask];
+	return 1U << (s->slot_shift - s->cfg.unit_shift);
+}
 
-	while (nr--)
-		rcu_assign_pointer(*at++, value);
+/* Enter @value for the units of a slab. */
+static void split_fill(struct haslab *s, struct haslab_slab __rcu **split,
+		       const struct haslab_slab *slab, struct haslab_slab *value)
+{
+	u32 unit = slot_unit(s, slab->start), end = unit + (slab->nr_blocks >> s->cfg.unit_shift);
+
+	for (; unit < end; unit++)
+		rcu_assign_pointer(split[unit], value);
+}
+
+/* What is to be in the map for the slot of a slab. NULL: no memory. */
+static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *entry,
+					struct haslab_slab *slab, struct hamem_op *op)
+{
+	struct haslab_slab __rcu **split = map_split(entry);
+
+	if (slab->nr_blocks == slot_blocks(s))
+		return slab;
+	if (!split)
+		split = hamem_get(&s->mem, op, slot_units(s) * sizeof(*split));
+	if (!split)
+		return NULL;
+	split_fill(s, split, slab, slab);
+	return (void *)((unsigned long)split | MAP_SPLIT);
+}
+
+static int map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
+{
+	struct haslab_dir *dir = map_dir(s, slab->start);
+	struct haslab_slab __rcu **slabs = dir->slabs;
+	struct haslab_slab *entry;
+	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
+
+	if (!slabs)
+		slabs = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*slabs));
+	if (!slabs)
+		return -ENOMEM;
+	entry = map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
+	if (!entry) {
+		if (!dir->slabs)
+			hamem_put(&s->mem, slabs);
+		return -ENOMEM;
+	}
+	rcu_assign_pointer(slabs[i], entry);
+	/* pairs with rcu_dereference_raw() in haslab_lookup() */
+	smp_store_release(&dir->slabs, slabs);
+	dir->nr_slabs++;
+	return 0;
 }
 
 /* Enter a slab for its units. */
 int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
-	struct haslab_dir *dir = map_dir(s, slab->start);
-	struct haslab_slab __rcu **units = dir->slab;
+	int ret;
 
-	if (!units) {
-		units = hamem_get(&s->mem, op, (s->dir_mask + 1) * sizeof(*units));
-		if (!units)
-			return -ENOMEM;
-		/* pairs with rcu_dereference_raw() in haslab_lookup() */
-		smp_store_release(&dir->slab, units);
-	}
-	dir->nr_slabs++;
-	map_fill(s, slab, slab);
-	return 0;
+	spin_lock(&s->space_lock);
+	ret = map_slab(s, slab, op);
+	spin_unlock(&s->space_lock);
+	return ret;
+}
+
+static bool split_is_empty(struct haslab *s, struct haslab_slab __rcu **split)
+{
+	u32 i;
+
+	for (i = 0; i < slot_units(s); i++)
+		if (rcu_access_pointer(split[i]))
+			return false;
+	return true;
+}
+
+/* A part of the map goes with a slab, after the same grace period. */
+static void map_forget_with(struct haslab *s, struct haslab_slab *slab, u32 i, void *part)
+{
+	atomic_long_sub(ksize(part), &s->mem.bytes);
+	slab->map[i] = part;
 }
 
 /*
- * A slab leaves. If it was the last in its dir, what pointed to it goes too, after
- * the same grace period: lockless readers may still look at both.
+ * A slab leaves. If it was the last in its slot or its dir, the tables go too:
+ * lockless readers may still look at them.
  */
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 {
 	struct haslab_dir *dir = map_dir(s, slab->start);
+	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
+	struct haslab_slab __rcu **split = NULL;
 
-	map_fill(s, slab, NULL);
-	slab->free = NULL;
-	if (--dir->nr_slabs)
-		return;
-	slab->free = (void *)dir->slab;
-	atomic_long_sub(ksize(slab->free), &s->mem.bytes);
-	WRITE_ONCE(dir->slab, NULL);
+	spin_lock(&s->space_lock);
+	if (slab->nr_blocks < slot_blocks(s)) {
+		split = map_split(rcu_dereference_raw(dir->slabs[i]));
+		split_fill(s, split, slab, NULL);
+	}
+	slab->map[0] = NULL;
+	slab->map[1] = NULL;
+	if (!split || split_is_empty(s, split))
+		rcu_assign_pointer(dir->slabs[i], NULL);
+	if (split && !rcu_access_pointer(dir->slabs[i]))
+		map_forget_with(s, slab, 0, split);
+	if (!--dir->nr_slabs) {
+		map_forget_with(s, slab, 1, dir->slabs);
+		WRITE_ONCE(dir->slabs, NULL);
+	}
+	spin_unlock(&s->space_lock);
 }
 
-/* Make the mixed parts of the slots around @block. */
-int haslab_map_mixed(struct haslab *s, u64 block, struct hamem_op *op)
+static void mixed_free_rcu(struct rcu_head *rcu)
 {
-	struct haslab_dir *dir = map_dir(s, block);
+	union haslab_links *links = container_of(rcu, union haslab_links, gone.rcu);
 
-	if (!dir->mixed)
-		dir->mixed = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*dir->mixed));
-	if (!dir->links && dir->mixed)
-		dir->links = hamem_get(&s->mem, op, sizeof(*dir->links));
-	if (dir->links)
+	kfree(links->gone.mixed);
+	kfree(links);
+}
+
+/* Free the mixed parts of a dir, if there is none. Lockless readers may still look. */
+static void map_trim(struct haslab *s, struct haslab_dir *dir)
+{
+	union haslab_links *links = dir->links;
+
+	if (dir->nr_mixed || !links)
+		return;
+	atomic_long_sub(ksize(dir->mixed) + ksize(links), &s->mem.bytes);
+	links->gone.mixed = dir->mixed;
+	WRITE_ONCE(dir->mixed, NULL);
+	WRITE_ONCE(dir->links, NULL);
+	call_rcu(&links->gone.rcu, mixed_free_rcu);
+}
+
+/* Make the mixed parts of the slots of a dir. */
+static int map_make(struct haslab *s, struct haslab_dir *dir, struct hamem_op *op)
+{
+	struct haslab_mixed *mixed;
+	union haslab_links *links;
+
+	if (dir->mixed)
 		return 0;
-	haslab_map_trim(s, block);
-	return -ENOMEM;
+	mixed = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*mixed));
+	links = mixed ? hamem_get(&s->mem, op, sizeof(*links)) : NULL;
+	if (!links) {
+		hamem_put(&s->mem, mixed);
+		return -ENOMEM;
+	}
+	WRITE_ONCE(dir->links, links);
+	/* pairs with mixed_slot() */
+	smp_store_release(&dir->mixed, mixed);
+	return 0;
 }
 
-/* Free the mixed parts of the slots around @block, if there is none. */
-void haslab_map_trim(struct haslab *s, u64 block)
+static int map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
+		     struct hamem_op *op)
+{
+	struct haslab_dir *dir = map_dir(s, block);
+	struct haslab_mixed *m;
+
+	if (map_make(s, dir, op))
+		return -ENOMEM;
+	m = &dir->mixed[slot_of(s, block) % DIR_SLOTS];
+	if (!m->units) {
+		dir->nr_mixed++;
+		WRITE_ONCE(m->runs.owner, g->nr);
+		haruns_init(&m->runs, slot_blocks(s));
+	} else if (m->runs.owner != g->nr && !haslab_has_all(s)) {
+		return -EBUSY;
+	}
+	WRITE_ONCE(m->units, m->units | units);
+	return 0;
+}
+
+/*
+ * Units become part of the mixed part of their slot. If there is none it is made,
+ * and belongs to @g. -EBUSY: it belongs to another group.
+ */
+int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
+		     struct hamem_op *op)
+{
+	int ret;
+
+	spin_lock(&s->space_lock);
+	ret = map_mixed(s, g, block, units, op);
+	spin_unlock(&s->space_lock);
+	return ret;
+}
+
+/* Just these units are left of the mixed part, of which there is no more if it is none. */
+void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 {
 	struct haslab_dir *dir = map_dir(s, block);
 
-	if (dir->nr_mixed)
-		return;
-	hamem_put(&s->mem, dir->mixed);
-	hamem_put(&s->mem, dir->links);
-	dir->mixed = NULL;
-	dir->links = NULL;
+	spin_lock(&s->space_lock);
+	WRITE_ONCE(dir->mixed[slot_of(s, block) % DIR_SLOTS].units, units);
+	if (!units) {
+		dir->nr_mixed--;
+		map_trim(s, dir);
+	}
+	spin_unlock(&s->space_lock);
 }
 
 /* ---- the buddy, in blocks ---- */
@@ -93,8 +227,11 @@ static void buddy_changed(struct haslab *s, u64 start, u64 len)
 int haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op, u64 *start)
 {
 	u64 unit;
-	int ret = habuddy_alloc(&s->buddy, order, op, &unit);
+	int ret;
 
+	spin_lock(&s->space_lock);
+	ret = habuddy_alloc(&s->buddy, order, op, &unit);
+	spin_unlock(&s->space_lock);
 	if (ret)
 		return ret;
 	*start = unit << s->cfg.unit_shift;
@@ -118,18 +255,27 @@ int haslab_buddy_some(struct haslab *s, int order, int min_order, struct hamem_o
 
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order)
 {
+	spin_lock(&s->space_lock);
 	habuddy_free(&s->buddy, start >> s->cfg.unit_shift, order);
+	spin_unlock(&s->space_lock);
 	buddy_changed(s, start, (u64)unit_blocks(s) << order);
 }
 
 int haslab_buddy_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {
+	int ret;
+
 	buddy_changed(s, start, len);
-	return habuddy_take(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift, op);
+	spin_lock(&s->space_lock);
+	ret = habuddy_take(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift, op);
+	spin_unlock(&s->space_lock);
+	return ret;
 }
 
 void haslab_buddy_put(struct haslab *s, u64 start, u64 len)
 {
+	spin_lock(&s->space_lock);
 	habuddy_put(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift);
+	spin_unlock(&s->space_lock);
 	buddy_changed(s, start, len);
 }

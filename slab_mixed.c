@@ -59,71 +59,68 @@ int haslab_mixed_bucket(const struct haslab_mixed *m)
 	return bucket_of(m->runs.max_free);
 }
 
-static u32 *link_next(struct haslab *s, u32 slot)
-{
-	return &s->dirs[slot / DIR_SLOTS].links->next[slot % DIR_SLOTS];
-}
-
-static u32 *link_prev(struct haslab *s, u32 slot)
-{
-	return &s->dirs[slot / DIR_SLOTS].links->prev[slot % DIR_SLOTS];
-}
-
 /* Full slots are in no list: bucket 0. */
-static void index_add(struct haslab *s, u32 slot, u32 bucket)
+static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
 {
-	u32 first = s->mixed[bucket];
+	u32 first = g->mixed[bucket];
 
 	if (!bucket)
 		return;
 	if (first == NO_SLOT)
-		__set_bit(bucket, s->mixed_mask);
+		__set_bit(bucket, g->mixed_mask);
 	else
-		*link_prev(s, first) = slot;
-	*link_next(s, slot) = first;
-	*link_prev(s, slot) = slot;
-	s->mixed[bucket] = slot;
+		slot_link(s, first)->prev = slot;
+	*slot_link(s, slot) = (struct haslab_link) { .next = first, .prev = slot };
+	g->mixed[bucket] = slot;
 }
 
-static void index_del(struct haslab *s, u32 slot, u32 bucket)
+static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
 {
-	u32 next, prev;
+	struct haslab_link link;
 
 	if (!bucket)
 		return;
-	next = *link_next(s, slot);
-	prev = *link_prev(s, slot);
-	if (next != NO_SLOT)
-		*link_prev(s, next) = prev == slot ? next : prev;
-	if (prev != slot) {
-		*link_next(s, prev) = next;
+	link = *slot_link(s, slot);
+	if (link.next != NO_SLOT)
+		slot_link(s, link.next)->prev = link.prev == slot ? link.next : link.prev;
+	if (link.prev != slot) {
+		slot_link(s, link.prev)->next = link.next;
 		return;
 	}
-	s->mixed[bucket] = next;
-	if (next == NO_SLOT)
-		__clear_bit(bucket, s->mixed_mask);
+	g->mixed[bucket] = link.next;
+	if (link.next == NO_SLOT)
+		__clear_bit(bucket, g->mixed_mask);
+	else
+		/* somebody will want it, and then not have to wait for it */
+		prefetch(mixed_of(s, link.next));
 }
 
 /* The largest run of a slot is another one than @max_free now. */
 static void index_move(struct haslab *s, u32 slot, const struct haslab_mixed *m, u32 max_free)
 {
-	u32 from = bucket_of(max_free), to = bucket_of(m->runs.max_free);
+	struct haslab_group *g = mixed_group(s, m);
+	u32 from, to;
 
+	haslab_assert_group(s, g);
+	if (max_free == m->runs.max_free)
+		return;
+	from = bucket_of(max_free);
+	to = bucket_of(m->runs.max_free);
 	if (from == to)
 		return;
-	index_del(s, slot, from);
-	index_add(s, slot, to);
+	index_del(s, g, slot, from);
+	index_add(s, g, slot, to);
 }
 
 /* The lists are empty. */
-void haslab_mixed_init(struct haslab *s)
+void haslab_mixed_init(struct haslab_group *g)
 {
 	u32 i;
 
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
-		s->mixed[i] = NO_SLOT;
-	s->recent_min = U32_MAX;
-	s->recent_min_before = U32_MAX;
+		g->mixed[i] = NO_SLOT;
+	g->recent_min = U32_MAX;
+	g->recent_min_before = U32_MAX;
 }
 
 /* ---- units come and go ---- */
@@ -149,35 +146,36 @@ static u64 lasting_units(const struct haslab *s, u32 slot)
 
 /*
  * Blocks that are not free in the buddy any more become free here, whole units
- * or a lasting one, with room for @nr_runs more runs in them. -ENOMEM: nothing
- * changed.
+ * or a lasting one, with room for @nr_runs more runs in them. If there is no
+ * mixed part yet it is @g's.
+ *
+ * Return: 0; else nothing changed: -ENOMEM; -EBUSY the mixed part of this slot is
+ * another group's.
  */
-int haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
-		     struct hamem_op *op)
+int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr_blocks,
+		     u32 nr_runs, struct hamem_op *op)
 {
-	struct haslab_dir *dir = map_dir(s, start);
+	u64 units = units_mask(s, start, nr_blocks);
 	u32 slot = slot_of(s, start), max_free;
+	int ret = haslab_map_mixed(s, g, start, units, op);
 	struct haslab_mixed *m;
 
-	if (haslab_map_mixed(s, start, op))
-		return -ENOMEM;
-	m = &dir->mixed[slot % DIR_SLOTS];
-	if (!m->units)
-		haruns_init(&m->runs, slot_blocks(s));
+	if (ret)
+		return ret;
+	m = mixed_of(s, slot);
 	if (haruns_reserve(&m->runs, nr_runs + 2, &s->mem, op)) {
-		haslab_map_trim(s, start);
+		haslab_map_keep(s, start, m->units & ~units);
 		return -ENOMEM;
 	}
-	if (!m->units) {
-		dir->nr_mixed++;
-		s->nr_slabs++;
-		s->made++;
+	g = mixed_group(s, m);
+	if (m->units == units) {
+		g->nr_slabs++;
+		g->made++;
 	}
 	max_free = m->runs.max_free;
-	m->units |= units_mask(s, start, nr_blocks);
 	haruns_add(&m->runs, start & (slot_blocks(s) - 1), nr_blocks);
 	index_move(s, slot, m, max_free);
-	s->free_in_slabs += nr_blocks;
+	g->free += nr_blocks;
 	map_changed(s, start);
 	return 0;
 }
@@ -185,15 +183,13 @@ int haslab_mixed_add(struct haslab *s, u64 start, u32 nr_blocks, u32 nr_runs,
 /* Forget the mixed part of a slot, which is in no list. */
 void haslab_mixed_forget(struct haslab *s, u32 slot)
 {
-	struct haslab_dir *dir = &s->dirs[slot / DIR_SLOTS];
-	struct haslab_mixed *m = mixed_slot(s, slot);
+	struct haslab_mixed *m = mixed_of(s, slot);
+	struct haslab_group *g = mixed_group(s, m);
 
-	s->free_in_slabs -= m->runs.nr_free;
-	s->nr_slabs--;
+	g->free -= m->runs.nr_free;
+	g->nr_slabs--;
 	haruns_destroy(&m->runs, &s->mem);
-	m->units = 0;
-	dir->nr_mixed--;
-	haslab_map_trim(s, slot_start(s, slot));
+	haslab_map_keep(s, slot_start(s, slot), 0);
 }
 
 /* Of a slot in which all is free keep just the given units, which are lasting ones. */
@@ -204,7 +200,7 @@ static void lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 slot, u64
 
 	haruns_destroy(&m->runs, &s->mem);
 	haruns_init(&m->runs, slot_blocks(s));
-	m->units = keep;
+	haslab_map_keep(s, slot_start(s, slot), keep);
 	for (; keep; keep &= keep - 1) {
 		unit = __ffs64(keep);
 		start = slot_start(s, slot) + ((u64)unit << s->cfg.unit_shift);
@@ -232,7 +228,8 @@ static void units_put(struct haslab *s, u32 slot, u64 units)
 /* If all that is in the mixed part of a slot is free, its units go back to the buddy. */
 void haslab_mixed_settle(struct haslab *s, u32 slot)
 {
-	struct haslab_mixed *m = mixed_slot(s, slot);
+	struct haslab_mixed *m = mixed_of(s, slot);
+	struct haslab_group *g = mixed_group(s, m);
 	u64 keep, back;
 
 	haruns_shrink(&m->runs, &s->mem);
@@ -242,23 +239,23 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 	back = m->units & ~keep;
 	if (!back)
 		return;
-	index_del(s, slot, haslab_mixed_bucket(m));
+	index_del(s, g, slot, haslab_mixed_bucket(m));
 	if (keep) {
-		s->free_in_slabs -= m->runs.nr_free;
+		g->free -= m->runs.nr_free;
 		lasting_keep(s, m, slot, keep);
-		s->free_in_slabs += m->runs.nr_free;
-		index_add(s, slot, haslab_mixed_bucket(m));
+		g->free += m->runs.nr_free;
+		index_add(s, g, slot, haslab_mixed_bucket(m));
 	} else {
 		haslab_mixed_forget(s, slot);
 	}
-	s->returned++;
+	g->returned++;
 	units_put(s, slot, back);
 }
 
 /* ---- extents ---- */
 
 /* Make an extent of a part of a free run. */
-static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run,
+static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run, u32 others,
 		   u64 start, u32 len, enum haruns_state state, struct hamem_op *op)
 {
 	u32 max_free = m->runs.max_free;
@@ -268,9 +265,9 @@ static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *
 		return -ENOMEM;
 	if (m->runs.cap != cap)
 		*run = haruns_at(&m->runs, run->start);
-	haruns_set(&m->runs, run, start & (slot_blocks(s) - 1), len, state);
+	haruns_set(&m->runs, run, others, start & (slot_blocks(s) - 1), len, state);
 	index_move(s, slot_of(s, start), m, max_free);
-	s->free_in_slabs -= len;
+	mixed_group(s, m)->free -= len;
 	map_changed(s, start);
 	return 0;
 }
@@ -282,7 +279,7 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 	struct haslab_mixed *m = mixed_at(s, start);
 	struct haruns_run run = mixed_run(s, m, start);
 
-	return run_set(s, m, &run, start, len, state, op);
+	return run_set(s, m, &run, haruns_others(&m->runs, &run), start, len, state, op);
 }
 
 /* The extent or the piece of one, which is there, is no more. */
@@ -293,7 +290,7 @@ static void run_clear(struct haslab *s, struct haslab_mixed *m, const struct har
 
 	haruns_clear(&m->runs, run);
 	index_move(s, slot, m, max_free);
-	s->free_in_slabs += run->len;
+	mixed_group(s, m)->free += run->len;
 	map_changed(s, start);
 	if (m->runs.nr_free == m->runs.nr_known || m->runs.cap != HARUNS_INLINE)
 		haslab_mixed_settle(s, slot);
@@ -307,15 +304,32 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 	run_clear(s, m, &run, start);
 }
 
+/*
+ * A place for an extent: a free run, and the length of the longest of the others in
+ * its slot.
+ */
+struct place {
+	u32 slot;
+	u32 others;
+	struct haruns_run run;
+};
+
+static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
+{
+	prefetchw(slot_link(s, place->slot));
+	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
+			       &place->others);
+}
+
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
-static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, u32 *slot,
-			struct haruns_run *run)
+static bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u32 len, u64 align,
+			struct place *place)
 {
 	u32 tries = MAX_TRIES;
 
-	for (*slot = s->mixed[bucket]; *slot != NO_SLOT && tries--; *slot = *link_next(s, *slot))
-		if (haruns_best_fit(&mixed_slot(s, *slot)->runs, len, slot_start(s, *slot), align,
-				    run))
+	for (place->slot = g->mixed[bucket]; place->slot != NO_SLOT && tries--;
+	     place->slot = slot_link(s, place->slot)->next)
+		if (slot_find(s, len, align, place))
 			return true;
 	return false;
 }
@@ -326,31 +340,32 @@ static bool bucket_find(struct haslab *s, u32 bucket, u32 len, u64 align, u32 *s
  * of a bucket or @align is large it may miss one that fits; haslab_search() does
  * not.
  */
-static bool mixed_find(struct haslab *s, u32 len, u64 align, u32 *slot, struct haruns_run *run)
+static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		       struct place *place)
 {
 	/* from here on all are long enough */
 	u32 bucket = bucket_of(len - 1) + 1, tries = MAX_TRIES;
 
 	while (tries--) {
-		bucket = find_next_bit(s->mixed_mask, HASLAB_NR_BUCKETS, bucket);
+		bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket);
 		if (bucket == HASLAB_NR_BUCKETS)
 			break;
-		if (bucket_find(s, bucket++, len, align, slot, run))
+		if (bucket_find(s, g, bucket++, len, align, place))
 			return true;
 	}
 	/* in this one some may be */
 	return bucket_of(len) == bucket_of(len - 1) &&
-	       bucket_find(s, bucket_of(len), len, align, slot, run);
+	       bucket_find(s, g, bucket_of(len), len, align, place);
 }
 
 /* Remember the shortest of the last lengths. */
-static void recent_note(struct haslab *s, u32 len)
+static void recent_note(struct haslab_group *g, u32 len)
 {
-	s->recent_min = min(s->recent_min, len);
-	if (++s->recent_nr % RECENT_WINDOW)
+	g->recent_min = min(g->recent_min, len);
+	if (++g->recent_nr % RECENT_WINDOW)
 		return;
-	s->recent_min_before = s->recent_min;
-	s->recent_min = U32_MAX;
+	g->recent_min_before = g->recent_min;
+	g->recent_min = U32_MAX;
 }
 
 /*
@@ -360,79 +375,104 @@ static void recent_note(struct haslab *s, u32 len)
 static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, struct hamem_op *op,
 			  u64 *start)
 {
-	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL, *m;
+	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
+	struct haslab_mixed *m = mixed_of(s, slot_of(s, border));
+	struct haslab_group *g = mixed_group(s, m);
 	struct haruns_run run;
 	u32 rest;
 	int ret;
 
-	if (!before)
+	/* both slots are of one group, so that a free needs no other lock */
+	if (!before || mixed_group(s, before) != g)
 		return -ENOSPC;
 	run = mixed_run(s, before, border - 1);
 	*start = round_up(run_start(s, border - 1, &run), align);
 	if (run.state != HARUNS_FREE || *start >= border || *start + len <= border ||
-	    border - *start >= min(s->recent_min, s->recent_min_before))
+	    border - *start >= min(g->recent_min, g->recent_min_before))
 		return -ENOSPC;
 	rest = len - (border - *start);
-	m = mixed_at(s, border);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
 		return -ENOMEM;
-	ret = run_set(s, before, &run, *start, len - rest, HARUNS_LIVE, op);
+	ret = run_set(s, before, &run, haruns_others(&before->runs, &run), *start, len - rest,
+		      HARUNS_LIVE, op);
 	if (ret)
 		return ret;
-	m->runs.tag = true;
+	m->runs.tag |= MIXED_CONTINUES;
+	before->runs.tag |= MIXED_GOES_ON;
 	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
 }
 
-/*
- * Allocate in a mixed slot, new units if need be. Context: the lock.
- * Return: 0; -ENOSPC; -ENOMEM.
- */
-int haslab_mixed_alloc(struct haslab *s, u32 len, u64 align, struct hamem_op *op, u64 *start)
+static int place_take(struct haslab *s, struct place *place, u32 len, u64 align,
+		      struct hamem_op *op, u64 *start)
 {
-	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
-	struct haruns_run run;
-	int order, ret;
-	u32 slot;
+	*start = round_up(slot_start(s, place->slot) + place->run.start, align);
+	return run_set(s, mixed_of(s, place->slot), &place->run, place->others, *start, len,
+		       HARUNS_LIVE, op);
+}
 
-	recent_note(s, len);
-	if (!mixed_find(s, len, align, &slot, &run)) {
-		order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift,
-					  order_base_2(units), op, &from);
-		if (order < 0)
-			return order;
-		if (haslab_mixed_add(s, from, unit_blocks(s) << order, 0, op)) {
-			haslab_buddy_free(s, from, order);
-			return -ENOMEM;
-		}
-		slot = slot_of(s, from);
-		if (from == slot_start(s, slot)) {
-			ret = mixed_straddle(s, from, len, align, op, start);
-			if (ret == -ENOMEM)
-				haslab_mixed_settle(s, slot);
-			if (ret != -ENOSPC)
-				return ret;
-		}
-		haruns_best_fit(&mixed_slot(s, slot)->runs, len, slot_start(s, slot), align, &run);
-	}
-	*start = round_up(slot_start(s, slot) + run.start, align);
-	ret = run_set(s, mixed_slot(s, slot), &run, *start, len, HARUNS_LIVE, op);
+/* Allocate in one of the mixed slots that a group has. Return: 0; -ENOSPC; -ENOMEM. */
+int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		     struct hamem_op *op, u64 *start)
+{
+	struct place place;
+
+	if (!mixed_find(s, g, len, align, &place))
+		return -ENOSPC;
+	return place_take(s, &place, len, align, op, start);
+}
+
+/* Allocate in units that are new in their slot. */
+static int mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align, struct hamem_op *op,
+			  u64 *start)
+{
+	struct place place = { .slot = slot_of(s, from) };
+	int ret = -ENOSPC;
+
+	if (from == slot_start(s, place.slot))
+		ret = mixed_straddle(s, from, len, align, op, start);
+	if (ret == -ENOSPC && slot_find(s, len, align, &place))
+		ret = place_take(s, &place, len, align, op, start);
 	if (ret)
-		haslab_mixed_settle(s, slot);
+		haslab_mixed_settle(s, place.slot);
 	return ret;
 }
 
-/* The mixed slot in which the extent that ends with @block goes on, or NULL. */
-struct haslab_mixed *haslab_continuation(struct haslab *s, u64 block)
+/*
+ * Allocate in a mixed slot of a group, with new units if need be.
+ * Return: 0; -ENOSPC; -ENOMEM; -EBUSY there are units, but in a slot of another group.
+ */
+int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		       struct hamem_op *op, u64 *start)
 {
-	struct haslab_mixed *next;
+	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
+	int order, ret;
 
-	if (!IS_ALIGNED(block + 1, slot_blocks(s)) || block + 1 >= s->cfg.nr_blocks)
-		return NULL;
-	next = mixed_slot(s, slot_of(s, block + 1));
-	return next && next->runs.tag ? next : NULL;
+	recent_note(g, len);
+	ret = haslab_mixed_fit(s, g, len, align, op, start);
+	if (ret != -ENOSPC)
+		return ret;
+	order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift, order_base_2(units), op,
+				  &from);
+	if (order < 0)
+		return order;
+	ret = haslab_mixed_add(s, g, from, unit_blocks(s) << order, 0, op);
+	if (ret) {
+		haslab_buddy_free(s, from, order);
+		return ret;
+	}
+	return mixed_alloc_in(s, from, len, align, op, start);
 }
 
-/* Free an extent in @m. Context: the lock. Return: as haslab_free(). */
+/* The mixed slot in which the extent of @m that ends with @block goes on, or NULL. */
+struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
+					 u64 block)
+{
+	if (!(m->runs.tag & MIXED_GOES_ON) || !IS_ALIGNED(block + 1, slot_blocks(s)))
+		return NULL;
+	return mixed_slot(s, slot_of(s, block + 1));
+}
+
+/* Free an extent in @m. Return: as haslab_free(); -EBUSY to know takes all groups. */
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
@@ -442,17 +482,18 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	if (!run.start && m->runs.tag)
+	if (!run.start && m->runs.tag & MIXED_CONTINUES)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
-		return haslab_span_free(s, start, len, reason);
-	next = haslab_continuation(s, end - 1);
+		return haslab_has_all(s) ? haslab_span_free(s, start, len, reason) : -EBUSY;
+	next = haslab_continuation(s, m, end - 1);
 	if (next)
 		rest = haruns_at(&next->runs, 0);
 	if (at != start || run.len + rest.len != len)
 		return haslab_refuse_live(reason, start, at);
 	if (next) {
-		next->runs.tag = false;
+		m->runs.tag &= ~MIXED_GOES_ON;
+		next->runs.tag &= ~MIXED_CONTINUES;
 		run_clear(s, next, &rest, end);
 	}
 	run_clear(s, m, &run, start);
@@ -469,7 +510,7 @@ static u64 tail_start(const struct haslab *s)
 
 /*
  * Get all memory that haslab_mixed_grow() needs, and add the lasting unit of the
- * new end, if that is another one. Context: the lock. Return: 0 or -ENOMEM.
+ * new end, if that is another one. Context: all groups. Return: 0 or -ENOMEM.
  */
 int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 {
@@ -481,7 +522,7 @@ int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *
 		return -ENOMEM;
 	if (new_start == nr_blocks || (start < s->cfg.nr_blocks && start == new_start))
 		return 0;
-	return haslab_mixed_add(s, new_start, nr_blocks - new_start, 0, op);
+	return haslab_mixed_add(s, haslab_own_group(s), new_start, nr_blocks - new_start, 0, op);
 }
 
 /* The lasting unit at the old end, @from, gets what there is more of it now. */
@@ -497,6 +538,6 @@ void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 	max_free = m->runs.max_free;
 	haruns_add(&m->runs, from & (slot_blocks(s) - 1), end - from);
 	index_move(s, slot_of(s, from), m, max_free);
-	s->free_in_slabs += end - from;
+	mixed_group(s, m)->free += end - from;
 	haslab_mixed_settle(s, slot_of(s, from));
 }

@@ -65,9 +65,9 @@ static u64 gap_end(struct haslab *s, u64 pos)
 	struct haslab_dir *dir = map_dir(s, pos);
 	u64 step = unit_blocks(s);
 
-	if (!dir->slab && !dir->mixed)
+	if (!dir->slabs && !dir->mixed)
 		step = dir_blocks(s);
-	else if (!dir->slab && !mixed_slot(s, slot_of(s, pos)))
+	else if (!dir->slabs && !mixed_slot(s, slot_of(s, pos)))
 		step = slot_blocks(s);
 	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
 }
@@ -253,7 +253,7 @@ static int mixed_here(struct haslab *s, u64 pos, struct hamem_op *op)
 	ret = haslab_buddy_take(s, start, end - start, op);
 	if (ret)
 		return ret;
-	ret = haslab_mixed_add(s, start, end - start, 0, op);
+	ret = haslab_mixed_add(s, haslab_own_group(s), start, end - start, 0, op);
 	if (ret)
 		haslab_buddy_put(s, start, end - start);
 	return ret;
@@ -401,7 +401,7 @@ int haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp
 {
 	struct hamem_op op = HAMEM_OP(gfp);
 
-	return haslab_locked(s, &op, claim_locked(s, start, len, exclusive, &op));
+	return haslab_with_all(s, &op, claim_locked(s, start, len, exclusive, &op));
 }
 
 /* ---- search ---- */
@@ -437,12 +437,12 @@ static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += dir_blocks(s)) {
 		struct haslab_sum sum;
 
-		spin_lock(&s->lock);
+		haslab_lock_all(s);
 		sum = dir_sum(s, dir);
 		if (max(sum.longest, carry + sum.lead) >= len)
 			done = search_runs(s, dir - carry, dir + sum.size, len, align, found);
 		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
-		spin_unlock(&s->lock);
+		haslab_unlock_all(s);
 		cond_resched();
 	}
 	return done ? 0 : -ENOSPC;
@@ -522,7 +522,7 @@ int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 
 	if (goal >= READ_ONCE(s->cfg.nr_blocks))
 		return -ENOSPC;
-	return haslab_locked(s, &op, near_locked(s, len, align, goal, &op, start));
+	return haslab_with_all(s, &op, near_locked(s, len, align, goal, &op, start));
 }
 
 /* ---- hold ---- */
@@ -541,13 +541,13 @@ bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 	bool found = false;
 	u64 end = from;
 
-	spin_lock(&s->lock);
+	haslab_lock_all(s);
 	while (end < s->cfg.nr_blocks && !found) {
 		*start = end;
 		found = haslab_stretch(s, *start, &end);
 	}
 	*len = end - *start;
-	spin_unlock(&s->lock);
+	haslab_unlock_all(s);
 	return found;
 }
 
@@ -607,7 +607,7 @@ int haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp)
 {
 	struct hamem_op op = HAMEM_OP(gfp);
 
-	return haslab_locked(s, &op, hold_locked(s, start, len, &op));
+	return haslab_with_all(s, &op, hold_locked(s, start, len, &op));
 }
 
 /**
@@ -622,7 +622,7 @@ void haslab_unhold(struct haslab *s, u64 start, u64 len)
 {
 	struct haslab_slab *slab;
 
-	spin_lock(&s->lock);
+	haslab_lock_all(s);
 	slab = haslab_lookup(s, start);
 	if (mixed_at(s, start))
 		haslab_mixed_clear(s, start);
@@ -631,7 +631,7 @@ void haslab_unhold(struct haslab *s, u64 start, u64 len)
 				      object_of(s, slab, start + len));
 	else
 		haslab_buddy_put(s, start, len);
-	spin_unlock(&s->lock);
+	haslab_unlock_all(s);
 }
 
 /* ---- the map of extents ---- */
@@ -665,14 +665,14 @@ static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_mixed
 	struct haslab_mixed *next;
 	struct haslab_span *span;
 
-	if (!run.start && m->runs.tag)
+	if (!run.start && m->runs.tag & MIXED_CONTINUES)
 		return mixed_entry(s, mixed_at(s, e.start - 1), e.start - 1);
 	if (run.state == HARUNS_SPECIAL) {
 		span = span_find(s, pos);
 		e.state = HASLAB_MAP_HELD;
 		return span ? span_entry(span) : e;
 	}
-	next = haslab_continuation(s, e.start + e.len - 1);
+	next = haslab_continuation(s, m, e.start + e.len - 1);
 	if (next)
 		e.len += haruns_at(&next->runs, 0).len;
 	return e;
@@ -720,13 +720,13 @@ int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int
 {
 	int got = 0;
 
-	spin_lock(&s->lock);
+	haslab_lock_all(s);
 	while (got < nr && from < s->cfg.nr_blocks) {
 		entries[got] = map_entry(s, from);
 		from = entries[got].start + entries[got].len;
 		got++;
 	}
-	spin_unlock(&s->lock);
+	haslab_unlock_all(s);
 	return got;
 }
 
@@ -761,28 +761,32 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 {
 	struct haslab_sum sum = {}, part;
 	u64 dir, pos, start, len;
+	unsigned int i;
 
 	memset(st, 0, sizeof(*st));
 	for (dir = 0, pos = 0; dir < READ_ONCE(s->cfg.nr_blocks); dir += dir_blocks(s)) {
-		spin_lock(&s->lock);
+		haslab_lock_all(s);
 		part = dir_sum(s, dir);
 		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
 		while (walk && next_run(s, max(pos, dir), dir + part.size, U64_MAX, &start, &len)) {
 			st->nr_runs++;
 			pos = start + len;
 		}
-		spin_unlock(&s->lock);
+		haslab_unlock_all(s);
 		cond_resched();
 	}
 	st->largest_run = sum.longest;
-	spin_lock(&s->lock);
-	st->free = s->free_in_slabs + (s->buddy.free_units << s->cfg.unit_shift);
-	st->nr_slabs = s->nr_slabs;
-	st->made = s->made;
-	st->returned = s->returned;
+	haslab_lock_all(s);
+	st->free = s->buddy.free_units << s->cfg.unit_shift;
+	for (i = 0; i < s->nr_groups; i++) {
+		st->free += s->groups[i].free;
+		st->nr_slabs += s->groups[i].nr_slabs;
+		st->made += s->groups[i].made;
+		st->returned += s->groups[i].returned;
+	}
 	st->splits = s->buddy.splits;
 	st->merges = s->buddy.merges;
-	spin_unlock(&s->lock);
+	haslab_unlock_all(s);
 }
 
 /**
@@ -799,13 +803,13 @@ void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 	memset(h, 0, sizeof(*h));
 	for (dir = 0; dir < READ_ONCE(s->cfg.nr_blocks); dir += dir_blocks(s)) {
 		limit = min(dir + dir_blocks(s), READ_ONCE(s->cfg.nr_blocks));
-		spin_lock(&s->lock);
+		haslab_lock_all(s);
 		while (next_run(s, max(pos, dir), limit, U64_MAX, &start, &len)) {
 			h->count[ilog2(len)]++;
 			h->blocks[ilog2(len)] += len;
 			pos = start + len;
 		}
-		spin_unlock(&s->lock);
+		haslab_unlock_all(s);
 		cond_resched();
 	}
 }

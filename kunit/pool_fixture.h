@@ -20,6 +20,7 @@ struct fixture {
 	struct hapool p;
 	bool alive;
 	struct haslab_config cfg;
+	unsigned int nr_groups;	/* for start() and start_shape() */
 	u64 metadata;		/* when all was free */
 	/* not on the stack: it is small in a debug kernel */
 	struct hapool_stat st;
@@ -75,8 +76,11 @@ static inline void start_cfg(struct kunit *test, const struct haslab_config *cfg
 static inline void start_shape(struct kunit *test, u64 nr_blocks, unsigned int unit_shift,
 			       u64 slab_max)
 {
+	struct fixture *f = test->priv;
+	/* where something is placed is to depend on no CPU, if a case does not say so */
 	struct haslab_config cfg = {
 		.nr_blocks = nr_blocks, .unit_shift = unit_shift, .slab_max = slab_max,
+		.nr_groups = f->nr_groups ?: 1,
 	};
 
 	start_cfg(test, &cfg);

@@ -472,6 +472,7 @@ static void random_shape(struct kunit *test, struct hatest_model *m, struct hate
 	struct fixture *f = test->priv;
 	unsigned long i;
 
+	f->nr_groups = 1 + hatest_below(rng, 4);
 	start_shape(test, nr_blocks, unit_shift, slab_max);
 	hatest_model_start(m, nr_blocks);
 	for (i = 0; i < ops; i++) {

@@ -45,6 +45,7 @@ static int try_start(struct kunit *test, u64 nr_blocks, unsigned int unit_shift,
 	struct fixture *f = test->priv;
 	struct haslab_config cfg = {
 		.nr_blocks = nr_blocks, .unit_shift = unit_shift, .slab_max = slab_max,
+		.nr_groups = 1,
 	};
 	int ret;
 

@@ -125,17 +125,25 @@ struct fuzz_faults fuzz_faults;
 __thread bool fuzz_is_freeing;
 __thread u64 fuzz_nr_faults;
 
+static __thread struct rng fault_rng;
+
 static bool on_kmalloc(gfp_t gfp)
 {
-	static __thread struct rng rng;
-
 	if (fuzz_is_freeing)
 		fuzz_wrong(current_fuzzer, "a free asks for memory");
 	if (!fuzz_faults.every || (gfpflags_allow_blocking(gfp) && !fuzz_faults.all) ||
-	    rng_below(&rng, fuzz_faults.every))
+	    rng_below(&fault_rng, fuzz_faults.every))
 		return false;
 	fuzz_nr_faults++;
 	return true;
+}
+
+/* A thread's state, so that a seed does what it did as one of many. */
+void fuzz_begin_thread(u64 seed, int cpu)
+{
+	fault_rng.state = seed;
+	fuzz_nr_faults = 0;
+	sim_set_cpu(cpu);
 }
 
 void fuzz_draw_faults(struct dice *d, bool all)
@@ -186,6 +194,7 @@ static void draw_shape(struct fuzzer *z)
 		cfg->slab_max = 1ULL << pick(&z->dice, 11);
 	}
 	cfg->first_block = pick(&z->dice, 3) ? 0 : pick_log(&z->dice, 22);
+	cfg->nr_groups = pick(&z->dice, 6);
 	cfg->nr_blocks = cfg->first_block + nr;
 	unit = 1ULL << cfg->unit_shift;
 	if ((cfg->first_block + unit - 1) / unit * unit <= cfg->nr_blocks)
@@ -203,7 +212,7 @@ void fuzz_begin(struct fuzzer *z)
 
 	current_fuzzer = z;
 	sim_fails = on_kmalloc;
-	fuzz_nr_faults = 0;
+	fuzz_begin_thread(z->seed, 0);
 	draw_shape(z);
 	z->objects = sim_objects();
 	z->ledger = ledger_new(z->cfg.first_block, z->cfg.nr_blocks);
@@ -218,10 +227,13 @@ void fuzz_begin(struct fuzzer *z)
 /* A device of this size, at its start. */
 static long metadata_of_new(struct fuzzer *z)
 {
+	struct haslab_config cfg = z->cfg;
 	struct hapool *p = malloc(sizeof(*p));
 	long bytes;
 
-	if (hapool_init(p, &z->cfg))
+	/* one that has grown keeps the groups of its old size */
+	cfg.nr_groups = z->pool.slab.nr_groups;
+	if (hapool_init(p, &cfg))
 		fuzz_wrong(z, "init of another one");
 	bytes = atomic_long_read(&p->slab.mem.bytes);
 	hapool_destroy(p);

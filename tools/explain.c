@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "hybridctl.h"
-#include "ioctl_uapi.h"
 
 /*
  * What went wrong, and the remedy: whole sentences, in which % stands for the
@@ -118,7 +117,7 @@ static const struct cause {
 	  "smaller extents." },
 	{ "alloc", EAGAIN,
 	  "the instance was attached to be rebuilt and is not sealed yet",
-	  "Claim the extents that are in use (`hybridctl claim % -`), then `hybridctl seal "
+	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then `hybridctl seal "
 	  "%`." },
 	{ "alloc", EINVAL,
 	  "the size is 0 or the alignment is not a power of two",
@@ -126,6 +125,36 @@ static const struct cause {
 	{ "alloc", EINTR,
 	  "it was interrupted",
 	  "Run it again." },
+	{ "trim", EOPNOTSUPP,
+	  "the disk cannot discard",
+	  "`lsblk --discard` shows which disks can: those with a DISC-MAX above 0." },
+	{ "trim", ERANGE,
+	  "the part begins behind the range that the instance manages",
+	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
+	{ "trim", EINVAL,
+	  "there is nothing to trim in a part of 0 bytes",
+	  "Give a --length, and an --offset whose end is inside the range that `hybridctl info "
+	  "%` shows." },
+	{ "trim", EAGAIN,
+	  "the instance was attached to be rebuilt and is not sealed yet",
+	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then "
+	  "`hybridctl seal %`." },
+	{ "trim", EIO,
+	  "the disk failed",
+	  "`dmesg` says where; check the disk." },
+	{ "trim", EINTR,
+	  "it was interrupted",
+	  "Run it again; what was trimmed stays so." },
+	{ "grow", EPERM,
+	  "growing needs CAP_SYS_ADMIN, outside of containers",
+	  "Run hybridctl as root on the host." },
+	{ "grow", EINVAL,
+	  "the range would become shorter",
+	  "`hybridctl info %` shows its length as RANGE_LEN; give a larger --size, or see with "
+	  "`blockdev --getsize64` whether the disk became smaller." },
+	{ "grow", ERANGE,
+	  "the disk is not so long",
+	  "`blockdev --getsize64` shows the length of the disk; give a smaller --size, or none." },
 	{ "claim", EEXIST,
 	  "it is taken, in part or as a whole",
 	  "Two entries of the catalogue overlap, or this one was claimed before: correct "
@@ -142,6 +171,28 @@ static const struct cause {
 	{ "free", EPERM,
 	  "it belongs to another open file",
 	  "Only the program that allocated it can free it." },
+	{ "file", ENOENT,
+	  "there is no such file",
+	  "Check the name; - stands for standard input or output." },
+	{ "file", EACCES,
+	  "you may not open it",
+	  "Check its mode with `ls -l`, or name another file." },
+	{ "file", EISDIR,
+	  "it is a directory",
+	  "Name a file in it." },
+	{ "file", EROFS,
+	  "it is on a read-only file system",
+	  "Name a file elsewhere." },
+	{ "file", ENOSPC,
+	  "its file system is full",
+	  "Free space there, or name a file elsewhere." },
+	{ "check", EUCLEAN,
+	  "what the allocator keeps about its space does not fit together",
+	  "Stop its users, save what is live with `hybridctl dump %`, look at `dmesg`, and "
+	  "attach the disk anew, to be rebuilt." },
+	{ "check", EPERM,
+	  "checking needs CAP_SYS_ADMIN, outside of containers",
+	  "Run hybridctl as root on the host." },
 	{ NULL, ENOTTY,
 	  "the file is not a node of hybrid_alloc",
 	  "Name an instance as 0 or /dev/hybrid_alloc0; `hybridctl list` shows them." },

@@ -36,7 +36,7 @@ static void heading(const char *title)
 	printf("\n%s\n", title);
 }
 
-static void options(unsigned int set)
+static void options(__u64 set)
 {
 	const char *divider = "";
 
@@ -47,7 +47,7 @@ static void options(unsigned int set)
 		if (!(set & BIT(id)))
 			continue;
 		printf("%s%*s", divider, INDENT, "");
-		if (o->letter)
+		if (option_letter(set, id))
 			printf("-%c, ", o->letter);
 		printf("--%s%s%s\n", o->name, o->argument ? " " : "",
 		       o->argument ? o->argument : "");
@@ -92,9 +92,16 @@ static void examples(const char *p)
 	}
 }
 
-static void exit_status(void)
+static void exit_status(bool fsck)
 {
 	heading("EXIT STATUS");
+	if (fsck) {
+		printf("%*s0   nothing is broken\n", INDENT, "");
+		printf("%*s4   something is broken\n", INDENT, "");
+		printf("%*s8   it could not be checked\n", INDENT, "");
+		printf("%*s16  the command line is wrong; nothing was done\n", INDENT, "");
+		return;
+	}
 	printf("%*s0  success\n", INDENT, "");
 	printf("%*s1  failure, also of a part of what was asked for\n", INDENT, "");
 	printf("%*s2  the command line is wrong; nothing was done\n", INDENT, "");
@@ -111,12 +118,12 @@ void help_command(const struct command *cmd)
 	options(cmd->options | BIT(OPT_HELP) | BIT(OPT_VERSION));
 	if (cmd->columns)
 		columns(cmd);
-	exit_status();
+	exit_status(cmd->fsck);
 	if (cmd->examples)
 		examples(cmd->examples);
 }
 
-void help_tool(const struct command *commands, size_t nr)
+void help_tool(const struct command *const *commands, size_t nr)
 {
 	printf("NAME\n%*shybridctl - hand out the space of block devices\n", INDENT, "");
 	heading("SYNOPSIS");
@@ -135,11 +142,11 @@ void help_tool(const struct command *commands, size_t nr)
 		  "a whole number of bytes.");
 	heading("COMMANDS");
 	for (size_t i = 0; i < nr; i++)
-		printf("%*s%-8s %s\n", INDENT, "", commands[i].name, commands[i].summary);
+		printf("%*s%-8s %s\n", INDENT, "", commands[i]->name, commands[i]->summary);
 	heading("OPTIONS");
 	printf("%*s-h, --help     print this text; after a command, all about it\n", INDENT, "");
 	printf("%*s-V, --version  print the version\n", INDENT, "");
-	exit_status();
+	exit_status(false);
 	examples("hybridctl attach --fresh /dev/vdb\n"
 		 "Hand out the space of an empty disk; prints the node, such as /dev/hybrid_alloc0.\n"
 		 "hybridctl alloc 0 1M 64K\n"

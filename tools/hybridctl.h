@@ -2,20 +2,34 @@
 /*
  * hybridctl - the parts of the tool and what they offer each other
  *
- *   hybridctl.c  the commands: options, ioctls, rows
- *   options.c    the command line
- *   help.c       --help
- *   explain.c    from command and errno to a sentence that says what to do
- *   signature.c  what libblkid finds on a disk
- *   size.c       sizes and extents as people write and read them
- *   table.c      tables, lists and JSON, through libsmartcols
+ *   hybridctl.c      main
+ *   cmd_instance.c   attach, detach, list, info
+ *   cmd_extent.c     alloc, free, claim
+ *   cmd_state.c      seal, drain, stat, check
+ *   cmd_space.c      trim, grow
+ *   cmd_replay.c     replay; trace.c reads the lines
+ *   cmd_top.c        top
+ *   cmd_map.c        map, dump; walk.c goes through MAP's pages, picture.c divides
+ *                    the device into cells, which map_terminal.c and map_svg.c draw
+ *   progress.c       how far it is, on a terminal
+ *   node.c           messages, memory, the module's nodes
+ *   options.c        the command line
+ *   help.c           --help
+ *   explain.c        from command and errno to a sentence that says what to do
+ *   signature.c      what libblkid finds on a disk
+ *   size.c           sizes and extents as people write and read them
+ *   table.c          tables, lists and JSON, through libsmartcols
  */
 #ifndef HYBRIDCTL_H
 #define HYBRIDCTL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <linux/types.h>
+
+#include "ioctl_uapi.h"
 
 #define HYBRIDCTL_VERSION	"0.1"
 
@@ -23,12 +37,33 @@
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* check says it as fsck does. */
+enum { FSCK_ERRORS_LEFT = 4, FSCK_FAILED = 8, FSCK_USAGE = 16 };
+
+/* node.c */
 
 /* Prints "hybridctl: ", the message and a newline to stderr. */
 __printf(1, 2) void complain(const char *format, ...);
 /* These end the program when there is no memory. */
 void *must(void *allocated);
 __printf(1, 2) char *text(const char *format, ...);
+
+/* Prints an explanation and frees it; for `return failed(explain(...))`. */
+int failed(char *explanation);
+/* "0", "hybrid_alloc0" and any path: the path, which is never freed. */
+char *node_path(const char *node);
+/* -1 after a complaint. */
+int open_node(const char *path, int mode);
+int open_control(void);
+/* The number of an instance, from its path: an open file would keep it from detaching. */
+bool node_number(const char *path, __u32 *id);
+/* False after a complaint. */
+bool node_info(int fd, const char *path, struct hybrid_alloc_info *info);
+bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *stat);
+
+/* A signal ends the work, not the program: what was obtained has to be told. */
+extern volatile sig_atomic_t interrupted;
+void catch_signals(void);
 
 /* size.c */
 
@@ -49,7 +84,7 @@ char *size_exact(__u64 size);
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,
-	COLUMN_BYTES,		/* always in bytes: to be used as it is in other calls */
+	COLUMN_DECIMAL,		/* a number as text, from its cell's .text */
 	COLUMN_SIZE,		/* human unless --bytes or --json */
 };
 
@@ -67,6 +102,7 @@ struct column {
 	enum column_kind kind;
 	unsigned int shown;
 	const char *help;
+	int width;		/* at least, where lines are printed before others are known */
 };
 
 /* Depending on the column's kind; NULL text is an empty cell, null in JSON. */
@@ -104,14 +140,17 @@ char *explain(const char *command, int err, unsigned int reason, const char *nod
 
 enum option_id {
 	OPT_FRESH, OPT_FORCE, OPT_RANGE, OPT_MIN_BLOCK, OPT_MAX_BLOCK, OPT_SLAB_MAX,
-	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_ALIGN, OPT_COUNT, OPT_RUNS,
+	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_ALIGN, OPT_COUNT, OPT_FILE, OPT_RUNS,
+	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH,
+	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE,
+	OPT_LIST, OPT_SVG, OPT_TITLE, OPT_COLOR, OPT_WIDTH, OPT_ROWS,
 	OPT_BYTES, OPT_JSON, OPT_NOHEADINGS, OPT_OUTPUT, OPT_RAW,
 	OPT_HELP, OPT_VERSION, NR_OPTIONS
 };
 
-#define BIT(option)	(1U << (option))
-#define OPTS_REPORT	(BIT(OPT_JSON) | BIT(OPT_NOHEADINGS) | BIT(OPT_OUTPUT) | BIT(OPT_RAW))
-#define OPTS_TABLE	(OPTS_REPORT | BIT(OPT_BYTES))
+#define BIT(option)	(1ULL << (option))
+#define OPTS_TABLE	(BIT(OPT_BYTES) | BIT(OPT_JSON) | BIT(OPT_NOHEADINGS) | BIT(OPT_OUTPUT) | \
+			 BIT(OPT_RAW))
 
 struct option_info {
 	char letter;		/* 0: has a long form only */
@@ -122,13 +161,24 @@ struct option_info {
 
 extern const struct option_info option_infos[NR_OPTIONS];
 
+/* Its letter among the options of a set, in which an earlier one may have it; or 0. */
+char option_letter(__u64 set, enum option_id id);
+
+enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
 /* A command line, taken apart; what was not given is 0. */
 struct args {
 	struct table_options table;
-	bool fresh, force, runs;
+	bool fresh, force, runs, list, keep, batch_mode, has_length;
 	__u64 range_start, range_len;
 	__u64 min_block, max_block, slab_max, buddy_start;
 	__u64 align, count;
+	const char *file, *svg, *title;
+	enum color color;
+	__u64 width, rows;
+	__u64 offset, length, minimum, size;
+	__u64 batch, iterations;
+	double delay;		/* seconds */
 	char **words;
 	int nr_words;
 };
@@ -136,7 +186,7 @@ struct args {
 struct command {
 	const char *name;
 	int (*run)(const struct command *cmd, const struct args *args);
-	unsigned int options;	/* BIT()s */
+	__u64 options;		/* BIT()s */
 	int min_words, max_words;
 	const char *words;	/* as in the synopsis */
 	const char *summary;
@@ -145,7 +195,14 @@ struct command {
 	const struct column *columns;
 	size_t nr_columns;
 	bool as_list;		/* people get one value a line, and what it means */
+	bool fsck;		/* exits as fsck does */
 };
+
+extern const struct command attach_command, detach_command, list_command, info_command;
+extern const struct command alloc_command, free_command, claim_command;
+extern const struct command seal_command, drain_command, stat_command, check_command;
+extern const struct command map_command, dump_command, replay_command, top_command;
+extern const struct command trim_command, grow_command;
 
 /* False, with the exit status, if there is nothing left to do. */
 bool parse_args(const struct command *cmd, int argc, char **argv, struct args *args, int *status);
@@ -153,6 +210,9 @@ bool parse_args(const struct command *cmd, int argc, char **argv, struct args *a
 /* table.c */
 
 struct table;
+
+/* The output is for programs, or somebody chose columns: a report is wanted. */
+bool wants_table(const struct args *args);
 
 /*
  * The table of a command, called @name in JSON. NULL, after a complaint, if -o
@@ -164,9 +224,83 @@ void table_row(struct table *t, const union cell *cells);
 /* Prints and frees the table. */
 void table_finish(struct table *t);
 
+/* progress.c */
+
+struct progress;
+
+/*
+ * A bar on stderr for what takes longer than a second, if that is a terminal: how
+ * far @in has been read if it is an ordinary file, and how many @units were done.
+ * NULL if there shall be none, which the others understand.
+ */
+struct progress *progress_start(const char *what, const char *units, FILE *in);
+/* The same for work whose end is known. */
+struct progress *progress_start_to(const char *what, const char *units, __u64 total);
+void progress_step(struct progress *p, __u64 units);
+/* Makes place for a line on stderr, whose lock the caller has. */
+void progress_hide(void);
+void progress_end(struct progress *p);
+
+/* trace.c */
+
+struct trace_op {
+	__u64 id, size, align;		/* size 0: free */
+};
+
+/* Takes the line apart. NULL, or what is wrong with it, as the end of a sentence. */
+const char *parse_trace(char *line, struct trace_op *op, bool *empty);
+
+struct ids;
+
+struct ids *ids_new(void);
+void ids_free(struct ids *ids);
+/* The number of an ID, counted from 0 in the order in which they were met first. */
+__u32 ids_number(struct ids *ids, __u64 id);
+
+/* walk.c */
+
+/*
+ * Calls @visit for all parts that MAP tells, in the order of addresses, until it
+ * returns false. False after a complaint.
+ */
+bool walk_map(int fd, const char *path, __u64 start,
+	      bool (*visit)(void *context, const struct hybrid_alloc_map_entry *part),
+	      void *context);
+
+/* picture.c */
+
+enum map_part { PART_USED, PART_CACHED, PART_HELD, PART_FREE, PART_TAIL, NR_PARTS };
+
+extern const char *const part_names[NR_PARTS];
+
+/* The device, divided into cells of equal length. */
+struct picture {
+	struct hybrid_alloc_info info;
+	struct hybrid_alloc_stat stat;
+	__u64 len;		/* of the part that is drawn, the tail included */
+	__u64 cell_len;
+	size_t nr_cells;
+	__u64 (*cells)[NR_PARTS];	/* bytes */
+	__u64 bytes[NR_PARTS];
+	__u64 nr_extents;
+};
+
+/* False after a complaint. */
+bool picture_take(struct picture *p, int fd, const char *path, size_t max_cells);
+__u64 picture_percent_tenths(const struct picture *p, enum map_part part);
+
+/* map_terminal.c, map_svg.c */
+
+void map_terminal(const struct picture *p, const struct args *args, size_t columns, bool color,
+		  bool blocks);
+/* So many cells fit in, for these columns and rows of characters. */
+size_t map_terminal_cells(size_t columns, size_t rows, bool halves);
+extern const size_t map_svg_cells;
+void map_svg(const struct picture *p, const char *title, FILE *out);
+
 /* help.c */
 
-void help_tool(const struct command *commands, size_t nr);
+void help_tool(const struct command *const *commands, size_t nr);
 void help_command(const struct command *cmd);
 
 #endif /* HYBRIDCTL_H */

@@ -2,7 +2,9 @@
 /* The command line: one table of options for all commands. */
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hybridctl.h"
@@ -36,6 +38,39 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"Every extent starts at a multiple of SIZE, a power of two, on the device." },
 	[OPT_COUNT] = { 'c', "count", "N",
 		"Allocate N extents of each SIZE; 1 if not given." },
+	[OPT_FILE] = { 'f', "file", "FILE",
+		"Read extents from FILE, or from standard input if that is -." },
+	[OPT_OFFSET] = { 0, "offset", "START",
+		"Begin at this byte of the disk; at the beginning of the range if not given." },
+	[OPT_LENGTH] = { 'l', "length", "LEN",
+		"So much of the disk; all that follows if not given." },
+	[OPT_MINIMUM] = { 'm', "minimum", "SIZE",
+		"Leave free runs alone that are shorter than this." },
+	[OPT_SIZE] = { 's', "size", "SIZE",
+		"The new length of the range; all that follows its start if not given." },
+	[OPT_KEEP] = { 'k', "keep", NULL,
+		"Do not free what is live at the end of the trace." },
+	[OPT_BATCH] = { 0, "batch-size", "N",
+		"Give at most N operations to the kernel in one call; 1024 if not given." },
+	[OPT_DELAY] = { 'd', "delay", "SECONDS",
+		"Time between two rounds, 0.1 or more; 2 if not given." },
+	[OPT_ITERATIONS] = { 'n', "iterations", "N",
+		"End after N rounds." },
+	[OPT_BATCH_MODE] = { 'b', "batch", NULL,
+		"Print lines one below the other, also on a terminal." },
+	[OPT_LIST] = { 'l', "list", NULL,
+		"List the parts of the device instead of drawing it." },
+	[OPT_SVG] = { 0, "svg", "FILE",
+		"Write the picture as SVG into FILE, or to standard output if that is -." },
+	[OPT_TITLE] = { 0, "title", "TEXT",
+		"The title of the SVG; the name of the disk if not given." },
+	[OPT_COLOR] = { 0, "color", "WHEN",
+		"Colours: auto, which is on a terminal unless NO_COLOR is set in the environment; "
+		"always; or never." },
+	[OPT_WIDTH] = { 'w', "width", "N",
+		"Draw N characters wide, from 20; as wide as the terminal, or 80, if not given." },
+	[OPT_ROWS] = { 0, "rows", "N",
+		"Draw at most N lines of cells; 16 if not given." },
 	[OPT_RUNS] = { 0, "runs", NULL,
 		"Also walk the free space and show the number of free runs and the largest of them. "
 		"Takes longer." },
@@ -52,6 +87,17 @@ const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_HELP] = { 'h', "help", NULL, "Print this text." },
 	[OPT_VERSION] = { 'V', "version", NULL, "Print the version." },
 };
+
+char option_letter(__u64 set, enum option_id id)
+{
+	char letter = option_infos[id].letter;
+
+	for (unsigned int i = 0; i < id; i++) {
+		if ((set & BIT(i)) && option_infos[i].letter == letter)
+			return 0;
+	}
+	return letter;
+}
 
 static bool usage(const struct command *cmd, int *status)
 {
@@ -83,6 +129,46 @@ static bool range_argument(const char *word, struct args *args)
 	return !wrong;
 }
 
+static bool color_argument(const char *word, enum color *color)
+{
+	static const char *const names[] = {
+		[COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(word, names[i])) {
+			*color = i;
+			return true;
+		}
+	}
+	complain("--color: '%s' is not auto, always or never", word);
+	return false;
+}
+
+static bool number_argument(enum option_id id, const char *word, __u64 min, __u64 max,
+			    __u64 *number)
+{
+	if (!size_argument(id, word, number))
+		return false;
+	if (*number >= min && *number <= max)
+		return true;
+	complain("--%s: '%s' is not a number from %llu to %llu", option_infos[id].name, word, min,
+		 max);
+	return false;
+}
+
+static bool delay_argument(const char *word, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(word, &end);
+	/* Written so that it is false for what is no number, too */
+	if (end != word && !*end && *seconds >= 0.1 && *seconds <= 86400)
+		return true;
+	complain("--delay: '%s' is not a number of seconds from 0.1 to 86400", word);
+	return false;
+}
+
 static bool take_option(enum option_id id, char *value, struct args *args)
 {
 	switch (id) {
@@ -112,6 +198,45 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 			return true;
 		complain("--count: nothing to do for 0 extents");
 		return false;
+	case OPT_FILE:
+		args->file = value;
+		return true;
+	case OPT_OFFSET:
+		return size_argument(id, value, &args->offset);
+	case OPT_LENGTH:
+		args->has_length = true;
+		return size_argument(id, value, &args->length);
+	case OPT_MINIMUM:
+		return size_argument(id, value, &args->minimum);
+	case OPT_SIZE:
+		return size_argument(id, value, &args->size);
+	case OPT_KEEP:
+		args->keep = true;
+		return true;
+	case OPT_BATCH:
+		return number_argument(id, value, 1, HYBRID_ALLOC_MAX_ITEMS, &args->batch);
+	case OPT_DELAY:
+		return delay_argument(value, &args->delay);
+	case OPT_ITERATIONS:
+		return number_argument(id, value, 1, UINT_MAX, &args->iterations);
+	case OPT_BATCH_MODE:
+		args->batch_mode = true;
+		return true;
+	case OPT_LIST:
+		args->list = true;
+		return true;
+	case OPT_SVG:
+		args->svg = value;
+		return true;
+	case OPT_TITLE:
+		args->title = value;
+		return true;
+	case OPT_COLOR:
+		return color_argument(value, &args->color);
+	case OPT_WIDTH:
+		return number_argument(id, value, 20, 10000, &args->width);
+	case OPT_ROWS:
+		return number_argument(id, value, 1, 10000, &args->rows);
 	case OPT_RUNS:
 		args->runs = true;
 		return true;
@@ -140,7 +265,7 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 
 bool parse_args(const struct command *cmd, int argc, char **argv, struct args *args, int *status)
 {
-	unsigned int known = cmd->options | BIT(OPT_HELP) | BIT(OPT_VERSION);
+	__u64 known = cmd->options | BIT(OPT_HELP) | BIT(OPT_VERSION);
 	char letters[2 * NR_OPTIONS + 1], *l = letters;
 	struct option longs[NR_OPTIONS + 1] = { };
 	unsigned int by_letter[256] = { }, n = 0;
@@ -154,7 +279,7 @@ bool parse_args(const struct command *cmd, int argc, char **argv, struct args *a
 			continue;
 		longs[n++] = (struct option){ info->name, info->argument ? required_argument :
 					      no_argument, NULL, 256 + id };
-		if (!info->letter)
+		if (!option_letter(known, id))
 			continue;
 		by_letter[(unsigned char)info->letter] = id;
 		*l++ = info->letter;
@@ -163,7 +288,7 @@ bool parse_args(const struct command *cmd, int argc, char **argv, struct args *a
 	}
 	*l = 0;
 
-	*args = (struct args){ .count = 1 };
+	*args = (struct args){ .count = 1, .delay = 2 };
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		enum option_id id = c >= 256 ? (unsigned int)c - 256 : by_letter[(unsigned char)c];
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# vm: --kernel stock --disk 256M --file tools/test-json.awk --timeout 300
+# vm: --kernel stock --disk 256M --file tools/test-json.awk --file /usr/lib/locale/C.utf8:/usr/lib/locale --prog script --timeout 300
 #
 # Every command and option of hybridctl on the real module, on one disk of
 # 256 MiB: $DISK, or the first of $DISKS. TAP on stdout. It starts hybridctl some
@@ -321,7 +321,7 @@ try "detach" hybridctl detach 0
 
 is "attach without --fresh prints the node" "$(hybridctl attach "$DISK" 2>/tmp/err)" /dev/hybrid_alloc0
 is "... and says what has to follow" "$(cat /tmp/err)" \
-	"hybridctl: $DISK is attached to be rebuilt: claim the extents that are in use (\`hybridctl claim 0 -\`), then \`hybridctl seal 0\`; alloc fails until then. For an empty disk there is --fresh."
+	"hybridctl: $DISK is attached to be rebuilt: claim the extents that are in use (\`hybridctl claim 0 --file CATALOGUE\`), then \`hybridctl seal 0\`; alloc fails until then. For an empty disk there is --fresh."
 is "its state is rebuild" "$(hybridctl list -n -o STATE)" rebuild
 try_not "alloc before seal" "not sealed yet (EAGAIN). Claim the extents that are in use" \
 	hybridctl alloc 0 4K

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+/* alloc, free, claim: extents. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "hybridctl.h"
+
+enum { EXTENT_START, EXTENT_LEN, EXTENT_SIZE, EXTENT_EXTENT, NR_EXTENT };
+
+static const struct column extent_columns[NR_EXTENT] = {
+	[EXTENT_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
+	[EXTENT_LEN] = { "LEN", COLUMN_NUMBER, IN_ALL, "length in bytes" },
+	[EXTENT_SIZE] = { "SIZE", COLUMN_SIZE, IN_TABLE, "the same as people read it" },
+	[EXTENT_EXTENT] = { "EXTENT", COLUMN_TEXT, 0, "START:LEN, as free and claim take it" },
+};
+
+static int alloc_one(int fd, struct hybrid_alloc_alloc *a)
+{
+	if (interrupted) {
+		errno = EINTR;
+		return -1;
+	}
+	return ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, a);
+}
+
+static int alloc_sizes(const struct command *cmd, const struct args *args, const char *path,
+		       const __u64 *sizes, int nr, struct table *t)
+{
+	__u64 done = 0;
+	int fd = open_node(path, O_RDWR);
+
+	if (fd < 0)
+		return EXIT_FAILED;
+	for (int i = 0; i < nr; i++) {
+		for (__u64 k = 0; k < args->count; k++, done++) {
+			struct hybrid_alloc_alloc a = {
+				.size = sizeof(a),
+				.len = sizes[i],
+				.align = args->align,
+			};
+			union cell cells[NR_EXTENT];
+
+			if (alloc_one(fd, &a)) {
+				failed(explain(cmd->name, errno, 0, path, "allocate %s%s%s",
+					       size_exact(sizes[i]),
+					       args->align ? " at a multiple of " : "",
+					       args->align ? size_exact(args->align) : ""));
+				if (done)
+					complain("%llu of %llu extents were allocated and listed",
+						 done, nr * args->count);
+				return EXIT_FAILED;
+			}
+			cells[EXTENT_START].number = a.extent.start;
+			cells[EXTENT_LEN].number = a.extent.len;
+			cells[EXTENT_SIZE].number = a.extent.len;
+			cells[EXTENT_EXTENT].text = text("%llu:%llu", a.extent.start, a.extent.len);
+			table_row(t, cells);
+		}
+	}
+	return EXIT_OK;
+}
+
+static int cmd_alloc(const struct command *cmd, const struct args *args)
+{
+	int status = EXIT_OK, nr = args->nr_words - 1;
+	__u64 *sizes = must(calloc(nr, sizeof(*sizes)));
+	char *path = node_path(args->words[0]);
+	struct table *t;
+
+	for (int i = 0; i < nr; i++) {
+		const char *wrong = parse_size(args->words[i + 1], &sizes[i]);
+
+		if (wrong) {
+			complain("'%s' %s", args->words[i + 1], wrong);
+			status = EXIT_USAGE;
+		}
+	}
+	t = table_new("extents", cmd, args);
+	if (!t || status)
+		return EXIT_USAGE;
+
+	/* Whatever was obtained has to be printed: nobody else knows of it. */
+	catch_signals();
+	status = alloc_sizes(cmd, args, path, sizes, nr, t);
+	table_finish(t);
+	return status;
+}
+
+enum { REPORT_START, REPORT_LEN, REPORT_RESULT, REPORT_ERROR, NR_REPORT };
+
+static const struct column report_columns[NR_REPORT] = {
+	[REPORT_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
+	[REPORT_LEN] = { "LEN", COLUMN_SIZE, IN_ALL, "length, as given" },
+	[REPORT_RESULT] = { "RESULT", COLUMN_TEXT, IN_ALL, "ok, or the name of the error" },
+	[REPORT_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON, "the error as a sentence" },
+};
+
+/* FREE_BATCH or CLAIM_BATCH, of extents from the command line and from files */
+struct extent_job {
+	const struct command *cmd;
+	unsigned long request;
+	const char *path;
+	int fd;
+	struct table *report;		/* NULL: complaints only */
+	int status;
+	bool stopped;			/* by an error that is not an extent's */
+	__u32 nr;
+	struct hybrid_alloc_free_item items[HYBRID_ALLOC_MAX_ITEMS];
+};
+
+static void report_item(struct extent_job *job, const struct hybrid_alloc_free_item *item)
+{
+	__u64 start = item->extent.start, len = item->extent.len;
+	char *error = NULL;
+
+	if (item->error) {
+		error = explain(job->cmd->name, item->error, item->reason, job->path,
+				"%s %llu:%llu", job->cmd->name, start, len);
+		complain("%s", error);
+		job->status = EXIT_FAILED;
+	}
+	if (job->report) {
+		union cell cells[NR_REPORT] = {
+			[REPORT_START].number = start,
+			[REPORT_LEN].number = len,
+			[REPORT_RESULT].text = item->error ? strerrorname_np(item->error) : "ok",
+			[REPORT_ERROR].text = error,
+		};
+
+		table_row(job->report, cells);
+	}
+	free(error);
+}
+
+/* Does what has gathered. */
+static void flush_job(struct extent_job *job)
+{
+	struct hybrid_alloc_batch batch = {
+		.size = sizeof(batch),
+		.items = (uintptr_t)job->items,
+		.nr = job->nr,
+		.item_size = sizeof(job->items[0]),
+	};
+
+	if (!job->nr || job->stopped)
+		return;
+	if (ioctl(job->fd, job->request, &batch)) {
+		const struct hybrid_alloc_extent *first = &job->items[batch.nr_done].extent;
+
+		job->status = failed(explain(job->cmd->name, errno, 0, job->path,
+					     "%s %llu:%llu and what follows", job->cmd->name,
+					     first->start, first->len));
+		job->stopped = true;
+	}
+	for (__u32 i = 0; i < batch.nr_done; i++)
+		report_item(job, &job->items[i]);
+	job->nr = 0;
+}
+
+static void add_extent(struct extent_job *job, __u64 start, __u64 len)
+{
+	job->items[job->nr++] = (struct hybrid_alloc_free_item){
+		.extent = { .start = start, .len = len },
+	};
+	if (job->nr == ARRAY_SIZE(job->items))
+		flush_job(job);
+}
+
+/* One extent a line; blank lines and what follows a # do not count. */
+static void read_extents(struct extent_job *job, FILE *in, const char *name)
+{
+	struct progress *progress = progress_start(job->cmd->name, "extents", in);
+	char *line = NULL;
+	size_t room = 0, number = 0;
+
+	while (!job->stopped && getline(&line, &room, in) >= 0) {
+		__u64 start, len;
+		const char *wrong;
+
+		number++;
+		line[strcspn(line, "#\r\n")] = 0;
+		if (!line[strspn(line, " \t")])
+			continue;
+		wrong = parse_extent(line, &start, &len);
+		if (wrong) {
+			complain("%s, line %zu: '%s' %s", name, number, line, wrong);
+			job->status = EXIT_FAILED;
+			continue;
+		}
+		add_extent(job, start, len);
+		progress_step(progress, 1);
+	}
+	if (ferror(in)) {
+		complain("cannot read %s: %s. What was read before is done.", name,
+			 strerror(errno));
+		job->status = EXIT_FAILED;
+	}
+	free(line);
+	flush_job(job);
+	progress_end(progress);
+}
+
+static void read_file(struct extent_job *job, const char *path)
+{
+	FILE *in;
+
+	if (!strcmp(path, "-")) {
+		read_extents(job, stdin, "standard input");
+		return;
+	}
+	in = fopen(path, "re");
+	if (!in) {
+		job->status = failed(explain("file", errno, 0, NULL, "read %s", path));
+		return;
+	}
+	read_extents(job, in, path);
+	fclose(in);
+}
+
+/* A slip of the pen anywhere on the command line: nothing is done. */
+static bool extents_are_right(const struct command *cmd, const struct args *args)
+{
+	__u64 start, len;
+
+	if (args->nr_words == 1 && !args->file) {
+		complain("%s which extents? Name them as START:LEN, or a file of them with --file",
+			 cmd->name);
+		return false;
+	}
+	for (int i = 1; i < args->nr_words; i++) {
+		const char *wrong = NULL;
+
+		if (strcmp(args->words[i], "-"))
+			wrong = parse_extent(args->words[i], &start, &len);
+		if (wrong) {
+			complain("'%s' %s", args->words[i], wrong);
+			return false;
+		}
+	}
+	return true;
+}
+
+static int run_extents(const struct command *cmd, const struct args *args, unsigned long request)
+{
+	struct extent_job *job = must(calloc(1, sizeof(*job)));
+	__u64 start, len;
+
+	job->cmd = cmd;
+	job->request = request;
+	if (!extents_are_right(cmd, args))
+		return EXIT_USAGE;
+	if (wants_table(args)) {
+		job->report = table_new("extents", cmd, args);
+		if (!job->report)
+			return EXIT_USAGE;
+	}
+	job->path = node_path(args->words[0]);
+	job->fd = open_node(job->path, O_RDWR);
+	if (job->fd < 0)
+		return EXIT_FAILED;
+
+	for (int i = 1; i < args->nr_words; i++) {
+		if (!strcmp(args->words[i], "-")) {
+			read_file(job, "-");
+		} else {
+			parse_extent(args->words[i], &start, &len);
+			add_extent(job, start, len);
+		}
+	}
+	flush_job(job);
+	if (args->file)
+		read_file(job, args->file);
+	if (job->report)
+		table_finish(job->report);
+	return job->status;
+}
+
+static int cmd_free(const struct command *cmd, const struct args *args)
+{
+	return run_extents(cmd, args, HYBRID_ALLOC_IOC_FREE_BATCH);
+}
+
+static int cmd_claim(const struct command *cmd, const struct args *args)
+{
+	return run_extents(cmd, args, HYBRID_ALLOC_IOC_CLAIM_BATCH);
+}
+
+const struct command alloc_command = {
+	.name = "alloc",
+	.run = cmd_alloc,
+	.options = OPTS_TABLE | BIT(OPT_ALIGN) | BIT(OPT_COUNT),
+	.min_words = 2, .max_words = INT_MAX,
+	.words = "NODE SIZE...",
+	.summary = "allocate extents",
+	.description =
+		"Allocates one extent per SIZE and prints where it is: from byte START of the disk, LEN "
+		"bytes long. LEN is SIZE rounded up to the smallest block. The extents are live until "
+		"they are freed, also when hybridctl has ended.\n"
+		"At the first failure it stops, prints what was allocated before, and exits with 1.",
+	.examples =
+		"hybridctl alloc 0 1M 64K 4K\n"
+		"Allocate three extents.\n"
+		"hybridctl alloc --count 100 -n --output EXTENT 0 1M > extents\n"
+		"Allocate a hundred and keep the list, for `hybridctl free --file extents 0`.\n"
+		"hybridctl alloc --json --align 1G 0 2G\n"
+		"At a multiple of 1 GiB; as JSON.\n",
+	.columns = extent_columns, .nr_columns = NR_EXTENT,
+};
+
+const struct command free_command = {
+	.name = "free",
+	.run = cmd_free,
+	.options = OPTS_TABLE | BIT(OPT_FILE),
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE [START:LEN...]",
+	.summary = "give extents back",
+	.description =
+		"Frees extents. START is where the extent starts, LEN a size that rounds up to its "
+		"length; START,LEN is understood too. With --file the extents are read from a file, one a "
+		"line, START and LEN divided by a colon, a comma or blanks; blank lines and what "
+		"follows a # are skipped. A - in place of an extent is short for --file -.\n"
+		"All I/O to the extents must have finished, dirty pages of the block device's page cache "
+		"included: they would land in the data of the extent's next owner.\n"
+		"Every free is checked. What was never allocated, is free already, or is no extent of "
+		"this start and length is refused, is told on standard error, and changes nothing; the "
+		"others are freed all the same. With --json, --raw or --output a line is printed for "
+		"each extent.",
+	.examples =
+		"hybridctl free 0 1048576:65536 8M:1M\n"
+		"Free two extents.\n"
+		"hybridctl free 0 $(hybridctl alloc --noheadings --output EXTENT 0 1M)\n"
+		"Allocate 1 MiB and free it.\n",
+	.columns = report_columns, .nr_columns = NR_REPORT,
+};
+
+const struct command claim_command = {
+	.name = "claim",
+	.run = cmd_claim,
+	.options = OPTS_TABLE | BIT(OPT_FILE),
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE [START:LEN...]",
+	.summary = "say that extents are in use",
+	.description =
+		"Marks given ranges of the disk as live extents, to rebuild an instance from the "
+		"catalogue of the program that stores data there. START is a multiple of the smallest "
+		"block, LEN is rounded up to it. With --file the extents are read from a file, as "
+		"`hybridctl free` does and `hybridctl dump` writes them.\n"
+		"A range that is taken already, even in part, is refused; the others are claimed all the "
+		"same. Seal the instance only when all were claimed: what was not claimed is handed "
+		"out after that. With --json, --raw or --output a line is printed for each extent.",
+	.examples =
+		"hybridctl claim --file extents 0 && hybridctl seal 0\n"
+		"Rebuild an instance and open it for use.\n",
+	.columns = report_columns, .nr_columns = NR_REPORT,
+};

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0
+/* attach, detach, list, info: the instances. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "hybridctl.h"
+
+enum {
+	INFO_NODE, INFO_ID, INFO_DISK, INFO_MAJ_MIN, INFO_STATE, INFO_RANGE_START, INFO_RANGE_LEN,
+	INFO_MIN_BLOCK, INFO_MAX_BLOCK, INFO_SLAB_MAX, INFO_BUDDY_START, INFO_UUID, INFO_EPOCH,
+	INFO_FEATURES, NR_INFO
+};
+
+#define LONG	(IN_LIST | IN_JSON)
+
+static const struct column info_columns[NR_INFO] = {
+	[INFO_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
+	[INFO_ID] = { "ID", COLUMN_NUMBER, LONG, "its number" },
+	[INFO_DISK] = { "DISK", COLUMN_TEXT, IN_ALL, "block device whose space it hands out" },
+	[INFO_MAJ_MIN] = { "MAJ:MIN", COLUMN_TEXT, LONG, "number of that device" },
+	[INFO_STATE] = { "STATE", COLUMN_TEXT, IN_ALL,
+		"ready; rebuild: claim, then seal; gone: the disk went away" },
+	[INFO_RANGE_START] = { "RANGE_START", COLUMN_SIZE, IN_ALL,
+		"first byte of the managed range" },
+	[INFO_RANGE_LEN] = { "RANGE_LEN", COLUMN_SIZE, IN_ALL, "length of the managed range" },
+	[INFO_MIN_BLOCK] = { "MIN_BLOCK", COLUMN_SIZE, LONG,
+		"smallest unit; sizes are rounded up to it" },
+	[INFO_MAX_BLOCK] = { "MAX_BLOCK", COLUMN_SIZE, LONG,
+		"largest single extent; 0 is no limit" },
+	[INFO_SLAB_MAX] = { "SLAB_MAX", COLUMN_SIZE, LONG,
+		"largest size served from slabs of equal objects" },
+	[INFO_BUDDY_START] = { "BUDDY_START", COLUMN_SIZE, LONG,
+		"smallest block of the buddy layer" },
+	[INFO_UUID] = { "UUID", COLUMN_TEXT, LONG, "random, new with every attach" },
+	[INFO_EPOCH] = { "EPOCH", COLUMN_NUMBER, LONG,
+		"changes whenever extents may have been forgotten" },
+	[INFO_FEATURES] = { "FEATURES", COLUMN_NUMBER, LONG,
+		"bits of what the module can do beyond its first version" },
+};
+
+static void info_row(struct table *t, const struct hybrid_alloc_info *info)
+{
+	char *node = text(HYBRID_ALLOC_NODE_FORMAT, info->id);
+	char *number = text("%u:%u", info->dev_major, info->dev_minor);
+	const char *state = info->state & HYBRID_ALLOC_STATE_GONE ? "gone" :
+			    info->state & HYBRID_ALLOC_STATE_SEALED ? "rebuild" : "ready";
+	const __u8 *u = info->uuid;
+	char *uuid = text("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+			  u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
+			  u[12], u[13], u[14], u[15]);
+	char *disk = text("%.*s", (int)sizeof(info->disk), (const char *)info->disk);
+	union cell cells[NR_INFO] = {
+		[INFO_NODE].text = node,
+		[INFO_ID].number = info->id,
+		[INFO_DISK].text = disk,
+		[INFO_MAJ_MIN].text = number,
+		[INFO_STATE].text = state,
+		[INFO_RANGE_START].number = info->range_start,
+		[INFO_RANGE_LEN].number = info->range_len,
+		[INFO_MIN_BLOCK].number = info->min_block,
+		[INFO_MAX_BLOCK].number = info->max_block,
+		[INFO_SLAB_MAX].number = info->slab_max,
+		[INFO_BUDDY_START].number = info->buddy_start,
+		[INFO_UUID].text = uuid,
+		[INFO_EPOCH].number = info->epoch,
+		[INFO_FEATURES].number = info->features,
+	};
+
+	table_row(t, cells);
+	free(node);
+	free(number);
+	free(uuid);
+	free(disk);
+}
+
+static int cmd_list(const struct command *cmd, const struct args *args)
+{
+	struct hybrid_alloc_info info = { .size = sizeof(info), .flags = HYBRID_ALLOC_INFO_NEXT };
+	struct table *t = table_new("instances", cmd, args);
+	int control;
+
+	if (!t)
+		return EXIT_USAGE;
+	control = open_control();
+	if (control < 0)
+		return EXIT_FAILED;
+	while (!ioctl(control, HYBRID_ALLOC_IOC_INFO, &info)) {
+		__u32 next = info.id + 1;
+
+		info_row(t, &info);
+		info = (struct hybrid_alloc_info){ .size = sizeof(info),
+						   .flags = HYBRID_ALLOC_INFO_NEXT, .id = next };
+	}
+	if (errno != ENODEV)
+		return failed(explain(cmd->name, errno, 0, NULL, "list the instances"));
+	table_finish(t);
+	return EXIT_OK;
+}
+
+static int cmd_info(const struct command *cmd, const struct args *args)
+{
+	struct table *t = table_new("instances", cmd, args);
+
+	if (!t)
+		return EXIT_USAGE;
+	for (int i = 0; i < args->nr_words; i++) {
+		const char *path = node_path(args->words[i]);
+		int fd = open_node(path, O_RDONLY);
+		struct hybrid_alloc_info data;
+
+		if (fd < 0 || !node_info(fd, path, &data))
+			return EXIT_FAILED;
+		info_row(t, &data);
+		close(fd);
+	}
+	table_finish(t);
+	return EXIT_OK;
+}
+
+/* Attach and detach */
+
+/* A disk is never taken by surprise: what is on it has to be wiped, or overruled, first. */
+static bool disk_is_blank(int fd, const char *device)
+{
+	struct stat st;
+	char *found;
+	int err;
+
+	/* Nothing that libblkid could read; the kernel says what is wrong with it. */
+	if (!fstat(fd, &st) && !S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
+		return true;
+	found = find_signatures(fd, &err);
+	if (found) {
+		complain("refusing to attach %s: there is data on it (%s). If that is no longer "
+			 "needed, erase its signature with `wipefs --all %s`, or attach with "
+			 "--force.",
+			 device, found, device);
+		free(found);
+		return false;
+	}
+	if (err) {
+		complain("cannot look for data on %s: %s (%s). Check the disk, or attach with "
+			 "--force if it is certain that nothing on it is needed.",
+			 device, strerror(err), strerrorname_np(err));
+		return false;
+	}
+	return true;
+}
+
+static int cmd_attach(const struct command *cmd, const struct args *args)
+{
+	const char *device = args->words[0];
+	struct hybrid_alloc_attach attach = {
+		.size = sizeof(attach),
+		.flags = args->fresh ? HYBRID_ALLOC_ATTACH_FRESH : 0,
+		.range_start = args->range_start,
+		.range_len = args->range_len,
+		.min_block = args->min_block,
+		.max_block = args->max_block,
+		.slab_max = args->slab_max,
+		.buddy_start = args->buddy_start,
+	};
+	struct hybrid_alloc_info data = { .size = sizeof(data) };
+	struct table *t = NULL;
+	int control;
+
+	if (wants_table(args)) {
+		t = table_new("instances", cmd, args);
+		if (!t)
+			return EXIT_USAGE;
+	}
+
+	/* Not O_EXCL: the kernel takes the disk for itself and says whether it could. */
+	attach.fd = open(device, O_RDWR | O_CLOEXEC);
+	if (attach.fd < 0)
+		return failed(explain(cmd->name, errno, 0, NULL, "open %s", device));
+	if (!args->force && !disk_is_blank(attach.fd, device))
+		return EXIT_FAILED;
+	control = open_control();
+	if (control < 0)
+		return EXIT_FAILED;
+	if (ioctl(control, HYBRID_ALLOC_IOC_ATTACH, &attach))
+		return failed(explain(cmd->name, errno, 0, NULL, "attach %s", device));
+
+	if (t) {
+		data.id = attach.id;
+		if (ioctl(control, HYBRID_ALLOC_IOC_INFO, &data))
+			return failed(explain(cmd->name, errno, 0, NULL,
+					      "ask what was attached as number %u", attach.id));
+		info_row(t, &data);
+		table_finish(t);
+	} else {
+		printf(HYBRID_ALLOC_NODE_FORMAT "\n", attach.id);
+	}
+	if (!args->fresh)
+		complain("%s is attached to be rebuilt: claim the extents that are in use "
+			 "(`hybridctl claim %u --file CATALOGUE`), then `hybridctl seal %u`; alloc fails until then. "
+			 "For an empty disk there is --fresh.", device, attach.id, attach.id);
+	return EXIT_OK;
+}
+
+static int cmd_detach(const struct command *cmd, const struct args *args)
+{
+	struct hybrid_alloc_detach detach = {
+		.size = sizeof(detach),
+		.flags = args->force ? HYBRID_ALLOC_DETACH_FORCE : 0,
+	};
+	const char *path = node_path(args->words[0]);
+	int control;
+
+	if (!node_number(path, &detach.id)) {
+		int fd = open_node(path, O_RDONLY);
+		struct hybrid_alloc_info data;
+
+		if (fd < 0 || !node_info(fd, path, &data))
+			return EXIT_FAILED;
+		close(fd);
+		detach.id = data.id;
+	}
+	control = open_control();
+	if (control < 0)
+		return EXIT_FAILED;
+	if (ioctl(control, HYBRID_ALLOC_IOC_DETACH, &detach))
+		return failed(explain(cmd->name, errno, 0, path, "detach %s", path));
+	return EXIT_OK;
+}
+
+const struct command attach_command = {
+	.name = "attach",
+	.run = cmd_attach,
+	.options = OPTS_TABLE | BIT(OPT_FRESH) | BIT(OPT_FORCE) | BIT(OPT_RANGE) |
+		   BIT(OPT_MIN_BLOCK) | BIT(OPT_MAX_BLOCK) | BIT(OPT_SLAB_MAX) |
+		   BIT(OPT_BUDDY_START),
+	.min_words = 1, .max_words = 1,
+	.words = "DEVICE",
+	.summary = "take over a block device",
+	.description =
+		"Makes an instance that hands out the space of the block device DEVICE, and prints its "
+		"node. The device is held exclusively: nobody can mount it meanwhile, and programs "
+		"that use their extents must open it without O_EXCL. Its data is not touched.\n"
+		"The allocator keeps no record on the disk. With --fresh all space is free. Without it "
+		"the instance is attached to be rebuilt: tell it with `hybridctl claim` which extents "
+		"are in use, by the catalogue of the program that stores data there, then end this "
+		"with `hybridctl seal`. Until then nothing is handed out.\n"
+		"A disk with a known signature, of a file system or a partition table for example, is "
+		"refused without --force; `wipefs --all DEVICE` erases signatures. Refused always are "
+		"disks that are mounted or held by others, read-only, zoned or too small, and those "
+		"whose logical block is larger than --min-block. Needs CAP_SYS_ADMIN.",
+	.examples =
+		"hybridctl attach --fresh /dev/vdb\n"
+		"Hand out all of an empty disk.\n"
+		"hybridctl attach --range 1M,10G /dev/vdb\n"
+		"Rebuild what a program had on 10 GiB from byte 1048576; its superblock stays in front.\n",
+	.columns = info_columns, .nr_columns = NR_INFO,
+};
+
+const struct command detach_command = {
+	.name = "detach",
+	.run = cmd_detach,
+	.options = BIT(OPT_DETACH_FORCE),
+	.min_words = 1, .max_words = 1,
+	.words = "NODE",
+	.summary = "give a block device back",
+	.description =
+		"Ends the instance and releases its block device. An instance with live extents, open "
+		"files or users in the kernel is refused without --force.",
+	.examples =
+		"hybridctl detach 0\n"
+		"Detach /dev/hybrid_alloc0.\n",
+};
+
+const struct command list_command = {
+	.name = "list",
+	.run = cmd_list,
+	.options = OPTS_TABLE,
+	.summary = "list the instances",
+	.description = "Lists all instances, one a line; prints nothing if there are none.",
+	.examples =
+		"hybridctl list --noheadings --raw --output NODE\n"
+		"The nodes only, for a script.\n",
+	.columns = info_columns, .nr_columns = NR_INFO,
+};
+
+const struct command info_command = {
+	.name = "info",
+	.run = cmd_info,
+	.options = OPTS_TABLE,
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE...",
+	.summary = "show what an instance is",
+	.description =
+		"Shows the instance's disk, range, state and configuration, one value a line. With "
+		"--json, --raw or --output, one line per instance and one column per value.",
+	.examples =
+		"hybridctl info 0\n"
+		"Show all of /dev/hybrid_alloc0.\n",
+	.columns = info_columns, .nr_columns = NR_INFO, .as_list = true,
+};

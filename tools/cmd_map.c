@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/* map, dump: what is where. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <langinfo.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "hybridctl.h"
+
+enum { PART_COLUMN_START, PART_COLUMN_LEN, PART_COLUMN_STATE, NR_PART_COLUMNS };
+
+static const struct column part_columns[NR_PART_COLUMNS] = {
+	[PART_COLUMN_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
+	[PART_COLUMN_LEN] = { "LEN", COLUMN_SIZE, IN_ALL, "length" },
+	[PART_COLUMN_STATE] = { "STATE", COLUMN_TEXT, IN_ALL,
+		"live: one extent; cached: free, in a pool; held: free, being trimmed; free" },
+};
+
+static const char *const state_names[] = {
+	[HYBRID_ALLOC_MAP_FREE] = "free",
+	[HYBRID_ALLOC_MAP_LIVE] = "live",
+	[HYBRID_ALLOC_MAP_CACHED] = "cached",
+	[HYBRID_ALLOC_MAP_HELD] = "held",
+};
+
+static bool add_row(void *context, const struct hybrid_alloc_map_entry *part)
+{
+	struct table *t = context;
+	union cell cells[NR_PART_COLUMNS] = {
+		[PART_COLUMN_START].number = part->start,
+		[PART_COLUMN_LEN].number = part->len,
+		[PART_COLUMN_STATE].text = part->state < ARRAY_SIZE(state_names) ?
+					   state_names[part->state] : "unknown",
+	};
+
+	table_row(t, cells);
+	return true;
+}
+
+static bool add_live_row(void *context, const struct hybrid_alloc_map_entry *part)
+{
+	return part->state != HYBRID_ALLOC_MAP_LIVE || add_row(context, part);
+}
+
+/* The parts as a table; all, or the live ones */
+static int list_parts(const struct command *cmd, const struct args *args, int fd,
+		      const char *path, bool live)
+{
+	struct table *t = table_new(live ? "extents" : "map", cmd, args);
+
+	if (!t)
+		return EXIT_USAGE;
+	if (!walk_map(fd, path, 0, live ? add_live_row : add_row, t))
+		return EXIT_FAILED;
+	table_finish(t);
+	return EXIT_OK;
+}
+
+/* Drawing */
+
+static bool wants_color(const struct args *args)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (args->color != COLOR_AUTO)
+		return args->color == COLOR_ALWAYS;
+	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && !strcmp(term, "dumb"));
+}
+
+static size_t width_of_output(const struct args *args)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	__u64 width = args->width;
+
+	if (width)
+		return width;
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
+		width = size.ws_col;
+	else if (!columns || parse_size(columns, &width))
+		width = 80;
+	return width < 20 ? 20 : width > 10000 ? 10000 : width;
+}
+
+static int draw_terminal(const struct args *args, int fd, const char *path)
+{
+	bool color = wants_color(args), blocks = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	size_t columns = width_of_output(args), rows = args->rows ? args->rows : 16;
+	struct picture p;
+
+	if (!picture_take(&p, fd, path, map_terminal_cells(columns, rows, color && blocks)))
+		return EXIT_FAILED;
+	map_terminal(&p, args, columns, color, blocks);
+	free(p.cells);
+	return EXIT_OK;
+}
+
+static int draw_svg(const struct args *args, int fd, const char *path)
+{
+	struct picture p;
+	FILE *out = stdout;
+
+	if (!picture_take(&p, fd, path, map_svg_cells))
+		return EXIT_FAILED;
+	if (strcmp(args->svg, "-"))
+		out = fopen(args->svg, "we");
+	if (!out)
+		return failed(explain("file", errno, 0, NULL, "write %s", args->svg));
+	map_svg(&p, args->title, out);
+	free(p.cells);
+	/* main() looks after stdout. */
+	if (out != stdout && (ferror(out) | fclose(out)))
+		return failed(explain("file", errno, 0, NULL, "write %s", args->svg));
+	return EXIT_OK;
+}
+
+static int cmd_map(const struct command *cmd, const struct args *args)
+{
+	const char *path = node_path(args->words[0]);
+	bool list = args->list || wants_table(args);
+	int fd;
+
+	if (args->svg && list) {
+		complain("--svg draws, --list, --json, --raw and --output list; give one of them");
+		return EXIT_USAGE;
+	}
+	fd = open_node(path, O_RDONLY);
+	if (fd < 0)
+		return EXIT_FAILED;
+	if (list)
+		return list_parts(cmd, args, fd, path, false);
+	return args->svg ? draw_svg(args, fd, path) : draw_terminal(args, fd, path);
+}
+
+const struct command map_command = {
+	.name = "map",
+	.run = cmd_map,
+	.options = OPTS_TABLE | BIT(OPT_LIST) | BIT(OPT_SVG) | BIT(OPT_TITLE) | BIT(OPT_COLOR) |
+		   BIT(OPT_WIDTH) | BIT(OPT_ROWS),
+	.min_words = 1, .max_words = 1,
+	.words = "NODE",
+	.summary = "draw what the device is used for",
+	.description =
+		"Draws the device from its first byte to its last, line by line, in cells of equal "
+		"length. A cell that is used in part is shown by how much. Colours are used on a "
+		"terminal, with two cells to a character where the locale can show them; else a cell is "
+		"a letter: a dot is free, 1 to 9 are tenths in use, # is all used, c cached in a pool, h "
+		"held by a trim that is under way, t the tail that is no whole block.\n"
+		"With --svg the picture goes into a file, for a report, with the sizes and the lengths "
+		"of the free runs.\n"
+		"With --list, --json, --raw or --output the parts are listed instead: each live extent "
+		"is one; free space may be told in several. Others may allocate and free meanwhile: "
+		"what is told of one place is true, but not all at the same moment.",
+	.examples =
+		"hybridctl map 0\n"
+		"Draw /dev/hybrid_alloc0.\n"
+		"hybridctl map --svg map.svg --title 'after a week' 0\n"
+		"The same for a report.\n"
+		"hybridctl map --json 0\n"
+		"All parts, for a program.\n",
+	.columns = part_columns, .nr_columns = NR_PART_COLUMNS,
+};
+
+/* dump */
+
+struct dump {
+	struct progress *progress;
+	__u64 pos, base;
+	__u64 end;		/* of the last extent */
+	bool changed;
+};
+
+static bool dump_part(void *context, const struct hybrid_alloc_map_entry *part)
+{
+	struct dump *d = context;
+
+	/* From the page before, and freed since then: both cannot be told. */
+	if (part->start < d->end)
+		d->changed = true;
+	else if (part->state == HYBRID_ALLOC_MAP_LIVE)
+		printf("%llu:%llu\n", part->start, part->len);
+	if (part->start + part->len > d->pos) {
+		progress_step(d->progress, part->start + part->len - d->pos);
+		d->pos = part->start + part->len;
+	}
+	if (part->state == HYBRID_ALLOC_MAP_LIVE)
+		d->end = d->pos;
+	return !ferror(stdout);
+}
+
+static int cmd_dump(const struct command *cmd, const struct args *args)
+{
+	const char *path = node_path(args->words[0]);
+	int fd = open_node(path, O_RDONLY);
+	struct hybrid_alloc_info info;
+	struct dump d = { };
+	bool whole;
+
+	if (fd < 0 || !node_info(fd, path, &info))
+		return EXIT_FAILED;
+	if (wants_table(args))
+		return list_parts(cmd, args, fd, path, true);
+
+	printf("# live extents of %s on %.*s, START:LEN; range %llu:%llu, smallest block %llu\n",
+	       path, (int)sizeof(info.disk), (const char *)info.disk, info.range_start,
+	       info.range_len, info.min_block);
+	d.pos = info.range_start;
+	if (!isatty(STDOUT_FILENO))
+		d.progress = progress_start_to(cmd->name, "bytes", info.range_len);
+	whole = walk_map(fd, path, 0, dump_part, &d);
+	progress_end(d.progress);
+	if (!whole)
+		return EXIT_FAILED;
+	if (!d.changed)
+		return EXIT_OK;
+	complain("extents changed while they were read, and some are missing: stop the programs "
+		 "that allocate from %s, and dump it again", path);
+	return EXIT_FAILED;
+}
+
+const struct command dump_command = {
+	.name = "dump",
+	.run = cmd_dump,
+	.options = OPTS_TABLE,
+	.min_words = 1, .max_words = 1,
+	.words = "NODE",
+	.summary = "write all live extents as text",
+	.description =
+		"Writes the live extents, one a line as START:LEN, in the order of addresses. The module "
+		"keeps no record on the disk; what dump wrote restores an instance after a reboot: "
+		"attach the disk again to be rebuilt, `hybridctl claim --file`, `hybridctl seal`.\n"
+		"Programs that allocate and free should be stopped meanwhile: the extents are read in "
+		"pages of 1024, and what changes between two pages may be missing. It fails if it "
+		"notices that. With --json, --raw or --output the same is a table.",
+	.examples =
+		"hybridctl dump 0 > extents\n"
+		"Save what /dev/hybrid_alloc0 has given away.\n"
+		"hybridctl attach /dev/vdb && hybridctl claim --file extents 0 && hybridctl seal 0\n"
+		"Restore it.\n",
+	.columns = part_columns, .nr_columns = NR_PART_COLUMNS,
+};

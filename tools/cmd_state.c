@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/* seal, drain, stat, check: an instance as a whole. */
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "hybridctl.h"
+
+static int simple_op(const struct command *cmd, const struct args *args, unsigned long request,
+		     const char *verb)
+{
+	struct hybrid_alloc_op op = { .size = sizeof(op) };
+	const char *path = node_path(args->words[0]);
+	int fd = open_node(path, O_RDWR);
+
+	if (fd < 0)
+		return EXIT_FAILED;
+	if (ioctl(fd, request, &op))
+		return failed(explain(cmd->name, errno, 0, path, "%s %s", verb, path));
+	return EXIT_OK;
+}
+
+static int cmd_seal(const struct command *cmd, const struct args *args)
+{
+	return simple_op(cmd, args, HYBRID_ALLOC_IOC_SEAL, "seal");
+}
+
+static int cmd_drain(const struct command *cmd, const struct args *args)
+{
+	return simple_op(cmd, args, HYBRID_ALLOC_IOC_DRAIN, "drain the pools of");
+}
+
+/* What struct hybrid_alloc_stat has, under the same names. */
+static const struct column stat_columns[] = {
+	{ "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
+	{ "CAPACITY", COLUMN_SIZE, IN_ALL, "the managed range: the sum of the next five" },
+	{ "CHARGED", COLUMN_SIZE, IN_ALL, "in live extents" },
+	{ "CACHED", COLUMN_SIZE, IN_ALL, "in the per-CPU pools, ready for use" },
+	{ "FREE", COLUMN_SIZE, IN_ALL, "free, in slabs and buddy blocks" },
+	{ "RETIRED", COLUMN_SIZE, IN_ALL, "given back, but not yet reusable" },
+	{ "UNUSABLE", COLUMN_SIZE, IN_ALL, "tail of the device that is no whole block" },
+	{ "METADATA", COLUMN_SIZE, IN_ALL, "memory for the allocator's metadata" },
+	{ "PERCPU", COLUMN_SIZE, IN_ALL, "memory for the pools" },
+	{ "NR_LIVE", COLUMN_NUMBER, IN_ALL, "live extents" },
+	{ "NR_SLABS", COLUMN_NUMBER, IN_ALL, "slabs" },
+	{ "NR_FREE_RUNS", COLUMN_NUMBER, IN_RUNS, "free runs, with --runs" },
+	{ "LARGEST_FREE_RUN", COLUMN_SIZE, IN_RUNS, "the largest of them, with --runs" },
+	{ "POOL_HITS", COLUMN_NUMBER, IN_ALL, "allocations that a pool served" },
+	{ "POOL_MISSES", COLUMN_NUMBER, IN_ALL, "allocations that found their pool empty" },
+	{ "POOL_REFILLS", COLUMN_NUMBER, IN_ALL, "times a pool was refilled" },
+	{ "POOL_DRAINS", COLUMN_NUMBER, IN_ALL, "times a pool was drained" },
+	{ "SLABS_MADE", COLUMN_NUMBER, IN_ALL, "slabs made of buddy blocks" },
+	{ "SLABS_RETURNED", COLUMN_NUMBER, IN_ALL, "slabs given back to the buddy layer" },
+	{ "BUDDY_SPLITS", COLUMN_NUMBER, IN_ALL, "buddy blocks split" },
+	{ "BUDDY_MERGES", COLUMN_NUMBER, IN_ALL, "buddy blocks merged" },
+	{ "SLOW_SEARCHES", COLUMN_NUMBER, IN_ALL,
+		"allocations that emptied the pools and searched" },
+	{ "REFUSED_NOT_ALLOCATED", COLUMN_NUMBER, IN_ALL,
+		"frees refused: nothing allocated there" },
+	{ "REFUSED_WRONG_START", COLUMN_NUMBER, IN_ALL,
+		"frees refused: not the start of an extent" },
+	{ "REFUSED_WRONG_LENGTH", COLUMN_NUMBER, IN_ALL,
+		"frees refused: not the length of the extent" },
+	{ "REFUSED_UNALIGNED", COLUMN_NUMBER, IN_ALL,
+		"frees refused: start not a multiple of MIN_BLOCK" },
+	{ "REFUSED_ZERO_LENGTH", COLUMN_NUMBER, IN_ALL, "frees refused: length 0" },
+	{ "REFUSED_OUT_OF_RANGE", COLUMN_NUMBER, IN_ALL,
+		"frees refused: outside the managed range" },
+};
+
+/* Where that is, in the same order. */
+#define STAT(field)	offsetof(struct hybrid_alloc_stat, field)
+static const size_t stat_offsets[] = {
+	0,	/* NODE */
+	STAT(capacity),
+	STAT(charged),
+	STAT(cached),
+	STAT(free),
+	STAT(retired),
+	STAT(unusable),
+	STAT(metadata),
+	STAT(percpu),
+	STAT(nr_live),
+	STAT(nr_slabs),
+	STAT(nr_free_runs),
+	STAT(largest_free_run),
+	STAT(pool_hits),
+	STAT(pool_misses),
+	STAT(pool_refills),
+	STAT(pool_drains),
+	STAT(slabs_made),
+	STAT(slabs_returned),
+	STAT(buddy_splits),
+	STAT(buddy_merges),
+	STAT(slow_searches),
+	STAT(refused_frees[HYBRID_ALLOC_REASON_NOT_ALLOCATED]),
+	STAT(refused_frees[HYBRID_ALLOC_REASON_WRONG_START]),
+	STAT(refused_frees[HYBRID_ALLOC_REASON_WRONG_LENGTH]),
+	STAT(refused_frees[HYBRID_ALLOC_REASON_UNALIGNED]),
+	STAT(refused_frees[HYBRID_ALLOC_REASON_ZERO_LENGTH]),
+	STAT(refused_frees[HYBRID_ALLOC_REASON_OUT_OF_RANGE]),
+};
+
+static_assert(ARRAY_SIZE(stat_columns) == ARRAY_SIZE(stat_offsets), "a column without a value");
+
+static int cmd_stat(const struct command *cmd, const struct args *args)
+{
+	struct table *t = table_new("stat", cmd, args);
+	bool runs;
+
+	if (!t)
+		return EXIT_USAGE;
+	/* Who asks for them by name gets them, too. */
+	runs = table_shows(t, "NR_FREE_RUNS") || table_shows(t, "LARGEST_FREE_RUN");
+
+	for (int i = 0; i < args->nr_words; i++) {
+		struct hybrid_alloc_stat s;
+		union cell cells[ARRAY_SIZE(stat_columns)];
+		const char *path = node_path(args->words[i]);
+		int fd = open_node(path, O_RDONLY);
+
+		if (fd < 0 || !node_stat(fd, path, runs, &s))
+			return EXIT_FAILED;
+		cells[0].text = path;
+		for (size_t k = 1; k < ARRAY_SIZE(cells); k++)
+			memcpy(&cells[k].number, (const char *)&s + stat_offsets[k], sizeof(__u64));
+		table_row(t, cells);
+		close(fd);
+	}
+	table_finish(t);
+	return EXIT_OK;
+}
+
+/* check */
+
+enum { CHECK_NODE, CHECK_RESULT, CHECK_ERROR, NR_CHECK };
+
+static const struct column check_columns[NR_CHECK] = {
+	[CHECK_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
+	[CHECK_RESULT] = { "RESULT", COLUMN_TEXT, IN_ALL,
+		"ok; broken; or failed: it could not be checked" },
+	[CHECK_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON, "the error as a sentence" },
+};
+
+/* Return: an exit status as fsck's; *@error: NULL or why */
+static int check_node(const struct command *cmd, const char *path, char **error)
+{
+	struct hybrid_alloc_op op = { .size = sizeof(op) };
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0) {
+		*error = explain("node", errno, 0, path, "open %s", path);
+		return FSCK_FAILED;
+	}
+	err = ioctl(fd, HYBRID_ALLOC_IOC_CHECK, &op) ? errno : 0;
+	close(fd);
+	*error = err ? explain(cmd->name, err, 0, path, "vouch for %s", path) : NULL;
+	return err == EUCLEAN ? FSCK_ERRORS_LEFT : err ? FSCK_FAILED : EXIT_OK;
+}
+
+static int cmd_check(const struct command *cmd, const struct args *args)
+{
+	struct table *t = table_new("check", cmd, args);
+	int status = EXIT_OK;
+
+	if (!t)
+		return EXIT_USAGE;
+	for (int i = 0; i < args->nr_words; i++) {
+		char *path = node_path(args->words[i]), *error;
+		int ret = check_node(cmd, path, &error);
+		union cell cells[NR_CHECK] = {
+			[CHECK_NODE].text = path,
+			[CHECK_RESULT].text = ret == FSCK_FAILED ? "failed" : ret ? "broken" : "ok",
+			[CHECK_ERROR].text = error,
+		};
+
+		table_row(t, cells);
+		if (error)
+			complain("%s", error);
+		free(error);
+		free(path);
+		/* As fsck does for several: the sum of the bits */
+		status |= ret;
+	}
+	table_finish(t);
+	return status;
+}
+
+const struct command seal_command = {
+	.name = "seal",
+	.run = cmd_seal,
+	.min_words = 1, .max_words = 1,
+	.words = "NODE",
+	.summary = "end the rebuilding: alloc works from then on",
+	.description =
+		"Says that all extents in use have been claimed. From then on the rest of the space is "
+		"handed out. Without effect on an instance that is sealed already.",
+	.examples =
+		"hybridctl seal 0\n"
+		"Open /dev/hybrid_alloc0 for use.\n",
+};
+
+const struct command drain_command = {
+	.name = "drain",
+	.run = cmd_drain,
+	.min_words = 1, .max_words = 1,
+	.words = "NODE",
+	.summary = "empty the per-CPU pools",
+	.description =
+		"Gives the extents that wait in the per-CPU pools back to slabs and buddy blocks. An "
+		"allocation that finds no space does this by itself; by hand it is of use before "
+		"`hybridctl stat`, which then shows what is free and nothing cached.",
+	.examples =
+		"hybridctl drain 0 && hybridctl stat --runs 0\n"
+		"Show the free space as it is without the pools.\n",
+};
+
+const struct command stat_command = {
+	.name = "stat",
+	.run = cmd_stat,
+	.options = OPTS_TABLE | BIT(OPT_RUNS),
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE...",
+	.summary = "show where the space is",
+	.description =
+		"Shows how much of the space is in use and free, the memory that the allocator needs, "
+		"and what its layers did since attaching, one value a line. With --json, --raw or "
+		"--output, one line per instance and one column per value. When nobody else is at work "
+		"CAPACITY = CHARGED + CACHED + FREE + RETIRED + UNUSABLE.",
+	.examples =
+		"hybridctl stat --runs 0\n"
+		"All figures of /dev/hybrid_alloc0, with the largest free run.\n"
+		"hybridctl stat -nrb --output FREE 0\n"
+		"One number, for a script.\n",
+	.columns = stat_columns, .nr_columns = ARRAY_SIZE(stat_columns), .as_list = true,
+};
+
+const struct command check_command = {
+	.name = "check",
+	.run = cmd_check,
+	.options = OPTS_TABLE,
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE...",
+	.summary = "check what the allocator believes",
+	.description =
+		"Rebuilds what the allocator keeps about its space from its parts, and compares. It "
+		"takes time in proportion to the allocator's memory, and changes nothing; others may "
+		"be at work, and wait meanwhile. Says ok, broken or failed for each NODE. Needs "
+		"CAP_SYS_ADMIN.",
+	.examples =
+		"hybridctl check 0 || echo status $?\n"
+		"Check /dev/hybrid_alloc0.\n",
+	.columns = check_columns, .nr_columns = NR_CHECK, .fsck = true,
+};

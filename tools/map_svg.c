@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The map as SVG, for reports: every cell is a column that is filled as far as
+ * its part of the device is in use, so that it can be read without the colours.
+ */
+
+#include <stdlib.h>
+
+#include "hybridctl.h"
+
+/* All in pixels. */
+enum {
+	WIDTH = 1000, LEFT = 80, COLUMNS = 128, ROWS = 32,
+	CELL_W = 7, CELL_H = 12, ROW_H = CELL_H + 2,
+	MAP_Y = 76, MAP_W = COLUMNS * CELL_W,
+	BAR_H = 14, CHART_H = 90, MAX_BAR_W = 48,
+};
+
+const size_t map_svg_cells = COLUMNS * ROWS;
+
+/* Told apart by those who see no red or green, too, and in grey. */
+static const char *const part_colors[NR_PARTS] = {
+	[PART_USED] = "#2b6ca3",
+	[PART_CACHED] = "#f0a030",
+	[PART_HELD] = "#9b59b6",
+	[PART_FREE] = "#e6ecf2",
+	[PART_TAIL] = "#7f8c8d",
+};
+
+static void put_escaped(FILE *out, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '<')
+			fputs("&lt;", out);
+		else if (*s == '&')
+			fputs("&amp;", out);
+		else if ((unsigned char)*s >= ' ')
+			fputc(*s, out);
+	}
+}
+
+static void put_text(FILE *out, int x, int y, const char *class, char *s)
+{
+	fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, y, class);
+	put_escaped(out, s);
+	fputs("</text>\n", out);
+	free(s);
+}
+
+static void put_rect(FILE *out, int x, int y, int w, int h, const char *fill)
+{
+	fprintf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\"/>\n", x, y, w,
+		h, fill);
+}
+
+/* So many pixels; what is there is seen. */
+static int pixels(__u64 bytes, __u64 of, int full)
+{
+	int n;
+
+	if (!bytes || !of)
+		return 0;
+	n = ((__uint128_t)bytes * full + of / 2) / of;
+	return n ? n : 1;
+}
+
+/* Where in its column, counted from the top, a part of a cell lies. */
+static void part_of_cell(const struct picture *p, size_t cell, enum map_part part, int *y, int *h)
+{
+	const __u64 *bytes = p->cells[cell];
+	int below = 0;
+
+	for (enum map_part i = 0; i < part; i++)
+		below += pixels(bytes[i], p->cell_len, CELL_H);
+	*h = pixels(bytes[part], p->cell_len, CELL_H);
+	if (below + *h > CELL_H)
+		*h = CELL_H - below;
+	*y = CELL_H - below - *h;
+}
+
+/* All of one kind in one path; neighbours that look the same in one step. */
+static void put_cells(FILE *out, const struct picture *p, enum map_part part)
+{
+	fprintf(out, "<path fill=\"%s\" d=\"", part_colors[part]);
+	for (size_t i = 0, next; i < p->nr_cells; i = next) {
+		int y, h, next_y, next_h;
+
+		part_of_cell(p, i, part, &y, &h);
+		for (next = i + 1; next < p->nr_cells && next % COLUMNS; next++) {
+			part_of_cell(p, next, part, &next_y, &next_h);
+			if (next_y != y || next_h != h)
+				break;
+		}
+		if (h > 0)
+			fprintf(out, "M%d %dh%dv%dh-%dz", LEFT + (int)(i % COLUMNS) * CELL_W,
+				MAP_Y + (int)(i / COLUMNS) * ROW_H + y,
+				(int)(next - i) * CELL_W, h, (int)(next - i) * CELL_W);
+	}
+	fputs("\"/>\n", out);
+}
+
+static int put_map(FILE *out, const struct picture *p)
+{
+	int rows = (p->nr_cells - 1) / COLUMNS + 1;
+
+	for (int row = 0; row < rows; row++) {
+		size_t rest = p->nr_cells - row * COLUMNS;
+		int y = MAP_Y + row * ROW_H;
+
+		put_text(out, LEFT - 8, y + CELL_H - 3, "address",
+			 size_short(p->info.range_start + row * COLUMNS * p->cell_len));
+		put_rect(out, LEFT, y, (rest < COLUMNS ? rest : COLUMNS) * CELL_W, CELL_H,
+			 part_colors[PART_FREE]);
+	}
+	for (enum map_part part = 0; part < NR_PARTS; part++) {
+		if (part != PART_FREE)
+			put_cells(out, p, part);
+	}
+	return MAP_Y + rows * ROW_H;
+}
+
+/* A bar with all parts, and what they are. */
+static int put_sums(FILE *out, const struct picture *p, int y)
+{
+	int x = LEFT, end = LEFT + MAP_W;
+
+	put_rect(out, LEFT, y, MAP_W, BAR_H, part_colors[PART_FREE]);
+	for (enum map_part part = 0; part < NR_PARTS; part++) {
+		int w = pixels(p->bytes[part], p->len, MAP_W);
+
+		if (part == PART_TAIL)
+			x = end - w;
+		put_rect(out, x, y, x + w > end ? end - x : w, BAR_H, part_colors[part]);
+		x += w;
+	}
+	x = LEFT;
+	for (enum map_part part = 0; part < NR_PARTS; part++, x += MAP_W / NR_PARTS) {
+		__u64 tenths = picture_percent_tenths(p, part);
+		char *size = size_short(p->bytes[part]);
+
+		put_rect(out, x, y + BAR_H + 12, 12, 12, part_colors[part]);
+		put_text(out, x + 18, y + BAR_H + 22, "small",
+			 text("%s %s, %llu.%llu %%", part_names[part], size, tenths / 10,
+			      tenths % 10));
+		free(size);
+	}
+	return y + BAR_H + 34;
+}
+
+static int nr_lengths(const struct hybrid_alloc_stat *stat)
+{
+	int nr = HYBRID_ALLOC_RUN_LENGTHS;
+
+	while (nr && !stat->run_count[nr - 1])
+		nr--;
+	return nr;
+}
+
+/* The free space by the length of the runs that it is in. */
+static int put_runs(FILE *out, const struct picture *p, int y)
+{
+	const struct hybrid_alloc_stat *stat = &p->stat;
+	int nr = nr_lengths(stat), w, base = y + 40 + CHART_H;
+	__u64 most = 0;
+
+	put_text(out, LEFT, y + 20, "heading",
+		 text("Free space by length of run (from 2^n blocks to twice that)"));
+	if (!nr) {
+		put_text(out, LEFT, y + 40, "small", text("nothing is free"));
+		return y + 50;
+	}
+	w = MAP_W / nr < MAX_BAR_W ? MAP_W / nr : MAX_BAR_W;
+	for (int i = 0; i < nr; i++)
+		most = stat->run_bytes[i] > most ? stat->run_bytes[i] : most;
+	for (int i = 0; i < nr; i++) {
+		int h = pixels(stat->run_bytes[i], most, CHART_H), x = LEFT + i * w;
+
+		put_rect(out, x, base - h, w - 4, h, part_colors[PART_USED]);
+		put_text(out, x + (w - 4) / 2, base + 13, "length",
+			 size_short(p->info.min_block << i));
+		if (h)
+			put_text(out, x + (w - 4) / 2, base - h - 4, "length",
+				 size_short(stat->run_bytes[i]));
+	}
+	fprintf(out, "<path stroke=\"#7f8c8d\" d=\"M%d %dh%d\"/>\n", LEFT, base, nr * w);
+	return base + 20;
+}
+
+static void put_title(FILE *out, const struct picture *p, const char *title)
+{
+	char *len = size_short(p->len), *largest = size_short(p->stat.largest_free_run);
+	char *cell = size_short(p->cell_len);
+
+	put_text(out, LEFT, 34, "title", title ? text("%s", title) :
+		 text("%.*s", (int)sizeof(p->info.disk), (const char *)p->info.disk));
+	put_text(out, LEFT, 56, "small",
+		 text("hybrid_alloc%u: %s, %llu live extents, %llu free runs, the largest %s; a "
+		      "column is %s",
+		      p->info.id, len, p->nr_extents, p->stat.nr_free_runs, largest, cell));
+	free(len);
+	free(largest);
+	free(cell);
+}
+
+static const char style[] =
+"<style>text{font-family:'DejaVu Sans',Verdana,sans-serif;fill:#22303c}"
+".title{font-size:20px;font-weight:bold}.heading{font-size:13px;font-weight:bold}"
+".small{font-size:12px}.address{font-size:10px;text-anchor:end}"
+".length{font-size:10px;text-anchor:middle}</style>\n";
+
+void map_svg(const struct picture *p, const char *title, FILE *out)
+{
+	char *body = NULL;
+	size_t size;
+	FILE *mem = must(open_memstream(&body, &size));
+	int height;
+
+	put_title(mem, p, title);
+	height = put_map(mem, p);
+	height = put_sums(mem, p, height + 12);
+	height = put_runs(mem, p, height + 8);
+	must(fclose(mem) ? NULL : body);
+
+	/* Its height is known only now. */
+	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+		"viewBox=\"0 0 %d %d\">\n", WIDTH, height, WIDTH, height);
+	fputs(style, out);
+	put_rect(out, 0, 0, WIDTH, height, "#ffffff");
+	fputs(body, out);
+	fputs("</svg>\n", out);
+	free(body);
+}
