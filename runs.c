@@ -404,7 +404,7 @@ static void look_at(struct look *look, u32 start, u32 key, u32 len, u32 align)
 	look->longest = max(look->longest, key);
 }
 
-/* Of up to 64 marks those that are free: of each word four bits, of the next a bit to their left. */
+/* Of up to 64 marks those that are free: four bits of each word, of the next one to their left. */
 static u64 words_free(const u64 *words, u32 nr)
 {
 	u64 bits = 0;

@@ -642,8 +642,11 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
 /* Fetch what the index has of a slot together with what group_at() waits for. */
 static void prefetch_link(const struct haslab *s, u64 start)
 {
-	/* it does no harm if there is nothing (any more) */
-	prefetchw(&data_race(map_dir(s, start)->links)->link[slot_of(s, start) % DIR_SLOTS]);
+	/* it does no harm if they are gone by now */
+	union haslab_links *links = data_race(map_dir(s, start)->links);
+
+	if (links)
+		prefetchw(&links->link[slot_of(s, start) % DIR_SLOTS]);
 }
 
 /* What lies at @start is of this group; of none if it is the buddy's. */
