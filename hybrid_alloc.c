@@ -26,8 +26,8 @@
  *
  * struct ha_dev is an attached device: a block device claimed exclusively, the
  * allocator on it, and the node. It is referred to by ha_devs and by each open
- * file of the node (struct ha_file), and freed with the last of these. What it holds (claim,
- * allocator, number) goes earlier, when it is detached.
+ * file of the node (struct ha_file), and freed with the last of these. What it
+ * holds (claim, allocator, number) goes earlier, when it is detached.
  *
  * The claim on the block device is made in the name of the ha_dev. So each
  * attach is a holder of its own, and a second one on the same disk is refused.
@@ -95,6 +95,15 @@
  * for long while it is held, as frees wait for it. The xa_lock makes "look up
  * and take a reference" one step. ->open takes only ha_dev.lock: whatever it
  * took beyond that could not be held while a node is registered.
+ *
+ * Order of this file
+ * ==================
+ *
+ * From the inside to the outside, each part using those before it: the
+ * allocator on a block device, which is the exported API, and with it GROW and
+ * TRIM; attached devices and their end; bound extents; how a call is checked
+ * and its result delivered; the calls of the instance nodes; those of the
+ * control node; the module and its parameters.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -103,8 +112,10 @@
 #include <linux/capability.h>
 #include <linux/completion.h>
 #include <linux/cpuhotplug.h>
+#include <linux/ctype.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kernel.h>
 #include <linux/kref.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
@@ -112,6 +123,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
 #include <linux/percpu-refcount.h>
@@ -480,9 +492,8 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
  * Without that it does not wait for anything but spinlocks.
  * Return: 0, or EINVAL @len is 0 or @align not a power of two; EFBIG @len is
  * larger than params.max_block or the managed range; ERANGE @goal is outside of
- * the managed range; ENOSPC no free run fits;
- * ENOMEM; EAGAIN it would have to wait to know, and @gfp forbids; EINTR killed
- * while it waited.
+ * the managed range; ENOSPC no free run fits; ENOMEM; EAGAIN it would have to
+ * wait to know, and @gfp forbids; EINTR killed while it waited.
  */
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
@@ -505,7 +516,7 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 static enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len)
 {
 	/* while the range grows the pool knows of more already, and may have handed it out */
-	u64 end = READ_ONCE(ha->pool.slab.cfg.nr_blocks) << ha->shift;
+	u64 end = hapool_end(&ha->pool) << ha->shift;
 
 	if (!len)
 		return HYBRID_ALLOC_REASON_ZERO_LENGTH;
@@ -604,8 +615,8 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	/* of a start that is inside a block this is beyond every end */
 	u64 block = ror64(start, ha->shift);
 
-	if (unlikely(block >= READ_ONCE(ha->pool.slab.cfg.nr_blocks)) ||
-	    unlikely(!blocks) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
+	if (unlikely(block >= hapool_end(&ha->pool)) || unlikely(!blocks) ||
+	    unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
 		return ha_free(ha, start, len, reason);
 	if (unlikely(hapool_from_buddy(&ha->pool, blocks)))
 		return ha_free_block(ha, block, blocks, reason);
@@ -697,6 +708,8 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 		ha_stat_runs(ha, stat);
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
+
+/* ---- GROW, TRIM and MAP ---- */
 
 /*
  * After the device has grown. There are few of these, and one at a time. In
@@ -2390,6 +2403,39 @@ module_param_named(mode, ha_param_mode, charp, 0444);
 MODULE_PARM_DESC(mode,
 		 "fresh: all space is free; rebuild (default): nothing is allocated before SEAL");
 
+/* Bytes, or with a suffix: 64K. */
+static int ha_param_set_size(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+	u64 size = memparse(val, &end);
+
+	/* 0 only where it is meant: too many digits, or "16E", may come to 0, too */
+	if (!isdigit(*val) || *end || (!size && strcmp(val, "0")))
+		return -EINVAL;
+	*(u64 *)kp->arg = size;
+	return 0;
+}
+
+static const struct kernel_param_ops ha_param_size_ops = {
+	.set = ha_param_set_size,
+	.get = param_get_ullong,
+};
+
+/* For all that @device names. What is not given stays 0, the default. */
+static struct hybrid_alloc_params ha_param_sizes;
+module_param_cb(min_block, &ha_param_size_ops, &ha_param_sizes.min_block, 0444);
+MODULE_PARM_DESC(min_block,
+		 "smallest unit of space, in bytes or as 64K (default: 4K)");
+module_param_cb(max_block, &ha_param_size_ops, &ha_param_sizes.max_block, 0444);
+MODULE_PARM_DESC(max_block,
+		 "largest single extent, in bytes or as 64M (default: 0, no limit)");
+module_param_cb(slab_max, &ha_param_size_ops, &ha_param_sizes.slab_max, 0444);
+MODULE_PARM_DESC(slab_max,
+		 "largest size from slabs of equal objects, in bytes or as 64K (default: 1M)");
+module_param_cb(buddy_start, &ha_param_size_ops, &ha_param_sizes.buddy_start, 0444);
+MODULE_PARM_DESC(buddy_start,
+		 "smallest block of the buddy layer, in bytes or as 64K (default: 1M)");
+
 static int __init ha_bind_path(const char *path, bool sealed, struct ha_dev **dev)
 {
 	dev_t devt;
@@ -2402,7 +2448,7 @@ static int __init ha_bind_path(const char *path, bool sealed, struct ha_dev **de
 		return ha_refuse(path, ret, "not a block device");
 	if (ret)
 		return ha_refuse(path, ret, "cannot be looked up");
-	*dev = ha_dev_bind(devt, path, NULL, sealed);
+	*dev = ha_dev_bind(devt, path, &ha_param_sizes, sealed);
 	return PTR_ERR_OR_ZERO(*dev);
 }
 

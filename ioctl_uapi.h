@@ -65,11 +65,13 @@ struct hybrid_alloc_extent {
  * @id: out: the number of the instance, N of /dev/hybrid_allocN
  * @range_start: first byte of the managed range, 0 for the whole device
  * @range_len: its length, 0 for all that follows @range_start
- * @min_block: smallest unit of space, a power of two, 0 for 4 KiB
- * @max_block: the largest single extent, 0 for no limit
- * @slab_max: the largest size that is served from slabs of equal objects,
- *	a power of two, 0 for 1 MiB
- * @buddy_start: smallest block of the buddy layer, a power of two, 0 for 1 MiB
+ * @min_block: smallest unit of space, a power of two from 4 KiB to 1 MiB, at
+ *	least the logical block of the device; 0 for 4 KiB
+ * @max_block: the largest single extent, a multiple of @min_block; 0 for no limit
+ * @slab_max: the largest size that is served from slabs of equal objects, a
+ *	power of two from 1 to 1024 times @min_block; 0 for 1 MiB
+ * @buddy_start: smallest block of the buddy layer, a power of two from 1 to 4096
+ *	times @min_block; 0 for 1 MiB
  *
  * EPERM without CAP_SYS_ADMIN in the initial namespace; EBADF bad @fd, or not
  * open for reading and writing; ENOTBLK not a block device; EROFS read-only;
@@ -201,7 +203,7 @@ struct hybrid_alloc_info {
  *
  * EINVAL @len is 0 or @align not a power of two; EFBIG @len is larger than
  * max_block or the managed range; ERANGE @goal is outside of it; ENOSPC no free
- * run fits; EAGAIN before SEAL; ENOMEM.
+ * run fits; EAGAIN before SEAL; ENOMEM; EINTR killed while it waited.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -372,8 +374,12 @@ struct hybrid_alloc_many {
  * @extent: the range; start a multiple of min_block, len rounds up to it
  *
  * For users that keep their own catalogue: attach in rebuild mode, claim all
- * that the catalogue names, SEAL. EEXIST the range is (partly) taken. For a large
- * catalogue there is CLAIM_BATCH: see struct hybrid_alloc_batch.
+ * that the catalogue names, SEAL. For a large catalogue there is CLAIM_BATCH: see
+ * struct hybrid_alloc_batch.
+ *
+ * EINVAL the length is 0 or the start not a multiple; ERANGE the range is not
+ * inside the managed one; EEXIST it is (partly) taken; ENOMEM; EINTR killed while
+ * it waited.
  */
 struct hybrid_alloc_claim {
 	__u32 size;
@@ -530,7 +536,7 @@ struct hybrid_alloc_map {
  * @cached: out: in the per-CPU pools
  * @free: out: free in slab and buddy
  * @retired: out: given back but not yet reusable
- * @unusable: out: tail of the device that is no whole block
+ * @unusable: out: what is no whole block, at either end of the managed range
  * @metadata: out: RAM of the allocator's metadata, per-CPU memory apart
  * @percpu: out: RAM of the pools
  * @nr_live: out: number of live extents

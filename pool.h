@@ -91,4 +91,13 @@ void hapool_histogram(struct hapool *p, struct haslab_histogram *h);
 u64 hapool_charged(struct hapool *p);
 int hapool_check(struct hapool *p);
 
+/*
+ * Where the space ends. It may be further in the next moment, and what is new
+ * may be handed out before hapool_grow() has returned.
+ */
+static inline u64 hapool_end(const struct hapool *p)
+{
+	return READ_ONCE(p->slab.cfg.nr_blocks);
+}
+
 #endif

@@ -35,8 +35,8 @@
  * -------
  * The address space goes by slots of 16 MiB, and 64 of them are a dir. From an
  * address to what is there in two steps: dirs[]; and in a dir, if there are any,
- * for each unit the slab of equal objects that it belongs to, and for each slot
- * its mixed part, one cache line, found without a pointer of its own.
+ * for each slot the slab of equal objects that it is, or a table of those in its
+ * units, and its mixed part, one cache line, found without a pointer of its own.
  *
  * For searches each dir also has the length of the free run that it begins
  * with, of its longest, and of the one that it ends with (haslab_sum; the idea
@@ -163,7 +163,8 @@ static void haslab_slab_rcu(struct rcu_head *rcu)
 {
 	struct haslab_slab *slab = container_of(rcu, struct haslab_slab, rcu);
 
-	kfree(slab->free);
+	kfree(slab->map[0]);
+	kfree(slab->map[1]);
 	kfree(slab->live);
 	kfree(slab);
 }
@@ -840,7 +841,6 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	s->cfg = *cfg;
 	s->slot_shift = min_t(u32, HASLAB_MAX_SHIFT, cfg->unit_shift + HASLAB_UNITS_SHIFT);
 	s->dir_shift = s->slot_shift + DIR_SHIFT;
-	s->dir_mask = (dir_blocks(s) >> cfg->unit_shift) - 1;
 	if (too_large(s, cfg->nr_blocks))
 		return -EINVAL;
 	s->spans = RB_ROOT;
@@ -940,7 +940,7 @@ void haslab_destroy(struct haslab *s)
 
 	for (dir = 0; s->dirs && dir < s->nr_dirs; dir++) {
 		slot = dir << DIR_SHIFT;
-		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].slab || s->dirs[dir].mixed); i++)
+		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].slabs || s->dirs[dir].mixed); i++)
 			slot_forget(s, slot + i);
 		cond_resched();
 	}

@@ -184,7 +184,6 @@ struct haslab_map_entry {
  * @mem: account of the metadata of both
  * @slot_shift: log2 of blocks in a slot
  * @dir_shift: log2 of blocks in a dir
- * @dir_mask: units in a dir, less one
  * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
  * @nr_from_slabs: the common sizes below this come from slabs of equal objects
@@ -203,7 +202,6 @@ struct haslab {
 	struct hamem mem;
 	unsigned int slot_shift;
 	unsigned int dir_shift;
-	u64 dir_mask;
 	struct haslab_dir *dirs;
 	u64 nr_dirs;
 	unsigned long nr_from_slabs;

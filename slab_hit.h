@@ -23,9 +23,10 @@
  * @nr_free: how many of them are free
  * @hint: no object before this one is free
  * @rcu: when it is no more; lockless readers may still look at what follows
+ * @map: then: parts of the map that go with it
  * @start: first block
  * @live: bitmap of live objects
- * @free: bitmap of free objects; of a slab that is no more what else goes with it
+ * @free: bitmap of free objects
  * @class: of the objects
  * @group: number of the group that it belongs to
  */
@@ -38,7 +39,10 @@ struct haslab_slab {
 			u16 nr_free;
 			u16 hint;
 		};
-		struct rcu_head rcu;
+		struct {
+			struct rcu_head rcu;
+			void *map[2];
+		};
 	};
 	u64 start;
 	unsigned long *live;
@@ -49,7 +53,8 @@ struct haslab_slab {
 
 /**
  * struct haslab_dir - 64 slots: 1 GiB
- * @slab: for each unit the slab that it belongs to; NULL if there are none
+ * @slabs: for each slot the slab that it is as a whole; or, with MAP_SPLIT, a table
+ *	of the slabs that its units belong to; NULL if there are none
  * @mixed: the mixed parts of the slots; NULL if there are none
  * @links: for the mixed parts; NULL if there are none
  * @lead: as in haslab_sum, if @summed
@@ -60,7 +65,7 @@ struct haslab_slab {
  * @nr_slabs: how many slabs there are
  */
 struct haslab_dir {
-	struct haslab_slab __rcu **slab;
+	struct haslab_slab __rcu **slabs;
 	struct haslab_mixed *mixed;
 	union haslab_links *links;
 	u32 lead;
@@ -98,12 +103,26 @@ static inline u32 slot_unit(const struct haslab *s, u64 block)
 	return (block & (slot_blocks(s) - 1)) >> s->cfg.unit_shift;
 }
 
-/* The slab that a block belongs to, or NULL. Under RCU or the lock. */
-static inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
-{
-	struct haslab_slab __rcu **slab = rcu_dereference_raw(map_dir(s, block)->slab);
+/* In a pointer in haslab_dir.slabs. */
+#define MAP_SPLIT	1UL
 
-	return slab ? rcu_dereference_raw(slab[(block >> s->cfg.unit_shift) & s->dir_mask]) : NULL;
+static __always_inline struct haslab_slab __rcu **map_split(struct haslab_slab *slab)
+{
+	return (void *)((unsigned long)slab & ~MAP_SPLIT);
+}
+
+/* The slab that a block belongs to, or NULL. Under RCU or the lock of its group. */
+static __always_inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
+{
+	struct haslab_slab __rcu **slabs = rcu_dereference_raw(map_dir(s, block)->slabs);
+	struct haslab_slab *slab;
+
+	if (!slabs)
+		return NULL;
+	slab = rcu_dereference_raw(slabs[slot_of(s, block) % DIR_SLOTS]);
+	if ((unsigned long)slab & MAP_SPLIT)
+		slab = rcu_dereference_raw(map_split(slab)[slot_unit(s, block)]);
+	return slab;
 }
 
 /*

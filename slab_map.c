@@ -12,29 +12,58 @@
 
 #include "slab_internal.h"
 
-static void map_fill(struct haslab *s, struct haslab_slab *slab, struct haslab_slab *value)
+static u32 slot_units(const struct haslab *s)
 {
-	u64 unit = slab->start >> s->cfg.unit_shift, nr = slab->nr_blocks >> s->cfg.unit_shift;
-	struct haslab_slab __rcu **at = &map_dir(s, slab->start)->slab[unit & s->dir_mask];
+	return 1U << (s->slot_shift - s->cfg.unit_shift);
+}
 
-	while (nr--)
-		rcu_assign_pointer(*at++, value);
+/* Enter @value for the units of a slab. */
+static void split_fill(struct haslab *s, struct haslab_slab __rcu **split,
+		       const struct haslab_slab *slab, struct haslab_slab *value)
+{
+	u32 unit = slot_unit(s, slab->start), end = unit + (slab->nr_blocks >> s->cfg.unit_shift);
+
+	for (; unit < end; unit++)
+		rcu_assign_pointer(split[unit], value);
+}
+
+/* What is to be in the map for the slot of a slab. NULL: no memory. */
+static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *entry,
+					struct haslab_slab *slab, struct hamem_op *op)
+{
+	struct haslab_slab __rcu **split = map_split(entry);
+
+	if (slab->nr_blocks == slot_blocks(s))
+		return slab;
+	if (!split)
+		split = hamem_get(&s->mem, op, slot_units(s) * sizeof(*split));
+	if (!split)
+		return NULL;
+	split_fill(s, split, slab, slab);
+	return (void *)((unsigned long)split | MAP_SPLIT);
 }
 
 static int map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
 	struct haslab_dir *dir = map_dir(s, slab->start);
-	struct haslab_slab __rcu **units = dir->slab;
+	struct haslab_slab __rcu **slabs = dir->slabs;
+	struct haslab_slab *entry;
+	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 
-	if (!units) {
-		units = hamem_get(&s->mem, op, (s->dir_mask + 1) * sizeof(*units));
-		if (!units)
-			return -ENOMEM;
-		/* pairs with rcu_dereference_raw() in haslab_lookup() */
-		smp_store_release(&dir->slab, units);
+	if (!slabs)
+		slabs = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*slabs));
+	if (!slabs)
+		return -ENOMEM;
+	entry = map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
+	if (!entry) {
+		if (!dir->slabs)
+			hamem_put(&s->mem, slabs);
+		return -ENOMEM;
 	}
+	rcu_assign_pointer(slabs[i], entry);
+	/* pairs with rcu_dereference_raw() in haslab_lookup() */
+	smp_store_release(&dir->slabs, slabs);
 	dir->nr_slabs++;
-	map_fill(s, slab, slab);
 	return 0;
 }
 
@@ -49,21 +78,47 @@ int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	return ret;
 }
 
+static bool split_is_empty(struct haslab *s, struct haslab_slab __rcu **split)
+{
+	u32 i;
+
+	for (i = 0; i < slot_units(s); i++)
+		if (rcu_access_pointer(split[i]))
+			return false;
+	return true;
+}
+
+/* A part of the map goes with a slab, after the same grace period. */
+static void map_forget_with(struct haslab *s, struct haslab_slab *slab, u32 i, void *part)
+{
+	atomic_long_sub(ksize(part), &s->mem.bytes);
+	slab->map[i] = part;
+}
+
 /*
- * A slab leaves. If it was the last in its dir, what pointed to it goes too, after
- * the same grace period: lockless readers may still look at both.
+ * A slab leaves. If it was the last in its slot or its dir, the tables go too:
+ * lockless readers may still look at them.
  */
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 {
 	struct haslab_dir *dir = map_dir(s, slab->start);
+	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
+	struct haslab_slab __rcu **split = NULL;
 
 	spin_lock(&s->space_lock);
-	map_fill(s, slab, NULL);
-	slab->free = NULL;
+	if (slab->nr_blocks < slot_blocks(s)) {
+		split = map_split(rcu_dereference_raw(dir->slabs[i]));
+		split_fill(s, split, slab, NULL);
+	}
+	slab->map[0] = NULL;
+	slab->map[1] = NULL;
+	if (!split || split_is_empty(s, split))
+		rcu_assign_pointer(dir->slabs[i], NULL);
+	if (split && !rcu_access_pointer(dir->slabs[i]))
+		map_forget_with(s, slab, 0, split);
 	if (!--dir->nr_slabs) {
-		slab->free = (void *)dir->slab;
-		atomic_long_sub(ksize(slab->free), &s->mem.bytes);
-		WRITE_ONCE(dir->slab, NULL);
+		map_forget_with(s, slab, 1, dir->slabs);
+		WRITE_ONCE(dir->slabs, NULL);
 	}
 	spin_unlock(&s->space_lock);
 }

@@ -128,35 +128,39 @@ static u32 merge(struct ledger *l, u32 before, u32 behind)
 	return behind;
 }
 
-static u32 insert(struct ledger *l, u32 i, u32 new)
+/* Which child of a node another one is below, or belongs below. */
+static u32 *towards(struct ledger *l, u32 i, u32 to)
 {
 	struct node *n = node(l, i);
 
+	return to != HEAD && n->start <= node(l, to)->start ? &n->right : &n->left;
+}
+
+static u32 insert(struct ledger *l, u32 i, u32 new)
+{
+	u32 *child;
+
 	if (!i)
 		return new;
-	if (node(l, new)->priority > n->priority) {
+	if (node(l, new)->priority > node(l, i)->priority) {
 		split(l, i, node(l, new)->start, &node(l, new)->left, &node(l, new)->right);
 		update(l, new);
 		return new;
 	}
-	if (n->start <= node(l, new)->start)
-		n->right = insert(l, n->right, new);
-	else
-		n->left = insert(l, n->left, new);
+	child = towards(l, i, new);
+	*child = insert(l, *child, new);
 	update(l, i);
 	return i;
 }
 
 static u32 delete(struct ledger *l, u32 i, u32 old)
 {
-	struct node *n = node(l, i);
+	u32 *child;
 
 	if (i == old)
-		return merge(l, n->left, n->right);
-	if (n->start <= node(l, old)->start)
-		n->right = delete(l, n->right, old);
-	else
-		n->left = delete(l, n->left, old);
+		return merge(l, node(l, i)->left, node(l, i)->right);
+	child = towards(l, i, old);
+	*child = delete(l, *child, old);
 	update(l, i);
 	return i;
 }
@@ -164,12 +168,8 @@ static u32 delete(struct ledger *l, u32 i, u32 old)
 /* After the gap of a node has changed. */
 static void update_path(struct ledger *l, u32 i, u32 changed)
 {
-	struct node *n = node(l, i);
-
-	if (i != changed && changed != HEAD && n->start <= node(l, changed)->start)
-		update_path(l, n->right, changed);
-	else if (i != changed)
-		update_path(l, n->left, changed);
+	if (i != changed)
+		update_path(l, *towards(l, i, changed), changed);
 	update(l, i);
 }
 

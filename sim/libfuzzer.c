@@ -20,7 +20,6 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	z->dice.bytes = data;
 	z->dice.nr_bytes = size;
 	z->threads = 1;
-	sim_set_cpu(0);
 	fuzz_one(z, U64_MAX);
 	free(z);
 	return 0;

@@ -125,17 +125,25 @@ struct fuzz_faults fuzz_faults;
 __thread bool fuzz_is_freeing;
 __thread u64 fuzz_nr_faults;
 
+static __thread struct rng fault_rng;
+
 static bool on_kmalloc(gfp_t gfp)
 {
-	static __thread struct rng rng;
-
 	if (fuzz_is_freeing)
 		fuzz_wrong(current_fuzzer, "a free asks for memory");
 	if (!fuzz_faults.every || (gfpflags_allow_blocking(gfp) && !fuzz_faults.all) ||
-	    rng_below(&rng, fuzz_faults.every))
+	    rng_below(&fault_rng, fuzz_faults.every))
 		return false;
 	fuzz_nr_faults++;
 	return true;
+}
+
+/* A thread's state, so that a seed does what it did as one of many. */
+void fuzz_begin_thread(u64 seed, int cpu)
+{
+	fault_rng.state = seed;
+	fuzz_nr_faults = 0;
+	sim_set_cpu(cpu);
 }
 
 void fuzz_draw_faults(struct dice *d, bool all)
@@ -204,7 +212,7 @@ void fuzz_begin(struct fuzzer *z)
 
 	current_fuzzer = z;
 	sim_fails = on_kmalloc;
-	fuzz_nr_faults = 0;
+	fuzz_begin_thread(z->seed, 0);
 	draw_shape(z);
 	z->objects = sim_objects();
 	z->ledger = ledger_new(z->cfg.first_block, z->cfg.nr_blocks);

@@ -79,6 +79,7 @@ extern struct fuzz_faults fuzz_faults;
 extern __thread bool fuzz_is_freeing;
 extern __thread u64 fuzz_nr_faults;
 void fuzz_draw_faults(struct dice *d, bool all);
+void fuzz_begin_thread(u64 seed, int cpu);
 
 /* Says what is wrong and how to get there again; does not return. */
 void __attribute__((noreturn, format(printf, 2, 3)))

@@ -525,7 +525,7 @@ static void *worker_main(void *arg)
 	struct team *t = w->team;
 	u64 i;
 
-	sim_set_cpu(1 + 2 * w->id);
+	fuzz_begin_thread(w->dice.rng.state, 1 + 2 * w->id);
 	while (!t->over) {
 		w->searches = searches(w);
 		for (i = 0; i < t->phase_ops; i++, w->count.ops++)

@@ -12,7 +12,7 @@
 # shellcheck source=tests/vm/tap.sh
 . ./tap.sh
 
-seed=$(date +%s)
+seed=${SEED-$(date +%s)}
 broken=''
 while [ $# -gt 0 ]; do
 	case $1 in

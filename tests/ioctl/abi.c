@@ -7,8 +7,6 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -34,24 +32,6 @@ static u64 hole;			/* for CLAIM: this block is free */
 /* Where a structure can be wrong: no access behind it, or no write at all. */
 static char *guarded, *readonly;
 static long page;
-
-static struct hybrid_alloc_stat before;
-
-static void remember(void)
-{
-	before = ha_stat(fd, 0);
-}
-
-/* A call that had to fail, and must not have done anything. */
-static void refused(int got, int want, const char *what, const char *how)
-{
-	struct hybrid_alloc_stat after = ha_stat(fd, 0);
-	bool same = t_unchanged(&before, &after);
-
-	if (!t_ok(got == want && same, "%s: %s: %s", what, how, t_strerror(want)))
-		t_note("got %s%s", t_strerror(got), same ? "" : ", and the state changed");
-	before = after;
-}
 
 /* A valid call of every command, and what undoes it. */
 static void fill_attach(void *p)
@@ -293,10 +273,10 @@ static void not_zero(int f, const struct command *c, size_t off, const char *wha
 	buf[off] = 1;
 	snprintf(how, sizeof(how), "%s is not zero", what);
 	err = ha_ioctl(f, c->nr, buf);
-	refused(err, EINVAL, c->name, how);
+	t_refused(err, EINVAL, c->name, how);
 	if (!err && c->undo) {
 		c->undo(buf);
-		remember();
+		t_remember(fd);
 	}
 }
 
@@ -324,28 +304,28 @@ static void test_malformed(const struct command *c)
 	if (!err && c->undo)
 		c->undo(buf);
 
-	remember();
+	t_remember(fd);
 	for (i = 0; i < 64; i += 21) {
 		memset(buf, 0, sizeof(buf));
 		valid(c, buf);
 		memcpy(buf, &size, sizeof(size));
 		buf[c->size + i] = 1;
 		snprintf(how, sizeof(how), "unknown byte %zu is not zero", i);
-		refused(ha_ioctl(f, c->nr, buf), E2BIG, c->name, how);
+		t_refused(ha_ioctl(f, c->nr, buf), E2BIG, c->name, how);
 	}
 	memcpy(buf + 4, &(u32){ 1U << 31 }, 4);
-	refused(ha_ioctl(f, c->nr, buf), E2BIG, c->name, "unknown byte before unknown flag");
+	t_refused(ha_ioctl(f, c->nr, buf), E2BIG, c->name, "unknown byte before unknown flag");
 
 	for (i = 0; i < ARRAY_SIZE(small); i++) {
 		valid(c, buf);
 		memcpy(buf, &small[i], sizeof(small[i]));
 		snprintf(how, sizeof(how), "size is %u", small[i]);
-		refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, how);
+		t_refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, how);
 	}
 	size = (first_size(c) ?: c->size) - 1;
 	valid(c, buf);
 	memcpy(buf, &size, sizeof(size));
-	refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, "size one too small");
+	t_refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, "size one too small");
 
 	if (first_size(c)) {
 		/* a caller that is older than the kernel */
@@ -361,7 +341,7 @@ static void test_malformed(const struct command *c)
 		     c->name);
 		if (!err && c->undo)
 			c->undo(buf);
-		remember();
+		t_remember(fd);
 	}
 
 	for (i = 4; i < 32; i += 9) {
@@ -370,11 +350,11 @@ static void test_malformed(const struct command *c)
 		flags |= 1U << i;
 		memcpy(buf + 4, &flags, sizeof(flags));
 		snprintf(how, sizeof(how), "unknown flag %zu", i);
-		refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, how);
+		t_refused(ha_ioctl(f, c->nr, buf), EINVAL, c->name, how);
 		if (!c->changes)
 			continue;
-		refused(ha_ioctl(f_ro, c->nr, buf), EINVAL, c->name,
-			"unknown flag before read-only file");
+		t_refused(ha_ioctl(f_ro, c->nr, buf), EINVAL, c->name,
+			  "unknown flag before read-only file");
 	}
 	/* the highest byte: a check that looks at the low half is none */
 	if (c->extent) {
@@ -385,28 +365,28 @@ static void test_malformed(const struct command *c)
 	if (c->reserved)
 		not_zero(f, c, c->reserved + 3, "__reserved");
 
-	refused(ha_ioctl(f, c->nr, NULL), EFAULT, c->name, "NULL");
-	refused(ha_ioctl(f, c->nr, guarded + page), EFAULT, c->name, "no memory there");
+	t_refused(ha_ioctl(f, c->nr, NULL), EFAULT, c->name, "NULL");
+	t_refused(ha_ioctl(f, c->nr, guarded + page), EFAULT, c->name, "no memory there");
 	p = guarded + page - 4;
 	memcpy(p, &(u32){ c->size }, 4);
-	refused(ha_ioctl(f, c->nr, p), EFAULT, c->name, "memory ends behind the size");
+	t_refused(ha_ioctl(f, c->nr, p), EFAULT, c->name, "memory ends behind the size");
 	p = guarded + page - c->size + 8;
 	memcpy(p, valid(c, buf), c->size - 8);
-	refused(ha_ioctl(f, c->nr, p), EFAULT, c->name, "memory ends within the structure");
+	t_refused(ha_ioctl(f, c->nr, p), EFAULT, c->name, "memory ends within the structure");
 	if (c->returns) {
 		mprotect(readonly, page, PROT_READ | PROT_WRITE);
 		valid(c, readonly);
 		mprotect(readonly, page, PROT_READ);
-		refused(ha_ioctl(f, c->nr, readonly), EFAULT, c->name, "read-only memory");
+		t_refused(ha_ioctl(f, c->nr, readonly), EFAULT, c->name, "read-only memory");
 	}
 
 	valid(c, buf);
 	if (c->changes) {
-		refused(ha_ioctl(f_ro, c->nr, buf), EBADF, c->name, "file is open read-only");
+		t_refused(ha_ioctl(f_ro, c->nr, buf), EBADF, c->name, "file is open read-only");
 		if (c->epoch) {
 			memcpy(buf + c->epoch, &(u64){ BAD_EPOCH }, 8);
-			refused(ha_ioctl(f_ro, c->nr, buf), EBADF, c->name,
-				"read-only file before stale epoch");
+			t_refused(ha_ioctl(f_ro, c->nr, buf), EBADF, c->name,
+				  "read-only file before stale epoch");
 		}
 	} else {
 		t_errno(ha_ioctl(f_ro, c->nr, buf), 0, "%s: works on a read-only file",
@@ -415,7 +395,7 @@ static void test_malformed(const struct command *c)
 	if (c->epoch) {
 		valid(c, buf);
 		memcpy(buf + c->epoch, &(u64){ BAD_EPOCH }, 8);
-		refused(ha_ioctl(f, c->nr, buf), ESTALE, c->name, "stale epoch");
+		t_refused(ha_ioctl(f, c->nr, buf), ESTALE, c->name, "stale epoch");
 		valid(c, buf);
 		memcpy(buf + c->epoch, &epoch, 8);
 		err = ha_ioctl(f, c->nr, buf);
@@ -439,19 +419,19 @@ static void test_commands(void)
 	};
 	size_t i;
 
-	remember();
+	t_remember(fd);
 	for (i = 0; i < ARRAY_SIZE(unknown); i++) {
 		/* a bad pointer and a read-only file: the command comes first */
-		refused(ha_ioctl(fd_ro, unknown[i].nr, NULL), ENOTTY, unknown[i].name,
-			"on the instance");
-		refused(ha_ioctl(ctl_ro, unknown[i].nr, NULL), ENOTTY, unknown[i].name,
-			"on the control node");
+		t_refused(ha_ioctl(fd_ro, unknown[i].nr, NULL), ENOTTY, unknown[i].name,
+			  "on the instance");
+		t_refused(ha_ioctl(ctl_ro, unknown[i].nr, NULL), ENOTTY, unknown[i].name,
+			  "on the control node");
 	}
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (commands[i].nr == HYBRID_ALLOC_IOC_INFO)
 			continue;
-		refused(ha_ioctl(commands[i].control ? fd : ctl, commands[i].nr, NULL),
-			ENOTTY, commands[i].name, "on the wrong kind of node");
+		t_refused(ha_ioctl(commands[i].control ? fd : ctl, commands[i].nr, NULL),
+			  ENOTTY, commands[i].name, "on the wrong kind of node");
 	}
 }
 
@@ -558,12 +538,12 @@ static void test_alloc(void)
 	size_t i;
 	int err;
 
-	remember();
+	t_remember(fd);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		refused(ha_alloc(fd, bad[i].len, bad[i].align, NULL), bad[i].want, "ALLOC",
-			bad[i].how);
-	refused(ha_alloc(fd, capacity + 1, 0, NULL), EFBIG, "ALLOC",
-		"one byte more than the managed range");
+		t_refused(ha_alloc(fd, bad[i].len, bad[i].align, NULL), bad[i].want, "ALLOC",
+			  bad[i].how);
+	t_refused(ha_alloc(fd, capacity + 1, 0, NULL), EFBIG, "ALLOC",
+		  "one byte more than the managed range");
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		rounded = (sizes[i] + BLOCK - 1) / BLOCK * BLOCK;
@@ -657,13 +637,13 @@ static void test_free(void)
 		t_note("the space behind is taken already, which serves as well");
 	behind = (struct hybrid_alloc_extent){ .start = live.start + live.len, .len = live.len };
 
-	remember();
+	t_remember(fd);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		u64 count = before.refused_frees[bad[i].reason];
+		u64 count = t_before.refused_frees[bad[i].reason];
 
 		err = ha_free(fd, bad[i].start, bad[i].len, &reason);
 		st = ha_stat(fd, 0);
-		refused(err, bad[i].want, "FREE", bad[i].how);
+		t_refused(err, bad[i].want, "FREE", bad[i].how);
 		if (!t_ok(reason == bad[i].reason && st.refused_frees[reason] == count + 1,
 			  "FREE: %s: reason %u, which is counted", bad[i].how,
 			  bad[i].reason))
@@ -672,13 +652,13 @@ static void test_free(void)
 	}
 	if (range_start) {
 		err = ha_free(fd, 0, BLOCK, &reason);
-		refused(err, ERANGE, "FREE", "before the range");
+		t_refused(err, ERANGE, "FREE", "before the range");
 	}
 	err = ha_free(fd, live.start, live.len, &reason);
 	t_ok(!err && !reason, "FREE: after all that the right one");
-	remember();
+	t_remember(fd);
 	err = ha_free(fd, live.start, live.len, &reason);
-	refused(err, ENOENT, "FREE", "a second time");
+	t_refused(err, ENOENT, "FREE", "a second time");
 	ha_free(fd, behind.start, behind.len, NULL);
 	undo_free(NULL);
 }
@@ -710,10 +690,10 @@ static void test_claim(void)
 	int err;
 
 	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);	/* a failed claim may drain */
-	remember();
+	t_remember(fd);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		refused(ha_claim(fd, bad[i].start, bad[i].len), bad[i].want, "CLAIM",
-			bad[i].how);
+		t_refused(ha_claim(fd, bad[i].start, bad[i].len), bad[i].want, "CLAIM",
+			  bad[i].how);
 
 	t_errno(ha_claim(fd, hole, 5 * BLOCK - 1), 0, "CLAIM rounds up");
 	t_errno(ha_free(fd, hole, 4 * BLOCK, NULL), EINVAL, "a claim's length is its own");
@@ -744,53 +724,27 @@ static void test_full(void)
 	if (err)
 		t_die("ALLOC of everything");
 	t_ok(e.start == range_start && e.len == capacity, "which is the whole range");
-	remember();
-	refused(ha_alloc(fd, BLOCK, 0, NULL), ENOSPC, "ALLOC", "a block of a full device");
-	refused(ha_alloc(fd, 4 * MIB, 0, NULL), ENOSPC, "ALLOC", "4 MiB of a full device");
-	refused(ha_alloc(fd, 68 * KIB, 0, NULL), ENOSPC, "ALLOC", "68 KiB of a full device");
-	refused(ha_alloc(fd, capacity, 0, NULL), ENOSPC, "ALLOC", "a full device's size");
+	t_remember(fd);
+	t_refused(ha_alloc(fd, BLOCK, 0, NULL), ENOSPC, "ALLOC", "a block of a full device");
+	t_refused(ha_alloc(fd, 4 * MIB, 0, NULL), ENOSPC, "ALLOC", "4 MiB of a full device");
+	t_refused(ha_alloc(fd, 68 * KIB, 0, NULL), ENOSPC, "ALLOC", "68 KiB of a full device");
+	t_refused(ha_alloc(fd, capacity, 0, NULL), ENOSPC, "ALLOC", "a full device's size");
 	t_errno(ha_free(fd, e.start, e.len, NULL), 0, "FREE of everything");
 	undo_free(NULL);
 }
 
-/*
- * A copy-out that fails: another task takes the right to write away again
- * and again. The memory is mapped twice, so that the result of a call that
- * worked can be read. Whenever the call says EFAULT, nothing is allocated.
- */
-static struct {
-	void *mem;
-	atomic_bool stop;
-} flip;
-
-/* Shares the memory; no thread, as a kernel need not have 32-bit futexes. */
-static int flipper(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&flip.stop)) {
-		mprotect(flip.mem, page, PROT_READ);
-		mprotect(flip.mem, page, PROT_READ | PROT_WRITE);
-	}
-	return 0;
-}
-
+/* Whenever the call says EFAULT, nothing is allocated. */
 static void test_copy_out_race(void)
 {
-	static char stack[16384];
-	int mem = memfd_create("flip", 0), err, faults = 0, leaks = 0, odd = 0, status;
+	int err, faults = 0, leaks = 0, odd = 0;
 	struct hybrid_alloc_alloc *a;
+	struct t_flip flip;
 	u64 charged;
 	double end;
-	pid_t pid;
 
-	if (mem < 0 || ftruncate(mem, page))
-		t_die("memfd");
-	flip.mem = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
-	a = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
 	charged = ha_stat(fd, 0).charged;
-	pid = clone(flipper, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
-	if (pid < 0)
-		t_die("clone");
+	t_flip_start(&flip, page);
+	a = flip.same;
 	for (end = t_now() + 3; t_now() < end;) {
 		*a = (struct hybrid_alloc_alloc){ .size = sizeof(*a), .len = 2 * BLOCK };
 		err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, flip.mem);
@@ -804,15 +758,11 @@ static void test_copy_out_race(void)
 		faults++;
 		leaks += ha_stat(fd, 0).charged != charged;
 	}
-	atomic_store(&flip.stop, true);
-	waitpid(pid, &status, 0);
+	t_flip_stop(&flip);
 	t_note("%d calls got EFAULT", faults);
 	t_ok(faults, "ALLOC meets memory that turns read-only");
 	t_eq(leaks, 0, "EFAULT from ALLOC leaves nothing allocated");
 	t_eq(odd, 0, "nothing but success and EFAULT");
-	munmap(flip.mem, page);
-	munmap(a, page);
-	close(mem);
 }
 
 static int attach_fd(int bdev, u32 flags, const struct hybrid_alloc_attach *with, u32 *id)
@@ -893,6 +843,7 @@ static void test_attach(void)
 	struct hybrid_alloc_attach a;
 	struct hybrid_alloc_extent e;
 	struct hybrid_alloc_info info;
+	struct hybrid_alloc_stat st;
 	int other, null, file, err, inst;
 	u32 id;
 	size_t i;
@@ -949,9 +900,9 @@ static void test_attach(void)
 	ha_info(inst, 0, 0, &info);
 	t_ok(info.range_start == MIB + BLOCK && info.range_len == 8 * MIB - BLOCK &&
 	     info.max_block == 2 * MIB, "INFO: the range is made of whole blocks inside it");
-	before = ha_stat(inst, 0);
-	t_ok(t_identity(&before, "unaligned") &&
-	     before.capacity - before.unusable == info.range_len,
+	st = ha_stat(inst, 0);
+	t_ok(t_identity(&st, "unaligned") &&
+	     st.capacity - st.unusable == info.range_len,
 	     "STAT: what is no whole block is unusable");
 	t_errno(ha_alloc(inst, 2 * MIB + 1, 0, NULL), EFBIG, "ALLOC more than max_block: EFBIG");
 	t_errno(ha_alloc(inst, 2 * MIB, 0, &e), 0, "ALLOC of max_block");
@@ -985,7 +936,7 @@ static void test_attach_disks(void)
 	bdev = open("/dev/hat-4k", O_RDWR);
 	attach_refused(attach_fd(bdev, HYBRID_ALLOC_ATTACH_FRESH,
 				 &(struct hybrid_alloc_attach){ .min_block = 512 }, NULL),
-		       EINVAL, "logical block larger than min_block");
+		       EINVAL, "min_block smaller than the logical block");
 	t_errno(attach_fd(bdev, HYBRID_ALLOC_ATTACH_FRESH, NULL, NULL), 0,
 		"ATTACH of a disk with 4 KiB blocks");
 

@@ -7,7 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -19,25 +18,9 @@
 static int fd;
 static u64 capacity;
 static long page;
-static struct hybrid_alloc_stat before;
 
 static struct hybrid_alloc_alloc_item allocs[MAX + 1];
 static struct hybrid_alloc_free_item frees[MAX + 1];
-
-static void remember(void)
-{
-	before = ha_stat(fd, 0);
-}
-
-static void refused(int got, int want, const char *what, const char *how)
-{
-	struct hybrid_alloc_stat after = ha_stat(fd, 0);
-	bool same = t_unchanged(&before, &after);
-
-	if (!t_ok(got == want && same, "%s: %s: %s", what, how, t_strerror(want)))
-		t_note("got %s%s", t_strerror(got), same ? "" : ", and the state changed");
-	before = after;
-}
 
 static struct hybrid_alloc_batch header(void *items, u32 nr, u32 item_size)
 {
@@ -104,7 +87,7 @@ static void test_results(void)
 		     !e->domain && allocs[i].len == a[i].item.len,
 		     "ALLOC_BATCH: %s: %s", a[i].how, t_strerror(a[i].want));
 	}
-	t_eq(ha_stat(fd, 0).nr_live - before.nr_live, nr - 8, "so many extents are live");
+	t_eq(ha_stat(fd, 0).nr_live - t_before.nr_live, nr - 8, "so many extents are live");
 
 	/* the right ones, and between them all that is wrong */
 	const struct {
@@ -146,7 +129,7 @@ static void test_results(void)
 		     !memcmp(&frees[i].extent, &f[i].e, sizeof(f[i].e)),
 		     "FREE_BATCH: %s: %s, reason %u", f[i].how, t_strerror(f[i].want),
 		     f[i].reason);
-	t_eq(ha_stat(fd, 0).nr_live, before.nr_live, "all of them are free");
+	t_eq(ha_stat(fd, 0).nr_live, t_before.nr_live, "all of them are free");
 }
 
 static void test_claims(void)
@@ -187,13 +170,13 @@ static void test_claims(void)
 		t_ok(frees[i].error == c[i].want && !frees[i].reason &&
 		     !memcmp(&frees[i].extent, &c[i].e, sizeof(c[i].e)),
 		     "CLAIM_BATCH: %s: %s", c[i].how, t_strerror(c[i].want));
-	t_eq(ha_stat(fd, 0).nr_live - before.nr_live, ARRAY_SIZE(right), "so many are live");
+	t_eq(ha_stat(fd, 0).nr_live - t_before.nr_live, ARRAY_SIZE(right), "so many are live");
 	for (i = 0; i < ARRAY_SIZE(right); i++) {
 		len = (c[right[i]].e.len + BLOCK - 1) / BLOCK * BLOCK;
 		bad += !!ha_free(fd, c[right[i]].e.start, len, NULL);
 	}
 	t_eq(bad, 0, "and can be freed");
-	t_eq(ha_stat(fd, 0).nr_live, before.nr_live, "which leaves nothing");
+	t_eq(ha_stat(fd, 0).nr_live, t_before.nr_live, "which leaves nothing");
 }
 
 /* As many as there may be, overlapping nothing, and all come back. */
@@ -235,11 +218,11 @@ static void wrong(const char *what, unsigned long cmd, void *items, size_t known
 	struct hybrid_alloc_batch b;
 	char *map, *big;
 
-	remember();
+	t_remember(fd);
 #define TRY(want, how, ...) do {						\
 		b = header(items, 1, known);					\
 		__VA_ARGS__;							\
-		refused(ha_ioctl(fd, cmd, &b), want, what, how);		\
+		t_refused(ha_ioctl(fd, cmd, &b), want, what, how);		\
 	} while (0)
 	TRY(EINVAL, "no item", b.nr = 0);
 	TRY(EINVAL, "one item too many", b.nr = MAX + 1);
@@ -307,48 +290,24 @@ static void test_large_items(void)
 	t_ok(b.nr_done == 3 && !b.nr_failed, "all are free");
 }
 
-/*
- * An array that turns read-only while the call is at work: another thread takes
- * the right to write away again and again. The memory is mapped twice, so that
- * results can be read all the same.
- */
-static struct {
-	void *mem;
-	size_t len;
-	atomic_bool stop;
-} flip;
-
-static void *flipper(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&flip.stop)) {
-		mprotect(flip.mem, flip.len, PROT_READ);
-		mprotect(flip.mem, flip.len, PROT_READ | PROT_WRITE);
-	}
-	return NULL;
-}
-
+/* An array that turns read-only while the call is at work. */
 static void test_copy_out_race(void)
 {
 	const u32 nr = 200;
 	size_t a_len = nr * sizeof(*allocs), f_len = nr * sizeof(*frees);
-	int mem = memfd_create("flip", 0), err, faults = 0, leaks = 0, odd = 0, lost = 0, part = 0;
+	int err, faults = 0, leaks = 0, odd = 0, lost = 0, part = 0;
 	struct hybrid_alloc_alloc_item *a;
 	struct hybrid_alloc_free_item *f;
 	struct hybrid_alloc_batch b;
-	pthread_t thread;
+	struct t_flip flip;
 	double end;
 	u64 live;
 	u32 i;
 
-	flip.len = a_len;
-	if (mem < 0 || ftruncate(mem, flip.len))
-		t_die("memfd");
-	flip.mem = mmap(NULL, flip.len, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
-	a = mmap(NULL, flip.len, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
-	f = (void *)a;
 	live = ha_stat(fd, 0).nr_live;
-	pthread_create(&thread, NULL, flipper, NULL);
+	t_flip_start(&flip, a_len);
+	a = flip.same;
+	f = flip.same;
 	for (end = t_now() + 4; t_now() < end;) {
 		memset(a, 0, a_len);
 		for (i = 0; i < nr; i++)
@@ -375,10 +334,7 @@ static void test_copy_out_race(void)
 		for (i = b.nr_done; i < nr; i++)
 			lost += !!ha_free(fd, frees[i].extent.start, frees[i].extent.len, NULL);
 	}
-	atomic_store(&flip.stop, true);
-	/* not pthread_join(): a 32-bit one meets kernels that lack its futex */
-	while (pthread_tryjoin_np(thread, NULL))
-		usleep(1000);
+	t_flip_stop(&flip);
 	t_note("%d ALLOC_BATCH got EFAULT, %d FREE_BATCH got it half-way", faults, part);
 	t_ok(faults, "ALLOC_BATCH meets memory that turns read-only");
 	t_eq(leaks, 0, "EFAULT from ALLOC_BATCH leaves nothing allocated");
@@ -386,9 +342,6 @@ static void test_copy_out_race(void)
 	t_eq(lost, 0, "FREE_BATCH says how far it came");
 	t_eq(odd, 0, "nothing but success and EFAULT");
 	t_eq(ha_stat(fd, 0).nr_live, live, "nothing is left");
-	munmap(flip.mem, flip.len);
-	munmap(a, flip.len);
-	close(mem);
 }
 
 /*
@@ -465,7 +418,7 @@ int main(void)
 	capacity = info.range_len;
 	start = ha_stat(fd, 0);
 
-	remember();
+	t_remember(fd);
 	test_results();
 	test_claims();
 	test_full();

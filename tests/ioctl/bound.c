@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include "harness.h"
 
@@ -198,33 +197,15 @@ static void test_batch(void)
 }
 
 /* A result that cannot be delivered leaves no record either. */
-static struct {
-	void *mem;
-	atomic_bool stop;
-} flip;
-
-static void *flipper(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&flip.stop)) {
-		mprotect(flip.mem, 4096, PROT_READ);
-		mprotect(flip.mem, 4096, PROT_READ | PROT_WRITE);
-	}
-	return NULL;
-}
-
 static void test_undone(void)
 {
-	int mem = memfd_create("flip", 0), f = open_again(), faults = 0, bad = 0, err;
+	int f = open_again(), faults = 0, bad = 0, err;
 	struct hybrid_alloc_alloc *a;
-	pthread_t thread;
+	struct t_flip flip;
 	double end;
 
-	if (mem < 0 || ftruncate(mem, 4096))
-		t_die("memfd");
-	flip.mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
-	a = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
-	pthread_create(&thread, NULL, flipper, NULL);
+	t_flip_start(&flip, sizeof(*a));
+	a = flip.same;
 	for (end = t_now() + 2; t_now() < end;) {
 		*a = (struct hybrid_alloc_alloc){ .size = sizeof(*a), .len = MIB, .flags = BOUND };
 		err = ha_ioctl(f, HYBRID_ALLOC_IOC_ALLOC, flip.mem);
@@ -234,16 +215,11 @@ static void test_undone(void)
 			faults++;
 		bad += (err && err != EFAULT) || ha_stat(fd, 0).charged;
 	}
-	atomic_store(&flip.stop, true);
-	while (pthread_tryjoin_np(thread, NULL))
-		usleep(1000);
+	t_flip_stop(&flip);
 	t_note("%d calls got EFAULT", faults);
 	t_ok(faults && !bad, "EFAULT leaves nothing allocated");
 	close(f);
 	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_CHECK), 0, "and no record that would be freed");
-	munmap(flip.mem, 4096);
-	munmap(a, 4096);
-	close(mem);
 }
 
 /*

@@ -12,7 +12,7 @@ ops=10000
 # with SIZES...: in bytes, as ledger.c takes them
 with()
 {
-	try "ledger $*" ledger --ops $ops --seed "${SEED-1}" "$@"
+	try "ledger $*" ledger --ops $ops "$@"
 }
 
 with --min-block 65536

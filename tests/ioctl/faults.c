@@ -123,15 +123,6 @@ static void set_up(void)
 	set_attr("fail_page_alloc", "probability", "100");
 }
 
-static bool no_instances(void)
-{
-	int ctl = ha_control(O_RDONLY);
-	int err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
-
-	close(ctl);
-	return err == ENODEV;
-}
-
 /*
  * An operation. @op is what faults are injected into; it must not need memory
  * in user space. @check sees what became of it, returns NULL if that is right,
@@ -173,7 +164,7 @@ static const char *check_attach(int err)
 {
 	if (!err && ha_detach(at.id, 0))
 		return "DETACH after ATTACH fails";
-	if (!no_instances())
+	if (!ha_nothing_attached())
 		return "an instance stays behind";
 	if (!t_disk_is_free(DISK_DEV))
 		return "the disk is still held";
@@ -866,6 +857,7 @@ int main(void)
 	size_t i;
 	int err;
 
+	t_note("SEED=%llu", t_seed);
 	if (ha_loaded() && ha_rmmod())
 		t_die("the module is in use");
 	/* no page of ours is to be fetched while memory is short */

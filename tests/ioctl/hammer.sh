@@ -4,4 +4,4 @@
 # vm: --kernel stock --kernel debug --timeout 1800
 # Processes that work on one node: see hammer.c
 [ -z "${SOAK-}" ] || set -- --seconds 300 --rounds 30000
-exec hammer --seed "${SEED-1}" "$@"
+exec hammer "$@"

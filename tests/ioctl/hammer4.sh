@@ -8,4 +8,4 @@ if [ -z "${SOAK-}" ]; then
 else
 	set -- --seconds 300 --rounds 10000
 fi
-exec hammer --procs 4 --seed "${SEED-1}" "$@"
+exec hammer --procs 4 "$@"

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -16,6 +17,14 @@
 #define SCSI_DISK	"/sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*"
 
 u64 t_seed = 1;
+
+static void __attribute__((constructor)) take_seed(void)
+{
+	const char *seed = getenv("SEED");
+
+	if (seed)
+		t_seed = strtoull(seed, NULL, 0);
+}
 
 static unsigned int nr_tests, nr_failed;
 
@@ -310,6 +319,15 @@ int ha_control(int flags)
 	return fd;
 }
 
+bool ha_nothing_attached(void)
+{
+	int ctl = ha_control(O_RDONLY);
+	int err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
+
+	close(ctl);
+	return err == ENODEV;
+}
+
 /* @a may be NULL, or carry the fields that are not filled in here. */
 int ha_attach(struct hybrid_alloc_attach *a, const char *disk, u32 flags, u32 *id)
 {
@@ -405,6 +423,63 @@ bool t_unchanged(const struct hybrid_alloc_stat *a, const struct hybrid_alloc_st
 		same = false;
 	}
 	return same;
+}
+
+struct hybrid_alloc_stat t_before;
+static int remembered_fd;
+
+void t_remember(int fd)
+{
+	remembered_fd = fd;
+	t_before = ha_stat(fd, 0);
+}
+
+bool t_refused(int got, int want, const char *what, const char *how)
+{
+	struct hybrid_alloc_stat after = ha_stat(remembered_fd, 0);
+	bool same = t_unchanged(&t_before, &after);
+
+	if (!t_ok(got == want && same, "%s: %s: %s", what, how, t_strerror(want)))
+		t_note("got %s%s", t_strerror(got), same ? "" : ", and the state changed");
+	t_before = after;
+	return got == want && same;
+}
+
+static void *flipper(void *arg)
+{
+	struct t_flip *flip = arg;
+
+	while (!atomic_load(&flip->stop)) {
+		mprotect(flip->mem, flip->len, PROT_READ);
+		mprotect(flip->mem, flip->len, PROT_READ | PROT_WRITE);
+	}
+	return NULL;
+}
+
+void t_flip_start(struct t_flip *flip, size_t len)
+{
+	int fd = memfd_create("flip", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, len))
+		t_die("memfd");
+	flip->len = len;
+	flip->mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	flip->same = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	atomic_store(&flip->stop, false);
+	if (flip->mem == MAP_FAILED || flip->same == MAP_FAILED ||
+	    pthread_create(&flip->thread, NULL, flipper, flip))
+		t_die("memory that turns read-only");
+}
+
+void t_flip_stop(struct t_flip *flip)
+{
+	atomic_store(&flip->stop, true);
+	/* not pthread_join(): a 32-bit one meets kernels that lack its futex */
+	while (pthread_tryjoin_np(flip->thread, NULL))
+		usleep(1000);
+	munmap(flip->mem, flip->len);
+	munmap(flip->same, flip->len);
 }
 
 bool t_all_back(int fd, const struct hybrid_alloc_stat *start, const char *what)

@@ -13,6 +13,8 @@
 #define HYBRID_ALLOC_TESTS_HARNESS_H
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,7 +47,7 @@ __printf(1, 2) __noreturn void t_die(const char *fmt, ...);
 int t_done(void);
 const char *t_strerror(int err);
 
-/* splitmix64; the seed is printed */
+/* splitmix64; the seed is $SEED, or 1, and whoever uses it prints it */
 extern u64 t_seed;
 u64 t_rand(u64 *state);
 
@@ -68,6 +70,7 @@ int ha_attach(struct hybrid_alloc_attach *a, const char *disk, u32 flags, u32 *i
 int ha_detach(u32 id, u32 flags);
 int ha_open(u32 id, int flags);
 int ha_control(int flags);
+bool ha_nothing_attached(void);
 
 /* The same, but a failure ends the program. */
 u32 ha_must_attach(const char *disk, u32 flags);
@@ -80,6 +83,27 @@ struct t_map {
 };
 
 void t_read_map(int fd, struct t_map *map);
+
+/* Refused calls change nothing: each one is compared with STAT before it, in @t_before. */
+extern struct hybrid_alloc_stat t_before;
+void t_remember(int fd);
+bool t_refused(int got, int want, const char *what, const char *how);
+
+/*
+ * Memory that another thread makes read-only and writable again all the time,
+ * so that a call may find that it cannot deliver its result. It is mapped
+ * twice: @mem is for the call, @same for the test.
+ */
+struct t_flip {
+	void *mem;
+	void *same;
+	size_t len;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+void t_flip_start(struct t_flip *flip, size_t len);
+void t_flip_stop(struct t_flip *flip);
 
 /* The accounting identity; *what* names the moment in a failure's note. */
 bool t_identity(const struct hybrid_alloc_stat *st, const char *what);

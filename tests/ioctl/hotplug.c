@@ -145,6 +145,7 @@ int main(int argc, char **argv)
 	struct hybrid_alloc_stat start, st;
 	u32 id;
 
+	t_note("SEED=%llu", t_seed);
 	if (access(CPU1, W_OK)) {
 		t_skip("CPU hotplug", "there is no CPU 1 that could be taken offline");
 		return t_done();

@@ -5,4 +5,4 @@
 # A device of 100 TiB: see huge.c
 ops=1000000
 [ -z "${SOAK-}" ] || ops=$((ops * 10))
-exec huge --ops "$ops" --seed "${SEED-1}"
+exec huge --ops "$ops"

@@ -11,4 +11,4 @@ if [ "$KERNEL" = stock ]; then
 	set -- --stat-every 1 --mib 128
 fi
 [ -z "${SOAK-}" ] || ops=$((ops * 5))
-exec ledger --ops "$ops" --seed "${SEED-1}" "$@"
+exec ledger --ops "$ops" "$@"

@@ -22,15 +22,6 @@
 
 static atomic_bool stop;
 
-static bool no_instances(void)
-{
-	int ctl = ha_control(O_RDONLY);
-	int err = ha_info(ctl, HYBRID_ALLOC_INFO_NEXT, 0, NULL);
-
-	close(ctl);
-	return err == ENODEV;
-}
-
 static void must_insmod(const char *params)
 {
 	int err = ha_insmod(params);
@@ -63,7 +54,7 @@ static void test_busy(void)
 	int p[2];
 
 	must_insmod("");
-	t_ok(no_instances(), "insmod without a device attaches nothing");
+	t_ok(ha_nothing_attached(), "insmod without a device attaches nothing");
 	id = ha_must_attach(ONE, FRESH);
 	t_eq(id, 0, "the first instance is number 0");
 	t_errno(ha_attach(NULL, ONE, FRESH, NULL), EBUSY, "ATTACH of what is attached");
@@ -139,7 +130,7 @@ static void test_force(void)
 	if (ha_alloc(fd, MIB, 0, &e))
 		t_die("ALLOC");
 	t_errno(ha_detach(id, FORCE), 0, "forced DETACH with open files and live extents");
-	t_ok(no_instances(), "the instance is gone");
+	t_ok(ha_nothing_attached(), "the instance is gone");
 	t_ok(t_disk_is_free(ONE), "the disk is free although files are open");
 	t_ok(ha_open(id, O_RDONLY) < 0 && errno == ENOENT, "the node is gone");
 	t_errno(ha_alloc(fd, BLOCK, 0, &f), ENODEV, "ALLOC on a file that stayed open");
@@ -191,6 +182,14 @@ static void test_params(void)
 		{ "device=" ONE ",/dev/loop0 mode=fresh", EINVAL },
 		{ "device=/dev/hat-none," ONE " mode=fresh", ENOENT },
 		{ "device=" ONE " mode=new", EINVAL },
+		{ "device=" ONE " mode=fresh min_block=12K", EINVAL },
+		{ "device=" ONE " mode=fresh min_block=64KB", EINVAL },
+		{ "device=" ONE " mode=fresh max_block=", EINVAL },
+		{ "device=" ONE " mode=fresh max_block=16E", EINVAL },
+		{ "device=" ONE " mode=fresh max_block=6K", EINVAL },
+		{ "device=" ONE " mode=fresh slab_max=-1", EINVAL },
+		{ "device=" ONE " mode=fresh slab_max=8M", EINVAL },
+		{ "device=" ONE " mode=fresh buddy_start=96K", EINVAL },
 	};
 	struct hybrid_alloc_extent e;
 	struct hybrid_alloc_info info;
@@ -245,6 +244,38 @@ static void test_params(void)
 	t_errno(ha_alloc(fd, MIB, 0, &e), EAGAIN, "and ALLOC refused");
 	close(fd);
 	t_errno(ha_rmmod(), 0, "rmmod of a sealed one");
+}
+
+/* The sizes among the parameters are for each of the devices. */
+static void test_param_sizes(void)
+{
+	struct hybrid_alloc_extent e;
+	struct hybrid_alloc_info info;
+	int fd, err;
+	u32 id;
+
+	must_insmod("device=" ONE "," TWO " mode=fresh min_block=64K max_block=0x100000 "
+		    "slab_max=262144 buddy_start=4M");
+	t_eq(t_read_long("/sys/module/hybrid_alloc/parameters/min_block"), 64 * KIB,
+	     "a parameter that was given as 64K tells its bytes");
+	for (id = 0; id < 2; id++) {
+		fd = ha_must_open(id, O_RDWR);
+		info = info_of(fd);
+		t_ok(info.min_block == 64 * KIB && info.max_block == MIB &&
+		     info.slab_max == 256 * KIB && info.buddy_start == 4 * MIB,
+		     "instance %u has the sizes of the parameters", id);
+		err = ha_alloc(fd, 1, 0, &e);
+		t_ok(!err && e.len == 64 * KIB && !ha_free(fd, e.start, e.len, NULL),
+		     "ALLOC of a byte gives min_block");
+		t_errno(ha_alloc(fd, MIB + 1, 0, &e), EFBIG, "ALLOC of more than max_block");
+		close(fd);
+	}
+	t_errno(ha_detach(0, 0), 0, "DETACH");
+	id = ha_must_attach(ONE, FRESH);
+	fd = ha_must_open(id, O_RDONLY);
+	t_eq(info_of(fd).min_block, BLOCK, "ATTACH does not go by the parameters");
+	close(fd);
+	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
 /* What a catalogue knows survives a reload of the module. */
@@ -374,12 +405,13 @@ static void test_churn(void)
 		pthread_join(threads[i], NULL);
 	t_eq(odd, 0, "%u times attached and detached under the hands of others", rounds);
 	ha_detach(0, FORCE);
-	t_ok(no_instances() && t_disk_is_free(ONE), "and nothing stays behind");
+	t_ok(ha_nothing_attached() && t_disk_is_free(ONE), "and nothing stays behind");
 	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
 int main(void)
 {
+	t_note("SEED=%llu", t_seed);
 	if (ha_loaded() && ha_rmmod())
 		t_die("the module is in use");
 	t_nullb_make("hat-one", (struct t_disk_opts){ .mib = MIB_EACH });
@@ -387,6 +419,7 @@ int main(void)
 	test_busy();
 	test_force();
 	test_params();
+	test_param_sizes();
 	test_rebuild();
 	test_churn();
 	t_nullb_remove("hat-one");

@@ -7,8 +7,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 #include "harness.h"
 
@@ -261,37 +259,17 @@ static void test_bound(void)
 	for_walls(false);
 }
 
-/* A result that cannot be delivered; see batch.c. */
-static struct {
-	void *mem;
-	atomic_bool stop;
-} flip;
-
-static void *flipper(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&flip.stop)) {
-		mprotect(flip.mem, 4096, PROT_READ);
-		mprotect(flip.mem, 4096, PROT_READ | PROT_WRITE);
-	}
-	return NULL;
-}
-
+/* Extents of which the caller cannot be told. */
 static void test_undone(void)
 {
-	int mem = memfd_create("flip", 0), faults = 0, bad = 0, err;
+	int faults = 0, bad = 0, err;
 	struct hybrid_alloc_many m;
-	pthread_t thread;
+	struct t_flip flip;
 	double until;
-	void *map;
 
-	if (mem < 0 || ftruncate(mem, 4096))
-		t_die("memfd");
-	flip.mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
-	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
 	for_walls(true);
 	remember();
-	pthread_create(&thread, NULL, flipper, NULL);
+	t_flip_start(&flip, 5 * sizeof(exts[0]));
 	for (until = t_now() + 2; t_now() < until;) {
 		m = (struct hybrid_alloc_many){
 			.size = sizeof(m), .items = (uintptr_t)flip.mem, .nr = 5,
@@ -299,7 +277,7 @@ static void test_undone(void)
 		};
 		err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC_MANY, &m);
 		if (!err) {
-			memcpy(exts, map, 5 * sizeof(exts[0]));
+			memcpy(exts, flip.same, 5 * sizeof(exts[0]));
 			bad += !free_many(5, m.total);
 		} else {
 			bad += err != EFAULT;
@@ -307,15 +285,10 @@ static void test_undone(void)
 		}
 		bad += ha_stat(fd, 0).charged != before.charged;
 	}
-	atomic_store(&flip.stop, true);
-	while (pthread_tryjoin_np(thread, NULL))
-		usleep(1000);
+	t_flip_stop(&flip);
 	t_note("%d calls got EFAULT", faults);
 	t_ok(faults && !bad, "EFAULT leaves nothing allocated");
 	for_walls(false);
-	munmap(flip.mem, 4096);
-	munmap(map, 4096);
-	close(mem);
 }
 
 static void test_max_block(void)

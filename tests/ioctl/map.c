@@ -362,6 +362,7 @@ int main(void)
 	struct hybrid_alloc_info info;
 
 	rng = t_seed;
+	t_note("SEED=%llu", t_seed);
 	t_note("a caller of %zu bits", sizeof(long) * 8);
 	ha_need_module();
 	disk = t_disk("hat-map", 1024);

@@ -178,6 +178,7 @@ int main(void)
 {
 	const char *disk;
 
+	t_note("SEED=%llu", t_seed);
 	if (ha_loaded() && ha_rmmod())
 		t_die("the module is in use");
 

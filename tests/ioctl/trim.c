@@ -311,17 +311,12 @@ static void test_granularity(u64 gran, u64 shift)
 /* A disk whose logical blocks are as large as the smallest unit of space. */
 static void test_large_blocks(void)
 {
-	struct hybrid_alloc_attach a = { .min_block = 2048 };
 	struct hybrid_alloc_extent e;
 	u64 trimmed, *data = aligned_alloc(BLOCK, NR_WRITTEN * BLOCK);
 	int err, direct;
 
 	if (!data || ioctl(loop, LOOP_SET_BLOCK_SIZE, BLOCK))
 		t_die("logical blocks of 4 KiB");
-	t_log_lines();
-	err = ha_attach(&a, disk, HYBRID_ALLOC_ATTACH_FRESH, NULL);
-	t_ok(err == EINVAL && t_log_lines() == 1,
-	     "min_block less than a logical block of 4 KiB: EINVAL, with one line in the log");
 	attach(HYBRID_ALLOC_ATTACH_FRESH);
 	fill_file(DISK_BYTES);
 	err = ha_alloc(fd, NR_WRITTEN * BLOCK - 1, 0, &e);
@@ -352,7 +347,7 @@ static atomic_int failed;
 
 static void *writer(void *arg)
 {
-	u64 rnd = (uintptr_t)arg, mark = 0;
+	u64 rnd = t_seed + (uintptr_t)arg, mark = 0;
 	struct {
 		struct hybrid_alloc_extent e;
 		u64 mark;
@@ -400,9 +395,8 @@ static void *writer(void *arg)
 /* Piece by piece: the shorter a TRIM, the more often it meets a writer. */
 static void *trimmer(void *arg)
 {
-	u64 rnd = 99, trimmed;
+	u64 rnd = t_seed + (uintptr_t)arg, trimmed;
 
-	(void)arg;
 	while (!atomic_load(&stop)) {
 		if (trim(t_rand(&rnd) % DISK_BYTES, 8 * MIB, 0, &trimmed))
 			atomic_store(&failed, 1);
@@ -545,6 +539,7 @@ static void test_grow(void)
 
 int main(void)
 {
+	t_note("SEED=%llu", t_seed);
 	ha_need_module();
 	disk_make(DISK_BYTES);
 	test_refused();
