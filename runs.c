@@ -80,16 +80,16 @@ static u16 mark_end(const struct haruns *r)
 	return mark(r->nr_blocks, HARUNS_LIVE);
 }
 
-/* The number of marks up to @key, of those in the struct. */
-static u32 own_rank(const struct haruns *r, u16 key)
+/* As marks_find(), of the marks in the struct: counts those up to there. */
+static inline u32 own_find(const struct haruns *r, u32 pos)
 {
-	u64 keys = key * LANES | HIGH_BITS, sum = 0;
+	u64 keys = mark(pos, STATE_MASK) * LANES | HIGH_BITS, sum = 0;
 	int i;
 
 	/* no mark has the highest bit, so what remains of it says which is greater */
 	for (i = 0; i < ARRAY_SIZE(r->words); i++)
 		sum += (keys - r->words[i]) >> (LANE_BITS - 1) & LANES;
-	return sum * LANES >> (64 - LANE_BITS);
+	return (sum * LANES >> (64 - LANE_BITS)) - 1;
 }
 
 /* The run that @pos lies in: the last mark that does not start behind it. */
@@ -98,8 +98,6 @@ static u32 marks_find(const struct haruns *r, u32 pos)
 	const u16 key = mark(pos, STATE_MASK);
 	u32 lo = 0, n = r->nr;
 
-	if (r->cap == HARUNS_INLINE)
-		return own_rank(r, key) - 1;
 	while (n > 1) {
 		u32 half = n / 2;
 
@@ -230,18 +228,22 @@ static bool is_map(const struct haruns *r)
 	return !r->cap;
 }
 
+static inline struct haruns_run marks_run(const u16 *marks, u32 at)
+{
+	u32 start = mark_start(marks[at]);
+
+	return (struct haruns_run) {
+		start, mark_start(marks[at + 1]) - start, mark_state(marks[at]), at
+	};
+}
+
 /* The run that is recorded at @at: the number of a mark, or a position. */
 static struct haruns_run run_at(const struct haruns *r, u32 at)
 {
-	const u16 *m;
-
-	if (is_map(r))
-		return (struct haruns_run) {
-			at, map_next_start(r, at + 1) - at, map_state(r, at), at
-		};
-	m = marks_in(r) + at;
+	if (!is_map(r))
+		return marks_run(marks_in(r), at);
 	return (struct haruns_run) {
-		mark_start(m[0]), mark_start(m[1]) - mark_start(m[0]), mark_state(m[0]), at
+		at, map_next_start(r, at + 1) - at, map_state(r, at), at
 	};
 }
 
@@ -254,7 +256,31 @@ static struct haruns_run run_at(const struct haruns *r, u32 at)
  */
 struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 {
+	if (r->cap == HARUNS_INLINE)
+		return marks_run(r->own, own_find(r, pos));
 	return run_at(r, is_map(r) ? map_run_start(r, pos) : marks_find(r, pos));
+}
+
+/**
+ * haruns_first - the run at the start of the slot
+ * @r: the runs
+ *
+ * Return: the run.
+ */
+struct haruns_run haruns_first(const struct haruns *r)
+{
+	return run_at(r, 0);
+}
+
+/**
+ * haruns_last - the run at the end of the slot
+ * @r: the runs
+ *
+ * Return: the run.
+ */
+struct haruns_run haruns_last(const struct haruns *r)
+{
+	return run_at(r, is_map(r) ? map_run_start(r, r->nr_blocks - 1) : r->nr - 1);
 }
 
 /**
@@ -320,12 +346,22 @@ static int to_map(struct haruns *r, struct hamem *mem, struct hamem_op *op)
 	return 0;
 }
 
-/* The slow part of haruns_reserve(). */
-static int more_marks(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
+/**
+ * haruns_more - make room for more runs: the slow part of haruns_reserve()
+ * @r: the runs
+ * @nr: how many
+ * @mem: account
+ * @op: memory
+ *
+ * Return: 0, or -ENOMEM: nothing changed.
+ */
+int haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
 {
 	u32 cap = roundup_pow_of_two(r->nr + nr + 1), i;
 	u16 *marks;
 
+	if (is_map(r))
+		return 0;
 	if (cap > MAX_CAP)
 		return to_map(r, mem, op);
 	marks = hamem_get(mem, op, cap * sizeof(*marks));
@@ -338,22 +374,6 @@ static int more_marks(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_
 	r->marks = marks;
 	r->cap = cap;
 	return 0;
-}
-
-/**
- * haruns_reserve - make room for more runs
- * @r: the runs
- * @nr: how many
- * @mem: account
- * @op: memory
- *
- * Return: 0, or -ENOMEM: nothing changed.
- */
-int haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
-{
-	if (is_map(r) || r->nr + nr < r->cap)
-		return 0;
-	return more_marks(r, nr, mem, op);
 }
 
 /**
