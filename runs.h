@@ -93,18 +93,20 @@ static inline int __must_check haruns_reserve(struct haruns *r, u32 nr, struct h
 
 void haruns_shrink(struct haruns *r, struct hamem *mem);
 
-void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others, u32 start, u32 len,
-		enum haruns_state state);
-void haruns_clear(struct haruns *r, const struct haruns_run *run);
 void haruns_add(struct haruns *r, u32 start, u32 len);
 
 struct haruns_run haruns_at(const struct haruns *r, u32 pos);
+struct haruns_run haruns_recorded(const struct haruns *r, u32 at);
 struct haruns_run haruns_first(const struct haruns *r);
 struct haruns_run haruns_last(const struct haruns *r);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
-u32 haruns_others(const struct haruns *r, const struct haruns_run *run);
-bool haruns_best_fit(const struct haruns *r, u32 len, u32 align, struct haruns_run *best,
-		     u32 *others);
+
+/* For runs_hit.h. */
+struct haruns_look;
+struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align);
+void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+		enum haruns_state state);
+u32 haruns_merge(struct haruns *r, const struct haruns_run *run);
 
 bool haruns_check(const struct haruns *r);
 

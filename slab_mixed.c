@@ -34,6 +34,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 
+#include "runs_hit.h"
 #include "slab_internal.h"
 
 /* How many of the last lengths, at least, say what a short run is good for. */
@@ -476,7 +477,7 @@ struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_m
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
-	struct haruns_run run = mixed_run(s, m, start), rest = {};
+	struct haruns_run run = haruns_find(&m->runs, start & (slot_blocks(s) - 1)), rest = {};
 	u64 at = run_start(s, start, &run), end = at + run.len;
 	struct haslab_mixed *next;
 
