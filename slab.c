@@ -643,9 +643,9 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
 /* Fetch what the index has of a slot together with what group_at() waits for. */
 static void prefetch_link(const struct haslab *s, u64 start)
 {
-	/* it does no harm if they are gone by now */
-	union haslab_links *links = data_race(map_dir(s, start)->links);
+	const union haslab_links *links = READ_ONCE(map_dir(s, start)->links);
 
+	/* it does no harm if they are gone by now */
 	if (links)
 		prefetchw(&links->link[slot_of(s, start) % DIR_SLOTS]);
 }
@@ -796,10 +796,21 @@ static int init_groups(struct haslab *s)
 	return 0;
 }
 
+/* Directories of which those from @used on are empty. */
+static struct haslab_dir *new_dirs(u64 nr, u64 used, gfp_t gfp)
+{
+	struct haslab_dir *dirs = kvcalloc(nr, sizeof(*dirs), gfp);
+	u64 i;
+
+	for (i = used; dirs && i < nr; i++)
+		dirs[i].slabs = haslab_no_slabs;
+	return dirs;
+}
+
 static int init_dirs(struct haslab *s)
 {
 	s->nr_dirs = nr_dirs_for(s, s->cfg.nr_blocks);
-	s->dirs = kvcalloc(s->nr_dirs, sizeof(*s->dirs), GFP_KERNEL);
+	s->dirs = new_dirs(s->nr_dirs, 0, GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
 	atomic_long_add(s->nr_dirs * sizeof(*s->dirs), &s->mem.bytes);
@@ -894,7 +905,7 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 	if (nr_blocks < s->cfg.nr_blocks || too_large(s, nr_blocks))
 		return -EINVAL;
 	if (nr_dirs > s->nr_dirs) {
-		dirs = kvcalloc(nr_dirs, sizeof(*dirs), gfp);
+		dirs = new_dirs(nr_dirs, s->nr_dirs, gfp);
 		if (!dirs)
 			return -ENOMEM;
 		haslab_lock_all(s);
@@ -940,7 +951,7 @@ void haslab_destroy(struct haslab *s)
 
 	for (dir = 0; s->dirs && dir < s->nr_dirs; dir++) {
 		slot = dir << DIR_SHIFT;
-		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].slabs || s->dirs[dir].mixed); i++)
+		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].nr_slabs || s->dirs[dir].mixed); i++)
 			slot_forget(s, slot + i);
 		cond_resched();
 	}

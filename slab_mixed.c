@@ -96,6 +96,18 @@ static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bu
 		prefetch(mixed_of(s, link.next));
 }
 
+/* Fetch what taking a slot out of its list is going to write to. */
+static void index_prefetch(const struct haslab *s, u32 slot, const struct haslab_mixed *m)
+{
+	struct haslab_link link = *slot_link(s, slot);
+
+	if (!m->runs.max_free)
+		return;
+	prefetchw(slot_link(s, link.prev));
+	if (link.next != NO_SLOT)
+		prefetchw(slot_link(s, link.next));
+}
+
 /* The largest run of a slot is another one than @max_free now. */
 static void index_move(struct haslab *s, u32 slot, const struct haslab_mixed *m, u32 max_free)
 {
@@ -317,7 +329,7 @@ struct place {
 
 static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
 {
-	prefetchw(slot_link(s, place->slot));
+	index_prefetch(s, place->slot, mixed_of(s, place->slot));
 	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
 			       &place->others);
 }
@@ -481,6 +493,7 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 	u64 at = run_start(s, start, &run), end = at + run.len;
 	struct haslab_mixed *next;
 
+	index_prefetch(s, slot_of(s, start), m);
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (!run.start && m->runs.tag & MIXED_CONTINUES)

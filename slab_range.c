@@ -65,9 +65,9 @@ static u64 gap_end(struct haslab *s, u64 pos)
 	struct haslab_dir *dir = map_dir(s, pos);
 	u64 step = unit_blocks(s);
 
-	if (!dir->slabs && !dir->mixed)
+	if (!dir->nr_slabs && !dir->mixed)
 		step = dir_blocks(s);
-	else if (!dir->slabs && !mixed_slot(s, slot_of(s, pos)))
+	else if (!dir->nr_slabs && !mixed_slot(s, slot_of(s, pos)))
 		step = slot_blocks(s);
 	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
 }

@@ -227,10 +227,13 @@ void fuzz_begin(struct fuzzer *z)
 /* A device of this size, at its start. */
 static long metadata_of_new(struct fuzzer *z)
 {
+	struct haslab_config cfg = z->cfg;
 	struct hapool *p = malloc(sizeof(*p));
 	long bytes;
 
-	if (hapool_init(p, &z->cfg))
+	/* one that has grown keeps the groups of its old size */
+	cfg.nr_groups = z->pool.slab.nr_groups;
+	if (hapool_init(p, &cfg))
 		fuzz_wrong(z, "init of another one");
 	bytes = atomic_long_read(&p->slab.mem.bytes);
 	hapool_destroy(p);

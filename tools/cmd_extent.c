@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,25 +20,6 @@ static const struct column extent_columns[NR_EXTENT] = {
 	[EXTENT_SIZE] = { "SIZE", COLUMN_SIZE, IN_TABLE, "the same as people read it" },
 	[EXTENT_EXTENT] = { "EXTENT", COLUMN_TEXT, 0, "START:LEN, as free and claim take it" },
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal)
-{
-	interrupted = signal;
-}
-
-/* A signal ends the allocating, not the program: what was obtained has to be printed. */
-static void catch_signals(void)
-{
-	static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
-	struct sigaction catch = { .sa_handler = interrupt }, before;
-
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-		if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
-			sigaction(signals[i], &catch, NULL);
-	}
-}
 
 static int alloc_one(int fd, struct hybrid_alloc_alloc *a)
 {

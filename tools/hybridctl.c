@@ -17,7 +17,8 @@
 static const struct command *const commands[] = {
 	&attach_command, &detach_command, &list_command, &info_command,
 	&alloc_command, &free_command, &claim_command, &seal_command,
-	&stat_command, &map_command, &dump_command, &check_command, &drain_command,
+	&stat_command, &top_command, &map_command, &dump_command, &check_command,
+	&replay_command, &trim_command, &grow_command, &drain_command,
 };
 
 /* Output that did not arrive is a failure, also when it is only noticed at the end. */

@@ -5,7 +5,10 @@
  *   hybridctl.c      main
  *   cmd_instance.c   attach, detach, list, info
  *   cmd_extent.c     alloc, free, claim
- *   cmd_state.c      seal, drain, trim, grow, stat, check
+ *   cmd_state.c      seal, drain, stat, check
+ *   cmd_space.c      trim, grow
+ *   cmd_replay.c     replay; trace.c reads the lines
+ *   cmd_top.c        top
  *   cmd_map.c        map, dump; walk.c goes through MAP's pages, picture.c divides
  *                    the device into cells, which map_terminal.c and map_svg.c draw
  *   progress.c       how far it is, on a terminal
@@ -20,6 +23,7 @@
 #ifndef HYBRIDCTL_H
 #define HYBRIDCTL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -57,6 +61,10 @@ bool node_number(const char *path, __u32 *id);
 bool node_info(int fd, const char *path, struct hybrid_alloc_info *info);
 bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *stat);
 
+/* A signal ends the work, not the program: what was obtained has to be told. */
+extern volatile sig_atomic_t interrupted;
+void catch_signals(void);
+
 /* size.c */
 
 /*
@@ -76,7 +84,7 @@ char *size_exact(__u64 size);
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,
-	COLUMN_BYTES,		/* always in bytes: to be used as it is in other calls */
+	COLUMN_DECIMAL,		/* a number as text, from its cell's .text */
 	COLUMN_SIZE,		/* human unless --bytes or --json */
 };
 
@@ -94,6 +102,7 @@ struct column {
 	enum column_kind kind;
 	unsigned int shown;
 	const char *help;
+	int width;		/* at least, where lines are printed before others are known */
 };
 
 /* Depending on the column's kind; NULL text is an empty cell, null in JSON. */
@@ -132,6 +141,8 @@ char *explain(const char *command, int err, unsigned int reason, const char *nod
 enum option_id {
 	OPT_FRESH, OPT_FORCE, OPT_RANGE, OPT_MIN_BLOCK, OPT_MAX_BLOCK, OPT_SLAB_MAX,
 	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_ALIGN, OPT_COUNT, OPT_FILE, OPT_RUNS,
+	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH,
+	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE,
 	OPT_LIST, OPT_SVG, OPT_TITLE, OPT_COLOR, OPT_WIDTH, OPT_ROWS,
 	OPT_BYTES, OPT_JSON, OPT_NOHEADINGS, OPT_OUTPUT, OPT_RAW,
 	OPT_HELP, OPT_VERSION, NR_OPTIONS
@@ -158,13 +169,16 @@ enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 /* A command line, taken apart; what was not given is 0. */
 struct args {
 	struct table_options table;
-	bool fresh, force, runs, list;
+	bool fresh, force, runs, list, keep, batch_mode, has_length;
 	__u64 range_start, range_len;
 	__u64 min_block, max_block, slab_max, buddy_start;
 	__u64 align, count;
 	const char *file, *svg, *title;
 	enum color color;
 	__u64 width, rows;
+	__u64 offset, length, minimum, size;
+	__u64 batch, iterations;
+	double delay;		/* seconds */
 	char **words;
 	int nr_words;
 };
@@ -187,7 +201,8 @@ struct command {
 extern const struct command attach_command, detach_command, list_command, info_command;
 extern const struct command alloc_command, free_command, claim_command;
 extern const struct command seal_command, drain_command, stat_command, check_command;
-extern const struct command map_command, dump_command;
+extern const struct command map_command, dump_command, replay_command, top_command;
+extern const struct command trim_command, grow_command;
 
 /* False, with the exit status, if there is nothing left to do. */
 bool parse_args(const struct command *cmd, int argc, char **argv, struct args *args, int *status);
@@ -225,6 +240,22 @@ void progress_step(struct progress *p, __u64 units);
 /* Makes place for a line on stderr, whose lock the caller has. */
 void progress_hide(void);
 void progress_end(struct progress *p);
+
+/* trace.c */
+
+struct trace_op {
+	__u64 id, size, align;		/* size 0: free */
+};
+
+/* Takes the line apart. NULL, or what is wrong with it, as the end of a sentence. */
+const char *parse_trace(char *line, struct trace_op *op, bool *empty);
+
+struct ids;
+
+struct ids *ids_new(void);
+void ids_free(struct ids *ids);
+/* The number of an ID, counted from 0 in the order in which they were met first. */
+__u32 ids_number(struct ids *ids, __u64 id);
 
 /* walk.c */
 

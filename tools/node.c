@@ -116,3 +116,21 @@ bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *st
 	failed(explain("stat", errno, 0, path, "read the figures of %s", path));
 	return false;
 }
+
+volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+	interrupted = signal;
+}
+
+void catch_signals(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction catch = { .sa_handler = interrupt }, before;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
+			sigaction(signals[i], &catch, NULL);
+	}
+}

@@ -2,7 +2,9 @@
 /* The command line: one table of options for all commands. */
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hybridctl.h"
@@ -38,6 +40,24 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"Allocate N extents of each SIZE; 1 if not given." },
 	[OPT_FILE] = { 'f', "file", "FILE",
 		"Read extents from FILE, or from standard input if that is -." },
+	[OPT_OFFSET] = { 0, "offset", "START",
+		"Begin at this byte of the disk; at the beginning of the range if not given." },
+	[OPT_LENGTH] = { 'l', "length", "LEN",
+		"So much of the disk; all that follows if not given." },
+	[OPT_MINIMUM] = { 'm', "minimum", "SIZE",
+		"Leave free runs alone that are shorter than this." },
+	[OPT_SIZE] = { 's', "size", "SIZE",
+		"The new length of the range; all that follows its start if not given." },
+	[OPT_KEEP] = { 'k', "keep", NULL,
+		"Do not free what is live at the end of the trace." },
+	[OPT_BATCH] = { 0, "batch-size", "N",
+		"Give at most N operations to the kernel in one call; 1024 if not given." },
+	[OPT_DELAY] = { 'd', "delay", "SECONDS",
+		"Time between two rounds, 0.1 or more; 2 if not given." },
+	[OPT_ITERATIONS] = { 'n', "iterations", "N",
+		"End after N rounds." },
+	[OPT_BATCH_MODE] = { 'b', "batch", NULL,
+		"Print lines one below the other, also on a terminal." },
 	[OPT_LIST] = { 'l', "list", NULL,
 		"List the parts of the device instead of drawing it." },
 	[OPT_SVG] = { 0, "svg", "FILE",
@@ -137,6 +157,18 @@ static bool number_argument(enum option_id id, const char *word, __u64 min, __u6
 	return false;
 }
 
+static bool delay_argument(const char *word, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(word, &end);
+	/* Written so that it is false for what is no number, too */
+	if (end != word && !*end && *seconds >= 0.1 && *seconds <= 86400)
+		return true;
+	complain("--delay: '%s' is not a number of seconds from 0.1 to 86400", word);
+	return false;
+}
+
 static bool take_option(enum option_id id, char *value, struct args *args)
 {
 	switch (id) {
@@ -168,6 +200,27 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 		return false;
 	case OPT_FILE:
 		args->file = value;
+		return true;
+	case OPT_OFFSET:
+		return size_argument(id, value, &args->offset);
+	case OPT_LENGTH:
+		args->has_length = true;
+		return size_argument(id, value, &args->length);
+	case OPT_MINIMUM:
+		return size_argument(id, value, &args->minimum);
+	case OPT_SIZE:
+		return size_argument(id, value, &args->size);
+	case OPT_KEEP:
+		args->keep = true;
+		return true;
+	case OPT_BATCH:
+		return number_argument(id, value, 1, HYBRID_ALLOC_MAX_ITEMS, &args->batch);
+	case OPT_DELAY:
+		return delay_argument(value, &args->delay);
+	case OPT_ITERATIONS:
+		return number_argument(id, value, 1, UINT_MAX, &args->iterations);
+	case OPT_BATCH_MODE:
+		args->batch_mode = true;
 		return true;
 	case OPT_LIST:
 		args->list = true;
@@ -235,7 +288,7 @@ bool parse_args(const struct command *cmd, int argc, char **argv, struct args *a
 	}
 	*l = 0;
 
-	*args = (struct args){ .count = 1 };
+	*args = (struct args){ .count = 1, .delay = 2 };
 	while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		enum option_id id = c >= 256 ? (unsigned int)c - 256 : by_letter[(unsigned char)c];
 

@@ -12,7 +12,7 @@ struct table {
 	const struct column *columns;
 	size_t nr_columns;
 	unsigned int shown;		/* IN_ bits: columns to show by default */
-	bool as_list, bytes;
+	bool as_list, bytes, aligned;
 	struct libscols_table *scols;
 	size_t *selected;		/* indices into columns */
 	size_t nr_selected;
@@ -117,6 +117,7 @@ struct table *table_new(const char *name, const struct command *cmd, const struc
 	/* Who names columns, or wants them raw, has a use for columns. */
 	t->as_list = cmd->as_list && !opts->json && !opts->raw && !opts->columns;
 	t->bytes = opts->bytes || opts->json;
+	t->aligned = !opts->json && !opts->raw;
 
 	t->selected = must(calloc(t->nr_columns, sizeof(*t->selected)));
 	scols_init_debug(0);
@@ -136,8 +137,11 @@ struct table *table_new(const char *name, const struct command *cmd, const struc
 		add_column(t, "MEANING", COLUMN_TEXT);
 		return t;
 	}
-	for (size_t i = 0; i < t->nr_selected; i++)
-		add_column(t, t->columns[t->selected[i]].name, t->columns[t->selected[i]].kind);
+	for (size_t i = 0; i < t->nr_selected; i++) {
+		const struct column *c = &t->columns[t->selected[i]];
+
+		add_column(t, c->name, c->kind);
+	}
 	return t;
 }
 
@@ -152,13 +156,25 @@ bool table_shows(const struct table *t, const char *column)
 	return false;
 }
 
-static char *format_cell(const struct table *t, const struct column *c, union cell cell)
+static char *format_value(const struct table *t, const struct column *c, union cell cell)
 {
-	if (c->kind == COLUMN_TEXT)
+	if (c->kind == COLUMN_TEXT || c->kind == COLUMN_DECIMAL)
 		return cell.text ? must(strdup(cell.text)) : NULL;
 	if (c->kind == COLUMN_SIZE && !t->bytes)
 		return size_short(cell.number);
 	return text("%llu", cell.number);
+}
+
+/* Padded by hand: libsmartcols takes a width as a hint only. */
+static char *format_cell(const struct table *t, const struct column *c, union cell cell)
+{
+	char *value = format_value(t, c, cell), *padded;
+
+	if (!c->width || !t->aligned)
+		return value;
+	padded = text("%*s", c->kind == COLUMN_TEXT ? -c->width : c->width, value ? value : "");
+	free(value);
+	return padded;
 }
 
 static struct libscols_line *new_line(struct table *t)

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * replay: a trace, on the real module.
+ *
+ * Its order is kept: allocations in a row go to the kernel in one call, and so do
+ * frees in a row; what stands alone has a call of its own.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hybridctl.h"
+
+/* An ID of the trace. */
+struct slot {
+	__u64 start, len;	/* len 0: not live */
+	bool open;		/* by the trace it is allocated; it may have been refused */
+	bool pending;		/* in the call that gathers */
+};
+
+struct replay {
+	const struct command *cmd;
+	const char *path, *name;	/* of the node, of the trace */
+	int fd;
+	int status;
+	bool stopped;
+	__u64 line;			/* of the trace */
+
+	struct ids *ids;
+	struct slot *slots;
+	__u32 nr_slots;
+
+	/* The call that gathers: max_items at most, all frees or all allocations */
+	__u32 max_items, nr;
+	bool freeing;
+	__u32 slot_of[HYBRID_ALLOC_MAX_ITEMS];
+	struct hybrid_alloc_alloc_item allocs[HYBRID_ALLOC_MAX_ITEMS];
+	struct hybrid_alloc_free_item frees[HYBRID_ALLOC_MAX_ITEMS];
+
+	/* What came of it */
+	__u64 nr_allocs, nr_frees, nr_failed, nr_calls, first_failure, ns, max_call_ns;
+	__u64 live, max_live, first_live;	/* bytes, of others too */
+};
+
+static __u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/* Return: 0 or an errno */
+static int timed_call(struct replay *r, unsigned long request, void *arg)
+{
+	__u64 begun = now_ns(), ns;
+	int err = ioctl(r->fd, request, arg) ? errno : 0;
+
+	ns = now_ns() - begun;
+	r->ns += ns;
+	r->max_call_ns = ns > r->max_call_ns ? ns : r->max_call_ns;
+	r->nr_calls++;
+	return err;
+}
+
+/* Calls */
+
+static int call_alone(struct replay *r)
+{
+	struct hybrid_alloc_alloc_item *item = &r->allocs[0];
+	struct hybrid_alloc_alloc a = { .size = sizeof(a), .len = item->len, .align = item->align };
+	struct hybrid_alloc_free f = { .size = sizeof(f), .extent = r->frees[0].extent };
+
+	if (r->freeing) {
+		r->frees[0].error = timed_call(r, HYBRID_ALLOC_IOC_FREE, &f);
+		r->frees[0].reason = f.reason;
+	} else {
+		item->error = timed_call(r, HYBRID_ALLOC_IOC_ALLOC, &a);
+		item->extent = a.extent;
+	}
+	return 0;
+}
+
+static int call_batch(struct replay *r, __u32 *done)
+{
+	struct hybrid_alloc_batch batch = {
+		.size = sizeof(batch),
+		.items = (uintptr_t)(r->freeing ? (void *)r->frees : (void *)r->allocs),
+		.nr = r->nr,
+		.item_size = r->freeing ? sizeof(r->frees[0]) : sizeof(r->allocs[0]),
+	};
+	int err = timed_call(r, r->freeing ? HYBRID_ALLOC_IOC_FREE_BATCH :
+					     HYBRID_ALLOC_IOC_ALLOC_BATCH, &batch);
+
+	/* A failing ALLOC_BATCH has allocated nothing. */
+	*done = err && !r->freeing ? 0 : batch.nr_done;
+	return err;
+}
+
+static void stop(struct replay *r, char *explanation)
+{
+	r->status = failed(explanation);
+	r->stopped = true;
+}
+
+static void note_alloc(struct replay *r, const struct hybrid_alloc_alloc_item *item,
+		       struct slot *slot)
+{
+	r->nr_allocs++;
+	if (!item->error) {
+		slot->start = item->extent.start;
+		slot->len = item->extent.len;
+		r->live += slot->len;
+		r->max_live = r->live > r->max_live ? r->live : r->max_live;
+		return;
+	}
+	if (!r->nr_failed++) {
+		r->first_failure = r->nr_allocs + r->nr_frees;
+		r->first_live = r->live;
+	}
+	if (item->error != ENOSPC && item->error != EFBIG && !r->stopped)
+		stop(r, explain("alloc", item->error, 0, r->path, "allocate %llu bytes",
+				item->len));
+}
+
+static void note_free(struct replay *r, const struct hybrid_alloc_free_item *item,
+		      struct slot *slot)
+{
+	r->nr_frees++;
+	if (item->error && !r->stopped)
+		stop(r, explain("free", item->error, item->reason, r->path, "free %llu:%llu",
+				slot->start, slot->len));
+	r->live -= slot->len;
+	slot->len = 0;
+}
+
+/* Makes the call that has gathered. */
+static void flush(struct replay *r)
+{
+	__u32 done = r->nr;
+	int err;
+
+	if (!r->nr)
+		return;
+	err = r->nr == 1 ? call_alone(r) : call_batch(r, &done);
+	for (__u32 i = 0; i < r->nr; i++) {
+		struct slot *slot = &r->slots[r->slot_of[i]];
+
+		slot->pending = false;
+		if (i >= done)
+			continue;
+		if (r->freeing)
+			note_free(r, &r->frees[i], slot);
+		else
+			note_alloc(r, &r->allocs[i], slot);
+	}
+	r->nr = 0;
+	if (err)
+		stop(r, explain(r->freeing ? "free" : "alloc", err, 0, r->path,
+				"go on at line %llu of %s", r->line, r->name));
+}
+
+/* Forgets the call that gathers. */
+static void drop(struct replay *r)
+{
+	while (r->nr)
+		r->slots[r->slot_of[--r->nr]].pending = false;
+}
+
+static void add_alloc(struct replay *r, __u32 slot, __u64 len, __u64 align)
+{
+	if (r->freeing || r->nr >= r->max_items)
+		flush(r);
+	r->freeing = false;
+	r->slots[slot].pending = true;
+	r->slot_of[r->nr] = slot;
+	r->allocs[r->nr++] = (struct hybrid_alloc_alloc_item){ .len = len, .align = align };
+}
+
+static void add_free(struct replay *r, __u32 slot)
+{
+	struct slot *s = &r->slots[slot];
+
+	if (!r->freeing || s->pending || r->nr >= r->max_items)
+		flush(r);
+	/* It may have been refused. */
+	if (!s->len || r->stopped)
+		return;
+	r->freeing = true;
+	s->pending = true;
+	r->slot_of[r->nr] = slot;
+	r->frees[r->nr++] = (struct hybrid_alloc_free_item){
+		.extent = { .start = s->start, .len = s->len },
+	};
+}
+
+/* The trace */
+
+static struct slot *slot_of_id(struct replay *r, __u64 id, __u32 *number)
+{
+	*number = ids_number(r->ids, id);
+	if (*number >= r->nr_slots) {
+		__u32 nr = 2 * *number + 64;
+
+		r->slots = must(reallocarray(r->slots, nr, sizeof(*r->slots)));
+		memset(r->slots + r->nr_slots, 0, (nr - r->nr_slots) * sizeof(*r->slots));
+		r->nr_slots = nr;
+	}
+	return &r->slots[*number];
+}
+
+/* Return: NULL or what is wrong with it */
+static const char *run_op(struct replay *r, const struct trace_op *op)
+{
+	__u32 number;
+	struct slot *slot = slot_of_id(r, op->id, &number);
+
+	if (!op->size) {
+		if (!slot->open)
+			return "frees an ID that is not allocated";
+		slot->open = false;
+		add_free(r, number);
+		return NULL;
+	}
+	if (slot->pending)
+		flush(r);
+	if (slot->open && slot->len)
+		return "allocates an ID that is allocated already";
+	slot->open = true;
+	add_alloc(r, number, op->size, op->align);
+	return NULL;
+}
+
+static void read_trace(struct replay *r, FILE *in)
+{
+	struct progress *progress = progress_start(r->cmd->name, "operations", in);
+	struct trace_op op;
+	size_t room = 0;
+	char *line = NULL;
+
+	while (!r->stopped && !interrupted && getline(&line, &room, in) >= 0) {
+		const char *wrong;
+		bool empty;
+
+		r->line++;
+		wrong = parse_trace(line, &op, &empty);
+		if (!wrong && !empty)
+			wrong = run_op(r, &op);
+		if (wrong) {
+			stop(r, text("%s, line %llu: it %s. Correct the trace; its lines are "
+				     "'a ID SIZE [ALIGN]' and 'f ID'", r->name, r->line, wrong));
+			break;
+		}
+		progress_step(progress, !empty);
+	}
+	if (ferror(in) && !interrupted)
+		stop(r, explain("file", errno, 0, NULL, "read %s", r->name));
+	if (r->stopped)
+		drop(r);
+	else
+		flush(r);
+	progress_end(progress);
+	free(line);
+}
+
+/* The end */
+
+static int by_start(const void *a, const void *b)
+{
+	const struct slot *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Of the extents that are live at the end; the slots lose their order. */
+static __u64 count_overlaps(struct replay *r)
+{
+	__u64 end = 0, nr = 0;
+
+	qsort(r->slots, r->nr_slots, sizeof(*r->slots), by_start);
+	for (__u32 i = 0; i < r->nr_slots; i++) {
+		if (!r->slots[i].len)
+			continue;
+		nr += r->slots[i].start < end;
+		end = r->slots[i].start + r->slots[i].len;
+	}
+	return nr;
+}
+
+static void free_all(struct replay *r)
+{
+	bool stopped = r->stopped;
+	__u64 left = 0;
+
+	/* What stopped the trace need not stop this. */
+	r->stopped = false;
+	for (__u32 i = 0; i < r->nr_slots && !r->stopped; i++)
+		add_free(r, i);
+	flush(r);
+	for (__u32 i = 0; i < r->nr_slots; i++)
+		left += !!r->slots[i].len;
+	r->stopped |= stopped;
+	if (left)
+		complain("%llu extents of the trace could not be freed; `hybridctl dump %s` lists "
+			 "all there are", left, r->path);
+}
+
+enum {
+	REPLAY_NODE, REPLAY_CAPACITY, REPLAY_OPS, REPLAY_ALLOCS, REPLAY_FREES, REPLAY_FAILED,
+	REPLAY_FIRST_FAILURE, REPLAY_FIRST_FILL, REPLAY_MAX_FILL, REPLAY_CALLS, REPLAY_NS,
+	REPLAY_MAX_CALL_NS, REPLAY_METADATA, REPLAY_LARGEST, REPLAY_RUNS, REPLAY_LIVE,
+	REPLAY_OVERLAPS, NR_REPLAY
+};
+
+static const struct column replay_columns[NR_REPLAY] = {
+	[REPLAY_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
+	[REPLAY_CAPACITY] = { "CAPACITY", COLUMN_SIZE, IN_ALL, "the managed range" },
+	[REPLAY_OPS] = { "OPS", COLUMN_NUMBER, IN_ALL, "operations of the trace that were done" },
+	[REPLAY_ALLOCS] = { "ALLOCS", COLUMN_NUMBER, IN_ALL, "of these: allocations" },
+	[REPLAY_FREES] = { "FREES", COLUMN_NUMBER, IN_ALL, "of these: frees" },
+	[REPLAY_FAILED] = { "FAILED_ALLOCS", COLUMN_NUMBER, IN_ALL,
+		"allocations for which there was no space" },
+	[REPLAY_FIRST_FAILURE] = { "FIRST_FAILURE_OP", COLUMN_NUMBER, IN_ALL,
+		"number of the first operation that failed; 0: none did" },
+	[REPLAY_FIRST_FILL] = { "FIRST_FAILURE_FILL", COLUMN_DECIMAL, IN_ALL,
+		"part of the range that was in use then" },
+	[REPLAY_MAX_FILL] = { "MAX_FILL", COLUMN_DECIMAL, IN_ALL,
+		"largest part of the range that was in use" },
+	[REPLAY_CALLS] = { "CALLS", COLUMN_NUMBER, IN_ALL, "calls to the kernel" },
+	[REPLAY_NS] = { "NS_PER_OP", COLUMN_DECIMAL, IN_ALL,
+		"time of the calls, for each operation" },
+	[REPLAY_MAX_CALL_NS] = { "MAX_CALL_NS", COLUMN_NUMBER, IN_ALL, "time of the longest call" },
+	[REPLAY_METADATA] = { "METADATA", COLUMN_SIZE, IN_ALL,
+		"memory for the allocator's metadata at the end of the trace" },
+	[REPLAY_LARGEST] = { "LARGEST_FREE_RUN", COLUMN_SIZE, IN_ALL,
+		"at the end of the trace" },
+	[REPLAY_RUNS] = { "NR_FREE_RUNS", COLUMN_NUMBER, IN_ALL, "at the end of the trace" },
+	[REPLAY_LIVE] = { "NR_LIVE", COLUMN_NUMBER, IN_ALL,
+		"live extents at the end of the trace, of others too" },
+	[REPLAY_OVERLAPS] = { "OVERLAPS", COLUMN_NUMBER, IN_ALL,
+		"of the extents of the trace, at its end: none if the allocator is right" },
+};
+
+static char *decimal(double value, int digits)
+{
+	return text("%.*f", digits, value);
+}
+
+static void report(const struct replay *r, const struct hybrid_alloc_stat *stat, __u64 overlaps,
+		   struct table *t)
+{
+	__u64 ops = r->nr_allocs + r->nr_frees;
+	char *first = r->first_failure ? decimal((double)r->first_live / stat->capacity, 5) : NULL;
+	char *most = decimal((double)r->max_live / stat->capacity, 5);
+	char *ns = decimal(ops ? (double)r->ns / ops : 0, 1);
+	union cell cells[NR_REPLAY] = {
+		[REPLAY_NODE].text = r->path,
+		[REPLAY_CAPACITY].number = stat->capacity,
+		[REPLAY_OPS].number = ops,
+		[REPLAY_ALLOCS].number = r->nr_allocs,
+		[REPLAY_FREES].number = r->nr_frees,
+		[REPLAY_FAILED].number = r->nr_failed,
+		[REPLAY_FIRST_FAILURE].number = r->first_failure,
+		[REPLAY_FIRST_FILL].text = first,
+		[REPLAY_MAX_FILL].text = most,
+		[REPLAY_CALLS].number = r->nr_calls,
+		[REPLAY_NS].text = ns,
+		[REPLAY_MAX_CALL_NS].number = r->max_call_ns,
+		[REPLAY_METADATA].number = stat->metadata,
+		[REPLAY_LARGEST].number = stat->largest_free_run,
+		[REPLAY_RUNS].number = stat->nr_free_runs,
+		[REPLAY_LIVE].number = stat->nr_live,
+		[REPLAY_OVERLAPS].number = overlaps,
+	};
+
+	table_row(t, cells);
+	free(first);
+	free(most);
+	free(ns);
+}
+
+/* The summary is of the end of the trace, before all is freed. */
+static int finish(struct replay *r, const struct args *args, struct table *t)
+{
+	struct hybrid_alloc_op drain = { .size = sizeof(drain) };
+	struct hybrid_alloc_stat stat;
+	__u64 overlaps;
+
+	if (interrupted) {
+		r->status = EXIT_FAILED;
+		complain("stopped by a signal at line %llu of %s", r->line, r->name);
+	}
+	overlaps = count_overlaps(r);
+	if (overlaps) {
+		r->status = EXIT_FAILED;
+		complain("%llu extents overlap: the allocator is broken. Run `hybridctl check %s`, "
+			 "and report this with the trace", overlaps, r->path);
+	}
+	if (ioctl(r->fd, HYBRID_ALLOC_IOC_DRAIN, &drain) || !node_stat(r->fd, r->path, true, &stat))
+		r->status = EXIT_FAILED;
+	else
+		report(r, &stat, overlaps, t);
+	if (!args->keep)
+		free_all(r);
+	table_finish(t);
+	return r->status;
+}
+
+static int run_replay(struct replay *r, const struct args *args, FILE *in)
+{
+	struct table *t = table_new("replay", r->cmd, args);
+	struct hybrid_alloc_stat stat;
+
+	if (!t)
+		return EXIT_USAGE;
+	r->fd = open_node(r->path, O_RDWR);
+	if (r->fd < 0 || !node_stat(r->fd, r->path, false, &stat))
+		return EXIT_FAILED;
+	r->live = stat.charged;
+	r->max_live = stat.charged;
+	r->ids = ids_new();
+	catch_signals();
+	read_trace(r, in);
+	return finish(r, args, t);
+}
+
+static int cmd_replay(const struct command *cmd, const struct args *args)
+{
+	struct replay *r = must(calloc(1, sizeof(*r)));
+	bool is_stdin = !strcmp(args->words[1], "-");
+	FILE *in = is_stdin ? stdin : fopen(args->words[1], "re");
+	int status;
+
+	if (!in)
+		return failed(explain("file", errno, 0, NULL, "read %s", args->words[1]));
+	r->cmd = cmd;
+	r->path = node_path(args->words[0]);
+	r->name = is_stdin ? "standard input" : args->words[1];
+	r->max_items = args->batch ? args->batch : HYBRID_ALLOC_MAX_ITEMS;
+	status = run_replay(r, args, in);
+	ids_free(r->ids);
+	free(r->slots);
+	free(r);
+	return status;
+}
+
+const struct command replay_command = {
+	.name = "replay",
+	.run = cmd_replay,
+	.options = OPTS_TABLE | BIT(OPT_KEEP) | BIT(OPT_BATCH),
+	.min_words = 2, .max_words = 2,
+	.words = "NODE TRACE|-",
+	.summary = "run a trace of allocations and frees",
+	.description =
+		"Runs the operations of a trace on the instance, in their order, and prints what came "
+		"of them. It is the format of hybrid-sim replay, one operation a line: "
+		"`a ID SIZE [ALIGN]` allocates, `f ID` frees, a # begins a comment. ID is a number that the trace chooses. "
+		"What finds no space is counted, its free is passed over.\n"
+		"Allocations in a row go to the kernel in one call, up to 1024 of them, and so do frees. "
+		"At the end everything that it allocated is freed, also after an error or a signal; "
+		"with --keep it stays.\n"
+		"hybrid-sim replay gives the same answers without a disk, but for the times, and for what "
+		"others do and the change from one CPU to another make of it.",
+	.examples =
+		"hybridctl replay 0 trace\n"
+		"See how a workload fares on /dev/hybrid_alloc0.\n"
+		"hybridctl replay --keep 0 trace && hybridctl map 0\n"
+		"What it leaves behind.\n",
+	.columns = replay_columns, .nr_columns = NR_REPLAY, .as_list = true,
+};

@@ -1,0 +1,206 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# vm: --kernel stock --disk 256M --file tools/test-json.awk --file /usr/lib/locale/C.utf8:/usr/lib/locale --prog script --timeout 300
+#
+# trim, grow, replay and top on the real module.
+
+# shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
+. ./tap.sh
+
+: "${DISK:=${DISKS%% *}}"
+K=1024
+M=$((1024 * K))
+esc=$(printf '\033')
+
+# one COLUMN: that figure of stat
+one()
+{
+	hybridctl stat --noheadings --raw --bytes --output "$1" 0
+}
+
+# For script(1)
+mkdir -p /dev/pts
+mount -t devpts -o ptmxmode=666 devpts /dev/pts
+ln -sf pts/ptmx /dev/ptmx
+
+try "insmod" insmod /lib/hybrid-alloc.ko
+
+# trim
+
+try "attach" hybridctl attach --range 1M,64M "$DISK"
+try_not "trim before seal" "not sealed yet (EAGAIN). Claim the extents" hybridctl trim 0
+try "claim" hybridctl claim 0 1M:1M 17M:4K
+try "seal" hybridctl seal 0
+yes | dd of="$DISK" bs=1M count=65 iflag=fullblock 2>/dev/null
+sync
+is "trim: all that is free" "$(hybridctl trim -n -r -b 0)" "/dev/hybrid_alloc0 $((63 * M - 4 * K))"
+is "trim, for people" "$(hybridctl trim 0 | tr -s ' ')" "NODE TRIMMED
+/dev/hybrid_alloc0 63M"
+echo 3 >/proc/sys/vm/drop_caches
+is "what is in use is as it was" "$(dd if="$DISK" bs=1M skip=1 count=1 2>/dev/null | uniq -c | tr -s ' ')" \
+	" $((M / 2)) y"
+is "what is free is zeroes" "$(dd if="$DISK" bs=1M skip=20 count=1 2>/dev/null | tr -d '\0' | wc -c)" 0
+is "trim --offset --length" "$(hybridctl trim -n -b -o TRIMMED --offset 16M --length 2M 0 | tr -d ' ')" \
+	$((2 * M - 4 * K))
+is "trim --offset before the range" "$(hybridctl trim -n -b -o TRIMMED --offset 0 -l 3M 0 | tr -d ' ')" $M
+is "trim --length beyond the range" "$(hybridctl trim -n -b -o TRIMMED --offset 64M -l 15E 0 | tr -d ' ')" $M
+is "trim of what lies before the range" "$(hybridctl trim -n -o TRIMMED --length 512K 0 | tr -d ' ')" 0B
+is "trim --minimum" "$(hybridctl trim -n -b -o TRIMMED --minimum 20M 0 | tr -d ' ')" $((48 * M - 4 * K))
+is "trim --json" "$(hybridctl trim --json -l 3M 0 | awk -f ./test-json.awk)" 'trim[0].node="/dev/hybrid_alloc0"
+trim[0].trimmed=1048576'
+try_not "trim of nothing" "(EINVAL). Give a --length" hybridctl trim --length 0 0
+try_not "trim behind the range" "(ERANGE). \`hybridctl info /dev/hybrid_alloc0\`" hybridctl trim --offset 65M 0
+
+# grow
+
+is "grow to a length" "$(hybridctl grow --size 128M -n -r -b 0)" "/dev/hybrid_alloc0 $((128 * M)) $((64 * M))"
+is "grow to the end of the disk" "$(hybridctl grow --json 0 | awk -f ./test-json.awk)" \
+	"grow[0].node=\"/dev/hybrid_alloc0\"
+grow[0].capacity=$((255 * M))
+grow[0].grown=$((127 * M))"
+is "grow when nothing has grown" "$(hybridctl grow -n -o GROWN 0 | tr -d ' ')" 0B
+is "STAT says so, too" "$(one CAPACITY)" $((255 * M))
+try_not "grow to less" "the range would become shorter (EINVAL). \`hybridctl info /dev/hybrid_alloc0\`" \
+	hybridctl grow -s 64M 0
+try_not "grow beyond the disk" "the disk is not so long (ERANGE). \`blockdev --getsize64\`" hybridctl grow -s 1G 0
+try "detach" hybridctl detach --force 0
+
+modprobe null_blk nr_devices=1 gb=1
+try "attach a disk that cannot discard" hybridctl attach --fresh /dev/nullb0
+try_not "trim" "the disk cannot discard (EOPNOTSUPP). \`lsblk --discard\`" hybridctl trim 0
+try "detach" hybridctl detach 0
+rmmod null_blk
+
+# replay
+
+# 256 allocations of 1 MiB, one more, every second freed, one that fits nowhere
+awk 'BEGIN {
+	print "# a trace\n"
+	for (i = 1; i <= 256; i++)
+		print "a", i, 1048576
+	print "a 257 4096  # there is no space"
+	for (i = 1; i <= 256; i += 2)
+		print "f", i
+	print "a 300 2097152"
+	print "a 301 512K 512K"
+	print "f 301\nf 300\nf 257"
+}' >/tmp/trace
+try "attach" hybridctl attach --fresh "$DISK"
+hybridctl replay --json 0 /tmp/trace >/tmp/json
+is "replay --json" "$(awk -f ./test-json.awk /tmp/json | grep -v '_ns\|ns_per\|metadata')" \
+	"replay[0].node=\"/dev/hybrid_alloc0\"
+replay[0].capacity=$((256 * M))
+replay[0].ops=388
+replay[0].allocs=259
+replay[0].frees=129
+replay[0].failed_allocs=2
+replay[0].first_failure_op=257
+replay[0].first_failure_fill=1.00000
+replay[0].max_fill=1.00000
+replay[0].calls=4
+replay[0].largest_free_run=$M
+replay[0].nr_free_runs=128
+replay[0].nr_live=128
+replay[0].overlaps=0"
+is "... has freed all" "$(hybridctl drain 0; one NR_LIVE,NR_FREE_RUNS)" "0 1"
+is "replay --keep" "$(hybridctl replay --keep -n -o NR_LIVE 0 /tmp/trace | tr -d ' ')" 128
+is "... has freed nothing" "$(one NR_LIVE,CHARGED)" "128 $((128 * M))"
+hybridctl dump 0 | hybridctl free --file - 0
+is "replay of standard input, in calls of 100" \
+	"$(hybridctl replay --batch-size 100 -n -r -o ALLOCS,CALLS 0 - </tmp/trace)" "259 7"
+is "replay in single calls" "$(hybridctl replay --batch-size 1 -n -r -o OPS,CALLS 0 - </tmp/trace |
+	awk '{ print ($1 == $2), ($1 >= 388) }')" "1 1"
+is "replay, one value a line" "$(hybridctl replay 0 /tmp/trace | awk '$1 == "MAX_FILL" { print $2 }')" 1.00000
+awk 'BEGIN {
+	for (i = 0; i < 500; i++)
+		print "a", i, "8K\nf", i
+}' >/tmp/pairs
+is "replay keeps the order: pairs are single calls, at one place" \
+	"$(hybridctl replay -n -r -o CALLS,FREES,MAX_FILL 0 /tmp/pairs)" "1000 500 0.00003"
+
+while IFS='|' read -r trace what; do
+	try_not "a trace with '$trace'" "$what" sh -c "printf 'a 1 4K\n$trace\n' | hybridctl replay 0 -"
+	is "... nothing is left of it" "$(one NR_LIVE)" 0
+done <<WRONG
+x 1|standard input, line 2: it is no operation. Correct the trace
+a|line 2: it has no ID that is a number
+a x 4K|line 2: it has no ID that is a number
+a 2|line 2: it is no operation
+a 2 0|line 2: it has a SIZE that is none
+a 2 4K 3|line 2: it has an ALIGN that is not a power of two
+a 2 4K 4K 4K|line 2: it is no operation
+f 2|line 2: it frees an ID that is not allocated
+f 1 4096|line 2: it has more behind the ID
+a 1 4K|line 2: it allocates an ID that is allocated already
+WRONG
+try_not "a trace that there is not" "cannot read /none: there is no such file (ENOENT). Check" \
+	hybridctl replay 0 /none
+{ cat /tmp/trace; sleep 100; } | hybridctl replay 0 - >/tmp/out 2>/tmp/err &
+sleep 1
+pid=$(pidof hybridctl)
+kill "$pid"
+kill "$(pidof sleep)"
+wait $!
+is "replay that is killed: status" $? 1
+is "... says so, and frees what it has" "$(cat /tmp/err) $(one NR_LIVE)" \
+	"hybridctl: stopped by a signal at line 392 of standard input 0"
+
+slow="{ cat /tmp/pairs; sleep 2; } | hybridctl replay 0 -"
+script -q -c "$slow" /tmp/typescript >/dev/null
+is "replay on a terminal that takes longer than a second" \
+	"$(grep -c "replay: 1000 operations, 1 s$esc\[K" /tmp/typescript)" 1
+awk 'BEGIN {
+	for (i = 0; i < 60000; i++)
+		print "a", i, "8K\nf", i
+}' >/tmp/long
+script -q -c "hybridctl replay 0 /tmp/long" /tmp/typescript >/dev/null
+grep -q 'replay: \[=*\.*\] *[0-9]*%  [0-9]* operations, [0-9]* s' /tmp/typescript
+is "... with a bar where the end is known" $? 0
+
+# top
+
+hybridctl alloc 0 128M >/dev/null
+hybridctl top --batch --delay 0.5 --iterations 3 0 >/tmp/top &
+for _ in 1 2 3; do
+	hybridctl replay 0 /tmp/pairs >/dev/null
+	hybridctl free 0 1:4K 2>/dev/null
+done
+wait $!
+is "top: a heading and a line a round" "$(cut -c 1-10 /tmp/top)" "NODE      
+/dev/hybri
+/dev/hybri
+/dev/hybri"
+is "top: columns are below each other" "$(awk '{ print length($0) }' /tmp/top | uniq | grep -c .)" 1
+is "top: how full" "$(awk 'NR > 1 { print $2, $3, $4, $NF }' /tmp/top | sort -u)" "#####..... 50.0 1 128M"
+is "top: rates, at least once" "$(awk 'NR > 1 && $5 > 0 && $6 > 0 && $7 > 50 { n++ } END { print (n > 0) }' /tmp/top)" 1
+is "top: nearly as many frees as allocations" "$(awk 'NR > 1 && $5 > 0 && ($5 - $6 > 3 || $6 - $5 > 3) { print }' /tmp/top)" ""
+is "top: refused frees" "$(hybridctl top -n 1 -d 1 -o REFUSED --raw 0 >/tmp/out & sleep 0.3
+	hybridctl free 0 1:4K 1:4K 1:4K 1:4K 1:4K 1:4K 2>/dev/null; wait $!; awk 'NR == 2 { print ($1 > 3) }' /tmp/out)" 1
+is "top of all instances" "$(hybridctl top -n 1 -d 0.1 --noheadings --raw -o NODE,DISK)" \
+	"/dev/hybrid_alloc0 ${DISK#/dev/}"
+hybridctl top --json --bytes -n 2 -d 0.1 >/tmp/json
+is "top --json" "$(awk -f ./test-json.awk /tmp/json | grep 'used%\|live=\|hit\|largest')" "top[0].used%=50.0
+top[0].live=1
+top[0].hit%=null
+top[0].largest=$((128 * M))
+top[1].used%=50.0
+top[1].live=1
+top[1].hit%=null
+top[1].largest=$((128 * M))"
+try_not "top --json without an end" "with --iterations" hybridctl top --json
+try_not "top of what is not there" "(ENOENT). \`hybridctl list\`" hybridctl top -n 1 7
+script -q -c "TERM=xterm hybridctl top -n 2 -d 0.2" /tmp/typescript >/dev/null
+is "top on a terminal: each round from the top" "$(grep -c "$esc\[H$esc\[Jhybridctl top - " /tmp/typescript)" 2
+is "... the cursor comes back" "$(grep -c "$esc\[?25h" /tmp/typescript)" 1
+is "top on a terminal ends with q" \
+	"$({ sleep 1; echo q; } | timeout 20 script -q -c "hybridctl top -d 100" /tmp/typescript >/dev/null; echo $?)" 0
+hybridctl top -b -d 60 >/tmp/out &
+sleep 0.5
+kill $!
+wait $!
+is "top ends with a signal" $? 0
+
+try "detach" hybridctl detach --force 0
+try "rmmod" rmmod hybrid_alloc
+umount /dev/pts
+done_testing
