@@ -503,22 +503,27 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 /* ---- free ---- */
 
-/**
- * hapool_mag_full - a magazine has become full
- * @p: the pool
- * @class: its size
- * @slot: where it belongs
- * @mag: the magazine, which the caller has taken and which is put back
- *
- * Context: preemption is off, and is on after it. Return: true.
- */
-bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *slot,
-		     struct hapool_mag *mag)
+static bool free_pooled(struct hapool *p, u64 start, u64 len)
 {
+	return hapool_from_buddy(p, len) ? hapool_free_hit(p, start, len, true) :
+					   hapool_free_hit(p, start, len, false);
+}
+
+/* Drain this CPU's magazine to the half if it is full. Return: whether it was. */
+static bool mag_make_room(struct hapool *p, int class)
+{
+	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
+	struct hapool_mag *mag = hapool_mag_take(slot);
+	bool full;
+
 	put_cpu_ptr(p->cpus);
-	mag_drain(p, class, mag, mag_nr(mag) / 2);
+	if (!mag)
+		return false;
+	full = mag->used == mag->size;
+	if (full)
+		mag_drain(p, class, mag, mag_nr(mag) / 2);
 	hapool_mag_put(slot, mag);
-	return true;
+	return full;
 }
 
 /**
@@ -536,14 +541,11 @@ bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *
  */
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
-	int ret;
+	int class = haslab_class_of(&p->slab, len), ret;
 
-	if (haslab_class_of(&p->slab, len) < 0)
-		goto direct;
-	if (hapool_from_buddy(p, len) ? hapool_free_hit(p, start, len, true) :
-					hapool_free_hit(p, start, len, false))
+	if (class >= 0 && (free_pooled(p, start, len) ||
+			   (mag_make_room(p, class) && free_pooled(p, start, len))))
 		return 0;
-direct:
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {
 		this_cpu_inc(p->cpus->refused[*reason]);
@@ -676,7 +678,7 @@ static bool check_mag(struct hapool *p, int class, struct hapool_slot *slot)
 
 	if (!mag)
 		return true;
-	ok = mag->used < mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
+	ok = mag->used <= mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
 	hapool_mag_put(slot, mag);
 	return ok;
 }

@@ -15,7 +15,7 @@
 /**
  * struct hapool_mag - a magazine
  * @used: how much of @refs is in use, in bytes: what is a product in an index is
- *	a sum here. Less than @size when the magazine is in its slot
+ *	a sum here
  * @size: how much there is of it
  * @seen: hits and frees of its slot when hapool_drain_idle() last looked
  * @refs: the objects, the last freed last
@@ -62,9 +62,6 @@ struct hapool_cpu {
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];
 	u64 mag_bytes;
 };
-
-bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *slot,
-		     struct hapool_mag *mag);
 
 static __always_inline void hapool_mag_put(struct hapool_slot *slot, struct hapool_mag *mag)
 {
@@ -150,17 +147,15 @@ static __always_inline bool hapool_free_class(struct hapool *p, unsigned long cl
 	if (unlikely(!mag))
 		goto miss;
 	used = mag->used;
-	if (unlikely(hapool_closed(p)) ||
+	/* making room is for those who may call: that nothing here does saves a stack frame */
+	if (unlikely(used == mag->size) || unlikely(hapool_closed(p)) ||
 	    unlikely(!haslab_disown(&p->slab, class, from_slab, start,
 				    hapool_mag_ref(mag, used)))) {
 		hapool_mag_put(slot, mag);
 		goto miss;
 	}
 	slot->frees++;
-	used += sizeof(mag->refs[0]);
-	mag->used = used;
-	if (unlikely(used == mag->size))
-		return hapool_mag_full(p, class, slot, mag);
+	mag->used = used + sizeof(mag->refs[0]);
 	hapool_mag_put(slot, mag);
 	put_cpu_ptr(p->cpus);
 	return true;
@@ -183,7 +178,7 @@ static __always_inline bool hapool_from_buddy(const struct hapool *p, u64 len)
  * @from_buddy: what hapool_from_buddy() says
  *
  * Context: process context. Return: whether just that was a live extent of a
- * size for which there is a magazine; if not, haslab_free() knows what it is.
+ * size for which there is a magazine with room; if not, hapool_free() knows more.
  */
 static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len,
 					    const bool from_buddy)
