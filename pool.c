@@ -503,10 +503,10 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 /* ---- free ---- */
 
-static bool free_pooled(struct hapool *p, u64 start, u64 len)
+static bool free_pooled(struct hapool *p, int class, u64 start)
 {
-	return hapool_from_buddy(p, len) ? hapool_free_hit(p, start, len, true) :
-					   hapool_free_hit(p, start, len, false);
+	return hapool_from_buddy(p, class) ? hapool_free_hit(p, class, true, start) :
+					     hapool_free_hit(p, class, false, start);
 }
 
 /* Drain this CPU's magazine to the half if it is full. Return: whether it was. */
@@ -543,8 +543,8 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 {
 	int class = haslab_class_of(&p->slab, len), ret;
 
-	if (class >= 0 && (free_pooled(p, start, len) ||
-			   (mag_make_room(p, class) && free_pooled(p, start, len))))
+	if (class >= 0 && (free_pooled(p, class, start) ||
+			   (mag_make_room(p, class) && free_pooled(p, class, start))))
 		return 0;
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {
