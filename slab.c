@@ -738,7 +738,7 @@ static void haslab_init_classes(struct haslab *s)
 
 static u64 nr_dirs_for(const struct haslab *s, u64 nr_blocks)
 {
-	return ((nr_blocks - 1) >> s->dir_shift) + 1;
+	return DIV_ROUND_UP_ULL(nr_blocks, dir_blocks(s));
 }
 
 /* Slots have 32-bit numbers. */
@@ -851,7 +851,6 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	spin_lock_init(&s->space_lock);
 	s->cfg = *cfg;
 	s->slot_shift = min_t(u32, HASLAB_MAX_SHIFT, cfg->unit_shift + HASLAB_UNITS_SHIFT);
-	s->dir_shift = s->slot_shift + DIR_SHIFT;
 	if (too_large(s, cfg->nr_blocks))
 		return -EINVAL;
 	s->spans = RB_ROOT;

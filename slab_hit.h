@@ -88,8 +88,8 @@ static inline u32 slot_blocks(const struct haslab *s)
 
 static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
 {
-	/* haslab_grow() replaces the array */
-	return &rcu_dereference_raw(s->dirs)[block >> s->dir_shift];
+	/* haslab_grow() replaces the array; the first shift is also that for the slot */
+	return &rcu_dereference_raw(s->dirs)[block >> s->slot_shift >> DIR_SHIFT];
 }
 
 static inline u32 slot_of(const struct haslab *s, u64 block)
@@ -121,7 +121,7 @@ extern struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 static __always_inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
 {
 	struct haslab_slab __rcu **slabs = rcu_dereference_raw(map_dir(s, block)->slabs);
-	struct haslab_slab *slab = rcu_dereference_raw(slabs[slot_of(s, block) % DIR_SLOTS]);
+	struct haslab_slab *slab = rcu_dereference_raw(slabs[(block >> s->slot_shift) % DIR_SLOTS]);
 
 	if ((unsigned long)slab & MAP_SPLIT)
 		slab = rcu_dereference_raw(*map_split(slab, block >> s->cfg.unit_shift));
