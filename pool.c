@@ -13,7 +13,9 @@
  * does not find it set is refused.)
  *
  * The limit of a magazine is set per size, so that large extents do not evict
- * small ones and no size hoards space.
+ * small ones and no size hoards space. Magazines that are not used for a while are
+ * emptied, then freed (hapool_drain_idle()); when memory is short all are freed at
+ * once (hapool_shrink()).
  *
  * Who has a magazine
  * ------------------
@@ -36,7 +38,7 @@
  *
  * Lock order
  * ----------
- *   slow  >  a taken magazine  >  haslab.lock
+ *   slow  >  a taken magazine  >  the locks of the slab layer
  *
  * Accounting is by per-CPU counters; a sum over them is exact when nobody is
  * at work.

@@ -18,7 +18,7 @@
  * to look at, and none to move).
  *
  * An allocation adds at most two runs and a free adds none, so only allocating
- * can need memory. The lock of the slab layer protects everything.
+ * can need memory. The lock of the slot's group protects everything.
  */
 #include <linux/bitops.h>
 #include <linux/errno.h>
