@@ -2227,7 +2227,7 @@ static int ha_dev_check(struct ha_call *call)
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	ret = hapool_check(&call->dev->ha->pool);
-	if (ret)
+	if (ret == -EUCLEAN)
 		pr_err("%s: what the allocator believes of its space is wrong\n", call->dev->name);
 	return ret;
 }

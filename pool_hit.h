@@ -44,6 +44,7 @@ struct hapool_slot {
  * @slot: for each common size, and one for all others, which stays empty
  * @charged: blocks allocated otherwise here, less those freed otherwise here
  * @live: the same in extents
+ * @direct: how many of both there were
  * @misses: allocations of a common size for which the magazine was empty
  * @refills: of a magazine
  * @drains: of a magazine
@@ -55,6 +56,7 @@ struct hapool_cpu {
 	struct hapool_slot slot[HASLAB_NR_CLASSES + 1];
 	s64 charged;
 	s64 live;
+	u64 direct;
 	u64 misses;
 	u64 refills;
 	u64 drains;

@@ -255,7 +255,7 @@ const struct command check_command = {
 	.description =
 		"Rebuilds what the allocator keeps about its space from its parts, and compares. It "
 		"takes time in proportion to the allocator's memory, and changes nothing; others may "
-		"be at work, and wait meanwhile. Says ok, broken or failed for each NODE. Needs "
+		"be at work, though too much of that makes it fail. Says ok, broken or failed for each NODE. Needs "
 		"CAP_SYS_ADMIN.",
 	.examples =
 		"hybridctl check 0 || echo status $?\n"

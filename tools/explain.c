@@ -190,6 +190,9 @@ static const struct cause {
 	  "what the allocator keeps about its space does not fit together",
 	  "Stop its users, save what is live with `hybridctl dump %`, look at `dmesg`, and "
 	  "attach the disk anew, to be rebuilt." },
+	{ "check", EAGAIN,
+	  "others allocate and free all the time, so the sums cannot be checked; the rest is right",
+	  "Check again when less is going on." },
 	{ "check", EPERM,
 	  "checking needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
