@@ -718,6 +718,7 @@ static u64 events(struct hapool *p)
 
 		sum += READ_ONCE(c->direct) + READ_ONCE(c->drains);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++)
+			/* as in slot_live() */
 			sum += data_race(c->slot[i].hits + c->slot[i].frees);
 	}
 	return sum;
