@@ -172,6 +172,14 @@ is "on no terminal" "$(sh -c "$(echo "$slow" | sed 's/:4K/:8K/g')" 2>&1 | grep -
 script -q -c "hybridctl free 0 0:4K 8K:4K" /tmp/typescript >/dev/null
 is "what takes no second shows nothing" "$(grep -c extents /tmp/typescript)" 0
 
+# More than a pipe holds
+hybridctl alloc -c 6000 0 4K >/dev/null
+script -q -c 'hybridctl dump 0 | { sleep 2; cat >/tmp/dump; }' /tmp/typescript >/dev/null
+grep -q 'dump: \[=*\.*\] *[0-9]*%  [0-9]* bytes, 1 s' /tmp/typescript
+is "dump into a pipe, on a terminal: how far it is" $? 0
+is "... and all of it" "$(grep -vc '^#' /tmp/dump)" 6000
+try "free" hybridctl free --file /tmp/dump 0
+
 # check
 
 is "check" "$(hybridctl check -n -r 0; echo $?)" "/dev/hybrid_alloc0 ok
