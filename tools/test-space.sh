@@ -170,7 +170,7 @@ script -q -c "$slow" /tmp/typescript >/dev/null
 is "replay on a terminal that takes longer than a second" \
 	"$(grep -c "replay: 1000 operations, 1 s$esc\[K" /tmp/typescript)" 1
 awk 'BEGIN {
-	for (i = 0; i < 60000; i++)
+	for (i = 0; i < 200000; i++)
 		print "a", i, "8K\nf", i
 }' >/tmp/long
 script -q -c "hybridctl replay 0 /tmp/long" /tmp/typescript >/dev/null
