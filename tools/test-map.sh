@@ -36,7 +36,8 @@ mkdir -p /dev/pts
 mount -t devpts -o ptmxmode=666 devpts /dev/pts
 ln -sf pts/ptmx /dev/ptmx
 
-try "insmod" insmod /lib/hybrid-alloc.ko
+# What is cached shall stay so
+try "insmod" insmod /lib/hybrid-alloc.ko idle_ms=0
 try "attach" hybridctl attach --range 0,$((256 * M - 512)) "$DISK"
 
 # 128 cells of 2 MiB: one full, one empty, one to a quarter, one with a block,
