@@ -46,6 +46,7 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, const
 				.align = args->align,
 			};
 			union cell cells[NR_EXTENT];
+			char *extent;
 
 			if (alloc_one(fd, &a)) {
 				failed(explain(cmd->name, errno, 0, path, "allocate %s%s%s",
@@ -60,8 +61,10 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, const
 			cells[EXTENT_START].number = a.extent.start;
 			cells[EXTENT_LEN].number = a.extent.len;
 			cells[EXTENT_SIZE].number = a.extent.len;
-			cells[EXTENT_EXTENT].text = text("%llu:%llu", a.extent.start, a.extent.len);
+			extent = text("%llu:%llu", a.extent.start, a.extent.len);
+			cells[EXTENT_EXTENT].text = extent;
 			table_row(t, cells);
+			free(extent);
 		}
 	}
 	return EXIT_OK;
@@ -199,8 +202,10 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 		progress_step(progress, 1);
 	}
 	if (ferror(in)) {
-		complain("cannot read %s: %s. What was read before is done.", name,
-			 strerror(errno));
+		char *why = explain("file", errno, 0, NULL, "read %s", name);
+
+		complain("%s What was read before is done.", why);
+		free(why);
 		job->status = EXIT_FAILED;
 	}
 	free(line);

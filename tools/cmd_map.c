@@ -170,7 +170,7 @@ const struct command map_command = {
 
 struct dump {
 	struct progress *progress;
-	__u64 pos, base;
+	__u64 pos;
 	__u64 end;		/* of the last extent */
 	bool changed;
 };

@@ -394,7 +394,8 @@ static int finish(struct replay *r, const struct args *args, struct table *t)
 
 	if (interrupted) {
 		r->status = EXIT_FAILED;
-		complain("stopped by a signal at line %llu of %s", r->line, r->name);
+		complain("stopped by a signal at line %llu of %s; run it again for the rest",
+			 r->line, r->name);
 	}
 	overlaps = count_overlaps(r);
 	if (overlaps) {

@@ -19,7 +19,8 @@ static int flushed(int status)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
-	complain("cannot write the output: %s. What was asked for has been done all the same.",
+	complain("cannot write the output: %s. What was asked for has been done all the same; look "
+		 "at where the output goes.",
 		 strerror(errno));
 	return EXIT_FAILED;
 }

@@ -30,7 +30,7 @@ void complain(const char *format, ...)
 void *must(void *allocated)
 {
 	if (!allocated) {
-		complain("out of memory");
+		complain("out of memory; free some, and run it again");
 		exit(EXIT_FAILED);
 	}
 	return allocated;

@@ -20,7 +20,7 @@ struct table {
 
 static void scols_failed(void)
 {
-	complain("out of memory for the output");
+	complain("out of memory for the output; free some, and run it again");
 	exit(EXIT_FAILED);
 }
 

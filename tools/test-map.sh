@@ -36,7 +36,8 @@ mkdir -p /dev/pts
 mount -t devpts -o ptmxmode=666 devpts /dev/pts
 ln -sf pts/ptmx /dev/ptmx
 
-try "insmod" insmod /lib/hybrid-alloc.ko
+# What is cached shall stay so
+try "insmod" insmod /lib/hybrid-alloc.ko idle_ms=0
 try "attach" hybridctl attach --range 0,$((256 * M - 512)) "$DISK"
 
 # 128 cells of 2 MiB: one full, one empty, one to a quarter, one with a block,
@@ -171,6 +172,14 @@ is "... and leaves nothing on it" "$(tr -d '\r' </tmp/typescript | sed "s/.*$esc
 is "on no terminal" "$(sh -c "$(echo "$slow" | sed 's/:4K/:8K/g')" 2>&1 | grep -c ' s$')" 0
 script -q -c "hybridctl free 0 0:4K 8K:4K" /tmp/typescript >/dev/null
 is "what takes no second shows nothing" "$(grep -c extents /tmp/typescript)" 0
+
+# More than a pipe holds
+hybridctl alloc -c 6000 0 4K >/dev/null
+script -q -c 'hybridctl dump 0 | { sleep 2; cat >/tmp/dump; }' /tmp/typescript >/dev/null
+grep -q 'dump: \[=*\.*\] *[0-9]*%  [0-9]* bytes, 1 s' /tmp/typescript
+is "dump into a pipe, on a terminal: how far it is" $? 0
+is "... and all of it" "$(grep -vc '^#' /tmp/dump)" 6000
+try "free" hybridctl free --file /tmp/dump 0
 
 # check
 

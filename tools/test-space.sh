@@ -71,6 +71,26 @@ try_not "trim" "the disk cannot discard (EOPNOTSUPP). \`lsblk --discard\`" hybri
 try "detach" hybridctl detach 0
 rmmod null_blk
 
+# A disk that takes a second and a half for everything
+modprobe null_blk nr_devices=0
+mount -t configfs none /sys/kernel/config
+slow=/sys/kernel/config/nullb/slow
+mkdir $slow
+for attribute in size=64 memory_backed=1 discard=1 irqmode=2 completion_nsec=1500000000 power=1; do
+	echo "${attribute#*=}" >"$slow/${attribute%%=*}"
+done
+disk=/dev/nullb$(cat $slow/index)
+[ -b "$disk" ] || disk=/dev/slow
+try "attach a slow disk" hybridctl attach --fresh --force "$disk"
+script -q -c "hybridctl trim 0" /tmp/typescript >/dev/null
+is "trim on a terminal that takes longer than a second" \
+	"$(grep -c "trim: \[\.*\] *0%  0 bytes, 1 s$esc\[K" /tmp/typescript)" 1
+is "... and then what was trimmed" "$(sed "s/.*$esc\[K//" /tmp/typescript | tr -d '\r' | grep -c 'hybrid_alloc0 *64M')" 1
+try "detach" hybridctl detach 0
+rmdir $slow
+umount /sys/kernel/config
+rmmod null_blk
+
 # replay
 
 # 256 allocations of 1 MiB, one more, every second freed, one that fits nowhere
@@ -143,14 +163,14 @@ kill "$(pidof sleep)"
 wait $!
 is "replay that is killed: status" $? 1
 is "... says so, and frees what it has" "$(cat /tmp/err) $(one NR_LIVE)" \
-	"hybridctl: stopped by a signal at line 392 of standard input 0"
+	"hybridctl: stopped by a signal at line 392 of standard input; run it again for the rest 0"
 
 slow="{ cat /tmp/pairs; sleep 2; } | hybridctl replay 0 -"
 script -q -c "$slow" /tmp/typescript >/dev/null
 is "replay on a terminal that takes longer than a second" \
 	"$(grep -c "replay: 1000 operations, 1 s$esc\[K" /tmp/typescript)" 1
 awk 'BEGIN {
-	for (i = 0; i < 60000; i++)
+	for (i = 0; i < 200000; i++)
 		print "a", i, "8K\nf", i
 }' >/tmp/long
 script -q -c "hybridctl replay 0 /tmp/long" /tmp/typescript >/dev/null
@@ -195,7 +215,7 @@ is "... the cursor comes back" "$(grep -c "$esc\[?25h" /tmp/typescript)" 1
 is "top on a terminal ends with q" \
 	"$({ sleep 1; echo q; } | timeout 20 script -q -c "hybridctl top -d 100" /tmp/typescript >/dev/null; echo $?)" 0
 hybridctl top -b -d 60 >/tmp/out &
-sleep 0.5
+sleep 2
 kill $!
 wait $!
 is "top ends with a signal" $? 0
