@@ -13,7 +13,9 @@
  * does not find it set is refused.)
  *
  * The limit of a magazine is set per size, so that large extents do not evict
- * small ones and no size hoards space.
+ * small ones and no size hoards space. Magazines that are not used for a while are
+ * emptied, then freed (hapool_drain_idle()); when memory is short all are freed at
+ * once (hapool_shrink()).
  *
  * Who has a magazine
  * ------------------
@@ -36,7 +38,7 @@
  *
  * Lock order
  * ----------
- *   slow  >  a taken magazine  >  haslab.lock
+ *   slow  >  a taken magazine  >  the locks of the slab layer
  *
  * Accounting is by per-CPU counters; a sum over them is exact when nobody is
  * at work.
@@ -503,22 +505,27 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 /* ---- free ---- */
 
-/**
- * hapool_mag_full - a magazine has become full
- * @p: the pool
- * @class: its size
- * @slot: where it belongs
- * @mag: the magazine, which the caller has taken and which is put back
- *
- * Context: preemption is off, and is on after it. Return: true.
- */
-bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *slot,
-		     struct hapool_mag *mag)
+static bool free_pooled(struct hapool *p, int class, u64 start)
 {
+	return hapool_from_buddy(p, class) ? hapool_free_hit(p, class, true, start) :
+					     hapool_free_hit(p, class, false, start);
+}
+
+/* Drain this CPU's magazine to the half if it is full. Return: whether it was. */
+static bool mag_make_room(struct hapool *p, int class)
+{
+	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
+	struct hapool_mag *mag = hapool_mag_take(slot);
+	bool full;
+
 	put_cpu_ptr(p->cpus);
-	mag_drain(p, class, mag, mag_nr(mag) / 2);
+	if (!mag)
+		return false;
+	full = mag->used == mag->size;
+	if (full)
+		mag_drain(p, class, mag, mag_nr(mag) / 2);
 	hapool_mag_put(slot, mag);
-	return true;
+	return full;
 }
 
 /**
@@ -536,14 +543,11 @@ bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *
  */
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
-	int ret;
+	int class = haslab_class_of(&p->slab, len), ret;
 
-	if (haslab_class_of(&p->slab, len) < 0)
-		goto direct;
-	if (hapool_from_buddy(p, len) ? hapool_free_hit(p, start, len, true) :
-					hapool_free_hit(p, start, len, false))
+	if (class >= 0 && (free_pooled(p, class, start) ||
+			   (mag_make_room(p, class) && free_pooled(p, class, start))))
 		return 0;
-direct:
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {
 		this_cpu_inc(p->cpus->refused[*reason]);
@@ -676,7 +680,7 @@ static bool check_mag(struct hapool *p, int class, struct hapool_slot *slot)
 
 	if (!mag)
 		return true;
-	ok = mag->used < mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
+	ok = mag->used <= mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
 	hapool_mag_put(slot, mag);
 	return ok;
 }
