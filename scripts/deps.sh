@@ -19,7 +19,7 @@ demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 	busybox-static fio)
 bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
-test=("${demo[@]}" "${deb[@]}" dkms lintian g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
+test=("${demo[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
 	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib sparse clang libclang-rt-dev shellcheck
 	dmsetup man-db mandoc python3-jsonschema)
 

@@ -211,8 +211,10 @@ static int apply_record(struct store *s, uint32_t kind, struct object *o)
 
 	if (kind == RECORD_PUT) {
 		slot = tsearch(o, &s->index, by_name);
-		if (!slot)
+		if (!slot) {
+			free(o);
 			return -ENOMEM;
+		}
 		if (*slot != o)
 			free(*slot);
 		*slot = o;

@@ -30,6 +30,11 @@ try "the exported symbols are those of the map, versioned" diff "$tmp/map" "$tmp
 try "the versions are those of the map" diff "$tmp/map-versions" "$tmp/versions"
 try "the header declares them, and nothing else" diff "$tmp/map" "$tmp/declared"
 is "there are some" "$(wc -l <"$tmp/map")" 26
+is "each command of the module's ABI has its function" "$(
+	grep -oE '^#define HYBRID_ALLOC_IOC_[A-Z_]+	_IO\(' "$top/ioctl_uapi.h" | awk '{ print $2 }' |
+		sed 's/(//' | while read -r name; do
+			grep -qw "$name" "$lib/hybridalloc.c" || echo "$name"
+		done)" ""
 is "the soname" "$(objdump -p "$so" | awk '/SONAME/ { print $2 }')" libhybridalloc.so.0
 is "no state: nothing that can be written" \
 	"$(size -A "$BUILD/hybridalloc.o" | awk '$1 ~ /^\.(t?data|t?bss)$/ { n += $2 } END { print +n }')" 0
