@@ -132,10 +132,12 @@
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
+#include <linux/shrinker.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 #include <linux/uuid.h>
 #include <linux/xarray.h>
 #include "hybrid_alloc.h"
@@ -159,6 +161,8 @@
  * @params: as resolved; @params.range_len is the range that was asked for
  * @refused: refused frees that the pool has not seen, by reason
  * @cpuhp: in the list of those who want to know about dead CPUs
+ * @idle: gives back what the pools hold and nobody uses
+ * @shrinker: the same when memory is short
  */
 struct hybrid_alloc {
 	struct hapool pool;
@@ -170,6 +174,8 @@ struct hybrid_alloc {
 	struct hybrid_alloc_params params;
 	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];
 	struct hlist_node cpuhp;
+	struct delayed_work idle;
+	struct shrinker shrinker;
 };
 
 /* bits of ha_dev.state */
@@ -277,6 +283,63 @@ static int ha_cpu_dead(unsigned int cpu, struct hlist_node *node)
 	return 0;
 }
 
+static unsigned int ha_param_idle_ms = 10000;
+module_param_named(idle_ms, ha_param_idle_ms, uint, 0444);
+MODULE_PARM_DESC(idle_ms,
+		 "a CPU gives cached extents back if it does not use them for so long (default: 10000; 0: never)");
+
+static void ha_idle(struct work_struct *work)
+{
+	struct hybrid_alloc *ha = container_of(to_delayed_work(work), struct hybrid_alloc, idle);
+
+	hapool_drain_idle(&ha->pool);
+	queue_delayed_work(system_unbound_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
+}
+
+static unsigned long ha_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct hybrid_alloc *ha = container_of(shrinker, struct hybrid_alloc, shrinker);
+
+	return hapool_nr_mags(&ha->pool) ?: SHRINK_EMPTY;
+}
+
+static unsigned long ha_shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct hybrid_alloc *ha = container_of(shrinker, struct hybrid_alloc, shrinker);
+
+	return hapool_shrink(&ha->pool, sc->nr_to_scan) ?: SHRINK_STOP;
+}
+
+/* Begin to look after the pools. */
+static int ha_start_upkeep(struct hybrid_alloc *ha)
+{
+	int ret;
+
+	ha->shrinker.count_objects = ha_shrink_count;
+	ha->shrinker.scan_objects = ha_shrink_scan;
+	ha->shrinker.seeks = DEFAULT_SEEKS;
+	ret = register_shrinker(&ha->shrinker, "hybrid_alloc");
+	if (ret)
+		return ret;
+	ret = cpuhp_state_add_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	if (ret) {
+		unregister_shrinker(&ha->shrinker);
+		return ret;
+	}
+	INIT_DEFERRABLE_WORK(&ha->idle, ha_idle);
+	if (ha_param_idle_ms)
+		queue_delayed_work(system_unbound_wq, &ha->idle,
+				   msecs_to_jiffies(ha_param_idle_ms));
+	return 0;
+}
+
+static void ha_stop_upkeep(struct hybrid_alloc *ha)
+{
+	cancel_delayed_work_sync(&ha->idle);
+	cpuhp_state_remove_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	unregister_shrinker(&ha->shrinker);
+}
+
 /* is_power_of_2() takes a long, which need not be 64 bits. */
 static bool ha_is_power_of_2(u64 n)
 {
@@ -372,7 +435,7 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 	ret = ha_init_pool(ha);
 	if (ret)
 		return ret;
-	ret = cpuhp_state_add_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	ret = ha_start_upkeep(ha);
 	if (ret)
 		hapool_destroy(&ha->pool);
 	return ret;
@@ -438,7 +501,7 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_open);
  */
 void hybrid_alloc_close(struct hybrid_alloc *ha)
 {
-	cpuhp_state_remove_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	ha_stop_upkeep(ha);
 	hapool_destroy(&ha->pool);
 	kfree(ha);
 }

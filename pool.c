@@ -159,6 +159,101 @@ void hapool_drain(struct hapool *p)
 		hapool_cpu_dead(p, cpu);
 }
 
+/* Empty a taken magazine and free it. The CPU makes another one when it needs it. */
+static void mag_release(struct hapool *p, int class, struct hapool_slot *slot,
+			struct hapool_mag *mag)
+{
+	if (mag->used)
+		mag_drain(p, class, mag, 0);
+	hapool_mag_put(slot, NULL);
+	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
+	kfree(mag);
+}
+
+/* A magazine that was not used since the last look is emptied; at the next it goes. */
+static void slot_drain_idle(struct hapool *p, int class, struct hapool_slot *slot)
+{
+	struct hapool_mag *mag = hapool_mag_take(slot);
+	u64 uses = slot->hits + slot->frees;
+
+	if (!mag)
+		return;
+	if (mag->seen == uses && !mag->used) {
+		mag_release(p, class, slot, mag);
+		return;
+	}
+	if (mag->seen == uses)
+		mag_drain(p, class, mag, 0);
+	mag->seen = uses;
+	hapool_mag_put(slot, mag);
+}
+
+/**
+ * hapool_drain_idle - empty the magazines that were not used since the last call
+ * @p: the pool
+ *
+ * Tasks move to other CPUs, and frees land elsewhere than allocations: without
+ * this, what a CPU has cached once it would keep. To be called now and then, by
+ * one task at a time. Context: process context. Never needs memory.
+ */
+void hapool_drain_idle(struct hapool *p)
+{
+	unsigned int cpu;
+	int class;
+
+	for_each_possible_cpu(cpu) {
+		for (class = 0; class < HASLAB_NR_CLASSES; class++)
+			slot_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]);
+		cond_resched();
+	}
+}
+
+/**
+ * hapool_nr_mags - how many magazines hapool_shrink() could free
+ * @p: the pool
+ *
+ * Context: any. Return: about so many.
+ */
+unsigned long hapool_nr_mags(struct hapool *p)
+{
+	unsigned long nr = 0;
+	unsigned int cpu;
+	int class;
+
+	for_each_possible_cpu(cpu)
+		for (class = 0; class < HASLAB_NR_CLASSES; class++)
+			nr += !!READ_ONCE(per_cpu_ptr(p->cpus, cpu)->slot[class].mag);
+	return nr;
+}
+
+/**
+ * hapool_shrink - free magazines, because memory is short
+ * @p: the pool
+ * @nr: how many, at the most
+ *
+ * What was in them becomes free, and slabs that are empty then free their memory,
+ * too. Context: process context, also from memory reclaim: takes no lock under
+ * which memory is waited for. Return: how many magazines.
+ */
+unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
+{
+	unsigned long done = 0;
+	unsigned int cpu;
+	int class;
+
+	for_each_possible_cpu(cpu)
+		for (class = 0; class < HASLAB_NR_CLASSES && done < nr; class++) {
+			struct hapool_slot *slot = &per_cpu_ptr(p->cpus, cpu)->slot[class];
+			struct hapool_mag *mag = hapool_mag_take(slot);
+
+			if (!mag)
+				continue;
+			mag_release(p, class, slot, mag);
+			done++;
+		}
+	return done;
+}
+
 /* ---- the slow mode ---- */
 
 static int slow_begin(struct hapool *p, gfp_t gfp)

@@ -83,6 +83,9 @@ void hapool_unhold(struct hapool *p, u64 start, u64 len);
 int __must_check hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp);
 
 void hapool_drain(struct hapool *p);
+void hapool_drain_idle(struct hapool *p);
+unsigned long hapool_nr_mags(struct hapool *p);
+unsigned long hapool_shrink(struct hapool *p, unsigned long nr);
 void hapool_cpu_dead(struct hapool *p, unsigned int cpu);
 
 int hapool_map(struct hapool *p, u64 from, struct haslab_map_entry *entries, int nr);

@@ -17,11 +17,13 @@
  * @used: how much of @refs is in use, in bytes: what is a product in an index is
  *	a sum here. Less than @size when the magazine is in its slot
  * @size: how much there is of it
+ * @seen: hits and frees of its slot when hapool_drain_idle() last looked
  * @refs: the objects, the last freed last
  */
 struct hapool_mag {
 	unsigned long used;
 	unsigned long size;
+	u64 seen;
 	struct haslab_ref refs[];
 };
 

@@ -17,10 +17,6 @@
  * there or 0. That bounds the memory (1 KiB for 16 MiB) and the time (128 words
  * to look at, and none to move).
  *
- * Which runs are free looks random to the CPU: it guesses wrong at a branch for
- * each of them, and that costs as much as 60 instructions. So marks are looked
- * at four at a time, and lengths compared without branches.
- *
  * An allocation adds at most two runs and a free adds none, so only allocating
  * can need memory. The lock of the slab layer protects everything.
  */
@@ -29,10 +25,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "runs.h"
-
-#define STATE_BITS	2
-#define STATE_MASK	((1U << STATE_BITS) - 1)
+#include "runs_hit.h"
 
 /* half the memory of the bitmap */
 #define MAX_CAP		256
@@ -44,26 +37,6 @@
 
 /* ---- the array of marks ---- */
 
-/* Four marks in a word, of which neither the lowest nor the highest bit matters for their order. */
-#define LANES		0x0001000100010001ULL
-#define LANE_BITS	16
-#define HIGH_BITS	(LANES << (LANE_BITS - 1))
-
-static u16 mark(u32 start, enum haruns_state state)
-{
-	return start << STATE_BITS | state;
-}
-
-static u32 mark_start(u16 m)
-{
-	return m >> STATE_BITS;
-}
-
-static enum haruns_state mark_state(u16 m)
-{
-	return m & STATE_MASK;
-}
-
 static u16 *marks_of(struct haruns *r)
 {
 	return r->cap == HARUNS_INLINE ? r->own : r->marks;
@@ -74,87 +47,34 @@ static const u16 *marks_in(const struct haruns *r)
 	return r->cap == HARUNS_INLINE ? r->own : r->marks;
 }
 
-/* What is behind the last run: not free. */
-static u16 mark_end(const struct haruns *r)
-{
-	return mark(r->nr_blocks, HARUNS_LIVE);
-}
-
-/* The number of marks up to @key, of those in the struct. */
-static u32 own_rank(const struct haruns *r, u16 key)
-{
-	u64 keys = key * LANES | HIGH_BITS, sum = 0;
-	int i;
-
-	/* no mark has the highest bit, so what remains of it says which is greater */
-	for (i = 0; i < ARRAY_SIZE(r->words); i++)
-		sum += (keys - r->words[i]) >> (LANE_BITS - 1) & LANES;
-	return sum * LANES >> (64 - LANE_BITS);
-}
-
 /* The run that @pos lies in: the last mark that does not start behind it. */
 static u32 marks_find(const struct haruns *r, u32 pos)
 {
-	const u16 key = mark(pos, STATE_MASK);
+	const u16 *marks = marks_in(r), key = haruns_mark(pos, HARUNS_STATE_MASK);
 	u32 lo = 0, n = r->nr;
 
-	if (r->cap == HARUNS_INLINE)
-		return own_rank(r, key) - 1;
 	while (n > 1) {
 		u32 half = n / 2;
 
-		lo = r->marks[lo + half] <= key ? lo + half : lo;
+		lo = marks[lo + half] <= key ? lo + half : lo;
 		n -= half;
 	}
 	return lo;
-}
-
-/* Cut @before blocks off in front of mark @i and @behind blocks off behind. */
-static void marks_cut(struct haruns *r, u32 i, u32 before, u32 behind, enum haruns_state state)
-{
-	u16 *at = marks_of(r) + i, old = *at;
-	u16 start = old + mark(before, 0), end = (at[1] & ~STATE_MASK) - mark(behind, 0);
-	u32 nr = !!before + !!behind;
-
-	memmove(at + 1 + nr, at + 1, (r->nr - i) * sizeof(*at));
-	r->nr += nr;
-	at += !!before;
-	*at++ = (start & ~STATE_MASK) | state;
-	if (behind)
-		*at = end | mark_state(old);
-}
-
-/* Mark @i becomes free and merges with the free runs beside it. Return: their length. */
-static u32 marks_free(struct haruns *r, u32 i)
-{
-	u16 *at = marks_of(r) + i;
-	bool before = i && mark_state(at[-1]) == HARUNS_FREE;
-	bool behind = mark_state(at[1]) == HARUNS_FREE;
-	u32 nr = before + behind;
-
-	*at = mark(mark_start(*at), HARUNS_FREE);
-	at -= before;
-	i += 1 - before;
-	memmove(at + 1, at + 1 + nr, (r->nr + 1 - nr - i) * sizeof(*at));
-	r->nr -= nr;
-	/* of two that are gone one is not overwritten by the end */
-	marks_of(r)[r->nr + !!nr] = mark_end(r);
-	return mark_start(at[1]) - mark_start(at[0]);
 }
 
 /* ---- the bitmap ---- */
 
 static enum haruns_state map_state(const struct haruns *r, u32 pos)
 {
-	return r->map[pos / MAP_PER_WORD] >> (pos % MAP_PER_WORD * STATE_BITS) & STATE_MASK;
+	return r->map[pos / MAP_PER_WORD] >> (pos % MAP_PER_WORD * HARUNS_STATE_BITS) & HARUNS_STATE_MASK;
 }
 
 static void map_set(u64 *map, u32 pos, u32 state)
 {
-	u32 shift = pos % MAP_PER_WORD * STATE_BITS;
+	u32 shift = pos % MAP_PER_WORD * HARUNS_STATE_BITS;
 	u64 *word = &map[pos / MAP_PER_WORD];
 
-	*word = (*word & ~((u64)STATE_MASK << shift)) | (u64)state << shift;
+	*word = (*word & ~((u64)HARUNS_STATE_MASK << shift)) | (u64)state << shift;
 }
 
 /* A bit for each block of the word at which a run starts. */
@@ -167,11 +87,11 @@ static u64 map_starts(const struct haruns *r, u32 word)
 static u32 map_run_start(const struct haruns *r, u32 pos)
 {
 	u32 word = pos / MAP_PER_WORD;
-	u64 bits = map_starts(r, word) & (~0ULL >> (63 - pos % MAP_PER_WORD * STATE_BITS));
+	u64 bits = map_starts(r, word) & (~0ULL >> (63 - pos % MAP_PER_WORD * HARUNS_STATE_BITS));
 
 	while (!bits)
 		bits = map_starts(r, --word);
-	return word * MAP_PER_WORD + (fls64(bits) - 1) / STATE_BITS;
+	return word * MAP_PER_WORD + (fls64(bits) - 1) / HARUNS_STATE_BITS;
 }
 
 /* The first start at or behind @pos, or the end of the slot. */
@@ -182,10 +102,10 @@ static u32 map_next_start(const struct haruns *r, u32 pos)
 
 	if (pos >= r->nr_blocks)
 		return r->nr_blocks;
-	bits = map_starts(r, word) & (~0ULL << (pos % MAP_PER_WORD * STATE_BITS));
+	bits = map_starts(r, word) & (~0ULL << (pos % MAP_PER_WORD * HARUNS_STATE_BITS));
 	while (!bits && word < last)
 		bits = map_starts(r, ++word);
-	return bits ? word * MAP_PER_WORD + __ffs64(bits) / STATE_BITS : r->nr_blocks;
+	return bits ? word * MAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
 }
 
 static void map_put(struct haruns *r, u32 pos, enum haruns_state state)
@@ -230,18 +150,19 @@ static bool is_map(const struct haruns *r)
 	return !r->cap;
 }
 
-/* The run that is recorded at @at: the number of a mark, or a position. */
-static struct haruns_run run_at(const struct haruns *r, u32 at)
+/**
+ * haruns_recorded - the run that is recorded at a place
+ * @r: the runs
+ * @at: the number of its mark, or its position
+ *
+ * Return: the run.
+ */
+struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
 {
-	const u16 *m;
-
-	if (is_map(r))
-		return (struct haruns_run) {
-			at, map_next_start(r, at + 1) - at, map_state(r, at), at
-		};
-	m = marks_in(r) + at;
+	if (!is_map(r))
+		return haruns_mark_run(marks_in(r), at);
 	return (struct haruns_run) {
-		mark_start(m[0]), mark_start(m[1]) - mark_start(m[0]), mark_state(m[0]), at
+		at, map_next_start(r, at + 1) - at, map_state(r, at), at
 	};
 }
 
@@ -254,7 +175,29 @@ static struct haruns_run run_at(const struct haruns *r, u32 at)
  */
 struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 {
-	return run_at(r, is_map(r) ? map_run_start(r, pos) : marks_find(r, pos));
+	return haruns_recorded(r, is_map(r) ? map_run_start(r, pos) : marks_find(r, pos));
+}
+
+/**
+ * haruns_first - the run at the start of the slot
+ * @r: the runs
+ *
+ * Return: the run.
+ */
+struct haruns_run haruns_first(const struct haruns *r)
+{
+	return haruns_recorded(r, 0);
+}
+
+/**
+ * haruns_last - the run at the end of the slot
+ * @r: the runs
+ *
+ * Return: the run.
+ */
+struct haruns_run haruns_last(const struct haruns *r)
+{
+	return haruns_recorded(r, is_map(r) ? map_run_start(r, r->nr_blocks - 1) : r->nr - 1);
 }
 
 /**
@@ -268,7 +211,7 @@ bool haruns_next(const struct haruns *r, struct haruns_run *run)
 {
 	if (run->start + run->len == r->nr_blocks)
 		return false;
-	*run = run_at(r, is_map(r) ? run->start + run->len : run->at + 1);
+	*run = haruns_recorded(r, is_map(r) ? run->start + run->len : run->at + 1);
 	return true;
 }
 
@@ -288,9 +231,9 @@ void haruns_init(struct haruns *r, u32 nr_blocks)
 	r->nr_free = 0;
 	r->max_free = 0;
 	r->tag = 0;
-	r->own[0] = mark(0, HARUNS_SPECIAL);
+	r->own[0] = haruns_mark(0, HARUNS_SPECIAL);
 	for (i = 1; i < HARUNS_INLINE; i++)
-		r->own[i] = mark_end(r);
+		r->own[i] = haruns_mark_end(r);
 }
 
 /**
@@ -313,35 +256,15 @@ static int to_map(struct haruns *r, struct hamem *mem, struct hamem_op *op)
 	if (!map)
 		return -ENOMEM;
 	for (i = 0; i < r->nr; i++)
-		map_set(map, mark_start(marks[i]), mark_state(marks[i]));
+		map_set(map, haruns_mark_start(marks[i]), haruns_mark_state(marks[i]));
 	haruns_destroy(r, mem);
 	r->map = map;
 	r->cap = 0;
 	return 0;
 }
 
-/* The slow part of haruns_reserve(). */
-static int more_marks(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
-{
-	u32 cap = roundup_pow_of_two(r->nr + nr + 1), i;
-	u16 *marks;
-
-	if (cap > MAX_CAP)
-		return to_map(r, mem, op);
-	marks = hamem_get(mem, op, cap * sizeof(*marks));
-	if (!marks)
-		return -ENOMEM;
-	memcpy(marks, marks_in(r), r->nr * sizeof(*marks));
-	for (i = r->nr; i < cap; i++)
-		marks[i] = mark_end(r);
-	haruns_destroy(r, mem);
-	r->marks = marks;
-	r->cap = cap;
-	return 0;
-}
-
 /**
- * haruns_reserve - make room for more runs
+ * haruns_more - make room for more runs: the slow part of haruns_reserve()
  * @r: the runs
  * @nr: how many
  * @mem: account
@@ -349,11 +272,25 @@ static int more_marks(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_
  *
  * Return: 0, or -ENOMEM: nothing changed.
  */
-int haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
+int haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
 {
-	if (is_map(r) || r->nr + nr < r->cap)
+	u32 cap = roundup_pow_of_two(r->nr + nr + 1), i;
+	u16 *marks;
+
+	if (is_map(r))
 		return 0;
-	return more_marks(r, nr, mem, op);
+	if (cap > MAX_CAP)
+		return to_map(r, mem, op);
+	marks = hamem_get(mem, op, cap * sizeof(*marks));
+	if (!marks)
+		return -ENOMEM;
+	memcpy(marks, marks_in(r), r->nr * sizeof(*marks));
+	for (i = r->nr; i < cap; i++)
+		marks[i] = haruns_mark_end(r);
+	haruns_destroy(r, mem);
+	r->marks = marks;
+	r->cap = cap;
+	return 0;
 }
 
 /**
@@ -374,93 +311,49 @@ void haruns_shrink(struct haruns *r, struct hamem *mem)
 	r->cap = HARUNS_INLINE;
 	run = haruns_at(&old, 0);
 	do {
-		r->own[i++] = mark(run.start, run.state);
+		r->own[i++] = haruns_mark(run.start, run.state);
 	} while (haruns_next(&old, &run));
 	while (i < HARUNS_INLINE)
-		r->own[i++] = mark_end(r);
+		r->own[i++] = haruns_mark_end(r);
 	haruns_destroy(&old, mem);
 }
 
-/*
- * What a look at all free runs tells. A run is a number here: its length, and
- * below that, from KEY_SHIFT on, where it is recorded.
+/**
+ * haruns_look - look at all free runs, wherever they are recorded
+ * @r: the runs
+ * @len: that is wanted
+ * @align: of it, a power of two, at most the size of the slot
+ *
+ * Return: what there is.
  */
-struct look {
-	u32 best;	/* what the shortest that is long enough has more than is wanted */
-	u32 longest;
-	u32 second;	/* longest of the others */
-};
-
-#define KEY_SHIFT	16
-#define KEY_AT		((1U << KEY_SHIFT) - 1)
-
-/* A run at @start, where @len blocks are wanted. One too short seems to have very much more. */
-static void look_at(struct look *look, u32 start, u32 key, u32 len, u32 align)
+struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align)
 {
-	u32 skip = -start & (align - 1);
-
-	look->best = min(look->best, key - ((len + skip) << KEY_SHIFT));
-	look->second = max(look->second, min(look->longest, key));
-	look->longest = max(look->longest, key);
-}
-
-/* Of up to 64 marks those that are free: of each word four bits, of the next a bit to their left. */
-static u64 words_free(const u64 *words, u32 nr)
-{
-	u64 bits = 0;
-	u32 i;
-
-	BUILD_BUG_ON((HARUNS_FREE & 2) || !(HARUNS_LIVE & HARUNS_SPECIAL & 2));
-	for (i = 0; i < nr; i++)
-		bits |= (~words[i] >> 1 & LANES) << i;
-	return bits;
-}
-
-static void words_look(struct look *look, const u16 *marks, u32 first, u64 bits, u32 len,
-		       u32 align)
-{
-	for (; bits; bits &= bits - 1) {
-		u32 bit = __ffs64(bits), lane = bit / LANE_BITS, at, start;
-
-		if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
-			lane = HARUNS_PER_WORD - 1 - lane;
-		at = first + bit % LANE_BITS * HARUNS_PER_WORD + lane;
-		start = mark_start(marks[at]);
-		look_at(look, start, (mark_start(marks[at + 1]) - start) << KEY_SHIFT | at, len,
-			align);
-	}
-}
-
-static struct look look_through(const struct haruns *r, u32 len, u32 align)
-{
-	struct look look = { .best = U32_MAX };
-	const u32 step = LANE_BITS * HARUNS_PER_WORD;
+	const u32 step = HARUNS_LANE_BITS * HARUNS_PER_WORD;
+	struct haruns_look look = HARUNS_LOOK;
 	struct haruns_run run;
-	u32 i;
+	u32 i, k;
+	u64 bits;
 
-	if (r->cap == HARUNS_INLINE) {
-		words_look(&look, r->own, 0, words_free(r->words, ARRAY_SIZE(r->words)), len,
-			   align);
-		return look;
+	for (i = 0; !is_map(r) && i < r->nr; i += step) {
+		const u64 *words = (const u64 *)(marks_in(r) + i);
+
+		bits = 0;
+		for (k = 0; k < min(r->cap - i, step) / HARUNS_PER_WORD; k++)
+			bits |= haruns_free_bits(words[k]) << k;
+		haruns_look_marks(&look, marks_in(r), i, bits, len, align);
 	}
-	if (!is_map(r)) {
-		for (i = 0; i < r->nr; i += step)
-			words_look(&look, r->marks, i,
-				   words_free((u64 *)(r->marks + i),
-					      min_t(u32, r->cap - i, step) / HARUNS_PER_WORD),
-				   len, align);
+	if (!is_map(r))
 		return look;
-	}
-	run = run_at(r, 0);
+	run = haruns_recorded(r, 0);
 	do {
 		if (run.state == HARUNS_FREE)
-			look_at(&look, run.start, run.len << KEY_SHIFT | run.at, len, align);
+			haruns_look_at(&look, &run, len, align);
 	} while (haruns_next(r, &run));
 	return look;
 }
 
-/* Give a part of a run, which is cut if need be, another state. */
-static void cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+/* Give a part of a run, which is cut if need be, another state: whatever form it has. */
+void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
 		enum haruns_state state)
 {
 	u32 before = start - old->start, behind = old->len - before - len;
@@ -468,45 +361,15 @@ static void cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 l
 	if (is_map(r))
 		map_cut(r, start, len, behind, state, old->state);
 	else
-		marks_cut(r, old->at, before, behind, state);
+		haruns_cut_mark(r, marks_of(r) + old->at, old->at, before, behind, state);
 }
 
-/**
- * haruns_set - make an extent out of free blocks
- * @r: the runs, with room for two more (haruns_reserve())
- * @old: the free run that they lie in
- * @others: length of the longest of the other free runs
- * @start: first block
- * @len: number of blocks
- * @state: of the extent
- */
-void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others, u32 start, u32 len,
-		enum haruns_state state)
+/* A run becomes free, whatever form it has. Return: its length, with those beside it. */
+u32 haruns_merge(struct haruns *r, const struct haruns_run *run)
 {
-	u32 before = start - old->start, behind = old->len - before - len;
-
-	cut(r, old, start, len, state);
-	r->nr_free -= len;
-	r->max_free = max3(before, behind, others);
-}
-
-/**
- * haruns_clear - free an extent
- * @r: the runs
- * @run: the extent
- *
- * Merges it with the free runs beside it.
- */
-void haruns_clear(struct haruns *r, const struct haruns_run *run)
-{
-	u32 len;
-
 	if (is_map(r))
-		len = map_free(r, run->start, run->start + run->len);
-	else
-		len = marks_free(r, run->at);
-	r->nr_free += run->len;
-	r->max_free = max_t(u32, r->max_free, len);
+		return map_free(r, run->start, run->start + run->len);
+	return haruns_free_mark(r, marks_of(r), run->at);
 }
 
 /**
@@ -521,51 +384,9 @@ void haruns_add(struct haruns *r, u32 start, u32 len)
 
 	/* as if it had been an extent */
 	r->nr_known += len;
-	cut(r, &run, start, len, HARUNS_LIVE);
+	haruns_cut(r, &run, start, len, HARUNS_LIVE);
 	run = haruns_at(r, start);
 	haruns_clear(r, &run);
-}
-
-/**
- * haruns_others - look at the other free runs
- * @r: the runs
- * @run: a free run
- *
- * Return: the length of the longest but @run.
- */
-u32 haruns_others(const struct haruns *r, const struct haruns_run *run)
-{
-	struct look look;
-
-	if (run->len < r->max_free)
-		return r->max_free;
-	look = look_through(r, 0, 1);
-	return ((look.longest & KEY_AT) == run->at ? look.second : look.longest) >> KEY_SHIFT;
-}
-
-/**
- * haruns_best_fit - the smallest free run that an extent fits in
- * @r: the runs
- * @len: of the extent
- * @align: a power of two, at most the size of the slot
- * @best: out: the run
- * @others: out: length of the longest of the other free runs
- *
- * Return: whether there is one.
- */
-bool haruns_best_fit(const struct haruns *r, u32 len, u32 align, struct haruns_run *best,
-		     u32 *others)
-{
-	struct look look;
-
-	if (len > r->max_free)
-		return false;
-	look = look_through(r, len, align);
-	if (look.best >> KEY_SHIFT > r->nr_blocks)
-		return false;
-	*best = run_at(r, look.best & KEY_AT);
-	*others = ((look.longest & KEY_AT) == best->at ? look.second : look.longest) >> KEY_SHIFT;
-	return true;
 }
 
 /**
@@ -578,11 +399,11 @@ bool haruns_check(const struct haruns *r)
 {
 	enum haruns_state last = HARUNS_LIVE;
 	u32 nr = 0, pos = 0, nr_free = 0;
-	struct haruns_run run = run_at(r, 0);
+	struct haruns_run run = haruns_recorded(r, 0);
 	u32 max_free = 0, i;
 
 	for (i = r->nr; i < r->cap; i++)
-		if (marks_in(r)[i] != mark_end(r))
+		if (marks_in(r)[i] != haruns_mark_end(r))
 			return false;
 	if (!is_map(r) && r->nr >= r->cap)
 		return false;

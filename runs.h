@@ -73,20 +73,40 @@ struct haruns {
 void haruns_init(struct haruns *r, u32 nr_blocks);
 void haruns_destroy(struct haruns *r, struct hamem *mem);
 
-int __must_check haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem,
-				struct hamem_op *op);
+int __must_check haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op);
+
+/**
+ * haruns_reserve - make room for more runs
+ * @r: the runs
+ * @nr: how many
+ * @mem: account
+ * @op: memory
+ *
+ * Return: 0, or -ENOMEM: nothing changed.
+ */
+static inline int __must_check haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem,
+					      struct hamem_op *op)
+{
+	/* one more is at the end of the slot */
+	return likely(r->nr + nr < r->cap) ? 0 : haruns_more(r, nr, mem, op);
+}
+
 void haruns_shrink(struct haruns *r, struct hamem *mem);
 
-void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others, u32 start, u32 len,
-		enum haruns_state state);
-void haruns_clear(struct haruns *r, const struct haruns_run *run);
 void haruns_add(struct haruns *r, u32 start, u32 len);
 
 struct haruns_run haruns_at(const struct haruns *r, u32 pos);
+struct haruns_run haruns_recorded(const struct haruns *r, u32 at);
+struct haruns_run haruns_first(const struct haruns *r);
+struct haruns_run haruns_last(const struct haruns *r);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
-u32 haruns_others(const struct haruns *r, const struct haruns_run *run);
-bool haruns_best_fit(const struct haruns *r, u32 len, u32 align, struct haruns_run *best,
-		     u32 *others);
+
+/* For runs_hit.h. */
+struct haruns_look;
+struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align);
+void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+		enum haruns_state state);
+u32 haruns_merge(struct haruns *r, const struct haruns_run *run);
 
 bool haruns_check(const struct haruns *r);
 

@@ -738,7 +738,7 @@ static void haslab_init_classes(struct haslab *s)
 
 static u64 nr_dirs_for(const struct haslab *s, u64 nr_blocks)
 {
-	return ((nr_blocks - 1) >> s->dir_shift) + 1;
+	return DIV_ROUND_UP_ULL(nr_blocks, dir_blocks(s));
 }
 
 /* Slots have 32-bit numbers. */
@@ -796,10 +796,21 @@ static int init_groups(struct haslab *s)
 	return 0;
 }
 
+/* Directories of which those from @used on are empty. */
+static struct haslab_dir *new_dirs(u64 nr, u64 used, gfp_t gfp)
+{
+	struct haslab_dir *dirs = kvcalloc(nr, sizeof(*dirs), gfp);
+	u64 i;
+
+	for (i = used; dirs && i < nr; i++)
+		dirs[i].slabs = haslab_no_slabs;
+	return dirs;
+}
+
 static int init_dirs(struct haslab *s)
 {
 	s->nr_dirs = nr_dirs_for(s, s->cfg.nr_blocks);
-	s->dirs = kvcalloc(s->nr_dirs, sizeof(*s->dirs), GFP_KERNEL);
+	s->dirs = new_dirs(s->nr_dirs, 0, GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
 	atomic_long_add(s->nr_dirs * sizeof(*s->dirs), &s->mem.bytes);
@@ -840,7 +851,6 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	spin_lock_init(&s->space_lock);
 	s->cfg = *cfg;
 	s->slot_shift = min_t(u32, HASLAB_MAX_SHIFT, cfg->unit_shift + HASLAB_UNITS_SHIFT);
-	s->dir_shift = s->slot_shift + DIR_SHIFT;
 	if (too_large(s, cfg->nr_blocks))
 		return -EINVAL;
 	s->spans = RB_ROOT;
@@ -894,7 +904,7 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 	if (nr_blocks < s->cfg.nr_blocks || too_large(s, nr_blocks))
 		return -EINVAL;
 	if (nr_dirs > s->nr_dirs) {
-		dirs = kvcalloc(nr_dirs, sizeof(*dirs), gfp);
+		dirs = new_dirs(nr_dirs, s->nr_dirs, gfp);
 		if (!dirs)
 			return -ENOMEM;
 		haslab_lock_all(s);
@@ -940,7 +950,7 @@ void haslab_destroy(struct haslab *s)
 
 	for (dir = 0; s->dirs && dir < s->nr_dirs; dir++) {
 		slot = dir << DIR_SHIFT;
-		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].slabs || s->dirs[dir].mixed); i++)
+		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].nr_slabs || s->dirs[dir].mixed); i++)
 			slot_forget(s, slot + i);
 		cond_resched();
 	}

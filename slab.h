@@ -183,7 +183,6 @@ struct haslab_map_entry {
  * @buddy: where the slabs' space comes from
  * @mem: account of the metadata of both
  * @slot_shift: log2 of blocks in a slot
- * @dir_shift: log2 of blocks in a dir
  * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
  * @nr_from_slabs: the common sizes below this come from slabs of equal objects
@@ -201,7 +200,6 @@ struct haslab {
 	struct habuddy buddy;
 	struct hamem mem;
 	unsigned int slot_shift;
-	unsigned int dir_shift;
 	struct haslab_dir *dirs;
 	u64 nr_dirs;
 	unsigned long nr_from_slabs;

@@ -134,10 +134,12 @@ static bool check_dir(struct haslab *s, const struct haslab_dir *dir, struct fou
 	u64 nr_slabs = found->nr_slabs, nr_mixed = found->nr_mixed;
 	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT, i;
 
-	if (!dir->nr_slabs != !dir->slabs || !dir->nr_mixed != !dir->mixed ||
+	bool has_slabs = dir->slabs != haslab_no_slabs;
+
+	if (!!dir->nr_slabs != has_slabs || !dir->nr_mixed != !dir->mixed ||
 	    !dir->links != !dir->mixed)
 		return false;
-	for (i = 0; i < DIR_SLOTS && (dir->slabs || dir->mixed); i++)
+	for (i = 0; i < DIR_SLOTS && (dir->nr_slabs || dir->mixed); i++)
 		if (!check_slot(s, slot + i, found))
 			return false;
 	return found->nr_slabs - nr_slabs == dir->nr_slabs &&

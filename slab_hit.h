@@ -54,7 +54,7 @@ struct haslab_slab {
 /**
  * struct haslab_dir - 64 slots: 1 GiB
  * @slabs: for each slot the slab that it is as a whole; or, with MAP_SPLIT, a table
- *	of the slabs that its units belong to; NULL if there are none
+ *	of the slabs that its units belong to
  * @mixed: the mixed parts of the slots; NULL if there are none
  * @links: for the mixed parts; NULL if there are none
  * @lead: as in haslab_sum, if @summed
@@ -88,8 +88,8 @@ static inline u32 slot_blocks(const struct haslab *s)
 
 static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
 {
-	/* haslab_grow() replaces the array */
-	return &rcu_dereference_raw(s->dirs)[block >> s->dir_shift];
+	/* haslab_grow() replaces the array; the first shift is also that for the slot */
+	return &rcu_dereference_raw(s->dirs)[block >> s->slot_shift >> DIR_SHIFT];
 }
 
 static inline u32 slot_of(const struct haslab *s, u64 block)
@@ -103,25 +103,28 @@ static inline u32 slot_unit(const struct haslab *s, u64 block)
 	return (block & (slot_blocks(s) - 1)) >> s->cfg.unit_shift;
 }
 
-/* In a pointer in haslab_dir.slabs. */
+/*
+ * In a pointer in haslab_dir.slabs, which then is to where the table would begin if it
+ * were one of all units of the device: so a look at it needs no subtraction.
+ */
 #define MAP_SPLIT	1UL
 
-static __always_inline struct haslab_slab __rcu **map_split(struct haslab_slab *slab)
+static __always_inline struct haslab_slab __rcu **map_split(struct haslab_slab *entry, u64 unit)
 {
-	return (void *)((unsigned long)slab & ~MAP_SPLIT);
+	return (void *)((unsigned long)entry - MAP_SPLIT + unit * sizeof(entry));
 }
+
+/* What haslab_dir.slabs is when there are none. */
+extern struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 
 /* The slab that a block belongs to, or NULL. Under RCU or the lock of its group. */
 static __always_inline struct haslab_slab *haslab_lookup(const struct haslab *s, u64 block)
 {
 	struct haslab_slab __rcu **slabs = rcu_dereference_raw(map_dir(s, block)->slabs);
-	struct haslab_slab *slab;
+	struct haslab_slab *slab = rcu_dereference_raw(slabs[(block >> s->slot_shift) % DIR_SLOTS]);
 
-	if (!slabs)
-		return NULL;
-	slab = rcu_dereference_raw(slabs[slot_of(s, block) % DIR_SLOTS]);
 	if ((unsigned long)slab & MAP_SPLIT)
-		slab = rcu_dereference_raw(map_split(slab)[slot_unit(s, block)]);
+		slab = rcu_dereference_raw(*map_split(slab, block >> s->cfg.unit_shift));
 	return slab;
 }
 

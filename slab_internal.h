@@ -150,7 +150,7 @@ static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 
 static inline u64 dir_blocks(const struct haslab *s)
 {
-	return 1ULL << s->dir_shift;
+	return 1ULL << (s->slot_shift + DIR_SHIFT);
 }
 
 static inline u64 slab_end(const struct haslab_slab *slab)

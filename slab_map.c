@@ -12,9 +12,30 @@
 
 #include "slab_internal.h"
 
+struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
+
 static u32 slot_units(const struct haslab *s)
 {
 	return 1U << (s->slot_shift - s->cfg.unit_shift);
+}
+
+/* The first unit of the slot of a slab. */
+static u64 first_unit(const struct haslab *s, const struct haslab_slab *slab)
+{
+	return round_down(slab->start, slot_blocks(s)) >> s->cfg.unit_shift;
+}
+
+/* The table of the units of a slab's slot that an entry of the map stands for, or NULL. */
+static struct haslab_slab __rcu **split_of(const struct haslab *s, struct haslab_slab *entry,
+					   const struct haslab_slab *slab)
+{
+	return entry ? map_split(entry, first_unit(s, slab)) : NULL;
+}
+
+static struct haslab_slab *split_entry(const struct haslab *s, struct haslab_slab __rcu **split,
+				       const struct haslab_slab *slab)
+{
+	return (void *)((unsigned long)split - first_unit(s, slab) * sizeof(*split) + MAP_SPLIT);
 }
 
 /* Enter @value for the units of a slab. */
@@ -31,7 +52,7 @@ static void split_fill(struct haslab *s, struct haslab_slab __rcu **split,
 static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *entry,
 					struct haslab_slab *slab, struct hamem_op *op)
 {
-	struct haslab_slab __rcu **split = map_split(entry);
+	struct haslab_slab __rcu **split = split_of(s, entry, slab);
 
 	if (slab->nr_blocks == slot_blocks(s))
 		return slab;
@@ -40,7 +61,7 @@ static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *en
 	if (!split)
 		return NULL;
 	split_fill(s, split, slab, slab);
-	return (void *)((unsigned long)split | MAP_SPLIT);
+	return split_entry(s, split, slab);
 }
 
 static int map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
@@ -50,13 +71,13 @@ static int map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	struct haslab_slab *entry;
 	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 
-	if (!slabs)
+	if (!dir->nr_slabs)
 		slabs = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*slabs));
 	if (!slabs)
 		return -ENOMEM;
 	entry = map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
 	if (!entry) {
-		if (!dir->slabs)
+		if (!dir->nr_slabs)
 			hamem_put(&s->mem, slabs);
 		return -ENOMEM;
 	}
@@ -107,7 +128,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 
 	spin_lock(&s->space_lock);
 	if (slab->nr_blocks < slot_blocks(s)) {
-		split = map_split(rcu_dereference_raw(dir->slabs[i]));
+		split = split_of(s, rcu_dereference_raw(dir->slabs[i]), slab);
 		split_fill(s, split, slab, NULL);
 	}
 	slab->map[0] = NULL;
@@ -118,7 +139,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 		map_forget_with(s, slab, 0, split);
 	if (!--dir->nr_slabs) {
 		map_forget_with(s, slab, 1, dir->slabs);
-		WRITE_ONCE(dir->slabs, NULL);
+		WRITE_ONCE(dir->slabs, haslab_no_slabs);
 	}
 	spin_unlock(&s->space_lock);
 }

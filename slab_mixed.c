@@ -34,6 +34,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 
+#include "runs_hit.h"
 #include "slab_internal.h"
 
 /* How many of the last lengths, at least, say what a short run is good for. */
@@ -93,6 +94,18 @@ static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bu
 	else
 		/* somebody will want it, and then not have to wait for it */
 		prefetch(mixed_of(s, link.next));
+}
+
+/* Fetch what taking a slot out of its list is going to write to. */
+static void index_prefetch(const struct haslab *s, u32 slot, const struct haslab_mixed *m)
+{
+	struct haslab_link link = *slot_link(s, slot);
+
+	if (!m->runs.max_free)
+		return;
+	prefetchw(slot_link(s, link.prev));
+	if (link.next != NO_SLOT)
+		prefetchw(slot_link(s, link.next));
 }
 
 /* The largest run of a slot is another one than @max_free now. */
@@ -316,7 +329,7 @@ struct place {
 
 static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
 {
-	prefetchw(slot_link(s, place->slot));
+	index_prefetch(s, place->slot, mixed_of(s, place->slot));
 	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
 			       &place->others);
 }
@@ -476,10 +489,11 @@ struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_m
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
-	struct haruns_run run = mixed_run(s, m, start), rest = {};
+	struct haruns_run run = haruns_find(&m->runs, start & (slot_blocks(s) - 1)), rest = {};
 	u64 at = run_start(s, start, &run), end = at + run.len;
 	struct haslab_mixed *next;
 
+	index_prefetch(s, slot_of(s, start), m);
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (!run.start && m->runs.tag & MIXED_CONTINUES)

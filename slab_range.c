@@ -65,9 +65,9 @@ static u64 gap_end(struct haslab *s, u64 pos)
 	struct haslab_dir *dir = map_dir(s, pos);
 	u64 step = unit_blocks(s);
 
-	if (!dir->slabs && !dir->mixed)
+	if (!dir->nr_slabs && !dir->mixed)
 		step = dir_blocks(s);
-	else if (!dir->slabs && !mixed_slot(s, slot_of(s, pos)))
+	else if (!dir->nr_slabs && !mixed_slot(s, slot_of(s, pos)))
 		step = slot_blocks(s);
 	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
 }
@@ -158,7 +158,7 @@ static void sum_append(struct haslab_sum *sum, u64 lead, u64 longest, u64 trail,
 /* A slot that is a mixed one as a whole. */
 static void sum_mixed(struct haslab_sum *sum, const struct haruns *r)
 {
-	struct haruns_run first = haruns_at(r, 0), last = haruns_at(r, r->nr_blocks - 1);
+	struct haruns_run first = haruns_first(r), last = haruns_last(r);
 
 	sum_append(sum, first.state == HARUNS_FREE ? first.len : 0, r->max_free,
 		   last.state == HARUNS_FREE ? last.len : 0, r->nr_blocks);

@@ -229,6 +229,57 @@ static void dead_cpu_gives_back_what_it_cached(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+static void idle_magazines_go_back_and_used_ones_stay(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 small, both, percpu;
+
+	start(test, 100000);
+	hatest_on_cpu(0);
+	warm_up(test, 1);
+	small = stat(test)->cached;
+	warm_up(test, 16);
+	both = stat(test)->cached;
+	percpu = f->st.percpu;
+	/* a first look: all were used since the one before */
+	hapool_drain_idle(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, both);
+	expect_freed(test, alloc(test, 1), 1);
+	hapool_drain_idle(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, small);
+	/* then what is unused goes: extents first, memory next */
+	hapool_drain_idle(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
+	hapool_drain_idle(&f->p);
+	KUNIT_EXPECT_LT(test, stat(test)->percpu, percpu);
+	KUNIT_EXPECT_EQ(test, hapool_nr_mags(&f->p), 0);
+	expect_freed(test, alloc(test, 1), 1);
+	expect_all_comes_back(test);
+}
+
+static void shrinking_frees_magazines_and_what_is_in_them(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int i;
+	u64 cached;
+
+	start(test, 100000);
+	hatest_on_cpu(0);
+	for (i = 0; i < ARRAY_SIZE(common); i++)
+		warm_up(test, common[i]);
+	cached = stat(test)->cached;
+	KUNIT_EXPECT_EQ(test, hapool_nr_mags(&f->p), ARRAY_SIZE(common));
+	KUNIT_EXPECT_EQ(test, hapool_shrink(&f->p, 3), 3);
+	KUNIT_EXPECT_LT(test, stat(test)->cached, cached);
+	KUNIT_EXPECT_EQ(test, hapool_nr_mags(&f->p), ARRAY_SIZE(common) - 3);
+	KUNIT_EXPECT_EQ(test, hapool_shrink(&f->p, 1000), ARRAY_SIZE(common) - 3);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
+	KUNIT_EXPECT_EQ(test, hapool_shrink(&f->p, 1000), 0);
+	for (i = 0; i < ARRAY_SIZE(common); i++)
+		expect_freed(test, alloc(test, common[i]), common[i]);
+	expect_all_comes_back(test);
+}
+
 static void what_another_cpu_cached_can_be_allocated(struct kunit *test)
 {
 	unsigned int i;
@@ -553,6 +604,8 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(wrong_start_through_the_pool),
 	KUNIT_CASE(drain_empties_every_pool),
 	KUNIT_CASE(dead_cpu_gives_back_what_it_cached),
+	KUNIT_CASE(idle_magazines_go_back_and_used_ones_stay),
+	KUNIT_CASE(shrinking_frees_magazines_and_what_is_in_them),
 	KUNIT_CASE(what_another_cpu_cached_can_be_allocated),
 	KUNIT_CASE(whole_device_after_everything_was_cached),
 	KUNIT_CASE(cached_range_can_be_claimed),

@@ -17,7 +17,7 @@ demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 	busybox-static fio)
 bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
-test=("${demo[@]}" "${lib[@]}" g++ groff-base linux-source-6.1 xz-utils bzip2 flex bison bc libelf-dev libssl-dev
+test=("${demo[@]}" "${lib[@]}" g++ groff-base zlib1g-dev linux-source-6.1 xz-utils bzip2 flex bison bc libelf-dev libssl-dev
 	gcc-multilib sparse clang libclang-rt-dev shellcheck dmsetup)
 
 case ${1-} in

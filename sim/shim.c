@@ -47,6 +47,7 @@ void sim_spin_wait(spinlock_t *l)
 				sched_yield();
 		}
 	} while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE));
+	l->waits++;
 }
 
 static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;

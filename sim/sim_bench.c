@@ -634,7 +634,23 @@ struct tresult {
 	double rate;
 	u64 metadata_peak;
 	const char *wrong;
+	/* how often a lock was waited for: all of the kind, and the busiest group's */
+	u64 all_waits, space_waits, group_waits, busiest_waits;
 };
+
+static void count_waits(struct tresult *res, const struct haslab *s)
+{
+	unsigned int i;
+
+	res->all_waits += s->lock.waits;
+	res->space_waits += s->space_lock.waits;
+	for (i = 0; i < s->nr_groups; i++) {
+		u64 waits = s->groups[i].lock.waits;
+
+		res->group_waits += waits;
+		res->busiest_waits = max(res->busiest_waits, waits);
+	}
+}
 
 /* @nr threads on one allocator, or on one each, for a while. */
 static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checked)
@@ -682,6 +698,7 @@ static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checke
 	for (i = 0; i < nr_pools; i++) {
 		res.wrong = res.wrong ?: tcheck(&t[i], apart ? 1 : nr, &pools[i]);
 		res.metadata_peak += peaks[i];
+		count_waits(&res, &pools[i].slab);
 		hapool_destroy(&pools[i]);
 		if (checked)
 			marks_destroy(&marks[i]);
@@ -717,6 +734,10 @@ static bool threads(const char *name, int nr, bool apart)
 	out_double("seconds", res.ops / res.rate, 3);
 	out_double("ns_per_op", 1e9 / res.rate, 2);
 	out_double("cas_ns", cas_ns(), 2);
+	out_u64("waits_haslab_lock", res.all_waits);
+	out_u64("waits_space_lock", res.space_waits);
+	out_u64("waits_group_locks", res.group_waits);
+	out_u64("waits_busiest_group", res.busiest_waits);
 	out_u64("metadata_bytes_peak", checked.metadata_peak);
 	out_string("ledger", checked.wrong ?: "ok");
 	out_end();

@@ -27,6 +27,8 @@ static const char *const part_colors[NR_PARTS] = {
 	[PART_TAIL] = "#7f8c8d",
 };
 
+static const char chart_color[] = "#8ba3b8";
+
 static void put_escaped(FILE *out, const char *s)
 {
 	for (; *s; s++) {
@@ -175,7 +177,7 @@ static int put_runs(FILE *out, const struct picture *p, int y)
 	for (int i = 0; i < nr; i++) {
 		int h = pixels(stat->run_bytes[i], most, CHART_H), x = LEFT + i * w;
 
-		put_rect(out, x, base - h, w - 4, h, part_colors[PART_USED]);
+		put_rect(out, x, base - h, w - 4, h, chart_color);
 		put_text(out, x + (w - 4) / 2, base + 13, "length",
 			 size_short(p->info.min_block << i));
 		if (h)

@@ -26,6 +26,7 @@ extern __thread char sim_self;		/* its address names the thread */
 
 typedef struct {
 	int locked;
+	unsigned int waits;	/* how often somebody found it taken; for hybrid-sim bench */
 #ifdef SIM_DEBUG
 	const void *owner;
 #endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The runs of a slot that has few of them, the usual case: what an allocation and a
+ * free do there. Inline, because calls are a third of what it costs. For the slab
+ * layer only; the design is told in runs.c.
+ *
+ * Which runs are free looks random to the CPU: it guesses wrong at a branch for
+ * each of them, and that costs as much as 60 instructions. So marks are looked at
+ * four at a time, and lengths are compared without branches.
+ */
+#ifndef _HYBRID_ALLOC_RUNS_HIT_H
+#define _HYBRID_ALLOC_RUNS_HIT_H
+
+#include <linux/bitops.h>
+#include <linux/build_bug.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "runs.h"
+
+/* ---- marks ---- */
+
+#define HARUNS_STATE_BITS	2
+#define HARUNS_STATE_MASK	((1U << HARUNS_STATE_BITS) - 1)
+
+/* Four marks in a word; none has the highest bit, as positions have 13 bits. */
+#define HARUNS_LANES		0x0001000100010001ULL
+#define HARUNS_LANE_BITS	16
+#define HARUNS_HIGH_BITS	(HARUNS_LANES << (HARUNS_LANE_BITS - 1))
+
+static inline u16 haruns_mark(u32 start, enum haruns_state state)
+{
+	return start << HARUNS_STATE_BITS | state;
+}
+
+static inline u32 haruns_mark_start(u16 mark)
+{
+	return mark >> HARUNS_STATE_BITS;
+}
+
+static inline enum haruns_state haruns_mark_state(u16 mark)
+{
+	return mark & HARUNS_STATE_MASK;
+}
+
+/* What is behind the last run: not free. */
+static inline u16 haruns_mark_end(const struct haruns *r)
+{
+	return haruns_mark(r->nr_blocks, HARUNS_LIVE);
+}
+
+static inline struct haruns_run haruns_mark_run(const u16 *marks, u32 at)
+{
+	u32 start = haruns_mark_start(marks[at]);
+
+	return (struct haruns_run) {
+		start, haruns_mark_start(marks[at + 1]) - start, haruns_mark_state(marks[at]), at
+	};
+}
+
+/* Cut @before blocks off in front of mark @i, which is @at, and @behind blocks off behind. */
+static inline void haruns_cut_mark(struct haruns *r, u16 *at, u32 i, u32 before, u32 behind,
+				   enum haruns_state state)
+{
+	u16 old = *at, start = haruns_mark(haruns_mark_start(old) + before, state);
+	u16 end = haruns_mark(haruns_mark_start(at[1]) - behind, haruns_mark_state(old));
+	u32 nr = !!before + !!behind;
+
+	memmove(at + 1 + nr, at + 1, (r->nr - i) * sizeof(*at));
+	r->nr += nr;
+	at += !!before;
+	*at++ = start;
+	if (behind)
+		*at = end;
+}
+
+/* Mark @i becomes free and merges with the free runs beside it. Return: their length. */
+static inline u32 haruns_free_mark(struct haruns *r, u16 *marks, u32 i)
+{
+	u16 *at = marks + i;
+	u32 before = i && haruns_mark_state(at[-1]) == HARUNS_FREE;
+	u32 behind = haruns_mark_state(at[1]) == HARUNS_FREE, nr = before + behind;
+
+	*at = haruns_mark(haruns_mark_start(*at), HARUNS_FREE);
+	at -= before;
+	i += 1 - before;
+	memmove(at + 1, at + 1 + nr, (r->nr + 1 - nr - i) * sizeof(*at));
+	r->nr -= nr;
+	/* of two that are gone one is not overwritten by the end */
+	marks[r->nr + !!nr] = haruns_mark_end(r);
+	return haruns_mark_start(at[1]) - haruns_mark_start(at[0]);
+}
+
+/* ---- a look at all free runs ---- */
+
+/**
+ * struct haruns_look - what there is
+ * @best: what the shortest that is long enough has more than is wanted; more than
+ *	any run has if there is none
+ * @longest: the longest
+ * @second: the longest of the others
+ *
+ * Each is a number of blocks and below that, in HARUNS_AT_BITS, where the run is
+ * recorded.
+ */
+struct haruns_look {
+	u32 best;
+	u32 longest;
+	u32 second;
+};
+
+#define HARUNS_AT_BITS	16
+#define HARUNS_LOOK	{ .best = U32_MAX }
+
+static __always_inline void haruns_look_at(struct haruns_look *look, const struct haruns_run *run,
+					   u32 len, u32 align)
+{
+	u32 key = run->len << HARUNS_AT_BITS | run->at, skip = -run->start & (align - 1);
+
+	/* of one that is too short it becomes very large */
+	look->best = min(look->best, key - ((len + skip) << HARUNS_AT_BITS));
+	look->second = max(look->second, min(look->longest, key));
+	look->longest = max(look->longest, key);
+}
+
+/* Which marks of a word are free: a bit for each; those of other words fit in between. */
+static inline u64 haruns_free_bits(u64 word)
+{
+	BUILD_BUG_ON((HARUNS_FREE & 2) || !(HARUNS_LIVE & HARUNS_SPECIAL & 2));
+	return ~word >> 1 & HARUNS_LANES;
+}
+
+/* Look at free marks: those of the word @i words from @marks on have their bits @i to the left. */
+static __always_inline void haruns_look_marks(struct haruns_look *look, const u16 *marks,
+					      u32 first, u64 bits, u32 len, u32 align)
+{
+	struct haruns_run run;
+	u32 bit, lane;
+
+	for (; bits; bits &= bits - 1) {
+		bit = __ffs64(bits);
+		lane = bit / HARUNS_LANE_BITS;
+		if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
+			lane = HARUNS_PER_WORD - 1 - lane;
+		run = haruns_mark_run(marks, first + bit % HARUNS_LANE_BITS * HARUNS_PER_WORD +
+					     lane);
+		haruns_look_at(look, &run, len, align);
+	}
+}
+
+static __always_inline struct haruns_look haruns_look_own(const struct haruns *r, u32 len)
+{
+	struct haruns_look look = HARUNS_LOOK;
+	const u64 *w = r->words;
+
+	BUILD_BUG_ON(ARRAY_SIZE(r->words) != 5);
+	haruns_look_marks(&look, r->own, 0,
+			  haruns_free_bits(w[0]) | haruns_free_bits(w[1]) << 1 |
+			  haruns_free_bits(w[2]) << 2 | haruns_free_bits(w[3]) << 3 |
+			  haruns_free_bits(w[4]) << 4, len, 1);
+	return look;
+}
+
+/* Of the free runs but the one at @at the length of the longest. */
+static inline u32 haruns_look_others(const struct haruns_look *look, u32 at)
+{
+	return ((u16)look->longest == at ? look->second : look->longest) >> HARUNS_AT_BITS;
+}
+
+/* ---- operations ---- */
+
+/* Which marks of a word are not above @keys, which is one for each: a bit for each. */
+static inline u64 haruns_not_above(u64 keys, u64 word)
+{
+	/* then the highest bit, which is set in @keys, remains */
+	return (keys - word) >> (HARUNS_LANE_BITS - 1) & HARUNS_LANES;
+}
+
+/**
+ * haruns_find - the run that a block lies in, as haruns_at()
+ * @r: the runs
+ * @pos: the block
+ *
+ * Return: the run.
+ */
+static inline struct haruns_run haruns_find(const struct haruns *r, u32 pos)
+{
+	u64 keys = haruns_mark(pos, HARUNS_STATE_MASK) * HARUNS_LANES | HARUNS_HIGH_BITS, sum;
+	const u64 *w = r->words;
+
+	if (unlikely(r->cap != HARUNS_INLINE))
+		return haruns_at(r, pos);
+	/* count the marks that do not start behind it */
+	sum = haruns_not_above(keys, w[0]) + haruns_not_above(keys, w[1]) +
+	      haruns_not_above(keys, w[2]) + haruns_not_above(keys, w[3]) +
+	      haruns_not_above(keys, w[4]);
+	return haruns_mark_run(r->own, (sum * HARUNS_LANES >> (64 - HARUNS_LANE_BITS)) - 1);
+}
+
+/**
+ * haruns_best_fit - the smallest free run that an extent fits in
+ * @r: the runs
+ * @len: of the extent
+ * @align: a power of two, at most the size of the slot
+ * @best: out: the run
+ * @others: out: length of the longest of the other free runs
+ *
+ * Return: whether there is one.
+ */
+static inline bool haruns_best_fit(const struct haruns *r, u32 len, u32 align,
+				   struct haruns_run *best, u32 *others)
+{
+	struct haruns_look look;
+
+	if (len > r->max_free)
+		return false;
+	if (likely(r->cap == HARUNS_INLINE && align == 1)) {
+		look = haruns_look_own(r, len);
+		*best = haruns_mark_run(r->own, (u16)look.best);
+	} else {
+		look = haruns_look(r, len, align);
+		if (look.best >> HARUNS_AT_BITS > r->nr_blocks)
+			return false;
+		*best = haruns_recorded(r, (u16)look.best);
+	}
+	*others = haruns_look_others(&look, best->at);
+	return true;
+}
+
+/**
+ * haruns_others - look at the other free runs
+ * @r: the runs
+ * @run: a free run
+ *
+ * Return: the length of the longest but @run.
+ */
+static inline u32 haruns_others(const struct haruns *r, const struct haruns_run *run)
+{
+	struct haruns_look look;
+
+	if (run->len < r->max_free)
+		return r->max_free;
+	look = haruns_look(r, 0, 1);
+	return haruns_look_others(&look, run->at);
+}
+
+/**
+ * haruns_set - make an extent out of free blocks
+ * @r: the runs, with room for two more (haruns_reserve())
+ * @old: the free run that they lie in
+ * @others: length of the longest of the other free runs
+ * @start: first block
+ * @len: number of blocks
+ * @state: of the extent
+ */
+static inline void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others,
+			      u32 start, u32 len, enum haruns_state state)
+{
+	u32 before = start - old->start, behind = old->len - before - len;
+
+	if (likely(r->cap == HARUNS_INLINE))
+		haruns_cut_mark(r, r->own + old->at, old->at, before, behind, state);
+	else
+		haruns_cut(r, old, start, len, state);
+	r->nr_free -= len;
+	r->max_free = max3(before, behind, others);
+}
+
+/**
+ * haruns_clear - free an extent
+ * @r: the runs
+ * @run: the extent
+ *
+ * Merges it with the free runs beside it.
+ */
+static inline void haruns_clear(struct haruns *r, const struct haruns_run *run)
+{
+	u32 len = likely(r->cap == HARUNS_INLINE) ? haruns_free_mark(r, r->own, run->at) :
+						    haruns_merge(r, run);
+
+	r->nr_free += run->len;
+	r->max_free = max_t(u32, r->max_free, len);
+}
+
+#endif

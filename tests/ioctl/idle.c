@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the pools hold goes back: when nobody uses it for a while, and when
+ * memory is short; nothing is lost while threads are at work.
+ *
+ * usage: idle [--seconds N]
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "harness.h"
+
+#define NR_THREADS	4
+#define NR_OWN		64
+#define IDLE_MS		300
+
+static int fd;
+static atomic_bool stop;
+static atomic_uint calls, odd;
+
+/* Fill the pools of all sizes, so that each has something. */
+static void fill_pools(void)
+{
+	struct hybrid_alloc_extent e[8];
+	u64 len;
+	int i;
+
+	for (len = BLOCK; len <= 4 * MIB; len *= 2) {
+		for (i = 0; i < 8; i++)
+			if (ha_alloc(fd, len, 0, &e[i]))
+				t_die("ALLOC of %llu", len);
+		for (i = 0; i < 8; i++)
+			if (ha_free(fd, e[i].start, e[i].len, NULL))
+				t_die("FREE of %llu", len);
+	}
+}
+
+/* How long it takes until the pools are empty; what others call is not waited for. */
+static double time_to_empty(double limit)
+{
+	double start = t_now();
+
+	while (ha_stat(fd, 0).cached && t_now() - start < limit)
+		usleep(10000);
+	return t_now() - start;
+}
+
+static void test_idle(const struct hybrid_alloc_stat *start)
+{
+	struct hybrid_alloc_stat st;
+	double took;
+
+	fill_pools();
+	st = ha_stat(fd, 0);
+	t_ok(st.cached > 0, "%llu bytes are in the pools", (u64)st.cached);
+	took = time_to_empty(60);
+	st = ha_stat(fd, 0);
+	t_eq(st.cached, 0, "none of it some time later");
+	/* seen, then seen again unused: never less than one period */
+	t_ok(took > IDLE_MS / 1000.0 / 2, "but not at once: after %.1f s", took);
+	t_ok(t_identity(&st, "idle") && !st.charged, "STAT is right");
+	t_all_back(fd, start, "idle");
+}
+
+/* The kernel's way to ask all shrinkers. */
+static void press(void)
+{
+	if (t_write("/proc/sys/vm/drop_caches", "2"))
+		t_die("drop_caches");
+}
+
+static void test_pressure(const struct hybrid_alloc_stat *start)
+{
+	struct hybrid_alloc_stat full, st;
+
+	fill_pools();
+	full = ha_stat(fd, 0);
+	press();
+	st = ha_stat(fd, 0);
+	t_ok(full.cached && !st.cached, "when memory is short %llu cached bytes become free",
+	     (u64)full.cached);
+	t_ok(st.percpu < full.percpu, "and the memory of the pools goes from %llu to %llu bytes",
+	     (u64)full.percpu, (u64)st.percpu);
+	t_ok(t_identity(&st, "pressure") && !st.charged, "STAT is right");
+	t_all_back(fd, start, "pressure");
+}
+
+static void *work(void *arg)
+{
+	u64 rng = t_seed + (uintptr_t)arg;
+	struct hybrid_alloc_extent e[NR_OWN];
+	int nr = 0, i, err;
+
+	while (!atomic_load(&stop)) {
+		if (nr < NR_OWN && t_rand(&rng) % 2) {
+			err = ha_alloc(fd, BLOCK << t_rand(&rng) % 11, 0, &e[nr]);
+			nr += !err;
+			if (err == ENOSPC)
+				err = 0;
+		} else if (nr) {
+			i = t_rand(&rng) % nr;
+			err = ha_free(fd, e[i].start, e[i].len, NULL);
+			e[i] = e[--nr];
+		} else {
+			continue;
+		}
+		atomic_fetch_add(&calls, 1);
+		if (err && atomic_fetch_add(&odd, 1) < 5)
+			t_note("a call got %s", t_strerror(err));
+		/* now and then long enough for the pools to be idle */
+		if (!(t_rand(&rng) % 8192))
+			usleep(2500 * IDLE_MS);
+	}
+	while (nr) {
+		nr--;
+		atomic_fetch_add(&odd, !!ha_free(fd, e[nr].start, e[nr].len, NULL));
+	}
+	return NULL;
+}
+
+static void test_busy(const struct hybrid_alloc_stat *start, int seconds)
+{
+	pthread_t threads[NR_THREADS];
+	double end = t_now() + seconds;
+	struct hybrid_alloc_stat st;
+	unsigned int presses = 0;
+	uintptr_t i;
+
+	for (i = 0; i < NR_THREADS; i++)
+		pthread_create(&threads[i], NULL, work, (void *)i);
+	for (; t_now() < end; presses++) {
+		press();
+		usleep(5000);
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < NR_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	t_eq(odd, 0, "%u calls while memory was short %u times", calls, presses);
+	st = ha_stat(fd, 0);
+	t_ok(t_identity(&st, "busy") && !st.charged, "STAT is right once all is quiet");
+	t_all_back(fd, start, "busy");
+}
+
+int main(int argc, char **argv)
+{
+	int seconds = argc > 2 && !strcmp(argv[1], "--seconds") ? atoi(argv[2]) : 5;
+	struct hybrid_alloc_stat start;
+	char params[32];
+	u32 id;
+
+	t_note("SEED=%llu", t_seed);
+	if (ha_loaded())
+		t_errno(ha_rmmod(), 0, "rmmod of the module with other parameters");
+	snprintf(params, sizeof(params), "idle_ms=%d", IDLE_MS);
+	t_errno(ha_insmod(params), 0, "insmod %s", params);
+	t_nullb_make("hat-idle", (struct t_disk_opts){ .mib = 1024 });
+	id = ha_must_attach("/dev/hat-idle", HYBRID_ALLOC_ATTACH_FRESH);
+	fd = ha_must_open(id, O_RDWR);
+	start = ha_stat(fd, 0);
+	test_idle(&start);
+	test_pressure(&start);
+	test_busy(&start, seconds);
+	close(fd);
+	t_errno(ha_detach(id, 0), 0, "DETACH");
+	t_nullb_remove("hat-idle");
+	t_errno(ha_rmmod(), 0, "rmmod");
+	return t_done();
+}

@@ -1,0 +1,53 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+#
+# The part of tools/picture that runs in the virtual machine: a disk on which
+# objects of 4 KiB to 8 MiB came and went, and of which one user has just left.
+
+set -eu
+
+insmod /lib/hybrid-alloc.ko
+hybridctl attach --fresh "$DISKS"
+
+# Sizes whose logarithms are uniform. It is filled to nine tenths, then one goes
+# and others come, eight times over; at last a row of IDs goes at once.
+awk -v capacity=8589934592 'function object(	size, i) {
+		size = 4096
+		for (i = int(rand() * 11); i > 0; i--)
+			size *= 2
+		size = int(size * (1 + rand()))
+		print "a", ++id, size
+		len[id] = size
+		used += size
+	}
+	function gone(i) {
+		if (!len[i])
+			return
+		print "f", i
+		used -= len[i]
+		len[i] = 0
+	}
+	BEGIN {
+		srand(7)
+		while (used < capacity * 9 / 10)
+			object()
+		for (rounds = 8 * id; rounds > 0; rounds--) {
+			gone(1 + int(rand() * id))
+			while (used < capacity * 9 / 10)
+				object()
+		}
+		for (i = id - int(id / 12); i < id - int(id / 30); i++)
+			gone(i)
+	}' >/tmp/trace
+echo "=== $(grep -c . /tmp/trace) operations"
+hybridctl replay --keep -n -r -o OPS,FAILED_ALLOCS,NR_LIVE,OVERLAPS 0 /tmp/trace | sed 's/^/=== replay: /'
+# The pools as they are at work
+hybridctl alloc -n -o EXTENT -c 40 0 4K 16K 64K 256K | hybridctl free --file - 0
+hybridctl map --svg - --title 'an aged disk of 8 GiB' 0
+echo "=== terminal"
+LC_ALL=C.UTF-8 hybridctl map --color always --width 100 --rows 16 0
+echo "=== end"
+hybridctl check 0
+hybridctl detach --force 0
+rmmod hybrid_alloc
