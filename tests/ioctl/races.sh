@@ -32,7 +32,7 @@ loop()
 	done
 }
 
-# Whatever hammer or TRIM have at the moment is taken.
+# Whatever hammer has at the moment is taken.
 claim()
 {
 	if out=$(hybridctl claim 0 "$1" 2>&1); then
