@@ -16,6 +16,7 @@ seconds=15
 [ -z "${SOAK-}" ] || seconds=300
 null_blk=/sys/kernel/config/nullb
 disk=$null_blk/hat-races
+cpu3=/sys/devices/system/cpu/cpu3/online
 log=/tmp/races
 mkdir -p $log
 
@@ -58,12 +59,10 @@ reclaim()
 
 plug()
 {
-	echo 0 >/sys/devices/system/cpu/cpu3/online
-	sleep 1
-	echo 1 >/sys/devices/system/cpu/cpu3/online
-	sleep 1
+	echo 0 >$cpu3 && sleep 1 && echo 1 >$cpu3 && sleep 1
 }
 
+is "processors" "$(nproc)" 4
 modprobe null_blk nr_devices=0
 mount -t configfs configfs /sys/kernel/config
 try "a disk of 32 GiB" mkdir $disk
