@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel stock --kernel debug --timeout 1800
+# vm: --kernel stock --kernel debug --kernel rt --kernel kcsan --timeout 1800
 # Random calls against a ledger, see ledger.c. On the stock kernel these are a
 # million, and the accounting is looked at after each; on a small device, as that
 # takes time.
