@@ -9,6 +9,8 @@
 #   make sim      build/hybrid-sim: the allocator in user space, to try workloads
 #   make demo     all of it at work in a virtual machine
 #   make bench    what it costs, beside other allocators (BENCH=kernel or native: only that)
+#   make install  tools, library, the module's source for DKMS: packaging/install.mk
+#   make deb      Debian packages of them, in build/deb
 #   make check    quick tests: native and KUnit
 #   make test     all tests
 #   make soak     all tests, random ones for long
@@ -52,6 +54,8 @@ test:
 
 soak:
 	@scripts/test soak
+
+include packaging/install.mk
 
 clean:
 	rm -rf build hybrid-alloc.ko

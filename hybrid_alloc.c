@@ -563,14 +563,16 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 {
 	/* of what overflows here nothing is left */
 	u64 blocks = (len + ha->mask) >> ha->shift, start;
+	unsigned int shift;
 
 	/* a size for which there is a magazine has been checked before */
 	if (unlikely(align | ~goal) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS) ||
 	    !hapool_alloc_hit(&ha->pool, blocks, &start))
 		return ha_alloc(ha, len, align, goal, gfp, out);
 	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != ~0ULL);
-	out->start = start << ha->shift;
-	out->len = blocks << ha->shift;
+	shift = ha->shift;
+	out->start = start << shift;
+	out->len = blocks << shift;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
@@ -638,19 +640,21 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	return ret;
 }
 
-/* The same in blocks, for what has not overflowed. */
-static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, u64 blocks,
+/* The same for a common size and a block, both inside the device. */
+static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, unsigned long class,
 				   enum hybrid_alloc_reason *reason)
 {
+	u64 blocks = hapool_class_blocks(&ha->pool, class);
+
 	return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 }
 
-/* For what may be a block of the buddy. */
+/* For what may be a block of the buddy; the pools have no magazine for what is not. */
 static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
 				  enum hybrid_alloc_reason *reason)
 {
-	if (!hapool_free_hit(&ha->pool, block, blocks, true))
-		return ha_free_missed(ha, block, blocks, reason);
+	if (!hapool_free_hit(&ha->pool, haslab_classes[blocks], true, block))
+		return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 	return 0;
 }
 
@@ -677,15 +681,17 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	u64 blocks = (len + ha->mask) >> ha->shift;
 	/* of a start that is inside a block this is beyond every end */
 	u64 block = ror64(start, ha->shift);
+	unsigned long class;
 
 	if (unlikely(block >= hapool_end(&ha->pool)) || unlikely(!blocks) ||
 	    unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
 		return ha_free(ha, start, len, reason);
-	if (unlikely(hapool_from_buddy(&ha->pool, blocks)))
+	class = haslab_classes[blocks];
+	if (unlikely(hapool_from_buddy(&ha->pool, class)))
 		return ha_free_block(ha, block, blocks, reason);
-	/* from here on @start and @len are not needed: each would cost a register */
-	if (!hapool_free_hit(&ha->pool, block, blocks, false))
-		return ha_free_missed(ha, block, blocks, reason);
+	/* from here on neither @start nor @len is needed: each would cost a register */
+	if (!hapool_free_hit(&ha->pool, class, false, block))
+		return ha_free_missed(ha, block, class, reason);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_free);
@@ -2221,7 +2227,7 @@ static int ha_dev_check(struct ha_call *call)
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	ret = hapool_check(&call->dev->ha->pool);
-	if (ret)
+	if (ret == -EUCLEAN)
 		pr_err("%s: what the allocator believes of its space is wrong\n", call->dev->name);
 	return ret;
 }

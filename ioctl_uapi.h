@@ -398,9 +398,9 @@ struct hybrid_alloc_claim {
  * it did already. DRAIN empties the per-CPU pools.
  *
  * CHECK rebuilds what the allocator believes of its space from its metadata,
- * and compares. It takes time in proportion to the metadata, and its result
- * holds for a moment at which nobody else is at work. EUCLEAN something is
- * broken; EPERM without CAP_SYS_ADMIN in the initial namespace. Works on files
+ * and compares. It takes time in proportion to the metadata. EUCLEAN something
+ * is broken; EAGAIN others are at work all the time, and what was found fits
+ * together but for the sums over all of it, which nobody knows then; EPERM without CAP_SYS_ADMIN in the initial namespace. Works on files
  * opened read-only.
  */
 struct hybrid_alloc_op {

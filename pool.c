@@ -13,7 +13,9 @@
  * does not find it set is refused.)
  *
  * The limit of a magazine is set per size, so that large extents do not evict
- * small ones and no size hoards space.
+ * small ones and no size hoards space. Magazines that are not used for a while are
+ * emptied, then freed (hapool_drain_idle()); when memory is short all are freed at
+ * once (hapool_shrink()).
  *
  * Who has a magazine
  * ------------------
@@ -36,7 +38,7 @@
  *
  * Lock order
  * ----------
- *   slow  >  a taken magazine  >  haslab.lock
+ *   slow  >  a taken magazine  >  the locks of the slab layer
  *
  * Accounting is by per-CPU counters; a sum over them is exact when nobody is
  * at work.
@@ -55,6 +57,9 @@
 #define MAG_MAX_OBJECTS	64U
 #define MAG_MAX_BLOCKS	1024U
 #define MAG_MIN_OBJECTS	4U
+/* How often CHECK looks, and how often it is to be sure of what it does not like. */
+#define CHECK_TRIES	20
+#define CHECK_QUIET	3
 /* One size on one CPU caches at most this part of a small device. */
 #define MAG_SHARE_SHIFT	8
 
@@ -63,6 +68,7 @@ static void count(struct hapool *p, s64 len)
 {
 	this_cpu_add(p->cpus->charged, len);
 	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
+	this_cpu_inc(p->cpus->direct);
 }
 
 /* ---- magazines ---- */
@@ -503,22 +509,27 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 /* ---- free ---- */
 
-/**
- * hapool_mag_full - a magazine has become full
- * @p: the pool
- * @class: its size
- * @slot: where it belongs
- * @mag: the magazine, which the caller has taken and which is put back
- *
- * Context: preemption is off, and is on after it. Return: true.
- */
-bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *slot,
-		     struct hapool_mag *mag)
+static bool free_pooled(struct hapool *p, int class, u64 start)
 {
+	return hapool_from_buddy(p, class) ? hapool_free_hit(p, class, true, start) :
+					     hapool_free_hit(p, class, false, start);
+}
+
+/* Drain this CPU's magazine to the half if it is full. Return: whether it was. */
+static bool mag_make_room(struct hapool *p, int class)
+{
+	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
+	struct hapool_mag *mag = hapool_mag_take(slot);
+	bool full;
+
 	put_cpu_ptr(p->cpus);
-	mag_drain(p, class, mag, mag_nr(mag) / 2);
+	if (!mag)
+		return false;
+	full = mag->used == mag->size;
+	if (full)
+		mag_drain(p, class, mag, mag_nr(mag) / 2);
 	hapool_mag_put(slot, mag);
-	return true;
+	return full;
 }
 
 /**
@@ -536,14 +547,11 @@ bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *
  */
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
-	int ret;
+	int class = haslab_class_of(&p->slab, len), ret;
 
-	if (haslab_class_of(&p->slab, len) < 0)
-		goto direct;
-	if (hapool_from_buddy(p, len) ? hapool_free_hit(p, start, len, true) :
-					hapool_free_hit(p, start, len, false))
+	if (class >= 0 && (free_pooled(p, class, start) ||
+			   (mag_make_room(p, class) && free_pooled(p, class, start))))
 		return 0;
-direct:
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret) {
 		this_cpu_inc(p->cpus->refused[*reason]);
@@ -676,21 +684,13 @@ static bool check_mag(struct hapool *p, int class, struct hapool_slot *slot)
 
 	if (!mag)
 		return true;
-	ok = mag->used < mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
+	ok = mag->used <= mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
 	hapool_mag_put(slot, mag);
 	return ok;
 }
 
-/**
- * hapool_check - verify every invariant of all layers, naively
- * @p: the pool
- *
- * For tests: looks at all metadata, and at the accounting, which only holds
- * when nobody is at work. Context: may sleep.
- *
- * Return: 0; -EUCLEAN something is broken.
- */
-int hapool_check(struct hapool *p)
+/* As haslab_check(). */
+static int check_once(struct hapool *p)
 {
 	struct hapool_stat st;
 	unsigned int cpu;
@@ -702,8 +702,53 @@ int hapool_check(struct hapool *p)
 				return -EUCLEAN;
 	hapool_stat(p, &st, false);
 	if (st.capacity != st.charged + st.cached + st.retired + st.slab.free)
-		return -EUCLEAN;
+		return haslab_check(&p->slab) ?: -EAGAIN;
 	return haslab_check(&p->slab);
+}
+
+/* Changes whenever an extent comes or goes, and that is done. */
+static u64 events(struct hapool *p)
+{
+	unsigned int cpu;
+	u64 sum = 0;
+	int i;
+
+	for_each_possible_cpu(cpu) {
+		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
+
+		sum += READ_ONCE(c->direct) + READ_ONCE(c->drains);
+		for (i = 0; i < HASLAB_NR_CLASSES; i++)
+			sum += data_race(c->slot[i].hits + c->slot[i].frees);
+	}
+	return sum;
+}
+
+/**
+ * hapool_check - verify every invariant of all layers, naively
+ * @p: the pool
+ *
+ * Looks at all metadata, and at the accounting. That only fits when nobody is at
+ * work; so if it does not it looks again, and believes it when it does not fit
+ * several times, a tick apart, with nothing going on.
+ *
+ * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN others are at
+ * work all the time: what is checked a part at a time is right, sums are not known.
+ */
+int hapool_check(struct hapool *p)
+{
+	int ret, tries, quiet = 0;
+
+	for (tries = 0; tries < CHECK_TRIES; tries++) {
+		u64 before = events(p);
+
+		ret = check_once(p);
+		if (ret != -EAGAIN)
+			return ret;
+		if (events(p) == before && ++quiet == CHECK_QUIET)
+			return -EUCLEAN;
+		schedule_timeout_uninterruptible(1);
+	}
+	return ret;
 }
 
 /* ---- life ---- */

@@ -15,7 +15,7 @@
 /**
  * struct hapool_mag - a magazine
  * @used: how much of @refs is in use, in bytes: what is a product in an index is
- *	a sum here. Less than @size when the magazine is in its slot
+ *	a sum here
  * @size: how much there is of it
  * @seen: hits and frees of its slot when hapool_drain_idle() last looked
  * @refs: the objects, the last freed last
@@ -44,6 +44,7 @@ struct hapool_slot {
  * @slot: for each common size, and one for all others, which stays empty
  * @charged: blocks allocated otherwise here, less those freed otherwise here
  * @live: the same in extents
+ * @direct: how many of both there were
  * @misses: allocations of a common size for which the magazine was empty
  * @refills: of a magazine
  * @drains: of a magazine
@@ -55,6 +56,7 @@ struct hapool_cpu {
 	struct hapool_slot slot[HASLAB_NR_CLASSES + 1];
 	s64 charged;
 	s64 live;
+	u64 direct;
 	u64 misses;
 	u64 refills;
 	u64 drains;
@@ -62,9 +64,6 @@ struct hapool_cpu {
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];
 	u64 mag_bytes;
 };
-
-bool hapool_mag_full(struct hapool *p, unsigned long class, struct hapool_slot *slot,
-		     struct hapool_mag *mag);
 
 static __always_inline void hapool_mag_put(struct hapool_slot *slot, struct hapool_mag *mag)
 {
@@ -123,11 +122,11 @@ static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *sta
 		hapool_mag_put(slot, mag);
 		goto miss;
 	}
-	used -= sizeof(*ref);
-	mag->used = used;
-	ref = hapool_mag_ref(mag, used);
+	ref = hapool_mag_ref(mag, used - sizeof(*ref));
 	*start = ref->start;
 	haslab_own(ref);
+	/* in memory: a register for it would be one too many */
+	mag->used -= sizeof(*ref);
 	slot->hits++;
 	hapool_mag_put(slot, mag);
 	put_cpu_ptr(p->cpus);
@@ -137,58 +136,56 @@ miss:
 	return false;
 }
 
-static __always_inline bool hapool_free_class(struct hapool *p, unsigned long class,
-					      const bool from_slab, u64 start)
+/* In blocks. */
+static inline u64 hapool_class_blocks(const struct hapool *p, unsigned long class)
+{
+	return p->slab.classes[class].blocks;
+}
+
+/* Whether a common size is served by blocks of the buddy, or not at all. */
+static __always_inline bool hapool_from_buddy(const struct hapool *p, unsigned long class)
+{
+	return class >= p->slab.nr_from_slabs;
+}
+
+/**
+ * hapool_free_hit - free into this CPU's magazine
+ * @p: the pool
+ * @class: the common size, of haslab_classes[]
+ * @from_buddy: what hapool_from_buddy() says
+ * @start: first block, inside the device
+ *
+ * Context: process context. Return: whether just that was a live extent of a
+ * size for which there is a magazine with room; if not, hapool_free() knows more.
+ */
+static __always_inline bool hapool_free_hit(struct hapool *p, unsigned long class,
+					    const bool from_buddy, u64 start)
 {
 	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
 	struct hapool_mag *mag;
-	unsigned long used;
+	struct haslab_ref ref;
 
 	/* gcc would keep the parts of the sum, in two registers more */
 	OPTIMIZER_HIDE_VAR(slot);
 	mag = hapool_mag_take(slot);
 	if (unlikely(!mag))
 		goto miss;
-	used = mag->used;
-	if (unlikely(hapool_closed(p)) ||
-	    unlikely(!haslab_disown(&p->slab, class, from_slab, start,
-				    hapool_mag_ref(mag, used)))) {
+	/* making room is for those who may call: that nothing here does saves a stack frame */
+	if (unlikely(mag->used == mag->size) || unlikely(hapool_closed(p)) ||
+	    unlikely(!haslab_disown(&p->slab, class, !from_buddy, start, &ref))) {
 		hapool_mag_put(slot, mag);
 		goto miss;
 	}
+	*hapool_mag_ref(mag, mag->used) = ref;
+	/* in memory: a register for it would be one too many */
+	mag->used += sizeof(ref);
 	slot->frees++;
-	used += sizeof(mag->refs[0]);
-	mag->used = used;
-	if (unlikely(used == mag->size))
-		return hapool_mag_full(p, class, slot, mag);
 	hapool_mag_put(slot, mag);
 	put_cpu_ptr(p->cpus);
 	return true;
 miss:
 	put_cpu_ptr(p->cpus);
 	return false;
-}
-
-/* Whether a common size is served by blocks of the buddy, or not at all. */
-static __always_inline bool hapool_from_buddy(const struct hapool *p, u64 len)
-{
-	return haslab_classes[len] >= p->slab.nr_from_slabs;
-}
-
-/**
- * hapool_free_hit - free into this CPU's magazine
- * @p: the pool
- * @start: first block, inside the device
- * @len: number of blocks, at most HASLAB_MAX_CLASS_BLOCKS
- * @from_buddy: what hapool_from_buddy() says
- *
- * Context: process context. Return: whether just that was a live extent of a
- * size for which there is a magazine; if not, haslab_free() knows what it is.
- */
-static __always_inline bool hapool_free_hit(struct hapool *p, u64 start, u64 len,
-					    const bool from_buddy)
-{
-	return hapool_free_class(p, haslab_classes[len], !from_buddy, start);
 }
 
 #endif

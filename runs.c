@@ -18,7 +18,7 @@
  * to look at, and none to move).
  *
  * An allocation adds at most two runs and a free adds none, so only allocating
- * can need memory. The lock of the slab layer protects everything.
+ * can need memory. The lock of the slot's group protects everything.
  */
 #include <linux/bitops.h>
 #include <linux/errno.h>
@@ -66,7 +66,9 @@ static u32 marks_find(const struct haruns *r, u32 pos)
 
 static enum haruns_state map_state(const struct haruns *r, u32 pos)
 {
-	return r->map[pos / MAP_PER_WORD] >> (pos % MAP_PER_WORD * HARUNS_STATE_BITS) & HARUNS_STATE_MASK;
+	u32 shift = pos % MAP_PER_WORD * HARUNS_STATE_BITS;
+
+	return r->map[pos / MAP_PER_WORD] >> shift & HARUNS_STATE_MASK;
 }
 
 static void map_set(u64 *map, u32 pos, u32 state)
@@ -176,28 +178,6 @@ struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
 struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 {
 	return haruns_recorded(r, is_map(r) ? map_run_start(r, pos) : marks_find(r, pos));
-}
-
-/**
- * haruns_first - the run at the start of the slot
- * @r: the runs
- *
- * Return: the run.
- */
-struct haruns_run haruns_first(const struct haruns *r)
-{
-	return haruns_recorded(r, 0);
-}
-
-/**
- * haruns_last - the run at the end of the slot
- * @r: the runs
- *
- * Return: the run.
- */
-struct haruns_run haruns_last(const struct haruns *r)
-{
-	return haruns_recorded(r, is_map(r) ? map_run_start(r, r->nr_blocks - 1) : r->nr - 1);
 }
 
 /**

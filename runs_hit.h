@@ -198,6 +198,35 @@ static inline struct haruns_run haruns_find(const struct haruns *r, u32 pos)
 }
 
 /**
+ * haruns_lead - free blocks at the start of the slot
+ * @r: the runs
+ *
+ * Return: how many.
+ */
+static inline u32 haruns_lead(const struct haruns *r)
+{
+	struct haruns_run run = likely(r->cap == HARUNS_INLINE) ? haruns_mark_run(r->own, 0) :
+								  haruns_recorded(r, 0);
+
+	return run.len * (run.state == HARUNS_FREE);
+}
+
+/**
+ * haruns_trail - free blocks at the end of the slot
+ * @r: the runs
+ *
+ * Return: how many.
+ */
+static inline u32 haruns_trail(const struct haruns *r)
+{
+	struct haruns_run run = likely(r->cap == HARUNS_INLINE) ?
+				haruns_mark_run(r->own, r->nr - 1) :
+				haruns_at(r, r->nr_blocks - 1);
+
+	return run.len * (run.state == HARUNS_FREE);
+}
+
+/**
  * haruns_best_fit - the smallest free run that an extent fits in
  * @r: the runs
  * @len: of the extent

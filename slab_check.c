@@ -224,12 +224,13 @@ static bool check_spans(struct haslab *s)
  * Looks at all metadata, a GiB at a time, and at what is found of it together: that
  * only fits when nobody is at work. For tests. Context: process context, may sleep.
  *
- * Return: 0; -EUCLEAN something is broken.
+ * Return: 0; -EUCLEAN something is broken; -EAGAIN the sums over all of it do not
+ * fit: the same, if nobody was at work.
  */
 int haslab_check(struct haslab *s)
 {
 	struct found found = {};
-	bool ok = true;
+	bool ok = true, sums;
 	u64 i;
 
 	for (i = 0; i < READ_ONCE(s->nr_dirs) && ok; i++) {
@@ -239,7 +240,8 @@ int haslab_check(struct haslab *s)
 		cond_resched();
 	}
 	haslab_lock_all(s);
-	ok = ok && !habuddy_check(&s->buddy) && check_spans(s) && check_groups(s, &found);
+	ok = ok && !habuddy_check(&s->buddy) && check_spans(s);
+	sums = ok && check_groups(s, &found);
 	haslab_unlock_all(s);
-	return ok ? 0 : -EUCLEAN;
+	return !ok ? -EUCLEAN : sums ? 0 : -EAGAIN;
 }

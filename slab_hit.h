@@ -47,7 +47,7 @@ struct haslab_slab {
 	u64 start;
 	unsigned long *live;
 	unsigned long *free;
-	u8 class;
+	u32 class;
 	u8 group;
 };
 
@@ -140,7 +140,7 @@ static __always_inline bool haslab_object_at(const struct haslab *s, unsigned lo
 	const struct haslab_slab *slab = haslab_lookup(s, start);
 	u64 product;
 
-	if (unlikely(!slab) || unlikely(slab->class != (u8)class))
+	if (unlikely(!slab) || unlikely(slab->class != (u32)class))
 		return false;
 	product = (start - slab->start) * s->inverse[class];
 	ref->live = slab->live;

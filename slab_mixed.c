@@ -109,9 +109,9 @@ static void index_prefetch(const struct haslab *s, u32 slot, const struct haslab
 }
 
 /* The largest run of a slot is another one than @max_free now. */
-static void index_move(struct haslab *s, u32 slot, const struct haslab_mixed *m, u32 max_free)
+static void index_move(struct haslab *s, struct haslab_group *g, u32 slot,
+		       const struct haslab_mixed *m, u32 max_free)
 {
-	struct haslab_group *g = mixed_group(s, m);
 	u32 from, to;
 
 	haslab_assert_group(s, g);
@@ -187,7 +187,7 @@ int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr
 	}
 	max_free = m->runs.max_free;
 	haruns_add(&m->runs, start & (slot_blocks(s) - 1), nr_blocks);
-	index_move(s, slot, m, max_free);
+	index_move(s, g, slot, m, max_free);
 	g->free += nr_blocks;
 	map_changed(s, start);
 	return 0;
@@ -271,6 +271,7 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run, u32 others,
 		   u64 start, u32 len, enum haruns_state state, struct hamem_op *op)
 {
+	struct haslab_group *g = mixed_group(s, m);
 	u32 max_free = m->runs.max_free;
 	u16 cap = m->runs.cap;
 
@@ -279,8 +280,8 @@ static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *
 	if (m->runs.cap != cap)
 		*run = haruns_at(&m->runs, run->start);
 	haruns_set(&m->runs, run, others, start & (slot_blocks(s) - 1), len, state);
-	index_move(s, slot_of(s, start), m, max_free);
-	mixed_group(s, m)->free -= len;
+	index_move(s, g, slot_of(s, start), m, max_free);
+	g->free -= len;
 	map_changed(s, start);
 	return 0;
 }
@@ -300,10 +301,11 @@ static void run_clear(struct haslab *s, struct haslab_mixed *m, const struct har
 		      u64 start)
 {
 	u32 max_free = m->runs.max_free, slot = slot_of(s, start);
+	struct haslab_group *g = mixed_group(s, m);
 
 	haruns_clear(&m->runs, run);
-	index_move(s, slot, m, max_free);
-	mixed_group(s, m)->free += run->len;
+	index_move(s, g, slot, m, max_free);
+	g->free += run->len;
 	map_changed(s, start);
 	if (m->runs.nr_free == m->runs.nr_known || m->runs.cap != HARUNS_INLINE)
 		haslab_mixed_settle(s, slot);
@@ -329,9 +331,10 @@ struct place {
 
 static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
 {
-	index_prefetch(s, place->slot, mixed_of(s, place->slot));
-	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
-			       &place->others);
+	const struct haslab_mixed *m = mixed_of(s, place->slot);
+
+	index_prefetch(s, place->slot, m);
+	return haruns_best_fit(&m->runs, len, align, &place->run, &place->others);
 }
 
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
@@ -347,6 +350,21 @@ static bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u3
 	return false;
 }
 
+/* As mixed_find(), behind the first slot of the first bucket of those long enough. */
+static noinline bool mixed_find_more(struct haslab *s, struct haslab_group *g, u32 bucket,
+				     u32 len, u64 align, struct place *place)
+{
+	u32 tries = MAX_TRIES;
+
+	for (; bucket < HASLAB_NR_BUCKETS && tries--;
+	     bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket + 1))
+		if (bucket_find(s, g, bucket, len, align, place))
+			return true;
+	/* in this one some may be */
+	return bucket_of(len) == bucket_of(len - 1) &&
+	       bucket_find(s, g, bucket_of(len), len, align, place);
+}
+
 /*
  * The mixed slot whose largest run is the smallest that fits, and the best place
  * in it. Looks at a bounded number of slots, so where the length is at the border
@@ -357,18 +375,14 @@ static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 		       struct place *place)
 {
 	/* from here on all are long enough */
-	u32 bucket = bucket_of(len - 1) + 1, tries = MAX_TRIES;
+	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket_of(len - 1) + 1);
 
-	while (tries--) {
-		bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket);
-		if (bucket == HASLAB_NR_BUCKETS)
-			break;
-		if (bucket_find(s, g, bucket++, len, align, place))
+	if (likely(bucket < HASLAB_NR_BUCKETS)) {
+		place->slot = g->mixed[bucket];
+		if (likely(slot_find(s, len, align, place)))
 			return true;
 	}
-	/* in this one some may be */
-	return bucket_of(len) == bucket_of(len - 1) &&
-	       bucket_find(s, g, bucket_of(len), len, align, place);
+	return mixed_find_more(s, g, bucket, len, align, place);
 }
 
 /* Remember the shortest of the last lengths. */
@@ -457,13 +471,14 @@ static int mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align, struct
 int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 		       struct hamem_op *op, u64 *start)
 {
-	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
+	u64 units, from;
 	int order, ret;
 
 	recent_note(g, len);
 	ret = haslab_mixed_fit(s, g, len, align, op, start);
-	if (ret != -ENOSPC)
+	if (likely(ret != -ENOSPC))
 		return ret;
+	units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s));
 	order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift, order_base_2(units), op,
 				  &from);
 	if (order < 0)
@@ -543,6 +558,7 @@ int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 {
 	u64 end = min(round_up(from, unit_blocks(s)), nr_blocks);
+	struct haslab_group *g;
 	struct haslab_mixed *m;
 	u32 max_free;
 
@@ -551,7 +567,8 @@ void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 	m = mixed_at(s, from);
 	max_free = m->runs.max_free;
 	haruns_add(&m->runs, from & (slot_blocks(s) - 1), end - from);
-	index_move(s, slot_of(s, from), m, max_free);
-	mixed_group(s, m)->free += end - from;
+	g = mixed_group(s, m);
+	index_move(s, g, slot_of(s, from), m, max_free);
+	g->free += end - from;
 	haslab_mixed_settle(s, slot_of(s, from));
 }

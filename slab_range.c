@@ -15,6 +15,7 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 
+#include "runs_hit.h"
 #include "slab_internal.h"
 
 /* How many free runs to look at near a goal. */
@@ -155,15 +156,6 @@ static void sum_append(struct haslab_sum *sum, u64 lead, u64 longest, u64 trail,
 	sum->size += size;
 }
 
-/* A slot that is a mixed one as a whole. */
-static void sum_mixed(struct haslab_sum *sum, const struct haruns *r)
-{
-	struct haruns_run first = haruns_first(r), last = haruns_last(r);
-
-	sum_append(sum, first.state == HARUNS_FREE ? first.len : 0, r->max_free,
-		   last.state == HARUNS_FREE ? last.len : 0, r->nr_blocks);
-}
-
 /* Append what is from @pos to @end: a piece at a time, mixed slots as a whole. */
 static void sum_up(struct haslab *s, struct haslab_sum *sum, u64 pos, u64 end)
 {
@@ -172,7 +164,8 @@ static void sum_up(struct haslab *s, struct haslab_sum *sum, u64 pos, u64 end)
 		u64 next, len;
 
 		if (m && m->runs.nr_known == slot_blocks(s)) {
-			sum_mixed(sum, &m->runs);
+			sum_append(sum, haruns_lead(&m->runs), m->runs.max_free,
+				   haruns_trail(&m->runs), slot_blocks(s));
 			pos += slot_blocks(s);
 			continue;
 		}

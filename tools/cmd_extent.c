@@ -82,7 +82,7 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 			status = EXIT_USAGE;
 		}
 	}
-	t = table_new("extents", cmd, args);
+	t = table_new(cmd, args);
 	if (!t || status)
 		return EXIT_USAGE;
 
@@ -99,7 +99,8 @@ static const struct column report_columns[NR_REPORT] = {
 	[REPORT_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
 	[REPORT_LEN] = { "LEN", COLUMN_SIZE, IN_ALL, "length, as given" },
 	[REPORT_RESULT] = { "RESULT", COLUMN_TEXT, IN_ALL, "ok, or the name of the error" },
-	[REPORT_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON, "the error as a sentence" },
+	[REPORT_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON | MAY_BE_EMPTY,
+		"the error as a sentence" },
 };
 
 /* FREE_BATCH or CLAIM_BATCH, of extents from the command line and from files */
@@ -257,7 +258,7 @@ static int run_extents(const struct command *cmd, const struct args *args, unsig
 	if (!extents_are_right(cmd, args))
 		return EXIT_USAGE;
 	if (wants_table(args)) {
-		job->report = table_new("extents", cmd, args);
+		job->report = table_new(cmd, args);
 		if (!job->report)
 			return EXIT_USAGE;
 	}
@@ -311,6 +312,7 @@ const struct command alloc_command = {
 		"Allocate a hundred and keep the list, for `hybridctl free --file extents 0`.\n"
 		"hybridctl alloc --json --align 1G 0 2G\n"
 		"At a multiple of 1 GiB; as JSON.\n",
+	.table = "extents",
 	.columns = extent_columns, .nr_columns = NR_EXTENT,
 };
 
@@ -337,6 +339,7 @@ const struct command free_command = {
 		"Free two extents.\n"
 		"hybridctl free 0 $(hybridctl alloc --noheadings --output EXTENT 0 1M)\n"
 		"Allocate 1 MiB and free it.\n",
+	.table = "extents",
 	.columns = report_columns, .nr_columns = NR_REPORT,
 };
 
@@ -358,5 +361,6 @@ const struct command claim_command = {
 	.examples =
 		"hybridctl claim --file extents 0 && hybridctl seal 0\n"
 		"Rebuild an instance and open it for use.\n",
+	.table = "extents",
 	.columns = report_columns, .nr_columns = NR_REPORT,
 };

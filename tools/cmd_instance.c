@@ -84,7 +84,7 @@ static void info_row(struct table *t, const struct hybrid_alloc_info *info)
 static int cmd_list(const struct command *cmd, const struct args *args)
 {
 	struct hybrid_alloc_info info = { .size = sizeof(info), .flags = HYBRID_ALLOC_INFO_NEXT };
-	struct table *t = table_new("instances", cmd, args);
+	struct table *t = table_new(cmd, args);
 	int control;
 
 	if (!t)
@@ -107,7 +107,7 @@ static int cmd_list(const struct command *cmd, const struct args *args)
 
 static int cmd_info(const struct command *cmd, const struct args *args)
 {
-	struct table *t = table_new("instances", cmd, args);
+	struct table *t = table_new(cmd, args);
 
 	if (!t)
 		return EXIT_USAGE;
@@ -173,7 +173,7 @@ static int cmd_attach(const struct command *cmd, const struct args *args)
 	int control;
 
 	if (wants_table(args)) {
-		t = table_new("instances", cmd, args);
+		t = table_new(cmd, args);
 		if (!t)
 			return EXIT_USAGE;
 	}
@@ -259,6 +259,7 @@ const struct command attach_command = {
 		"Hand out all of an empty disk.\n"
 		"hybridctl attach --range 1M,10G /dev/vdb\n"
 		"Rebuild what a program had on 10 GiB from byte 1048576; its superblock stays in front.\n",
+	.table = "instances",
 	.columns = info_columns, .nr_columns = NR_INFO,
 };
 
@@ -286,6 +287,7 @@ const struct command list_command = {
 	.examples =
 		"hybridctl list --noheadings --raw --output NODE\n"
 		"The nodes only, for a script.\n",
+	.table = "instances",
 	.columns = info_columns, .nr_columns = NR_INFO,
 };
 
@@ -302,5 +304,6 @@ const struct command info_command = {
 	.examples =
 		"hybridctl info 0\n"
 		"Show all of /dev/hybrid_alloc0.\n",
+	.table = "instances",
 	.columns = info_columns, .nr_columns = NR_INFO, .as_list = true,
 };

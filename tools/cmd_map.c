@@ -50,7 +50,7 @@ static bool add_live_row(void *context, const struct hybrid_alloc_map_entry *par
 static int list_parts(const struct command *cmd, const struct args *args, int fd,
 		      const char *path, bool live)
 {
-	struct table *t = table_new(live ? "extents" : "map", cmd, args);
+	struct table *t = table_new(cmd, args);
 
 	if (!t)
 		return EXIT_USAGE;
@@ -162,6 +162,7 @@ const struct command map_command = {
 		"The same for a report.\n"
 		"hybridctl map --json 0\n"
 		"All parts, for a program.\n",
+	.table = "map",
 	.columns = part_columns, .nr_columns = NR_PART_COLUMNS,
 };
 
@@ -241,5 +242,6 @@ const struct command dump_command = {
 		"Save what /dev/hybrid_alloc0 has given away.\n"
 		"hybridctl attach /dev/vdb && hybridctl claim --file extents 0 && hybridctl seal 0\n"
 		"Restore it.\n",
+	.table = "extents",
 	.columns = part_columns, .nr_columns = NR_PART_COLUMNS,
 };

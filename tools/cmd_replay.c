@@ -328,7 +328,7 @@ static const struct column replay_columns[NR_REPLAY] = {
 		"allocations for which there was no space" },
 	[REPLAY_FIRST_FAILURE] = { "FIRST_FAILURE_OP", COLUMN_NUMBER, IN_ALL,
 		"number of the first operation that failed; 0: none did" },
-	[REPLAY_FIRST_FILL] = { "FIRST_FAILURE_FILL", COLUMN_DECIMAL, IN_ALL,
+	[REPLAY_FIRST_FILL] = { "FIRST_FAILURE_FILL", COLUMN_DECIMAL, IN_ALL | MAY_BE_EMPTY,
 		"part of the range that was in use then" },
 	[REPLAY_MAX_FILL] = { "MAX_FILL", COLUMN_DECIMAL, IN_ALL,
 		"largest part of the range that was in use" },
@@ -414,7 +414,7 @@ static int finish(struct replay *r, const struct args *args, struct table *t)
 
 static int run_replay(struct replay *r, const struct args *args, FILE *in)
 {
-	struct table *t = table_new("replay", r->cmd, args);
+	struct table *t = table_new(r->cmd, args);
 	struct hybrid_alloc_stat stat;
 
 	if (!t)
@@ -472,5 +472,6 @@ const struct command replay_command = {
 		"See how a workload fares on /dev/hybrid_alloc0.\n"
 		"hybridctl replay --keep 0 trace && hybridctl map 0\n"
 		"What it leaves behind.\n",
+	.table = "replay",
 	.columns = replay_columns, .nr_columns = NR_REPLAY, .as_list = true,
 };

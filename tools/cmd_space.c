@@ -84,7 +84,7 @@ static void trim_range(const struct args *args, const struct hybrid_alloc_info *
 static int cmd_trim(const struct command *cmd, const struct args *args)
 {
 	const char *path = node_path(args->words[0]);
-	struct table *t = table_new("trim", cmd, args);
+	struct table *t = table_new(cmd, args);
 	struct hybrid_alloc_info info;
 	union cell cells[NR_TRIM];
 	__u64 start, len, trimmed;
@@ -125,6 +125,7 @@ const struct command trim_command = {
 		"Discard all free space of /dev/hybrid_alloc0.\n"
 		"hybridctl trim --offset 1G --length 2G --minimum 1M 0\n"
 		"A part of it, and only runs of at least 1 MiB.\n",
+	.table = "trim",
 	.columns = trim_columns, .nr_columns = NR_TRIM,
 };
 
@@ -142,7 +143,7 @@ static int cmd_grow(const struct command *cmd, const struct args *args)
 {
 	struct hybrid_alloc_grow grow = { .size = sizeof(grow), .range_len = args->size };
 	const char *path = node_path(args->words[0]);
-	struct table *t = table_new("grow", cmd, args);
+	struct table *t = table_new(cmd, args);
 	struct hybrid_alloc_stat before;
 	union cell cells[NR_GROW];
 	int fd;
@@ -179,5 +180,6 @@ const struct command grow_command = {
 		"Manage all that follows the start of the range.\n"
 		"hybridctl grow --size 20G 0\n"
 		"Make the range 20 GiB long.\n",
+	.table = "grow",
 	.columns = grow_columns, .nr_columns = NR_GROW,
 };

@@ -113,7 +113,7 @@ static_assert(ARRAY_SIZE(stat_columns) == ARRAY_SIZE(stat_offsets), "a column wi
 
 static int cmd_stat(const struct command *cmd, const struct args *args)
 {
-	struct table *t = table_new("stat", cmd, args);
+	struct table *t = table_new(cmd, args);
 	bool runs;
 
 	if (!t)
@@ -147,7 +147,8 @@ static const struct column check_columns[NR_CHECK] = {
 	[CHECK_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
 	[CHECK_RESULT] = { "RESULT", COLUMN_TEXT, IN_ALL,
 		"ok; broken; or failed: it could not be checked" },
-	[CHECK_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON, "the error as a sentence" },
+	[CHECK_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON | MAY_BE_EMPTY,
+		"the error as a sentence" },
 };
 
 /* Return: an exit status as fsck's; *@error: NULL or why */
@@ -168,7 +169,7 @@ static int check_node(const struct command *cmd, const char *path, char **error)
 
 static int cmd_check(const struct command *cmd, const struct args *args)
 {
-	struct table *t = table_new("check", cmd, args);
+	struct table *t = table_new(cmd, args);
 	int status = EXIT_OK;
 
 	if (!t)
@@ -240,6 +241,7 @@ const struct command stat_command = {
 		"All figures of /dev/hybrid_alloc0, with the largest free run.\n"
 		"hybridctl stat -nrb --output FREE 0\n"
 		"One number, for a script.\n",
+	.table = "stat",
 	.columns = stat_columns, .nr_columns = ARRAY_SIZE(stat_columns), .as_list = true,
 };
 
@@ -253,10 +255,11 @@ const struct command check_command = {
 	.description =
 		"Rebuilds what the allocator keeps about its space from its parts, and compares. It "
 		"takes time in proportion to the allocator's memory, and changes nothing; others may "
-		"be at work, and wait meanwhile. Says ok, broken or failed for each NODE. Needs "
+		"be at work, though too much of that makes it fail. Says ok, broken or failed for each NODE. Needs "
 		"CAP_SYS_ADMIN.",
 	.examples =
 		"hybridctl check 0 || echo status $?\n"
 		"Check /dev/hybrid_alloc0.\n",
+	.table = "check",
 	.columns = check_columns, .nr_columns = NR_CHECK, .fsck = true,
 };

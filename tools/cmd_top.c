@@ -30,7 +30,7 @@ static const struct column top_columns[NR_TOP] = {
 		"allocations of pooled sizes, a second", 8 },
 	[TOP_FREES] = { "FREES", COLUMN_NUMBER, IN_ALL,
 		"frees, a second: ALLOCS less what LIVE grew by", 8 },
-	[TOP_HITS] = { "HIT%", COLUMN_DECIMAL, IN_ALL,
+	[TOP_HITS] = { "HIT%", COLUMN_DECIMAL, IN_ALL | MAY_BE_EMPTY,
 		"allocations of ALLOCS that a pool served; empty without any", 5 },
 	[TOP_REFUSED] = { "REFUSED", COLUMN_NUMBER, IN_ALL,
 		"frees that were refused, a second", 7 },
@@ -249,7 +249,7 @@ static bool round_table(struct top *top, struct table **t)
 		return true;
 	/* One line below the other: the heading comes once. */
 	args.table.noheadings |= !top->live && top->heading;
-	*t = table_new("top", top->cmd, &args);
+	*t = table_new(top->cmd, &args);
 	return *t;
 }
 
@@ -278,7 +278,7 @@ static bool run_round(struct top *top, bool runs)
 static int run_rounds(struct top *top)
 {
 	const struct args *args = top->args;
-	struct table *probe = table_new("top", top->cmd, args);
+	struct table *probe = table_new(top->cmd, args);
 	bool runs;
 
 	if (!probe)
@@ -336,5 +336,6 @@ const struct command top_command = {
 		"Watch all instances.\n"
 		"hybridctl top -b -d 60 -n 60 0 > log\n"
 		"Write down an hour, a line a minute.\n",
+	.table = "top",
 	.columns = top_columns, .nr_columns = NR_TOP,
 };

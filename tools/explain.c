@@ -190,6 +190,9 @@ static const struct cause {
 	  "what the allocator keeps about its space does not fit together",
 	  "Stop its users, save what is live with `hybridctl dump %`, look at `dmesg`, and "
 	  "attach the disk anew, to be rebuilt." },
+	{ "check", EAGAIN,
+	  "others allocate and free all the time, so the sums cannot be checked; the rest is right",
+	  "Check again when less is going on." },
 	{ "check", EPERM,
 	  "checking needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
@@ -233,6 +236,8 @@ static const struct cause reasons[HYBRID_ALLOC_REASON_COUNT] = {
 	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
 };
 
+static const char any_remedy[] = "The last lines of `dmesg` may say more.";
+
 static const struct cause *find_cause(const char *command, int err, unsigned int reason)
 {
 	if (reason && reason < ARRAY_SIZE(reasons) && reasons[reason].err == err)
@@ -261,14 +266,12 @@ char *explain(const char *command, int err, unsigned int reason, const char *nod
 	vfprintf(out, format, args);
 	va_end(args);
 	fprintf(out, ": %s (%s).", cause ? cause->what : strerror(err), name ? name : "unknown");
-	if (cause) {
-		fputc(' ', out);
-		for (const char *p = cause->remedy; *p; p++) {
-			if (*p == '%')
-				fputs(node ? node : "NODE", out);
-			else
-				fputc(*p, out);
-		}
+	fputc(' ', out);
+	for (const char *p = cause ? cause->remedy : any_remedy; *p; p++) {
+		if (*p == '%')
+			fputs(node ? node : "NODE", out);
+		else
+			fputc(*p, out);
 	}
 	must(fclose(out) ? NULL : sentence);
 	return sentence;

@@ -6,6 +6,36 @@
 
 #include "hybridctl.h"
 
+const char tool_summary[] =
+"hand out the space of block devices";
+
+const char tool_description[] =
+"hybridctl is the tool of the kernel module hybrid_alloc, which decides which range of "
+"a block device belongs to whom. It never touches the data: whoever was given an extent "
+"reads and writes the device itself, from byte START, LEN bytes long, and frees the "
+"extent when all I/O to it has finished.\n"
+"Each attached device is an instance with a number N and a node /dev/hybrid_allocN. "
+"NODE below is that path, or hybrid_allocN, or just N.\n"
+"SIZE, START and LEN are in bytes, or have a unit: K, M, G, T, P, E, also written KiB and "
+"so on, are powers of 1024; kB, MB and so on are powers of 1000. 1.5M is allowed where it is "
+"a whole number of bytes.";
+
+const char tool_examples[] =
+"hybridctl attach --fresh /dev/vdb\n"
+"Hand out the space of an empty disk; prints the node, such as /dev/hybrid_alloc0.\n"
+"hybridctl alloc 0 1M 64K\n"
+"Allocate two extents; prints where they are.\n"
+"hybridctl free 0 1048576:65536\n"
+"Give one back.\n"
+"hybridctl stat --runs 0\n"
+"Show where the space is.\n"
+"hybridctl detach 0\n"
+"Give the disk back, once all extents are free.\n";
+
+const char columns_note[] =
+"Unless --output names others, those with a * are shown, with --json those with "
+"a j. In JSON the names are in lower case.";
+
 enum { WIDTH = 79, INDENT = 7, DEEPER = 14 };
 
 /* Breaks the text between words; a newline begins a new paragraph. */
@@ -68,9 +98,7 @@ static void columns(const struct command *cmd)
 		       c->shown & IN_JSON ? 'j' : ' ', c->name, c->help);
 	}
 	putchar('\n');
-	paragraph(INDENT,
-		  "Unless --output names others, those with a * are shown, with --json those with "
-		  "a j. In JSON the names are in lower case.");
+	paragraph(INDENT, columns_note);
 }
 
 static void examples(const char *p)
@@ -123,40 +151,22 @@ void help_command(const struct command *cmd)
 		examples(cmd->examples);
 }
 
-void help_tool(const struct command *const *commands, size_t nr)
+void help_tool(void)
 {
-	printf("NAME\n%*shybridctl - hand out the space of block devices\n", INDENT, "");
+	printf("NAME\n%*shybridctl - %s\n", INDENT, "", tool_summary);
 	heading("SYNOPSIS");
 	printf("%*shybridctl COMMAND [options] [ARGUMENT...]\n", INDENT, "");
 	printf("%*shybridctl COMMAND --help\n", INDENT, "");
 	heading("DESCRIPTION");
-	paragraph(INDENT,
-		  "hybridctl is the tool of the kernel module hybrid_alloc, which decides which range of "
-		  "a block device belongs to whom. It never touches the data: whoever was given an extent "
-		  "reads and writes the device itself, from byte START, LEN bytes long, and frees the "
-		  "extent when all I/O to it has finished.\n"
-		  "Each attached device is an instance with a number N and a node /dev/hybrid_allocN. "
-		  "NODE below is that path, or hybrid_allocN, or just N.\n"
-		  "SIZE, START and LEN are in bytes, or have a unit: K, M, G, T, P, E, also written KiB and "
-		  "so on, are powers of 1024; kB, MB and so on are powers of 1000. 1.5M is allowed where it is "
-		  "a whole number of bytes.");
+	paragraph(INDENT, tool_description);
 	heading("COMMANDS");
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr_commands; i++)
 		printf("%*s%-8s %s\n", INDENT, "", commands[i]->name, commands[i]->summary);
 	heading("OPTIONS");
 	printf("%*s-h, --help     print this text; after a command, all about it\n", INDENT, "");
 	printf("%*s-V, --version  print the version\n", INDENT, "");
 	exit_status(false);
-	examples("hybridctl attach --fresh /dev/vdb\n"
-		 "Hand out the space of an empty disk; prints the node, such as /dev/hybrid_alloc0.\n"
-		 "hybridctl alloc 0 1M 64K\n"
-		 "Allocate two extents; prints where they are.\n"
-		 "hybridctl free 0 1048576:65536\n"
-		 "Give one back.\n"
-		 "hybridctl stat --runs 0\n"
-		 "Show where the space is.\n"
-		 "hybridctl detach 0\n"
-		 "Give the disk back, once all extents are free.\n");
+	examples(tool_examples);
 	heading("FILES");
 	printf("%*s/dev/hybrid_alloc      control node, for attach, detach and list\n", INDENT, "");
 	printf("%*s/dev/hybrid_allocN     an instance\n", INDENT, "");

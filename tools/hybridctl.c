@@ -2,7 +2,7 @@
 /*
  * hybridctl - hand out the space of block devices
  *
- * The commands are in the files cmd_*.c, found through the table below. All of
+ * The commands are in the files cmd_*.c, found through the table in commands.c. All of
  * them speak to the kernel through the ioctls of ioctl_uapi.h and to people
  * through table.c and explain.c.
  */
@@ -13,13 +13,6 @@
 #include <string.h>
 
 #include "hybridctl.h"
-
-static const struct command *const commands[] = {
-	&attach_command, &detach_command, &list_command, &info_command,
-	&alloc_command, &free_command, &claim_command, &seal_command,
-	&stat_command, &top_command, &map_command, &dump_command, &check_command,
-	&replay_command, &trim_command, &grow_command, &drain_command,
-};
 
 /* Output that did not arrive is a failure, also when it is only noticed at the end. */
 static int flushed(int status)
@@ -49,22 +42,25 @@ int main(int argc, char **argv)
 	/* What a terminal can show; numbers stay as programs read them. */
 	setlocale(LC_CTYPE, "");
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
-		help_tool(commands, ARRAY_SIZE(commands));
+		help_tool();
 		return flushed(EXIT_OK);
 	}
 	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
 		puts("hybridctl " HYBRIDCTL_VERSION);
 		return flushed(EXIT_OK);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+	for (size_t i = 0; i < nr_commands; i++) {
 		const struct command *cmd = commands[i];
 
 		if (strcmp(cmd->name, name))
 			continue;
 		/* As getopt shall call us */
 		argv[1] = must(strdup("hybridctl"));
-		if (parse_args(cmd, argc - 1, argv + 1, &args, &status))
+		if (parse_args(cmd, argc - 1, argv + 1, &args, &status)) {
 			status = cmd->run(cmd, &args);
+			if (status == EXIT_USAGE)
+				suggest_help(cmd);
+		}
 		return exit_status(cmd, status);
 	}
 	if (*name)

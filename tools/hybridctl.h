@@ -3,6 +3,7 @@
  * hybridctl - the parts of the tool and what they offer each other
  *
  *   hybridctl.c      main
+ *   commands.c       the table of commands
  *   cmd_instance.c   attach, detach, list, info
  *   cmd_extent.c     alloc, free, claim
  *   cmd_state.c      seal, drain, stat, check
@@ -15,6 +16,7 @@
  *   node.c           messages, memory, the module's nodes
  *   options.c        the command line
  *   help.c           --help
+ *   doc.c            a program of its own: makes the manual page and the completion
  *   explain.c        from command and errno to a sentence that says what to do
  *   signature.c      what libblkid finds on a disk
  *   size.c           sizes and extents as people write and read them
@@ -65,6 +67,13 @@ bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *st
 extern volatile sig_atomic_t interrupted;
 void catch_signals(void);
 
+/* commands.c */
+
+struct command;
+
+extern const struct command *const commands[];
+extern const size_t nr_commands;
+
 /* size.c */
 
 /*
@@ -95,6 +104,7 @@ enum {
 	IN_JSON	 = 1 << 2,
 	IN_ALL	 = IN_TABLE | IN_LIST | IN_JSON,
 	IN_RUNS	 = 1 << 3,	/* everywhere, with --runs */
+	MAY_BE_EMPTY = 1 << 4,	/* null in JSON */
 };
 
 struct column {
@@ -192,6 +202,7 @@ struct command {
 	const char *summary;
 	const char *description;	/* paragraphs, divided by newlines */
 	const char *examples;		/* a command, a newline, what it does, a newline ... */
+	const char *table;		/* its name in JSON */
 	const struct column *columns;
 	size_t nr_columns;
 	bool as_list;		/* people get one value a line, and what it means */
@@ -204,6 +215,8 @@ extern const struct command seal_command, drain_command, stat_command, check_com
 extern const struct command map_command, dump_command, replay_command, top_command;
 extern const struct command trim_command, grow_command;
 
+/* The last line of each complaint about a command line */
+void suggest_help(const struct command *cmd);
 /* False, with the exit status, if there is nothing left to do. */
 bool parse_args(const struct command *cmd, int argc, char **argv, struct args *args, int *status);
 
@@ -214,11 +227,8 @@ struct table;
 /* The output is for programs, or somebody chose columns: a report is wanted. */
 bool wants_table(const struct args *args);
 
-/*
- * The table of a command, called @name in JSON. NULL, after a complaint, if -o
- * names a column that there is not.
- */
-struct table *table_new(const char *name, const struct command *cmd, const struct args *args);
+/* The table of a command. NULL, after a complaint, if -o names a column that there is not. */
+struct table *table_new(const struct command *cmd, const struct args *args);
 bool table_shows(const struct table *t, const char *column);
 void table_row(struct table *t, const union cell *cells);
 /* Prints and frees the table. */
@@ -300,7 +310,11 @@ void map_svg(const struct picture *p, const char *title, FILE *out);
 
 /* help.c */
 
-void help_tool(const struct command *const *commands, size_t nr);
+extern const char tool_summary[], tool_description[], tool_examples[];
+/* Below a command's columns */
+extern const char columns_note[];
+
+void help_tool(void);
 void help_command(const struct command *cmd);
 
 #endif /* HYBRIDCTL_H */

@@ -99,9 +99,14 @@ char option_letter(__u64 set, enum option_id id)
 	return letter;
 }
 
-static bool usage(const struct command *cmd, int *status)
+void suggest_help(const struct command *cmd)
 {
 	fprintf(stderr, "Try 'hybridctl %s --help' for more.\n", cmd->name);
+}
+
+static bool usage(const struct command *cmd, int *status)
+{
+	suggest_help(cmd);
 	*status = EXIT_USAGE;
 	return false;
 }

@@ -104,7 +104,7 @@ bool wants_table(const struct args *args)
 	return args->table.json || args->table.raw || args->table.columns;
 }
 
-struct table *table_new(const char *name, const struct command *cmd, const struct args *args)
+struct table *table_new(const struct command *cmd, const struct args *args)
 {
 	const struct table_options *opts = &args->table;
 	struct table *t = must(calloc(1, sizeof(*t)));
@@ -126,7 +126,7 @@ struct table *table_new(const char *name, const struct command *cmd, const struc
 		table_free(t);
 		return NULL;
 	}
-	check(scols_table_set_name(t->scols, name));
+	check(scols_table_set_name(t->scols, cmd->table));
 	check(scols_table_enable_json(t->scols, opts->json));
 	check(scols_table_enable_raw(t->scols, opts->raw));
 	check(scols_table_enable_noheadings(t->scols, opts->noheadings));

@@ -142,6 +142,7 @@ is "dump: in the order of addresses, none over another" "$(grep -v '^#' /tmp/dum
 is "dump: a line says what it is" "$(head -n 1 /tmp/dump)" \
 	"# live extents of /dev/hybrid_alloc0 on ${DISK#/dev/}, START:LEN; range 0:$((256 * M - 4 * K)), smallest block 4096"
 is "dump --json" "$(hybridctl dump --json 0 | grep -c '"state": "live"')" "$(one NR_LIVE)"
+is "dump --bytes --noheadings --output" "$(hybridctl dump --bytes -n -r -o LEN 0 | head -n 1)" $((2 * M))
 try_not "dump onto a full disk" "cannot write the output" sh -c 'hybridctl dump 0 >/dev/full'
 charged=$(one CHARGED,NR_LIVE)
 try "detach" hybridctl detach --force 0
@@ -175,6 +176,7 @@ is "what takes no second shows nothing" "$(grep -c extents /tmp/typescript)" 0
 
 is "check" "$(hybridctl check -n -r 0; echo $?)" "/dev/hybrid_alloc0 ok
 0"
+is "check --bytes, which has nothing to say" "$(hybridctl check --bytes -n -r -o +ERROR 0)" "/dev/hybrid_alloc0 ok "
 is "check --json" "$(hybridctl check --json 0 | awk -f ./test-json.awk)" 'check[0].node="/dev/hybrid_alloc0"
 check[0].result="ok"
 check[0].error=null'

@@ -96,6 +96,7 @@ for node in 0 hybrid_alloc0 /dev/hybrid_alloc0 /dev/../dev/hybrid_alloc0; do
 done
 is "info, one value a line" "$(hybridctl info 0 | grep -c .)" 15
 is "info --noheadings" "$(hybridctl info --noheadings 0 | grep -c .)" 14
+is "info --bytes" "$(hybridctl info --bytes 0 | awk '$1 == "RANGE_LEN" { print $2 }')" $((256 * M))
 is "info --raw" "$(hybridctl info --raw 0 | grep -c .)" 2
 json_is "info --json, with the defaults" "instances[0].node=\"/dev/hybrid_alloc0\"
 instances[0].min_block=$((4 * K))

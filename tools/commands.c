@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+/* All commands, in the order in which they are told of. */
+
+#include "hybridctl.h"
+
+const struct command *const commands[] = {
+	&attach_command, &detach_command, &list_command, &info_command,
+	&alloc_command, &free_command, &claim_command, &seal_command,
+	&stat_command, &top_command, &map_command, &dump_command, &check_command,
+	&replay_command, &trim_command, &grow_command, &drain_command,
+};
+
+const size_t nr_commands = ARRAY_SIZE(commands);

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: tools/test-doc.sh [BUILD]
+#
+# The manual pages, the completion and the schemas: that they are what the tool
+# says today, without mistakes, and that no option is without a test. BUILD has
+# the tool, by default build/tools. TAP on stdout.
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
+. "$here/../tests/vm/tap.sh"
+
+build=$(realpath "${1-$here/../build/tools}")
+tmp=$(mktemp -d) || exit
+trap 'rm -rf "$tmp"' EXIT
+PATH=$build:$PATH
+cd "$here" || exit
+
+# Made from the tables
+
+make -s doc BUILD="$build" DOC="$tmp"
+for made in man/hybridctl.8 completion/hybridctl $(cd "$tmp" && echo schema/*); do
+	is "$made is up to date (or run: make -C tools doc)" "$(diff "$tmp/$made" "$made")" ""
+done
+is "no schema without a command" "$(ls schema)" "$(ls "$tmp/schema")"
+
+# Manual pages
+
+for page in man/*; do
+	is "$page: mandoc finds nothing wrong" "$(mandoc -T lint "$page" 2>&1)" ""
+	is "$page: groff finds nothing wrong" \
+		"$(LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)" ""
+done
+page=$(mandoc -T ascii man/hybrid_alloc.4 | sed 's/.\x08//g')
+missing=
+for name in $(sed -n 's/^#define HYBRID_ALLOC_IOC_\([A-Z_]*\)	*_IO(.*/\1/p' ../ioctl_uapi.h) \
+	$(sed -n 's/^module_param[a-z_]*(\([a-z_]*\),.*/\1/p' ../hybrid_alloc.c); do
+	grep -qw "$name" <<<"$page" || missing+=" $name"
+done
+is "hybrid_alloc.4 names all ioctls and parameters" "$missing" ""
+
+# Each option of each command is used in a test, in its long form or by its letter
+
+tests=$(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' test.sh test-*.sh schemas-guest.sh)
+missing=
+for command in $(hybridctl --help | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/\1/p'); do
+	lines=$(grep -E "(^|[^a-z-])$command( |\$)" <<<"$tests")
+	while read -r letter option; do
+		[[ $option != help && $option != version ]] || continue
+		[ "$letter" = - ] && letter=NONE
+		grep -qE -- "$command.* (--$option|-[a-z]*$letter)([ =)\"]|\$)" <<<"$lines" ||
+			missing+=" $command:$option"
+	done < <(hybridctl "$command" --help | sed -n '/^OPTIONS/,/^[A-Z]* *[A-Z]*$/{
+		s/^       -\(.\), --\([a-z-]*\).*/\1 \2/p
+		s/^       --\([a-z-]*\).*/- \1/p
+	}')
+	for general in --help --version; do
+		hybridctl "$command" $general >"$tmp/out" && [ -s "$tmp/out" ] || missing+=" $command:$general"
+	done
+done
+is "every option of every command is used in a test" "$missing" ""
+
+# What could be done about it
+
+is "each error that is explained has a remedy" \
+	"$(awk '/^static const struct cause/ { table = 1 } /^};/ { table = 0 }
+		table && /^	(\{|\[)/ { n++ } table && /\.("| ").*},$/ { r++ }
+		END { print (n > 50), n - r }' explain.c)" "1 0"
+
+# Completion, as bash asks for it
+
+# completes NAME EXPECTED WORD...: the last word is the one that is begun
+completes()
+{
+	local name=$1 expected=$2
+
+	shift 2
+	# shellcheck disable=SC2016 # for the other bash
+	is "completion: $name" "$(bash --norc -c '
+		. completion/hybridctl
+		compopt() { :; }
+		hybridctl() { printf "/dev/hybrid_alloc0 0\n/dev/hybrid_alloc1 1\n"; }
+		COMP_WORDS=(hybridctl "$@") COMP_CWORD=$#
+		_hybridctl
+		printf "%s " "${COMPREPLY[@]}"' - "$@")" "$expected "
+}
+
+completes "a command" "detach" det
+completes "several" "stat" st
+completes "all commands" "$(hybridctl --help | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/\1/p' |
+	tr '\n' ' ')help --help --version" ""
+completes "an option" "--range" attach --ran
+completes "not that of another command" "" list --ran
+completes "a node" "/dev/hybrid_alloc0 /dev/hybrid_alloc1" stat /dev/
+completes "its number" "1" map 1
+completes "a column" "LARGEST_FREE_RUN" stat -o LA
+completes "one more column" "FREE,CHARGED" stat --output FREE,CHA
+completes "when to use colours" "auto always" map --color a
+completes "a file" "test-doc.sh" claim 0 --file test-doc
+completes "the file of an SVG" "test-doc.sh" map --svg test-doc
+completes "a trace" "test-doc.sh" replay 0 test-doc
+completes "the node before it" "0" replay 0
+
+done_testing
