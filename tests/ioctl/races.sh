@@ -46,10 +46,15 @@ claim()
 	fi
 }
 
-# Its answer is for when nobody is at work.
+# Others may be at work too much for an answer.
 check()
 {
-	hybridctl check 0 || [ $? = 4 ]
+	out=$(hybridctl check 0 2>&1) && return
+	echo "$out"
+	case $out in
+	*EAGAIN*) ;;
+	*) return 1 ;;
+	esac
 }
 
 reclaim()
