@@ -68,7 +68,18 @@ static void count(struct hapool *p, s64 len)
 {
 	this_cpu_add(p->cpus->charged, len);
 	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
-	this_cpu_inc(p->cpus->direct);
+}
+
+/* Between these two what is counted need not be what there is; see hapool_check(). */
+static void call_begin(struct hapool *p)
+{
+	this_cpu_inc(p->cpus->begun);
+}
+
+static int call_end(struct hapool *p, int ret)
+{
+	this_cpu_inc(p->cpus->done);
+	return ret;
 }
 
 /* ---- magazines ---- */
@@ -283,6 +294,12 @@ static void slow_end(struct hapool *p)
 
 /* ---- alloc ---- */
 
+/* Who may not wait for memory is told that, not that there is none. */
+static int would_wait(int ret, gfp_t gfp)
+{
+	return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
+}
+
 /* Take one object of a common size past the pools. */
 static int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
@@ -382,20 +399,32 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	/* objects of a power of two are aligned to their size, others to nothing */
 	if (align > 1 && (align > len || !is_power_of_2(len)))
 		class = -1;
+	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, len, start))
+		return 0;
+	call_begin(p);
 	if (goal != HAPOOL_NO_GOAL)
 		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
-	else if (class >= 0 && hapool_alloc_hit(p, len, start))
-		return 0;
 	if (ret && class >= 0 && alloc_missed(p, class, gfp, start))
 		ret = 0;
 	if (ret)
 		ret = alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = alloc_slow(p, class, len, align, gfp, start);
+	if (!ret)
+		count(p, len);
+	return call_end(p, would_wait(ret, gfp));
+}
+
+static int claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
+{
+	int ret = slow_begin(p, gfp);
+
 	if (ret)
-		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
-	count(p, len);
-	return 0;
+		return ret;
+	while ((ret = haslab_claim(&p->slab, start, len, true, gfp)) == -EAGAIN)
+		schedule_timeout_uninterruptible(1);
+	slow_end(p);
+	return ret;
 }
 
 /**
@@ -412,20 +441,15 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
  */
 int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 {
-	int ret = haslab_claim(&p->slab, start, len, false, gfp);
+	int ret;
 
-	if (ret == -EAGAIN) {
-		ret = slow_begin(p, gfp);
-		if (ret)
-			return ret;
-		while ((ret = haslab_claim(&p->slab, start, len, true, gfp)) == -EAGAIN)
-			schedule_timeout_uninterruptible(1);
-		slow_end(p);
-	}
-	if (ret)
-		return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
-	count(p, len);
-	return 0;
+	call_begin(p);
+	ret = haslab_claim(&p->slab, start, len, false, gfp);
+	if (ret == -EAGAIN)
+		ret = claim_slow(p, start, len, gfp);
+	if (!ret)
+		count(p, len);
+	return call_end(p, would_wait(ret, gfp));
 }
 
 /* ---- hold and grow ---- */
@@ -464,12 +488,13 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 
 	if (mutex_lock_killable(&p->slow))
 		return -EINTR;
+	call_begin(p);
 	ret = haslab_hold(&p->slab, start, len, gfp);
 	if (ret)
 		mutex_unlock(&p->slow);
 	else
 		WRITE_ONCE(p->held, *len);
-	return ret;
+	return call_end(p, ret);
 }
 
 /**
@@ -482,8 +507,10 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
  */
 void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
+	call_begin(p);
 	WRITE_ONCE(p->held, 0);
 	haslab_unhold(&p->slab, start, len);
+	call_end(p, 0);
 	mutex_unlock(&p->slow);
 }
 
@@ -502,9 +529,10 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 	if (mutex_lock_killable(&p->slow))
 		return -EINTR;
+	call_begin(p);
 	ret = haslab_grow(&p->slab, nr_blocks, gfp);
 	mutex_unlock(&p->slow);
-	return ret;
+	return call_end(p, ret);
 }
 
 /* ---- free ---- */
@@ -552,13 +580,13 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 	if (class >= 0 && (free_pooled(p, class, start) ||
 			   (mag_make_room(p, class) && free_pooled(p, class, start))))
 		return 0;
+	call_begin(p);
 	ret = haslab_free(&p->slab, start, len, reason);
-	if (ret) {
+	if (ret)
 		this_cpu_inc(p->cpus->refused[*reason]);
-		return ret;
-	}
-	count(p, -(s64)len);
-	return 0;
+	else
+		count(p, -(s64)len);
+	return call_end(p, ret);
 }
 
 /* ---- stat and check ---- */
@@ -706,22 +734,36 @@ static int check_once(struct hapool *p)
 	return haslab_check(&p->slab);
 }
 
-/* Changes whenever an extent comes or goes, and that is done. */
-static u64 events(struct hapool *p)
+/*
+ * A number that changes whenever an extent comes or goes, if nobody is at work. As
+ * those who have ended are counted first, and nobody ends who has not begun, none is
+ * at work if both are as many; a hit shows by its magazine.
+ */
+static bool nobody_at_work(struct hapool *p, u64 *events)
 {
+	u64 begun = 0, done = 0;
 	unsigned int cpu;
-	u64 sum = 0;
 	int i;
 
+	*events = 0;
+	for_each_possible_cpu(cpu)
+		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
+	/* what was done before it was counted is seen, as far as it matters, a tick later */
+	smp_rmb();
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
-		sum += READ_ONCE(c->direct) + READ_ONCE(c->drains);
-		for (i = 0; i < HASLAB_NR_CLASSES; i++)
+		begun += READ_ONCE(c->begun);
+		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills);
+		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
+			if (READ_ONCE(c->slot[i].mag) == MAG_TAKEN)
+				return false;
 			/* as in slot_live() */
-			sum += data_race(c->slot[i].hits + c->slot[i].frees);
+			*events += data_race(c->slot[i].hits + c->slot[i].frees);
+		}
 	}
-	return sum;
+	*events += begun;
+	return begun == done;
 }
 
 /**
@@ -729,8 +771,7 @@ static u64 events(struct hapool *p)
  * @p: the pool
  *
  * Looks at all metadata, and at the accounting. That only fits when nobody is at
- * work; so if it does not it looks again, and believes it when it does not fit
- * several times, a tick apart, with nothing going on.
+ * work: if it does not fit and somebody was, it looks again some time later.
  *
  * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN others are at
  * work all the time: what is checked a part at a time is right, sums are not known.
@@ -740,12 +781,14 @@ int hapool_check(struct hapool *p)
 	int ret, tries, quiet = 0;
 
 	for (tries = 0; tries < CHECK_TRIES; tries++) {
-		u64 before = events(p);
+		u64 before, after;
+		bool alone = nobody_at_work(p, &before);
 
 		ret = check_once(p);
 		if (ret != -EAGAIN)
 			return ret;
-		if (events(p) == before && ++quiet == CHECK_QUIET)
+		if (alone && nobody_at_work(p, &after) && before == after &&
+		    ++quiet == CHECK_QUIET)
 			return -EUCLEAN;
 		schedule_timeout_uninterruptible(1);
 	}

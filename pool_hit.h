@@ -44,7 +44,8 @@ struct hapool_slot {
  * @slot: for each common size, and one for all others, which stays empty
  * @charged: blocks allocated otherwise here, less those freed otherwise here
  * @live: the same in extents
- * @direct: how many of both there were
+ * @begun: calls that were no hit, and change something
+ * @done: how many of them have ended, here or on another CPU
  * @misses: allocations of a common size for which the magazine was empty
  * @refills: of a magazine
  * @drains: of a magazine
@@ -56,7 +57,8 @@ struct hapool_cpu {
 	struct hapool_slot slot[HASLAB_NR_CLASSES + 1];
 	s64 charged;
 	s64 live;
-	u64 direct;
+	u64 begun;
+	u64 done;
 	u64 misses;
 	u64 refills;
 	u64 drains;
