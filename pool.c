@@ -560,6 +560,24 @@ static bool mag_make_room(struct hapool *p, int class)
 	return full;
 }
 
+/* What is no hit at once: a block of the buddy, a full magazine, past the pools, or refused. */
+static noinline int free_missed(struct hapool *p, u64 start, u64 len,
+				enum hybrid_alloc_reason *reason)
+{
+	int class = haslab_class_of(&p->slab, len), ret;
+
+	if (class >= 0 && (free_pooled(p, class, start) ||
+			   (mag_make_room(p, class) && free_pooled(p, class, start))))
+		return 0;
+	call_begin(p);
+	ret = haslab_free(&p->slab, start, len, reason);
+	if (ret)
+		this_cpu_inc(p->cpus->refused[*reason]);
+	else
+		count(p, -(s64)len);
+	return call_end(p, ret);
+}
+
 /**
  * hapool_free - free an extent
  * @p: the pool
@@ -575,18 +593,12 @@ static bool mag_make_room(struct hapool *p, int class)
  */
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
-	int class = haslab_class_of(&p->slab, len), ret;
+	unsigned long class = len <= HASLAB_MAX_CLASS_BLOCKS ? haslab_classes[len] :
+							       HASLAB_NR_CLASSES;
 
-	if (class >= 0 && (free_pooled(p, class, start) ||
-			   (mag_make_room(p, class) && free_pooled(p, class, start))))
+	if (!hapool_from_buddy(p, class) && hapool_free_hit(p, class, false, start))
 		return 0;
-	call_begin(p);
-	ret = haslab_free(&p->slab, start, len, reason);
-	if (ret)
-		this_cpu_inc(p->cpus->refused[*reason]);
-	else
-		count(p, -(s64)len);
-	return call_end(p, ret);
+	return free_missed(p, start, len, reason);
 }
 
 /* ---- stat and check ---- */
