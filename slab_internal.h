@@ -217,7 +217,11 @@ static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 /* Something around @block was taken or freed. Several groups may say so at once. */
 static inline void map_changed(struct haslab *s, u64 block)
 {
-	WRITE_ONCE(map_dir(s, block)->summed, false);
+	struct haslab_dir *dir = map_dir(s, block);
+
+	/* the dir is in the caches of all CPUs at work there, if nobody writes to it */
+	if (READ_ONCE(dir->summed))
+		WRITE_ONCE(dir->summed, false);
 }
 
 static inline struct haslab_group *slab_group(const struct haslab *s,
