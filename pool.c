@@ -191,10 +191,11 @@ static void mag_release(struct hapool *p, int class, struct hapool_slot *slot,
 static void slot_drain_idle(struct hapool *p, int class, struct hapool_slot *slot)
 {
 	struct hapool_mag *mag = hapool_mag_take(slot);
-	u64 uses = slot->hits + slot->frees;
+	u64 uses;
 
 	if (!mag)
 		return;
+	uses = slot->hits + slot->frees;
 	if (mag->seen == uses && !mag->used) {
 		mag_release(p, class, slot, mag);
 		return;
@@ -734,16 +735,17 @@ static int check_once(struct hapool *p)
 {
 	struct hapool_stat st;
 	unsigned int cpu;
-	int class;
+	int class, ret;
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
 			if (!check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]))
 				return -EUCLEAN;
 	hapool_stat(p, &st, false);
-	if (st.capacity != st.charged + st.cached + st.retired + st.slab.free)
-		return haslab_check(&p->slab) ?: -EAGAIN;
-	return haslab_check(&p->slab);
+	ret = haslab_check(&p->slab);
+	if (!ret && st.capacity != st.charged + st.cached + st.retired + st.slab.free)
+		ret = -EAGAIN;
+	return ret;
 }
 
 /*
