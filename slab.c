@@ -731,6 +731,42 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 	return ret;
 }
 
+/**
+ * haslab_free_blocks - about how much is free in slab and buddy
+ * @s: the slab allocator
+ *
+ * What is on its way between groups and buddy may be missing or counted twice, but
+ * not that of callers who have returned. Context: any. Return: in blocks; exact with
+ * all locks.
+ */
+u64 haslab_free_blocks(const struct haslab *s)
+{
+	/* others change them: an estimate then */
+	u64 sum = data_race(s->buddy.free_units) << s->cfg.unit_shift;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_groups; i++)
+		/* the same */
+		sum += data_race(s->groups[i].free);
+	return sum;
+}
+
+/**
+ * haslab_free_exact - how much is free in slab and buddy at one moment
+ * @s: the slab allocator
+ *
+ * Context: process context. Return: in blocks.
+ */
+u64 haslab_free_exact(struct haslab *s)
+{
+	u64 sum;
+
+	haslab_lock_all(s);
+	sum = haslab_free_blocks(s);
+	haslab_unlock_all(s);
+	return sum;
+}
+
 /* ---- life ---- */
 
 static void haslab_init_classes(struct haslab *s)
