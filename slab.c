@@ -173,7 +173,7 @@ static void haslab_slab_rcu(struct rcu_head *rcu)
 static void slab_forget(struct haslab *s, struct haslab_slab *slab)
 {
 	haslab_map_forget(s, slab);
-	atomic_long_sub(ksize(slab) + ksize(slab->live), &s->mem.bytes);
+	atomic_long_sub(slab_bytes(slab), &s->mem.bytes);
 	slab_group(s, slab)->nr_slabs--;
 	call_rcu(&slab->rcu, haslab_slab_rcu);
 }
@@ -242,14 +242,34 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /* ---- slabs of equal objects ---- */
 
-/* Large enough to be worth it, small enough to leave space to other sizes. */
+/*
+ * A slab that is less than a slot has more metadata for each of its blocks than a whole
+ * one, or than a bitmap has. So that all together has its bound, they have theirs: 5 KiB
+ * per GiB (2^18 blocks), as much as for 200 MiB at least.
+ */
+static bool too_many_small(const struct haslab *s)
+{
+	return READ_ONCE(s->small_bytes) >= max_t(u64, s->cfg.nr_blocks * 5 >> 8, 1024);
+}
+
+/*
+ * Large enough to be worth it, small enough to leave space to other sizes. A class
+ * has one slab at least; if there are too many small ones others are whole slots, or
+ * there are none (the order is less than @min_order) and mixed slots serve the size.
+ */
 static int object_slab_order(const struct haslab *s, const struct haslab_group *g, int class,
 			     int *min_order)
 {
+	int slot_order = s->slot_shift - s->cfg.unit_shift;
 	const struct haslab_class *c = &s->classes[class];
-	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, g->nr_slab_blocks[class] >> GROWTH_SHIFT);
+	u64 has = g->nr_slab_blocks[class];
+	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, has >> GROWTH_SHIFT);
 	u64 units = clamp_t(u64, blocks, unit_blocks(s), slot_blocks(s)) >> s->cfg.unit_shift;
 
+	if (has && too_many_small(s)) {
+		*min_order = slot_order;
+		return has >= slot_blocks(s) ? slot_order : -1;
+	}
 	*min_order = order_base_2(DIV_ROUND_UP(c->blocks, unit_blocks(s)));
 	return max_t(int, ilog2(units), *min_order);
 }

@@ -186,6 +186,7 @@ struct haslab_map_entry {
  * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
  * @nr_from_slabs: the common sizes below this come from slabs of equal objects
+ * @small_bytes: metadata of the slabs of equal objects that are less than a slot
  * @inverse: for each common size 2^32 / its blocks, rounded up: to divide by it
  * @classes: the common sizes
  * @spans: extents that lie in more than one slot or block, by address
@@ -203,6 +204,7 @@ struct haslab {
 	struct haslab_dir *dirs;
 	u64 nr_dirs;
 	unsigned long nr_from_slabs;
+	long small_bytes;	/* under space_lock */
 	u64 inverse[HASLAB_NR_CLASSES];
 	struct haslab_class classes[HASLAB_NR_CLASSES];
 	struct rb_root spans;
