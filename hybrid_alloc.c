@@ -990,7 +990,7 @@ static int ha_dev_open(struct inode *inode, struct file *file)
 	struct ha_file *f;
 	bool dying;
 
-	f = kmalloc(sizeof(*f), GFP_KERNEL);
+	f = kzalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
 	f->dev = dev;
