@@ -4,6 +4,7 @@
  *
  *   hybrid_alloc.c    the exported API, attached devices, ioctls
  *   watch.c           who waits until free space is low
+ *   trace.c           tracepoints, and how hits are traced
  */
 #ifndef _HYBRID_ALLOC_INTERNAL_H
 #define _HYBRID_ALLOC_INTERNAL_H
@@ -38,6 +39,7 @@
  * @cpuhp: in the list of those who want to know about dead CPUs
  * @idle: gives back what the pools hold and nobody uses
  * @shrinker: the same when memory is short
+ * @dev: number of the block device, for who traces
  * @watch: who is to be told when free space is low; NULL if nobody ever asked
  * @watch_below: look again when there is less free space than this, in bytes; and
  * @watch_from: when there is as much as this, or more
@@ -54,6 +56,7 @@ struct hybrid_alloc {
 	struct hlist_node cpuhp;
 	struct delayed_work idle;
 	struct shrinker *shrinker;
+	dev_t dev;
 	struct ha_watch *watch;
 	u64 watch_below;
 	u64 watch_from;
@@ -140,6 +143,16 @@ struct ha_file {
 	u64 low_space;
 	bool low;
 };
+
+/* ---- tracing (trace.c) ---- */
+
+void ha_trace_init(void);
+
+/*
+ * The common size that a length in blocks is, for who looks for it in a pool first:
+ * haslab_classes[]; or none of them while calls are traced.
+ */
+extern u8 ha_hit_classes[HASLAB_MAX_CLASS_BLOCKS + 1];
 
 /* ---- who waits until free space is low (watch.c) ---- */
 

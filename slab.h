@@ -51,6 +51,8 @@ struct haslab_dir;
  * @slab_max: largest common size that is served from slabs of equal objects,
  *	in blocks; larger ones are whole blocks of the buddy
  * @nr_groups: how many groups; 0: one for each CPU, fewer on a small device
+ * @dev: number of the block device, for who traces
+ * @byte_shift: log2 of bytes in a block, likewise
  */
 struct haslab_config {
 	u64 first_block;
@@ -58,6 +60,8 @@ struct haslab_config {
 	unsigned int unit_shift;
 	u64 slab_max;
 	unsigned int nr_groups;
+	u32 dev;
+	u32 byte_shift;
 };
 
 /**
