@@ -77,6 +77,14 @@
  * no one could free them. The capacity is read again only by GROW, which never
  * shrinks anything: a removed disk has none.
  *
+ * Low space
+ * =========
+ *
+ * A file may have a threshold, and poll() on it then says when there is less free
+ * space. Free is what STAT calls so: it does not change when a pool serves a call, so
+ * it is looked at after all others (ha_space_changed()), and a hit costs nothing.
+ * See watch.c.
+ *
  * Locks
  * =====
  *
@@ -84,7 +92,8 @@
  * steps above, which exclude each other by themselves.
  *
  *	ha_dev.bound_lock
- *	  the locks of pool.c and below
+ *	  ha_watch.lock
+ *	    the locks of pool.c and below
  *	misc_mtx (held by the misc core in ->open and in misc_(de)register)
  *	  ha_dev.lock
  *	    the locks of pool.c and below
@@ -140,104 +149,12 @@
 #include <linux/workqueue.h>
 #include <linux/uuid.h>
 #include <linux/xarray.h>
-#include "hybrid_alloc.h"
 #include "compat.h"
+#include "hybrid_alloc_internal.h"
 #include "pool_hit.h"
 
 /* More devices than anyone will name on a command line. */
 #define HA_MAX_PARAM_DEVICES	64
-
-/**
- * struct hybrid_alloc - an allocator for a range of a block device
- * @pool: the allocator proper. Its space begins at byte 0 of the device, so
- *	that a position which is aligned there is aligned on the device; what
- *	lies before @start was never free.
- * @shift: log2 of the smallest unit of space
- * @mask: that unit, less one
- * @start: first byte of the managed range, whole blocks only
- * @end: first byte behind it
- * @max_len: largest length that may be asked for, whole blocks only
- * @params: as resolved; @params.range_len is the range that was asked for
- * @refused: refused frees that the pool has not seen, by reason
- * @cpuhp: in the list of those who want to know about dead CPUs
- * @idle: gives back what the pools hold and nobody uses
- * @shrinker: the same when memory is short
- */
-struct hybrid_alloc {
-	struct hapool pool;
-	unsigned int shift;
-	u64 mask;
-	u64 start;
-	u64 end;
-	u64 max_len;
-	struct hybrid_alloc_params params;
-	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];
-	struct hlist_node cpuhp;
-	struct delayed_work idle;
-	struct shrinker *shrinker;
-};
-
-/* bits of ha_dev.state */
-enum {
-	HA_DEV_SEALED,		/* see HYBRID_ALLOC_STATE_SEALED */
-	HA_DEV_GONE,		/* the disk was removed, and that was logged */
-};
-
-/**
- * struct ha_dev - an attached block device
- * @ref: the registry's and one for each open file
- * @calls: calls in flight
- * @idle: @calls is dead and none is left
- * @ha: the allocator; until @idle
- * @bdev_file: the block device, opened and claimed; until @idle
- * @bdev: the same
- * @state: HA_DEV_ bits
- * @epoch: random, never 0
- * @uuid: random
- * @id: number of the instance
- * @lock: protects the next three
- * @nr_open: open files
- * @dying: detach has begun
- * @pinned: holds a reference on the module, for its live extents
- * @bound_lock: protects the next one; see "Bound extents"
- * @bound: struct ha_bound of all files, by address
- * @binds: an extent was bound once; under @bound_lock or RCU
- * @misc: the node
- * @name: of the node
- * @disk: name of the block device
- */
-struct ha_dev {
-	struct kref ref;
-	struct percpu_ref calls;
-	struct completion idle;
-	struct hybrid_alloc *ha;
-	struct file *bdev_file;
-	struct block_device *bdev;
-	unsigned long state;
-	u64 epoch;
-	u8 uuid[UUID_SIZE];
-	u32 id;
-	spinlock_t lock;	/* see above */
-	unsigned int nr_open;
-	bool dying;
-	bool pinned;
-	struct rw_semaphore bound_lock;	/* see above */
-	struct rb_root bound;
-	bool binds;
-	struct miscdevice misc;
-	char name[24];
-	char disk[BDEVNAME_SIZE];
-};
-
-/**
- * struct ha_file - an open file of an instance node
- * @dev: the instance, with a reference
- * @bound: struct ha_bound, what goes back when it is closed
- */
-struct ha_file {
-	struct ha_dev *dev;
-	struct list_head bound;
-};
 
 /**
  * struct ha_bound - an extent that is bound to an open file
@@ -281,6 +198,7 @@ static int ha_cpu_dead(unsigned int cpu, struct hlist_node *node)
 	struct hybrid_alloc *ha = hlist_entry(node, struct hybrid_alloc, cpuhp);
 
 	hapool_cpu_dead(&ha->pool, cpu);
+	ha_space_changed(ha);
 	return 0;
 }
 
@@ -294,6 +212,8 @@ static void ha_idle(struct work_struct *work)
 	struct hybrid_alloc *ha = container_of(to_delayed_work(work), struct hybrid_alloc, idle);
 
 	hapool_drain_idle(&ha->pool);
+	ha_space_changed(ha);
+	queue_delayed_work(system_unbound_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 	queue_delayed_work(system_dfl_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 }
 
@@ -308,7 +228,10 @@ static unsigned long ha_shrink_scan(struct shrinker *shrinker, struct shrink_con
 {
 	struct hybrid_alloc *ha = compat_shrinker_data(shrinker);
 
-	return hapool_shrink(&ha->pool, sc->nr_to_scan) ?: SHRINK_STOP;
+	unsigned long nr = hapool_shrink(&ha->pool, sc->nr_to_scan);
+
+	ha_space_changed(ha);
+	return nr ?: SHRINK_STOP;
 }
 
 /* Begin to look after the pools. */
@@ -532,6 +455,7 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);
 	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
+	ha_space_changed(ha);
 	if (ret)
 		return ret;
 	out->start = start << ha->shift;
@@ -613,10 +537,13 @@ static int ha_fault_errno(enum hybrid_alloc_reason fault)
 int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 {
 	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
+	int ret;
 
 	if (fault)
 		return ha_fault_errno(fault);
-	return hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
+	ret = hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
+	ha_space_changed(ha);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
 
@@ -632,6 +559,7 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		ret = ha_fault_errno(fault);
 	} else {
 		ret = hapool_free(&ha->pool, start >> ha->shift, ha_blocks(ha, len), &fault);
+		ha_space_changed(ha);
 	}
 	if (ret && reason)
 		*reason = fault;
@@ -705,6 +633,7 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_free);
 void hybrid_alloc_drain(struct hybrid_alloc *ha)
 {
 	hapool_drain(&ha->pool);
+	ha_space_changed(ha);
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_drain);
 
@@ -809,6 +738,7 @@ static int ha_grow(struct hybrid_alloc *ha, struct block_device *bdev, u64 range
 	WRITE_ONCE(ha->end, end);
 	WRITE_ONCE(ha->max_len, p->max_block ? min(end - ha->start, p->max_block) :
 					       end - ha->start);
+	ha_space_changed(ha);
 out:
 	mutex_unlock(&lock);
 	return ret;
@@ -907,6 +837,7 @@ static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
 			t->trimmed += to - from;
 	}
 	hapool_unhold(&t->ha->pool, start, len);
+	ha_space_changed(t->ha);
 	return ret;
 }
 
@@ -916,7 +847,7 @@ static int ha_trim(struct ha_trim *t)
 	u64 start, len, from, next;
 	int ret;
 
-	hapool_drain(&t->ha->pool);
+	hybrid_alloc_drain(t->ha);
 	while (ha_trim_next(t, &start, &len)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -1047,6 +978,7 @@ static int ha_dev_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	f->dev = dev;
 	INIT_LIST_HEAD(&f->bound);
+	INIT_LIST_HEAD(&f->watching);
 
 	/* The registry's reference is still there, as the node is. */
 	spin_lock(&dev->lock);
@@ -1081,6 +1013,7 @@ static int ha_dev_release(struct inode *inode, struct file *file)
 	struct ha_dev *dev = f->dev;
 
 	ha_file_release_bound(f);
+	ha_watch_forget(f);
 	kfree(f);
 	spin_lock(&dev->lock);
 	if (!--dev->nr_open && !dev->dying)
@@ -1090,12 +1023,28 @@ static int ha_dev_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static __poll_t ha_dev_poll(struct file *file, poll_table *table)
+{
+	struct ha_file *f = file->private_data;
+	struct ha_dev *dev = f->dev;
+	__poll_t events = EPOLLERR | EPOLLHUP;
+
+	poll_wait(file, &dev->watch.wait, table);
+	if (!percpu_ref_tryget_live(&dev->calls))
+		return events;
+	if (!ha_dev_gone(dev))
+		events = ha_watch_poll(f);
+	percpu_ref_put(&dev->calls);
+	return events;
+}
+
 static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 static const struct file_operations ha_dev_fops = {
 	.owner = THIS_MODULE,
 	.open = ha_dev_open,
 	.release = ha_dev_release,
+	.poll = ha_dev_poll,
 	.unlocked_ioctl = ha_dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
@@ -1141,6 +1090,7 @@ static struct ha_dev *ha_dev_new(bool sealed)
 	spin_lock_init(&dev->lock);
 	init_rwsem(&dev->bound_lock);
 	dev->bound = RB_ROOT;
+	ha_watch_init(&dev->watch);
 	do {
 		dev->epoch = get_random_u64();
 	} while (!dev->epoch);
@@ -1197,6 +1147,7 @@ static void ha_dev_unbind(struct ha_dev *dev)
 	struct hybrid_alloc_stat st;
 
 	percpu_ref_kill(&dev->calls);
+	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 	wait_for_completion(&dev->idle);
 
 	hybrid_alloc_stat(dev->ha, &st, false);
@@ -1537,6 +1488,7 @@ struct ha_array {
  * @map: of MAP
  * @trim: of TRIM
  * @grow: of GROW
+ * @watch: of WATCH
  * @stat: of STAT, the largest
  */
 struct ha_call {
@@ -1565,6 +1517,7 @@ struct ha_call {
 		struct hybrid_alloc_map map;
 		struct hybrid_alloc_trim trim;
 		struct hybrid_alloc_grow grow;
+		struct hybrid_alloc_watch watch;
 		struct hybrid_alloc_stat stat;
 	};
 };
@@ -1760,7 +1713,7 @@ static void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
 		info->state |= HYBRID_ALLOC_STATE_SEALED;
 	if (ha_dev_gone(dev))
 		info->state |= HYBRID_ALLOC_STATE_GONE;
-	info->features = 0;
+	info->features = HYBRID_ALLOC_FEATURE_WATCH;
 	info->epoch = dev->epoch;
 	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));
 	info->dev_major = MAJOR(dev->bdev->bd_dev);
@@ -2199,6 +2152,12 @@ static int ha_dev_grow(struct ha_call *call)
 	return ret;
 }
 
+static int ha_dev_watch(struct ha_call *call)
+{
+	call->watch.free = ha_watch_set(call->file, call->watch.low_space);
+	return 0;
+}
+
 static int ha_dev_map(struct ha_call *call)
 {
 	struct hybrid_alloc_map *map = &call->map;
@@ -2288,6 +2247,7 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT),
 	HA_CMD(GROW, grow, capacity, ha_dev_grow, .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
 	HA_CMD(CHECK, op, epoch, ha_dev_check, .needs = HA_NEEDS_READER),
+	HA_CMD(WATCH, watch, free, ha_dev_watch, .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
 };
 
 static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -44,9 +44,9 @@
  * at work.
  */
 #include <linux/errno.h>
-#include <linux/math64.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/sched.h>
 
 #include "pool_hit.h"

@@ -270,6 +270,8 @@ int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 
 int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int nr);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
+u64 haslab_free_blocks(const struct haslab *s);
+u64 haslab_free_exact(struct haslab *s);
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h);
 int haslab_check(struct haslab *s);
 
