@@ -104,7 +104,7 @@ struct rcu_head {
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
 #define data_race(x) ({							\
-	__typeof__(x) _value;						\
+	__typeof__(({ x; })) _value;	/* of a const, it is none */	\
 									\
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);			\
 	_value = (x);							\
