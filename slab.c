@@ -935,8 +935,12 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 		return ret;
 	/* nothing can fail any more */
 	map_changed(s, old - 1);
-	/* who sees it, and then takes a magazine (a barrier), sees the new dirs and root */
-	smp_store_release(&s->cfg.nr_blocks, nr_blocks);
+	/*
+	 * Who sees it, and then takes a magazine (a barrier), sees the new dirs and root.
+	 * A release, but for a word that may be larger than the machine's.
+	 */
+	smp_mb();
+	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);
 	habuddy_grow(&s->buddy, nr_units, from);
 	haslab_mixed_grow(s, old, nr_blocks);
 	return 0;
