@@ -149,11 +149,10 @@
 #include <linux/workqueue.h>
 #include <linux/uuid.h>
 #include <linux/xarray.h>
+#include "compat.h"
 #include "hybrid_alloc_internal.h"
 #include "hybrid_alloc_trace.h"
 #include "pool_hit.h"
-
-#define HA_BDEV_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
 
 /* More devices than anyone will name on a command line. */
 #define HA_MAX_PARAM_DEVICES	64
@@ -216,18 +215,19 @@ static void ha_idle(struct work_struct *work)
 	hapool_drain_idle(&ha->pool);
 	ha_space_changed(ha);
 	queue_delayed_work(system_unbound_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
+	queue_delayed_work(system_dfl_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 }
 
 static unsigned long ha_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct hybrid_alloc *ha = container_of(shrinker, struct hybrid_alloc, shrinker);
+	struct hybrid_alloc *ha = compat_shrinker_data(shrinker);
 
 	return hapool_nr_mags(&ha->pool) ?: SHRINK_EMPTY;
 }
 
 static unsigned long ha_shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct hybrid_alloc *ha = container_of(shrinker, struct hybrid_alloc, shrinker);
+	struct hybrid_alloc *ha = compat_shrinker_data(shrinker);
 
 	unsigned long nr = hapool_shrink(&ha->pool, sc->nr_to_scan);
 
@@ -240,20 +240,17 @@ static int ha_start_upkeep(struct hybrid_alloc *ha)
 {
 	int ret;
 
-	ha->shrinker.count_objects = ha_shrink_count;
-	ha->shrinker.scan_objects = ha_shrink_scan;
-	ha->shrinker.seeks = DEFAULT_SEEKS;
-	ret = register_shrinker(&ha->shrinker, "hybrid_alloc");
-	if (ret)
-		return ret;
+	ha->shrinker = compat_shrinker_new("hybrid_alloc", ha, ha_shrink_count, ha_shrink_scan);
+	if (!ha->shrinker)
+		return -ENOMEM;
 	ret = cpuhp_state_add_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
 	if (ret) {
-		unregister_shrinker(&ha->shrinker);
+		shrinker_free(ha->shrinker);
 		return ret;
 	}
 	INIT_DEFERRABLE_WORK(&ha->idle, ha_idle);
 	if (ha_param_idle_ms)
-		queue_delayed_work(system_unbound_wq, &ha->idle,
+		queue_delayed_work(system_dfl_wq, &ha->idle,
 				   msecs_to_jiffies(ha_param_idle_ms));
 	return 0;
 }
@@ -262,7 +259,7 @@ static void ha_stop_upkeep(struct hybrid_alloc *ha)
 {
 	cancel_delayed_work_sync(&ha->idle);
 	cpuhp_state_remove_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
-	unregister_shrinker(&ha->shrinker);
+	shrinker_free(ha->shrinker);
 }
 
 /* is_power_of_2() takes a long, which need not be 64 bits. */
@@ -968,17 +965,26 @@ static void ha_dev_put(struct ha_dev *dev)
 }
 
 /* A partition can be removed alone; with its disk it always is. */
-static bool ha_bdev_gone(struct block_device *bdev)
+static bool ha_bdev_gone(struct block_device *bdev, struct inode *inode)
 {
-	return inode_unhashed(bdev->bd_inode) || !disk_live(bdev->bd_disk);
+	return inode_unhashed(inode) || !disk_live(bdev->bd_disk);
 }
+
+static void ha_dev_set_gone(struct ha_dev *dev)
+{
+	if (!test_and_set_bit(HA_DEV_GONE, &dev->state))
+		pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+}
+
+/* Some versions tell it, maybe long before the next call, others have to be asked. */
+COMPAT_HOLDER_OPS(ha_holder_ops, ha_dev_set_gone);
 
 static bool ha_dev_gone(struct ha_dev *dev)
 {
-	if (likely(!ha_bdev_gone(dev->bdev)))
+	if (likely(!test_bit(HA_DEV_GONE, &dev->state) &&
+		   !ha_bdev_gone(dev->bdev, compat_bdev_inode(dev->bdev_file))))
 		return false;
-	if (!test_and_set_bit(HA_DEV_GONE, &dev->state))
-		pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	ha_dev_set_gone(dev);
 	return true;
 }
 
@@ -1064,27 +1070,27 @@ static const struct file_operations ha_dev_fops = {
 	.poll = ha_dev_poll,
 	.unlocked_ioctl = ha_dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = no_llseek,
 };
 
 static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
 {
-	struct block_device *bdev;
+	struct file *file;
 
-	bdev = blkdev_get_by_dev(devt, HA_BDEV_MODE, dev);
-	if (!IS_ERR(bdev)) {
-		dev->bdev = bdev;
-		snprintf(dev->disk, sizeof(dev->disk), "%pg", bdev);
+	file = bdev_file_open_by_dev(devt, BLK_OPEN_READ | BLK_OPEN_WRITE, dev, &ha_holder_ops);
+	if (!IS_ERR(file)) {
+		dev->bdev_file = file;
+		dev->bdev = file_bdev(file);
+		snprintf(dev->disk, sizeof(dev->disk), "%pg", dev->bdev);
 		return 0;
 	}
 
-	switch (PTR_ERR(bdev)) {
+	switch (PTR_ERR(file)) {
 	case -EBUSY:
 		return ha_refuse(what, -EBUSY, "mounted, attached or held by others");
 	case -ENXIO:
 		return ha_refuse(what, -ENODEV, "there is no such device any more");
 	default:
-		return ha_refuse(what, PTR_ERR(bdev), "cannot be opened");
+		return ha_refuse(what, PTR_ERR(file), "cannot be opened");
 	}
 }
 
@@ -1152,7 +1158,7 @@ static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
 out_close:
 	hybrid_alloc_close(dev->ha);
 out_release:
-	blkdev_put(dev->bdev, HA_BDEV_MODE);
+	bdev_fput(dev->bdev_file);
 out_put:
 	ha_dev_put(dev);
 	return ERR_PTR(ret);
@@ -1176,7 +1182,7 @@ static void ha_dev_unbind(struct ha_dev *dev)
 	}
 
 	hybrid_alloc_close(dev->ha);
-	blkdev_put(dev->bdev, HA_BDEV_MODE);
+	bdev_fput(dev->bdev_file);
 	xa_erase(&ha_devs, dev->id);
 	ha_dev_put(dev);
 }
@@ -2307,7 +2313,7 @@ static struct block_device *ha_file_bdev(struct file *file)
 	if (!S_ISBLK(file_inode(file)->i_mode))
 		return ERR_PTR(ha_refuse("attach", -ENOTBLK, "the file is not a block device"));
 	bdev = I_BDEV(file->f_mapping->host);
-	if (ha_bdev_gone(bdev))
+	if (ha_bdev_gone(bdev, file->f_mapping->host))
 		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
 	return bdev;
 }
@@ -2349,9 +2355,9 @@ static int ha_control_attach(struct ha_call *call)
 	if (!capable(CAP_SYS_ADMIN))
 		return ha_refuse("attach", -EPERM, "needs CAP_SYS_ADMIN");
 	fd = fdget(call->attach.fd);
-	if (!fd.file)
+	if (!fd_file(fd))
 		return ha_refuse("attach", -EBADF, "bad file descriptor");
-	dev = ha_control_bind(&call->attach, fd.file);
+	dev = ha_control_bind(&call->attach, fd_file(fd));
 	fdput(fd);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
@@ -2436,7 +2442,6 @@ static const struct file_operations ha_control_fops = {
 	.open = nonseekable_open,
 	.unlocked_ioctl = ha_control_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice ha_control = {

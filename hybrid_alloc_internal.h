@@ -55,7 +55,7 @@ struct hybrid_alloc {
 	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];
 	struct hlist_node cpuhp;
 	struct delayed_work idle;
-	struct shrinker shrinker;
+	struct shrinker *shrinker;
 	dev_t dev;
 	struct ha_watch *watch;
 	u64 watch_below;
@@ -86,7 +86,8 @@ enum {
  * @calls: calls in flight
  * @idle: @calls is dead and none is left
  * @ha: the allocator; until @idle
- * @bdev: the block device, claimed; until @idle
+ * @bdev_file: the block device, opened and claimed; until @idle
+ * @bdev: the same
  * @state: HA_DEV_ bits
  * @epoch: random, never 0
  * @uuid: random
@@ -108,6 +109,7 @@ struct ha_dev {
 	struct percpu_ref calls;
 	struct completion idle;
 	struct hybrid_alloc *ha;
+	struct file *bdev_file;
 	struct block_device *bdev;
 	unsigned long state;
 	u64 epoch;

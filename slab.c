@@ -91,7 +91,7 @@
 /* Slabs of equal objects: this many objects at least, if there is the space. */
 #define MIN_OBJECTS	16
 /* A class's next slab is at most this part of what it has already. */
-#define GROWTH_SHIFT	2
+#define GROWTH_SHIFT	1
 /* Groups: as many as there are CPUs, but not on less than 4 GiB (2^20 blocks) each. */
 #define MIN_GROUP_SHIFT	20
 #define MAX_GROUPS	64
@@ -244,12 +244,12 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /*
  * A slab that is less than a slot has more metadata for each of its blocks than a whole
- * one, or than a bitmap has. So that all together has its bound, they have theirs: 5 KiB
- * per GiB (2^18 blocks), as much as for 200 MiB at least.
+ * one, or than a bitmap has. So that all together has its bound, they have theirs: 4 KiB
+ * per GiB (2^18 blocks), as much as for 256 MiB at least.
  */
 static bool too_many_small(const struct haslab *s)
 {
-	return READ_ONCE(s->small_bytes) >= max_t(u64, s->cfg.nr_blocks * 5 >> 8, 1024);
+	return READ_ONCE(s->small_bytes) >= max_t(u64, s->cfg.nr_blocks >> 6, 1024);
 }
 
 /*
