@@ -704,7 +704,8 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 		haslab_lock_all(s);
 		part = haslab_dir_sum(s, dir);
 		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
-		while (walk && haslab_next_run(s, max(pos, dir), dir + part.size, U64_MAX, &start, &len)) {
+		while (walk && haslab_next_run(s, max(pos, dir), dir + part.size, U64_MAX,
+					       &start, &len)) {
 			st->nr_runs++;
 			pos = start + len;
 		}

@@ -84,7 +84,7 @@ static bool large_spend(struct large *l, u32 pieces)
 	return l->pieces >= 0;
 }
 
-/* The free objects of a slab just in front of @pos, or the rest behind them, begin here; or @pos. */
+/* The rest of a slab just in front of @pos, or the free objects there, begin here; or @pos. */
 static u64 objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
 {
 	u32 i = object_of(s, slab, pos - 1);
