@@ -859,14 +859,18 @@ static void run_behind_a_full_slab_is_found(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	u64 at;
+	int i;
 
-	/* two slabs of 19 objects of 13 blocks, with a rest of 9 */
+	/* a slab of 19 objects of 13 blocks, with a rest of 9, and one of single blocks */
 	start(test, 2 * UNIT);
-	while (!object_alloc(test, 12, &at, GFP_KERNEL))
+	for (i = 0; i < 19; i++)
+		KUNIT_ASSERT_EQ(test, object_alloc(test, 12, &at, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, at, 18 * 13);
+	while (!object_alloc(test, 0, &at, GFP_KERNEL))
 		;
-	expect_freed(test, UNIT, 13);
-	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 23, 1, GFP_KERNEL, &at), -ENOSPC);
-	KUNIT_ASSERT_EQ(test, haslab_search(&f->s, 22, 1, GFP_KERNEL, &at), 0);
+	free_blocks_from(test, UNIT, 5);
+	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 15, 1, GFP_KERNEL, &at), -ENOSPC);
+	KUNIT_ASSERT_EQ(test, haslab_search(&f->s, 14, 1, GFP_KERNEL, &at), 0);
 	KUNIT_EXPECT_EQ(test, at, UNIT - 9);
 	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 }
