@@ -6,6 +6,7 @@
 #   make          the module for the running kernel, or for KDIR=...
 #   make tools    hybridctl
 #   make lib      libhybridalloc, and its manual pages
+#   make fio      build/fio: an engine for fio, and its jobs: docs/fio.md
 #   make sim      build/hybrid-sim: the allocator in user space, to try workloads
 #   make demo     all of it at work in a virtual machine
 #   make bench    what it costs, beside other allocators (BENCH=kernel or native: only that)
@@ -37,6 +38,11 @@ lib:
 	@scripts/deps.sh lib
 	@$(MAKE) --no-print-directory -C lib all man
 
+fio:
+	@scripts/deps.sh fio
+	@src=$$(scripts/fio-source) && $(MAKE) --no-print-directory -C fio FIO_SRC="$$src"
+	@echo "build/fio has the engine and jobs for $$(fio --version): cd build/fio && fio alloc-latency.fio"
+
 sim:
 	@$(MAKE) --no-print-directory -s -C sim sim
 
@@ -60,4 +66,4 @@ include packaging/install.mk
 clean:
 	rm -rf build hybrid-alloc.ko
 
-.PHONY: module tools lib sim demo bench check test soak clean
+.PHONY: module tools lib fio sim demo bench check test soak clean

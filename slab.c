@@ -92,7 +92,7 @@
 /* Slabs of equal objects: this many objects at least, if there is the space. */
 #define MIN_OBJECTS	16
 /* A class's next slab is at most this part of what it has already. */
-#define GROWTH_SHIFT	2
+#define GROWTH_SHIFT	1
 /* Groups: as many as there are CPUs, but not on less than 4 GiB (2^20 blocks) each. */
 #define MIN_GROUP_SHIFT	20
 #define MAX_GROUPS	64
@@ -245,12 +245,12 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /*
  * A slab that is less than a slot has more metadata for each of its blocks than a whole
- * one, or than a bitmap has. So that all together has its bound, they have theirs: 5 KiB
- * per GiB (2^18 blocks), as much as for 200 MiB at least.
+ * one, or than a bitmap has. So that all together has its bound, they have theirs: 4 KiB
+ * per GiB (2^18 blocks), as much as for 256 MiB at least.
  */
 static bool too_many_small(const struct haslab *s)
 {
-	return READ_ONCE(s->small_bytes) >= max_t(u64, s->cfg.nr_blocks * 5 >> 8, 1024);
+	return READ_ONCE(s->small_bytes) >= max_t(u64, s->cfg.nr_blocks >> 6, 1024);
 }
 
 /*
@@ -732,6 +732,42 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 	return ret;
 }
 
+/**
+ * haslab_free_blocks - about how much is free in slab and buddy
+ * @s: the slab allocator
+ *
+ * What is on its way between groups and buddy may be missing or counted twice, but
+ * not that of callers who have returned. Context: any. Return: in blocks; exact with
+ * all locks.
+ */
+u64 haslab_free_blocks(const struct haslab *s)
+{
+	/* others change them: an estimate then */
+	u64 sum = data_race(s->buddy.free_units) << s->cfg.unit_shift;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_groups; i++)
+		/* the same */
+		sum += data_race(s->groups[i].free);
+	return sum;
+}
+
+/**
+ * haslab_free_exact - how much is free in slab and buddy at one moment
+ * @s: the slab allocator
+ *
+ * Context: process context. Return: in blocks.
+ */
+u64 haslab_free_exact(struct haslab *s)
+{
+	u64 sum;
+
+	haslab_lock_all(s);
+	sum = haslab_free_blocks(s);
+	haslab_unlock_all(s);
+	return sum;
+}
+
 /* ---- life ---- */
 
 static void haslab_init_classes(struct haslab *s)
@@ -846,6 +882,8 @@ static int init_buddy(struct haslab *s, struct hamem_op *op)
 	do {
 		ret = habuddy_init(&s->buddy, nr_units, &s->mem, op);
 	} while (ret == -ENOMEM && hamem_refill(op));
+	s->buddy.dev = s->cfg.dev;
+	s->buddy.byte_shift = s->cfg.unit_shift + s->cfg.byte_shift;
 	return ret;
 }
 
@@ -898,8 +936,12 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 		return ret;
 	/* nothing can fail any more */
 	map_changed(s, old - 1);
-	/* who sees it, and then takes a magazine (a barrier), sees the new dirs and root */
-	smp_store_release(&s->cfg.nr_blocks, nr_blocks);
+	/*
+	 * Who sees it, and then takes a magazine (a barrier), sees the new dirs and root.
+	 * A release, but for a word that may be larger than the machine's.
+	 */
+	smp_mb();
+	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);
 	habuddy_grow(&s->buddy, nr_units, from);
 	haslab_mixed_grow(s, old, nr_blocks);
 	return 0;

@@ -35,7 +35,8 @@ static struct haslab_slab __rcu **split_of(const struct haslab *s, struct haslab
 static struct haslab_slab *split_entry(const struct haslab *s, struct haslab_slab __rcu **split,
 				       const struct haslab_slab *slab)
 {
-	return (void *)((unsigned long)split - first_unit(s, slab) * sizeof(*split) + MAP_SPLIT);
+	return (void *)((unsigned long)split - (unsigned long)first_unit(s, slab) * sizeof(*split) +
+			MAP_SPLIT);
 }
 
 /* Enter @value for the units of a slab. */

@@ -213,6 +213,8 @@ static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
 	};
 
+	if (haslab_free_blocks(s) < len)
+		return -ENOSPC;
 	/* full slabs are in no list */
 	if (l.part <= SLAB_REST)
 		return -E2BIG;

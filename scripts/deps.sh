@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: scripts/deps.sh tools|lib|deb|demo|bench|profile|test
+# usage: scripts/deps.sh tools|lib|fio|deb|demo|bench|profile|test
 #
 # Installs the Debian packages that are missing to build hybridctl, to build
-# libhybridalloc and its manual pages, to build Debian packages, to run the demo (the
-# stock kernel's headers, a virtual machine), the benchmark, a profile, or to run all
-# tests (the kernel's source, checkers).
+# libhybridalloc and its manual pages, the engine for fio, to build Debian packages, to
+# run the demo (the stock kernel's headers, a virtual machine), the benchmark, a profile,
+# or to run all tests (the kernel's source, checkers).
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
@@ -14,18 +14,21 @@ set -euo pipefail
 
 tools=(gcc libc6-dev make pkg-config libsmartcols-dev libblkid-dev)
 lib=(gcc libc6-dev make perl linux-kbuild-6.1)
+fio=(gcc libc6-dev make fio dpkg-dev debian-archive-keyring)
 deb=("${tools[@]}" "${lib[@]}" dpkg-dev debhelper dh-dkms)
 demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 	busybox-static fio)
 bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
-test=("${demo[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
-	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib sparse clang libclang-rt-dev shellcheck
-	dmsetup man-db mandoc python3-jsonschema)
+test=("${demo[@]}" "${fio[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
+	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib binutils-s390x-linux-gnu libc6-dev-s390x-cross
+	libgcc-12-dev-s390x-cross qemu-user sparse clang libclang-rt-dev shellcheck
+	dmsetup jq man-db mandoc python3-jsonschema)
 
 case ${1-} in
 tools) wanted=("${tools[@]}") ;;
 lib) wanted=("${lib[@]}") ;;
+fio) wanted=("${fio[@]}") ;;
 deb) wanted=("${deb[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 bench) wanted=("${bench[@]}") ;;
@@ -50,7 +53,7 @@ install()
 	local n=0 line
 
 	# shellcheck disable=SC2086 # a list of words
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Use-Pty=0 \
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Use-Pty=0 --no-remove \
 		install --no-install-recommends $missing 2>&1 | tee "$log" |
 		while read -r line; do
 			case $line in

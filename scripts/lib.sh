@@ -40,3 +40,15 @@ cache_lock()
 	exec 9>"$cache/.lock-$1"
 	flock -n 9 || { say "waiting for another run that prepares $1"; flock 9; }
 }
+
+# Where this system has its Debian packages from, as lines of a sources.list; $1 is
+# deb or deb-src.
+debian_sources()
+{
+	local keys=/usr/share/keyrings/debian-archive-keyring.gpg
+
+	# shellcheck disable=SC2015 # the assignment does not fail
+	[ -e $keys ] && keys=" [signed-by=$keys]" || keys=''
+	apt-get indextargets --format "$1$keys \$(SITE) \$(RELEASE) \$(COMPONENT)" \
+		'Created-By: Packages' 'Origin: Debian' | sort -u
+}
