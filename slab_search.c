@@ -33,6 +33,7 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 
+#include "runs_hit.h"
 #include "slab_internal.h"
 
 /* How many pieces of the device to look at before the search for large parts is given up. */
@@ -129,11 +130,32 @@ static void large_run(struct haslab *s, struct large *l, u64 pos)
 		l->first = start;
 }
 
+/* Of a slot in which nothing is long enough by itself only the ends matter. */
+static bool large_at_ends(struct haslab *s, struct large *l, u32 slot)
+{
+	const struct haruns *r = &mixed_of(s, slot)->runs;
+	u64 start = slot_start(s, slot), end = start + slot_blocks(s), next;
+
+	if (!large_spend(l, LARGE_VISIT))
+		return false;
+	if (haruns_lead(r) >= l->part && start && part_before(s, start) < start)
+		large_run(s, l, start);
+	if (haruns_trail(r) >= l->part && end < s->cfg.nr_blocks && haslab_stretch(s, end, &next))
+		large_run(s, l, end - haruns_trail(r));
+	return true;
+}
+
 static bool large_in_slot(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haslab_mixed *m = mixed_of(s, slot);
-	struct haruns_run run = haruns_at(&m->runs, 0);
+	u32 next = slot_link(s, slot)->next;
+	struct haruns_run run;
 
+	if (next != NO_SLOT)
+		prefetch(mixed_of(s, next));
+	if (m->runs.nr_known == slot_blocks(s) && m->runs.max_free < l->len)
+		return large_at_ends(s, l, slot);
+	run = haruns_at(&m->runs, 0);
 	if (!large_spend(l, LARGE_VISIT + m->runs.nr))
 		return false;
 	do {
