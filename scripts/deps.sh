@@ -22,7 +22,7 @@ bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
 test=("${demo[@]}" "${fio[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
 	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib sparse clang libclang-rt-dev shellcheck
-	dmsetup jq man-db mandoc python3-jsonschema)
+	dmsetup jq man-db mandoc python3-jsonschema mmdebstrap e2fsprogs)
 
 case ${1-} in
 tools) wanted=("${tools[@]}") ;;
