@@ -31,21 +31,23 @@ echo 'APT::Get::Assume-Yes "true";' >$root/etc/apt/apt.conf.d/90test
 export DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 # All files but those that a package manager writes at every opportunity. What depmod
-# writes may be written again, to say the same.
+# and dpkg list may be written again, to say the same.
 system()
 {
 	# Its own find: the name alone is one of busybox's.
 	(chroot $root /usr/bin/find . -xdev \( -path ./var/log -o -path ./var/cache -o -path ./tmp -o -path ./run \
-		-o -path './var/lib/dpkg/*-old' -o -path './var/lib/dpkg/triggers/*' \
+		-o -path './var/lib/dpkg/*-old' -o -path './var/lib/dpkg/lock*' -o -path './var/lib/dpkg/triggers/*' \
 		-o -path ./var/lib/apt \) -prune -o -path './lib/modules/*/modules.*' -printf '%p %m %s\n' \
 		-o -path './usr/lib/modules/*/modules.*' -printf '%p %m %s\n' \
+		-o -path ./var/lib/dpkg/status -printf '%p %m %s\n' \
 		-o -type d -printf '%p %m %U %G\n' -o -printf '%p %m %U %G %s %T@ %l\n') | sort
 }
 
 # What the kernel has of it
 kernel()
 {
-	ls /dev /sys/class/misc
+	find /dev ! -type d | sort
+	ls /sys/class/misc
 	grep hybrid /proc/modules /proc/devices /proc/misc
 }
 
@@ -60,6 +62,7 @@ if [ -n "$brief" ]; then
 	END
 	chmod +x $root/usr/bin/make
 	cp hybrid-alloc.ko $root/
+	sed -i "s/^runtime=.*/runtime=200ms/" $root$home/build/fio/*.fio
 fi
 system >/tmp/before
 try "files are looked at" [ "$(wc -l </tmp/before)" -gt 10000 ]
@@ -97,10 +100,10 @@ is "all that README.md says has been tried" $nr "$(wc -l <there)"
 # That they have not only succeeded
 said()
 {
-	if cat /tmp/said-$1* 2>/dev/null | grep -qE "$2"; then
+	if grep -qE "$2" /tmp/said-"$1"*; then
 		pass "$3"
 	else
-		fail "$3" "$(cat /tmp/said-$1* | head -n 40)"
+		fail "$3" "$(head -n 40 /tmp/said-"$1"*)"
 	fi
 }
 said apt_install 'DKMS: install completed|Running the post_install|depmod' "dkms built the module"
@@ -114,6 +117,10 @@ system >/tmp/after
 kernel >/tmp/kernel-after
 is "no file is left behind, and none is missing or changed" "$(diff /tmp/before /tmp/after)" ""
 is "nor a module, a node or a device" "$(diff /tmp/kernel-before /tmp/kernel-after)" ""
+# and it would have been noticed
+touch $root/usr/lib/left
+system >/tmp/after
+try_not "a file that is left behind is found" /usr/lib/left diff /tmp/before /tmp/after
 kill "$(pidof systemd-udevd)"
 sleep 1
 for fs in dev/pts dev sys proc; do
