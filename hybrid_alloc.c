@@ -77,6 +77,14 @@
  * no one could free them. The capacity is read again only by GROW, which never
  * shrinks anything: a removed disk has none.
  *
+ * Low space
+ * =========
+ *
+ * A file may have a threshold, and poll() on it then says when there is less free
+ * space. Free is what STAT calls so: it does not change when a pool serves a call, so
+ * it is looked at after all others (ha_space_changed()), and a hit costs nothing.
+ * See watch.c.
+ *
  * Locks
  * =====
  *
@@ -84,7 +92,8 @@
  * steps above, which exclude each other by themselves.
  *
  *	ha_dev.bound_lock
- *	  the locks of pool.c and below
+ *	  ha_watch.lock
+ *	    the locks of pool.c and below
  *	misc_mtx (held by the misc core in ->open and in misc_(de)register)
  *	  ha_dev.lock
  *	    the locks of pool.c and below
@@ -140,103 +149,13 @@
 #include <linux/workqueue.h>
 #include <linux/uuid.h>
 #include <linux/xarray.h>
-#include "hybrid_alloc.h"
+#include "compat.h"
+#include "hybrid_alloc_internal.h"
+#include "hybrid_alloc_trace.h"
 #include "pool_hit.h"
-
-#define HA_BDEV_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
 
 /* More devices than anyone will name on a command line. */
 #define HA_MAX_PARAM_DEVICES	64
-
-/**
- * struct hybrid_alloc - an allocator for a range of a block device
- * @pool: the allocator proper. Its space begins at byte 0 of the device, so
- *	that a position which is aligned there is aligned on the device; what
- *	lies before @start was never free.
- * @shift: log2 of the smallest unit of space
- * @mask: that unit, less one
- * @start: first byte of the managed range, whole blocks only
- * @end: first byte behind it
- * @max_len: largest length that may be asked for, whole blocks only
- * @params: as resolved; @params.range_len is the range that was asked for
- * @refused: refused frees that the pool has not seen, by reason
- * @cpuhp: in the list of those who want to know about dead CPUs
- * @idle: gives back what the pools hold and nobody uses
- * @shrinker: the same when memory is short
- */
-struct hybrid_alloc {
-	struct hapool pool;
-	unsigned int shift;
-	u64 mask;
-	u64 start;
-	u64 end;
-	u64 max_len;
-	struct hybrid_alloc_params params;
-	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];
-	struct hlist_node cpuhp;
-	struct delayed_work idle;
-	struct shrinker shrinker;
-};
-
-/* bits of ha_dev.state */
-enum {
-	HA_DEV_SEALED,		/* see HYBRID_ALLOC_STATE_SEALED */
-	HA_DEV_GONE,		/* the disk was removed, and that was logged */
-};
-
-/**
- * struct ha_dev - an attached block device
- * @ref: the registry's and one for each open file
- * @calls: calls in flight
- * @idle: @calls is dead and none is left
- * @ha: the allocator; until @idle
- * @bdev: the block device, claimed; until @idle
- * @state: HA_DEV_ bits
- * @epoch: random, never 0
- * @uuid: random
- * @id: number of the instance
- * @lock: protects the next three
- * @nr_open: open files
- * @dying: detach has begun
- * @pinned: holds a reference on the module, for its live extents
- * @bound_lock: protects the next one; see "Bound extents"
- * @bound: struct ha_bound of all files, by address
- * @binds: an extent was bound once; under @bound_lock or RCU
- * @misc: the node
- * @name: of the node
- * @disk: name of the block device
- */
-struct ha_dev {
-	struct kref ref;
-	struct percpu_ref calls;
-	struct completion idle;
-	struct hybrid_alloc *ha;
-	struct block_device *bdev;
-	unsigned long state;
-	u64 epoch;
-	u8 uuid[UUID_SIZE];
-	u32 id;
-	spinlock_t lock;	/* see above */
-	unsigned int nr_open;
-	bool dying;
-	bool pinned;
-	struct rw_semaphore bound_lock;	/* see above */
-	struct rb_root bound;
-	bool binds;
-	struct miscdevice misc;
-	char name[24];
-	char disk[BDEVNAME_SIZE];
-};
-
-/**
- * struct ha_file - an open file of an instance node
- * @dev: the instance, with a reference
- * @bound: struct ha_bound, what goes back when it is closed
- */
-struct ha_file {
-	struct ha_dev *dev;
-	struct list_head bound;
-};
 
 /**
  * struct ha_bound - an extent that is bound to an open file
@@ -280,6 +199,7 @@ static int ha_cpu_dead(unsigned int cpu, struct hlist_node *node)
 	struct hybrid_alloc *ha = hlist_entry(node, struct hybrid_alloc, cpuhp);
 
 	hapool_cpu_dead(&ha->pool, cpu);
+	ha_space_changed(ha);
 	return 0;
 }
 
@@ -293,21 +213,26 @@ static void ha_idle(struct work_struct *work)
 	struct hybrid_alloc *ha = container_of(to_delayed_work(work), struct hybrid_alloc, idle);
 
 	hapool_drain_idle(&ha->pool);
+	ha_space_changed(ha);
 	queue_delayed_work(system_unbound_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
+	queue_delayed_work(system_dfl_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 }
 
 static unsigned long ha_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct hybrid_alloc *ha = container_of(shrinker, struct hybrid_alloc, shrinker);
+	struct hybrid_alloc *ha = compat_shrinker_data(shrinker);
 
 	return hapool_nr_mags(&ha->pool) ?: SHRINK_EMPTY;
 }
 
 static unsigned long ha_shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct hybrid_alloc *ha = container_of(shrinker, struct hybrid_alloc, shrinker);
+	struct hybrid_alloc *ha = compat_shrinker_data(shrinker);
 
-	return hapool_shrink(&ha->pool, sc->nr_to_scan) ?: SHRINK_STOP;
+	unsigned long nr = hapool_shrink(&ha->pool, sc->nr_to_scan);
+
+	ha_space_changed(ha);
+	return nr ?: SHRINK_STOP;
 }
 
 /* Begin to look after the pools. */
@@ -315,20 +240,17 @@ static int ha_start_upkeep(struct hybrid_alloc *ha)
 {
 	int ret;
 
-	ha->shrinker.count_objects = ha_shrink_count;
-	ha->shrinker.scan_objects = ha_shrink_scan;
-	ha->shrinker.seeks = DEFAULT_SEEKS;
-	ret = register_shrinker(&ha->shrinker, "hybrid_alloc");
-	if (ret)
-		return ret;
+	ha->shrinker = compat_shrinker_new("hybrid_alloc", ha, ha_shrink_count, ha_shrink_scan);
+	if (!ha->shrinker)
+		return -ENOMEM;
 	ret = cpuhp_state_add_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
 	if (ret) {
-		unregister_shrinker(&ha->shrinker);
+		shrinker_free(ha->shrinker);
 		return ret;
 	}
 	INIT_DEFERRABLE_WORK(&ha->idle, ha_idle);
 	if (ha_param_idle_ms)
-		queue_delayed_work(system_unbound_wq, &ha->idle,
+		queue_delayed_work(system_dfl_wq, &ha->idle,
 				   msecs_to_jiffies(ha_param_idle_ms));
 	return 0;
 }
@@ -337,7 +259,7 @@ static void ha_stop_upkeep(struct hybrid_alloc *ha)
 {
 	cancel_delayed_work_sync(&ha->idle);
 	cpuhp_state_remove_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
-	unregister_shrinker(&ha->shrinker);
+	shrinker_free(ha->shrinker);
 }
 
 /* is_power_of_2() takes a long, which need not be 64 bits. */
@@ -420,6 +342,8 @@ static int ha_init_pool(struct hybrid_alloc *ha)
 		.nr_blocks = ha->end >> ha->shift,
 		.unit_shift = ilog2(ha->params.buddy_start) - ha->shift,
 		.slab_max = ha->params.slab_max >> ha->shift,
+		.dev = ha->dev,
+		.byte_shift = ha->shift,
 	};
 
 	return hapool_init(&ha->pool, &cfg);
@@ -429,6 +353,7 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 {
 	int ret;
 
+	ha->dev = bdev->bd_dev;
 	ret = ha_resolve(ha, bdev);
 	if (ret)
 		return ret;
@@ -514,8 +439,8 @@ static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
 }
 
 /* As hybrid_alloc_alloc(), with everything checked. */
-static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
-			     struct hybrid_alloc_range *out)
+static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+			    struct hybrid_alloc_range *out)
 {
 	u64 blocks, start;
 	int ret;
@@ -534,11 +459,22 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);
 	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
+	ha_space_changed(ha);
 	if (ret)
 		return ret;
 	out->start = start << ha->shift;
 	out->len = blocks << ha->shift;
 	return 0;
+}
+
+/* All allocations that are no hit, or traced. */
+static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+			     struct hybrid_alloc_range *out)
+{
+	int ret = ha_alloc_checked(ha, len, align, goal, gfp, out);
+
+	trace_ha_alloc(ha->dev, len, align, ret ? 0 : out->start, ret ? 0 : out->len, ret);
+	return ret;
 }
 
 /**
@@ -567,7 +503,7 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 
 	/* a size for which there is a magazine has been checked before */
 	if (unlikely(align | ~goal) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS) ||
-	    !hapool_alloc_hit(&ha->pool, blocks, &start))
+	    !hapool_alloc_hit(&ha->pool, READ_ONCE(ha_hit_classes[blocks]), &start))
 		return ha_alloc(ha, len, align, goal, gfp, out);
 	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != ~0ULL);
 	shift = ha->shift;
@@ -615,10 +551,16 @@ static int ha_fault_errno(enum hybrid_alloc_reason fault)
 int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 {
 	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
+	int ret;
 
-	if (fault)
-		return ha_fault_errno(fault);
-	return hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
+	if (fault) {
+		ret = ha_fault_errno(fault);
+	} else {
+		ret = hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
+		ha_space_changed(ha);
+	}
+	trace_ha_claim(ha->dev, start, len, ret);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
 
@@ -634,7 +576,12 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		ret = ha_fault_errno(fault);
 	} else {
 		ret = hapool_free(&ha->pool, start >> ha->shift, ha_blocks(ha, len), &fault);
+		ha_space_changed(ha);
 	}
+	if (ret)
+		trace_ha_refused_free(ha->dev, start, len, fault, ret);
+	else
+		trace_ha_free(ha->dev, start, len);
 	if (ret && reason)
 		*reason = fault;
 	return ret;
@@ -651,9 +598,9 @@ static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, unsigned 
 
 /* For what may be a block of the buddy; the pools have no magazine for what is not. */
 static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
-				  enum hybrid_alloc_reason *reason)
+				  unsigned long class, enum hybrid_alloc_reason *reason)
 {
-	if (!hapool_free_hit(&ha->pool, haslab_classes[blocks], true, block))
+	if (!hapool_free_hit(&ha->pool, class, true, block))
 		return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 	return 0;
 }
@@ -686,9 +633,9 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	if (unlikely(block >= hapool_end(&ha->pool)) || unlikely(!blocks) ||
 	    unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
 		return ha_free(ha, start, len, reason);
-	class = haslab_classes[blocks];
+	class = READ_ONCE(ha_hit_classes[blocks]);
 	if (unlikely(hapool_from_buddy(&ha->pool, class)))
-		return ha_free_block(ha, block, blocks, reason);
+		return ha_free_block(ha, block, blocks, class, reason);
 	/* from here on neither @start nor @len is needed: each would cost a register */
 	if (!hapool_free_hit(&ha->pool, class, false, block))
 		return ha_free_missed(ha, block, class, reason);
@@ -707,6 +654,7 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_free);
 void hybrid_alloc_drain(struct hybrid_alloc *ha)
 {
 	hapool_drain(&ha->pool);
+	ha_space_changed(ha);
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_drain);
 
@@ -811,6 +759,7 @@ static int ha_grow(struct hybrid_alloc *ha, struct block_device *bdev, u64 range
 	WRITE_ONCE(ha->end, end);
 	WRITE_ONCE(ha->max_len, p->max_block ? min(end - ha->start, p->max_block) :
 					       end - ha->start);
+	ha_space_changed(ha);
 out:
 	mutex_unlock(&lock);
 	return ret;
@@ -909,6 +858,9 @@ static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
 			t->trimmed += to - from;
 	}
 	hapool_unhold(&t->ha->pool, start, len);
+	trace_ha_trim(t->ha->dev, start << shift, len << shift,
+		      from < to && !ret ? to - from : 0, ret);
+	ha_space_changed(t->ha);
 	return ret;
 }
 
@@ -918,7 +870,7 @@ static int ha_trim(struct ha_trim *t)
 	u64 start, len, from, next;
 	int ret;
 
-	hapool_drain(&t->ha->pool);
+	hybrid_alloc_drain(t->ha);
 	while (ha_trim_next(t, &start, &len)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -1013,17 +965,26 @@ static void ha_dev_put(struct ha_dev *dev)
 }
 
 /* A partition can be removed alone; with its disk it always is. */
-static bool ha_bdev_gone(struct block_device *bdev)
+static bool ha_bdev_gone(struct block_device *bdev, struct inode *inode)
 {
-	return inode_unhashed(bdev->bd_inode) || !disk_live(bdev->bd_disk);
+	return inode_unhashed(inode) || !disk_live(bdev->bd_disk);
 }
+
+static void ha_dev_set_gone(struct ha_dev *dev)
+{
+	if (!test_and_set_bit(HA_DEV_GONE, &dev->state))
+		pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+}
+
+/* Some versions tell it, maybe long before the next call, others have to be asked. */
+COMPAT_HOLDER_OPS(ha_holder_ops, ha_dev_set_gone);
 
 static bool ha_dev_gone(struct ha_dev *dev)
 {
-	if (likely(!ha_bdev_gone(dev->bdev)))
+	if (likely(!test_bit(HA_DEV_GONE, &dev->state) &&
+		   !ha_bdev_gone(dev->bdev, compat_bdev_inode(dev->bdev_file))))
 		return false;
-	if (!test_and_set_bit(HA_DEV_GONE, &dev->state))
-		pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	ha_dev_set_gone(dev);
 	return true;
 }
 
@@ -1035,11 +996,12 @@ static int ha_dev_open(struct inode *inode, struct file *file)
 	struct ha_file *f;
 	bool dying;
 
-	f = kmalloc(sizeof(*f), GFP_KERNEL);
+	f = kzalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
 	f->dev = dev;
 	INIT_LIST_HEAD(&f->bound);
+	INIT_LIST_HEAD(&f->watching);
 
 	/* The registry's reference is still there, as the node is. */
 	spin_lock(&dev->lock);
@@ -1074,6 +1036,7 @@ static int ha_dev_release(struct inode *inode, struct file *file)
 	struct ha_dev *dev = f->dev;
 
 	ha_file_release_bound(f);
+	ha_watch_forget(f);
 	kfree(f);
 	spin_lock(&dev->lock);
 	if (!--dev->nr_open && !dev->dying)
@@ -1083,35 +1046,51 @@ static int ha_dev_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static __poll_t ha_dev_poll(struct file *file, poll_table *table)
+{
+	struct ha_file *f = file->private_data;
+	struct ha_dev *dev = f->dev;
+	__poll_t events = EPOLLERR | EPOLLHUP;
+
+	poll_wait(file, &dev->watch.wait, table);
+	if (!percpu_ref_tryget_live(&dev->calls))
+		return events;
+	if (!ha_dev_gone(dev))
+		events = ha_watch_poll(f);
+	percpu_ref_put(&dev->calls);
+	return events;
+}
+
 static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 static const struct file_operations ha_dev_fops = {
 	.owner = THIS_MODULE,
 	.open = ha_dev_open,
 	.release = ha_dev_release,
+	.poll = ha_dev_poll,
 	.unlocked_ioctl = ha_dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = no_llseek,
 };
 
 static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
 {
-	struct block_device *bdev;
+	struct file *file;
 
-	bdev = blkdev_get_by_dev(devt, HA_BDEV_MODE, dev);
-	if (!IS_ERR(bdev)) {
-		dev->bdev = bdev;
-		snprintf(dev->disk, sizeof(dev->disk), "%pg", bdev);
+	file = bdev_file_open_by_dev(devt, BLK_OPEN_READ | BLK_OPEN_WRITE, dev, &ha_holder_ops);
+	if (!IS_ERR(file)) {
+		dev->bdev_file = file;
+		dev->bdev = file_bdev(file);
+		snprintf(dev->disk, sizeof(dev->disk), "%pg", dev->bdev);
 		return 0;
 	}
 
-	switch (PTR_ERR(bdev)) {
+	switch (PTR_ERR(file)) {
 	case -EBUSY:
 		return ha_refuse(what, -EBUSY, "mounted, attached or held by others");
 	case -ENXIO:
 		return ha_refuse(what, -ENODEV, "there is no such device any more");
 	default:
-		return ha_refuse(what, PTR_ERR(bdev), "cannot be opened");
+		return ha_refuse(what, PTR_ERR(file), "cannot be opened");
 	}
 }
 
@@ -1134,6 +1113,7 @@ static struct ha_dev *ha_dev_new(bool sealed)
 	spin_lock_init(&dev->lock);
 	init_rwsem(&dev->bound_lock);
 	dev->bound = RB_ROOT;
+	ha_watch_init(&dev->watch);
 	do {
 		dev->epoch = get_random_u64();
 	} while (!dev->epoch);
@@ -1178,7 +1158,7 @@ static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
 out_close:
 	hybrid_alloc_close(dev->ha);
 out_release:
-	blkdev_put(dev->bdev, HA_BDEV_MODE);
+	bdev_fput(dev->bdev_file);
 out_put:
 	ha_dev_put(dev);
 	return ERR_PTR(ret);
@@ -1190,6 +1170,7 @@ static void ha_dev_unbind(struct ha_dev *dev)
 	struct hybrid_alloc_stat st;
 
 	percpu_ref_kill(&dev->calls);
+	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 	wait_for_completion(&dev->idle);
 
 	hybrid_alloc_stat(dev->ha, &st, false);
@@ -1201,7 +1182,7 @@ static void ha_dev_unbind(struct ha_dev *dev)
 	}
 
 	hybrid_alloc_close(dev->ha);
-	blkdev_put(dev->bdev, HA_BDEV_MODE);
+	bdev_fput(dev->bdev_file);
 	xa_erase(&ha_devs, dev->id);
 	ha_dev_put(dev);
 }
@@ -1354,10 +1335,12 @@ static int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 g
 	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, GFP_KERNEL, range);
 }
 
-static int ha_free_foreign(struct hybrid_alloc *ha, enum hybrid_alloc_reason *reason)
+static int ha_free_foreign(struct hybrid_alloc *ha, u64 start, u64 len,
+			   enum hybrid_alloc_reason *reason)
 {
 	*reason = HYBRID_ALLOC_REASON_FOREIGN;
 	atomic64_inc(&ha->refused[*reason]);
+	trace_ha_refused_free(ha->dev, start, len, *reason, -EPERM);
 	return -EPERM;
 }
 
@@ -1372,7 +1355,7 @@ static int ha_file_free_bound(struct ha_file *f, u64 start, u64 len,
 	down_write(&dev->bound_lock);
 	b = ha_bound_find(dev, start);
 	if (b && b->file != f)
-		ret = ha_free_foreign(dev->ha, reason);
+		ret = ha_free_foreign(dev->ha, start, len, reason);
 	else
 		ret = hybrid_alloc_free(dev->ha, start, len, reason);
 	if (b && !ret)
@@ -1400,7 +1383,7 @@ static int ha_file_free_checked(struct ha_file *f, u64 start, u64 len,
 	if (!b)
 		ret = hybrid_alloc_free(dev->ha, start, len, reason);
 	else if (b->file != f)
-		ret = ha_free_foreign(dev->ha, reason);
+		ret = ha_free_foreign(dev->ha, start, len, reason);
 	else
 		ret = 1;
 	up_read(&dev->bound_lock);
@@ -1530,6 +1513,7 @@ struct ha_array {
  * @map: of MAP
  * @trim: of TRIM
  * @grow: of GROW
+ * @watch: of WATCH
  * @stat: of STAT, the largest
  */
 struct ha_call {
@@ -1558,6 +1542,7 @@ struct ha_call {
 		struct hybrid_alloc_map map;
 		struct hybrid_alloc_trim trim;
 		struct hybrid_alloc_grow grow;
+		struct hybrid_alloc_watch watch;
 		struct hybrid_alloc_stat stat;
 	};
 };
@@ -1753,7 +1738,7 @@ static void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
 		info->state |= HYBRID_ALLOC_STATE_SEALED;
 	if (ha_dev_gone(dev))
 		info->state |= HYBRID_ALLOC_STATE_GONE;
-	info->features = 0;
+	info->features = HYBRID_ALLOC_FEATURE_WATCH;
 	info->epoch = dev->epoch;
 	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));
 	info->dev_major = MAJOR(dev->bdev->bd_dev);
@@ -2192,6 +2177,12 @@ static int ha_dev_grow(struct ha_call *call)
 	return ret;
 }
 
+static int ha_dev_watch(struct ha_call *call)
+{
+	call->watch.free = ha_watch_set(call->file, call->watch.low_space);
+	return 0;
+}
+
 static int ha_dev_map(struct ha_call *call)
 {
 	struct hybrid_alloc_map *map = &call->map;
@@ -2281,6 +2272,7 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT),
 	HA_CMD(GROW, grow, capacity, ha_dev_grow, .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
 	HA_CMD(CHECK, op, epoch, ha_dev_check, .needs = HA_NEEDS_READER),
+	HA_CMD(WATCH, watch, free, ha_dev_watch, .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
 };
 
 static long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -2321,7 +2313,7 @@ static struct block_device *ha_file_bdev(struct file *file)
 	if (!S_ISBLK(file_inode(file)->i_mode))
 		return ERR_PTR(ha_refuse("attach", -ENOTBLK, "the file is not a block device"));
 	bdev = I_BDEV(file->f_mapping->host);
-	if (ha_bdev_gone(bdev))
+	if (ha_bdev_gone(bdev, file->f_mapping->host))
 		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
 	return bdev;
 }
@@ -2363,9 +2355,9 @@ static int ha_control_attach(struct ha_call *call)
 	if (!capable(CAP_SYS_ADMIN))
 		return ha_refuse("attach", -EPERM, "needs CAP_SYS_ADMIN");
 	fd = fdget(call->attach.fd);
-	if (!fd.file)
+	if (!fd_file(fd))
 		return ha_refuse("attach", -EBADF, "bad file descriptor");
-	dev = ha_control_bind(&call->attach, fd.file);
+	dev = ha_control_bind(&call->attach, fd_file(fd));
 	fdput(fd);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
@@ -2450,7 +2442,6 @@ static const struct file_operations ha_control_fops = {
 	.open = nonseekable_open,
 	.unlocked_ioctl = ha_control_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice ha_control = {
@@ -2576,6 +2567,7 @@ static int __init ha_init(void)
 {
 	int ret;
 
+	ha_trace_init();
 	ret = cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "hybrid_alloc:dead",
 				      NULL, ha_cpu_dead);
 	if (ret < 0)

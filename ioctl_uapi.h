@@ -7,7 +7,8 @@
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
  *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
  *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH,
- *                        CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW, CHECK
+ *                        CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW, CHECK,
+ *                        WATCH; poll()
  *
  * Rules that hold for every structure:
  *
@@ -124,7 +125,8 @@ struct hybrid_alloc_detach {
 #define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* before SEAL: CLAIM only */
 #define HYBRID_ALLOC_STATE_GONE		(1U << 1)	/* the device went away */
 
-/* bits of hybrid_alloc_info.features; none is defined yet */
+/* bits of hybrid_alloc_info.features */
+#define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH, and poll() */
 
 /**
  * struct hybrid_alloc_info - what an instance is
@@ -461,6 +463,33 @@ struct hybrid_alloc_grow {
 	__u64 capacity;
 };
 
+/**
+ * struct hybrid_alloc_watch - be told when free space is low
+ * @size: sizeof(struct hybrid_alloc_watch)
+ * @flags: must be 0
+ * @epoch: 0 or the instance's
+ * @low_space: space is low when less than so many bytes are free; 0 for never
+ * @free: out: what is free now, as STAT says
+ *
+ * Sets the threshold of this open file description, in place of the one before;
+ * at first it is 0. While space is low poll() gives POLLPRI, and a waiter is woken
+ * when it becomes low; an edge-triggered one is told again once there was enough in
+ * between. What is in the pools is not free, nor is what TRIM has in hand for a
+ * moment: as they shrink and grow in batches, this comes a little early; DRAIN
+ * tells what they have.
+ *
+ * When the instance is detached by force, poll() gives POLLERR and POLLHUP; so
+ * it does when the disk is found to be gone, but nobody is woken by that. Works on
+ * files opened read-only.
+ */
+struct hybrid_alloc_watch {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 low_space;
+	__u64 free;
+};
+
 /* what a part of the device is */
 enum hybrid_alloc_map_state {
 	HYBRID_ALLOC_MAP_FREE = 0,
@@ -611,5 +640,6 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_TRIM	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1b)
 #define HYBRID_ALLOC_IOC_GROW	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1c)
 #define HYBRID_ALLOC_IOC_CLAIM_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1d)
+#define HYBRID_ALLOC_IOC_WATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1e)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

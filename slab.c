@@ -91,7 +91,7 @@
 /* Slabs of equal objects: this many objects at least, if there is the space. */
 #define MIN_OBJECTS	16
 /* A class's next slab is at most this part of what it has already. */
-#define GROWTH_SHIFT	2
+#define GROWTH_SHIFT	1
 /* Groups: as many as there are CPUs, but not on less than 4 GiB (2^20 blocks) each. */
 #define MIN_GROUP_SHIFT	20
 #define MAX_GROUPS	64
@@ -173,7 +173,7 @@ static void haslab_slab_rcu(struct rcu_head *rcu)
 static void slab_forget(struct haslab *s, struct haslab_slab *slab)
 {
 	haslab_map_forget(s, slab);
-	atomic_long_sub(ksize(slab) + ksize(slab->live), &s->mem.bytes);
+	atomic_long_sub(slab_bytes(slab), &s->mem.bytes);
 	slab_group(s, slab)->nr_slabs--;
 	call_rcu(&slab->rcu, haslab_slab_rcu);
 }
@@ -242,14 +242,34 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /* ---- slabs of equal objects ---- */
 
-/* Large enough to be worth it, small enough to leave space to other sizes. */
+/*
+ * A slab that is less than a slot has more metadata for each of its blocks than a whole
+ * one, or than a bitmap has. So that all together has its bound, they have theirs: 4 KiB
+ * per GiB (2^18 blocks), as much as for 256 MiB at least.
+ */
+static bool too_many_small(const struct haslab *s)
+{
+	return READ_ONCE(s->small_bytes) >= max_t(u64, s->cfg.nr_blocks >> 6, 1024);
+}
+
+/*
+ * Large enough to be worth it, small enough to leave space to other sizes. A class
+ * has one slab at least; if there are too many small ones others are whole slots, or
+ * there are none (the order is less than @min_order) and mixed slots serve the size.
+ */
 static int object_slab_order(const struct haslab *s, const struct haslab_group *g, int class,
 			     int *min_order)
 {
+	int slot_order = s->slot_shift - s->cfg.unit_shift;
 	const struct haslab_class *c = &s->classes[class];
-	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, g->nr_slab_blocks[class] >> GROWTH_SHIFT);
+	u64 has = g->nr_slab_blocks[class];
+	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, has >> GROWTH_SHIFT);
 	u64 units = clamp_t(u64, blocks, unit_blocks(s), slot_blocks(s)) >> s->cfg.unit_shift;
 
+	if (has && too_many_small(s)) {
+		*min_order = slot_order;
+		return has >= slot_blocks(s) ? slot_order : -1;
+	}
 	*min_order = order_base_2(DIV_ROUND_UP(c->blocks, unit_blocks(s)));
 	return max_t(int, ilog2(units), *min_order);
 }
@@ -711,6 +731,42 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 	return ret;
 }
 
+/**
+ * haslab_free_blocks - about how much is free in slab and buddy
+ * @s: the slab allocator
+ *
+ * What is on its way between groups and buddy may be missing or counted twice, but
+ * not that of callers who have returned. Context: any. Return: in blocks; exact with
+ * all locks.
+ */
+u64 haslab_free_blocks(const struct haslab *s)
+{
+	/* others change them: an estimate then */
+	u64 sum = data_race(s->buddy.free_units) << s->cfg.unit_shift;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_groups; i++)
+		/* the same */
+		sum += data_race(s->groups[i].free);
+	return sum;
+}
+
+/**
+ * haslab_free_exact - how much is free in slab and buddy at one moment
+ * @s: the slab allocator
+ *
+ * Context: process context. Return: in blocks.
+ */
+u64 haslab_free_exact(struct haslab *s)
+{
+	u64 sum;
+
+	haslab_lock_all(s);
+	sum = haslab_free_blocks(s);
+	haslab_unlock_all(s);
+	return sum;
+}
+
 /* ---- life ---- */
 
 static void haslab_init_classes(struct haslab *s)
@@ -825,6 +881,8 @@ static int init_buddy(struct haslab *s, struct hamem_op *op)
 	do {
 		ret = habuddy_init(&s->buddy, nr_units, &s->mem, op);
 	} while (ret == -ENOMEM && hamem_refill(op));
+	s->buddy.dev = s->cfg.dev;
+	s->buddy.byte_shift = s->cfg.unit_shift + s->cfg.byte_shift;
 	return ret;
 }
 
@@ -877,8 +935,12 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 		return ret;
 	/* nothing can fail any more */
 	map_changed(s, old - 1);
-	/* who sees it, and then takes a magazine (a barrier), sees the new dirs and root */
-	smp_store_release(&s->cfg.nr_blocks, nr_blocks);
+	/*
+	 * Who sees it, and then takes a magazine (a barrier), sees the new dirs and root.
+	 * A release, but for a word that may be larger than the machine's.
+	 */
+	smp_mb();
+	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);
 	habuddy_grow(&s->buddy, nr_units, from);
 	haslab_mixed_grow(s, old, nr_blocks);
 	return 0;

@@ -51,6 +51,8 @@ struct haslab_dir;
  * @slab_max: largest common size that is served from slabs of equal objects,
  *	in blocks; larger ones are whole blocks of the buddy
  * @nr_groups: how many groups; 0: one for each CPU, fewer on a small device
+ * @dev: number of the block device, for who traces
+ * @byte_shift: log2 of bytes in a block, likewise
  */
 struct haslab_config {
 	u64 first_block;
@@ -58,6 +60,8 @@ struct haslab_config {
 	unsigned int unit_shift;
 	u64 slab_max;
 	unsigned int nr_groups;
+	u32 dev;
+	u32 byte_shift;
 };
 
 /**
@@ -147,14 +151,17 @@ struct haslab_stat {
 	u64 nr_runs;
 };
 
+/* More than log2 of any device in blocks: slots have numbers of 32 bits. */
+#define HASLAB_RUN_LENGTHS	48
+
 /**
  * struct haslab_histogram - free runs by log2 of their length in blocks
  * @count: how many there are
  * @blocks: how long they are together
  */
 struct haslab_histogram {
-	u64 count[64];
-	u64 blocks[64];
+	u64 count[HASLAB_RUN_LENGTHS];
+	u64 blocks[HASLAB_RUN_LENGTHS];
 };
 
 /**
@@ -186,6 +193,7 @@ struct haslab_map_entry {
  * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
  * @nr_from_slabs: the common sizes below this come from slabs of equal objects
+ * @small_bytes: metadata of the slabs of equal objects that are less than a slot
  * @inverse: for each common size 2^32 / its blocks, rounded up: to divide by it
  * @classes: the common sizes
  * @spans: extents that lie in more than one slot or block, by address
@@ -203,6 +211,7 @@ struct haslab {
 	struct haslab_dir *dirs;
 	u64 nr_dirs;
 	unsigned long nr_from_slabs;
+	long small_bytes;	/* under space_lock */
 	u64 inverse[HASLAB_NR_CLASSES];
 	struct haslab_class classes[HASLAB_NR_CLASSES];
 	struct rb_root spans;
@@ -265,6 +274,8 @@ int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 
 int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int nr);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
+u64 haslab_free_blocks(const struct haslab *s);
+u64 haslab_free_exact(struct haslab *s);
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h);
 int haslab_check(struct haslab *s);
 

@@ -15,6 +15,7 @@ struct found {
 	u64 nr_slabs;
 	u64 nr_mixed;
 	u64 nr_listed;
+	long small_bytes;
 };
 
 static bool check_slab(struct haslab *s, struct haslab_slab *slab, struct found *found)
@@ -29,6 +30,8 @@ static bool check_slab(struct haslab *s, struct haslab_slab *slab, struct found 
 		       (slab->nr_objects - slab->nr_free) * s->classes[slab->class].blocks;
 	found->nr_slabs++;
 	found->nr_listed += !!slab->nr_free;
+	if (slab->nr_blocks < slot_blocks(s))
+		found->small_bytes += slab_bytes(slab);
 	return bitmap_weight(slab->free, slab->nr_objects) == slab->nr_free &&
 	       !bitmap_intersects(slab->free, slab->live, slab->nr_objects) &&
 	       slab->nr_free < slab->nr_objects &&
@@ -116,6 +119,9 @@ static bool check_slot(struct haslab *s, u32 slot, struct found *found)
 
 	if (m && !check_mixed(s, m, slot, found))
 		return false;
+	slab = rcu_dereference_raw(map_dir(s, pos)->slabs[slot % DIR_SLOTS]);
+	if ((unsigned long)slab & MAP_SPLIT)
+		found->small_bytes += ksize(map_split(slab, pos >> s->cfg.unit_shift));
 	while (pos < end) {
 		slab = haslab_lookup(s, pos);
 		if (!slab) {
@@ -180,7 +186,8 @@ static bool check_groups(struct haslab *s, const struct found *found)
 		nr_slabs += g->nr_slabs;
 		free += g->free;
 	}
-	return free == found->free && nr_slabs == found->nr_slabs + found->nr_mixed &&
+	return free == found->free && s->small_bytes == found->small_bytes &&
+	       nr_slabs == found->nr_slabs + found->nr_mixed &&
 	       nr_listed == found->nr_listed;
 }
 

@@ -111,7 +111,7 @@ static inline u32 slot_unit(const struct haslab *s, u64 block)
 
 static __always_inline struct haslab_slab __rcu **map_split(struct haslab_slab *entry, u64 unit)
 {
-	return (void *)((unsigned long)entry - MAP_SPLIT + unit * sizeof(entry));
+	return (void *)((unsigned long)entry - MAP_SPLIT + (unsigned long)unit * sizeof(entry));
 }
 
 /* What haslab_dir.slabs is when there are none. */

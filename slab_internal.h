@@ -175,6 +175,12 @@ static inline bool is_block(const struct haslab *s, u64 start, u64 len)
 	return len >= unit_blocks(s) && is_power_of_2(len) && IS_ALIGNED(start, len);
 }
 
+/* What the memory allocator gave for it. */
+static inline long slab_bytes(const struct haslab_slab *slab)
+{
+	return ksize(slab) + ksize(slab->live);
+}
+
 /* ---- the map (slab_map.c) ---- */
 
 static inline u64 slot_start(const struct haslab *s, u32 slot)

@@ -35,7 +35,8 @@ static struct haslab_slab __rcu **split_of(const struct haslab *s, struct haslab
 static struct haslab_slab *split_entry(const struct haslab *s, struct haslab_slab __rcu **split,
 				       const struct haslab_slab *slab)
 {
-	return (void *)((unsigned long)split - first_unit(s, slab) * sizeof(*split) + MAP_SPLIT);
+	return (void *)((unsigned long)split - (unsigned long)first_unit(s, slab) * sizeof(*split) +
+			MAP_SPLIT);
 }
 
 /* Enter @value for the units of a slab. */
@@ -60,6 +61,9 @@ static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *en
 		split = hamem_get(&s->mem, op, slot_units(s) * sizeof(*split));
 	if (!split)
 		return NULL;
+	if (!entry)
+		s->small_bytes += ksize(split);
+	s->small_bytes += slab_bytes(slab);
 	split_fill(s, split, slab, slab);
 	return split_entry(s, split, slab);
 }
@@ -130,13 +134,16 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 	if (slab->nr_blocks < slot_blocks(s)) {
 		split = split_of(s, rcu_dereference_raw(dir->slabs[i]), slab);
 		split_fill(s, split, slab, NULL);
+		s->small_bytes -= slab_bytes(slab);
 	}
 	slab->map[0] = NULL;
 	slab->map[1] = NULL;
 	if (!split || split_is_empty(s, split))
 		rcu_assign_pointer(dir->slabs[i], NULL);
-	if (split && !rcu_access_pointer(dir->slabs[i]))
+	if (split && !rcu_access_pointer(dir->slabs[i])) {
+		s->small_bytes -= ksize(split);
 		map_forget_with(s, slab, 0, split);
+	}
 	if (!--dir->nr_slabs) {
 		map_forget_with(s, slab, 1, dir->slabs);
 		WRITE_ONCE(dir->slabs, haslab_no_slabs);

@@ -229,27 +229,31 @@ static u64 around(struct haslab *s, u64 block, u64 *start)
 	return *start + size;
 }
 
+/* Free units become part of a mixed slot. */
+static int mixed_add_units(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
+{
+	int ret = haslab_buddy_take(s, start, len, op);
+
+	if (ret)
+		return ret;
+	ret = haslab_mixed_add(s, haslab_own_group(s), start, len, 0, op);
+	if (ret)
+		haslab_buddy_put(s, start, len);
+	return ret;
+}
+
 /* The free block at @pos, of the buddy or in a slab, becomes part of a mixed slot. */
 static int mixed_here(struct haslab *s, u64 pos, struct hamem_op *op)
 {
 	struct haslab_slab *slab = haslab_lookup(s, pos);
 	u64 start, end;
-	int ret;
 
 	if (mixed_at(s, pos))
 		return 0;
 	if (slab)
 		return haslab_convert(s, slab, op);
 	end = around(s, pos, &start);
-	if (!end)
-		return -EEXIST;
-	ret = haslab_buddy_take(s, start, end - start, op);
-	if (ret)
-		return ret;
-	ret = haslab_mixed_add(s, haslab_own_group(s), start, end - start, 0, op);
-	if (ret)
-		haslab_buddy_put(s, start, end - start);
-	return ret;
+	return end ? mixed_add_units(s, start, end - start, op) : -EEXIST;
 }
 
 /* The whole units from @pos on, but not behind @end, that are in use by nobody else, end here. */
@@ -344,10 +348,25 @@ static int span_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 	return 0;
 }
 
+/* What is free from @start to @end, all in one slot, becomes part of its mixed part. */
+static int mixed_through(struct haslab *s, u64 start, u64 end, struct hamem_op *op)
+{
+	u64 pos, units;
+	int ret;
+
+	for (pos = start; pos < end; pos = round_down(pos, unit_blocks(s)) + unit_blocks(s)) {
+		units = IS_ALIGNED(pos, unit_blocks(s)) ? gap_units_end(s, pos, end) - pos : 0;
+		ret = units ? mixed_add_units(s, pos, units, op) : mixed_here(s, pos, op);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /* Make an extent out of blocks that are known to be free. */
 int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {
-	u64 unit = start >> s->cfg.unit_shift, end = start + len, at;
+	u64 unit = start >> s->cfg.unit_shift, end = start + len;
 	int ret;
 
 	if (is_block(s, start, len) && habuddy_free_order(&s->buddy, unit) >= 0) {
@@ -357,15 +376,12 @@ int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op
 		if (ret != -EEXIST)
 			return ret;
 	}
-	if (haslab_lookup(s, start) || end <= around(s, start, &at)) {
-		ret = mixed_here(s, start, op);
-		if (ret)
-			return ret;
-	}
-	if (!mixed_at(s, start) || end > mixed_run_end(s, start))
+	if (slot_of(s, start) != slot_of(s, end - 1))
 		return span_take(s, start, len, op);
-	ret = haslab_mixed_set(s, start, len, HARUNS_LIVE, op);
-	if (ret)
+	ret = mixed_through(s, start, end, op);
+	if (!ret)
+		ret = haslab_mixed_set(s, start, len, HARUNS_LIVE, op);
+	if (ret && mixed_at(s, start))
 		haslab_mixed_settle(s, slot_of(s, start));
 	return ret;
 }

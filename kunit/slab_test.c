@@ -269,8 +269,8 @@ static void device_full_of_each_class(struct kunit *test)
 		struct haslab_ref refs[32];
 		u64 blocks, at, sum = 0;
 
-		start(test, 7 * UNIT + 100);
-		hatest_model_start(m, 7 * UNIT + 100);
+		start(test, 4 * UNIT + 100);
+		hatest_model_start(m, 4 * UNIT + 100);
 		blocks = f->s.classes[class].blocks;
 		while ((got = haslab_get_objects(&f->s, class, refs, 32, GFP_KERNEL)) > 0) {
 			for (i = 0; i < got; i++) {

@@ -582,6 +582,104 @@ static void metadata_of_what_has_grown(struct kunit *test)
 		}
 }
 
+/* All that is left, and a pool that has no slab for it is no reason to fail. */
+static void fill_with(struct kunit *test, u64 len)
+{
+	u64 at;
+
+	while (!try_alloc(test, len, &at))
+		;
+}
+
+static void expect_metadata_in_bounds(struct kunit *test, const char *what, u64 hole, u64 len)
+{
+	struct fixture *f = test->priv;
+	u64 all = stat(test)->metadata - f->metadata, first, per_gib;
+
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	/* what the first extent needs is there for the whole GiB, of which this is a part */
+	start(test, f->cfg.nr_blocks);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 1), 0);
+	first = stat(test)->metadata - f->metadata;
+	per_gib = first + (all - first) * GIB / f->cfg.nr_blocks;
+	KUNIT_EXPECT_LE_MSG(test, per_gib, 80ULL << 10, "%s: holes of %llu blocks, length %llu",
+			    what, hole, len);
+}
+
+/* Space that has come back in holes is filled, and then the others. */
+static void fill_holes(struct kunit *test, u64 nr, u64 hole, u64 len, bool others)
+{
+	u64 at;
+
+	start(test, nr);
+	for (at = 0; at < nr; at += 2 * hole)
+		KUNIT_ASSERT_EQ(test, claim(test, at, hole), 0);
+	fill_with(test, len);
+	for (at = 0; at < nr && others; at += 2 * hole)
+		expect_freed(test, at, hole);
+	fill_with(test, len);
+	expect_metadata_in_bounds(test, others ? "all of them" : "holes", hole, len);
+}
+
+/* Small extents that are no objects in every second of the holes, objects in the others. */
+static void fill_beside_claims(struct kunit *test, u64 nr, u64 hole, u64 len)
+{
+	u64 at, i;
+
+	start(test, nr);
+	for (at = 0; at < nr; at += 2 * hole)
+		for (i = 0; i < hole; i += 2)
+			KUNIT_ASSERT_EQ(test, claim(test, at + i, 1), 0);
+	fill_with(test, len);
+	expect_metadata_in_bounds(test, "beside claims", hole, len);
+}
+
+/* Whatever the space is cut into: at most 80 KiB per GiB. */
+static void metadata_has_a_bound(struct kunit *test)
+{
+	static const u16 holes[] = { UNIT, 2 * UNIT, 8 * UNIT }, lengths[] = { 1, 2, 16 };
+	unsigned int h, l;
+
+	for (h = 0; h < ARRAY_SIZE(holes); h++)
+		for (l = 0; l < ARRAY_SIZE(lengths); l++) {
+			fill_holes(test, GIB / 4, holes[h], lengths[l], false);
+			fill_holes(test, GIB / 4, holes[h], lengths[l], true);
+			fill_beside_claims(test, GIB / 4, holes[h], lengths[l]);
+		}
+}
+
+/* Extents that begin in a part of a slot and go on over units that are nobody's yet. */
+static void metadata_of_extents_across_units(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const u64 nr = GIB / 4;
+	u64 at, i;
+	int k;
+
+	for (k = 0; k < 2; k++) {
+		start(test, nr);
+		for (at = 0; at < nr; at += 2 * UNIT)
+			KUNIT_ASSERT_EQ(test, claim(test, at + UNIT, UNIT), 0);
+		for (at = 0; at < nr; at += 2 * UNIT)
+			for (i = 0; i < UNIT - 1; i++)
+				KUNIT_ASSERT_EQ(test, claim(test, at + i, 1), 0);
+		for (at = 0; at < nr; at += 2 * UNIT)
+			expect_freed(test, at + UNIT, UNIT);
+		hapool_drain(&f->p);
+		for (at = 0; at < nr; at += 2 * UNIT)
+			KUNIT_ASSERT_EQ(test, claim(test, at + UNIT - 1, UNIT + 1), 0);
+		expect_account(test, nr, nr / 2);
+		if (!k)
+			expect_metadata_in_bounds(test, "all in use", UNIT, UNIT + 1);
+	}
+	for (at = 0; at < nr; at += 2 * UNIT) {
+		expect_freed(test, at + UNIT - 1, UNIT + 1);
+		for (i = 0; i < UNIT - 1; i++)
+			expect_freed(test, at + i, 1);
+	}
+	expect_all_comes_back(test);
+}
+
 /* ---- claims in bulk ---- */
 
 /* The extents of one allocator, claimed in a fresh one in any order. */
@@ -844,6 +942,8 @@ static struct kunit_case space_cases[] = {
 	KUNIT_CASE(device_grows_while_extents_live),
 	KUNIT_CASE(device_grows_further_after_a_try_without_memory),
 	KUNIT_CASE(metadata_of_what_has_grown),
+	KUNIT_CASE(metadata_has_a_bound),
+	KUNIT_CASE(metadata_of_extents_across_units),
 	KUNIT_CASE(claims_reproduce_the_map),
 	KUNIT_CASE(no_memory_at_any_place_changes_nothing),
 	KUNIT_CASE(no_memory_at_all_and_then_some),

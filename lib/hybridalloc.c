@@ -247,6 +247,11 @@ int hybrid_alloc_grow(int fd, struct hybrid_alloc_grow *grow)
 	return call(fd, HYBRID_ALLOC_IOC_GROW, grow);
 }
 
+int hybrid_alloc_watch(int fd, struct hybrid_alloc_watch *watch)
+{
+	return call(fd, HYBRID_ALLOC_IOC_WATCH, watch);
+}
+
 int hybrid_alloc_map(int fd, struct hybrid_alloc_map_entry *entries, struct hybrid_alloc_map *map)
 {
 	map->items = (uintptr_t)entries;

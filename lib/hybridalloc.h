@@ -345,6 +345,22 @@ int hybrid_alloc_trim(int fd, struct hybrid_alloc_trim *trim);
 int hybrid_alloc_grow(int fd, struct hybrid_alloc_grow *grow);
 
 /**
+ * hybrid_alloc_watch - be told when free space is low
+ * @fd: of the instance; open for reading will do
+ * @watch: @watch->low_space is the threshold, 0 for none; @watch->free tells what is
+ *	free now
+ *
+ * From then on ``poll`` on @fd gives POLLPRI while less than the threshold is free, and
+ * wakes whoever waits when that begins. The threshold is that of the open file: of all
+ * duplicates of @fd. What processors keep in their pools is not free; see
+ * hybrid_alloc_drain(). A module that cannot do this says so by -ENOTTY, and lacks
+ * HYBRID_ALLOC_FEATURE_WATCH in the features that hybrid_alloc_info() tells.
+ *
+ * Return: 0.
+ */
+int hybrid_alloc_watch(int fd, struct hybrid_alloc_watch *watch);
+
+/**
  * hybrid_alloc_map - what the disk is used for, a page of it
  * @fd: of the instance; open for reading will do
  * @entries: array to be filled in

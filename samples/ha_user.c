@@ -25,8 +25,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include "hybrid_alloc.h"
-
-#define USER_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
+#include "compat.h"
 
 static char *device;
 module_param(device, charp, 0444);
@@ -42,7 +41,7 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
 
 /**
  * struct ha_user - a store of segments
- * @bdev: where it is
+ * @file: where it is
  * @ha: who knows what is free there
  * @wq: writes back
  * @write: the work item of @wq
@@ -51,7 +50,7 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
  * @err: why no more were
  */
 static struct ha_user {
-	struct block_device *bdev;
+	struct file *file;
 	struct hybrid_alloc *ha;
 	struct workqueue_struct *wq;
 	struct work_struct write;
@@ -128,15 +127,15 @@ static int __init ha_user_init(void)
 	user.segments = kvcalloc(nr, sizeof(*user.segments), GFP_KERNEL);
 	if (!user.segments)
 		return -ENOMEM;
-	user.bdev = blkdev_get_by_path(device, USER_MODE, &user);
-	if (IS_ERR(user.bdev)) {
-		ret = PTR_ERR(user.bdev);
+	user.file = bdev_file_open_by_path(device, BLK_OPEN_READ | BLK_OPEN_WRITE, &user, NULL);
+	if (IS_ERR(user.file)) {
+		ret = PTR_ERR(user.file);
 		goto out_segments;
 	}
-	user.ha = hybrid_alloc_open(user.bdev, &params, GFP_KERNEL);
+	user.ha = hybrid_alloc_open(file_bdev(user.file), &params, GFP_KERNEL);
 	if (IS_ERR(user.ha)) {
 		ret = PTR_ERR(user.ha);
-		goto out_bdev;
+		goto out_file;
 	}
 	user.wq = alloc_workqueue("ha_user", WQ_MEM_RECLAIM, 0);
 	if (!user.wq) {
@@ -152,7 +151,7 @@ static int __init ha_user_init(void)
 		pr_err("%u of %u segments, error %d\n", user.nr_segments, nr, ret);
 		goto out_free;
 	}
-	pr_info("%u segments of %u KiB on %pg\n", nr, kib, user.bdev);
+	pr_info("%u segments of %u KiB on %pg\n", nr, kib, file_bdev(user.file));
 	return 0;
 
 out_free:
@@ -160,8 +159,8 @@ out_free:
 	destroy_workqueue(user.wq);
 out_close:
 	hybrid_alloc_close(user.ha);
-out_bdev:
-	blkdev_put(user.bdev, USER_MODE);
+out_file:
+	bdev_fput(user.file);
 out_segments:
 	kvfree(user.segments);
 	return ret;
@@ -180,7 +179,7 @@ static void __exit ha_user_exit(void)
 	else
 		pr_info("all came back\n");
 	hybrid_alloc_close(user.ha);
-	blkdev_put(user.bdev, USER_MODE);
+	bdev_fput(user.file);
 	kvfree(user.segments);
 }
 

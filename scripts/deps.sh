@@ -21,7 +21,8 @@ demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
 test=("${demo[@]}" "${fio[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
-	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib sparse clang libclang-rt-dev shellcheck
+	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib binutils-s390x-linux-gnu libc6-dev-s390x-cross
+	libgcc-12-dev-s390x-cross qemu-user sparse clang libclang-rt-dev shellcheck
 	dmsetup jq man-db mandoc python3-jsonschema mmdebstrap e2fsprogs)
 
 case ${1-} in
@@ -52,7 +53,7 @@ install()
 	local n=0 line
 
 	# shellcheck disable=SC2086 # a list of words
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Use-Pty=0 \
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Use-Pty=0 --no-remove \
 		install --no-install-recommends $missing 2>&1 | tee "$log" |
 		while read -r line; do
 			case $line in

@@ -48,7 +48,11 @@ static inline u64 cpu_ns(void)
 /* Ticks for the time of one operation; ticks_ns() says how long one is. */
 static inline u64 ticks(void)
 {
+#ifdef __x86_64__
 	return __builtin_ia32_rdtsc();
+#else
+	return now_ns();
+#endif
 }
 
 double ticks_ns(void);

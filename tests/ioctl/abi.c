@@ -236,6 +236,8 @@ static const struct command {
 	  false, true, true, OFFSET(grow, epoch), 0, 0, fill_none, NULL },
 	{ "CHECK", HYBRID_ALLOC_IOC_CHECK, sizeof(struct hybrid_alloc_op), 0,
 	  false, false, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },
+	{ "WATCH", HYBRID_ALLOC_IOC_WATCH, sizeof(struct hybrid_alloc_watch), 0,
+	  false, false, true, OFFSET(watch, epoch), 0, 0, fill_none, NULL },
 	/* last: it moves space from the pools, and what follows compares */
 	{ "DRAIN", HYBRID_ALLOC_IOC_DRAIN, sizeof(struct hybrid_alloc_op), 0,
 	  false, true, false, OFFSET(op, epoch), 0, 0, fill_none, NULL },

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include "../../lib/hybridalloc.h"
@@ -301,7 +302,15 @@ static void test_disk(void)
 	struct hybrid_alloc_trim t = { .size = sizeof(t), .len = ~0ULL };
 	struct hybrid_alloc_grow g = { .size = sizeof(g), .range_len = MIB };
 	struct hybrid_alloc_stat st = ha_stat(fd, 0);
+	struct hybrid_alloc_watch w = { .size = sizeof(w), .low_space = st.free + 1 };
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
 
+	got(hybrid_alloc_watch(fd, &w), 0, "watch");
+	t_ok(w.free == st.free && poll(&p, 1, 0) == 1 && p.revents == POLLPRI,
+	     "less is free than the threshold, and poll says so");
+	w.low_space = 0;
+	got(hybrid_alloc_watch(fd, &w), 0, "watch no more");
+	t_eq(poll(&p, 1, 0), 0, "poll has nothing to say");
 	got(hybrid_alloc_trim(fd, &t), 0, "trim");
 	t_ok(t.trimmed && t.trimmed <= st.capacity, "the free space: %llu bytes", (u64)t.trimmed);
 	t.len = 0;

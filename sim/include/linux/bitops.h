@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* User-space stand-in: bits and bitmaps of 64-bit words. */
+/* User-space stand-in: bits and bitmaps. */
 #ifndef _SIM_LINUX_BITOPS_H
 #define _SIM_LINUX_BITOPS_H
 
@@ -10,18 +10,18 @@
 #define BIT_MASK(n)		(1UL << ((n) % BITS_PER_LONG))
 #define BIT_WORD(n)		((n) / BITS_PER_LONG)
 #define GENMASK(h, l)		((~0UL << (l)) & (~0UL >> (BITS_PER_LONG - 1 - (h))))
-#define GENMASK_ULL(h, l)	GENMASK(h, l)
+#define GENMASK_ULL(h, l)	((~0ULL << (l)) & (~0ULL >> (63 - (h))))
 #define BITS_TO_LONGS(n)	DIV_ROUND_UP(n, BITS_PER_LONG)
 #define DECLARE_BITMAP(name, n)	unsigned long name[BITS_TO_LONGS(n)]
 #define BITMAP_FIRST_WORD_MASK(start)	(~0UL << ((start) & (BITS_PER_LONG - 1)))
 #define BITMAP_LAST_WORD_MASK(n)	(~0UL >> (-(n) & (BITS_PER_LONG - 1)))
 
 static inline unsigned long __ffs(unsigned long w) { return __builtin_ctzl(w); }
-static inline unsigned long __fls(unsigned long w) { return 63 - __builtin_clzl(w); }
+static inline unsigned long __fls(unsigned long w) { return BITS_PER_LONG - 1 - __builtin_clzl(w); }
 static inline unsigned int __ffs64(u64 w) { return __builtin_ctzll(w); }
 static inline unsigned long ffz(unsigned long w) { return __ffs(~w); }
 static inline int fls(unsigned int w) { return w ? 32 - __builtin_clz(w) : 0; }
-static inline int fls_long(unsigned long w) { return w ? 64 - __builtin_clzl(w) : 0; }
+static inline int fls_long(unsigned long w) { return w ? BITS_PER_LONG - __builtin_clzl(w) : 0; }
 static inline int fls64(u64 w) { return w ? 64 - __builtin_clzll(w) : 0; }
 static inline unsigned int hweight8(u8 w) { return __builtin_popcount(w); }
 static inline unsigned int hweight16(u16 w) { return __builtin_popcount(w); }

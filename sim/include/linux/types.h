@@ -23,7 +23,7 @@ typedef u64 sector_t;
 
 typedef struct { int counter; } atomic_t;
 typedef struct { long counter; } atomic_long_t;
-typedef struct { s64 counter; } atomic64_t;
+typedef struct { s64 counter __attribute__((aligned(8))); } atomic64_t;
 
 struct list_head { struct list_head *next, *prev; };
 struct hlist_node { struct hlist_node *next, **pprev; };
@@ -79,7 +79,7 @@ struct rcu_head {
 #define S32_MAX	((s32)(U32_MAX >> 1))
 #define S64_MAX	((s64)(U64_MAX >> 1))
 
-#define BITS_PER_LONG		64
+#define BITS_PER_LONG		__LONG_WIDTH__
 #define BITS_PER_LONG_LONG	64
 #define BITS_PER_BYTE		8
 
@@ -104,7 +104,8 @@ struct rcu_head {
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
 #define data_race(x) ({							\
-	__typeof__(x) _value;						\
+	/* the comma drops a const */					\
+	__typeof__(((void)0, (x))) _value;				\
 									\
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);			\
 	_value = (x);							\
@@ -113,6 +114,13 @@ void AnnotateIgnoreReadsEnd(const char *file, int line);
 })
 #else
 #define data_race(x)		(x)
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define CONFIG_CPU_BIG_ENDIAN	1
+#endif
+#if __LONG_WIDTH__ == 64
+#define CONFIG_64BIT		1
 #endif
 
 /* CONFIG_FOO=1 makes IS_ENABLED(CONFIG_FOO) 1, anything else 0. */
