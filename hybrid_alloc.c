@@ -40,7 +40,8 @@
  *
  *  1. marks the ha_dev as dying under its lock: no file is opened any more, and
  *     whoever else wants to detach it is too late;
- *  2. takes it out of ha_devs and removes the node;
+ *  2. takes it out of ha_devs and removes the node, with its files in sysfs and
+ *     debugfs, in which nobody is any more then;
  *  3. kills ha_dev.calls, and waits until the calls in flight have returned;
  *     all later ones get ENODEV;
  *  4. closes the allocator, releases the block device, and gives the number
@@ -972,8 +973,10 @@ static bool ha_bdev_gone(struct block_device *bdev, struct inode *inode)
 
 static void ha_dev_set_gone(struct ha_dev *dev)
 {
-	if (!test_and_set_bit(HA_DEV_GONE, &dev->state))
-		pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	if (test_and_set_bit(HA_DEV_GONE, &dev->state))
+		return;
+	pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 }
 
 /* Some versions tell it, maybe long before the next call, others have to be asked. */
@@ -1202,9 +1205,11 @@ static int ha_dev_publish(struct ha_dev *dev)
 	dev->misc.name = dev->name;
 	dev->misc.fops = &ha_dev_fops;
 	dev->misc.mode = 0600;
+	dev->misc.groups = ha_dev_groups;
 	ret = misc_register(&dev->misc);
 	if (ret)
 		return ha_refuse(dev->name, ret, "the node cannot be registered");
+	ha_debugfs_add(dev);
 	pr_info("%s: attached %s, %s\n", dev->name, dev->disk,
 		test_bit(HA_DEV_SEALED, &dev->state) ? "sealed" : "all free");
 	/* Needs no memory, as the number is reserved. */
@@ -1250,6 +1255,7 @@ static int ha_dev_detach(struct ha_dev *dev, bool force)
 
 	/* Not to be found any more, but keeps its number. */
 	xa_store(&ha_devs, dev->id, NULL, GFP_KERNEL);
+	ha_debugfs_remove(dev);
 	misc_deregister(&dev->misc);
 	ha_dev_unbind(dev);
 	return 0;
@@ -1728,7 +1734,12 @@ static int ha_call_end(struct ha_call *call, int ret)
 	return -EFAULT;
 }
 
-static void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
+/**
+ * ha_fill_info - what INFO tells
+ * @info: out, but for size and flags
+ * @dev: a device that is not detached
+ */
+void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
 {
 	const struct hybrid_alloc *ha = dev->ha;
 
@@ -2568,10 +2579,11 @@ static int __init ha_init(void)
 	int ret;
 
 	ha_trace_init();
+	ha_debugfs_init();
 	ret = cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "hybrid_alloc:dead",
 				      NULL, ha_cpu_dead);
 	if (ret < 0)
-		return ret;
+		goto out_debugfs;
 	ha_cpuhp_state = ret;
 	ret = ha_attach_params();
 	if (ret)
@@ -2585,6 +2597,8 @@ out_detach:
 	ha_detach_all();
 out_cpuhp:
 	cpuhp_remove_multi_state(ha_cpuhp_state);
+out_debugfs:
+	ha_debugfs_exit();
 	return ret;
 }
 
@@ -2595,6 +2609,7 @@ static void __exit ha_exit(void)
 	misc_deregister(&ha_control);
 	ha_detach_all();
 	cpuhp_remove_multi_state(ha_cpuhp_state);
+	ha_debugfs_exit();
 	if (lost)
 		pr_warn("detaching has forgotten %llu live extents of %llu bytes in all\n",
 			lost, (u64)atomic64_read(&ha_lost_bytes));

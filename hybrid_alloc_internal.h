@@ -3,6 +3,7 @@
  * What the files around the allocator share. The design is told in hybrid_alloc.c.
  *
  *   hybrid_alloc.c    the exported API, attached devices, ioctls
+ *   observe.c         sysfs and debugfs
  *   watch.c           who waits until free space is low
  *   trace.c           tracepoints, and how hits are traced
  */
@@ -101,6 +102,7 @@ enum {
  * @binds: an extent was bound once; under @bound_lock or RCU
  * @watch: files that wait until free space is low
  * @misc: the node
+ * @debugfs: its directory in debugfs
  * @name: of the node
  * @disk: name of the block device
  */
@@ -124,6 +126,7 @@ struct ha_dev {
 	bool binds;
 	struct ha_watch watch;
 	struct miscdevice misc;
+	struct dentry *debugfs;
 	char name[24];
 	char disk[BDEVNAME_SIZE];
 };
@@ -143,6 +146,17 @@ struct ha_file {
 	u64 low_space;
 	bool low;
 };
+
+void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev);
+
+/* ---- sysfs and debugfs (observe.c) ---- */
+
+extern const struct attribute_group *ha_dev_groups[];
+
+void ha_debugfs_init(void);
+void ha_debugfs_exit(void);
+void ha_debugfs_add(struct ha_dev *dev);
+void ha_debugfs_remove(struct ha_dev *dev);
 
 /* ---- tracing (trace.c) ---- */
 

@@ -165,6 +165,27 @@ struct haslab_histogram {
 };
 
 /**
+ * struct haslab_census - what there is in the slab layer
+ * @class: slabs of equal objects, by common size; an object that is neither free nor
+ *	live is in a pool, or held
+ * @mixed: mixed slots by how full they are, in tenths; [10] are those without a free
+ *	block
+ * @nr_maps: of these, slots with so many runs that they are kept as a map
+ * @nr_spans: extents that lie in more than one slot or block
+ */
+struct haslab_census {
+	struct {
+		u64 slabs;
+		u64 objects;
+		u64 free;
+		u64 live;
+	} class[HASLAB_NR_CLASSES];
+	u64 mixed[11];
+	u64 nr_maps;
+	u64 nr_spans;
+};
+
+/**
  * struct haslab_map_entry - what a part of the device is
  * @start: first block
  * @len: number of blocks
@@ -277,6 +298,7 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
 u64 haslab_free_blocks(const struct haslab *s);
 u64 haslab_free_exact(struct haslab *s);
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h);
+void haslab_census(struct haslab *s, struct haslab_census *c);
 int haslab_check(struct haslab *s);
 
 #endif
