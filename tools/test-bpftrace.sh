@@ -1,8 +1,9 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash disable=SC2016 # a $ of awk's
-# vm: --kernel stock --mem 2048 --timeout 900 --prog bpftrace --file tools/hybrid_alloc_latency.bt --file tools/hybrid_alloc_churn.bt
+# vm: --kernel stock --smp 1 --mem 2048 --timeout 900 --prog bpftrace --file tools/hybrid_alloc_latency.bt --file tools/hybrid_alloc_churn.bt
 # The scripts for bpftrace, at work on a stock kernel: what they print is what was done.
+# One processor, for the reason that tests/ioctl/tracing.sh tells.
 
 # shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
 . ./tap.sh
