@@ -46,6 +46,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/sched.h>
 
 #include "hybrid_alloc_trace.h"
@@ -826,7 +827,7 @@ static u16 mag_limit(u32 blocks, u64 capacity)
 {
 	u64 limit = clamp(MAG_MAX_BLOCKS / blocks, MAG_MIN_OBJECTS, MAG_MAX_OBJECTS);
 
-	return clamp_t(u64, (capacity >> MAG_SHARE_SHIFT) / blocks, 2, limit);
+	return clamp_t(u64, div_u64(capacity >> MAG_SHARE_SHIFT, blocks), 2, limit);
 }
 
 /**

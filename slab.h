@@ -151,14 +151,17 @@ struct haslab_stat {
 	u64 nr_runs;
 };
 
+/* More than log2 of any device in blocks: slots have numbers of 32 bits. */
+#define HASLAB_RUN_LENGTHS	48
+
 /**
  * struct haslab_histogram - free runs by log2 of their length in blocks
  * @count: how many there are
  * @blocks: how long they are together
  */
 struct haslab_histogram {
-	u64 count[64];
-	u64 blocks[64];
+	u64 count[HASLAB_RUN_LENGTHS];
+	u64 blocks[HASLAB_RUN_LENGTHS];
 };
 
 /**

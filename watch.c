@@ -59,8 +59,9 @@ static u64 ha_watch_sort(struct hybrid_alloc *ha, struct ha_watch *w, bool *fell
 			below = max(below, f->low_space);
 	}
 	WRITE_ONCE(ha->watch_from, from);
-	/* who sees it sees the other one, too */
-	smp_store_release(&ha->watch_below, below);
+	/* who sees it sees the other one, too; a release, but for 64 bits on any machine */
+	smp_wmb();
+	WRITE_ONCE(ha->watch_below, below);
 	return free;
 }
 
@@ -82,13 +83,15 @@ void ha_watch_look(struct hybrid_alloc *ha)
 {
 	struct ha_watch *w = ha->watch;
 	bool fell;
-	u64 free;
+	u64 free, below;
 
 	/* the change comes before what follows; pairs with the one in ha_watch_sort() */
 	smp_mb();
 	free = haslab_free_blocks(&ha->pool.slab) << ha->shift;
-	/* pairs with the one that sets it: then the other mark is as new */
-	if (free >= smp_load_acquire(&ha->watch_below) && free < READ_ONCE(ha->watch_from))
+	below = READ_ONCE(ha->watch_below);
+	/* pairs with the one before it is set: then the other mark is as new */
+	smp_rmb();
+	if (free >= below && free < READ_ONCE(ha->watch_from))
 		return;
 	spin_lock(&w->lock);
 	ha_watch_sort(ha, w, &fell);

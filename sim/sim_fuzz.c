@@ -350,7 +350,7 @@ static void compare_runs(struct fuzzer *z, const struct hapool_stat *st)
 		fuzz_wrong(z, "free runs: %llu of %llu, largest %llu of %llu", st->slab.nr_runs,
 			   runs.nr, st->slab.largest_run, runs.largest);
 	hapool_histogram(&z->pool, &h);
-	for (i = 0; i < 64; i++)
+	for (i = 0; i < ARRAY_SIZE(h.count); i++)
 		if (h.count[i] != runs.count[i] || h.blocks[i] != runs.blocks[i])
 			fuzz_wrong(z, "histogram: %llu blocks in %llu runs of 2^%d: %llu in %llu",
 				   h.blocks[i], h.count[i], i, runs.blocks[i], runs.count[i]);
