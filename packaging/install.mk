@@ -20,6 +20,8 @@ install-tools:
 	install -m 644 tools/man/hybrid_alloc.4 $(DESTDIR)$(PREFIX)/share/man/man4
 	install -m 644 tools/completion/hybridctl \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/share/hybrid-alloc
+	install -m 755 $(wildcard tools/*.bt) $(DESTDIR)$(PREFIX)/share/hybrid-alloc
 	install -m 644 packaging/60-hybrid-alloc.rules $(DESTDIR)$(UDEVDIR)
 
 install-lib:
