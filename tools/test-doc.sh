@@ -89,6 +89,13 @@ is "each error that is explained has a remedy" \
 		table && /^	(\{|\[)/ { n++ } table && /\.("| ").*},$/ { r++ }
 		END { print (n > 50), n - r }' explain.c)" "1 0"
 
+# EBADF and EFAULT would be mistakes of the tool itself.
+missing=
+for name in $(sed -n 's/^| \(E[A-Z0-9]*\) |.*/\1/p' ../docs/abi.md); do
+	[[ $name == EBADF || $name == EFAULT ]] || grep -q "[ {]$name," explain.c || missing+=" $name"
+done
+is "and each error of the ABI is explained" "$missing" ""
+
 # Completion, as bash asks for it
 
 # completes NAME EXPECTED WORD...: the last word is the one that is begun
