@@ -55,6 +55,7 @@
 #include <linux/rculist.h>
 
 #include "buddy_hit.h"
+#include "hybrid_alloc_trace.h"
 
 #define FANOUT		HABUDDY_FANOUT
 #define SLOT_MASK	(FANOUT - 1)
@@ -199,6 +200,8 @@ static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int
 		mark_free(b, n, bit ^ 1);
 		b->free_units += 1ULL << k;
 		b->splits++;
+		trace_ha_split(b->dev, round_down(unit, 2ULL << k) << b->byte_shift,
+			       2ULL << (k + b->byte_shift));
 	}
 	return 0;
 }
@@ -253,6 +256,8 @@ void habuddy_free(struct habuddy *b, u64 unit, unsigned int order)
 			clear_free(b, n, bit ^ 1);
 			bit >>= 1;
 			b->merges++;
+			trace_ha_merge(b->dev, unit_of(n, bit) << b->byte_shift,
+				       1ULL << (order_of(n, bit) + b->byte_shift));
 		}
 		if (bit > 1)
 			break;

@@ -28,6 +28,8 @@ struct habuddy_node;
  * @nodes: for each order the nodes that have a free block of it
  * @splits: blocks that were split in two
  * @merges: pairs of buddies that became one block
+ * @dev: number of the block device, for who traces
+ * @byte_shift: log2 of bytes in a unit, likewise
  *
  * The caller's lock protects all of it, but for habuddy_own() and
  * habuddy_disown(), which are atomic.
@@ -41,6 +43,8 @@ struct habuddy {
 	struct hlist_head nodes[HABUDDY_NR_ORDERS];
 	u64 splits;
 	u64 merges;
+	u32 dev;
+	u32 byte_shift;
 };
 
 int __must_check habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem,

@@ -40,7 +40,8 @@
  *
  *  1. marks the ha_dev as dying under its lock: no file is opened any more, and
  *     whoever else wants to detach it is too late;
- *  2. takes it out of ha_devs and removes the node;
+ *  2. takes it out of ha_devs and removes the node, with its files in sysfs and
+ *     debugfs, in which nobody is any more then;
  *  3. kills ha_dev.calls, and waits until the calls in flight have returned;
  *     all later ones get ENODEV;
  *  4. closes the allocator, releases the block device, and gives the number
@@ -151,6 +152,7 @@
 #include <linux/xarray.h>
 #include "compat.h"
 #include "hybrid_alloc_internal.h"
+#include "hybrid_alloc_trace.h"
 #include "pool_hit.h"
 
 /* More devices than anyone will name on a command line. */
@@ -341,6 +343,8 @@ static int ha_init_pool(struct hybrid_alloc *ha)
 		.nr_blocks = ha->end >> ha->shift,
 		.unit_shift = ilog2(ha->params.buddy_start) - ha->shift,
 		.slab_max = ha->params.slab_max >> ha->shift,
+		.dev = ha->dev,
+		.byte_shift = ha->shift,
 	};
 
 	return hapool_init(&ha->pool, &cfg);
@@ -350,6 +354,7 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 {
 	int ret;
 
+	ha->dev = bdev->bd_dev;
 	ret = ha_resolve(ha, bdev);
 	if (ret)
 		return ret;
@@ -435,8 +440,8 @@ static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
 }
 
 /* As hybrid_alloc_alloc(), with everything checked. */
-static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
-			     struct hybrid_alloc_range *out)
+static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+			    struct hybrid_alloc_range *out)
 {
 	u64 blocks, start;
 	int ret;
@@ -461,6 +466,16 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
 	out->start = start << ha->shift;
 	out->len = blocks << ha->shift;
 	return 0;
+}
+
+/* All allocations that are no hit, or traced. */
+static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+			     struct hybrid_alloc_range *out)
+{
+	int ret = ha_alloc_checked(ha, len, align, goal, gfp, out);
+
+	trace_ha_alloc(ha->dev, len, align, ret ? 0 : out->start, ret ? 0 : out->len, ret);
+	return ret;
 }
 
 /**
@@ -489,7 +504,7 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 
 	/* a size for which there is a magazine has been checked before */
 	if (unlikely(align | ~goal) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS) ||
-	    !hapool_alloc_hit(&ha->pool, blocks, &start))
+	    !hapool_alloc_hit(&ha->pool, READ_ONCE(ha_hit_classes[blocks]), &start))
 		return ha_alloc(ha, len, align, goal, gfp, out);
 	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != ~0ULL);
 	shift = ha->shift;
@@ -539,10 +554,13 @@ int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
 	int ret;
 
-	if (fault)
-		return ha_fault_errno(fault);
-	ret = hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
-	ha_space_changed(ha);
+	if (fault) {
+		ret = ha_fault_errno(fault);
+	} else {
+		ret = hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
+		ha_space_changed(ha);
+	}
+	trace_ha_claim(ha->dev, start, len, ret);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
@@ -561,6 +579,10 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		ret = hapool_free(&ha->pool, start >> ha->shift, ha_blocks(ha, len), &fault);
 		ha_space_changed(ha);
 	}
+	if (ret)
+		trace_ha_refused_free(ha->dev, start, len, fault, ret);
+	else
+		trace_ha_free(ha->dev, start, len);
 	if (ret && reason)
 		*reason = fault;
 	return ret;
@@ -577,9 +599,9 @@ static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, unsigned 
 
 /* For what may be a block of the buddy; the pools have no magazine for what is not. */
 static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
-				  enum hybrid_alloc_reason *reason)
+				  unsigned long class, enum hybrid_alloc_reason *reason)
 {
-	if (!hapool_free_hit(&ha->pool, haslab_classes[blocks], true, block))
+	if (!hapool_free_hit(&ha->pool, class, true, block))
 		return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 	return 0;
 }
@@ -612,9 +634,9 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	if (unlikely(block >= hapool_end(&ha->pool)) || unlikely(!blocks) ||
 	    unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS))
 		return ha_free(ha, start, len, reason);
-	class = haslab_classes[blocks];
+	class = READ_ONCE(ha_hit_classes[blocks]);
 	if (unlikely(hapool_from_buddy(&ha->pool, class)))
-		return ha_free_block(ha, block, blocks, reason);
+		return ha_free_block(ha, block, blocks, class, reason);
 	/* from here on neither @start nor @len is needed: each would cost a register */
 	if (!hapool_free_hit(&ha->pool, class, false, block))
 		return ha_free_missed(ha, block, class, reason);
@@ -837,6 +859,8 @@ static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
 			t->trimmed += to - from;
 	}
 	hapool_unhold(&t->ha->pool, start, len);
+	trace_ha_trim(t->ha->dev, start << shift, len << shift,
+		      from < to && !ret ? to - from : 0, ret);
 	ha_space_changed(t->ha);
 	return ret;
 }
@@ -949,8 +973,10 @@ static bool ha_bdev_gone(struct block_device *bdev, struct inode *inode)
 
 static void ha_dev_set_gone(struct ha_dev *dev)
 {
-	if (!test_and_set_bit(HA_DEV_GONE, &dev->state))
-		pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	if (test_and_set_bit(HA_DEV_GONE, &dev->state))
+		return;
+	pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 }
 
 /* Some versions tell it, maybe long before the next call, others have to be asked. */
@@ -973,7 +999,7 @@ static int ha_dev_open(struct inode *inode, struct file *file)
 	struct ha_file *f;
 	bool dying;
 
-	f = kmalloc(sizeof(*f), GFP_KERNEL);
+	f = kzalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
 	f->dev = dev;
@@ -1179,9 +1205,11 @@ static int ha_dev_publish(struct ha_dev *dev)
 	dev->misc.name = dev->name;
 	dev->misc.fops = &ha_dev_fops;
 	dev->misc.mode = 0600;
+	dev->misc.groups = ha_dev_groups;
 	ret = misc_register(&dev->misc);
 	if (ret)
 		return ha_refuse(dev->name, ret, "the node cannot be registered");
+	ha_debugfs_add(dev);
 	pr_info("%s: attached %s, %s\n", dev->name, dev->disk,
 		test_bit(HA_DEV_SEALED, &dev->state) ? "sealed" : "all free");
 	/* Needs no memory, as the number is reserved. */
@@ -1227,6 +1255,7 @@ static int ha_dev_detach(struct ha_dev *dev, bool force)
 
 	/* Not to be found any more, but keeps its number. */
 	xa_store(&ha_devs, dev->id, NULL, GFP_KERNEL);
+	ha_debugfs_remove(dev);
 	misc_deregister(&dev->misc);
 	ha_dev_unbind(dev);
 	return 0;
@@ -1312,10 +1341,12 @@ static int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 g
 	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, GFP_KERNEL, range);
 }
 
-static int ha_free_foreign(struct hybrid_alloc *ha, enum hybrid_alloc_reason *reason)
+static int ha_free_foreign(struct hybrid_alloc *ha, u64 start, u64 len,
+			   enum hybrid_alloc_reason *reason)
 {
 	*reason = HYBRID_ALLOC_REASON_FOREIGN;
 	atomic64_inc(&ha->refused[*reason]);
+	trace_ha_refused_free(ha->dev, start, len, *reason, -EPERM);
 	return -EPERM;
 }
 
@@ -1330,7 +1361,7 @@ static int ha_file_free_bound(struct ha_file *f, u64 start, u64 len,
 	down_write(&dev->bound_lock);
 	b = ha_bound_find(dev, start);
 	if (b && b->file != f)
-		ret = ha_free_foreign(dev->ha, reason);
+		ret = ha_free_foreign(dev->ha, start, len, reason);
 	else
 		ret = hybrid_alloc_free(dev->ha, start, len, reason);
 	if (b && !ret)
@@ -1358,7 +1389,7 @@ static int ha_file_free_checked(struct ha_file *f, u64 start, u64 len,
 	if (!b)
 		ret = hybrid_alloc_free(dev->ha, start, len, reason);
 	else if (b->file != f)
-		ret = ha_free_foreign(dev->ha, reason);
+		ret = ha_free_foreign(dev->ha, start, len, reason);
 	else
 		ret = 1;
 	up_read(&dev->bound_lock);
@@ -1703,7 +1734,12 @@ static int ha_call_end(struct ha_call *call, int ret)
 	return -EFAULT;
 }
 
-static void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
+/**
+ * ha_fill_info - what INFO tells
+ * @info: out, but for size and flags
+ * @dev: a device that is not detached
+ */
+void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
 {
 	const struct hybrid_alloc *ha = dev->ha;
 
@@ -2542,10 +2578,12 @@ static int __init ha_init(void)
 {
 	int ret;
 
+	ha_trace_init();
+	ha_debugfs_init();
 	ret = cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "hybrid_alloc:dead",
 				      NULL, ha_cpu_dead);
 	if (ret < 0)
-		return ret;
+		goto out_debugfs;
 	ha_cpuhp_state = ret;
 	ret = ha_attach_params();
 	if (ret)
@@ -2559,6 +2597,8 @@ out_detach:
 	ha_detach_all();
 out_cpuhp:
 	cpuhp_remove_multi_state(ha_cpuhp_state);
+out_debugfs:
+	ha_debugfs_exit();
 	return ret;
 }
 
@@ -2569,6 +2609,7 @@ static void __exit ha_exit(void)
 	misc_deregister(&ha_control);
 	ha_detach_all();
 	cpuhp_remove_multi_state(ha_cpuhp_state);
+	ha_debugfs_exit();
 	if (lost)
 		pr_warn("detaching has forgotten %llu live extents of %llu bytes in all\n",
 			lost, (u64)atomic64_read(&ha_lost_bytes));

@@ -3,7 +3,9 @@
  * What the files around the allocator share. The design is told in hybrid_alloc.c.
  *
  *   hybrid_alloc.c    the exported API, attached devices, ioctls
+ *   observe.c         sysfs and debugfs
  *   watch.c           who waits until free space is low
+ *   trace.c           tracepoints, and how hits are traced
  */
 #ifndef _HYBRID_ALLOC_INTERNAL_H
 #define _HYBRID_ALLOC_INTERNAL_H
@@ -38,6 +40,7 @@
  * @cpuhp: in the list of those who want to know about dead CPUs
  * @idle: gives back what the pools hold and nobody uses
  * @shrinker: the same when memory is short
+ * @dev: number of the block device, for who traces
  * @watch: who is to be told when free space is low; NULL if nobody ever asked
  * @watch_below: look again when there is less free space than this, in bytes; and
  * @watch_from: when there is as much as this, or more
@@ -54,6 +57,7 @@ struct hybrid_alloc {
 	struct hlist_node cpuhp;
 	struct delayed_work idle;
 	struct shrinker *shrinker;
+	dev_t dev;
 	struct ha_watch *watch;
 	u64 watch_below;
 	u64 watch_from;
@@ -98,6 +102,7 @@ enum {
  * @binds: an extent was bound once; under @bound_lock or RCU
  * @watch: files that wait until free space is low
  * @misc: the node
+ * @debugfs: its directory in debugfs
  * @name: of the node
  * @disk: name of the block device
  */
@@ -121,6 +126,7 @@ struct ha_dev {
 	bool binds;
 	struct ha_watch watch;
 	struct miscdevice misc;
+	struct dentry *debugfs;
 	char name[24];
 	char disk[BDEVNAME_SIZE];
 };
@@ -140,6 +146,27 @@ struct ha_file {
 	u64 low_space;
 	bool low;
 };
+
+void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev);
+
+/* ---- sysfs and debugfs (observe.c) ---- */
+
+extern const struct attribute_group *ha_dev_groups[];
+
+void ha_debugfs_init(void);
+void ha_debugfs_exit(void);
+void ha_debugfs_add(struct ha_dev *dev);
+void ha_debugfs_remove(struct ha_dev *dev);
+
+/* ---- tracing (trace.c) ---- */
+
+void ha_trace_init(void);
+
+/*
+ * The common size that a length in blocks is, for who looks for it in a pool first:
+ * haslab_classes[]; or none of them while calls are traced.
+ */
+extern u8 ha_hit_classes[HASLAB_MAX_CLASS_BLOCKS + 1];
 
 /* ---- who waits until free space is low (watch.c) ---- */
 

@@ -478,9 +478,9 @@ struct hybrid_alloc_grow {
  * moment: as they shrink and grow in batches, this comes a little early; DRAIN
  * tells what they have.
  *
- * When the instance is detached by force, poll() gives POLLERR and POLLHUP; so
- * it does when the disk is found to be gone, but nobody is woken by that. Works on
- * files opened read-only.
+ * When the instance is detached by force, or the disk went away, poll() gives
+ * POLLERR and POLLHUP. Kernels before 6.5 tell of the latter only when somebody next
+ * calls. Works on files opened read-only.
  */
 struct hybrid_alloc_watch {
 	__u32 size;

@@ -49,6 +49,7 @@
 #include <linux/math64.h>
 #include <linux/sched.h>
 
+#include "hybrid_alloc_trace.h"
 #include "pool_hit.h"
 
 /*
@@ -90,6 +91,12 @@ static u32 mag_nr(const struct hapool_mag *mag)
 	return mag->used / sizeof(mag->refs[0]);
 }
 
+/* What who traces is told of a class. */
+static u64 class_bytes(const struct hapool *p, int class)
+{
+	return hapool_class_blocks(p, class) << p->slab.cfg.byte_shift;
+}
+
 static void mag_set_nr(struct hapool_mag *mag, u32 nr)
 {
 	mag->used = nr * sizeof(mag->refs[0]);
@@ -110,6 +117,7 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 		return;
 	mag->size = p->limit[class] * sizeof(mag->refs[0]);
 	cpu = get_cpu_ptr(p->cpus);
+	mag->cpu = smp_processor_id();
 	if (!cmpxchg(&cpu->slot[class].mag, NULL, mag)) {
 		this_cpu_add(p->cpus->mag_bytes, ksize(mag));
 		mag = NULL;
@@ -119,7 +127,8 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 }
 
 /* Give the oldest objects of a taken magazine back, all but @keep. */
-static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 keep)
+static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 keep,
+		      enum hapool_drain why)
 {
 	u32 nr = mag_nr(mag) - keep;
 
@@ -127,6 +136,7 @@ static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 k
 	memmove(mag->refs, mag->refs + nr, keep * sizeof(mag->refs[0]));
 	mag_set_nr(mag, keep);
 	this_cpu_inc(p->cpus->drains);
+	trace_ha_drain(p->slab.cfg.dev, mag->cpu, class_bytes(p, class), nr, keep, why);
 }
 
 /* Empty one slot, waiting for whoever has taken its magazine. May sleep. */
@@ -141,7 +151,7 @@ static void slot_drain(struct hapool *p, int class, struct hapool_slot *slot)
 			continue;
 		}
 		if (mag->used)
-			mag_drain(p, class, mag, 0);
+			mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
 		hapool_mag_put(slot, mag);
 		break;
 	}
@@ -182,7 +192,7 @@ static void mag_release(struct hapool *p, int class, struct hapool_slot *slot,
 			struct hapool_mag *mag)
 {
 	if (mag->used)
-		mag_drain(p, class, mag, 0);
+		mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
 	hapool_mag_put(slot, NULL);
 	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
 	kfree(mag);
@@ -202,7 +212,7 @@ static void slot_drain_idle(struct hapool *p, int class, struct hapool_slot *slo
 		return;
 	}
 	if (mag->seen == uses)
-		mag_drain(p, class, mag, 0);
+		mag_drain(p, class, mag, 0, HAPOOL_DRAIN_IDLE);
 	mag->seen = uses;
 	hapool_mag_put(slot, mag);
 }
@@ -351,6 +361,7 @@ static bool mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 
 	this_cpu_inc(p->cpus->refills);
 	mag_set_nr(mag, max(0, haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT)));
+	trace_ha_refill(p->slab.cfg.dev, mag->cpu, class_bytes(p, class), want, mag_nr(mag));
 	return mag->used;
 }
 
@@ -401,7 +412,7 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	/* objects of a power of two are aligned to their size, others to nothing */
 	if (align > 1 && (align > len || !is_power_of_2(len)))
 		class = -1;
-	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, len, start))
+	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, class, start))
 		return 0;
 	call_begin(p);
 	if (goal != HAPOOL_NO_GOAL)
@@ -557,7 +568,7 @@ static bool mag_make_room(struct hapool *p, int class)
 		return false;
 	full = mag->used == mag->size;
 	if (full)
-		mag_drain(p, class, mag, mag_nr(mag) / 2);
+		mag_drain(p, class, mag, mag_nr(mag) / 2, HAPOOL_DRAIN_FULL);
 	hapool_mag_put(slot, mag);
 	return full;
 }

@@ -18,12 +18,14 @@
  *	a sum here
  * @size: how much there is of it
  * @seen: hits and frees of its slot when hapool_drain_idle() last looked
+ * @cpu: whose it is
  * @refs: the objects, the last freed last
  */
 struct hapool_mag {
 	unsigned long used;
 	unsigned long size;
 	u64 seen;
+	u32 cpu;
 	struct haslab_ref refs[];
 };
 
@@ -101,15 +103,15 @@ static __always_inline bool hapool_closed(struct hapool *p)
 /**
  * hapool_alloc_hit - allocate from this CPU's magazine
  * @p: the pool
- * @len: number of blocks, at most HASLAB_MAX_CLASS_BLOCKS
+ * @class: the common size, of haslab_classes[]
  * @start: out: first block
  *
  * There is a magazine of a size only after hapool_alloc() was asked for it.
  * Context: process context. Return: whether there was something in it.
  */
-static __always_inline bool hapool_alloc_hit(struct hapool *p, u64 len, u64 *start)
+static __always_inline bool hapool_alloc_hit(struct hapool *p, unsigned long class,
+					     u64 *start)
 {
-	unsigned long class = haslab_classes[len];
 	struct hapool_slot *slot;
 	struct hapool_mag *mag;
 	const struct haslab_ref *ref;

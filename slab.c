@@ -881,6 +881,8 @@ static int init_buddy(struct haslab *s, struct hamem_op *op)
 	do {
 		ret = habuddy_init(&s->buddy, nr_units, &s->mem, op);
 	} while (ret == -ENOMEM && hamem_refill(op));
+	s->buddy.dev = s->cfg.dev;
+	s->buddy.byte_shift = s->cfg.unit_shift + s->cfg.byte_shift;
 	return ret;
 }
 

@@ -51,6 +51,8 @@ struct haslab_dir;
  * @slab_max: largest common size that is served from slabs of equal objects,
  *	in blocks; larger ones are whole blocks of the buddy
  * @nr_groups: how many groups; 0: one for each CPU, fewer on a small device
+ * @dev: number of the block device, for who traces
+ * @byte_shift: log2 of bytes in a block, likewise
  */
 struct haslab_config {
 	u64 first_block;
@@ -58,6 +60,8 @@ struct haslab_config {
 	unsigned int unit_shift;
 	u64 slab_max;
 	unsigned int nr_groups;
+	u32 dev;
+	u32 byte_shift;
 };
 
 /**
@@ -158,6 +162,27 @@ struct haslab_stat {
 struct haslab_histogram {
 	u64 count[HASLAB_RUN_LENGTHS];
 	u64 blocks[HASLAB_RUN_LENGTHS];
+};
+
+/**
+ * struct haslab_census - what there is in the slab layer
+ * @class: slabs of equal objects, by common size; an object that is neither free nor
+ *	live is in a pool, or held
+ * @mixed: mixed slots by how full they are, in tenths; [10] are those without a free
+ *	block
+ * @nr_maps: of these, slots with so many runs that they are kept as a map
+ * @nr_spans: extents that lie in more than one slot or block
+ */
+struct haslab_census {
+	struct {
+		u64 slabs;
+		u64 objects;
+		u64 free;
+		u64 live;
+	} class[HASLAB_NR_CLASSES];
+	u64 mixed[11];
+	u64 nr_maps;
+	u64 nr_spans;
 };
 
 /**
@@ -273,6 +298,7 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
 u64 haslab_free_blocks(const struct haslab *s);
 u64 haslab_free_exact(struct haslab *s);
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h);
+void haslab_census(struct haslab *s, struct haslab_census *c);
 int haslab_check(struct haslab *s);
 
 #endif

@@ -40,6 +40,14 @@ for name in $(sed -n 's/^#define HYBRID_ALLOC_IOC_\([A-Z_]*\)	*_IO(.*/\1/p' ../i
 done
 is "hybrid_alloc.4 names all ioctls and parameters" "$missing" ""
 
+# sysfs
+
+is "docs/ABI says what each file in sysfs is, and no other" \
+	"$(sed -n 's|^What:.*<N>/||p' ../docs/ABI/sysfs-class-misc-hybrid_alloc | sort)" \
+	"$(sed -n -e 's/^	HA_INFO(\(.*\)),/\1/p' -e 's/^	HA_STAT(\(.*\)),/stat\/\1/p' \
+		-e 's/^	HA_REFUSED(\(.*\), .*/refused_frees\/\1/p' \
+		-e 's/^	&dev_attr_\(.*\)\.attr,/\1/p' ../observe.c | sort)"
+
 # Each option of each command is used in a test, in its long form or by its letter
 
 tests=$(sed -e ':a' -e '/\\$/N; s/\\\n//; ta' test.sh test-*.sh schemas-guest.sh)

@@ -104,7 +104,8 @@ struct rcu_head {
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
 #define data_race(x) ({							\
-	__typeof__(({ x; })) _value;	/* of a const, it is none */	\
+	/* the comma drops a const */					\
+	__typeof__(((void)0, (x))) _value;				\
 									\
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);			\
 	_value = (x);							\

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What can be read of an attached device without a program: sysfs and debugfs
+ *
+ * sysfs has one value a file, below the node's device: what INFO, and in directories
+ * what STAT say, under the same names. The files exist before user space hears of the
+ * device, as they belong to it, and they are an ABI (docs/ABI). debugfs is for people:
+ * tables, which may look different in the next version.
+ *
+ * The files are gone, and nobody is in them any more, when the node has been
+ * deregistered or the directory in debugfs removed; both come before the allocator is
+ * closed. So nothing here takes a reference. What they call takes locks of the
+ * allocator only: misc_mtx is held while the files go.
+ */
+#include <linux/debugfs.h>
+#include <linux/device.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include "hybrid_alloc_internal.h"
+
+/* ---- sysfs ---- */
+
+/**
+ * struct ha_attr - a number
+ * @attr: the file
+ * @offset: of the number, a u64, in the structure that it is of
+ */
+struct ha_attr {
+	struct device_attribute attr;
+	size_t offset;
+};
+
+static struct ha_dev *ha_dev_of(struct device *device)
+{
+	return container_of(dev_get_drvdata(device), struct ha_dev, misc);
+}
+
+static ssize_t ha_emit(struct device_attribute *attr, char *buf, const void *from)
+{
+	const struct ha_attr *a = container_of(attr, struct ha_attr, attr);
+
+	return sysfs_emit(buf, "%llu\n", *(const u64 *)(from + a->offset));
+}
+
+static ssize_t ha_info_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	struct hybrid_alloc_info info;
+
+	ha_fill_info(&info, ha_dev_of(device));
+	return ha_emit(attr, buf, &info);
+}
+
+static ssize_t ha_stat_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	struct hybrid_alloc_stat stat;
+
+	hybrid_alloc_stat(ha_dev_of(device)->ha, &stat, false);
+	return ha_emit(attr, buf, &stat);
+}
+
+/* A number that is a @_member of a structure, as a file of the name @_file. */
+#define HA_ATTR(_struct, _file, _member) (&((struct ha_attr[]) { {		\
+	.attr = {								\
+		.attr = { .name = _file, .mode = 0444 },			\
+		.show = ha_##_struct##_show,					\
+	},									\
+	.offset = offsetof(struct hybrid_alloc_##_struct, _member),		\
+} })[0].attr.attr)
+
+#define HA_INFO(_name)	HA_ATTR(info, __stringify(_name), _name)
+#define HA_STAT(_name)	HA_ATTR(stat, __stringify(_name), _name)
+#define HA_REFUSED(_name, _reason) \
+	HA_ATTR(stat, __stringify(_name), refused_frees[HYBRID_ALLOC_REASON_##_reason])
+
+static ssize_t disk_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", ha_dev_of(device)->disk);
+}
+static DEVICE_ATTR_RO(disk);
+
+static ssize_t uuid_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%pUb\n", ha_dev_of(device)->uuid);
+}
+static DEVICE_ATTR_RO(uuid);
+
+static ssize_t ha_state_show(struct device *device, u32 bit, char *buf)
+{
+	struct hybrid_alloc_info info;
+
+	ha_fill_info(&info, ha_dev_of(device));
+	return sysfs_emit(buf, "%d\n", !!(info.state & bit));
+}
+
+static ssize_t sealed_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return ha_state_show(device, HYBRID_ALLOC_STATE_SEALED, buf);
+}
+static DEVICE_ATTR_RO(sealed);
+
+static ssize_t gone_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return ha_state_show(device, HYBRID_ALLOC_STATE_GONE, buf);
+}
+static DEVICE_ATTR_RO(gone);
+
+static struct attribute *ha_info_attrs[] = {
+	&dev_attr_disk.attr,
+	&dev_attr_uuid.attr,
+	&dev_attr_sealed.attr,
+	&dev_attr_gone.attr,
+	HA_INFO(epoch),
+	HA_INFO(features),
+	HA_INFO(range_start),
+	HA_INFO(range_len),
+	HA_INFO(min_block),
+	HA_INFO(max_block),
+	HA_INFO(slab_max),
+	HA_INFO(buddy_start),
+	NULL
+};
+
+static struct attribute *ha_stat_attrs[] = {
+	HA_STAT(capacity),
+	HA_STAT(charged),
+	HA_STAT(cached),
+	HA_STAT(free),
+	HA_STAT(retired),
+	HA_STAT(unusable),
+	HA_STAT(metadata),
+	HA_STAT(percpu),
+	HA_STAT(nr_live),
+	HA_STAT(nr_slabs),
+	HA_STAT(largest_free_run),
+	HA_STAT(pool_hits),
+	HA_STAT(pool_misses),
+	HA_STAT(pool_refills),
+	HA_STAT(pool_drains),
+	HA_STAT(slabs_made),
+	HA_STAT(slabs_returned),
+	HA_STAT(buddy_splits),
+	HA_STAT(buddy_merges),
+	HA_STAT(slow_searches),
+	NULL
+};
+
+static struct attribute *ha_refused_attrs[] = {
+	HA_REFUSED(not_allocated, NOT_ALLOCATED),
+	HA_REFUSED(wrong_start, WRONG_START),
+	HA_REFUSED(wrong_length, WRONG_LENGTH),
+	HA_REFUSED(unaligned, UNALIGNED),
+	HA_REFUSED(zero_length, ZERO_LENGTH),
+	HA_REFUSED(out_of_range, OUT_OF_RANGE),
+	HA_REFUSED(foreign, FOREIGN),
+	NULL
+};
+
+static_assert(ARRAY_SIZE(ha_refused_attrs) == HYBRID_ALLOC_REASON_COUNT);
+
+static const struct attribute_group ha_info_group = {
+	.attrs = ha_info_attrs,
+};
+
+static const struct attribute_group ha_stat_group = {
+	.name = "stat",
+	.attrs = ha_stat_attrs,
+};
+
+static const struct attribute_group ha_refused_group = {
+	.name = "refused_frees",
+	.attrs = ha_refused_attrs,
+};
+
+const struct attribute_group *ha_dev_groups[] = {
+	&ha_info_group,
+	&ha_stat_group,
+	&ha_refused_group,
+	NULL
+};
+
+/* ---- debugfs ---- */
+
+static struct dentry *ha_debugfs;
+
+/* The free runs by length, as STAT counts them. */
+static int free_runs_show(struct seq_file *m, void *unused)
+{
+	struct ha_dev *dev = m->private;
+	struct hybrid_alloc_stat *stat = kmalloc(sizeof(*stat), GFP_KERNEL);
+	int i;
+
+	if (!stat)
+		return -ENOMEM;
+	hybrid_alloc_stat(dev->ha, stat, true);
+	seq_printf(m, "%20s %20s %20s\n", "from", "runs", "bytes");
+	for (i = 0; i < HYBRID_ALLOC_RUN_LENGTHS; i++)
+		if (stat->run_count[i])
+			seq_printf(m, "%20llu %20llu %20llu\n", dev->ha->params.min_block << i,
+				   stat->run_count[i], stat->run_bytes[i]);
+	kfree(stat);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(free_runs);
+
+/* What the slab layer is made of; other is in the pools, or held. */
+static int slabs_show(struct seq_file *m, void *unused)
+{
+	struct ha_dev *dev = m->private;
+	struct hybrid_alloc *ha = dev->ha;
+	struct haslab_census *c = kmalloc(sizeof(*c), GFP_KERNEL);
+	int i;
+
+	if (!c)
+		return -ENOMEM;
+	haslab_census(&ha->pool.slab, c);
+	seq_printf(m, "%12s %12s %12s %12s %12s %12s\n",
+		   "size", "slabs", "objects", "live", "free", "other");
+	for (i = 0; i < HASLAB_NR_CLASSES; i++) {
+		typeof(c->class[0]) *class = &c->class[i];
+
+		if (class->slabs)
+			seq_printf(m, "%12llu %12llu %12llu %12llu %12llu %12llu\n",
+				   (u64)ha->pool.slab.classes[i].blocks << ha->shift, class->slabs,
+				   class->objects, class->live, class->free,
+				   class->objects - class->live - class->free);
+	}
+	seq_printf(m, "\n%12s %12s\n", "mixed, full", "slots");
+	for (i = 0; i < ARRAY_SIZE(c->mixed); i++)
+		if (c->mixed[i])
+			seq_printf(m, "%11d%% %12llu\n", i * 10, c->mixed[i]);
+	seq_printf(m, "%12s %12llu\n%12s %12llu\n", "as maps", c->nr_maps, "spans", c->nr_spans);
+	kfree(c);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(slabs);
+
+/**
+ * ha_debugfs_add - a device has its directory
+ * @dev: the device
+ *
+ * Nothing depends on it: if it cannot be made there is none.
+ */
+void ha_debugfs_add(struct ha_dev *dev)
+{
+	dev->debugfs = debugfs_create_dir(dev->name, ha_debugfs);
+	debugfs_create_file("free_runs", 0400, dev->debugfs, dev, &free_runs_fops);
+	debugfs_create_file("slabs", 0400, dev->debugfs, dev, &slabs_fops);
+}
+
+/**
+ * ha_debugfs_remove - nobody reads there any more
+ * @dev: the device
+ */
+void ha_debugfs_remove(struct ha_dev *dev)
+{
+	debugfs_remove_recursive(dev->debugfs);
+}
+
+/**
+ * ha_debugfs_init - the module's directory
+ */
+void __init ha_debugfs_init(void)
+{
+	ha_debugfs = debugfs_create_dir("hybrid_alloc", NULL);
+}
+
+/**
+ * ha_debugfs_exit - the module goes; all devices have gone
+ */
+void ha_debugfs_exit(void)
+{
+	debugfs_remove_recursive(ha_debugfs);
+}
