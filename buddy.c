@@ -437,6 +437,36 @@ bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
 }
 
 /**
+ * habuddy_free_blocks - all free blocks, if they are few
+ * @b: the buddy
+ * @units: out: the first unit of each, in no order
+ * @max: how many may be there
+ *
+ * Context: caller's lock. Return: how many there are; -E2BIG: more.
+ */
+int habuddy_free_blocks(struct habuddy *b, u64 *units, int max)
+{
+	struct habuddy_node *n;
+	unsigned int order, r, bit;
+	u64 avail;
+	int nr = 0;
+
+	for (avail = b->avail; avail; avail &= avail - 1) {
+		order = __ffs64(avail);
+		r = order % HABUDDY_FANOUT_SHIFT;
+		hlist_for_each_entry(n, &b->nodes[order], link[r]) {
+			bit = FANOUT >> r;
+			for_each_set_bit_from(bit, n->free, HEAP_BITS >> r) {
+				if (nr == max)
+					return -E2BIG;
+				units[nr++] = unit_of(n, bit);
+			}
+		}
+	}
+	return nr;
+}
+
+/**
  * habuddy_find_run - find free units in a row
  * @b: the buddy
  * @nr: how many

@@ -22,8 +22,8 @@
  *   larger                          units in a row and the rest from a mixed slot
  *
  * When the right place is full, the others are tried: mixed slots serve common
- * sizes too. If all of that fails haslab_search() looks at every free run of
- * the device, across the borders of slabs and blocks, and takes one by force:
+ * sizes too. If all of that fails haslab_search() finds what there is across the
+ * borders of slabs and blocks (slab_search.c), and takes it by force:
  * haslab_claim(), which can make an extent out of any free blocks. For that a
  * slab of equal objects is turned into a part of a mixed slot.
  *
@@ -38,10 +38,11 @@
  * for each slot the slab of equal objects that it is, or a table of those in its
  * units, and its mixed part, one cache line, found without a pointer of its own.
  *
- * For searches each dir also has the length of the free run that it begins
- * with, of its longest, and of the one that it ends with (haslab_sum; the idea
- * is that of the Go runtime's page allocator). They are made when they are
- * asked for and dropped at each change, which is a store.
+ * Each dir also has the length of the free run that it begins with, of its
+ * longest, and of the one that it ends with (haslab_sum; the idea is that of the
+ * Go runtime's page allocator), for searches that have to look at everything, and
+ * for statistics. They are made when they are asked for and dropped at each
+ * change, which is a store.
  *
  * Groups
  * ------

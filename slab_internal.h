@@ -5,7 +5,8 @@
  *   slab.c        slabs of equal objects, and extents of any size
  *   slab_mixed.c  slots in which extents of any length lie
  *   slab_map.c    from an address to what is there
- *   slab_range.c  given ranges, and searches by address
+ *   slab_range.c  given ranges, what is free by address
+ *   slab_search.c a search for whatever free run fits
  *   slab_check.c  the invariants
  *
  * Every function needs the lock of the group that it is about, or all of them,
@@ -270,6 +271,17 @@ static inline struct haruns_run mixed_run(const struct haslab *s, const struct h
 	return haruns_at(&m->runs, block & (slot_blocks(s) - 1));
 }
 
+/* The bucket of slots whose longest free run is @len. */
+static inline u32 haslab_bucket_of(u32 len)
+{
+	unsigned int shift;
+
+	if (len < 2 << HASLAB_BUCKET_SHIFT)
+		return len;
+	shift = ilog2(len) - HASLAB_BUCKET_SHIFT;
+	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
+}
+
 void haslab_mixed_init(struct haslab_group *g);
 int __must_check haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start,
 				  u32 nr_blocks, u32 nr_runs, struct hamem_op *op);
@@ -299,6 +311,8 @@ void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first
 /* ---- ranges (slab_range.c) ---- */
 
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
+bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len);
+struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
 int __must_check haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 int haslab_span_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 

@@ -44,20 +44,10 @@
 
 /* ---- the index ---- */
 
-static u32 bucket_of(u32 len)
-{
-	unsigned int shift;
-
-	if (len < 2 << HASLAB_BUCKET_SHIFT)
-		return len;
-	shift = ilog2(len) - HASLAB_BUCKET_SHIFT;
-	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
-}
-
 /* Where a mixed slot is listed. */
 int haslab_mixed_bucket(const struct haslab_mixed *m)
 {
-	return bucket_of(m->runs.max_free);
+	return haslab_bucket_of(m->runs.max_free);
 }
 
 /* Full slots are in no list: bucket 0. */
@@ -117,8 +107,8 @@ static void index_move(struct haslab *s, struct haslab_group *g, u32 slot,
 	haslab_assert_group(s, g);
 	if (max_free == m->runs.max_free)
 		return;
-	from = bucket_of(max_free);
-	to = bucket_of(m->runs.max_free);
+	from = haslab_bucket_of(max_free);
+	to = haslab_bucket_of(m->runs.max_free);
 	if (from == to)
 		return;
 	index_del(s, g, slot, from);
@@ -361,8 +351,8 @@ static noinline bool mixed_find_more(struct haslab *s, struct haslab_group *g, u
 		if (bucket_find(s, g, bucket, len, align, place))
 			return true;
 	/* in this one some may be */
-	return bucket_of(len) == bucket_of(len - 1) &&
-	       bucket_find(s, g, bucket_of(len), len, align, place);
+	return haslab_bucket_of(len) == haslab_bucket_of(len - 1) &&
+	       bucket_find(s, g, haslab_bucket_of(len), len, align, place);
 }
 
 /*
@@ -375,7 +365,7 @@ static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 		       struct place *place)
 {
 	/* from here on all are long enough */
-	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket_of(len - 1) + 1);
+	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, haslab_bucket_of(len - 1) + 1);
 
 	if (likely(bucket < HASLAB_NR_BUCKETS)) {
 		place->slot = g->mixed[bucket];

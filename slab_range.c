@@ -127,7 +127,7 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
  * The first free run that begins at or behind @pos and before @limit, across
  * all borders. It may be longer than @len if that is @enough.
  */
-static bool next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len)
+bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len)
 {
 	u64 end;
 
@@ -178,7 +178,7 @@ static void sum_up(struct haslab *s, struct haslab_sum *sum, u64 pos, u64 end)
 }
 
 /* The sum of the dir at @start. */
-static struct haslab_sum dir_sum(struct haslab *s, u64 start)
+struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
 {
 	struct haslab_dir *dir = map_dir(s, start);
 	struct haslab_sum sum = {};
@@ -413,80 +413,7 @@ int haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp
 	return haslab_with_all(s, &op, claim_locked(s, start, len, exclusive, &op));
 }
 
-/* ---- search ---- */
-
-/*
- * Look for a free run that fits among those that begin before @limit; the first
- * to look at begins at or behind @pos.
- */
-static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
-{
-	u64 start, size, skip;
-
-	while (next_run(s, pos, limit, len + align, &start, &size)) {
-		skip = -start & (align - 1);
-		if (size >= len && size - len >= skip) {
-			*found = start + skip;
-			return true;
-		}
-		pos = start + size;
-	}
-	return false;
-}
-
-/*
- * Look through the device by the sums of its dirs; into those in which, or at
- * the end of which, a run is long enough.
- */
-static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
-{
-	u64 dir, carry = 0;
-	bool done = false;
-
-	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += dir_blocks(s)) {
-		struct haslab_sum sum;
-
-		haslab_lock_all(s);
-		sum = dir_sum(s, dir);
-		if (max(sum.longest, carry + sum.lead) >= len)
-			done = search_runs(s, dir - carry, dir + sum.size, len, align, found);
-		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
-		haslab_unlock_all(s);
-		cond_resched();
-	}
-	return done ? 0 : -ENOSPC;
-}
-
-/**
- * haslab_search - allocate from whatever free run fits
- * @s: the slab allocator
- * @len: number of blocks
- * @align: of its start, a power of two, in blocks
- * @gfp: how to wait for memory
- * @start: out: its first block
- *
- * Looks at the free runs of the whole device, a part at a time. Others may
- * allocate meanwhile; if they take what was found it looks again.
- *
- * Context: exclusive mode (see haslab_claim()), may sleep.
- *
- * Return: 0; -ENOSPC no free run fits; -ENOMEM.
- */
-int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
-{
-	int ret;
-
-	do {
-		ret = search_dirs(s, len, align, start);
-		if (ret)
-			return ret;
-		ret = haslab_claim(s, *start, len, true, gfp);
-		/* who is on his way may need this CPU */
-		if (ret == -EAGAIN)
-			schedule_timeout_uninterruptible(1);
-	} while (ret == -EEXIST || ret == -EAGAIN);
-	return ret;
-}
+/* ---- near a goal ---- */
 
 /*
  * Among the runs that begin at or behind the goal, but not far from it, the
@@ -499,7 +426,7 @@ static int near_locked(struct haslab *s, u64 len, u64 align, u64 goal, struct ha
 	int tries;
 
 	for (tries = NEAR_TRIES; tries; tries--) {
-		if (!next_run(s, pos, limit, len + align, start, &size))
+		if (!haslab_next_run(s, pos, limit, len + align, start, &size))
 			break;
 		pos = *start + size;
 		skip = -*start & (align - 1);
@@ -705,7 +632,7 @@ static struct haslab_map_entry map_entry(struct haslab *s, u64 pos)
 	u64 end;
 
 	if (haslab_stretch(s, pos, &end)) {
-		next_run(s, pos, s->cfg.nr_blocks, U64_MAX, &e.start, &e.len);
+		haslab_next_run(s, pos, s->cfg.nr_blocks, U64_MAX, &e.start, &e.len);
 		return e;
 	}
 	if (m)
@@ -775,9 +702,10 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk)
 	memset(st, 0, sizeof(*st));
 	for (dir = 0, pos = 0; dir < READ_ONCE(s->cfg.nr_blocks); dir += dir_blocks(s)) {
 		haslab_lock_all(s);
-		part = dir_sum(s, dir);
+		part = haslab_dir_sum(s, dir);
 		sum_append(&sum, part.lead, part.longest, part.trail, part.size);
-		while (walk && next_run(s, max(pos, dir), dir + part.size, U64_MAX, &start, &len)) {
+		while (walk && haslab_next_run(s, max(pos, dir), dir + part.size, U64_MAX,
+					       &start, &len)) {
 			st->nr_runs++;
 			pos = start + len;
 		}
@@ -813,7 +741,7 @@ void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 	for (dir = 0; dir < READ_ONCE(s->cfg.nr_blocks); dir += dir_blocks(s)) {
 		limit = min(dir + dir_blocks(s), READ_ONCE(s->cfg.nr_blocks));
 		haslab_lock_all(s);
-		while (next_run(s, max(pos, dir), limit, U64_MAX, &start, &len)) {
+		while (haslab_next_run(s, max(pos, dir), limit, U64_MAX, &start, &len)) {
 			h->count[ilog2(len)]++;
 			h->blocks[ilog2(len)] += len;
 			pos = start + len;

@@ -782,6 +782,121 @@ static void run_among_equal_objects_is_found(struct kunit *test)
 	expect_all_free(test);
 }
 
+/* The unit @u, which is all that is free, becomes part of a run that is to be. */
+static void make_part(struct kunit *test, char kind, u64 u)
+{
+	u64 at;
+	int i;
+
+	if (kind == 'B')
+		return;
+	expect_freed(test, u * UNIT, UNIT);
+	if (kind == 'I') {
+		KUNIT_ASSERT_EQ(test, claim(test, u * UNIT, UNIT - 1), 0);
+		return;
+	}
+	for (i = 0; i < UNIT; i++) {
+		KUNIT_ASSERT_EQ(test, object_alloc(test, 0, &at, GFP_KERNEL), 0);
+		KUNIT_ASSERT_EQ(test, at / UNIT, u);
+	}
+}
+
+static void free_blocks_from(struct kunit *test, u64 from, u64 nr)
+{
+	while (nr--)
+		expect_freed(test, from++, 1);
+}
+
+static void run_of_many_parts_is_found(struct kunit *test)
+{
+	/*
+	 * Units from 14 on, and a slot begins with 16: S slab, of which the near end is
+	 * free; I island, which is free but stays with a slot; B a block of the buddy.
+	 */
+	static const char * const parts[] = {
+		"SS", "SIS", "SIIS", "SBS", "SBIS", "SIBS", "SIBIS", "SBBBS",
+	};
+	struct fixture *f = test->priv;
+	u64 at, u, len, nr, nr_free, i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		nr = strlen(parts[i]);
+		start(test, 32 * UNIT);
+		for (u = 0; u < 32; u++)
+			KUNIT_ASSERT_EQ(test, claim(test, u * UNIT, UNIT), 0);
+		/* what the islands stay with */
+		make_part(test, 'I', 10);
+		make_part(test, 'I', 26);
+		for (u = 0; u < nr; u++)
+			make_part(test, parts[i][u], 14 + u);
+		for (u = 14, nr_free = 0; u < 14 + nr; u++) {
+			if (parts[i][u - 14] == 'I')
+				expect_freed(test, u * UNIT, UNIT - 1);
+			if (parts[i][u - 14] == 'B') {
+				expect_freed(test, u * UNIT, UNIT);
+				nr_free++;
+			}
+		}
+		free_blocks_from(test, 15 * UNIT - 90, 90);
+		free_blocks_from(test, (13 + nr) * UNIT, 110);
+		KUNIT_EXPECT_EQ(test, f->s.buddy.free_units, nr_free);
+		len = 90 + (nr - 2) * UNIT + 110;
+		KUNIT_EXPECT_EQ(test, haslab_search(&f->s, len + 1, 1, GFP_KERNEL, &at), -ENOSPC);
+		KUNIT_ASSERT_EQ_MSG(test, haslab_search(&f->s, len, 1, GFP_KERNEL, &at), 0, "%s",
+				    parts[i]);
+		KUNIT_EXPECT_EQ(test, at, 15 * UNIT - 90);
+		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+		expect_freed_once(test, at, len);
+		/* a place in the middle that is aligned */
+		KUNIT_ASSERT_EQ(test, haslab_search(&f->s, len - 90, UNIT, GFP_KERNEL, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 15 * UNIT);
+		KUNIT_EXPECT_EQ(test, haslab_search(&f->s, len - 89, UNIT, GFP_KERNEL, &at),
+				-ENOSPC);
+	}
+}
+
+static void run_behind_a_full_slab_is_found(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at;
+	int i;
+
+	/* a slab of 19 objects of 13 blocks, with a rest of 9, and one of single blocks */
+	start(test, 2 * UNIT);
+	for (i = 0; i < 19; i++)
+		KUNIT_ASSERT_EQ(test, object_alloc(test, 12, &at, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, at, 18 * 13);
+	while (!object_alloc(test, 0, &at, GFP_KERNEL))
+		;
+	free_blocks_from(test, UNIT, 5);
+	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 15, 1, GFP_KERNEL, &at), -ENOSPC);
+	KUNIT_ASSERT_EQ(test, haslab_search(&f->s, 14, 1, GFP_KERNEL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, UNIT - 9);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+}
+
+static void one_run_among_many_large_parts_is_found(struct kunit *test)
+{
+	const u64 nr = 2100, slot = HASLAB_MAX_BLOCKS;
+	struct fixture *f = test->priv;
+	u64 i, at;
+
+	/* slots that end with 600 free blocks, more than are looked at one by one */
+	start(test, nr * slot);
+	for (i = 0; i < nr; i++) {
+		KUNIT_ASSERT_EQ(test, claim(test, i * slot, 500), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, i * slot + 500, slot - 1100), 0);
+	}
+	for (i = 1; i < nr; i += 699) {
+		KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 1100, 1, GFP_KERNEL, &at), -ENOSPC);
+		expect_freed(test, i * slot, 500);
+		KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 1101, 1, GFP_KERNEL, &at), -ENOSPC);
+		KUNIT_ASSERT_EQ(test, haslab_search(&f->s, 1100, 1, GFP_KERNEL, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, i * slot - 600);
+	}
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+}
+
 /* ---- shapes ---- */
 
 static void any_capacity_is_one_run(struct kunit *test)
@@ -1358,6 +1473,9 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(claim_over_slabs_of_all_kinds),
 	KUNIT_CASE(run_over_the_border_of_slabs_is_found),
 	KUNIT_CASE(run_among_equal_objects_is_found),
+	KUNIT_CASE(run_of_many_parts_is_found),
+	KUNIT_CASE(run_behind_a_full_slab_is_found),
+	KUNIT_CASE(one_run_among_many_large_parts_is_found),
 	KUNIT_CASE(any_capacity_is_one_run),
 	KUNIT_CASE(untouched_100_tib_costs_little),
 	KUNIT_CASE(impossible_shapes_are_refused),

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The slab layer's last resort: a search for a free run that is long enough,
+ * wherever it is and whatever it consists of. What is not found here is not there.
+ *
+ * Large parts
+ * -----------
+ * A free run consists of parts: free blocks of the buddy, free runs within a mixed
+ * part, free objects in a row of a slab. A mixed part or a slab that is free as a
+ * whole goes back to the buddy at once, so without a block of the buddy in it a run
+ * is the end of one thing and the start of another: one of the two is at least half
+ * as long. The exception are islands: units of a mixed part that are free but stay
+ * because of others of it elsewhere in the slot. Two of them can be side by side, on
+ * both sides of a border between slots; three cannot, as the one in the middle would
+ * be all of a mixed part. So there are at most four parts then, and one of them is
+ * a unit or more.
+ *
+ * Hence who looks at every free block of the buddy, and at what is around every
+ * part that is so long, has seen all runs that are long enough; and the groups
+ * have lists of mixed slots by their longest run, and of the slabs that have a free
+ * object. When the device is as full as it gets these are few: search_large() takes
+ * some microseconds on a TiB, for nothing that other operations have to keep up.
+ *
+ * All runs
+ * --------
+ * Where there are many, which is bounded, it is given up for search_dirs(): by the
+ * sums of the dirs, of which those of dirs in which something changed since are
+ * made anew, and looking at all there is takes a millisecond for each TiB.
+ *
+ * See slab.c for the layer as a whole.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+
+#include "runs_hit.h"
+#include "slab_internal.h"
+
+/* How many pieces of the device to look at before the search for large parts is given up. */
+#define LARGE_PIECES	16384
+/* What it takes to look at a slot or a slab, in terms of pieces in it. */
+#define LARGE_VISIT	8
+/* How many free blocks of the buddy may be left for it. */
+#define LARGE_BLOCKS	32
+/* What a slab without a free object can have free behind the last one, and more. */
+#define SLAB_REST	16
+
+/* Whether an extent fits in a free run, and then where it begins. */
+static bool run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
+{
+	u64 skip = -start & (align - 1);
+
+	if (size < len || size - len < skip)
+		return false;
+	*found = start + skip;
+	return true;
+}
+
+/* ---- large parts ---- */
+
+/**
+ * struct large - a search by large parts
+ * @len: of the extent that is to fit
+ * @align: of its start
+ * @part: what is long enough, and has no block of the buddy in it, has a part of at
+ *	least this length
+ * @pieces: how many may still be looked at
+ * @first: of the runs that fit, the start of the first by address; U64_MAX if there is none
+ * @found: out: the place in it
+ *
+ * The functions that use it return whether there is any use in going on.
+ */
+struct large {
+	u64 len;
+	u64 align;
+	u64 part;
+	s64 pieces;
+	u64 first;
+	u64 *found;
+};
+
+static bool large_spend(struct large *l, u32 pieces)
+{
+	l->pieces -= pieces;
+	return l->pieces >= 0;
+}
+
+/* The rest of a slab just in front of @pos, or the free objects there, begin here; or @pos. */
+static u64 objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
+{
+	u32 i = object_of(s, slab, pos - 1);
+
+	if (i >= slab->nr_objects)
+		return object_start(s, slab, slab->nr_objects);
+	while (i != U32_MAX && test_bit(i, slab->free))
+		pos = object_start(s, slab, i--);
+	return pos;
+}
+
+/* What is free just in front of @pos begins here, or further in front; @pos if nothing is. */
+static u64 part_before(struct haslab *s, u64 pos)
+{
+	struct haslab_mixed *m = mixed_at(s, pos - 1);
+	struct haslab_slab *slab;
+	struct haruns_run run;
+	int order;
+
+	if (m) {
+		run = mixed_run(s, m, pos - 1);
+		return run.state == HARUNS_FREE ? run_start(s, pos - 1, &run) : pos;
+	}
+	slab = haslab_lookup(s, pos - 1);
+	if (slab)
+		return objects_before(s, slab, pos);
+	order = habuddy_free_order(&s->buddy, (pos - 1) >> s->cfg.unit_shift);
+	return order < 0 ? pos : round_down(pos - 1, (u64)unit_blocks(s) << order);
+}
+
+/* The free run of which @pos is the start of a part. */
+static void large_run(struct haslab *s, struct large *l, u64 pos)
+{
+	u64 start = pos, size;
+
+	do {
+		pos = start;
+		start = pos ? part_before(s, pos) : pos;
+	} while (start < pos);
+	haslab_next_run(s, pos, pos + 1, l->len + l->align, &start, &size);
+	if (start < l->first && run_fits(start, size, l->len, l->align, l->found))
+		l->first = start;
+}
+
+/* Of a slot in which nothing is long enough by itself only the ends matter. */
+static bool large_at_ends(struct haslab *s, struct large *l, u32 slot)
+{
+	const struct haruns *r = &mixed_of(s, slot)->runs;
+	u64 start = slot_start(s, slot), end = start + slot_blocks(s), next;
+
+	if (!large_spend(l, LARGE_VISIT))
+		return false;
+	if (haruns_lead(r) >= l->part && start && part_before(s, start) < start)
+		large_run(s, l, start);
+	if (haruns_trail(r) >= l->part && end < s->cfg.nr_blocks && haslab_stretch(s, end, &next))
+		large_run(s, l, end - haruns_trail(r));
+	return true;
+}
+
+static bool large_in_slot(struct haslab *s, struct large *l, u32 slot)
+{
+	const struct haslab_mixed *m = mixed_of(s, slot);
+	u32 next = slot_link(s, slot)->next;
+	struct haruns_run run;
+
+	if (next != NO_SLOT)
+		prefetch(mixed_of(s, next));
+	if (m->runs.nr_known == slot_blocks(s) && m->runs.max_free < l->len)
+		return large_at_ends(s, l, slot);
+	run = haruns_at(&m->runs, 0);
+	if (!large_spend(l, LARGE_VISIT + m->runs.nr))
+		return false;
+	do {
+		if (run.state == HARUNS_FREE && run.len >= l->part)
+			large_run(s, l, slot_start(s, slot) + run.start);
+	} while (haruns_next(&m->runs, &run));
+	return true;
+}
+
+static bool large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
+{
+	u32 bucket = haslab_bucket_of(l->part), slot;
+
+	for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS)
+		for (slot = g->mixed[bucket]; slot != NO_SLOT; slot = slot_link(s, slot)->next)
+			if (!large_in_slot(s, l, slot))
+				return false;
+	return true;
+}
+
+static bool large_in_slab(struct haslab *s, struct large *l, struct haslab_slab *slab)
+{
+	u32 nr_used = slab->nr_objects - slab->nr_free;
+	u64 pos, end;
+
+	if (!large_spend(l, LARGE_VISIT))
+		return false;
+	if (slab->nr_blocks - nr_used * s->classes[slab->class].blocks < l->part)
+		return true;
+	if (!large_spend(l, 2 * min_t(u32, slab->nr_free, nr_used)))
+		return false;
+	for (pos = slab->start; pos < slab_end(slab); pos = end)
+		if (haslab_stretch(s, pos, &end) && end - pos >= l->part)
+			large_run(s, l, pos);
+	return true;
+}
+
+static bool large_in_slabs(struct haslab *s, struct large *l, const struct haslab_group *g)
+{
+	struct haslab_slab *slab;
+	int class;
+
+	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+		list_for_each_entry(slab, &g->partial[class], list)
+			if (!large_in_slab(s, l, slab))
+				return false;
+	return true;
+}
+
+/* Around the free blocks of the buddy, whatever their size. */
+static bool large_in_buddy(struct haslab *s, struct large *l)
+{
+	u64 units[LARGE_BLOCKS];
+	int nr = habuddy_free_blocks(&s->buddy, units, LARGE_BLOCKS), i;
+
+	for (i = 0; i < nr; i++)
+		large_run(s, l, units[i] << s->cfg.unit_shift);
+	return nr >= 0;
+}
+
+static bool large_in_groups(struct haslab *s, struct large *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_groups; i++)
+		if (!large_in_slots(s, l, &s->groups[i]) || !large_in_slabs(s, l, &s->groups[i]))
+			return false;
+	return true;
+}
+
+/* As search_dirs(), with the same result; -E2BIG it is given up. */
+static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
+{
+	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
+	struct large l = {
+		.len = len, .align = align, .first = U64_MAX, .pieces = LARGE_PIECES,
+		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
+	};
+
+	if (haslab_free_blocks(s) < len)
+		return -ENOSPC;
+	/* full slabs are in no list */
+	if (l.part <= SLAB_REST)
+		return -E2BIG;
+	/* no part but blocks of the buddy is longer than a slot */
+	if (!large_in_buddy(s, &l) || (l.part <= slot_blocks(s) && !large_in_groups(s, &l)))
+		return -E2BIG;
+	return l.first < U64_MAX ? 0 : -ENOSPC;
+}
+
+/* ---- all runs ---- */
+
+/*
+ * Look for a free run that fits among those that begin before @limit; the first
+ * to look at begins at or behind @pos.
+ */
+static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
+{
+	u64 start, size;
+
+	while (haslab_next_run(s, pos, limit, len + align, &start, &size)) {
+		if (run_fits(start, size, len, align, found))
+			return true;
+		pos = start + size;
+	}
+	return false;
+}
+
+/*
+ * Look through the device by the sums of its dirs; into those in which, or at
+ * the end of which, a run is long enough.
+ */
+static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
+{
+	u64 dir, carry = 0;
+	bool done = false;
+
+	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += dir_blocks(s)) {
+		struct haslab_sum sum;
+
+		haslab_lock_all(s);
+		sum = haslab_dir_sum(s, dir);
+		if (max(sum.longest, carry + sum.lead) >= len)
+			done = search_runs(s, dir - carry, dir + sum.size, len, align, found);
+		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
+		haslab_unlock_all(s);
+		cond_resched();
+	}
+	return done ? 0 : -ENOSPC;
+}
+
+static int search(struct haslab *s, u64 len, u64 align, u64 *found)
+{
+	int ret;
+
+	haslab_lock_all(s);
+	ret = search_large(s, len, align, found);
+	haslab_unlock_all(s);
+	return ret == -E2BIG ? search_dirs(s, len, align, found) : ret;
+}
+
+/**
+ * haslab_search - allocate from whatever free run fits
+ * @s: the slab allocator
+ * @len: number of blocks
+ * @align: of its start, a power of two, in blocks
+ * @gfp: how to wait for memory
+ * @start: out: its first block
+ *
+ * Finds a run that fits if there is one. Others may allocate meanwhile; if they
+ * take what was found it looks again.
+ *
+ * Context: exclusive mode (see haslab_claim()), may sleep.
+ *
+ * Return: 0; -ENOSPC no free run fits; -ENOMEM.
+ */
+int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	int ret;
+
+	do {
+		ret = search(s, len, align, start);
+		if (ret)
+			return ret;
+		ret = haslab_claim(s, *start, len, true, gfp);
+		/* who is on his way may need this CPU */
+		if (ret == -EAGAIN)
+			schedule_timeout_uninterruptible(1);
+	} while (ret == -EEXIST || ret == -EAGAIN);
+	return ret;
+}
