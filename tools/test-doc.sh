@@ -91,10 +91,29 @@ is "each error that is explained has a remedy" \
 
 # EBADF and EFAULT would be mistakes of the tool itself.
 missing=
-for name in $(sed -n 's/^| \(E[A-Z0-9]*\) |.*/\1/p' ../docs/abi.md); do
+while read -r name; do
 	[[ $name == EBADF || $name == EFAULT ]] || grep -q "[ {]$name," explain.c || missing+=" $name"
-done
+done < <(sed -n 's/^| \(E[A-Z0-9]*\) |.*/\1/p' ../docs/abi.md)
 is "and each error of the ABI is explained" "$missing" ""
+
+# No file, tool or page is forgotten
+
+missing=
+for file in ../*.c ../*_hit.h ../compat.h; do
+	grep -qF "\`${file#../}\`" ../docs/design.md || missing+=" ${file#../}"
+done
+is "docs/design.md names all files of the module" "$missing" ""
+missing=
+for file in ../docs/*.md; do
+	grep -qF "(docs/${file##*/}" ../README.md ../CONTRIBUTING.md || missing+=" ${file##*/}"
+done
+is "README.md leads to all pages of docs/" "$missing" ""
+missing=
+while IFS=: read -r page link; do
+	link=${link%%#*}
+	[ -z "$link" ] || [ -e "$(dirname "$page")/$link" ] || missing+=" $page:$link"
+done < <(grep -oE '\]\([^)]*\)' ../*.md ../docs/*.md | sed -e 's/\](//' -e 's/)$//' | grep -v ':http')
+is "no link goes nowhere" "$missing" ""
 
 # Completion, as bash asks for it
 
