@@ -151,6 +151,15 @@ job data 's/^mode=.*/&\nkeep=1/'
 try "keep=1 keeps the extents" [ "$(charged)" -gt 0 ]
 hybridctl dump 0 | hybridctl free 0 -
 is "they can be freed as others" "$(charged)" 0
+job data 's|^mode=.*|&\nkeep=1\nalign=1m\nnode=/dev/hybrid_alloc0|'
+hybridctl dump 0 >/tmp/aligned
+is "align=1m: where they are" "$(awk -F: '/^#/ { next } { n++ } $1 % 1048576 { n = 0; exit }
+	END { print (n > 0) }' /tmp/aligned)" 1
+hybridctl free --file /tmp/aligned 0
+HYBRID_ALLOC_NODE=7
+export HYBRID_ALLOC_NODE
+refuses "another instance by the environment" "instance 7" 's/^direct.*/&/' data
+unset HYBRID_ALLOC_NODE
 for bound in 1 0; do
 	sed -e "s/^mode=.*/&\nbound=$bound/" -e 's/^runtime=.*/runtime=20/' mixed-sizes.fio >/tmp/job.fio
 	fio /tmp/job.fio >/dev/null 2>&1 &
