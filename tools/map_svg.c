@@ -23,7 +23,7 @@ const size_t map_svg_cells = COLUMNS * ROWS;
  * and what is used is darker than what is not.
  */
 static const char *const part_colors[NR_PARTS] = {
-	[PART_USED] = "#34495e",
+	[PART_USED] = "#1b242c",
 	[PART_EQUAL] = "#0072b2",
 	[PART_MIXED] = "#009e73",
 	[PART_BUDDY] = "#d55e00",
@@ -31,7 +31,7 @@ static const char *const part_colors[NR_PARTS] = {
 	[PART_CACHED] = "#56b4e9",
 	[PART_HELD] = "#f0e442",
 	[PART_FREE] = "#e6ecf2",
-	[PART_TAIL] = "#7f8c8d",
+	[PART_TAIL] = "#5a6268",
 };
 
 static const char chart_color[] = "#8ba3b8";

@@ -24,7 +24,7 @@ static const unsigned char used_colors[NR_USED_PARTS][NR_SHADES] = {
 };
 
 static const unsigned char free_colors[NR_PARTS] = {
-	[PART_CACHED] = 153, [PART_HELD] = 228, [PART_FREE] = 236, [PART_TAIL] = 244,
+	[PART_CACHED] = 159, [PART_HELD] = 228, [PART_FREE] = 236, [PART_TAIL] = 244,
 };
 
 static const char free_letters[NR_PARTS] = {

@@ -33,6 +33,7 @@ awk -v capacity=8589934592 'function object(	size, i) {
 	}
 	BEGIN {
 		srand(7)
+		used = 209715200
 		while (used < capacity * 9 / 10)
 			object()
 		for (rounds = 8 * id; rounds > 0; rounds--) {
