@@ -14,6 +14,7 @@
 #   make deb      Debian packages of them, in build/deb
 #   make check    quick tests: native and KUnit
 #   make test     all tests
+#   make matrix   the module and its tests in virtual machines on Linux 6.1, 6.12, 7.x
 #   make soak     all tests, random ones for long
 #   make clean    (the cache of kernels stays: see README.md)
 
@@ -58,6 +59,9 @@ check:
 test:
 	@scripts/test all
 
+matrix:
+	@scripts/test matrix
+
 soak:
 	@scripts/test soak
 
@@ -66,4 +70,4 @@ include packaging/install.mk
 clean:
 	rm -rf build hybrid-alloc.ko
 
-.PHONY: module tools lib fio sim demo bench check test soak clean
+.PHONY: module tools lib fio sim demo bench check test matrix soak clean

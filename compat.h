@@ -37,7 +37,6 @@ static inline struct inode *compat_bdev_inode(struct file *bdev_file)
 /* @gone is called with the holder, who cannot give the device back meanwhile. */
 #define COMPAT_HOLDER_OPS(name, gone)						\
 static void name##_mark_dead(struct block_device *bdev, bool surprise)		\
-	__releases(&bdev->bd_holder_lock)					\
 {										\
 	gone(bdev->bd_holder);							\
 	mutex_unlock(&bdev->bd_holder_lock);					\

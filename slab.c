@@ -14,6 +14,12 @@
  *
  * What is empty goes back to the buddy at once.
  *
+ * Metadata has a bound, whatever the space is cut into: a whole slot, in a slab of
+ * single blocks or as the bitmap of a mixed one, has 2 bits for each block and little
+ * else, 74 KiB per GiB with the map. Slabs that are less than a slot cost up to twice
+ * that, and so there are only so many of them: see too_many_small(). An extent that
+ * lies in one slot is recorded there, never apart.
+ *
  * Where an extent comes from
  * --------------------------
  *   a common size up to slab_max    slabs of equal objects

@@ -137,7 +137,7 @@ static int __init ha_user_init(void)
 		ret = PTR_ERR(user.ha);
 		goto out_file;
 	}
-	user.wq = alloc_workqueue("ha_user", WQ_MEM_RECLAIM, 0);
+	user.wq = alloc_workqueue("ha_user", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!user.wq) {
 		ret = -ENOMEM;
 		goto out_close;

@@ -386,6 +386,74 @@ int ha_must_open(u32 id, int flags)
 	return fd;
 }
 
+#define NR_OWN	64	/* extents that a thread of a load has, at most */
+
+static void load_count(struct t_load *l, int err)
+{
+	atomic_fetch_add(&l->calls, 1);
+	if (err && atomic_fetch_add(&l->odd, 1) < 5)
+		t_note("a call got %s", t_strerror(err));
+}
+
+static void *load_work(void *arg)
+{
+	struct hybrid_alloc_extent e[NR_OWN];
+	struct t_load *l = arg;
+	u64 rng = t_seed + atomic_fetch_add(&l->started, 1), round;
+	int nr = 0, i, err;
+
+	for (round = 1; !atomic_load(&l->stop); round++) {
+		if (nr < NR_OWN && t_rand(&rng) % 2) {
+			err = ha_alloc(l->fd, BLOCK << t_rand(&rng) % 11, 0, &e[nr]);
+			nr += !err;
+			load_count(l, err == ENOSPC ? 0 : err);
+		} else if (nr) {
+			i = t_rand(&rng) % nr;
+			load_count(l, ha_free(l->fd, e[i].start, e[i].len, NULL));
+			e[i] = e[--nr];
+		}
+		if (l->aside)
+			l->aside(&rng, round);
+	}
+	while (nr--)
+		load_count(l, ha_free(l->fd, e[nr].start, e[nr].len, NULL));
+	return NULL;
+}
+
+void t_load_start(struct t_load *load)
+{
+	int i;
+
+	for (i = 0; i < load->nr; i++)
+		if (pthread_create(&load->threads[i], NULL, load_work, load))
+			t_die("pthread_create");
+}
+
+void t_load_stop(struct t_load *load)
+{
+	int i;
+
+	atomic_store(&load->stop, true);
+	for (i = 0; i < load->nr; i++)
+		pthread_join(load->threads[i], NULL);
+}
+
+void t_fill_pools(int fd, int nr)
+{
+	struct hybrid_alloc_extent e[64];
+	u64 len;
+	int i, n;
+
+	for (len = BLOCK; len <= 4 * MIB; len *= 2) {
+		for (n = 0; n < nr && n < 64 && n * len < 32 * MIB; n++)
+			if (ha_alloc(fd, len, 0, &e[n]))
+				t_die("ALLOC of %llu", len);
+		for (i = 0; i < n; i++)
+			if (ha_free(fd, e[i].start, e[i].len, NULL))
+				t_die("FREE of %llu", len);
+	}
+}
+
 bool t_identity(const struct hybrid_alloc_stat *st, const char *what)
 {
 	u64 sum = st->charged + st->cached + st->free + st->retired + st->unusable;

@@ -105,6 +105,27 @@ struct t_flip {
 void t_flip_start(struct t_flip *flip, size_t len);
 void t_flip_stop(struct t_flip *flip);
 
+/*
+ * Threads that allocate and free all the time, sizes of powers of two up to 4 MiB; they
+ * free what they have when they are stopped. @aside, if there is one, is called in
+ * each round.
+ */
+struct t_load {
+	int fd;
+	int nr;
+	void (*aside)(u64 *rng, u64 round);
+	pthread_t threads[8];
+	atomic_uint started;
+	atomic_bool stop;
+	atomic_uint calls;
+	atomic_uint odd;	/* errors that there must not be */
+};
+
+void t_load_start(struct t_load *load);
+void t_load_stop(struct t_load *load);
+/* @nr of each of those sizes are allocated and freed, so that pools have some; 32 MiB at most. */
+void t_fill_pools(int fd, int nr);
+
 /* The accounting identity; *what* names the moment in a failure's note. */
 bool t_identity(const struct hybrid_alloc_stat *st, const char *what);
 /* Nothing changed but the counters of events. */

@@ -14,12 +14,9 @@
 
 #define CPU1	"/sys/devices/system/cpu/cpu1/online"
 #define NR_THREADS	3
-#define NR_OWN	64
 
 static int fd;
 static u64 capacity;
-static atomic_bool stop;
-static atomic_uint calls, odd;
 
 static void set_cpu1(bool on)
 {
@@ -27,23 +24,6 @@ static void set_cpu1(bool on)
 
 	if (err)
 		t_die("CPU 1 %s: %s", on ? "on" : "off", t_strerror(err));
-}
-
-/* Leaves as much as its pools take in those of the CPU that this runs on. */
-static void fill_pools(void)
-{
-	static struct hybrid_alloc_extent e[64];
-	u64 len;
-	int i, nr;
-
-	for (len = BLOCK; len <= 4 * MIB; len *= 2) {
-		for (nr = 0; nr < 64 && nr * len < 32 * MIB; nr++)
-			if (ha_alloc(fd, len, 0, &e[nr]))
-				break;
-		for (i = 0; i < nr; i++)
-			if (ha_free(fd, e[i].start, e[i].len, NULL))
-				t_die("FREE");
-	}
 }
 
 static void test_idle(void)
@@ -54,7 +34,7 @@ static void test_idle(void)
 
 	/* on another CPU, which is there: the slow mode reaches its pools */
 	t_pin(1);
-	fill_pools();
+	t_fill_pools(fd, 64);
 	cached = ha_stat(fd, 0).cached;
 	t_ok(cached >= 4 * MIB, "%llu bytes are in the pools of CPU 1", cached);
 	t_pin(0);
@@ -64,7 +44,7 @@ static void test_idle(void)
 		ha_free(fd, e.start, e.len, NULL);
 
 	t_pin(1);
-	fill_pools();
+	t_fill_pools(fd, 64);
 	cached = ha_stat(fd, 0).cached;
 	t_ok(cached >= 4 * MIB, "%llu bytes are in the pools of CPU 1 again", cached);
 	t_pin(0);
@@ -76,67 +56,36 @@ static void test_idle(void)
 		t_errno(ha_free(fd, e.start, e.len, NULL), 0, "and freed");
 	set_cpu1(true);
 	t_pin(1);
-	fill_pools();
+	t_fill_pools(fd, 64);
 	t_ok(ha_stat(fd, 0).cached >= 4 * MIB, "CPU 1 caches again when it is back");
 	t_pin(0);
 }
 
-static void *work(void *arg)
+/* To CPU 1, when it is there. */
+static void move(u64 *rng, u64 round)
 {
-	u64 rng = t_seed + (uintptr_t)arg;
-	struct hybrid_alloc_extent e[NR_OWN];
-	int nr = 0, i, err;
-	unsigned int n = 0;
+	cpu_set_t set;
 
-	while (!atomic_load(&stop)) {
-		if (++n % 4096 == 0) {
-			cpu_set_t set;
-
-			/* to CPU 1, when it is there */
-			CPU_ZERO(&set);
-			CPU_SET(1, &set);
-			sched_setaffinity(0, sizeof(set), &set);
-		}
-		if (nr < NR_OWN && t_rand(&rng) % 2) {
-			err = ha_alloc(fd, BLOCK << t_rand(&rng) % 11, 0, &e[nr]);
-			nr += !err;
-			if (err == ENOSPC)
-				err = 0;
-		} else if (nr) {
-			i = t_rand(&rng) % nr;
-			err = ha_free(fd, e[i].start, e[i].len, NULL);
-			e[i] = e[--nr];
-		} else {
-			continue;
-		}
-		atomic_fetch_add(&calls, 1);
-		if (err && atomic_fetch_add(&odd, 1) < 5)
-			t_note("a call got %s", t_strerror(err));
-	}
-	while (nr) {
-		nr--;
-		atomic_fetch_add(&odd, !!ha_free(fd, e[nr].start, e[nr].len, NULL));
-	}
-	return NULL;
+	if (round % 4096)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(1, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 static void test_busy(unsigned int rounds)
 {
-	pthread_t threads[NR_THREADS];
-	unsigned int from;
-	uintptr_t i;
+	struct t_load load = { .fd = fd, .nr = NR_THREADS, .aside = move };
+	unsigned int from, i;
 
-	for (i = 0; i < NR_THREADS; i++)
-		pthread_create(&threads[i], NULL, work, (void *)i);
+	t_load_start(&load);
 	for (i = 0; i < 2 * rounds; i++) {
-		for (from = atomic_load(&calls); atomic_load(&calls) - from < 3000;)
+		for (from = atomic_load(&load.calls); atomic_load(&load.calls) - from < 3000;)
 			usleep(1000);
 		set_cpu1(i % 2);
 	}
-	atomic_store(&stop, true);
-	for (i = 0; i < NR_THREADS; i++)
-		pthread_join(threads[i], NULL);
-	t_eq(odd, 0, "%u calls while CPU 1 went away %u times", calls, rounds);
+	t_load_stop(&load);
+	t_eq(load.odd, 0, "%u calls while CPU 1 went away %u times", load.calls, rounds);
 }
 
 int main(int argc, char **argv)

@@ -12,29 +12,9 @@
 #include "harness.h"
 
 #define NR_THREADS	4
-#define NR_OWN		64
 #define IDLE_MS		300
 
 static int fd;
-static atomic_bool stop;
-static atomic_uint calls, odd;
-
-/* Fill the pools of all sizes, so that each has something. */
-static void fill_pools(void)
-{
-	struct hybrid_alloc_extent e[8];
-	u64 len;
-	int i;
-
-	for (len = BLOCK; len <= 4 * MIB; len *= 2) {
-		for (i = 0; i < 8; i++)
-			if (ha_alloc(fd, len, 0, &e[i]))
-				t_die("ALLOC of %llu", len);
-		for (i = 0; i < 8; i++)
-			if (ha_free(fd, e[i].start, e[i].len, NULL))
-				t_die("FREE of %llu", len);
-	}
-}
 
 /* How long it takes until the pools are empty; what others call is not waited for. */
 static double time_to_empty(double limit)
@@ -51,7 +31,7 @@ static void test_idle(const struct hybrid_alloc_stat *start)
 	struct hybrid_alloc_stat st;
 	double took;
 
-	fill_pools();
+	t_fill_pools(fd, 8);
 	st = ha_stat(fd, 0);
 	t_ok(st.cached > 0, "%llu bytes are in the pools", (u64)st.cached);
 	took = time_to_empty(60);
@@ -74,7 +54,7 @@ static void test_pressure(const struct hybrid_alloc_stat *start)
 {
 	struct hybrid_alloc_stat full, st;
 
-	fill_pools();
+	t_fill_pools(fd, 8);
 	full = ha_stat(fd, 0);
 	press();
 	st = ha_stat(fd, 0);
@@ -86,57 +66,27 @@ static void test_pressure(const struct hybrid_alloc_stat *start)
 	t_all_back(fd, start, "pressure");
 }
 
-static void *work(void *arg)
+/* Now and then long enough for the pools to be idle. */
+static void rest(u64 *rng, u64 round)
 {
-	u64 rng = t_seed + (uintptr_t)arg;
-	struct hybrid_alloc_extent e[NR_OWN];
-	int nr = 0, i, err;
-
-	while (!atomic_load(&stop)) {
-		if (nr < NR_OWN && t_rand(&rng) % 2) {
-			err = ha_alloc(fd, BLOCK << t_rand(&rng) % 11, 0, &e[nr]);
-			nr += !err;
-			if (err == ENOSPC)
-				err = 0;
-		} else if (nr) {
-			i = t_rand(&rng) % nr;
-			err = ha_free(fd, e[i].start, e[i].len, NULL);
-			e[i] = e[--nr];
-		} else {
-			continue;
-		}
-		atomic_fetch_add(&calls, 1);
-		if (err && atomic_fetch_add(&odd, 1) < 5)
-			t_note("a call got %s", t_strerror(err));
-		/* now and then long enough for the pools to be idle */
-		if (!(t_rand(&rng) % 8192))
-			usleep(2500 * IDLE_MS);
-	}
-	while (nr) {
-		nr--;
-		atomic_fetch_add(&odd, !!ha_free(fd, e[nr].start, e[nr].len, NULL));
-	}
-	return NULL;
+	if (!(t_rand(rng) % 8192))
+		usleep(2500 * IDLE_MS);
 }
 
 static void test_busy(const struct hybrid_alloc_stat *start, int seconds)
 {
-	pthread_t threads[NR_THREADS];
+	struct t_load load = { .fd = fd, .nr = NR_THREADS, .aside = rest };
 	double end = t_now() + seconds;
 	struct hybrid_alloc_stat st;
 	unsigned int presses = 0;
-	uintptr_t i;
 
-	for (i = 0; i < NR_THREADS; i++)
-		pthread_create(&threads[i], NULL, work, (void *)i);
+	t_load_start(&load);
 	for (; t_now() < end; presses++) {
 		press();
 		usleep(5000);
 	}
-	atomic_store(&stop, true);
-	for (i = 0; i < NR_THREADS; i++)
-		pthread_join(threads[i], NULL);
-	t_eq(odd, 0, "%u calls while memory was short %u times", calls, presses);
+	t_load_stop(&load);
+	t_eq(load.odd, 0, "%u calls while memory was short %u times", load.calls, presses);
 	st = ha_stat(fd, 0);
 	t_ok(t_identity(&st, "busy") && !st.charged, "STAT is right once all is quiet");
 	t_all_back(fd, start, "busy");

@@ -8,6 +8,10 @@
 # bytes, hence the log.
 
 n=0
+# insmod waits for as long as a case takes, on a busy machine for minutes; it is
+# KUnit that puts an end to it.
+hung=/proc/sys/kernel/hung_task_timeout_secs
+[ ! -w $hung ] || echo 600 >$hung
 
 # suites FILE SEED
 suites()
