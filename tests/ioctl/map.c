@@ -53,7 +53,7 @@ static bool map_all(u32 page)
 			    e->start % BLOCK || e->len % BLOCK ||
 			    e->state > HYBRID_ALLOC_MAP_HELD ||
 			    e->kind > HYBRID_ALLOC_MAP_KIND_SPAN ||
-			    !e->kind != (e->state == HYBRID_ALLOC_MAP_FREE)) {
+			    (e->state == HYBRID_ALLOC_MAP_FREE ? e->kind : !e->kind)) {
 				t_note("at %llu: entry %llu+%llu, state %u, kind %u", pos,
 				       (u64)e->start, (u64)e->len, e->state, e->kind);
 				return false;
