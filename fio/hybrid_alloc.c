@@ -198,7 +198,8 @@ static struct ha_node *ha_node_get(const char *name)
 	node->info.size = sizeof(node->info);
 	ret = hybrid_alloc_info(node->fd, &node->info);
 	if (ret) {
-		log_err("hybrid_alloc: instance %s: %s\n", name, strerror(-ret));
+		log_err("hybrid_alloc: instance %s: %s; `hybridctl info` may say more\n", name,
+			strerror(-ret));
 		goto out_close;
 	}
 	node->name = strdup(name);
@@ -262,7 +263,7 @@ static struct ha_table *ha_table_get(struct thread_data *td, struct ha_node *nod
 	}
 	if (table && (table->node != node || table->slot_size != slot_size ||
 		      table->batch != batch)) {
-		log_err("hybrid_alloc: %s: another job uses the file %s with another node, blockalign or batch\n",
+		log_err("hybrid_alloc: %s: another job uses the file %s with another node, blockalign or batch: give each a filename= of its own\n",
 			td->o.name, name);
 		return NULL;
 	}
@@ -283,7 +284,7 @@ static struct ha_table *ha_table_get(struct thread_data *td, struct ha_node *nod
 	}
 	if (nr_slots > table->nr_slots) {
 		if (table->users) {
-			log_err("hybrid_alloc: %s: the file %s is in use and shorter\n",
+			log_err("hybrid_alloc: %s: the file %s is in use and shorter: give both jobs one size=, or each a filename=\n",
 				td->o.name, name);
 			return NULL;
 		}

@@ -54,7 +54,8 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, const
 					       args->align ? " at a multiple of " : "",
 					       args->align ? size_exact(args->align) : ""));
 				if (done)
-					complain("%llu of %llu extents were allocated and listed",
+					complain("%llu of %llu extents were allocated and listed; "
+						 "`hybridctl free` gives them back",
 						 done, nr * args->count);
 				return EXIT_FAILED;
 			}
@@ -194,7 +195,8 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 			continue;
 		wrong = parse_extent(line, &start, &len);
 		if (wrong) {
-			complain("%s, line %zu: '%s' %s", name, number, line, wrong);
+			complain("%s, line %zu: '%s' %s; correct the line and give it again", name,
+				 number, line, wrong);
 			job->status = EXIT_FAILED;
 			continue;
 		}

@@ -201,7 +201,7 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 			return false;
 		if (args->count)
 			return true;
-		complain("--count: nothing to do for 0 extents");
+		complain("--count: nothing to do for 0 extents; give 1 or more");
 		return false;
 	case OPT_FILE:
 		args->file = value;
@@ -322,7 +322,7 @@ bool parse_args(const struct command *cmd, int argc, char **argv, struct args *a
 		return usage(cmd, status);
 	}
 	if (args->nr_words > cmd->max_words) {
-		complain("%s takes no '%s'", cmd->name, args->words[cmd->max_words]);
+		complain("%s takes no '%s'; leave it out", cmd->name, args->words[cmd->max_words]);
 		return usage(cmd, status);
 	}
 	return true;

@@ -34,12 +34,13 @@ static __u64 suffix_factor(const char *suffix)
 
 const char *parse_size(const char *word, __u64 *size)
 {
-	static const char too_big[] = "is more than 16 EiB, the end of all devices";
+	static const char too_big[] = "is more than 16 EiB, where all devices end; give less";
 	__u64 whole = 0, factor, part, divisor = 1;
 	const char *fraction = NULL, *p = word;
 
 	if (!isdigit((unsigned char)*p))
-		return *p == '-' ? "is negative" : "is not a size such as 4096, 4K, 1.5M or 1GiB";
+		return *p == '-' ? "is negative; give a size such as 4096, 4K or 1.5M" :
+				    "is not a size such as 4096, 4K, 1.5M or 1GiB";
 	for (; isdigit((unsigned char)*p); p++) {
 		if (__builtin_mul_overflow(whole, 10, &whole) ||
 		    __builtin_add_overflow(whole, *p - '0', &whole))
@@ -49,7 +50,7 @@ const char *parse_size(const char *word, __u64 *size)
 		fraction = ++p;
 		p += strspn(p, "0123456789");
 		if (p == fraction)
-			return "has no digits behind the point";
+			return "has no digits behind the point; give some, or leave it out";
 	}
 	factor = suffix_factor(p);
 	if (!factor)
@@ -62,11 +63,11 @@ const char *parse_size(const char *word, __u64 *size)
 	/* Exact or not at all: a position that was rounded is another position. */
 	for (part = 0; fraction < p && isdigit((unsigned char)*fraction); fraction++) {
 		if (__builtin_mul_overflow(divisor, 10, &divisor))
-			return "has too many digits behind the point";
+			return "has too many digits behind the point; give it in a smaller unit";
 		part = part * 10 + (*fraction - '0');
 	}
 	if ((__uint128_t)part * factor % divisor)
-		return "is not a whole number of bytes";
+		return "is not a whole number of bytes; give it in a smaller unit";
 	part = (__uint128_t)part * factor / divisor;
 	if (__builtin_add_overflow(*size, part, size))
 		return too_big;
@@ -75,7 +76,7 @@ const char *parse_size(const char *word, __u64 *size)
 
 const char *parse_extent(const char *line, __u64 *start, __u64 *len)
 {
-	static const char form[] = "is not of the form START:LEN";
+	static const char form[] = "is not of the form START:LEN, such as 1M:64K";
 	char word[2][64];
 	const char *error, *p = line;
 	size_t n;

@@ -40,6 +40,19 @@ for name in $(sed -n 's/^#define HYBRID_ALLOC_IOC_\([A-Z_]*\)	*_IO(.*/\1/p' ../i
 done
 is "hybrid_alloc.4 names all ioctls and parameters" "$missing" ""
 
+# The reference of the ABI
+
+is "docs/abi.md is up to date (or run: scripts/abi >docs/abi.md)" \
+	"$(../scripts/abi 2>&1 | diff - ../docs/abi.md)" ""
+is "and true for programs of 32 bits" "$(CC="gcc -m32" ../scripts/abi 2>&1 | diff - ../docs/abi.md)" ""
+mkdir "$tmp/scripts" && cp ../scripts/abi "$tmp/scripts" && cp ../hybrid_alloc.c "$tmp"
+sed '/^ \* @minlen:/d' ../ioctl_uapi.h >"$tmp/ioctl_uapi.h"
+is "a field without a text is found" "$("$tmp/scripts/abi" 2>&1 >/dev/null)" \
+	"scripts/abi: the comment of struct hybrid_alloc_trim does not tell of its fields, in their order"
+sed '/HYBRID_ALLOC_IOC_GROW/d' ../ioctl_uapi.h >"$tmp/ioctl_uapi.h"
+is "and a call that is not in the header" "$("$tmp/scripts/abi" 2>&1 >/dev/null)" \
+	"scripts/abi: not the same calls in ioctl_uapi.h and in hybrid_alloc.c"
+
 # sysfs
 
 is "docs/ABI says what each file in sysfs is, and no other" \
@@ -75,6 +88,32 @@ is "each error that is explained has a remedy" \
 	"$(awk '/^static const struct cause/ { table = 1 } /^};/ { table = 0 }
 		table && /^	(\{|\[)/ { n++ } table && /\.("| ").*},$/ { r++ }
 		END { print (n > 50), n - r }' explain.c)" "1 0"
+
+# EBADF and EFAULT would be mistakes of the tool itself.
+missing=
+while read -r name; do
+	[[ $name == EBADF || $name == EFAULT ]] || grep -q "[ {]$name," explain.c || missing+=" $name"
+done < <(sed -n 's/^| \(E[A-Z0-9]*\) |.*/\1/p' ../docs/abi.md)
+is "and each error of the ABI is explained" "$missing" ""
+
+# No file, tool or page is forgotten
+
+missing=
+for file in ../*.c ../*_hit.h ../compat.h; do
+	grep -qF "\`${file#../}\`" ../docs/design.md || missing+=" ${file#../}"
+done
+is "docs/design.md names all files of the module" "$missing" ""
+missing=
+for file in ../docs/*.md; do
+	grep -qF "(docs/${file##*/}" ../README.md ../CONTRIBUTING.md || missing+=" ${file##*/}"
+done
+is "README.md leads to all pages of docs/" "$missing" ""
+missing=
+while IFS=: read -r page link; do
+	link=${link%%#*}
+	[ -z "$link" ] || [ -e "$(dirname "$page")/$link" ] || missing+=" $page:$link"
+done < <(grep -oE '\]\([^)]*\)' ../*.md ../docs/*.md | sed -e 's/\](//' -e 's/)$//' | grep -v ':http')
+is "no link goes nowhere" "$missing" ""
 
 # Completion, as bash asks for it
 

@@ -16,7 +16,8 @@ here=$(dirname "$0")
 tmp=$(mktemp -d) || exit
 trap 'rm -rf "$tmp"' EXIT
 
-# usage_error NAME PATTERN ARG...: status 2, a message that matches, no output
+# usage_error NAME PATTERN ARG...: status 2, a message that matches and tells where
+# to look, no output
 usage_error()
 {
 	name=$1
@@ -26,7 +27,7 @@ usage_error()
 	status=$?
 	err=$(cat "$tmp/err")
 	case $status$out$err in
-	"2hybridctl: "*$pattern*) pass "$name" ;;
+	"2hybridctl: "*$pattern*"Try 'hybridctl "*"--help' for more.") pass "$name" ;;
 	*) fail "$name" "hybridctl $*: status $status, expected 2 and '$pattern'
 $out$err" ;;
 	esac
