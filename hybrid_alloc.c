@@ -894,11 +894,16 @@ static int ha_trim(struct ha_trim *t)
 	return 0;
 }
 
-/* The states are told as they are. */
+/* The states and kinds are told as they are. */
 static_assert((int)HYBRID_ALLOC_MAP_FREE == HASLAB_MAP_FREE);
 static_assert((int)HYBRID_ALLOC_MAP_LIVE == HASLAB_MAP_LIVE);
 static_assert((int)HYBRID_ALLOC_MAP_CACHED == HASLAB_MAP_CACHED);
 static_assert((int)HYBRID_ALLOC_MAP_HELD == HASLAB_MAP_HELD);
+static_assert((int)HYBRID_ALLOC_MAP_KIND_NONE == HASLAB_MAP_KIND_NONE);
+static_assert((int)HYBRID_ALLOC_MAP_KIND_EQUAL == HASLAB_MAP_KIND_EQUAL);
+static_assert((int)HYBRID_ALLOC_MAP_KIND_MIXED == HASLAB_MAP_KIND_MIXED);
+static_assert((int)HYBRID_ALLOC_MAP_KIND_BUDDY == HASLAB_MAP_KIND_BUDDY);
+static_assert((int)HYBRID_ALLOC_MAP_KIND_SPAN == HASLAB_MAP_KIND_SPAN);
 
 /**
  * hybrid_alloc_map - what the device is used for
@@ -937,6 +942,7 @@ int hybrid_alloc_map(struct hybrid_alloc *ha, u64 start, struct hybrid_alloc_map
 			.start = blocks[i].start << ha->shift,
 			.len = blocks[i].len << ha->shift,
 			.state = blocks[i].state,
+			.kind = blocks[i].kind,
 		};
 	kvfree(blocks);
 	return nr;
@@ -1749,7 +1755,7 @@ void ha_fill_info(struct hybrid_alloc_info *info, struct ha_dev *dev)
 		info->state |= HYBRID_ALLOC_STATE_SEALED;
 	if (ha_dev_gone(dev))
 		info->state |= HYBRID_ALLOC_STATE_GONE;
-	info->features = HYBRID_ALLOC_FEATURE_WATCH;
+	info->features = HYBRID_ALLOC_FEATURE_WATCH | HYBRID_ALLOC_FEATURE_MAP_KIND;
 	info->epoch = dev->epoch;
 	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));
 	info->dev_major = MAJOR(dev->bdev->bd_dev);

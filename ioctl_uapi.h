@@ -127,6 +127,7 @@ struct hybrid_alloc_detach {
 
 /* bits of hybrid_alloc_info.features */
 #define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH, and poll() */
+#define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP tells the kind of each entry */
 
 /**
  * struct hybrid_alloc_info - what an instance is
@@ -498,18 +499,28 @@ enum hybrid_alloc_map_state {
 	HYBRID_ALLOC_MAP_HELD,		/* free, kept from use for a moment */
 };
 
+/* where a part of the device lies; there may be more kinds one day */
+enum hybrid_alloc_map_kind {
+	HYBRID_ALLOC_MAP_KIND_NONE = 0,	/* free space, which may cross their borders */
+	HYBRID_ALLOC_MAP_KIND_EQUAL,	/* in a slab of equal objects, of its length all */
+	HYBRID_ALLOC_MAP_KIND_MIXED,	/* in a slab of mixed lengths */
+	HYBRID_ALLOC_MAP_KIND_BUDDY,	/* a block of the buddy layer, as a whole */
+	HYBRID_ALLOC_MAP_KIND_SPAN,	/* over several of these */
+};
+
 /**
  * struct hybrid_alloc_map_entry - an item of MAP
  * @start: out: first byte
  * @len: out: length in bytes
  * @state: out: enum hybrid_alloc_map_state
- * @__reserved: out: 0
+ * @kind: out: enum hybrid_alloc_map_kind; 0 of a kernel that has not
+ *	HYBRID_ALLOC_FEATURE_MAP_KIND
  */
 struct hybrid_alloc_map_entry {
 	__u64 start;
 	__u64 len;
 	__u32 state;
-	__u32 __reserved;
+	__u32 kind;
 };
 
 /**

@@ -190,6 +190,7 @@ struct haslab_census {
  * @start: first block
  * @len: number of blocks
  * @state: what it is
+ * @kind: where it lies
  */
 struct haslab_map_entry {
 	u64 start;
@@ -200,6 +201,13 @@ struct haslab_map_entry {
 		HASLAB_MAP_CACHED,
 		HASLAB_MAP_HELD,
 	} state;
+	enum haslab_map_kind {
+		HASLAB_MAP_KIND_NONE,	/* free */
+		HASLAB_MAP_KIND_EQUAL,	/* in a slab of equal objects */
+		HASLAB_MAP_KIND_MIXED,	/* in mixed slots */
+		HASLAB_MAP_KIND_BUDDY,	/* a block of the buddy as a whole */
+		HASLAB_MAP_KIND_SPAN,	/* in several of these places */
+	} kind;
 };
 
 /**

@@ -574,7 +574,9 @@ void haslab_unhold(struct haslab *s, u64 start, u64 len)
 
 static struct haslab_map_entry span_entry(const struct haslab_span *span)
 {
-	return (struct haslab_map_entry) { span->start, span->len, HASLAB_MAP_LIVE };
+	return (struct haslab_map_entry) {
+		span->start, span->len, HASLAB_MAP_LIVE, HASLAB_MAP_KIND_SPAN
+	};
 }
 
 static struct haslab_map_entry gap_entry(struct haslab *s, u64 pos)
@@ -587,17 +589,21 @@ static struct haslab_map_entry gap_entry(struct haslab *s, u64 pos)
 		return span_entry(span);
 	if (habuddy_find_owned(&s->buddy, pos >> shift, &unit, &order))
 		return (struct haslab_map_entry) {
-			unit << shift, (u64)unit_blocks(s) << order, HASLAB_MAP_LIVE
+			unit << shift, (u64)unit_blocks(s) << order, HASLAB_MAP_LIVE,
+			HASLAB_MAP_KIND_BUDDY
 		};
 	return (struct haslab_map_entry) {
-		round_down(pos, unit_blocks(s)), unit_blocks(s), HASLAB_MAP_CACHED
+		round_down(pos, unit_blocks(s)), unit_blocks(s), HASLAB_MAP_CACHED,
+		HASLAB_MAP_KIND_BUDDY
 	};
 }
 
 static struct haslab_map_entry mixed_entry(struct haslab *s, struct haslab_mixed *m, u64 pos)
 {
 	struct haruns_run run = mixed_run(s, m, pos);
-	struct haslab_map_entry e = { run_start(s, pos, &run), run.len, HASLAB_MAP_LIVE };
+	struct haslab_map_entry e = {
+		run_start(s, pos, &run), run.len, HASLAB_MAP_LIVE, HASLAB_MAP_KIND_MIXED
+	};
 	struct haslab_mixed *next;
 	struct haslab_span *span;
 
@@ -620,7 +626,8 @@ static struct haslab_map_entry object_entry(struct haslab *s, struct haslab_slab
 
 	return (struct haslab_map_entry) {
 		object_start(s, slab, i), s->classes[slab->class].blocks,
-		test_bit(i, slab->live) ? HASLAB_MAP_LIVE : HASLAB_MAP_CACHED
+		test_bit(i, slab->live) ? HASLAB_MAP_LIVE : HASLAB_MAP_CACHED,
+		HASLAB_MAP_KIND_EQUAL
 	};
 }
 

@@ -161,6 +161,8 @@ static void map_of_extents_of_an_odd_size(struct kunit *test)
 								 &e, 1), 1);
 				expect_entry(test, &e, m->extents[k].start, sizes[i],
 					     HASLAB_MAP_LIVE);
+				KUNIT_ASSERT_TRUE(test, e.kind == HASLAB_MAP_KIND_MIXED ||
+						  e.kind == HASLAB_MAP_KIND_SPAN);
 			}
 		expect_map(test, m, 1);
 		for (k = 0; k < m->nr; k++)
@@ -193,6 +195,51 @@ static void map_of_what_is_in_the_pools(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
 		KUNIT_EXPECT_EQ(test, (int)e.state, (int)HASLAB_MAP_FREE);
 		KUNIT_EXPECT_EQ(test, e.start, at);
+	}
+	expect_all_comes_back(test);
+}
+
+/* Equal objects and blocks of the buddy, also in the pools; the odd, and what lies across. */
+static void map_tells_where_each_lies(struct kunit *test)
+{
+	const struct { u64 at, len; enum haslab_map_kind kind; } claims[] = {
+		{ 3 * GIB + 7, 5, HASLAB_MAP_KIND_MIXED },
+		{ 3 * GIB + HASLAB_MAX_BLOCKS - 2, 4, HASLAB_MAP_KIND_SPAN },
+		{ 4 * GIB - 2, 4, HASLAB_MAP_KIND_SPAN },
+		{ 5 * GIB, 1024, HASLAB_MAP_KIND_BUDDY },
+		{ 5 * GIB + 7, 3 * HASLAB_MAX_BLOCKS, HASLAB_MAP_KIND_SPAN },
+	};
+	struct fixture *f = test->priv;
+	struct haslab_map_entry e;
+	unsigned int i;
+	u64 at;
+
+	start(test, 6 * GIB);
+	hatest_on_cpu(0);
+	for (i = 0; i < ARRAY_SIZE(common); i++) {
+		enum haslab_map_kind kind = common[i] <= f->cfg.slab_max ?
+					    HASLAB_MAP_KIND_EQUAL : HASLAB_MAP_KIND_BUDDY;
+
+		warm_up(test, common[i]);
+		at = alloc(test, common[i]);
+		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
+		expect_entry(test, &e, at, common[i], HASLAB_MAP_LIVE);
+		KUNIT_EXPECT_EQ_MSG(test, (int)e.kind, (int)kind, "%u blocks", common[i]);
+		expect_freed(test, at, common[i]);
+		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
+		KUNIT_EXPECT_EQ(test, (int)e.state, (int)HASLAB_MAP_CACHED);
+		KUNIT_EXPECT_EQ_MSG(test, (int)e.kind, (int)kind, "%u blocks, cached", common[i]);
+		hapool_drain(&f->p);
+		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
+		KUNIT_EXPECT_EQ(test, (int)e.kind, (int)HASLAB_MAP_KIND_NONE);
+	}
+	for (i = 0; i < ARRAY_SIZE(claims); i++) {
+		KUNIT_ASSERT_EQ(test, claim(test, claims[i].at, claims[i].len), 0);
+		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, claims[i].at + claims[i].len - 1, &e, 1),
+				1);
+		expect_entry(test, &e, claims[i].at, claims[i].len, HASLAB_MAP_LIVE);
+		KUNIT_EXPECT_EQ_MSG(test, (int)e.kind, (int)claims[i].kind, "claim %u", i);
+		expect_freed(test, claims[i].at, claims[i].len);
 	}
 	expect_all_comes_back(test);
 }
@@ -396,6 +443,7 @@ static struct kunit_case picture_cases[] = {
 	KUNIT_CASE(map_in_pages_of_any_size_is_the_models),
 	KUNIT_CASE(map_of_extents_of_an_odd_size),
 	KUNIT_CASE(map_of_what_is_in_the_pools),
+	KUNIT_CASE(map_tells_where_each_lies),
 	KUNIT_CASE(free_runs_of_any_layout_are_the_models),
 	KUNIT_CASE(largest_run_over_borders),
 	KUNIT_CASE(empty_device_has_one_run),

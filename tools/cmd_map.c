@@ -11,13 +11,18 @@
 
 #include "hybridctl.h"
 
-enum { PART_COLUMN_START, PART_COLUMN_LEN, PART_COLUMN_STATE, NR_PART_COLUMNS };
+enum {
+	PART_COLUMN_START, PART_COLUMN_LEN, PART_COLUMN_STATE, PART_COLUMN_KIND, NR_PART_COLUMNS
+};
 
 static const struct column part_columns[NR_PART_COLUMNS] = {
 	[PART_COLUMN_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
 	[PART_COLUMN_LEN] = { "LEN", COLUMN_SIZE, IN_ALL, "length" },
 	[PART_COLUMN_STATE] = { "STATE", COLUMN_TEXT, IN_ALL,
 		"live: one extent; cached: free, in a pool; held: free, being trimmed; free" },
+	[PART_COLUMN_KIND] = { "KIND", COLUMN_TEXT, IN_ALL | MAY_BE_EMPTY,
+		"where it lies: equal: in a slab of objects of its length; mixed: in a slab of mixed "
+		"lengths; buddy: a block as a whole; span: over several of these; nothing: free" },
 };
 
 static const char *const state_names[] = {
@@ -25,6 +30,13 @@ static const char *const state_names[] = {
 	[HYBRID_ALLOC_MAP_LIVE] = "live",
 	[HYBRID_ALLOC_MAP_CACHED] = "cached",
 	[HYBRID_ALLOC_MAP_HELD] = "held",
+};
+
+static const char *const kind_names[] = {
+	[HYBRID_ALLOC_MAP_KIND_EQUAL] = "equal",
+	[HYBRID_ALLOC_MAP_KIND_MIXED] = "mixed",
+	[HYBRID_ALLOC_MAP_KIND_BUDDY] = "buddy",
+	[HYBRID_ALLOC_MAP_KIND_SPAN] = "span",
 };
 
 static bool add_row(void *context, const struct hybrid_alloc_map_entry *part)
@@ -35,6 +47,8 @@ static bool add_row(void *context, const struct hybrid_alloc_map_entry *part)
 		[PART_COLUMN_LEN].number = part->len,
 		[PART_COLUMN_STATE].text = part->state < ARRAY_SIZE(state_names) ?
 					   state_names[part->state] : "unknown",
+		[PART_COLUMN_KIND].text = part->kind < ARRAY_SIZE(kind_names) ?
+					  kind_names[part->kind] : "unknown",
 	};
 
 	table_row(t, cells);
@@ -147,11 +161,13 @@ const struct command map_command = {
 	.description =
 		"Draws the device from its first byte to its last, line by line, in cells of equal "
 		"length. A cell that is used in part is shown by how much. Colours are used on a "
-		"terminal, with two cells to a character where the locale can show them; else a cell is "
+		"terminal, with two cells to a character where the locale can show them, and tell where "
+		"most of what is used in a cell lies: in slabs of objects of one length, in slabs of mixed "
+		"lengths, in blocks of the buddy layer as a whole, or over several of these. Else a cell is "
 		"a letter: a dot is free, 1 to 9 are tenths in use, # is all used, c cached in a pool, h "
 		"held by a trim that is under way, t the tail that is no whole block.\n"
 		"With --svg the picture goes into a file, for a report, with the sizes and the lengths "
-		"of the free runs.\n"
+		"of the free runs. The colours are the same.\n"
 		"With --list, --json, --raw or --output the parts are listed instead: each live extent "
 		"is one; free space may be told in several. Others may allocate and free meanwhile: "
 		"what is told of one place is true, but not all at the same moment.",

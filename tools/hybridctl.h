@@ -279,7 +279,14 @@ bool walk_map(int fd, const char *path, __u64 start,
 
 /* picture.c */
 
-enum map_part { PART_USED, PART_CACHED, PART_HELD, PART_FREE, PART_TAIL, NR_PARTS };
+/* What is in use comes first, by enum hybrid_alloc_map_kind. */
+enum map_part {
+	PART_USED,		/* where, is not known */
+	PART_EQUAL, PART_MIXED, PART_BUDDY, PART_SPAN,
+	NR_USED_PARTS,
+	PART_CACHED = NR_USED_PARTS, PART_HELD, PART_FREE, PART_TAIL,
+	NR_PARTS
+};
 
 extern const char *const part_names[NR_PARTS];
 
@@ -297,7 +304,9 @@ struct picture {
 
 /* False after a complaint. */
 bool picture_take(struct picture *p, int fd, const char *path, size_t max_cells);
-__u64 picture_percent_tenths(const struct picture *p, enum map_part part);
+/* How many of these are in use; @main: of which kind most of them are */
+__u64 picture_used(const __u64 *bytes, enum map_part *main);
+__u64 picture_percent_tenths(const struct picture *p, __u64 bytes);
 
 /* map_terminal.c, map_svg.c */
 

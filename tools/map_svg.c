@@ -13,18 +13,25 @@ enum {
 	WIDTH = 1000, LEFT = 80, COLUMNS = 128, ROWS = 32,
 	CELL_W = 7, CELL_H = 12, ROW_H = CELL_H + 2,
 	MAP_Y = 76, MAP_W = COLUMNS * CELL_W,
-	BAR_H = 14, CHART_H = 90, MAX_BAR_W = 48,
+	BAR_H = 14, LEGEND_H = 20, CHART_H = 90, MAX_BAR_W = 48,
 };
 
 const size_t map_svg_cells = COLUMNS * ROWS;
 
-/* Told apart by those who see no red or green, too, and in grey. */
+/*
+ * Those of Okabe and Ito, which those who see colours in another way tell apart, too;
+ * and what is used is darker than what is not.
+ */
 static const char *const part_colors[NR_PARTS] = {
-	[PART_USED] = "#2b6ca3",
-	[PART_CACHED] = "#f0a030",
-	[PART_HELD] = "#9b59b6",
+	[PART_USED] = "#1b242c",
+	[PART_EQUAL] = "#0072b2",
+	[PART_MIXED] = "#009e73",
+	[PART_BUDDY] = "#d55e00",
+	[PART_SPAN] = "#cc79a7",
+	[PART_CACHED] = "#56b4e9",
+	[PART_HELD] = "#f0e442",
 	[PART_FREE] = "#e6ecf2",
-	[PART_TAIL] = "#7f8c8d",
+	[PART_TAIL] = "#5a6268",
 };
 
 static const char chart_color[] = "#8ba3b8";
@@ -121,6 +128,17 @@ static int put_map(FILE *out, const struct picture *p)
 	return MAP_Y + rows * ROW_H;
 }
 
+static void put_sum(FILE *out, const struct picture *p, int x, int y, const char *name,
+		    __u64 bytes)
+{
+	__u64 tenths = picture_percent_tenths(p, bytes);
+	char *size = size_short(bytes);
+
+	put_text(out, x, y, "small",
+		 text("%s %s, %llu.%llu %%", name, size, tenths / 10, tenths % 10));
+	free(size);
+}
+
 /* A bar with all parts, and what they are. */
 static int put_sums(FILE *out, const struct picture *p, int y)
 {
@@ -135,18 +153,24 @@ static int put_sums(FILE *out, const struct picture *p, int y)
 		put_rect(out, x, y, x + w > end ? end - x : w, BAR_H, part_colors[part]);
 		x += w;
 	}
-	x = LEFT;
-	for (enum map_part part = 0; part < NR_PARTS; part++, x += MAP_W / NR_PARTS) {
-		__u64 tenths = picture_percent_tenths(p, part);
-		char *size = size_short(p->bytes[part]);
+	y += BAR_H + 22;
+	put_sum(out, p, LEFT, y, "used", picture_used(p->bytes, NULL));
+	/* The kinds of what is used in the first line, the rest in the second */
+	for (enum map_part part = PART_EQUAL; part < NR_PARTS; part++) {
+		int n = part - PART_EQUAL;
 
-		put_rect(out, x, y + BAR_H + 12, 12, 12, part_colors[part]);
-		put_text(out, x + 18, y + BAR_H + 22, "small",
-			 text("%s %s, %llu.%llu %%", part_names[part], size, tenths / 10,
-			      tenths % 10));
-		free(size);
+		x = LEFT + n % 4 * (MAP_W / 4);
+		if (n % 4 == 0)
+			y += LEGEND_H;
+		put_rect(out, x, y - 10, 12, 12, part_colors[part]);
+		put_sum(out, p, x + 18, y, part_names[part], p->bytes[part]);
 	}
-	return y + BAR_H + 34;
+	if (p->bytes[PART_USED]) {
+		y += LEGEND_H;
+		put_rect(out, LEFT, y - 10, 12, 12, part_colors[PART_USED]);
+		put_sum(out, p, LEFT + 18, y, part_names[PART_USED], p->bytes[PART_USED]);
+	}
+	return y + 12;
 }
 
 static int nr_lengths(const struct hybrid_alloc_stat *stat)

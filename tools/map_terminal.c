@@ -9,38 +9,71 @@
 
 #include "hybridctl.h"
 
-/* How a cell looks: what is in it, or if some of it is in use, how many tenths. */
-enum { LOOK_USED_ALL = 10, LOOK_FREE = 0, LOOK_CACHED = 11, LOOK_HELD, LOOK_TAIL, LOOK_NONE };
+enum { LABEL_WIDTH = 8, NR_SHADES = 4 };
 
-enum { LABEL_WIDTH = 8 };
+/* How a cell looks; if some of it is in use, one of ten times NR_USED_PARTS. */
+enum { LOOK_USED = NR_PARTS, TENTHS = 10, LOOK_NONE = LOOK_USED + TENTHS * NR_USED_PARTS };
 
-/* By look; LOOK_NONE is behind the end. */
-static const char letters[] = ".123456789#cht ";
-
-/* Of the 256 that terminals have: from dark to bright blue the fuller it is. */
-static const unsigned char colors[] = {
-	236, 17, 18, 19, 20, 21, 27, 33, 39, 45, 51, 214, 171, 88,
+/* Of the 256 that terminals have; from dark to bright the fuller it is. */
+static const unsigned char used_colors[NR_USED_PARTS][NR_SHADES] = {
+	[PART_USED] = { 242, 246, 250, 255 },
+	[PART_EQUAL] = { 18, 20, 27, 33 },
+	[PART_MIXED] = { 23, 29, 36, 43 },
+	[PART_BUDDY] = { 94, 130, 172, 214 },
+	[PART_SPAN] = { 96, 133, 170, 213 },
 };
+
+static const unsigned char free_colors[NR_PARTS] = {
+	[PART_CACHED] = 159, [PART_HELD] = 228, [PART_FREE] = 236, [PART_TAIL] = 244,
+};
+
+static const char free_letters[NR_PARTS] = {
+	[PART_CACHED] = 'c', [PART_HELD] = 'h', [PART_FREE] = '.', [PART_TAIL] = 't',
+};
+
+/* Where most of it lies, and how many tenths are in use, from 1 */
+static int used_look(enum map_part part, int tenths)
+{
+	return LOOK_USED + TENTHS * part + tenths - 1;
+}
+
+static char letter_of(int look)
+{
+	if (look == LOOK_NONE)
+		return ' ';
+	if (look < LOOK_USED)
+		return free_letters[look];
+	return "123456789#"[(look - LOOK_USED) % TENTHS];
+}
+
+/* Only what is full is brightest. */
+static int color_of(int look)
+{
+	if (look < LOOK_USED)
+		return free_colors[look];
+	look -= LOOK_USED;
+	return used_colors[look / TENTHS][look % TENTHS / 3];
+}
 
 static int look_of(const struct picture *p, size_t cell)
 {
+	enum map_part main;
 	const __u64 *bytes;
-	__u64 len;
+	__u64 len, used;
 
 	if (cell >= p->nr_cells)
 		return LOOK_NONE;
 	bytes = p->cells[cell];
-	len = bytes[PART_USED] + bytes[PART_CACHED] + bytes[PART_HELD] + bytes[PART_FREE];
+	used = picture_used(bytes, &main);
+	len = used + bytes[PART_CACHED] + bytes[PART_HELD] + bytes[PART_FREE];
 	if (bytes[PART_HELD])
-		return LOOK_HELD;
+		return PART_HELD;
 	if (!len)
-		return LOOK_TAIL;
-	if (bytes[PART_USED] == len)
-		return LOOK_USED_ALL;
+		return PART_TAIL;
 	/* What is not quite full or not quite empty is neither. */
-	if (bytes[PART_USED])
-		return 1 + bytes[PART_USED] * 9 / len;
-	return bytes[PART_CACHED] ? LOOK_CACHED : LOOK_FREE;
+	if (used)
+		return used_look(main, used == len ? TENTHS : 1 + used * 9 / len);
+	return bytes[PART_CACHED] ? PART_CACHED : PART_FREE;
 }
 
 static void put_color(int look, int background)
@@ -48,7 +81,7 @@ static void put_color(int look, int background)
 	if (look == LOOK_NONE)
 		printf("\033[%dm", background ? 49 : 39);
 	else
-		printf("\033[%d;5;%dm", background ? 48 : 38, colors[look]);
+		printf("\033[%d;5;%dm", background ? 48 : 38, color_of(look));
 }
 
 /* One character: the upper of two cells in the colour of the text, the lower behind. */
@@ -69,7 +102,7 @@ static void put_letter(int look, const int *before, bool color)
 {
 	if (color && look != before[1])
 		put_color(look, 1);
-	putchar(letters[look]);
+	putchar(letter_of(look));
 }
 
 static void put_label(const struct picture *p, size_t cell)
@@ -104,42 +137,54 @@ static void put_sample(int look, bool color, bool halves)
 {
 	if (color)
 		put_color(look, 1);
-	putchar(halves ? ' ' : letters[look]);
+	putchar(halves ? ' ' : letter_of(look));
 	if (color)
 		fputs("\033[0m", stdout);
 }
 
-static void put_part(const struct picture *p, enum map_part part, const struct args *args)
+static void put_sum(const struct picture *p, const char *name, __u64 bytes,
+		    const struct args *args)
 {
-	__u64 tenths = picture_percent_tenths(p, part), bytes = p->bytes[part];
+	__u64 tenths = picture_percent_tenths(p, bytes);
 	char *size = args->table.bytes ? text("%llu", bytes) : size_short(bytes);
 
-	printf(" %s %s, %llu.%llu%%   ", part_names[part], size, tenths / 10, tenths % 10);
+	printf(" %s %s, %llu.%llu%%   ", name, size, tenths / 10, tenths % 10);
 	free(size);
+}
+
+/* What is in use, by where it lies: with colours, the shades of each. */
+static void put_kinds(const struct picture *p, const struct args *args, bool color)
+{
+	for (enum map_part part = 0; part < NR_USED_PARTS; part++) {
+		if (part == PART_USED && !p->bytes[part])
+			continue;
+		for (int shade = 0; color && shade < NR_SHADES; shade++)
+			put_sample(used_look(part, 1 + 3 * shade), true, true);
+		put_sum(p, part_names[part], p->bytes[part], args);
+		if (part == PART_MIXED)
+			fputs("\n ", stdout);
+	}
 }
 
 static void put_legend(const struct picture *p, const struct args *args, bool color, bool halves)
 {
-	static const int looks[NR_PARTS] = {
-		[PART_CACHED] = LOOK_CACHED, [PART_HELD] = LOOK_HELD, [PART_FREE] = LOOK_FREE,
-		[PART_TAIL] = LOOK_TAIL,
-	};
 	char *cell = size_short(p->cell_len);
 
+	fputs(halves ? "\n" : "\n ", stdout);
+	for (int tenths = 1; !halves && tenths <= TENTHS; tenths++)
+		put_sample(used_look(PART_USED, tenths), false, false);
+	put_sum(p, "used", picture_used(p->bytes, NULL), args);
+	fputs("of it in\n ", stdout);
+	put_kinds(p, args, color);
 	fputs("\n ", stdout);
-	for (int look = 1; look <= LOOK_USED_ALL; look++)
-		put_sample(look, color, halves);
-	put_part(p, PART_USED, args);
 	for (enum map_part part = PART_CACHED; part < NR_PARTS; part++) {
 		if (part == PART_HELD && !p->bytes[part])
 			continue;
-		if (part == PART_CACHED)
-			fputs("\n ", stdout);
-		put_sample(looks[part], color, halves);
-		put_part(p, part, args);
+		put_sample(part, color, halves);
+		put_sum(p, part_names[part], p->bytes[part], args);
 	}
-	printf("\n each %s is %s; used from a tenth of it to all\n",
-	       halves ? "half block" : "character", cell);
+	printf("\n each %s is %s; used from a tenth of it to all%s\n",
+	       halves ? "half block" : "character", cell, color ? ", the brighter the more" : "");
 	free(cell);
 }
 

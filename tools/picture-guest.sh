@@ -3,12 +3,14 @@
 # shellcheck shell=dash
 #
 # The part of tools/picture that runs in the virtual machine: a disk on which
-# objects of 4 KiB to 8 MiB came and went, and of which one user has just left.
+# objects of 4 KiB to 8 MiB came and went, half of them of a power of two, and of
+# which one user has just left.
 
 set -eu
 
 insmod /lib/hybrid-alloc.ko
 hybridctl attach --fresh "$DISKS"
+hybridctl alloc -n -r -o EXTENT 0 200M | sed 's/^/=== a database: /'
 
 # Sizes whose logarithms are uniform. It is filled to nine tenths, then one goes
 # and others come, eight times over; at last a row of IDs goes at once.
@@ -16,7 +18,8 @@ awk -v capacity=8589934592 'function object(	size, i) {
 		size = 4096
 		for (i = int(rand() * 11); i > 0; i--)
 			size *= 2
-		size = int(size * (1 + rand()))
+		if (rand() < 0.5)
+			size = int(size * (1 + rand()))
 		print "a", ++id, size
 		len[id] = size
 		used += size
@@ -30,6 +33,7 @@ awk -v capacity=8589934592 'function object(	size, i) {
 	}
 	BEGIN {
 		srand(7)
+		used = 209715200
 		while (used < capacity * 9 / 10)
 			object()
 		for (rounds = 8 * id; rounds > 0; rounds--) {

@@ -6,18 +6,22 @@
 #include "hybridctl.h"
 
 const char *const part_names[NR_PARTS] = {
-	[PART_USED] = "used",
+	[PART_USED] = "elsewhere",
+	[PART_EQUAL] = "equal slabs",
+	[PART_MIXED] = "mixed slabs",
+	[PART_BUDDY] = "buddy blocks",
+	[PART_SPAN] = "over several",
 	[PART_CACHED] = "cached",
 	[PART_HELD] = "held",
 	[PART_FREE] = "free",
 	[PART_TAIL] = "tail",
 };
 
-static enum map_part part_of_state(__u32 state)
+static enum map_part part_of(const struct hybrid_alloc_map_entry *e)
 {
-	switch (state) {
+	switch (e->state) {
 	case HYBRID_ALLOC_MAP_LIVE:
-		return PART_USED;
+		return e->kind < NR_USED_PARTS ? (enum map_part)e->kind : PART_USED;
 	case HYBRID_ALLOC_MAP_CACHED:
 		return PART_CACHED;
 	case HYBRID_ALLOC_MAP_HELD:
@@ -59,7 +63,7 @@ static bool paint_part(void *context, const struct hybrid_alloc_map_entry *e)
 		end = last;
 	if (end <= begin)
 		return true;
-	add_part(p, part_of_state(e->state), begin - p->info.range_start, end - begin);
+	add_part(p, part_of(e), begin - p->info.range_start, end - begin);
 	p->nr_extents += e->state == HYBRID_ALLOC_MAP_LIVE;
 	paint->at = end;
 	return true;
@@ -85,7 +89,22 @@ bool picture_take(struct picture *p, int fd, const char *path, size_t max_cells)
 	return true;
 }
 
-__u64 picture_percent_tenths(const struct picture *p, enum map_part part)
+__u64 picture_used(const __u64 *bytes, enum map_part *main)
 {
-	return ((__uint128_t)p->bytes[part] * 1000 + p->len / 2) / p->len;
+	enum map_part most = PART_EQUAL;
+	__u64 used = 0;
+
+	for (enum map_part part = 0; part < NR_USED_PARTS; part++) {
+		used += bytes[part];
+		if (bytes[part] > bytes[most])
+			most = part;
+	}
+	if (main)
+		*main = most;
+	return used;
+}
+
+__u64 picture_percent_tenths(const struct picture *p, __u64 bytes)
+{
+	return ((__uint128_t)bytes * 1000 + p->len / 2) / p->len;
 }

@@ -56,7 +56,9 @@ is "map: as wide as COLUMNS says" "$(COLUMNS=100 hybridctl map 0 | sed -n 3p | w
 is "map: title" "$(hybridctl map 0 | head -n 1)" \
 	"/dev/hybrid_alloc0 on ${DISK#/dev/}: 256M, 5 live extents, 5 free runs, the largest 190M"
 try "map: used, free and tail in the legend" sh -c \
-	"hybridctl map 0 | tr -s ' ' | grep -q '# used 8.5M, 3.3%' &&
+	"hybridctl map 0 | tr -s ' ' | grep -q '# used 8.5M, 3.3% of it in' &&
+	 hybridctl map 0 | tr -s ' ' | grep -q 'equal slabs 0B, 0.0% mixed slabs 2.5M, 1.0%' &&
+	 hybridctl map 0 | tr -s ' ' | grep -q 'buddy blocks 6M, 2.3% over several 0B, 0.0%' &&
 	 hybridctl map 0 | grep -q '[.] free 247.5M, 96.7%' &&
 	 hybridctl map --bytes 0 | grep -q 't tail 3584, 0.0%'"
 is "map: no colours on what is no terminal" "$(hybridctl map 0 | grep -c "$esc")" 0
@@ -74,10 +76,12 @@ try "drain" hybridctl drain 0
 is "map --color always without UTF-8: letters with colours" \
 	"$(cells --color always | sed "s/$esc\[[0-9;]*m//g")" "#.319..........................."
 is "... full cells are bright, free ones dark" \
-	"$(cells --color always | grep -c "^$esc\[48;5;51m#$esc\[48;5;236m\.")" 1
+	"$(cells --color always | grep -c "^$esc\[48;5;214m#$esc\[48;5;236m\.")" 1
+is "... the colour tells where it lies, the shade how full it is" \
+	"$(cells --color always | grep -c "m\.$esc\[48;5;23m3$esc\[48;5;23m1$esc\[48;5;36m9")" 1
 is "map --color always with UTF-8: half blocks" \
 	"$(LC_ALL=C.UTF-8 hybridctl map --color always --rows 2 --width 40 0 |
-	sed -n "3s/^........$esc\[38;5;51m$esc\[48;5;236m▀$esc\[38;5;236m▀.*/yes/p")" yes
+	sed -n "3s/^........$esc\[38;5;214m$esc\[48;5;236m▀$esc\[38;5;236m▀.*/yes/p")" yes
 is "... two cells to a character" \
 	"$(LC_ALL=C.UTF-8 hybridctl map --color always --rows 2 --width 40 0 | number_of ▀ -)" 64
 is "... which ends with the colours as they were" \
@@ -98,14 +102,18 @@ is "as wide as the terminal is" "$(script -q -c \
 try "map --svg" hybridctl map --svg /tmp/map.svg --title 'a <b> & c' 0
 is "SVG: begin and end" "$(head -c 4 /tmp/map.svg)$(tail -n 1 /tmp/map.svg)" "<svg</svg>"
 try "SVG: the title, escaped" grep -q '>a &lt;b> &amp; c</text>' /tmp/map.svg
-is "SVG: sums" "$(sed -n 's/.*class="small">\([a-z]* [^ ]*, [0-9.]* %\)<.*/\1/p' /tmp/map.svg)" \
+is "SVG: sums" "$(sed -n 's/.*class="small">\([a-z ]* [^ ]*, [0-9.]* %\)<.*/\1/p' /tmp/map.svg)" \
 	"used 8.5M, 3.3 %
+equal slabs 0B, 0.0 %
+mixed slabs 2.5M, 1.0 %
+buddy blocks 6M, 2.3 %
+over several 0B, 0.0 %
 cached 0B, 0.0 %
 held 0B, 0.0 %
 free 247.5M, 96.7 %
 tail 3.5K, 0.0 %"
 # 2 MiB of 64 KiB each are 32 cells of 7 pixels; a block is one pixel of a cell
-is "SVG: the first extent" "$(number_of "d=\"M80 76h224v12h-224z" /tmp/map.svg)" 1
+is "SVG: the first extent" "$(number_of "fill=\"#d55e00\" d=\"M80 76h224v12h-224z" /tmp/map.svg)" 1
 is "SVG: a single block is seen" "$(number_of "M752 87h7v1h-7z" /tmp/map.svg)" 1
 is "SVG: a bar for each length of free runs" \
 	"$(number_of 'class="length">[0-9.]*[KMG]<' /tmp/map.svg | awk '{ print ($1 > 5) }')" 1
@@ -120,16 +128,17 @@ try_not "SVG and a list" "give one of them" hybridctl map --svg /tmp/x --list 0
 
 # Lists
 
-is "map --list" "$(hybridctl map --list --raw 0 | head -n 4)" "START LEN STATE
-0 2M live
+is "map --list" "$(hybridctl map --list --raw 0 | head -n 4 | sed 's/ $//')" "START LEN STATE KIND
+0 2M live buddy
 2097152 2M free
-4194304 512K live"
+4194304 512K live mixed"
 is "map --list --bytes --noheadings --output" "$(hybridctl map --list -r -b -n -o STATE,LEN 0 | head -n 1)" \
 	"live $((2 * M))"
 hybridctl map --json 0 | awk -f ./test-json.awk >/tmp/out
-is "map --json: the last part" "$(tail -n 3 /tmp/out | cut -d. -f2)" "start=$((204 * M))
+is "map --json: the last part" "$(tail -n 4 /tmp/out | cut -d. -f2)" "start=$((204 * M))
 len=$((52 * M - 4 * K))
-state=\"free\""
+state=\"free\"
+kind=null"
 is "map --json: no gaps" "$(awk -F= '/start=/ && $2 != end { print "gap", end } /start=/ { s = $2 }
 	/len=/ { end = s + $2 } END { print end }' /tmp/out)" $((256 * M - 4 * K))
 

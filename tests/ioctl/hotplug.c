@@ -62,7 +62,7 @@ static void test_idle(void)
 }
 
 /* To CPU 1, when it is there. */
-static void move(u64 *rng, u64 round)
+static void move(u64 *rng __attribute__((unused)), u64 round)
 {
 	cpu_set_t set;
 

@@ -50,10 +50,12 @@ static bool map_all(u32 page)
 			/* between two pages an extent may have come to lie over the border */
 			if ((i > all.nr ? e->start != pos : e->start > pos) || !e->len ||
 			    e->start + e->len <= pos || e->start + e->len > end ||
-			    e->start % BLOCK || e->len % BLOCK || e->__reserved ||
-			    e->state > HYBRID_ALLOC_MAP_HELD) {
-				t_note("at %llu: entry %llu+%llu, state %u", pos, (u64)e->start,
-				       (u64)e->len, e->state);
+			    e->start % BLOCK || e->len % BLOCK ||
+			    e->state > HYBRID_ALLOC_MAP_HELD ||
+			    e->kind > HYBRID_ALLOC_MAP_KIND_SPAN ||
+			    (e->state == HYBRID_ALLOC_MAP_FREE ? e->kind : !e->kind)) {
+				t_note("at %llu: entry %llu+%llu, state %u, kind %u", pos,
+				       (u64)e->start, (u64)e->len, e->state, e->kind);
 				return false;
 			}
 			pos = e->start + e->len;
@@ -276,6 +278,45 @@ static void test_cached(void)
 	     m[0].state == HYBRID_ALLOC_MAP_FREE, "after DRAIN it is free");
 }
 
+/* Frees it, and out of the pools too, so that the next finds space without a past. */
+static void kind_is(const char *what, u64 start, u64 len, u32 kind)
+{
+	struct hybrid_alloc_map_entry m = {};
+	u32 got;
+
+	if (!t_ok(!ha_map(fd, start, 0, &m, 1, &got) && got == 1 && m.start == start &&
+		  m.len == len && m.state == HYBRID_ALLOC_MAP_LIVE && m.kind == kind,
+		  "MAP tells where %s lies", what))
+		t_note("asked at %llu+%llu: %llu+%llu, state %u, kind %u", start, len,
+		       (u64)m.start, (u64)m.len, m.state, m.kind);
+	if (ha_free(fd, start, len, NULL))
+		t_die("FREE");
+	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+}
+
+static void test_kinds(void)
+{
+	u64 middle = begin + (end - begin) / 2 / (4 * MIB) * (4 * MIB);
+	struct hybrid_alloc_extent e;
+	struct hybrid_alloc_info info;
+
+	t_ok(!ha_info(fd, 0, 0, &info) && (info.features & HYBRID_ALLOC_FEATURE_MAP_KIND),
+	     "INFO: MAP tells the kinds");
+	if (ha_alloc(fd, 64 * KIB, 0, &e))
+		t_die("ALLOC");
+	kind_is("a common size", e.start, 64 * KIB, HYBRID_ALLOC_MAP_KIND_EQUAL);
+	if (ha_alloc(fd, 2 * MIB, 0, &e))
+		t_die("ALLOC");
+	kind_is("a power of two", e.start, 2 * MIB, HYBRID_ALLOC_MAP_KIND_BUDDY);
+	if (ha_claim(fd, middle + 3 * BLOCK, 5 * BLOCK))
+		t_die("CLAIM");
+	kind_is("an odd size", middle + 3 * BLOCK, 5 * BLOCK, HYBRID_ALLOC_MAP_KIND_MIXED);
+	if (ha_claim(fd, middle + 3 * BLOCK, 70 * MIB))
+		t_die("CLAIM");
+	kind_is("one over several blocks", middle + 3 * BLOCK, 70 * MIB,
+		HYBRID_ALLOC_MAP_KIND_SPAN);
+}
+
 /* Others allocate and free while the map is drawn again and again. */
 static atomic_bool stop;
 
@@ -345,7 +386,7 @@ static void test_array(void)
 	memset(big, 0xee, sizeof(big));
 	t_errno(ha_ioctl(fd, HYBRID_ALLOC_IOC_MAP, &m), 0, "MAP into larger entries");
 	for (i = 0; i < 3; i++)
-		t_ok(big[i].e.len && !big[i].e.__reserved &&
+		t_ok(big[i].e.len && big[i].e.kind <= HYBRID_ALLOC_MAP_KIND_SPAN &&
 		     big[i].unknown == 0xeeeeeeeeeeeeeeee, "fills what it knows of entry %u", i);
 	t_errno(ha_map(fd, 0, 0, e, 0, &got), EINVAL, "MAP of no entry");
 	t_errno(ha_map(fd, 0, 0, e, MAX + 1, &got), EINVAL, "MAP of too many");
@@ -377,6 +418,7 @@ int main(void)
 	/* what was freed must be in the pool of the CPU that asks */
 	t_pin(0);
 	test_cached();
+	test_kinds();
 	test_pages();
 	test_reproduce();
 	test_starts();
