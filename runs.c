@@ -85,6 +85,13 @@ static u64 map_starts(const struct haruns *r, u32 word)
 	return (r->map[word] | r->map[word] >> 1) & MAP_LOW_BITS;
 }
 
+/* The same for free runs only. */
+static u64 map_free_starts(const struct haruns *r, u32 word)
+{
+	BUILD_BUG_ON(HARUNS_FREE != 1);
+	return r->map[word] & ~(r->map[word] >> 1) & MAP_LOW_BITS;
+}
+
 /* The start of the run that @pos lies in; block 0 is always a start. */
 static u32 map_run_start(const struct haruns *r, u32 pos)
 {
@@ -298,23 +305,59 @@ void haruns_shrink(struct haruns *r, struct hamem *mem)
 	haruns_destroy(&old, mem);
 }
 
+/*
+ * Whether nothing that follows can change the answer: a run fits exactly, and there is
+ * another one that is the longest. In a slot of thousands of short runs that is soon.
+ */
+static bool look_is_over(const struct haruns *r, struct haruns_look *look, u32 len, u32 align)
+{
+	/* what it skips is a part of the run, too */
+	if (look->best >> HARUNS_AT_BITS || align > 1)
+		return false;
+	if (len == r->max_free)
+		return look->second >> HARUNS_AT_BITS == len;
+	/* wherever it is: no run begins there */
+	look->longest = (u32)r->max_free << HARUNS_AT_BITS | U16_MAX;
+	return true;
+}
+
+static struct haruns_look map_look(const struct haruns *r, u32 len, u32 align)
+{
+	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, MAP_PER_WORD), i;
+	struct haruns_look look = HARUNS_LOOK;
+	struct haruns_run run;
+	u64 bits;
+
+	for (i = 0; i < nr_words; i++) {
+		for (bits = map_free_starts(r, i); bits; bits &= bits - 1) {
+			run = haruns_recorded(r, i * MAP_PER_WORD +
+						 __ffs64(bits) / HARUNS_STATE_BITS);
+			haruns_look_at(&look, &run, len, align);
+			if (look_is_over(r, &look, len, align))
+				return look;
+		}
+	}
+	return look;
+}
+
 /**
- * haruns_look - look at all free runs, wherever they are recorded
+ * haruns_look - look at the free runs, wherever they are recorded
  * @r: the runs
  * @len: that is wanted
  * @align: of it, a power of two, at most the size of the slot
  *
- * Return: what there is.
+ * Return: what there is: the one that fits best, and the longest of the others.
  */
 struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align)
 {
 	const u32 step = HARUNS_LANE_BITS * HARUNS_PER_WORD;
 	struct haruns_look look = HARUNS_LOOK;
-	struct haruns_run run;
 	u32 i, k;
 	u64 bits;
 
-	for (i = 0; !is_map(r) && i < r->nr; i += step) {
+	if (is_map(r))
+		return map_look(r, len, align);
+	for (i = 0; i < r->nr; i += step) {
 		const u64 *words = (const u64 *)(marks_in(r) + i);
 
 		bits = 0;
@@ -322,13 +365,6 @@ struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align)
 			bits |= haruns_free_bits(words[k]) << k;
 		haruns_look_marks(&look, marks_in(r), i, bits, len, align);
 	}
-	if (!is_map(r))
-		return look;
-	run = haruns_recorded(r, 0);
-	do {
-		if (run.state == HARUNS_FREE)
-			haruns_look_at(&look, &run, len, align);
-	} while (haruns_next(r, &run));
 	return look;
 }
 
