@@ -2205,7 +2205,7 @@ static int ha_dev_map(struct ha_call *call)
 	struct hybrid_alloc_map *map = &call->map;
 	struct hybrid_alloc_map_entry *entries;
 	u64 end;
-	int nr;
+	int nr, i;
 
 	map->nr_entries = 0;
 	call->items = kvmalloc_array(map->nr, sizeof(*entries), GFP_KERNEL);
@@ -2224,6 +2224,9 @@ static int ha_dev_map(struct ha_call *call)
 		return nr;
 	while (map->len && nr && entries[nr - 1].start >= end)
 		nr--;
+	/* the same extents are the same map, whatever they lie in */
+	for (i = 0; i < nr && !(map->flags & HYBRID_ALLOC_MAP_KINDS); i++)
+		entries[i].kind = HYBRID_ALLOC_MAP_KIND_NONE;
 	map->nr_entries = nr;
 	return ha_call_items_out(call, 0, nr, entries);
 }
@@ -2283,6 +2286,7 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY,
 	       .undo = ha_dev_undo_alloc_many),
 	HA_CMD(MAP, map, __reserved, ha_dev_map,
+	       .flags = HYBRID_ALLOC_MAP_KINDS,
 	       .item_size = sizeof(struct hybrid_alloc_map_entry),
 	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
 	HA_CMD(TRIM, trim, trimmed, ha_dev_trim,

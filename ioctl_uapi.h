@@ -127,7 +127,7 @@ struct hybrid_alloc_detach {
 
 /* bits of hybrid_alloc_info.features */
 #define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH, and poll() */
-#define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP tells the kind of each entry */
+#define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP knows HYBRID_ALLOC_MAP_KINDS */
 
 /**
  * struct hybrid_alloc_info - what an instance is
@@ -513,8 +513,7 @@ enum hybrid_alloc_map_kind {
  * @start: out: first byte
  * @len: out: length in bytes
  * @state: out: enum hybrid_alloc_map_state
- * @kind: out: enum hybrid_alloc_map_kind; 0 of a kernel that has not
- *	HYBRID_ALLOC_FEATURE_MAP_KIND
+ * @kind: out: enum hybrid_alloc_map_kind, with HYBRID_ALLOC_MAP_KINDS; else 0
  */
 struct hybrid_alloc_map_entry {
 	__u64 start;
@@ -523,10 +522,13 @@ struct hybrid_alloc_map_entry {
 	__u32 kind;
 };
 
+/* flags of MAP */
+#define HYBRID_ALLOC_MAP_KINDS		(1U << 0)	/* also tell the kind of each entry */
+
 /**
  * struct hybrid_alloc_map - what the device is used for
  * @size: sizeof(struct hybrid_alloc_map)
- * @flags: must be 0
+ * @flags: HYBRID_ALLOC_MAP_KINDS
  * @epoch: 0 or the instance's
  * @items: address of an array of struct hybrid_alloc_map_entry
  * @nr: its length, 1 to HYBRID_ALLOC_MAX_ITEMS

@@ -400,8 +400,8 @@ int hybrid_alloc_map_begin(int fd, uint64_t start, uint64_t len,
  * @size: size of the structure that @entry points to
  *
  * Parts come in the order of addresses, free, live, cached and held ones, without
- * gaps. A live extent is one entry, with its own start and length; its kind tells
- * where it lies. Free space side by side may be told in several. While others
+ * gaps. A live extent is one entry, with its own start and length; with the
+ * flag HYBRID_ALLOC_MAP_KINDS also where it lies. Free space side by side may be told in several. While others
  * allocate and free, pages of up to HYBRID_ALLOC_MAX_ITEMS entries are each true at
  * one moment, but changes between two of them show: the next entry may then begin
  * before the end of the last.

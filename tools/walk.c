@@ -14,6 +14,7 @@ static int read_page(int fd, const char *path, __u64 start,
 {
 	struct hybrid_alloc_map map = {
 		.size = sizeof(map),
+		.flags = HYBRID_ALLOC_MAP_KINDS,
 		.items = (uintptr_t)parts,
 		.nr = HYBRID_ALLOC_MAX_ITEMS,
 		.item_size = sizeof(*parts),

@@ -227,16 +227,22 @@ int ha_alloc_many(int fd, struct hybrid_alloc_many *m, struct hybrid_alloc_exten
 	return ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC_MANY, m);
 }
 
-int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got)
+int ha_map_flags(int fd, u32 flags, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr,
+		 u32 *got)
 {
 	struct hybrid_alloc_map m = {
-		.size = sizeof(m), .items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
+		.size = sizeof(m), .flags = flags, .items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
 		.start = start, .len = len,
 	};
 	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_MAP, &m);
 
 	*got = m.nr_entries;
 	return err;
+}
+
+int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got)
+{
+	return ha_map_flags(fd, 0, start, len, e, nr, got);
 }
 
 void t_read_map(int fd, struct t_map *map)

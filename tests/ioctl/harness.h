@@ -62,6 +62,8 @@ int ha_claim(int fd, u64 start, u64 len);
 int ha_claim_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
 int ha_alloc_many(int fd, struct hybrid_alloc_many *m, struct hybrid_alloc_extent *exts, u32 nr);
 int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got);
+int ha_map_flags(int fd, u32 flags, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr,
+		 u32 *got);
 int ha_op(int fd, unsigned long cmd);
 int ha_info(int fd, u32 flags, u32 id, struct hybrid_alloc_info *info);
 int ha_stat_err(int fd, u32 flags, struct hybrid_alloc_stat *st);

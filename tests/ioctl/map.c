@@ -39,7 +39,8 @@ static bool map_all(u32 page)
 			if (!all.e)
 				t_die("no memory");
 		}
-		err = ha_map(fd_ro, pos, 0, all.e + all.nr, page, &got);
+		err = ha_map_flags(fd_ro, HYBRID_ALLOC_MAP_KINDS, pos, 0, all.e + all.nr, page,
+				   &got);
 		if (err || !got || got > page) {
 			t_note("MAP from %llu: %s, %u entries", pos, t_strerror(err), got);
 			return false;
@@ -284,7 +285,10 @@ static void kind_is(const char *what, u64 start, u64 len, u32 kind)
 	struct hybrid_alloc_map_entry m = {};
 	u32 got;
 
-	if (!t_ok(!ha_map(fd, start, 0, &m, 1, &got) && got == 1 && m.start == start &&
+	t_ok(!ha_map(fd, start, 0, &m, 1, &got) && !m.kind, "MAP of %s: no kind unless asked for",
+	     what);
+	if (!t_ok(!ha_map_flags(fd, HYBRID_ALLOC_MAP_KINDS, start, 0, &m, 1, &got) && got == 1 &&
+		  m.start == start &&
 		  m.len == len && m.state == HYBRID_ALLOC_MAP_LIVE && m.kind == kind,
 		  "MAP tells where %s lies", what))
 		t_note("asked at %llu+%llu: %llu+%llu, state %u, kind %u", start, len,
