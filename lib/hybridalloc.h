@@ -400,11 +400,11 @@ int hybrid_alloc_map_begin(int fd, uint64_t start, uint64_t len,
  * @size: size of the structure that @entry points to
  *
  * Parts come in the order of addresses, free, live, cached and held ones, without
- * gaps. A live extent is one entry, with its own start and length; with the
- * flag HYBRID_ALLOC_MAP_KINDS also where it lies. Free space side by side may be told in several. While others
- * allocate and free, pages of up to HYBRID_ALLOC_MAX_ITEMS entries are each true at
- * one moment, but changes between two of them show: the next entry may then begin
- * before the end of the last.
+ * gaps. A live extent is one entry, with its own start and length; of which kind it
+ * is hybrid_alloc_map() tells, if it is asked. Free space side by side may be told in
+ * several. While others allocate and free, pages of up to HYBRID_ALLOC_MAX_ITEMS
+ * entries are each true at one moment, but changes between two of them show: the
+ * next entry may then begin before the end of the last.
  *
  * Return: 1 @entry is filled in; 0 there are no more; or a negative errno as of
  * hybrid_alloc_map(), after which the same call may be tried again.

@@ -231,7 +231,8 @@ int ha_map_flags(int fd, u32 flags, u64 start, u64 len, struct hybrid_alloc_map_
 		 u32 *got)
 {
 	struct hybrid_alloc_map m = {
-		.size = sizeof(m), .flags = flags, .items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
+		.size = sizeof(m), .flags = flags,
+		.items = (uintptr_t)e, .nr = nr, .item_size = sizeof(*e),
 		.start = start, .len = len,
 	};
 	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_MAP, &m);
