@@ -437,69 +437,29 @@ bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
 }
 
 /**
- * habuddy_free_blocks - all free blocks, if they are few
+ * habuddy_free_blocks - free blocks of an order
  * @b: the buddy
+ * @order: the order
  * @units: out: the first unit of each, in no order
  * @max: how many may be there
  *
- * Context: caller's lock. Return: how many there are; -E2BIG: more.
+ * Context: caller's lock. Return: how many are told; if it is @max there may be more.
  */
-int habuddy_free_blocks(struct habuddy *b, u64 *units, int max)
+int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max)
 {
+	unsigned int r = order % HABUDDY_FANOUT_SHIFT, bit;
 	struct habuddy_node *n;
-	unsigned int order, r, bit;
-	u64 avail;
 	int nr = 0;
 
-	for (avail = b->avail; avail; avail &= avail - 1) {
-		order = __ffs64(avail);
-		r = order % HABUDDY_FANOUT_SHIFT;
-		hlist_for_each_entry(n, &b->nodes[order], link[r]) {
-			bit = FANOUT >> r;
-			for_each_set_bit_from(bit, n->free, HEAP_BITS >> r) {
-				if (nr == max)
-					return -E2BIG;
-				units[nr++] = unit_of(n, bit);
-			}
+	hlist_for_each_entry(n, &b->nodes[order], link[r]) {
+		bit = FANOUT >> r;
+		for_each_set_bit_from(bit, n->free, HEAP_BITS >> r) {
+			if (nr == max)
+				return nr;
+			units[nr++] = unit_of(n, bit);
 		}
 	}
 	return nr;
-}
-
-/**
- * habuddy_find_run - find free units in a row
- * @b: the buddy
- * @nr: how many
- * @tries: how many runs to look at
- * @unit: out: the first of them
- *
- * Blocks side by side serve it too, buddies or not. One block that is large
- * enough is found at once; else the smallest run that fits among the first
- * @tries. Context: caller's lock. Return: whether there is one.
- */
-bool habuddy_find_run(struct habuddy *b, u64 nr, u64 tries, u64 *unit)
-{
-	unsigned int order = nr > 1 ? ilog2(nr - 1) + 1 : 0;
-	u64 from = 0, at, len, best = U64_MAX;
-
-	if (order < HABUDDY_NR_ORDERS && b->avail >> order) {
-		unsigned int k = order + __ffs64(b->avail >> order);
-		unsigned int r = k % HABUDDY_FANOUT_SHIFT;
-		struct habuddy_node *n = hlist_entry(b->nodes[k].first,
-						     struct habuddy_node, link[r]);
-
-		*unit = unit_of(n, find_next_bit(n->free, HEAP_BITS >> r, FANOUT >> r));
-		return true;
-	}
-	while (nr <= b->free_units && tries-- &&
-	       habuddy_next_free(b, from, b->nr_units, &at, &len)) {
-		if (len >= nr && len < best) {
-			best = len;
-			*unit = at;
-		}
-		from = at + len;
-	}
-	return best != U64_MAX;
 }
 
 /* ---- ownership ---- */

@@ -64,8 +64,7 @@ void habuddy_put(struct habuddy *b, u64 unit, u64 nr);
 
 int habuddy_free_order(struct habuddy *b, u64 unit);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);
-int habuddy_free_blocks(struct habuddy *b, u64 *units, int max);
-bool habuddy_find_run(struct habuddy *b, u64 nr, u64 tries, u64 *unit);
+int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max);
 
 /* Ownership of blocks that are handed out as extents. */
 void habuddy_own(struct habuddy *b, u64 unit, unsigned int order);

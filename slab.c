@@ -25,7 +25,8 @@
  *   a common size up to slab_max    slabs of equal objects
  *   a power of two from a unit up   a block of the buddy, as a whole
  *   else, up to a slot              the mixed slot in which it fits best
- *   larger                          units in a row and the rest from a mixed slot
+ *   larger                          a free run around units that are free, across all
+ *                                   borders: the best of those that are looked at
  *
  * When the right place is full, the others are tried: mixed slots serve common
  * sizes too. If all of that fails haslab_search() finds what there is across the
@@ -102,8 +103,6 @@
 /* Groups: as many as there are CPUs, but not on less than 4 GiB (2^20 blocks) each. */
 #define MIN_GROUP_SHIFT	20
 #define MAX_GROUPS	64
-/* How many runs of units to look at before it is left to haslab_search(). */
-#define RUN_TRIES	32
 
 #define NONE HASLAB_NR_CLASSES
 
@@ -527,31 +526,6 @@ int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *
 
 /* ---- extents of any size ---- */
 
-/* At the start of a block of the buddy that is large enough to be aligned so. */
-static int block_aligned_alloc(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
-			       u64 *start)
-{
-	unsigned int order = order_base_2(DIV_ROUND_UP_ULL(max(len, align), unit_blocks(s)));
-	int ret = haslab_buddy_alloc(s, order, op, start);
-
-	if (ret)
-		return ret;
-	haslab_buddy_free(s, *start, order);
-	return haslab_extent_take(s, *start, len, op);
-}
-
-/* Units in a row, of which the last need not be used up. */
-static int run_alloc(struct haslab *s, u64 len, struct hamem_op *op, u64 *start)
-{
-	u64 unit;
-
-	if (!habuddy_find_run(&s->buddy, DIV_ROUND_UP_ULL(len, unit_blocks(s)), RUN_TRIES,
-			      &unit))
-		return -ENOSPC;
-	*start = unit << s->cfg.unit_shift;
-	return haslab_extent_take(s, *start, len, op);
-}
-
 /* Whether a mixed slot can serve it. */
 static bool is_mixed_size(const struct haslab *s, u64 len, u64 align)
 {
@@ -581,8 +555,9 @@ static int alloc_locked(struct haslab *s, u64 len, u64 align, struct hamem_op *o
 {
 	if (is_mixed_size(s, len, align))
 		return haslab_mixed_alloc(s, haslab_own_group(s), len, align, op, start);
-	return align > unit_blocks(s) ? block_aligned_alloc(s, len, align, op, start) :
-					run_alloc(s, len, op, start);
+	if (!haslab_best_run(s, len, align, start))
+		return -ENOSPC;
+	return haslab_extent_take(s, *start, len, op);
 }
 
 /* In the mixed slots of the groups that are not the caller's. */

@@ -254,6 +254,8 @@ int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order);
 int __must_check haslab_buddy_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 void haslab_buddy_put(struct haslab *s, u64 start, u64 len);
+int __must_check haslab_buddy_fit(struct haslab *s, int min_order, int max_order,
+				  struct hamem_op *op, u64 *start);
 int __must_check haslab_buddy_some(struct haslab *s, int order, int min_order,
 				   struct hamem_op *op, u64 *start);
 
@@ -315,6 +317,10 @@ bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *star
 struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
 int __must_check haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 int haslab_span_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+/* ---- searches (slab_search.c) ---- */
+
+bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found);
 
 /* ---- refusals ---- */
 

@@ -281,6 +281,30 @@ int haslab_buddy_some(struct haslab *s, int order, int min_order, struct hamem_o
 	return ret ?: order;
 }
 
+/*
+ * The smallest block from 2^@min_order units on; if it is of more than 2^@max_order, a part
+ * of that size. Return: the order; -ENOSPC; -ENOMEM.
+ */
+int haslab_buddy_fit(struct haslab *s, int min_order, int max_order, struct hamem_op *op,
+		     u64 *start)
+{
+	int ret = -ENOSPC, order = 0;
+	u64 avail, unit;
+
+	spin_lock(&s->space_lock);
+	avail = s->buddy.avail >> min_order;
+	if (avail) {
+		order = min_t(int, min_order + __ffs64(avail), max_order);
+		ret = habuddy_alloc(&s->buddy, order, op, &unit);
+	}
+	spin_unlock(&s->space_lock);
+	if (ret)
+		return ret;
+	*start = unit << s->cfg.unit_shift;
+	buddy_changed(s, *start, (u64)unit_blocks(s) << order);
+	return order;
+}
+
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order)
 {
 	spin_lock(&s->space_lock);

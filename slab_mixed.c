@@ -469,8 +469,9 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 	if (likely(ret != -ENOSPC))
 		return ret;
 	units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s));
-	order = haslab_buddy_some(s, s->slot_shift - s->cfg.unit_shift, order_base_2(units), op,
-				  &from);
+	/* what is left between larger extents first, so that there still is space for these */
+	order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift, op,
+				 &from);
 	if (order < 0)
 		return order;
 	ret = haslab_mixed_add(s, g, from, unit_blocks(s) << order, 0, op);

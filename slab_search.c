@@ -40,6 +40,8 @@
 #define LARGE_PIECES	16384
 /* What it takes to look at a slot or a slab, in terms of pieces in it. */
 #define LARGE_VISIT	8
+/* For an extent of more than a slot: around how many free blocks of an order to look. */
+#define BEST_TRIES	16
 /* How many free blocks of the buddy may be left for it. */
 #define LARGE_BLOCKS	32
 /* What a slab without a free object can have free behind the last one, and more. */
@@ -208,12 +210,17 @@ static bool large_in_slabs(struct haslab *s, struct large *l, const struct hasla
 /* Around the free blocks of the buddy, whatever their size. */
 static bool large_in_buddy(struct haslab *s, struct large *l)
 {
-	u64 units[LARGE_BLOCKS];
-	int nr = habuddy_free_blocks(&s->buddy, units, LARGE_BLOCKS), i;
+	u64 units[LARGE_BLOCKS + 1], avail;
+	int nr = 0, i;
 
+	for (avail = s->buddy.avail; avail; avail &= avail - 1)
+		nr += habuddy_free_blocks(&s->buddy, __ffs64(avail), units + nr,
+					  LARGE_BLOCKS + 1 - nr);
+	if (nr > LARGE_BLOCKS)
+		return false;
 	for (i = 0; i < nr; i++)
 		large_run(s, l, units[i] << s->cfg.unit_shift);
-	return nr >= 0;
+	return true;
 }
 
 static bool large_in_groups(struct haslab *s, struct large *l)
@@ -244,6 +251,61 @@ static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 	if (!large_in_buddy(s, &l) || (l.part <= slot_blocks(s) && !large_in_groups(s, &l)))
 		return -E2BIG;
 	return l.first < U64_MAX ? 0 : -ENOSPC;
+}
+
+/* ---- the best run ---- */
+
+/* What is free around @pos, but not in slabs: of them pools may have something. */
+static u64 run_around(struct haslab *s, u64 pos, u64 *start)
+{
+	u64 end = pos, next;
+
+	do {
+		*start = pos;
+		if (pos && !haslab_lookup(s, pos - 1))
+			pos = part_before(s, pos);
+	} while (pos < *start);
+	while (end < s->cfg.nr_blocks && !haslab_lookup(s, end) && haslab_stretch(s, end, &next))
+		end = next;
+	return end - *start;
+}
+
+/* Of the runs around free blocks of an order the shortest that fits, if it is below @best. */
+static u64 best_of_order(struct haslab *s, unsigned int order, u64 len, u64 align, u64 best,
+			 u64 *found)
+{
+	u64 units[BEST_TRIES], start, size;
+	int nr = habuddy_free_blocks(&s->buddy, order, units, BEST_TRIES), i;
+
+	for (i = 0; i < nr; i++) {
+		size = run_around(s, units[i] << s->cfg.unit_shift, &start);
+		if (size < best && run_fits(start, size, len, align, found))
+			best = size;
+	}
+	return best;
+}
+
+/*
+ * A free run for an extent that is longer than a slot, or aligned to more: the shortest
+ * that fits of some around free blocks of the buddy. The largest of these that are side by
+ * side is more than a quarter of them, so that smaller ones are not looked at. If there is
+ * a block that is long enough it does find something; what consists of mixed parts it
+ * leaves to haslab_search(). All groups are shut out.
+ */
+bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
+{
+	u64 units = DIV_ROUND_UP_ULL(len, unit_blocks(s)), best = U64_MAX, avail;
+	unsigned int low = order_base_2(units + 2), order;
+	unsigned int enough = order_base_2(max(units, align >> s->cfg.unit_shift));
+
+	low -= min(low, 3U);
+	for (avail = s->buddy.avail >> low << low; avail; avail &= avail - 1) {
+		order = __ffs64(avail);
+		if (order >= enough && best < U64_MAX)
+			break;
+		best = best_of_order(s, order, len, align, best, found);
+	}
+	return best < U64_MAX;
 }
 
 /* ---- all runs ---- */

@@ -40,6 +40,17 @@ static void expect_unchanged(struct kunit *test, struct snapshot before)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&f->mem.bytes), before.bytes);
 }
 
+/* The first run that is long enough. */
+static bool find_run(struct habuddy *b, u64 nr, u64 *unit)
+{
+	u64 from = 0, len;
+
+	for (; habuddy_next_free(b, from, U64_MAX, unit, &len); from = *unit + len)
+		if (len >= nr)
+			return true;
+	return false;
+}
+
 static void start(struct kunit *test, u64 nr_units)
 {
 	struct fixture *f = test->priv;
@@ -212,7 +223,7 @@ static void half_full_checkerboard_serves_single_units_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->b.free_units, nr / 2);
 	for (k = 1; k <= ilog2(nr); k++)
 		KUNIT_EXPECT_EQ(test, alloc(test, k, &unit), -ENOSPC);
-	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 2, U64_MAX, &unit));
+	KUNIT_EXPECT_FALSE(test, find_run(&f->b, 2, &unit));
 	for (i = 0; i < nr / 2; i++)
 		KUNIT_ASSERT_EQ(test, alloc(test, 0, &unit), 0);
 	KUNIT_EXPECT_EQ(test, alloc(test, 0, &unit), -ENOSPC);
@@ -293,14 +304,14 @@ static void any_capacity_is_one_run(struct kunit *test)
 		start(test, n);
 		/* one block of each order that has its bit in the size */
 		KUNIT_EXPECT_EQ(test, f->b.avail, n);
-		KUNIT_EXPECT_TRUE(test, habuddy_find_run(&f->b, n, U64_MAX, &unit));
+		KUNIT_EXPECT_TRUE(test, find_run(&f->b, n, &unit));
 		KUNIT_EXPECT_EQ(test, unit, 0);
-		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, n + 1, U64_MAX, &unit));
+		KUNIT_EXPECT_FALSE(test, find_run(&f->b, n + 1, &unit));
 		KUNIT_EXPECT_EQ(test, take(test, 0, n), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 0);
 		KUNIT_EXPECT_EQ(test, f->b.avail, 0);
 		KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, U64_MAX, &unit, &nr));
-		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, U64_MAX, &unit));
+		KUNIT_EXPECT_FALSE(test, find_run(&f->b, 1, &unit));
 		KUNIT_EXPECT_EQ(test, take(test, n - 1, 1), -EEXIST);
 		habuddy_put(&f->b, 0, n);
 		expect_all_free(test);
@@ -394,7 +405,7 @@ static void no_space_at_all(struct kunit *test)
 	start(test, 0);
 	KUNIT_EXPECT_EQ(test, alloc(test, 0, &unit), -ENOSPC);
 	KUNIT_EXPECT_FALSE(test, habuddy_next_free(&f->b, 0, U64_MAX, &unit, &nr));
-	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 1, U64_MAX, &unit));
+	KUNIT_EXPECT_FALSE(test, find_run(&f->b, 1, &unit));
 	KUNIT_EXPECT_EQ(test, habuddy_free_order(&f->b, 0), -1);
 }
 
@@ -417,8 +428,8 @@ static void neighbours_that_are_no_buddies_serve_a_contiguous_request(struct kun
 		KUNIT_ASSERT_EQ(test, take(test, mid + 1, nr - mid - 1), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 2);
 		KUNIT_EXPECT_EQ(test, alloc(test, 1, &unit), -ENOSPC);
-		KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 3, U64_MAX, &unit));
-		KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 2, U64_MAX, &unit));
+		KUNIT_EXPECT_FALSE(test, find_run(&f->b, 3, &unit));
+		KUNIT_ASSERT_TRUE(test, find_run(&f->b, 2, &unit));
 		KUNIT_EXPECT_EQ(test, unit, mid - 1);
 		KUNIT_EXPECT_EQ(test, take(test, unit, 2), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 0);
@@ -428,24 +439,6 @@ static void neighbours_that_are_no_buddies_serve_a_contiguous_request(struct kun
 		habuddy_put(&f->b, 0, mid - 1);
 		expect_all_free(test);
 	}
-}
-
-static void smallest_run_that_fits_is_found(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	u64 unit;
-
-	/* runs of 3, 5 and 4 units, none of them in one block that is large enough */
-	start(test, 64);
-	KUNIT_ASSERT_EQ(test, take(test, 0, 64), 0);
-	habuddy_put(&f->b, 5, 3);
-	habuddy_put(&f->b, 21, 5);
-	habuddy_put(&f->b, 42, 4);
-	KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 4, U64_MAX, &unit));
-	KUNIT_EXPECT_EQ(test, unit, 42);
-	KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, 5, U64_MAX, &unit));
-	KUNIT_EXPECT_EQ(test, unit, 21);
-	KUNIT_EXPECT_FALSE(test, habuddy_find_run(&f->b, 6, U64_MAX, &unit));
 }
 
 static void partly_taken_range_is_refused(struct kunit *test)
@@ -757,10 +750,10 @@ static void compare_with_model(struct kunit *test, struct model *m)
 	for (unit = 0; unit < m->nr_units; unit += 7)
 		KUNIT_ASSERT_EQ(test, habuddy_free_order(&f->b, unit), model_order(m, unit));
 	if (longest) {
-		KUNIT_ASSERT_TRUE(test, habuddy_find_run(&f->b, longest, U64_MAX, &unit));
+		KUNIT_ASSERT_TRUE(test, find_run(&f->b, longest, &unit));
 		KUNIT_ASSERT_TRUE(test, model_free(m, unit, longest));
 	}
-	KUNIT_ASSERT_FALSE(test, habuddy_find_run(&f->b, longest + 1, U64_MAX, &unit));
+	KUNIT_ASSERT_FALSE(test, find_run(&f->b, longest + 1, &unit));
 }
 
 static void random_step(struct kunit *test, struct model *m, struct hatest_rng *rng)
@@ -900,7 +893,6 @@ static struct kunit_case habuddy_cases[] = {
 	KUNIT_CASE(untouched_100_tib_costs_a_few_nodes),
 	KUNIT_CASE(no_space_at_all),
 	KUNIT_CASE(neighbours_that_are_no_buddies_serve_a_contiguous_request),
-	KUNIT_CASE(smallest_run_that_fits_is_found),
 	KUNIT_CASE(partly_taken_range_is_refused),
 	KUNIT_CASE(order_of_frees_does_not_matter),
 	KUNIT_CASE(second_disown_is_refused),

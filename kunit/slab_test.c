@@ -619,8 +619,9 @@ static void claim_in_mixed_slabs(struct kunit *test)
 	struct fixture *f = test->priv;
 	u64 at, free_at;
 
-	start(test, 40000);
+	start(test, 160 * 256);
 	KUNIT_ASSERT_EQ(test, haslab_alloc(&f->s, 1000, 1, GFP_KERNEL, &at), 0);
+	KUNIT_ASSERT_LE(test, at + 6500, 160 * 256);
 	free_at = at ? 0 : 1000;
 	KUNIT_EXPECT_EQ(test, haslab_claim(&f->s, free_at, 10, false, GFP_KERNEL), 0);
 	KUNIT_EXPECT_EQ(test, claim(test, at + 999, 2), -EEXIST);
