@@ -581,7 +581,7 @@ struct hybrid_alloc_map {
  * @retired: out: given back but not yet reusable
  * @unusable: out: what is no whole block, at either end of the managed range
  * @metadata: out: RAM of the allocator's metadata, per-CPU memory apart
- * @percpu: out: RAM of the pools
+ * @percpu: out: RAM of what there is for each CPU: pools, groups
  * @nr_live: out: number of live extents
  * @nr_slabs: out: number of slabs
  * @nr_free_runs: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs

@@ -135,7 +135,7 @@ static inline bool hamem_refill(struct hamem_op *op)
 	op->missing = 0;
 	hamem_finish(op);
 	for (i = 0; i < op->nr_wanted; i++) {
-		obj = kzalloc(op->wanted[i], op->gfp);
+		obj = kzalloc(max_t(size_t, op->wanted[i], sizeof(*obj)), op->gfp);
 		if (!obj)
 			return false;
 		obj->size = op->wanted[i];

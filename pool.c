@@ -696,6 +696,8 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	st->charged = hapool_charged(p);
 	st->retired = READ_ONCE(p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
+	/* one for each CPU too, if the device is large enough */
+	st->percpu = p->slab.nr_groups * sizeof(*p->slab.groups);
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 

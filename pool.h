@@ -37,7 +37,7 @@ enum hapool_drain {
  * @searches: allocations that went through the slow mode
  * @refused: refused frees by enum hybrid_alloc_reason
  * @metadata: bytes of metadata, per-CPU memory apart
- * @percpu: bytes of per-CPU memory
+ * @percpu: bytes of what there is for each CPU: magazines, counters, groups
  */
 struct hapool_stat {
 	u64 capacity;

@@ -250,18 +250,21 @@ static void slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /*
  * A slab that is less than a slot has more metadata for each of its blocks than a whole
- * one, or than a bitmap has. So that all together has its bound, they have theirs: 4 KiB
- * per GiB (2^18 blocks), as much as for 256 MiB at least.
+ * one, or than a bitmap has. So that all together has its bound, they have theirs: 3 KiB
+ * per GiB (2^18 blocks). A quarter is not for those that make a class grow, so that there
+ * is some left for the first one of others.
  */
-static bool too_many_small(const struct haslab *s)
+static bool too_many_small(const struct haslab *s, bool is_first)
 {
-	return READ_ONCE(s->small_bytes) >= max_t(u64, s->cfg.nr_blocks >> 6, 1024);
+	u64 most = max_t(u64, s->cfg.nr_blocks * 3 >> 8, 1024);
+
+	return READ_ONCE(s->small_bytes) >= (is_first ? most : most / 4 * 3);
 }
 
 /*
- * Large enough to be worth it, small enough to leave space to other sizes. A class
- * has one slab at least; if there are too many small ones others are whole slots, or
- * there are none (the order is less than @min_order) and mixed slots serve the size.
+ * Large enough to be worth it, small enough to leave space to other sizes. If there are
+ * too many small ones, who has some gets a whole slot, and who does not gets none (the
+ * order is less than @min_order) and is served by mixed slots.
  */
 static int object_slab_order(const struct haslab *s, const struct haslab_group *g, int class,
 			     int *min_order)
@@ -269,12 +272,13 @@ static int object_slab_order(const struct haslab *s, const struct haslab_group *
 	int slot_order = s->slot_shift - s->cfg.unit_shift;
 	const struct haslab_class *c = &s->classes[class];
 	u64 has = g->nr_slab_blocks[class];
-	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, has >> GROWTH_SHIFT);
+	u64 grow = has < slot_blocks(s) ? has >> GROWTH_SHIFT : has;
+	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, grow);
 	u64 units = clamp_t(u64, blocks, unit_blocks(s), slot_blocks(s)) >> s->cfg.unit_shift;
 
-	if (has && too_many_small(s)) {
+	if (too_many_small(s, !has)) {
 		*min_order = slot_order;
-		return has >= slot_blocks(s) ? slot_order : -1;
+		return has >= slot_blocks(s) / 4 ? slot_order : -1;
 	}
 	*min_order = order_base_2(DIV_ROUND_UP(c->blocks, unit_blocks(s)));
 	return max_t(int, ilog2(units), *min_order);
@@ -821,7 +825,6 @@ static int init_groups(struct haslab *s)
 	s->groups = kvcalloc(s->nr_groups, sizeof(*s->groups), GFP_KERNEL);
 	if (!s->groups)
 		return -ENOMEM;
-	atomic_long_add(s->nr_groups * sizeof(*s->groups), &s->mem.bytes);
 	for (i = 0; i < s->nr_groups; i++) {
 		struct haslab_group *g = &s->groups[i];
 
@@ -848,6 +851,7 @@ static struct haslab_dir *new_dirs(u64 nr, u64 used, gfp_t gfp)
 static int init_dirs(struct haslab *s)
 {
 	s->nr_dirs = nr_dirs_for(s, s->cfg.nr_blocks);
+	s->map_blocks = s->cfg.nr_blocks;
 	s->dirs = new_dirs(s->nr_dirs, 0, GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
@@ -902,7 +906,7 @@ int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 	return ret;
 }
 
-static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
+static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old_table)
 {
 	u64 nr_units = nr_blocks >> s->cfg.unit_shift, from = s->buddy.nr_units;
 	u64 old = s->cfg.nr_blocks;
@@ -912,6 +916,7 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 	if (nr_units > from && !IS_ALIGNED(old, unit_blocks(s)))
 		from++;
 	ret = habuddy_grow_prepare(&s->buddy, nr_units, from, op) ?:
+	      haslab_map_grow(s, nr_blocks, op, old_table) ?:
 	      haslab_mixed_prepare_grow(s, nr_blocks, op);
 	if (ret)
 		return ret;
@@ -944,6 +949,8 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 	u64 nr_dirs = nr_dirs_for(s, nr_blocks);
 	struct haslab_dir *dirs, *old;
 	struct hamem_op op = HAMEM_OP(gfp);
+	void *old_table = NULL;
+	int ret;
 
 	if (nr_blocks < s->cfg.nr_blocks || too_large(s, nr_blocks))
 		return -EINVAL;
@@ -962,7 +969,11 @@ int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 		synchronize_rcu();
 		kvfree(old);
 	}
-	return haslab_with_all(s, &op, grow_locked(s, nr_blocks, &op));
+	ret = haslab_with_all(s, &op, grow_locked(s, nr_blocks, &op, &old_table));
+	if (old_table)
+		synchronize_rcu();
+	kfree(old_table);
+	return ret;
 }
 
 /* Forget what is in a slot. */
@@ -989,13 +1000,13 @@ static void slot_forget(struct haslab *s, u32 slot)
 void haslab_destroy(struct haslab *s)
 {
 	struct haslab_span *span, *next;
-	u32 slot, i;
+	u32 slot;
 	u64 dir;
 
 	for (dir = 0; s->dirs && dir < s->nr_dirs; dir++) {
-		slot = dir << DIR_SHIFT;
-		for (i = 0; i < DIR_SLOTS && (s->dirs[dir].nr_slabs || s->dirs[dir].mixed); i++)
-			slot_forget(s, slot + i);
+		for (slot = dir << DIR_SHIFT; slot < dir_slots_end(s, dir) &&
+		     (s->dirs[dir].nr_slabs || s->dirs[dir].mixed); slot++)
+			slot_forget(s, slot);
 		cond_resched();
 	}
 	rbtree_postorder_for_each_entry_safe(span, next, &s->spans, node)

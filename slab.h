@@ -221,6 +221,8 @@ struct haslab_map_entry {
  * @slot_shift: log2 of blocks in a slot
  * @dirs: the map from an address to what is there
  * @nr_dirs: number of entries of @dirs
+ * @map_blocks: the tables of the dirs are for so many blocks: cfg.nr_blocks, or more
+ *	when it did not grow as it was to
  * @nr_from_slabs: the common sizes below this come from slabs of equal objects
  * @small_bytes: metadata of the slabs of equal objects that are less than a slot
  * @inverse: for each common size 2^32 / its blocks, rounded up: to divide by it
@@ -239,6 +241,7 @@ struct haslab {
 	unsigned int slot_shift;
 	struct haslab_dir *dirs;
 	u64 nr_dirs;
+	u64 map_blocks;
 	unsigned long nr_from_slabs;
 	long small_bytes;	/* under space_lock */
 	u64 inverse[HASLAB_NR_CLASSES];

@@ -139,15 +139,14 @@ static bool check_slot(struct haslab *s, u32 slot, struct found *found)
 static bool check_dir(struct haslab *s, const struct haslab_dir *dir, struct found *found)
 {
 	u64 nr_slabs = found->nr_slabs, nr_mixed = found->nr_mixed;
-	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT, i;
-
+	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT;
 	bool has_slabs = dir->slabs != haslab_no_slabs;
 
 	if (!!dir->nr_slabs != has_slabs || !dir->nr_mixed != !dir->mixed ||
 	    !dir->links != !dir->mixed)
 		return false;
-	for (i = 0; i < DIR_SLOTS && (dir->nr_slabs || dir->mixed); i++)
-		if (!check_slot(s, slot + i, found))
+	for (; slot < dir_slots_end(s, dir - s->dirs) && (dir->nr_slabs || dir->mixed); slot++)
+		if (!check_slot(s, slot, found))
 			return false;
 	return found->nr_slabs - nr_slabs == dir->nr_slabs &&
 	       found->nr_mixed - nr_mixed == dir->nr_mixed;
@@ -298,7 +297,7 @@ void haslab_census(struct haslab *s, struct haslab_census *c)
 	memset(c, 0, sizeof(*c));
 	for (i = 0; i < READ_ONCE(s->nr_dirs); i++) {
 		haslab_lock_all(s);
-		for (slot = i << DIR_SHIFT; slot < (i + 1) << DIR_SHIFT; slot++)
+		for (slot = i << DIR_SHIFT; slot < dir_slots_end(s, i); slot++)
 			if (s->dirs[i].nr_slabs || s->dirs[i].mixed)
 				count_slot(s, slot, c);
 		haslab_unlock_all(s);

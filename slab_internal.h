@@ -22,6 +22,7 @@
 #include <linux/prefetch.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
+#include <linux/stddef.h>
 
 #include "slab_hit.h"
 
@@ -60,15 +61,15 @@ struct haslab_link {
 
 /**
  * union haslab_links - places of the mixed slots of a dir
- * @link: of each slot
  * @gone: when there is none any more: what lockless readers may still look at
+ * @link: of each slot
  */
 union haslab_links {
-	struct haslab_link link[DIR_SLOTS];
 	struct {
 		struct rcu_head rcu;
 		struct haslab_mixed *mixed;
 	} gone;
+	DECLARE_FLEX_ARRAY(struct haslab_link, link);
 };
 
 /**
@@ -189,6 +190,13 @@ static inline u64 slot_start(const struct haslab *s, u32 slot)
 	return (u64)slot << s->slot_shift;
 }
 
+/* The slot behind the last one of a dir. */
+static inline u32 dir_slots_end(const struct haslab *s, u64 dir)
+{
+	return min_t(u64, (dir + 1) << DIR_SHIFT,
+		     DIV_ROUND_UP_ULL(s->cfg.nr_blocks, slot_blocks(s)));
+}
+
 /*
  * The mixed part of a slot, or NULL. Under RCU; the answer is only sure to last with
  * the lock of the group that it is found to belong to.
@@ -248,6 +256,8 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab);
 int __must_check haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
 				  struct hamem_op *op);
 void haslab_map_keep(struct haslab *s, u64 block, u64 units);
+int __must_check haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op,
+				 void **old);
 
 int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op,
 				    u64 *start);

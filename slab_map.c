@@ -19,6 +19,14 @@ static u32 slot_units(const struct haslab *s)
 	return 1U << (s->slot_shift - s->cfg.unit_shift);
 }
 
+/* How many slots a dir has on a device of so many blocks: of the last one not all are there. */
+static u32 dir_slots(const struct haslab *s, const struct haslab_dir *dir, u64 nr_blocks)
+{
+	u64 slots = DIV_ROUND_UP_ULL(nr_blocks, slot_blocks(s));
+
+	return min_t(u64, slots - ((u64)(dir - s->dirs) << DIR_SHIFT), DIR_SLOTS);
+}
+
 /* The first unit of the slot of a slab. */
 static u64 first_unit(const struct haslab *s, const struct haslab_slab *slab)
 {
@@ -76,7 +84,7 @@ static int map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 
 	if (!dir->nr_slabs)
-		slabs = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*slabs));
+		slabs = hamem_get(&s->mem, op, dir_slots(s, dir, s->map_blocks) * sizeof(*slabs));
 	if (!slabs)
 		return -ENOMEM;
 	entry = map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
@@ -159,21 +167,50 @@ static void mixed_free_rcu(struct rcu_head *rcu)
 	kfree(links);
 }
 
-/* Free the mixed parts of a dir, if there is none. Lockless readers may still look. */
+/* Free what was the mixed parts of a dir. Lockless readers may still look. */
+static void mixed_put(struct haslab *s, struct haslab_mixed *mixed, union haslab_links *links)
+{
+	atomic_long_sub(ksize(mixed) + ksize(links), &s->mem.bytes);
+	links->gone.mixed = mixed;
+	call_rcu(&links->gone.rcu, mixed_free_rcu);
+}
+
+/* Free the mixed parts of a dir, if there is none. */
 static void map_trim(struct haslab *s, struct haslab_dir *dir)
 {
+	struct haslab_mixed *mixed = dir->mixed;
 	union haslab_links *links = dir->links;
 
 	if (dir->nr_mixed || !links)
 		return;
-	atomic_long_sub(ksize(dir->mixed) + ksize(links), &s->mem.bytes);
-	links->gone.mixed = dir->mixed;
 	WRITE_ONCE(dir->mixed, NULL);
 	WRITE_ONCE(dir->links, NULL);
-	call_rcu(&links->gone.rcu, mixed_free_rcu);
+	mixed_put(s, mixed, links);
 }
 
-/* Make the mixed parts of the slots of a dir. */
+/* Make the mixed parts of so many slots. */
+static struct haslab_mixed *mixed_new(struct haslab *s, u32 nr, struct hamem_op *op,
+				      union haslab_links **links)
+{
+	struct haslab_mixed *mixed = hamem_get(&s->mem, op, nr * sizeof(*mixed));
+
+	*links = mixed ? hamem_get(&s->mem, op, max(sizeof(**links),
+						    nr * sizeof((*links)->link[0]))) : NULL;
+	if (*links)
+		return mixed;
+	hamem_put(&s->mem, mixed);
+	return NULL;
+}
+
+/* Publish the mixed parts of the slots of a dir. */
+static void mixed_set(struct haslab_dir *dir, struct haslab_mixed *mixed,
+		      union haslab_links *links)
+{
+	WRITE_ONCE(dir->links, links);
+	/* pairs with mixed_slot() */
+	smp_store_release(&dir->mixed, mixed);
+}
+
 static int map_make(struct haslab *s, struct haslab_dir *dir, struct hamem_op *op)
 {
 	struct haslab_mixed *mixed;
@@ -181,15 +218,10 @@ static int map_make(struct haslab *s, struct haslab_dir *dir, struct hamem_op *o
 
 	if (dir->mixed)
 		return 0;
-	mixed = hamem_get(&s->mem, op, DIR_SLOTS * sizeof(*mixed));
-	links = mixed ? hamem_get(&s->mem, op, sizeof(*links)) : NULL;
-	if (!links) {
-		hamem_put(&s->mem, mixed);
+	mixed = mixed_new(s, dir_slots(s, dir, s->map_blocks), op, &links);
+	if (!mixed)
 		return -ENOMEM;
-	}
-	WRITE_ONCE(dir->links, links);
-	/* pairs with mixed_slot() */
-	smp_store_release(&dir->mixed, mixed);
+	mixed_set(dir, mixed, links);
 	return 0;
 }
 
@@ -240,6 +272,46 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 		map_trim(s, dir);
 	}
 	spin_unlock(&s->space_lock);
+}
+
+/*
+ * There will be so many blocks: make the tables of what now is the last dir longer. All
+ * groups are shut out; lockless readers find what is in use in the old ones too, of which
+ * @old is to be freed when they are done. -ENOMEM.
+ */
+int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old)
+{
+	struct haslab_dir *dir = map_dir(s, s->map_blocks - 1);
+	u32 from = dir_slots(s, dir, s->map_blocks), to = dir_slots(s, dir, nr_blocks);
+	struct haslab_slab __rcu **slabs = NULL;
+	struct haslab_mixed *mixed = NULL, *old_mixed = dir->mixed;
+	union haslab_links *links, *old_links = dir->links;
+
+	if (dir->nr_slabs && from < to) {
+		slabs = hamem_get(&s->mem, op, to * sizeof(*slabs));
+		if (!slabs)
+			return -ENOMEM;
+	}
+	if (old_mixed && from < to) {
+		mixed = mixed_new(s, to, op, &links);
+		if (!mixed) {
+			hamem_put(&s->mem, slabs);
+			return -ENOMEM;
+		}
+		memcpy(mixed, old_mixed, from * sizeof(*mixed));
+		memcpy(links->link, old_links->link, from * sizeof(links->link[0]));
+		mixed_set(dir, mixed, links);
+		mixed_put(s, old_mixed, old_links);
+	}
+	if (slabs) {
+		*old = dir->slabs;
+		memcpy(slabs, dir->slabs, from * sizeof(*slabs));
+		atomic_long_sub(ksize(dir->slabs), &s->mem.bytes);
+		/* pairs with rcu_dereference_raw() in haslab_lookup() */
+		smp_store_release(&dir->slabs, slabs);
+	}
+	s->map_blocks = nr_blocks;
+	return 0;
 }
 
 /* ---- the buddy, in blocks ---- */

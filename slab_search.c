@@ -270,42 +270,86 @@ static u64 run_around(struct haslab *s, u64 pos, u64 *start)
 	return end - *start;
 }
 
-/* Of the runs around free blocks of an order the shortest that fits, if it is below @best. */
-static u64 best_of_order(struct haslab *s, unsigned int order, u64 len, u64 align, u64 best,
-			 u64 *found)
+/**
+ * struct best - the shortest run that fits so far
+ * @len: of the extent
+ * @align: of its start
+ * @size: of the run; U64_MAX: there is none
+ * @found: the place in it
+ */
+struct best {
+	u64 len;
+	u64 align;
+	u64 size;
+	u64 *found;
+};
+
+static void best_around(struct haslab *s, u64 pos, struct best *b)
 {
-	u64 units[BEST_TRIES], start, size;
+	u64 start, size = run_around(s, pos, &start);
+
+	if (size < b->size && run_fits(start, size, b->len, b->align, b->found))
+		b->size = size;
+}
+
+/* Runs around free blocks of an order. */
+static void best_of_order(struct haslab *s, unsigned int order, struct best *b)
+{
+	u64 units[BEST_TRIES];
 	int nr = habuddy_free_blocks(&s->buddy, order, units, BEST_TRIES), i;
 
-	for (i = 0; i < nr; i++) {
-		size = run_around(s, units[i] << s->cfg.unit_shift, &start);
-		if (size < best && run_fits(start, size, len, align, found))
-			best = size;
-	}
-	return best;
+	for (i = 0; i < nr; i++)
+		best_around(s, units[i] << s->cfg.unit_shift, b);
+}
+
+static void best_at_ends(struct haslab *s, u32 slot, struct best *b)
+{
+	const struct haruns *r = &mixed_of(s, slot)->runs;
+
+	if (haruns_lead(r))
+		best_around(s, slot_start(s, slot), b);
+	if (haruns_trail(r))
+		best_around(s, slot_start(s, slot + 1) - haruns_trail(r), b);
+}
+
+/* Runs that go on behind the ends of the slots with the longest runs. */
+static void best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
+{
+	u32 least = haslab_bucket_of(slot_blocks(s) / 4), tries = BEST_TRIES;
+	u32 end = HASLAB_NR_BUCKETS, bucket, slot;
+
+	for (; (bucket = find_last_bit(g->mixed_mask, end)) < end && bucket > least; end = bucket)
+		for (slot = g->mixed[bucket]; slot != NO_SLOT; slot = slot_link(s, slot)->next) {
+			if (!tries--)
+				return;
+			best_at_ends(s, slot, b);
+		}
 }
 
 /*
  * A free run for an extent that is longer than a slot, or aligned to more: the shortest
- * that fits of some around free blocks of the buddy. The largest of these that are side by
- * side is more than a quarter of them, so that smaller ones are not looked at. If there is
- * a block that is long enough it does find something; what consists of mixed parts it
- * leaves to haslab_search(). All groups are shut out.
+ * that fits of those that are looked at. The largest free block of some that are side by
+ * side is more than a quarter of them, so smaller ones are left out, and so are larger
+ * ones when something has been found. All groups are shut out.
  */
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 {
-	u64 units = DIV_ROUND_UP_ULL(len, unit_blocks(s)), best = U64_MAX, avail;
-	unsigned int low = order_base_2(units + 2), order;
+	u64 units = DIV_ROUND_UP_ULL(len, unit_blocks(s)), avail;
+	unsigned int low = order_base_2(units + 2), i, order;
 	unsigned int enough = order_base_2(max(units, align >> s->cfg.unit_shift));
+	struct best b = { .len = len, .align = align, .size = U64_MAX, .found = found };
 
+	for (i = 0; i < s->nr_groups; i++)
+		best_of_slots(s, &s->groups[i], &b);
+	/* one less, as there may be parts of slots beside them */
 	low -= min(low, 3U);
 	for (avail = s->buddy.avail >> low << low; avail; avail &= avail - 1) {
 		order = __ffs64(avail);
-		if (order >= enough && best < U64_MAX)
+		if (order >= enough && b.size < U64_MAX)
 			break;
-		best = best_of_order(s, order, len, align, best, found);
+		best_of_order(s, order, &b);
 	}
-	return best < U64_MAX;
+	return b.size < U64_MAX;
 }
 
 /* ---- all runs ---- */

@@ -685,6 +685,93 @@ static void metadata_of_extents_across_units(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+#ifndef __KERNEL__	/* natively only, as a kernel for tests is a hundred times slower */
+/*
+ * One unit of each slot is left, around it all is in extents of one and two blocks, of
+ * which one lies across each border of slots. So every slot has a bitmap, and in its unit
+ * there is a small slab, of each common size if there may be so many.
+ */
+static void metadata_of_all_kinds_at_once(struct kunit *test)
+{
+	static const u64 sizes[] = { GIB, GIB + 1, GIB + GIB / 2, 2 * GIB };
+	const u64 slot = HASLAB_MAX_BLOCKS, hole = 7 * UNIT;
+	u64 nr, at, end, len;
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		nr = sizes[i];
+		start(test, nr);
+		for (at = 0; at + slot <= nr; at += slot)
+			KUNIT_ASSERT_EQ(test, claim(test, at + hole, UNIT), 0);
+		for (at = 0, k = 0; at < nr; at += len) {
+			len = 1;
+			if (at % slot == hole && at + UNIT <= nr) {
+				len = UNIT;
+				continue;
+			}
+			end = round_up(at + 1, slot);
+			if (at % slot < hole)
+				end += hole - slot;
+			if (at + 1 < nr && (end - at == 1 ? !(end % slot) : k++ % 2))
+				len = 2;
+			KUNIT_ASSERT_EQ(test, claim(test, at, len), 0);
+		}
+		for (at = 0; at + slot <= nr; at += slot)
+			expect_freed(test, at + hole, UNIT);
+		for (k = 0; k < 15 * UNIT; k++)
+			alloc(test, 1);
+		for (k = 2; k <= UNIT; k += k < 16 ? 1 : k)
+			alloc(test, k);
+		KUNIT_EXPECT_LE_MSG(test, stat(test)->metadata, (nr * 80) >> 8,
+				    "%llu blocks", nr);
+	}
+}
+#endif
+
+/* Sizes of which the rest of a slot, or of a power of two, is lost if they do not adjoin. */
+static void extents_longer_than_a_slot_adjoin(struct kunit *test)
+{
+	static const u32 sizes[] = {
+		16 * UNIT + 1, 17 * UNIT, 17 * UNIT + 1, 24 * UNIT - 1, 33 * UNIT, 100 * UNIT + 77,
+	};
+	unsigned int i, k;
+	u64 at, nr;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		start(test, GIB + 5);
+		nr = (GIB + 5) / sizes[i];
+		for (k = 0; k < nr; k++)
+			alloc(test, sizes[i]);
+		KUNIT_EXPECT_EQ(test, try_alloc(test, sizes[i], &at), -ENOSPC);
+		expect_account(test, nr * sizes[i], nr);
+	}
+}
+
+/* Of the runs that are long enough the shortest, whatever it consists of. */
+static void run_that_fits_best_is_taken(struct kunit *test)
+{
+	static const struct { u64 at, len; } holes[] = {
+		/* one in units of a slot and the next, others that begin and end within units */
+		{ 20 * UNIT, 40 * UNIT }, { 80 * UNIT + 9, 18 * UNIT }, { 120 * UNIT, 17 * UNIT },
+		{ 150 * UNIT - 1, 25 * UNIT },
+	};
+	static const struct { u64 len, hole; } wants[] = {
+		{ 17 * UNIT + 1, 1 }, { 17 * UNIT, 2 }, { 24 * UNIT, 3 }, { 26 * UNIT, 0 },
+	};
+	const u64 nr = 200 * UNIT;
+	u64 pos = 0;
+	unsigned int i;
+
+	start(test, nr);
+	for (i = 0; i < ARRAY_SIZE(holes); i++) {
+		KUNIT_ASSERT_EQ(test, claim(test, pos, holes[i].at - pos), 0);
+		pos = holes[i].at + holes[i].len;
+	}
+	KUNIT_ASSERT_EQ(test, claim(test, pos, nr - pos), 0);
+	for (i = 0; i < ARRAY_SIZE(wants); i++)
+		KUNIT_EXPECT_EQ(test, alloc(test, wants[i].len), holes[wants[i].hole].at);
+}
+
 /* ---- claims in bulk ---- */
 
 /* The extents of one allocator, claimed in a fresh one in any order. */
@@ -949,6 +1036,11 @@ static struct kunit_case space_cases[] = {
 	KUNIT_CASE(metadata_of_what_has_grown),
 	KUNIT_CASE(metadata_has_a_bound),
 	KUNIT_CASE(metadata_of_extents_across_units),
+#ifndef __KERNEL__
+	KUNIT_CASE(metadata_of_all_kinds_at_once),
+#endif
+	KUNIT_CASE(extents_longer_than_a_slot_adjoin),
+	KUNIT_CASE(run_that_fits_best_is_taken),
 	KUNIT_CASE(claims_reproduce_the_map),
 	KUNIT_CASE(no_memory_at_any_place_changes_nothing),
 	KUNIT_CASE(no_memory_at_all_and_then_some),
