@@ -506,7 +506,7 @@ static u32 objects_live(const struct haslab_slab *slab)
  */
 int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
-	u32 nr_live = objects_live(slab), blocks = s->classes[slab->class].blocks, i;
+	u32 nr_live = objects_live(slab), blocks = s->classes[slab->class].blocks;
 	struct haslab_group *g = slab_group(s, slab);
 	u64 start = slab->start;
 	int ret;
@@ -516,9 +516,7 @@ int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *
 	ret = haslab_mixed_add(s, g, start, slab->nr_blocks, 2 * nr_live, op);
 	if (ret)
 		return ret;
-	for_each_set_bit(i, slab->live, slab->nr_objects)
-		if (haslab_mixed_set(s, start + (u64)i * blocks, blocks, HARUNS_LIVE, op))
-			WARN_ON_ONCE(1);	/* there is room for it */
+	haslab_mixed_fill(s, start, slab->live, slab->nr_objects, blocks);
 	/* the objects in use were not free, and are counted as extents now */
 	g->free -= (u64)slab->nr_blocks - (u64)nr_live * blocks;
 	if (slab->nr_free)

@@ -105,9 +105,8 @@ struct haslab_class {
  *	next one gets
  * @mixed: the first mixed slot of each bucket, by its largest free run
  * @mixed_mask: the buckets that are not empty
- * @recent_nr: lengths that mixed slots were asked for
- * @recent_min: the shortest of them in this window
- * @recent_min_before: the shortest of them in the window before
+ * @recent_nr: extents that mixed slots were asked for
+ * @recent: blocks in them, by log2 of their length
  * @free: free blocks
  * @nr_slabs: slabs of equal objects and mixed slots there are
  * @made: slabs made so far
@@ -117,8 +116,7 @@ struct haslab_group {
 	spinlock_t lock;	/* see slab.c */
 	u32 nr;
 	u32 recent_nr;
-	u32 recent_min;
-	u32 recent_min_before;
+	u32 recent[HASLAB_MAX_SHIFT + 1];
 	u64 free;
 	u64 nr_slabs;
 	u64 made;

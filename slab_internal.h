@@ -301,6 +301,8 @@ void haslab_mixed_forget(struct haslab *s, u32 slot);
 void haslab_mixed_settle(struct haslab *s, u32 slot);
 int __must_check haslab_mixed_set(struct haslab *s, u64 start, u32 len,
 				  enum haruns_state state, struct hamem_op *op);
+void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr,
+		       u32 blocks);
 void haslab_mixed_clear(struct haslab *s, u64 start);
 int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				  struct hamem_op *op, u64 *start);

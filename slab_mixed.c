@@ -18,13 +18,12 @@
  * each length of the largest run, above 1 MiB for a few lengths together, and a
  * bitmap of the lists that are not empty.
  *
- * When no run fits, units are added somewhere. If the slot before begins with
- * them and the one before it ends with a free run that is shorter than anything
- * that was asked for recently, the extent begins there and continues in the new
- * slot: a size that does not divide a slot would leave a rest in each otherwise.
- * (Where sizes are mixed the rest is of use, and slots that hang together do not
- * become empty: doing it always lowers the fill that sizes to 4 MiB can sustain
- * from .975 to .965.)
+ * When no run fits, units are added somewhere. If a slot begins with them and
+ * the one before it ends with a free run for which nobody has a use, the extent
+ * begins there and continues in the new slot: sizes that do not divide a slot
+ * would leave a rest in each otherwise. (Where small sizes are asked for enough
+ * the rest is of use, and slots that hang together do not become empty: doing it
+ * always lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
  *
  * What is not a whole unit, before the first one and behind the last one, is
  * known to no buddy. It is added at the start and stays: the lasting units.
@@ -37,10 +36,12 @@
 #include "runs_hit.h"
 #include "slab_internal.h"
 
-/* How many of the last lengths, at least, say what a short run is good for. */
-#define RECENT_WINDOW	256
+/* After so many requests what was asked for counts half. */
+#define RECENT_WINDOW	1024
 /* How many mixed slots to look at that need not fit. */
 #define MAX_TRIES	16
+/* How many runs there may be in them, if it takes a look at all of them. */
+#define MAX_LOOK	512
 
 /* ---- the index ---- */
 
@@ -122,8 +123,6 @@ void haslab_mixed_init(struct haslab_group *g)
 
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
 		g->mixed[i] = NO_SLOT;
-	g->recent_min = U32_MAX;
-	g->recent_min_before = U32_MAX;
 }
 
 /* ---- units come and go ---- */
@@ -286,6 +285,30 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 	return run_set(s, m, &run, haruns_others(&m->runs, &run), start, len, state, op);
 }
 
+/*
+ * Make extents of the live objects of what was a slab and is free now, in one run: there
+ * is room for them. From the last to the first, so that the rest of the run remains.
+ */
+void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr, u32 blocks)
+{
+	u32 base = start & (slot_blocks(s) - 1), i = nr, next, at, behind;
+	struct haslab_mixed *m = mixed_of(s, slot_of(s, start));
+	struct haslab_group *g = mixed_group(s, m);
+	struct haruns_run run = mixed_run(s, m, start);
+	u32 max_free = m->runs.max_free, others = haruns_others(&m->runs, &run);
+
+	for (; (next = find_last_bit(live, i)) < i; i = next) {
+		at = base + next * blocks;
+		behind = run.start + run.len - at - blocks;
+		haruns_set(&m->runs, &run, others, at, blocks, HARUNS_LIVE);
+		g->free -= blocks;
+		others = max(others, behind);
+		run.len = at - run.start;
+	}
+	index_move(s, g, slot_of(s, start), m, max_free);
+	map_changed(s, start);
+}
+
 /* The extent or the piece of one, which is there, is no more. */
 static void run_clear(struct haslab *s, struct haslab_mixed *m, const struct haruns_run *run,
 		      u64 start)
@@ -340,19 +363,44 @@ static bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u3
 	return false;
 }
 
-/* As mixed_find(), behind the first slot of the first bucket of those long enough. */
-static noinline bool mixed_find_more(struct haslab *s, struct haslab_group *g, u32 bucket,
-				     u32 len, u64 align, struct place *place)
+/* A slot of which the longest run is at least @len, and the best place in it. */
+static bool find_longer(struct haslab *s, struct haslab_group *g, u32 len, u32 min_longest,
+			u64 align, struct place *place)
 {
-	u32 tries = MAX_TRIES;
+	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS,
+				   haslab_bucket_of(min_longest - 1) + 1);
 
-	for (; bucket < HASLAB_NR_BUCKETS && tries--;
-	     bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, bucket + 1))
-		if (bucket_find(s, g, bucket, len, align, place))
-			return true;
-	/* in this one some may be */
-	return haslab_bucket_of(len) == haslab_bucket_of(len - 1) &&
-	       bucket_find(s, g, haslab_bucket_of(len), len, align, place);
+	if (bucket == HASLAB_NR_BUCKETS)
+		return false;
+	place->slot = g->mixed[bucket];
+	return slot_find(s, len, align, place);
+}
+
+/*
+ * Slots that may fit, where it is not too much to look at. In a run of @len + @align - 1
+ * it always fits.
+ */
+static noinline bool find_aligned(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				  struct place *place)
+{
+	u32 bucket = haslab_bucket_of(len), tries = MAX_TRIES, look = MAX_LOOK;
+	u64 sure = len + align - 1;
+	const struct haruns *r;
+
+	for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS)
+		for (place->slot = g->mixed[bucket]; place->slot != NO_SLOT;
+		     place->slot = slot_link(s, place->slot)->next) {
+			r = &mixed_of(s, place->slot)->runs;
+			if (!tries-- || bucket > haslab_bucket_of(min_t(u64, sure, slot_blocks(s))))
+				goto longer;
+			if (r->nr > look)
+				continue;
+			look -= r->nr;
+			if (slot_find(s, len, align, place))
+				return true;
+		}
+longer:
+	return sure <= slot_blocks(s) && find_longer(s, g, len, sure, align, place);
 }
 
 /*
@@ -364,25 +412,41 @@ static noinline bool mixed_find_more(struct haslab *s, struct haslab_group *g, u
 static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 		       struct place *place)
 {
-	/* from here on all are long enough */
-	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS, haslab_bucket_of(len - 1) + 1);
-
-	if (likely(bucket < HASLAB_NR_BUCKETS)) {
-		place->slot = g->mixed[bucket];
-		if (likely(slot_find(s, len, align, place)))
-			return true;
-	}
-	return mixed_find_more(s, g, bucket, len, align, place);
+	if (unlikely(align > 1))
+		return find_aligned(s, g, len, align, place);
+	return find_longer(s, g, len, len, 1, place) ||
+	       /* in this one some may be */
+	       (haslab_bucket_of(len) == haslab_bucket_of(len - 1) &&
+		bucket_find(s, g, haslab_bucket_of(len), len, 1, place));
 }
 
-/* Remember the shortest of the last lengths. */
+/* Remember what is asked for. */
 static void recent_note(struct haslab_group *g, u32 len)
 {
-	g->recent_min = min(g->recent_min, len);
+	u32 i;
+
+	g->recent[ilog2(len)] += len;
 	if (++g->recent_nr % RECENT_WINDOW)
 		return;
-	g->recent_min_before = g->recent_min;
-	g->recent_min = U32_MAX;
+	for (i = 0; i < ARRAY_SIZE(g->recent); i++)
+		g->recent[i] /= 2;
+}
+
+/*
+ * If each slot had a rest like this one, would what fits there fill them? If that is less
+ * than half of it, as a part of all that is asked for, nobody has a use for it.
+ */
+static bool rest_is_useless(const struct haslab *s, const struct haslab_group *g, u32 rest)
+{
+	u64 all = 0, fits = 0;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(g->recent); i++) {
+		all += g->recent[i];
+		if (2U << i <= rest)
+			fits += g->recent[i];
+	}
+	return 2 * fits * slot_blocks(s) < rest * all;
 }
 
 /*
@@ -405,7 +469,7 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	run = mixed_run(s, before, border - 1);
 	*start = round_up(run_start(s, border - 1, &run), align);
 	if (run.state != HARUNS_FREE || *start >= border || *start + len <= border ||
-	    border - *start >= min(g->recent_min, g->recent_min_before))
+	    !rest_is_useless(s, g, border - *start))
 		return -ENOSPC;
 	rest = len - (border - *start);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
