@@ -19,27 +19,27 @@ static const struct column watch_columns[NR_WATCH] = {
 		"free space when it was printed, which others may have changed since it fell" },
 };
 
-/* Return: 0 or an errno; *@free: what is free now */
+/* Return: 0 or -errno; *@free: what is free now */
 static int set_threshold(int fd, __u64 below, __u64 *free)
 {
 	struct hybrid_alloc_watch watch = { .size = sizeof(watch), .low_space = below };
 
 	if (ioctl(fd, HYBRID_ALLOC_IOC_WATCH, &watch))
-		return errno;
+		return -errno;
 	*free = watch.free;
 	return 0;
 }
 
-/* Return: 0 or an errno; *@low: false if the time was over first */
+/* Return: 0 or -errno; *@low: false if the time was over first */
 static int wait_until_low(int fd, const struct args *args, bool *low)
 {
 	struct pollfd node = { .fd = fd, .events = POLLPRI };
 	int ret = poll(&node, 1, args->has_timeout ? args->timeout * 1000 : -1);
 
 	if (ret < 0)
-		return errno;
+		return -errno;
 	if (node.revents & (POLLERR | POLLHUP))
-		return ENODEV;
+		return -ENODEV;
 	*low = ret;
 	return 0;
 }
@@ -68,7 +68,7 @@ static int cmd_watch(const struct command *cmd, const struct args *args)
 	if (!err)
 		err = set_threshold(fd, args->below, &cells[WATCH_FREE].number);
 	if (err)
-		return failed(explain(cmd->name, err, 0, path, "watch %s", path));
+		return failed(explain(cmd->name, -err, 0, path, "watch %s", path));
 	cells[WATCH_NODE].text = path;
 	cells[WATCH_RESULT].text = low ? "low" : "timeout";
 	cells[WATCH_BELOW].number = args->below;

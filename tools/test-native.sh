@@ -93,7 +93,7 @@ help=$("$HYBRIDCTL" --help)
 is "--help succeeds" $? 0
 for command in $(printf '%s\n' "$help" | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/\1/p'); do
 	missing=
-	text=$("$HYBRIDCTL" $command --help) || missing="status $?"
+	text=$("$HYBRIDCTL" "$command" --help) || missing="status $?"
 	for section in NAME SYNOPSIS DESCRIPTION OPTIONS "EXIT STATUS" EXAMPLES; do
 		printf '%s\n' "$text" | grep -qx "$section" || missing="$missing $section"
 	done
