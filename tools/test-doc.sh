@@ -96,6 +96,18 @@ while read -r name; do
 done < <(sed -n 's/^| \(E[A-Z0-9]*\) |.*/\1/p' ../docs/abi.md)
 is "and each error of the ABI is explained" "$missing" ""
 
+# Licences: what programs are linked with or include is not under the GPL alone
+
+is "every source has the licence that README.md says" \
+	"$(cd .. && grep -rnoE --include='*.[chS]' --include='*.map' --exclude-dir=build \
+		'SPDX-License-Identifier: [A-Za-z0-9.-]+( WITH [A-Za-z-]+)?' . |
+		sed -n 's/^\.\/\(.*\):1:SPDX-License-Identifier: /\1 /p' | grep -v ' GPL-2.0$' | sort)" \
+	"ioctl_uapi.h GPL-2.0 WITH Linux-syscall-note
+lib/hybridalloc.c LGPL-2.1-only
+lib/hybridalloc.h LGPL-2.1-only
+lib/libhybridalloc.map LGPL-2.1-only"
+is "and each has one" "$(cd .. && grep -rL --include='*.[ch]' --exclude-dir=build 'SPDX-License-Identifier: ' .)" ""
+
 # No file, tool or page is forgotten
 
 missing=
