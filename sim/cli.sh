@@ -37,6 +37,14 @@ value()
 	printf '%s\n' "$2" | sed -n "s/.*\"$1\": \"*\\([^,\"}]*\\).*/\\1/p"
 }
 
+# Each line of --help that begins with an option is tried below
+
+missing=
+for option in $("$sim" --help | sed -n 's/^  \(-h, \)*\(--[a-z]*\) .*/\2/p'); do
+	grep -qE -- "(refused|sim\").* $option " "$0" || missing="$missing $option"
+done
+is "every option is used here" "$missing" ""
+
 # Commands and options
 
 try "--help" "$sim" --help

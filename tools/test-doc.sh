@@ -82,6 +82,36 @@ for command in $(hybridctl --help | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/
 done
 is "every option of every command is used in a test" "$missing" ""
 
+# The pages tell of all commands, and of no others
+
+commands=$(hybridctl --help | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/\1/p')
+is "hybridctl(8) has the commands of --help, in their order" \
+	"$(sed -n 's/^\.SS hybridctl \([a-z]*\) .*/\1/p' man/hybridctl.8)" "$commands"
+is "and docs/hybridctl.md" \
+	"$(sed -n '/^| to |/,/^$/p' ../docs/hybridctl.md | cut -d'|' -f3 | grep -oE '[a-z]+' | sort)" \
+	"$(sort <<<"$commands")"
+is "and the completion" \
+	"$(sed -n "s/.*compgen -W '\\(.*\\) help --help.*/\\1/p" completion/hybridctl | tr ' ' '\n')" "$commands"
+
+# Each long option behind a command, up to the end of the command: of hybridctl, and of
+# hybrid-sim, whose options are in one list
+wrong=
+nr=0
+while read -r tool command rest; do
+	nr=$((nr + 1))
+	if [ "$tool" = hybridctl ]; then
+		help=$(hybridctl "$command" --help 2>/dev/null) || wrong+=" $command"
+	else
+		help=$(sed -n '/help\[\] =/,/;$/p' ../sim/hybrid_sim.c)
+		grep -q "hybrid-sim $command " <<<"$help" || wrong+=" $command"
+	fi
+	for option in $(grep -oE -- '(^| )--[a-z-]+' <<<"$rest"); do
+		grep -qE -- "^(       |\"  ).*$option( |\$)" <<<"$help" || wrong+=" $command:$option"
+	done
+done < <(grep -hoE '(hybridctl|hybrid-sim) [a-z]+( [^|&;<>()#`]*)?' ../README.md ../docs/*.md ../examples/*/*.md man/hybrid_alloc.4 2>/dev/null |
+	grep -E '^(hybridctl|hybrid-sim) [a-z]+( .*)?(--|[0-9])')
+is "commands in the pages have only options that there are ($((nr > 30 ? 1 : nr)))" "$wrong" ""
+
 # What could be done about it
 
 is "each error that is explained has a remedy" \
