@@ -29,7 +29,7 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"The largest size that is served from slabs of equal objects, a power of two from 1 to "
 		"1024 smallest units; 1M if not given." },
 	[OPT_BUDDY_START] = { 0, "buddy-start", "SIZE",
-		"The smallest block of the buddy layer, a power of two from 1 to 16384 smallest units; "
+		"The smallest block of the buddy layer, a power of two from 1 to 4096 smallest units; "
 		"1M if not given. It is also the smallest range that can be attached." },
 	[OPT_DETACH_FORCE] = { 'f', "force", NULL,
 		"Detach even if there are live extents, open files or users in the kernel. The extents "
