@@ -105,9 +105,9 @@ while read -r tool command rest; do
 		help=$(sed -n '/help\[\] =/,/;$/p' ../sim/hybrid_sim.c)
 		grep -q "hybrid-sim $command " <<<"$help" || wrong+=" $command"
 	fi
-	for option in $(grep -oE -- '(^| )--[a-z-]+' <<<"$rest"); do
+	while read -r option; do
 		grep -qE -- "^(       |\"  ).*$option( |\$)" <<<"$help" || wrong+=" $command:$option"
-	done
+	done < <(grep -oE -- '--[a-z][a-z-]*' <<<"$rest")
 done < <(grep -hoE '(hybridctl|hybrid-sim) [a-z]+( [^|&;<>()#`]*)?' ../README.md ../docs/*.md ../examples/*/*.md man/hybrid_alloc.4 2>/dev/null |
 	grep -E '^(hybridctl|hybrid-sim) [a-z]+( .*)?(--|[0-9])')
 is "commands in the pages have only options that there are ($((nr > 30 ? 1 : nr)))" "$wrong" ""
