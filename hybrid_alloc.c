@@ -303,7 +303,8 @@ static int ha_resolve_range(struct hybrid_alloc *ha, u64 size, const char *disk)
 	struct hybrid_alloc_params *p = &ha->params;
 
 	if (p->range_start > size || p->range_len > size - p->range_start)
-		return ha_refuse(disk, -ERANGE, "the range is not inside the device");
+		return ha_refuse(disk, -ERANGE,
+				 "the range is not inside the device: see blockdev --getsize64");
 	if (!p->range_len)
 		p->range_len = size - p->range_start;
 	ha->shift = ilog2(p->min_block);
@@ -311,7 +312,8 @@ static int ha_resolve_range(struct hybrid_alloc *ha, u64 size, const char *disk)
 	ha->start = round_up(p->range_start, p->min_block);
 	ha->end = round_down(p->range_start + p->range_len, p->min_block);
 	if (ha->end < ha->start || ha->end - ha->start < p->buddy_start)
-		return ha_refuse(disk, -EINVAL, "the range is smaller than buddy_start");
+		return ha_refuse(disk, -EINVAL,
+				 "the range is smaller than buddy_start: give a larger one");
 	ha->max_len = ha->end - ha->start;
 	if (p->max_block)
 		ha->max_len = min(ha->max_len, p->max_block);
@@ -325,14 +327,16 @@ static int ha_resolve(struct hybrid_alloc *ha, struct block_device *bdev)
 
 	snprintf(disk, sizeof(disk), "%pg", bdev);
 	if (bdev_read_only(bdev))
-		return ha_refuse(disk, -EROFS, "the device is read-only");
+		return ha_refuse(disk, -EROFS, "the device is read-only: see blockdev --setrw");
 	if (bdev_is_zoned(bdev))
-		return ha_refuse(disk, -EOPNOTSUPP, "the device is zoned");
+		return ha_refuse(disk, -EOPNOTSUPP,
+				 "the device is zoned: use one that can be written anywhere");
 	ret = ha_resolve_sizes(&ha->params, disk);
 	if (ret)
 		return ret;
 	if (bdev_logical_block_size(bdev) > ha->params.min_block)
-		return ha_refuse(disk, -EINVAL, "the logical block is larger than min_block");
+		return ha_refuse(disk, -EINVAL,
+				 "the logical block is larger than min_block: give that a larger one");
 	return ha_resolve_range(ha, bdev_nr_bytes(bdev), disk);
 }
 
@@ -981,7 +985,8 @@ static void ha_dev_set_gone(struct ha_dev *dev)
 {
 	if (test_and_set_bit(HA_DEV_GONE, &dev->state))
 		return;
-	pr_warn("%s: the block device %s went away\n", dev->name, dev->disk);
+	pr_warn("%s: the block device %s went away: detach it with force\n", dev->name,
+		dev->disk);
 	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 }
 
@@ -1095,7 +1100,8 @@ static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
 
 	switch (PTR_ERR(file)) {
 	case -EBUSY:
-		return ha_refuse(what, -EBUSY, "mounted, attached or held by others");
+		return ha_refuse(what, -EBUSY,
+				 "mounted, attached or held by others: lsblk shows by whom");
 	case -ENXIO:
 		return ha_refuse(what, -ENODEV, "there is no such device any more");
 	default:
@@ -1228,9 +1234,9 @@ static const char *ha_dev_busy(struct ha_dev *dev)
 {
 	lockdep_assert_held(&dev->lock);
 	if (dev->nr_open)
-		return "not detached, as files are open";
+		return "not detached, as files are open: close them, or use force";
 	if (dev->pinned && !ha_dev_gone(dev))
-		return "not detached, as extents are live";
+		return "not detached, as extents are live: free them, or use force";
 	return NULL;
 }
 
@@ -2239,7 +2245,8 @@ static int ha_dev_check(struct ha_call *call)
 		return -EPERM;
 	ret = hapool_check(&call->dev->ha->pool);
 	if (ret == -EUCLEAN)
-		pr_err("%s: what the allocator believes of its space is wrong\n", call->dev->name);
+		pr_err("%s: what the allocator believes of its space is wrong: rebuild it\n",
+		       call->dev->name);
 	return ret;
 }
 
@@ -2332,7 +2339,8 @@ static struct block_device *ha_file_bdev(struct file *file)
 		return ERR_PTR(ha_refuse("attach", -EBADF,
 					 "the file is not open for reading and writing"));
 	if (!S_ISBLK(file_inode(file)->i_mode))
-		return ERR_PTR(ha_refuse("attach", -ENOTBLK, "the file is not a block device"));
+		return ERR_PTR(ha_refuse("attach", -ENOTBLK,
+					 "the file is not a block device: lsblk lists them"));
 	bdev = I_BDEV(file->f_mapping->host);
 	if (ha_bdev_gone(bdev, file->f_mapping->host))
 		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
@@ -2374,7 +2382,7 @@ static int ha_control_attach(struct ha_call *call)
 	int ret;
 
 	if (!capable(CAP_SYS_ADMIN))
-		return ha_refuse("attach", -EPERM, "needs CAP_SYS_ADMIN");
+		return ha_refuse("attach", -EPERM, "needs CAP_SYS_ADMIN: run it as root");
 	fd = fdget(call->attach.fd);
 	if (!fd_file(fd))
 		return ha_refuse("attach", -EBADF, "bad file descriptor");
@@ -2403,7 +2411,7 @@ static void ha_control_undo_attach(struct ha_call *call)
 static int ha_control_detach(struct ha_call *call)
 {
 	if (!capable(CAP_SYS_ADMIN))
-		return ha_refuse("detach", -EPERM, "needs CAP_SYS_ADMIN");
+		return ha_refuse("detach", -EPERM, "needs CAP_SYS_ADMIN: run it as root");
 	xa_lock(&ha_devs);
 	call->dev = xa_load(&ha_devs, call->detach.id);
 	if (call->dev)
@@ -2524,9 +2532,9 @@ static int __init ha_bind_path(const char *path, bool sealed, struct ha_dev **de
 
 	ret = lookup_bdev(path, &devt);
 	if (ret == -ENOENT)
-		return ha_refuse(path, ret, "there is no such file");
+		return ha_refuse(path, ret, "there is no such file: lsblk lists block devices");
 	if (ret == -ENOTBLK)
-		return ha_refuse(path, ret, "not a block device");
+		return ha_refuse(path, ret, "not a block device: lsblk lists them");
 	if (ret)
 		return ha_refuse(path, ret, "cannot be looked up");
 	*dev = ha_dev_bind(devt, path, &ha_param_sizes, sealed);

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: LGPL-2.1-only
 /*
  * Thin on purpose: structures go to the kernel as the caller made them, so that
  * the negotiation of their sizes is between these two, and a library that is

@@ -15,7 +15,7 @@ bool json;
 u64 seed = 1;
 u64 capacity;
 unsigned int nr_threads = 1;
-u64 nr_ops = 1000000;
+u64 given_ops;
 
 /* ---- numbers ---- */
 
@@ -62,11 +62,13 @@ bool parse_size(const char *s, u64 *bytes)
 	const char *unit;
 	char *end;
 
-	errno = 0;
-	*bytes = strtoull(s, &end, 0);
-	if (end == s || errno || *s == '-')
+	if (!s || !isdigit((unsigned char)*s))
 		return false;
-	unit = *end ? strchr(units, toupper(*end)) : NULL;
+	errno = 0;
+	*bytes = strtoull(s, &end, 10);
+	if (errno)
+		return false;
+	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
 	if (unit) {
 		unsigned int shift = 10 * (unit - units + 1);
 
@@ -74,10 +76,20 @@ bool parse_size(const char *s, u64 *bytes)
 			return false;
 		*bytes <<= shift;
 		end++;
-		if (!strcmp(end, "iB") || !strcmp(end, "B"))
+		/* MB and kB are of 1000 for others */
+		if (!strcmp(end, "iB"))
 			return true;
 	}
 	return !*end;
+}
+
+void *need(void *allocated)
+{
+	if (!allocated) {
+		fprintf(stderr, "hybrid-sim: no memory for this; give a smaller --capacity\n");
+		exit(2);
+	}
+	return allocated;
 }
 
 /* ---- the allocator under test ---- */
@@ -88,8 +100,8 @@ void pool_start(struct hapool *p, u64 nr_blocks)
 	int ret = hapool_init(p, &cfg);
 
 	if (ret) {
-		fprintf(stderr, "hybrid-sim: an allocator of %llu blocks cannot be made: %s\n",
-			nr_blocks, strerror(-ret));
+		fprintf(stderr, "hybrid-sim: an allocator of %llu blocks of 4 KiB cannot be made: "
+			"%s; give a smaller --capacity\n", nr_blocks, strerror(-ret));
 		exit(2);
 	}
 }
@@ -149,7 +161,7 @@ void out_end(void)
 /* ---- command line ---- */
 
 static const char help[] =
-"usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] WORKLOAD...\n"
+"usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] [--ops N] WORKLOAD...\n"
 "       hybrid-sim bench --list\n"
 "       hybrid-sim replay [--json] [--threads N] --capacity SIZE TRACE|-\n"
 "       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N]\n"
@@ -158,33 +170,112 @@ static const char help[] =
 "\n"
 "bench    measures workloads by name\n"
 "replay   runs a trace, one operation a line: \"a ID SIZE [ALIGN]\" allocates,\n"
-"         \"f ID\" frees, # begins a comment; ID is a number, SIZE and ALIGN bytes;\n"
-"         with threads all operations of an ID are done by one of them\n"
+"         \"f ID\" frees, # begins a comment; ID is a number, SIZE and ALIGN are\n"
+"         bytes, or such as 64K; - is standard input; with threads all operations\n"
+"         of an ID are done by one of them\n"
 "fuzz     random operations, valid and not, on devices of all shapes, each\n"
 "         compared with a naive model; every seed makes its own device\n"
 "\n"
 "  --json           one JSON object a line\n"
+"  --list           the names of the workloads, one a line\n"
 "  --seed N         of the random numbers (1)\n"
-"  --capacity SIZE  of the device, such as 64G or 1TiB\n"
-"  --ops N          number of operations of fuzz (1000000)\n"
+"  --capacity SIZE  of the device, such as 64G or 1TiB; what is no whole block of\n"
+"                   4 KiB is not used\n"
+"  --ops N          number of operations of fuzz (1000000); of the pairs of churn\n"
+"                   and pingpong, and the operations of each of bench's threads\n"
 "  --threads N      of replay and fuzz (1)\n"
+"  -h, --help       print this text\n"
 "\n"
 "Every answer of the allocator is compared with an independent record; the\n"
 "field \"ledger\" is \"ok\" or says what is wrong. Exit status: 0 all is well, 1 the\n"
 "allocator is wrong, 2 it could not be run.\n";
 
-static u64 number(const char *s, const char *option)
+static u64 number(const char *s, const char *option, u64 least, u64 most)
 {
 	char *end;
 	u64 n;
 
 	errno = 0;
-	n = strtoull(s, &end, 0);
-	if (*s < '0' || *s > '9' || *end || errno) {
-		fprintf(stderr, "hybrid-sim: %s: '%s' is no number\n", option, s);
+	n = strtoull(s, &end, 10);
+	if (*s < '0' || *s > '9' || *end || errno || n < least || n > most) {
+		fprintf(stderr, "hybrid-sim: --%s: '%s' is no number from %llu to %llu\n",
+			option, s, least, most);
 		exit(2);
 	}
 	return n;
+}
+
+static int usage(void)
+{
+	fputs("Try 'hybrid-sim --help' for more.\n", stderr);
+	return 2;
+}
+
+/* What a command does not look at is a mistake of who gave it. */
+static bool takes(const char *command, const char *letters, const struct option *options,
+		  const bool *given)
+{
+	for (; options->name; options++) {
+		if (!given[options->val] || strchr(letters, options->val))
+			continue;
+		fprintf(stderr, "hybrid-sim: %s takes no --%s; leave it out\n", command,
+			options->name);
+		return false;
+	}
+	return true;
+}
+
+static int run_bench(char **names)
+{
+	if (!*names) {
+		fprintf(stderr, "hybrid-sim: bench needs the name of a workload; 'hybrid-sim bench "
+			"--list' shows them\n");
+		return usage();
+	}
+	return bench(names);
+}
+
+static int run_list(char **names)
+{
+	if (*names) {
+		fprintf(stderr, "hybrid-sim: --list takes no '%s'; leave it out\n", *names);
+		return usage();
+	}
+	return bench_list();
+}
+
+static int run_replay(char **paths)
+{
+	if (!capacity) {
+		fprintf(stderr, "hybrid-sim: replay needs --capacity, the size of a device, "
+			"such as 64G\n");
+		return usage();
+	}
+	if (!*paths || paths[1]) {
+		fprintf(stderr, "hybrid-sim: replay takes one file with a trace, or - for standard "
+			"input\n");
+		return usage();
+	}
+	return replay(*paths);
+}
+
+static int run_fuzz(char **words)
+{
+	if (*words) {
+		fprintf(stderr, "hybrid-sim: fuzz takes no '%s'; leave it out\n", *words);
+		return usage();
+	}
+	return fuzz();
+}
+
+/* Output that did not arrive is a failure, also when it is only noticed at the end. */
+static int flushed(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fprintf(stderr, "hybrid-sim: cannot write the output: %s; look at where it goes\n",
+		strerror(errno));
+	return 2;
 }
 
 /*
@@ -211,52 +302,69 @@ int main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
+	static const struct {
+		const char *name;
+		const char *options;
+		int (*run)(char **words);
+	} commands[] = {
+		{ "bench", "jsco", run_bench },
+		{ "replay", "jtc", run_replay },
+		{ "fuzz", "jsot", run_fuzz },
+	};
+	bool given[256] = {};
 	const char *command;
-	bool list = false;
+	unsigned int i;
 	int c;
 
 	use_huge_pages(argv);
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		given[(unsigned char)c] = true;
 		switch (c) {
 		case 'j':
 			json = true;
 			break;
 		case 's':
-			seed = number(optarg, "--seed");
+			seed = number(optarg, "seed", 0, U64_MAX);
 			break;
 		case 'c':
 			if (!parse_size(optarg, &capacity) || capacity >> BLOCK_SHIFT == 0) {
-				fprintf(stderr, "hybrid-sim: '%s' is no capacity; one is 64G\n",
-					optarg);
+				fprintf(stderr, "hybrid-sim: --capacity: '%s' is no size from "
+					"4K up, such as 64G\n", optarg);
 				return 2;
 			}
 			break;
 		case 'o':
-			nr_ops = number(optarg, "--ops");
+			given_ops = number(optarg, "ops", 1, U64_MAX);
 			break;
 		case 't':
-			nr_threads = number(optarg, "--threads");
+			nr_threads = number(optarg, "threads", 1, NR_CPUS - 1);
 			break;
 		case 'l':
-			list = true;
 			break;
 		case 'h':
 			fputs(help, stdout);
-			return 0;
+			return flushed(0);
 		default:
-			return 2;
+			return usage();
 		}
 	}
-	command = argv[optind] ?: "";
+	if (!argv[optind]) {
+		fprintf(stderr, "hybrid-sim: which command? bench, replay or fuzz\n");
+		return usage();
+	}
+	command = argv[optind++];
 	smp_processor_id();	/* this thread is CPU 0 */
-	if (!strcmp(command, "bench") && list)
-		return bench_list();
-	if (!strcmp(command, "bench") && argv[optind + 1])
-		return bench(argv + optind + 1);
-	if (!strcmp(command, "replay") && argc == optind + 2)
-		return replay(argv[optind + 1]);
-	if (!strcmp(command, "fuzz") && argc == optind + 1)
-		return fuzz();
-	fputs(help, stderr);
-	return 2;
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, command))
+			continue;
+		if (!i && given['l'])
+			return takes("--list", "l", options, given) ?
+			       flushed(run_list(argv + optind)) : usage();
+		if (!takes(command, commands[i].options, options, given))
+			return usage();
+		return flushed(commands[i].run(argv + optind));
+	}
+	fprintf(stderr, "hybrid-sim: there is no command '%s', but bench, replay and fuzz\n",
+		command);
+	return usage();
 }

@@ -58,8 +58,10 @@ static inline u64 ticks(void)
 double ticks_ns(void);
 double cas_ns(void);
 
-/* A size such as 4096, 64K, 1MiB, 10T; false if it is none. */
+/* A size such as 4096, 64K, 1MiB, 10T; false if it is none, or NULL. */
 bool parse_size(const char *s, u64 *bytes);
+/* Ends the program when there is no memory. */
+void *need(void *allocated);
 
 /* ---- the allocator under test ---- */
 
@@ -85,7 +87,7 @@ void out_end(void);
 extern u64 seed;
 extern u64 capacity;		/* bytes; 0: as the workload has it */
 extern unsigned int nr_threads;
-extern u64 nr_ops;
+extern u64 given_ops;		/* 0: as the command or the workload has it */
 
 int bench(char **workloads);
 int bench_list(void);

@@ -62,6 +62,16 @@ static void fail(struct run *r, const char *why)
 		r->wrong = strdup(why);
 }
 
+/* It is not the allocator that is wrong. */
+static void impossible(const char *why)
+{
+	fprintf(stderr, "hybrid-sim: %s\n", why);
+	exit(2);
+}
+
+static const char too_small[] =
+	"the device is too small for this workload; give a larger --capacity, or none";
+
 static void op_time(struct run *r, u64 t)
 {
 	if (r->op == r->max_ops) {
@@ -129,10 +139,8 @@ static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
 {
 	struct extent e = r->live[i];
 
-	if (unlikely(!r->nr_live)) {
-		fail(r, "the device is too small for this workload");
-		return;
-	}
+	if (unlikely(!r->nr_live))
+		impossible(too_small);
 	r->live[i] = r->live[--r->nr_live];
 	free_extent(r, e);
 }
@@ -183,6 +191,9 @@ static void free_some(struct run *r, u64 nr)
 {
 	struct extent *gone = malloc(nr * sizeof(*gone));
 	u64 t, i, victim;
+
+	if (!nr)
+		impossible(too_small);
 
 	for (i = 0; i < nr; i++) {
 		victim = rng_below(&r->rng, r->nr_live);
@@ -321,6 +332,8 @@ struct workload {
 	void (*work)(struct run *r, const struct sizes *s, u64 arg);
 	u64 arg;
 	bool each;		/* say what the slowest operation takes */
+	int nr_threads;		/* 0: it has none of its own */
+	bool apart;		/* each of them has an allocator */
 };
 
 static const struct workload workloads[] = {
@@ -349,7 +362,7 @@ static struct run *run_new(const struct workload *w, u64 nr_blocks)
 	/* more than there can be, but for distributions of smallest extents only */
 	r->max_live = w->sizes.fixed ? nr_blocks / w->sizes.max + 2 :
 				       nr_blocks / (w->sizes.max / 4 + 1) + 1000;
-	r->live = malloc(r->max_live * sizeof(*r->live));
+	r->live = need(malloc(r->max_live * sizeof(*r->live)));
 	return r;
 }
 
@@ -571,7 +584,7 @@ static void *tmain(void *arg)
 	sim_set_cpu(t->cpu);
 	pthread_barrier_wait(&barrier);
 	begin = now_ns();
-	while (!time_is_up) {
+	while (!time_is_up && (!given_ops || t->ops < given_ops)) {
 		u64 what = rng_next(&t->rng) % 10;
 
 		full |= t->used > t->share / 10 * 6;
@@ -667,7 +680,7 @@ static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checke
 	for (i = 0; i < nr_pools; i++) {
 		pool_start(&pools[i], nr_blocks);
 		if (checked && !marks_init(&marks[i], nr_blocks))
-			res.wrong = "no memory for the record";
+			need(NULL);
 	}
 	for (i = 0; i < nr; i++) {
 		t[i].cpu = i + 1;
@@ -676,7 +689,7 @@ static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checke
 		t[i].rng.state = seed * 1000 + i;
 		t[i].share = apart ? nr_blocks : nr_blocks / nr;
 		t[i].max_live = t[i].share / 16;
-		t[i].live = malloc(t[i].max_live * sizeof(*t[i].live));
+		t[i].live = need(malloc(t[i].max_live * sizeof(*t[i].live)));
 		if (!apart && nr > 1)
 			t[i].out = calloc(1, sizeof(*t[i].out));
 	}
@@ -685,8 +698,9 @@ static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checke
 		pthread_create(&t[i].thread, NULL, tmain, &t[i]);
 	}
 	pthread_barrier_wait(&barrier);
-	usleep(3000000);
-	time_is_up = true;
+	if (!given_ops)
+		usleep(3000000);
+	time_is_up = !given_ops;
 	for (i = 0; i < nr; i++) {
 		u64 *peak = &peaks[apart ? i : 0];
 
@@ -715,10 +729,12 @@ static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checke
 	return res;
 }
 
-static bool threads(const char *name, int nr, bool apart)
+static bool threads(const struct workload *w, u64 nr_blocks)
 {
-	u64 nr_blocks = capacity ? capacity >> BLOCK_SHIFT : 64 * GIB;
+	const char *name = w->name;
 	struct tresult res, checked;
+	bool apart = w->apart;
+	int nr = w->nr_threads;
 
 	sim_set_nr_cpus(nr + 1);
 	res = run_threads(nr, apart, nr_blocks, false);
@@ -785,37 +801,67 @@ static bool sized(const char *name, struct workload *w)
 	return false;
 }
 
-static int bench_one(const char *name)
+/* Names with a number of threads: threads-8, and threads-2x1, each with its own device */
+static bool threaded(const char *name, struct workload *w)
 {
-	struct workload w;
-	unsigned int i, n;
+	static const char prefix[] = "threads-";
+	const char *digits = name + strlen(prefix);
+	u64 nr = 0;
 
-	if (sscanf(name, "threads-%ux%u", &n, &i) == 2 && i == 1 && n && n < NR_CPUS)
-		return threads(name, n, true);
-	if (sscanf(name, "threads-%u", &n) == 1 && n && n < NR_CPUS && !strchr(name, 'x'))
-		return threads(name, n, false);
+	if (strncmp(name, prefix, strlen(prefix)))
+		return false;
+	*w = (struct workload) { .name = name, .nr_blocks = 64 * GIB };
+	for (; *digits >= '0' && *digits <= '9' && nr < NR_CPUS; digits++)
+		nr = 10 * nr + *digits - '0';
+	w->nr_threads = nr;
+	w->apart = !strcmp(digits, "x1");
+	return nr && nr < NR_CPUS && (!*digits || w->apart);
+}
+
+/* False after a complaint. */
+static bool find_workload(const char *name, struct workload *w)
+{
+	u64 nr_blocks;
+	unsigned int i;
+
 	for (i = 0; i < ARRAY_SIZE(workloads); i++)
 		if (!strcmp(workloads[i].name, name))
 			break;
 	if (i < ARRAY_SIZE(workloads)) {
-		w = workloads[i];
-	} else if (!sized(name, &w)) {
-		fprintf(stderr, "hybrid-sim: there is no workload '%s'; --list shows them\n", name);
-		return -1;
+		*w = workloads[i];
+	} else if (!sized(name, w) && !threaded(name, w)) {
+		fprintf(stderr, "hybrid-sim: there is no workload '%s'; 'hybrid-sim bench --list' "
+			"shows them\n", name);
+		return false;
 	}
-	return report(&w, capacity ? capacity >> BLOCK_SHIFT : w.nr_blocks);
+	nr_blocks = capacity ? capacity >> BLOCK_SHIFT : w->nr_blocks;
+	/* in what they hand over to each other a thread has a GiB */
+	if (nr_blocks < w->sizes.max || nr_blocks / 4 / GIB < w->nr_threads) {
+		fprintf(stderr, "hybrid-sim: the device is too small for %s; give a larger "
+			"--capacity\n", name);
+		return false;
+	}
+	/* so many times the device */
+	if (w->work == stress)
+		w->arg = w->arg / w->nr_blocks * nr_blocks;
+	else if (given_ops)
+		w->arg = given_ops;
+	w->nr_blocks = nr_blocks;
+	return true;
 }
 
 int bench(char **names)
 {
+	struct workload w;
+	char **name;
 	int ret = 0;
 
-	for (; *names; names++) {
-		int ok = bench_one(*names);
-
-		if (ok < 0)
+	for (name = names; *name; name++)
+		if (!find_workload(*name, &w))
 			return 2;
-		if (!ok)
+	for (name = names; *name; name++) {
+		find_workload(*name, &w);
+		if (!(w.nr_threads ? threads(&w, w.nr_blocks) : report(&w, w.nr_blocks)))
 			ret = 1;
 	}
 	return ret;

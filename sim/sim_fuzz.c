@@ -42,6 +42,7 @@ struct one {
 
 static struct fuzz_count sum;
 static u64 seeds, began;
+static u64 nr_ops = 1000000;	/* unless --ops says otherwise */
 static struct fuzzer *current_fuzzer;
 
 void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c)
@@ -809,13 +810,15 @@ int fuzz(void)
 {
 	struct fuzzer *z;
 
-	if (!seed || nr_threads < 1 || nr_threads > FUZZ_MAX_THREADS) {
-		fprintf(stderr, "hybrid-sim: --seed begins at 1, --threads goes from 1 to %d\n",
-			FUZZ_MAX_THREADS);
+	if (!seed || nr_threads > FUZZ_MAX_THREADS) {
+		fprintf(stderr, "hybrid-sim: fuzz takes a --seed from 1 up, and --threads from "
+			"1 to %d\n", FUZZ_MAX_THREADS);
 		return 2;
 	}
 	signal(SIGABRT, on_signal);
 	signal(SIGALRM, on_signal);
+	if (given_ops)
+		nr_ops = given_ops;
 	began = now_ns();
 	while (sum.ops < nr_ops) {
 		alarm(900);

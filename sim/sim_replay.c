@@ -25,6 +25,7 @@ struct op {
 };
 
 struct trace {
+	const char *path;
 	struct op *ops;
 	u64 nr, max;
 	u32 nr_slots, max_slots;
@@ -97,10 +98,10 @@ static const char *parse_line(struct trace *t, char *line, u32 nr)
 	if (n == 1 || !parse_number(word[1], &id))
 		return form;
 	if (!strcmp(word[0], "a") && (n == 3 || n == 4)) {
-		if (!parse_number(word[2], &size) || !size)
-			return "the size is not a number of bytes";
-		if (n == 4 && (!parse_number(word[3], &align) || !is_power_of_2(align)))
-			return "the alignment is not a power of two";
+		if (!parse_size(word[2], &size) || !size)
+			return "the size is none, such as 4096 or 64K";
+		if (n == 4 && (!parse_size(word[3], &align) || !is_power_of_2(align)))
+			return "the alignment is not a power of two, such as 64K";
 		op.len = ((size - 1) >> BLOCK_SHIFT) + 1;
 		op.align = max(align >> BLOCK_SHIFT, 1ULL);
 	} else if (strcmp(word[0], "f") || n != 2) {
@@ -118,25 +119,39 @@ static const char *parse_line(struct trace *t, char *line, u32 nr)
 	return NULL;
 }
 
+static void trace_free(struct trace *t)
+{
+	free(t->ops);
+	free(t->ids);
+	free(t->open);
+}
+
+/* False after a complaint. */
 static bool parse(struct trace *t, const char *path)
 {
 	FILE *f = strcmp(path, "-") ? fopen(path, "r") : stdin;
 	const char *why = NULL;
 	size_t size = 0;
 	char *line = NULL;
+	ssize_t len;
 	u32 nr = 0;
 
 	if (!f) {
-		fprintf(stderr, "hybrid-sim: %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "hybrid-sim: cannot open %s: %s; name a file, or - for standard "
+			"input\n", path, strerror(errno));
 		return false;
 	}
+	t->path = path;
 	errno = 0;
-	while (!why && getline(&line, &size, f) > 0)
-		why = parse_line(t, line, ++nr);
+	while (!why && (len = getline(&line, &size, f)) > 0) {
+		nr++;
+		why = strlen(line) == len ? parse_line(t, line, nr) : "it is no text";
+	}
 	if (why)
-		fprintf(stderr, "hybrid-sim: %s: line %u: %s\n", path, nr, why);
+		fprintf(stderr, "hybrid-sim: %s: line %u: %s; correct it\n", path, nr, why);
 	else if (ferror(f))
-		fprintf(stderr, "hybrid-sim: %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "hybrid-sim: cannot read %s: %s; name a file, or - for standard "
+			"input\n", path, strerror(errno));
 	why = ferror(f) ? "" : why;
 	free(line);
 	if (f != stdin)
@@ -285,7 +300,8 @@ static void do_op(struct runner *t, const struct op *op)
 	} else if (!e->len) {
 		do_alloc(t, op, e);
 	} else {
-		fprintf(stderr, "hybrid-sim: line %u: the ID is allocated already\n", op->line);
+		fprintf(stderr, "hybrid-sim: %s: line %u: the ID is allocated already; free it "
+			"before\n", t->run->trace->path, op->line);
 		exit(2);
 	}
 }
@@ -428,16 +444,10 @@ int replay(const char *path)
 	struct result timed, res;
 	struct trace t = {};
 
-	if (!nr_blocks) {
-		fprintf(stderr, "hybrid-sim: replay needs --capacity\n");
+	if (!parse(&t, path)) {
+		trace_free(&t);
 		return 2;
 	}
-	if (nr_threads < 1 || nr_threads >= NR_CPUS) {
-		fprintf(stderr, "hybrid-sim: --threads goes from 1 to %d\n", NR_CPUS - 1);
-		return 2;
-	}
-	if (!parse(&t, path))
-		return 2;
 	if (nr_threads > 1)
 		sim_set_nr_cpus(nr_threads + 1);
 	pthread_barrier_init(&barrier, NULL, nr_threads);
@@ -468,8 +478,6 @@ int replay(const char *path)
 	out_u64("free_extents", res.nr_runs);
 	out_string("ledger", res.wrong ?: "ok");
 	out_end();
-	free(t.ops);
-	free(t.ids);
-	free(t.open);
+	trace_free(&t);
 	return res.wrong || res.false_enospc;
 }

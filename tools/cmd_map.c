@@ -256,7 +256,7 @@ const struct command dump_command = {
 	.examples =
 		"hybridctl dump 0 > extents\n"
 		"Save what /dev/hybrid_alloc0 has given away.\n"
-		"hybridctl attach /dev/vdb && hybridctl claim --file extents 0 && hybridctl seal 0\n"
+		"hybridctl claim --file extents 0 && hybridctl seal 0\n"
 		"Restore it.\n",
 	.table = "extents",
 	.columns = part_columns, .nr_columns = NR_PART_COLUMNS,

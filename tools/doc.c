@@ -149,6 +149,8 @@ static void put_command(const struct command *cmd)
 	if (cmd->fsck)
 		puts(".PP\nExit status: 0 nothing is broken, 4 something is,\n"
 		     "8 it could not be checked, 16 the command line is wrong.");
+	if (cmd->own_status)
+		printf(".PP\nExit status: %d %s.\n", cmd->own_status, cmd->own_status_means);
 	put_examples(cmd->examples);
 }
 
@@ -157,7 +159,7 @@ static const char man_end[] =
 ".TP\n0\nsuccess\n"
 ".TP\n1\nfailure, also of a part of what was asked for\n"
 ".TP\n2\nthe command line is wrong; nothing was done\n"
-".PP\n\\fBhybridctl check\\fR exits as \\fBfsck\\fR(8) does.\n"
+".PP\n\\fBhybridctl check\\fR exits as \\fBfsck\\fR(8) does, \\fBhybridctl watch\\fR also with 3.\n"
 ".SH ENVIRONMENT\n"
 ".TP\n.B NO_COLOR\nIf set to anything, \\fBmap\\fR uses no colours unless told to.\n"
 ".TP\n.B COLUMNS\nThe width of a \\fBmap\\fR that does not go to a terminal.\n"

@@ -196,6 +196,10 @@ static const struct cause {
 	{ "check", EPERM,
 	  "checking needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
+	{ "watch", ENODEV,
+	  "the instance was detached, or its block device went away",
+	  "`hybridctl list` shows whether it is there; if so, `hybridctl detach --force %` removes "
+	  "what is left of it." },
 	{ NULL, ENOTTY,
 	  "the file is not a node of hybrid_alloc",
 	  "Name an instance as 0 or /dev/hybrid_alloc0; `hybridctl list` shows them." },

@@ -120,10 +120,10 @@ static void examples(const char *p)
 	}
 }
 
-static void exit_status(bool fsck)
+static void exit_status(const struct command *cmd)
 {
 	heading("EXIT STATUS");
-	if (fsck) {
+	if (cmd && cmd->fsck) {
 		printf("%*s0   nothing is broken\n", INDENT, "");
 		printf("%*s4   something is broken\n", INDENT, "");
 		printf("%*s8   it could not be checked\n", INDENT, "");
@@ -133,6 +133,8 @@ static void exit_status(bool fsck)
 	printf("%*s0  success\n", INDENT, "");
 	printf("%*s1  failure, also of a part of what was asked for\n", INDENT, "");
 	printf("%*s2  the command line is wrong; nothing was done\n", INDENT, "");
+	if (cmd && cmd->own_status)
+		printf("%*s%d  %s\n", INDENT, "", cmd->own_status, cmd->own_status_means);
 }
 
 void help_command(const struct command *cmd)
@@ -146,7 +148,7 @@ void help_command(const struct command *cmd)
 	options(cmd->options | BIT(OPT_HELP) | BIT(OPT_VERSION));
 	if (cmd->columns)
 		columns(cmd);
-	exit_status(cmd->fsck);
+	exit_status(cmd);
 	if (cmd->examples)
 		examples(cmd->examples);
 }
@@ -165,7 +167,7 @@ void help_tool(void)
 	heading("OPTIONS");
 	printf("%*s-h, --help     print this text; after a command, all about it\n", INDENT, "");
 	printf("%*s-V, --version  print the version\n", INDENT, "");
-	exit_status(false);
+	exit_status(NULL);
 	examples(tool_examples);
 	heading("FILES");
 	printf("%*s/dev/hybrid_alloc      control node, for attach, detach and list\n", INDENT, "");

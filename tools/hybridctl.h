@@ -10,6 +10,7 @@
  *   cmd_space.c      trim, grow
  *   cmd_replay.c     replay; trace.c reads the lines
  *   cmd_top.c        top
+ *   cmd_watch.c      watch
  *   cmd_map.c        map, dump; walk.c goes through MAP's pages, picture.c divides
  *                    the device into cells, which map_terminal.c and map_svg.c draw
  *   progress.c       how far it is, on a terminal
@@ -38,7 +39,7 @@
 #define __printf(f, a)		__attribute__((format(printf, f, a)))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TIMEOUT = 3 };
 /* check says it as fsck does. */
 enum { FSCK_ERRORS_LEFT = 4, FSCK_FAILED = 8, FSCK_USAGE = 16 };
 
@@ -152,7 +153,7 @@ enum option_id {
 	OPT_FRESH, OPT_FORCE, OPT_RANGE, OPT_MIN_BLOCK, OPT_MAX_BLOCK, OPT_SLAB_MAX,
 	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_ALIGN, OPT_COUNT, OPT_FILE, OPT_RUNS,
 	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH,
-	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE,
+	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE, OPT_BELOW, OPT_TIMEOUT,
 	OPT_LIST, OPT_SVG, OPT_TITLE, OPT_COLOR, OPT_WIDTH, OPT_ROWS,
 	OPT_BYTES, OPT_JSON, OPT_NOHEADINGS, OPT_OUTPUT, OPT_RAW,
 	OPT_HELP, OPT_VERSION, NR_OPTIONS
@@ -179,7 +180,7 @@ enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 /* A command line, taken apart; what was not given is 0. */
 struct args {
 	struct table_options table;
-	bool fresh, force, runs, list, keep, batch_mode, has_length;
+	bool fresh, force, runs, list, keep, batch_mode, has_length, has_timeout;
 	__u64 range_start, range_len;
 	__u64 min_block, max_block, slab_max, buddy_start;
 	__u64 align, count;
@@ -187,8 +188,8 @@ struct args {
 	enum color color;
 	__u64 width, rows;
 	__u64 offset, length, minimum, size;
-	__u64 batch, iterations;
-	double delay;		/* seconds */
+	__u64 batch, iterations, below;
+	double delay, timeout;	/* seconds */
 	char **words;
 	int nr_words;
 };
@@ -207,12 +208,14 @@ struct command {
 	size_t nr_columns;
 	bool as_list;		/* people get one value a line, and what it means */
 	bool fsck;		/* exits as fsck does */
+	int own_status;			/* one that no other command has, or 0 */
+	const char *own_status_means;
 };
 
 extern const struct command attach_command, detach_command, list_command, info_command;
 extern const struct command alloc_command, free_command, claim_command;
 extern const struct command seal_command, drain_command, stat_command, check_command;
-extern const struct command map_command, dump_command, replay_command, top_command;
+extern const struct command map_command, dump_command, replay_command, top_command, watch_command;
 extern const struct command trim_command, grow_command;
 
 /* The last line of each complaint about a command line */

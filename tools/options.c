@@ -29,7 +29,7 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"The largest size that is served from slabs of equal objects, a power of two from 1 to "
 		"1024 smallest units; 1M if not given." },
 	[OPT_BUDDY_START] = { 0, "buddy-start", "SIZE",
-		"The smallest block of the buddy layer, a power of two from 1 to 16384 smallest units; "
+		"The smallest block of the buddy layer, a power of two from 1 to 4096 smallest units; "
 		"1M if not given. It is also the smallest range that can be attached." },
 	[OPT_DETACH_FORCE] = { 'f', "force", NULL,
 		"Detach even if there are live extents, open files or users in the kernel. The extents "
@@ -58,6 +58,10 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"End after N rounds." },
 	[OPT_BATCH_MODE] = { 'b', "batch", NULL,
 		"Print lines one below the other, also on a terminal." },
+	[OPT_BELOW] = { 0, "below", "SIZE",
+		"The threshold: wait until less than this is free. It has to be given." },
+	[OPT_TIMEOUT] = { 't', "timeout", "SECONDS",
+		"Wait no longer than this, up to 86400; 0 only looks; for ever if not given." },
 	[OPT_LIST] = { 'l', "list", NULL,
 		"List the parts of the device instead of drawing it." },
 	[OPT_SVG] = { 0, "svg", "FILE",
@@ -162,15 +166,17 @@ static bool number_argument(enum option_id id, const char *word, __u64 min, __u6
 	return false;
 }
 
-static bool delay_argument(const char *word, double *seconds)
+static bool seconds_argument(enum option_id id, const char *word, double min, double *seconds)
 {
+	const double max = 86400;
 	char *end;
 
 	*seconds = strtod(word, &end);
 	/* Written so that it is false for what is no number, too */
-	if (end != word && !*end && *seconds >= 0.1 && *seconds <= 86400)
+	if (end != word && !*end && *seconds >= min && *seconds <= max)
 		return true;
-	complain("--delay: '%s' is not a number of seconds from 0.1 to 86400", word);
+	complain("--%s: '%s' is not a number of seconds from %g to %g", option_infos[id].name, word,
+		 min, max);
 	return false;
 }
 
@@ -221,7 +227,12 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 	case OPT_BATCH:
 		return number_argument(id, value, 1, HYBRID_ALLOC_MAX_ITEMS, &args->batch);
 	case OPT_DELAY:
-		return delay_argument(value, &args->delay);
+		return seconds_argument(id, value, 0.1, &args->delay);
+	case OPT_BELOW:
+		return size_argument(id, value, &args->below);
+	case OPT_TIMEOUT:
+		args->has_timeout = true;
+		return seconds_argument(id, value, 0, &args->timeout);
 	case OPT_ITERATIONS:
 		return number_argument(id, value, 1, UINT_MAX, &args->iterations);
 	case OPT_BATCH_MODE:

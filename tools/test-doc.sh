@@ -82,6 +82,36 @@ for command in $(hybridctl --help | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/
 done
 is "every option of every command is used in a test" "$missing" ""
 
+# The pages tell of all commands, and of no others
+
+commands=$(hybridctl --help | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/\1/p')
+is "hybridctl(8) has the commands of --help, in their order" \
+	"$(sed -n 's/^\.SS hybridctl \([a-z]*\) .*/\1/p' man/hybridctl.8)" "$commands"
+is "and docs/hybridctl.md" \
+	"$(sed -n '/^| to |/,/^$/p' ../docs/hybridctl.md | cut -d'|' -f3 | grep -oE '[a-z]+' | sort)" \
+	"$(sort <<<"$commands")"
+is "and the completion" \
+	"$(sed -n "s/.*compgen -W '\\(.*\\) help --help.*/\\1/p" completion/hybridctl | tr ' ' '\n')" "$commands"
+
+# Each long option behind a command, up to the end of the command: of hybridctl, and of
+# hybrid-sim, whose options are in one list
+wrong=
+nr=0
+while read -r tool command rest; do
+	nr=$((nr + 1))
+	if [ "$tool" = hybridctl ]; then
+		help=$(hybridctl "$command" --help 2>/dev/null) || wrong+=" $command"
+	else
+		help=$(sed -n '/help\[\] =/,/;$/p' ../sim/hybrid_sim.c)
+		grep -q "hybrid-sim $command " <<<"$help" || wrong+=" $command"
+	fi
+	while read -r option; do
+		grep -qE -- "^(       |\"  ).*$option( |\$)" <<<"$help" || wrong+=" $command:$option"
+	done < <(grep -oE -- '--[a-z][a-z-]*' <<<"$rest")
+done < <(grep -hoE '(hybridctl|hybrid-sim) [a-z]+( [^|&;<>()#`]*)?' ../README.md ../docs/*.md ../examples/*/*.md man/hybrid_alloc.4 2>/dev/null |
+	grep -E '^(hybridctl|hybrid-sim) [a-z]+( .*)?(--|[0-9])')
+is "commands in the pages have only options that there are ($((nr > 30 ? 1 : nr)))" "$wrong" ""
+
 # What could be done about it
 
 is "each error that is explained has a remedy" \
@@ -95,6 +125,18 @@ while read -r name; do
 	[[ $name == EBADF || $name == EFAULT ]] || grep -q "[ {]$name," explain.c || missing+=" $name"
 done < <(sed -n 's/^| \(E[A-Z0-9]*\) |.*/\1/p' ../docs/abi.md)
 is "and each error of the ABI is explained" "$missing" ""
+
+# Licences: what programs are linked with or include is not under the GPL alone
+
+is "every source has the licence that README.md says" \
+	"$(cd .. && grep -rnoE --include='*.[chS]' --include='*.map' --exclude-dir=build \
+		'SPDX-License-Identifier: [A-Za-z0-9.-]+( WITH [A-Za-z-]+)?' . |
+		sed -n 's/^\.\/\(.*\):1:SPDX-License-Identifier: /\1 /p' | grep -v ' GPL-2.0$' | sort)" \
+	"ioctl_uapi.h GPL-2.0 WITH Linux-syscall-note
+lib/hybridalloc.c LGPL-2.1-only
+lib/hybridalloc.h LGPL-2.1-only
+lib/libhybridalloc.map LGPL-2.1-only"
+is "and each has one" "$(cd .. && grep -rL --include='*.[ch]' --exclude-dir=build 'SPDX-License-Identifier: ' .)" ""
 
 # No file, tool or page is forgotten
 

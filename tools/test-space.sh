@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # vm: --kernel stock --disk 256M --file tools/test-json.awk --file /usr/lib/locale/C.utf8:/usr/lib/locale --prog script --timeout 300
 #
-# trim, grow, replay and top on the real module.
+# trim, grow, replay, top and watch on the real module.
 
 # shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
 . ./tap.sh
@@ -226,6 +226,54 @@ sleep 2
 kill $!
 wait $!
 is "top ends with a signal" $? 0
+
+# watch; of 256 MiB one half is in use
+
+is "watch: low already" "$(hybridctl watch --below 1G --raw 0; echo $?)" "NODE RESULT BELOW FREE
+/dev/hybrid_alloc0 low 1G 128M
+0"
+is "watch --timeout 0: just the threshold is free" \
+	"$(hybridctl watch --below 128M --timeout 0 -n -r -b 0; echo $?)" \
+	"/dev/hybrid_alloc0 timeout $((128 * M)) $((128 * M))
+3"
+is "... a byte more" "$(hybridctl watch --below $((128 * M + 1)) --timeout 0 -n -o RESULT 0; echo $?)" "low
+0"
+before=$(date +%s)
+is "watch --timeout: status and JSON" \
+	"$(hybridctl watch --below 4K -t 1.5 --json 0 | awk -f ./test-json.awk; hybridctl watch --below 4K -t 0 0 >/dev/null; echo $?)" \
+	"watch[0].node=\"/dev/hybrid_alloc0\"
+watch[0].result=\"timeout\"
+watch[0].below=4096
+watch[0].free=$((128 * M))
+3"
+is "... and it has waited" $(($(date +%s) - before >= 1)) 1
+hybridctl watch --below 100M -n -r 0 >/tmp/out &
+sleep 1
+kill -0 $!
+is "watch waits while there is enough" "$? $(cat /tmp/out)" "0 "
+small=$(hybridctl alloc -n -o EXTENT 0 16M)
+sleep 1
+kill -0 $!
+is "... also when it becomes less" "$? $(cat /tmp/out)" "0 "
+large=$(hybridctl alloc -n -o EXTENT 0 32M)
+wait $!
+is "... until it is too little" "$? $(cat /tmp/out)" "0 /dev/hybrid_alloc0 low 100M 80M"
+hybridctl free 0 "$small" "$large"
+hybridctl watch --below 1M 0 >/tmp/out 2>/tmp/err &
+sleep 1
+try_not "watch keeps the instance from being detached" "(EBUSY). Free the extents" hybridctl detach 0
+hybridctl alloc 0 1M >/dev/null
+try "but not by force" hybridctl detach --force 0
+wait $!
+is "which ends it: a failure" "$? $(cat /tmp/err)" \
+	"1 hybridctl: cannot watch /dev/hybrid_alloc0: the instance was detached, or its block device went away (ENODEV). \`hybridctl list\` shows whether it is there; if so, \`hybridctl detach --force /dev/hybrid_alloc0\` removes what is left of it."
+try_not "watch of what is not there" "(ENOENT). \`hybridctl list\`" hybridctl watch --below 1G 0
+try "attach" hybridctl attach --fresh "$DISK"
+hybridctl watch --below 1M 0 >/tmp/out &
+sleep 1
+kill $!
+wait $! 2>/dev/null
+is "a signal ends watch, which says nothing then" "$? $(cat /tmp/out)" "143 "
 
 try "detach" hybridctl detach --force 0
 try "rmmod" rmmod hybrid_alloc

@@ -314,6 +314,10 @@ try_not "a range beyond the disk" "the range is not inside the device (ERANGE). 
 try_not "a range that starts beyond the disk" "(ERANGE)" hybridctl attach --fresh --range 1G "$DISK"
 try_not "a smallest block of 5000 bytes" "(EINVAL). The last line of \`dmesg\` says which" \
 	hybridctl attach --fresh --min-block 5000 "$DISK"
+try_not "a buddy start of 8192 smallest blocks" "(EINVAL). The last line" \
+	hybridctl attach --fresh --buddy-start 32M "$DISK"
+try "one of 4096" hybridctl attach --fresh --buddy-start 16M "$DISK"
+try "detach" hybridctl detach 0
 json_is "attach --json" "instances[0].node=\"/dev/hybrid_alloc0\"
 instances[0].state=\"ready\"" attach --fresh "$DISK"
 try "detach" hybridctl detach 0

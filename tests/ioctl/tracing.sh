@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 # vm: --kernel stock --kernel rt --smp 1 --timeout 1800
-# matrix: those kernels have no tracefs
 # Tracepoints; the debug kernel has no tracefs. See tracing.c. On one processor: under
 # emulation another one may for ever execute what the kernel has patched long ago.
 exec tracing

@@ -1,0 +1,180 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: sim/cli.sh PROGRAM
+#
+# The command line of hybrid-sim: what is wrong with it is said on standard error, with
+# the remedy, nothing on standard output, status 2. TAP on stdout.
+
+here=$(dirname "$0")
+# shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
+. "$here/../tests/vm/tap.sh"
+
+sim=$1
+tmp=$(mktemp -d) || exit
+trap 'rm -rf "$tmp"' EXIT
+
+# refused NAME PATTERN ARG...
+refused()
+{
+	name=$1
+	pattern=$2
+	shift 2
+	"$sim" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	status=$?
+	out=$(cat "$tmp/out")
+	err=$(cat "$tmp/err")
+	case $status$out$err in
+	"2hybrid-sim: "*"$pattern"*|"2$sim: "*"$pattern"*) pass "$name" ;;
+	*) fail "$name" "hybrid-sim $*: status $status, expected 2 and '$pattern'
+$out$err" ;;
+	esac
+}
+
+# value NAME JSON: of a document on one line
+value()
+{
+	printf '%s\n' "$2" | sed -n "s/.*\"$1\": \"*\\([^,\"}]*\\).*/\\1/p"
+}
+
+# Each line of --help that begins with an option is tried below
+
+missing=
+for option in $("$sim" --help | sed -n 's/^  \(-h, \)*\(--[a-z]*\) .*/\2/p'); do
+	grep -qE -- "(refused|sim\").* $option " "$0" || missing="$missing $option"
+done
+is "every option is used here" "$missing" ""
+
+# Commands and options
+
+try "--help" "$sim" --help
+is "-h is short for it" "$("$sim" -h)" "$("$sim" --help)"
+refused "no command" "which command? bench, replay or fuzz"
+refused "a command that there is not" "no command 'run'" run
+refused "an option that there is not" "unrecognized option '--fast'" bench --fast pingpong-4K
+refused "... its letter" "invalid option" -x
+refused "an option without its argument" "requires an argument" bench --seed
+refused "--threads where it is not allowed" "bench takes no --threads; leave it out" \
+	bench --threads 2 pingpong-4K
+refused "--ops where it is not allowed" "replay takes no --ops; leave it out" replay --capacity 1G --ops 5 -
+refused "--seed where it is not allowed" "replay takes no --seed" replay --capacity 1G --seed 5 -
+refused "--capacity where it is not allowed" "fuzz takes no --capacity" fuzz --capacity 1G
+refused "--list where it is not allowed" "fuzz takes no --list" fuzz --list
+refused "--list with more" "--list takes no 'pingpong-4K'" bench --list pingpong-4K
+refused "--list with an option" "--list takes no --json" bench --list --json
+refused "fuzz with a word too many" "fuzz takes no 'x'; leave it out" fuzz x
+for number in x '' -1 1.5 0x10 1K 18446744073709551616; do
+	refused "--seed '$number'" "--seed: '$number' is no number from 0 to" bench --seed "$number" pingpong-4K
+done
+for number in 0 64 4294967297 two; do
+	refused "--threads '$number'" "--threads: '$number' is no number from 1 to 63" \
+		replay --capacity 1G --threads "$number" -
+done
+refused "fuzz with more threads than it knows" "--threads from 1 to" fuzz --threads 63
+refused "fuzz of no operation" "--ops: '0' is no number from 1" fuzz --ops 0
+refused "fuzz of no seed" "a --seed from 1 up" fuzz --seed 0
+try_not "output that cannot be written" "cannot write the output: No space left" \
+	sh -c "$sim bench --list >/dev/full"
+
+# Sizes
+
+for size in 0 1 4095 0K '' x -4K +4K ' 4K' 4Q 4KK 4KB 4kB 1.5G 0x1000 16E 18446744073709551616 17179869184G; do
+	refused "--capacity '$size'" "--capacity: '$size' is no size from 4K up, such as 64G" \
+		replay --capacity "$size" -
+done
+refused "a capacity beyond all devices" "cannot be made: Invalid argument; give a smaller --capacity" \
+	replay --capacity 15E -
+for size in 1M 1MiB 1m 1024K 1048576 1048577 1052671; do
+	json=$("$sim" replay --json --capacity $size - </dev/null)
+	is "--capacity $size is 1 MiB: a part of a block is not used" "$? $(value capacity_bytes "$json")" "0 1048576"
+done
+
+# Workloads
+
+refused "bench without a workload" "needs the name of a workload; 'hybrid-sim bench --list'" bench
+for workload in x '' pingpong pingpong- pingpong-0 pingpong-x pingpong-4KB firstfail-u0 sustain-u \
+	threads- threads-0 threads-64 threads-x threads-2junk threads-2x2 threads--1 'threads- 2' \
+	threads-4294967297 stress10; do
+	refused "a workload '$workload'" "no workload '$workload'; 'hybrid-sim bench --list' shows" bench "$workload"
+done
+refused "a bad name behind a good one: nothing is done" "no workload 'x'" bench firstfail-1M x
+for workload in pingpong-1E pingpong-65G sustain-u1P; do
+	refused "a size beyond the device: $workload" "too small for $workload; give a larger --capacity" \
+		bench $workload
+done
+for workload in stress10t stress100t churn-u4m firstfail-u1M sustain-u4M pingpong-8K threads-2 threads-2x1; do
+	refused "a device that is too small for $workload" "too small for $workload" bench --capacity 4K $workload
+done
+refused "a device in which no extent can be freed" "too small for this workload" bench --capacity 4M stress10t
+refused "... nor one be replaced" "too small for this workload" bench --capacity 4K churn-4k
+json=$("$sim" bench --json --capacity 16M --seed 7 firstfail-3M)
+is "a workload with a capacity and a seed of mine" \
+	"$? $(value capacity_bytes "$json") $(value seed "$json") $(value ledger "$json")" "0 16777216 7 ok"
+# All that there are, on small devices and for a moment; of a size, one
+for workload in $("$sim" bench --list); do
+	case $workload in
+	*-SIZE) workload=${workload%SIZE}3M capacity=256M ;;
+	threads-8|churn-u4m) capacity=32G ;;
+	threads-*) capacity=8G ;;
+	*) capacity=256M ;;
+	esac
+	json=$("$sim" bench --json --capacity $capacity --ops 20000 "$workload")
+	is "bench --capacity $capacity --ops 20000 $workload" "$? $(value workload "$json") $(value ledger "$json")" \
+		"0 $workload ok"
+done
+
+# Traces
+
+refused "replay without a capacity" "replay needs --capacity" replay -
+refused "replay without a trace" "one file with a trace, or -" replay --capacity 1G
+refused "replay of two" "one file with a trace, or -" replay --capacity 1G - -
+refused "a trace that there is not" "cannot open $tmp/none: No such file or directory; name a file" \
+	replay --capacity 1G "$tmp/none"
+refused "a directory" "cannot read $tmp: Is a directory; name a file" replay --capacity 1G "$tmp"
+while IFS='|' read -r line why; do
+	printf 'a 1 4096\n# a comment\n\n%b\nf 1\n' "$line" >"$tmp/trace"
+	refused "a trace with '$line'" "$tmp/trace: line 4: $why" replay --capacity 1G "$tmp/trace"
+done <<'WRONG'
+x 1|it is neither 'a ID SIZE [ALIGN]' nor 'f ID'; correct it
+a|it is neither
+a 2|it is neither
+a 2 4096 4096 4096|it is neither
+ab 2 4096|it is neither
+f|it is neither
+f 1 4096|it is neither
+a x 4096|it is neither
+a -2 4096|it is neither
+a 18446744073709551616 4096|it is neither
+a 2 0|the size is none, such as 4096 or 64K; correct it
+a 2 -4096|the size is none
+a 2 x|the size is none
+a 2 4KB|the size is none
+a 2 18446744073709551616|the size is none
+a 2 16E|the size is none
+a 2 4096 3|the alignment is not a power of two, such as 64K; correct it
+a 2 4096 0|the alignment is not
+a 2 4096 18446744073709551616|the alignment is not
+f 2|the ID is not allocated; correct it
+a 1 4096|the ID is allocated already; free it before
+WRONG
+printf 'a 1 4096\000\n' >"$tmp/trace"
+refused "a trace with a byte of 0" "$tmp/trace: line 1: it is no text" replay --capacity 1G "$tmp/trace"
+printf 'a 1 4096\r\nf 1' >"$tmp/trace"
+json=$("$sim" replay --json --capacity 1G "$tmp/trace")
+is "lines that end with a carriage return, or not at all" "$? $(value frees "$json")" "0 1"
+for threads in 1 2 63; do
+	json=$("$sim" replay --json --threads $threads --capacity 1G - </dev/null)
+	is "an empty trace, on standard input, $threads threads" \
+		"$? $(value ops "$json") $(value largest_free_bytes "$json") $(value ledger "$json")" \
+		"0 0 1073741824 ok"
+done
+printf 'a 1 18446744073709551615\na 2 4096 9223372036854775808\na 3 15E 8E\na 4 1G\na 5 1\na 6 4K 64K\n' >"$tmp/trace"
+json=$("$sim" replay --json --capacity 1G "$tmp/trace")
+is "sizes beyond the device find no space, which is no mistake" \
+	"$? $(value allocs "$json") $(value failed_allocs "$json") $(value first_failure_op "$json") $(
+		value false_enospc "$json") $(value ledger "$json")" "0 6 3 1 0 ok"
+json=$("$sim" replay --json --capacity 4K "$tmp/trace")
+is "... nor on a device of a block" \
+	"$? $(value failed_allocs "$json") $(value max_fill "$json") $(value ledger "$json")" "0 5 1.00000 ok"
+
+done_testing
