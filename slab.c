@@ -565,7 +565,8 @@ static int group_alloc(struct haslab *s, struct haslab_group *g, u64 len, u64 al
 	unsigned int order;
 	int ret;
 
-	if (len >= unit_blocks(s) && is_power_of_2(len) && align <= len) {
+	/* few lengths are a power of two, so that is what the CPU guesses best */
+	if (is_power_of_2(len) && len >= unit_blocks(s) && align <= len) {
 		order = ilog2(len) - s->cfg.unit_shift;
 		ret = haslab_buddy_alloc(s, order, op, start);
 		if (!ret)

@@ -120,7 +120,10 @@ static inline void haslab_assert_group(const struct haslab *s, const struct hasl
 /* Where a CPU goes first. */
 static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 {
-	return &s->groups[raw_smp_processor_id() % s->nr_groups];
+	unsigned int cpu = raw_smp_processor_id();
+
+	/* a division takes its time */
+	return &s->groups[likely(cpu < s->nr_groups) ? cpu : cpu % s->nr_groups];
 }
 
 /* Do @expr between @lock and @unlock, again as long as waiting for memory may help. */
@@ -271,14 +274,14 @@ static inline struct haruns_run mixed_run(const struct haslab *s, const struct h
 	return haruns_at(&m->runs, block & (slot_blocks(s) - 1));
 }
 
-/* The bucket of slots whose longest free run is @len. */
+/*
+ * The bucket of slots whose longest free run is @len. Without a branch: the CPU could
+ * only guess.
+ */
 static inline u32 haslab_bucket_of(u32 len)
 {
-	unsigned int shift;
+	unsigned int shift = ilog2(len | 1U << HASLAB_BUCKET_SHIFT) - HASLAB_BUCKET_SHIFT;
 
-	if (len < 2 << HASLAB_BUCKET_SHIFT)
-		return len;
-	shift = ilog2(len) - HASLAB_BUCKET_SHIFT;
 	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
 }
 

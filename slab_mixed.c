@@ -102,13 +102,9 @@ static void index_prefetch(const struct haslab *s, u32 slot, const struct haslab
 static void index_move(struct haslab *s, struct haslab_group *g, u32 slot,
 		       const struct haslab_mixed *m, u32 max_free)
 {
-	u32 from, to;
+	u32 from = haslab_bucket_of(max_free), to = haslab_bucket_of(m->runs.max_free);
 
 	haslab_assert_group(s, g);
-	if (max_free == m->runs.max_free)
-		return;
-	from = haslab_bucket_of(max_free);
-	to = haslab_bucket_of(m->runs.max_free);
 	if (from == to)
 		return;
 	index_del(s, g, slot, from);
@@ -501,7 +497,7 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 	index_prefetch(s, slot_of(s, start), m);
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	if (!run.start && m->runs.tag & MIXED_CONTINUES)
+	if (m->runs.tag & MIXED_CONTINUES && !run.start)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
 		return haslab_has_all(s) ? haslab_span_free(s, start, len, reason) : -EBUSY;
