@@ -141,27 +141,17 @@ void haslab_unlock_all(struct haslab *s)
 	rcu_read_unlock();
 }
 
-void haslab_lock_group(struct haslab *s, struct haslab_group *g)
-	__acquires(RCU) __acquires(&g->lock)
+/* Somebody has shut out the group whose lock was taken: wait until it is done. */
+void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
 {
-	rcu_read_lock();
-	for (;;) {
-		spin_lock(&g->lock);
-		/* pairs with haslab_unlock_all() */
-		if (likely(!smp_load_acquire(&s->exclusive)))
-			return;
+	do {
 		spin_unlock(&g->lock);
 		/* until it is done */
 		spin_lock(&s->lock);
 		spin_unlock(&s->lock);
-	}
-}
-
-void haslab_unlock_group(struct haslab_group *g)
-	__releases(&g->lock) __releases(RCU)
-{
-	spin_unlock(&g->lock);
-	rcu_read_unlock();
+		spin_lock(&g->lock);
+		/* pairs with haslab_unlock_all() */
+	} while (smp_load_acquire(&s->exclusive));
 }
 
 /* ---- slabs ---- */
