@@ -236,8 +236,8 @@ static inline u32 haruns_trail(const struct haruns *r)
  *
  * Return: whether there is one.
  */
-static inline bool haruns_best_fit(const struct haruns *r, u32 len, u32 align,
-				   struct haruns_run *best, u32 *others)
+static __always_inline bool haruns_best_fit(const struct haruns *r, u32 len, u32 align,
+					    struct haruns_run *best, u32 *others)
 {
 	struct haruns_look look;
 

@@ -140,27 +140,17 @@ void haslab_unlock_all(struct haslab *s)
 	rcu_read_unlock();
 }
 
-void haslab_lock_group(struct haslab *s, struct haslab_group *g)
-	__acquires(RCU) __acquires(&g->lock)
+/* Somebody has shut out the group whose lock was taken: wait until it is done. */
+void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
 {
-	rcu_read_lock();
-	for (;;) {
-		spin_lock(&g->lock);
-		/* pairs with haslab_unlock_all() */
-		if (likely(!smp_load_acquire(&s->exclusive)))
-			return;
+	do {
 		spin_unlock(&g->lock);
 		/* until it is done */
 		spin_lock(&s->lock);
 		spin_unlock(&s->lock);
-	}
-}
-
-void haslab_unlock_group(struct haslab_group *g)
-	__releases(&g->lock) __releases(RCU)
-{
-	spin_unlock(&g->lock);
-	rcu_read_unlock();
+		spin_lock(&g->lock);
+		/* pairs with haslab_unlock_all() */
+	} while (smp_load_acquire(&s->exclusive));
 }
 
 /* ---- slabs ---- */
@@ -541,7 +531,8 @@ static int group_alloc(struct haslab *s, struct haslab_group *g, u64 len, u64 al
 	unsigned int order;
 	int ret;
 
-	if (len >= unit_blocks(s) && is_power_of_2(len) && align <= len) {
+	/* few lengths are a power of two, so that is what the CPU guesses best */
+	if (is_power_of_2(len) && len >= unit_blocks(s) && align <= len) {
 		order = ilog2(len) - s->cfg.unit_shift;
 		ret = haslab_buddy_alloc(s, order, op, start);
 		if (!ret)

@@ -102,9 +102,24 @@ struct haslab_span {
 
 void haslab_lock_all(struct haslab *s);
 void haslab_unlock_all(struct haslab *s);
-void haslab_lock_group(struct haslab *s, struct haslab_group *g);
+void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
 
-void haslab_unlock_group(struct haslab_group *g);
+static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g)
+	__acquires(RCU) __acquires(&g->lock)
+{
+	rcu_read_lock();
+	spin_lock(&g->lock);
+	/* pairs with haslab_unlock_all() */
+	if (unlikely(smp_load_acquire(&s->exclusive)))
+		haslab_lock_waited(s, g);
+}
+
+static inline void haslab_unlock_group(struct haslab_group *g)
+	__releases(&g->lock) __releases(RCU)
+{
+	spin_unlock(&g->lock);
+	rcu_read_unlock();
+}
 
 /* Whether the caller has shut all groups out; somebody else may be about to. */
 static inline bool haslab_has_all(const struct haslab *s)
@@ -121,7 +136,10 @@ static inline void haslab_assert_group(const struct haslab *s, const struct hasl
 /* Where a CPU goes first. */
 static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 {
-	return &s->groups[raw_smp_processor_id() % s->nr_groups];
+	unsigned int cpu = raw_smp_processor_id();
+
+	/* a division takes its time */
+	return &s->groups[likely(cpu < s->nr_groups) ? cpu : cpu % s->nr_groups];
 }
 
 /* Do @expr between @lock and @unlock, again as long as waiting for memory may help. */
@@ -283,14 +301,23 @@ static inline struct haruns_run mixed_run(const struct haslab *s, const struct h
 	return haruns_at(&m->runs, block & (slot_blocks(s) - 1));
 }
 
-/* The bucket of slots whose longest free run is @len. */
+/* The mixed slot in which the extent of @m that ends with @block goes on, or NULL. */
+static inline struct haslab_mixed *haslab_continuation(const struct haslab *s,
+						       const struct haslab_mixed *m, u64 block)
+{
+	if (likely(!(m->runs.tag & MIXED_GOES_ON)) || !IS_ALIGNED(block + 1, slot_blocks(s)))
+		return NULL;
+	return mixed_slot(s, slot_of(s, block + 1));
+}
+
+/*
+ * The bucket of slots whose longest free run is @len. Without a branch: the CPU could
+ * only guess.
+ */
 static inline u32 haslab_bucket_of(u32 len)
 {
-	unsigned int shift;
+	unsigned int shift = ilog2(len | 1U << HASLAB_BUCKET_SHIFT) - HASLAB_BUCKET_SHIFT;
 
-	if (len < 2 << HASLAB_BUCKET_SHIFT)
-		return len;
-	shift = ilog2(len) - HASLAB_BUCKET_SHIFT;
 	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
 }
 
@@ -310,8 +337,6 @@ int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u3
 				    struct hamem_op *op, u64 *start);
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
-struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
-					 u64 block);
 int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
 int haslab_mixed_bucket(const struct haslab_mixed *m);

@@ -99,21 +99,21 @@ static void index_prefetch(const struct haslab *s, u32 slot, const struct haslab
 		prefetchw(slot_link(s, link.next));
 }
 
-/* The largest run of a slot is another one than @max_free now. */
-static void index_move(struct haslab *s, struct haslab_group *g, u32 slot,
-		       const struct haslab_mixed *m, u32 max_free)
+static void index_relink(struct haslab *s, struct haslab_group *g, u32 slot, u32 from, u32 to)
 {
-	u32 from, to;
-
 	haslab_assert_group(s, g);
-	if (max_free == m->runs.max_free)
-		return;
-	from = haslab_bucket_of(max_free);
-	to = haslab_bucket_of(m->runs.max_free);
-	if (from == to)
-		return;
 	index_del(s, g, slot, from);
 	index_add(s, g, slot, to);
+}
+
+/* The largest run of a slot is another one than @max_free now. */
+static inline void index_move(struct haslab *s, struct haslab_group *g, u32 slot,
+			      const struct haslab_mixed *m, u32 max_free)
+{
+	u32 from = haslab_bucket_of(max_free), to = haslab_bucket_of(m->runs.max_free);
+
+	if (from != to)
+		index_relink(s, g, slot, from, to);
 }
 
 /* The lists are empty. */
@@ -241,12 +241,12 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 	back = m->units & ~keep;
 	if (!back)
 		return;
-	index_del(s, g, slot, haslab_mixed_bucket(m));
+	index_relink(s, g, slot, haslab_mixed_bucket(m), 0);
 	if (keep) {
 		g->free -= m->runs.nr_free;
 		lasting_keep(s, m, slot, keep);
 		g->free += m->runs.nr_free;
-		index_add(s, g, slot, haslab_mixed_bucket(m));
+		index_relink(s, g, slot, 0, haslab_mixed_bucket(m));
 	} else {
 		haslab_mixed_forget(s, slot);
 	}
@@ -257,8 +257,9 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 /* ---- extents ---- */
 
 /* Make an extent of a part of a free run. */
-static int run_set(struct haslab *s, struct haslab_mixed *m, struct haruns_run *run, u32 others,
-		   u64 start, u32 len, enum haruns_state state, struct hamem_op *op)
+static __always_inline int run_set(struct haslab *s, struct haslab_mixed *m,
+				   struct haruns_run *run, u32 others, u64 start, u32 len,
+				   enum haruns_state state, struct hamem_op *op)
 {
 	struct haslab_group *g = mixed_group(s, m);
 	u32 max_free = m->runs.max_free;
@@ -310,8 +311,8 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 }
 
 /* The extent or the piece of one, which is there, is no more. */
-static void run_clear(struct haslab *s, struct haslab_mixed *m, const struct haruns_run *run,
-		      u64 start)
+static __always_inline void run_clear(struct haslab *s, struct haslab_mixed *m,
+				      const struct haruns_run *run, u64 start)
 {
 	u32 max_free = m->runs.max_free, slot = slot_of(s, start);
 	struct haslab_group *g = mixed_group(s, m);
@@ -342,7 +343,8 @@ struct place {
 	struct haruns_run run;
 };
 
-static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
+static __always_inline bool slot_find(struct haslab *s, u32 len, u64 align,
+				      struct place *place)
 {
 	const struct haslab_mixed *m = mixed_of(s, place->slot);
 
@@ -351,8 +353,8 @@ static bool slot_find(struct haslab *s, u32 len, u64 align, struct place *place)
 }
 
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
-static bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u32 len, u64 align,
-			struct place *place)
+static noinline bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u32 len,
+				 u64 align, struct place *place)
 {
 	u32 tries = MAX_TRIES;
 
@@ -409,8 +411,8 @@ longer:
  * of a bucket or @align is large it may miss one that fits; haslab_search() does
  * not.
  */
-static bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-		       struct place *place)
+static __always_inline bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len,
+				       u64 align, struct place *place)
 {
 	if (unlikely(align > 1))
 		return find_aligned(s, g, len, align, place);
@@ -474,8 +476,7 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	rest = len - (border - *start);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
 		return -ENOMEM;
-	ret = run_set(s, before, &run, haruns_others(&before->runs, &run), *start, len - rest,
-		      HARUNS_LIVE, op);
+	ret = haslab_mixed_set(s, *start, len - rest, HARUNS_LIVE, op);
 	if (ret)
 		return ret;
 	m->runs.tag |= MIXED_CONTINUES;
@@ -483,8 +484,8 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
 }
 
-static int place_take(struct haslab *s, struct place *place, u32 len, u64 align,
-		      struct hamem_op *op, u64 *start)
+static __always_inline int place_take(struct haslab *s, struct place *place, u32 len, u64 align,
+				      struct hamem_op *op, u64 *start)
 {
 	*start = round_up(slot_start(s, place->slot) + place->run.start, align);
 	return run_set(s, mixed_of(s, place->slot), &place->run, place->others, *start, len,
@@ -546,15 +547,6 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 	return mixed_alloc_in(s, from, len, align, op, start);
 }
 
-/* The mixed slot in which the extent of @m that ends with @block goes on, or NULL. */
-struct haslab_mixed *haslab_continuation(struct haslab *s, const struct haslab_mixed *m,
-					 u64 block)
-{
-	if (!(m->runs.tag & MIXED_GOES_ON) || !IS_ALIGNED(block + 1, slot_blocks(s)))
-		return NULL;
-	return mixed_slot(s, slot_of(s, block + 1));
-}
-
 /* Free an extent in @m. Return: as haslab_free(); -EBUSY to know takes all groups. */
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
@@ -566,7 +558,7 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 	index_prefetch(s, slot_of(s, start), m);
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	if (!run.start && m->runs.tag & MIXED_CONTINUES)
+	if (m->runs.tag & MIXED_CONTINUES && !run.start)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
 		return haslab_has_all(s) ? haslab_span_free(s, start, len, reason) : -EBUSY;
@@ -578,7 +570,7 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 	if (next) {
 		m->runs.tag &= ~MIXED_GOES_ON;
 		next->runs.tag &= ~MIXED_CONTINUES;
-		run_clear(s, next, &rest, end);
+		haslab_mixed_clear(s, end);
 	}
 	run_clear(s, m, &run, start);
 	return 0;

@@ -82,7 +82,7 @@ void wake_up_var(void *var)
 
 /* ---- threads and CPUs ---- */
 
-__thread struct sim_thread sim_thread;
+__thread struct sim_thread sim_thread = { .cpu = -1 };
 unsigned int nr_cpu_ids = 4;
 
 static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -101,7 +101,7 @@ static void sim_thread_exit(void *arg)
 	*p = t->next;
 	__atomic_store_n(&nr_threads, nr_threads - 1, __ATOMIC_RELAXED);
 	cpu_taken[t->cpu] = false;
-	t->known = false;
+	t->cpu = -1;
 	pthread_mutex_unlock(&threads_lock);
 }
 
@@ -118,7 +118,6 @@ static void sim_thread_enter(int cpu)
 
 	cpu_taken[cpu] = true;
 	t->cpu = cpu;
-	t->known = true;
 	t->next = threads;
 	threads = t;
 	__atomic_store_n(&nr_threads, nr_threads + 1, __ATOMIC_RELAXED);
@@ -149,11 +148,11 @@ void sim_set_cpu(int cpu)
 {
 	might_sleep();
 	BUG_ON(!cpu_possible(cpu));
-	if (sim_thread.known && sim_thread.cpu == cpu)
+	if (sim_thread.cpu == cpu)
 		return;
 	pthread_mutex_lock(&threads_lock);
 	BUG_ON(cpu_taken[cpu]);
-	if (!sim_thread.known) {
+	if (sim_thread.cpu < 0) {
 		/* at once: on the way another one's CPU would be taken for a moment */
 		sim_thread_enter(cpu);
 	} else {

@@ -20,7 +20,7 @@ void sim_set_cpu(int cpu);
 
 static inline int sim_cpu(void)
 {
-	if (unlikely(!sim_thread.known))
+	if (unlikely(sim_thread.cpu < 0))
 		sim_thread_register();
 	return sim_thread.cpu;
 }

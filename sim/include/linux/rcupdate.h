@@ -16,14 +16,13 @@
 struct sim_thread {
 	unsigned long era;	/* 0: not reading */
 	unsigned int depth;
-	int cpu;
-	bool known;
+	int cpu;		/* -1: not known yet */
 	struct sim_thread *next;
 };
 
 extern __thread struct sim_thread sim_thread;
 extern unsigned long sim_rcu_era;
-void sim_thread_register(void);
+void sim_thread_register(void) __attribute__((cold));
 
 static inline void rcu_read_lock(void)
 {
@@ -32,7 +31,7 @@ static inline void rcu_read_lock(void)
 	sim_atomic_enter();
 	if (t->depth++)
 		return;
-	if (unlikely(!t->known))
+	if (unlikely(t->cpu < 0))
 		sim_thread_register();
 	WRITE_ONCE(t->era, __atomic_load_n(&sim_rcu_era, __ATOMIC_ACQUIRE));
 	barrier();
