@@ -96,6 +96,22 @@ struct haslab_class {
 	} kind;
 };
 
+/* How many holes are remembered: so many lengths have a set each, or share one. */
+#define HASLAB_HOLE_SETS	64
+#define HASLAB_HOLE_WAYS	4
+
+/**
+ * struct haslab_hole - where an extent was in a mixed slot
+ * @slot: the slot
+ * @start: its first block in the slot
+ * @len: number of blocks; 0: nowhere
+ */
+struct haslab_hole {
+	u32 slot;
+	u16 start;
+	u16 len;
+};
+
 /**
  * struct haslab_group - slabs and mixed slots that share a lock
  * @lock: see slab.c
@@ -107,6 +123,7 @@ struct haslab_class {
  * @mixed_mask: the buckets that are not empty
  * @recent_nr: extents that mixed slots were asked for
  * @recent: blocks in them, by log2 of their length
+ * @hole: holes of some lengths, of each the last first
  * @free: free blocks
  * @nr_slabs: slabs of equal objects and mixed slots there are
  * @made: slabs made so far
@@ -117,6 +134,7 @@ struct haslab_group {
 	u32 nr;
 	u32 recent_nr;
 	u32 recent[HASLAB_MAX_SHIFT + 1];
+	struct haslab_hole hole[HASLAB_HOLE_SETS][HASLAB_HOLE_WAYS];
 	u64 free;
 	u64 nr_slabs;
 	u64 made;

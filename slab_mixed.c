@@ -9,8 +9,11 @@
  * and side by side they are one space. When all of them are free they go back
  * together.
  *
- * An allocation goes to the slot whose largest free run is the smallest that
- * fits, and there to the run that fits best. So slots that are nearly full get
+ * An allocation goes to a hole that an extent of just its length has left, if one
+ * is remembered: where there are few lengths, holes of one are not broken up for
+ * another. (Extents of 2^k blocks and one more can hold .90 of 4 GiB so, less than .85 else.)
+ * Else it goes to the slot whose largest free run is the smallest that fits, and
+ * there to the run that fits best. So slots that are nearly full get
  * fuller, and the large runs of the others survive. (Strict segregation by size
  * wastes a quarter of a disk, first fit fragments it, and best fit over all
  * runs of the device packs worse than this: .98 against .99 of 1 TiB at the
@@ -31,13 +34,14 @@
  * See slab.c for the layer as a whole.
  */
 #include <linux/errno.h>
+#include <linux/hash.h>
 #include <linux/kernel.h>
 
 #include "runs_hit.h"
 #include "slab_internal.h"
 
 /* After so many requests what was asked for counts half. */
-#define RECENT_WINDOW	1024
+#define RECENT_WINDOW	128
 /* How many mixed slots to look at that need not fit. */
 #define MAX_TRIES	16
 /* How many runs there may be in them, if it takes a look at all of them. */
@@ -310,6 +314,22 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 	map_changed(s, start);
 }
 
+static struct haslab_hole *hole_set(struct haslab_group *g, u32 len)
+{
+	return g->hole[hash_32(len, ilog2(HASLAB_HOLE_SETS))];
+}
+
+/* Remember where an extent was. */
+static void hole_note(const struct haslab *s, struct haslab_group *g, u64 start, u32 len)
+{
+	struct haslab_hole *set = hole_set(g, len);
+
+	memmove(set + 1, set, (HASLAB_HOLE_WAYS - 1) * sizeof(*set));
+	set->slot = slot_of(s, start);
+	set->start = start & (slot_blocks(s) - 1);
+	set->len = len;
+}
+
 /* The extent or the piece of one, which is there, is no more. */
 static __always_inline void run_clear(struct haslab *s, struct haslab_mixed *m,
 				      const struct haruns_run *run, u64 start)
@@ -319,6 +339,7 @@ static __always_inline void run_clear(struct haslab *s, struct haslab_mixed *m,
 
 	haruns_clear(&m->runs, run);
 	index_move(s, g, slot, m, max_free);
+	hole_note(s, g, start, run->len);
 	g->free += run->len;
 	map_changed(s, start);
 	if (m->runs.nr_free == m->runs.nr_known || m->runs.cap != HARUNS_INLINE)
@@ -405,6 +426,29 @@ longer:
 	return sure <= slot_blocks(s) && find_longer(s, g, len, sure, align, place);
 }
 
+/* A hole of just this length that an extent has left, if it still is one. */
+static bool hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct place *place)
+{
+	struct haslab_hole *hole = hole_set(g, len), *end = hole + HASLAB_HOLE_WAYS;
+	const struct haslab_mixed *m;
+
+	for (; hole < end; hole++) {
+		if (likely(hole->len != len))
+			continue;
+		hole->len = 0;
+		m = mixed_slot(s, hole->slot);
+		if (!m || mixed_group(s, m) != g)
+			continue;
+		place->slot = hole->slot;
+		place->run = haruns_find(&m->runs, hole->start);
+		if (place->run.state != HARUNS_FREE || place->run.len != len)
+			continue;
+		place->others = haruns_others(&m->runs, &place->run);
+		return true;
+	}
+	return false;
+}
+
 /*
  * The mixed slot whose largest run is the smallest that fits, and the best place
  * in it. Looks at a bounded number of slots, so where the length is at the border
@@ -416,7 +460,7 @@ static __always_inline bool mixed_find(struct haslab *s, struct haslab_group *g,
 {
 	if (unlikely(align > 1))
 		return find_aligned(s, g, len, align, place);
-	return find_longer(s, g, len, len, 1, place) ||
+	return hole_find(s, g, len, place) || find_longer(s, g, len, len, 1, place) ||
 	       /* in this one some may be */
 	       (haslab_bucket_of(len) == haslab_bucket_of(len - 1) &&
 		bucket_find(s, g, haslab_bucket_of(len), len, 1, place));

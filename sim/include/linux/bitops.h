@@ -129,7 +129,7 @@ static inline unsigned long find_last_bit(const unsigned long *p, unsigned long 
 	unsigned long i = BITS_TO_LONGS(n), w;
 
 	while (i--) {
-		w = p[i];
+		w = READ_ONCE(p[i]);
 		if (i == BITS_TO_LONGS(n) - 1)
 			w &= BITMAP_LAST_WORD_MASK(n);
 		if (w)
