@@ -57,6 +57,12 @@ static void split_fill(struct haslab *s, struct haslab_slab __rcu **split,
 		rcu_assign_pointer(split[unit], value);
 }
 
+/* Others look at it without the lock. */
+static void small_add(struct haslab *s, long bytes)
+{
+	WRITE_ONCE(s->small_bytes, s->small_bytes + bytes);
+}
+
 /* What is to be in the map for the slot of a slab. NULL: no memory. */
 static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *entry,
 					struct haslab_slab *slab, struct hamem_op *op)
@@ -70,8 +76,8 @@ static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *en
 	if (!split)
 		return NULL;
 	if (!entry)
-		s->small_bytes += ksize(split);
-	s->small_bytes += slab_bytes(slab);
+		small_add(s, ksize(split));
+	small_add(s, slab_bytes(slab));
 	split_fill(s, split, slab, slab);
 	return split_entry(s, split, slab);
 }
@@ -142,14 +148,14 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 	if (slab->nr_blocks < slot_blocks(s)) {
 		split = split_of(s, rcu_dereference_raw(dir->slabs[i]), slab);
 		split_fill(s, split, slab, NULL);
-		s->small_bytes -= slab_bytes(slab);
+		small_add(s, -slab_bytes(slab));
 	}
 	slab->map[0] = NULL;
 	slab->map[1] = NULL;
 	if (!split || split_is_empty(s, split))
 		rcu_assign_pointer(dir->slabs[i], NULL);
 	if (split && !rcu_access_pointer(dir->slabs[i])) {
-		s->small_bytes -= ksize(split);
+		small_add(s, -(long)ksize(split));
 		map_forget_with(s, slab, 0, split);
 	}
 	if (!--dir->nr_slabs) {
