@@ -451,6 +451,41 @@ static void smallest_hole_that_fits_is_taken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, 118);
 }
 
+/* In another slot there is a longer hole, which is the shortest that it has. */
+static void hole_of_just_the_length_is_taken(struct kunit *test)
+{
+	static const struct { u64 at, len; } holes[] = {
+		{ 100, 20 }, { 300, 50 }, { HASLAB_MAX_BLOCKS + 600, 30 },
+	};
+	struct fixture *f = test->priv;
+	u64 pos = 0, at;
+	unsigned int i;
+
+	start(test, 2 * HASLAB_MAX_BLOCKS);
+	for (i = 0; i < ARRAY_SIZE(holes); i++) {
+		KUNIT_ASSERT_EQ(test, claim(test, pos, holes[i].at - pos), 0);
+		pos = holes[i].at + holes[i].len;
+		KUNIT_ASSERT_EQ(test, claim(test, holes[i].at, holes[i].len), 0);
+	}
+	KUNIT_ASSERT_EQ(test, claim(test, pos, 2 * HASLAB_MAX_BLOCKS - pos), 0);
+	for (i = 0; i < ARRAY_SIZE(holes); i++)
+		expect_freed(test, holes[i].at, holes[i].len);
+	for (i = 0; i < ARRAY_SIZE(holes); i++) {
+		KUNIT_ASSERT_EQ(test, haslab_alloc(&f->s, holes[i].len, 1, GFP_KERNEL, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, holes[i].at);
+	}
+	/* one that is no more: a part of it is in use, or it has become longer */
+	expect_freed(test, 100, 20);
+	KUNIT_ASSERT_EQ(test, claim(test, 119, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_alloc(&f->s, 20, 1, GFP_KERNEL, &at), -ENOSPC);
+	expect_freed(test, 119, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, 100, 20), 0);
+	expect_freed(test, 300, 50);
+	expect_freed(test, 350, HASLAB_MAX_BLOCKS + 600 - 350);
+	KUNIT_ASSERT_EQ(test, haslab_alloc(&f->s, 50, 1, GFP_KERNEL, &at), 0);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+}
+
 static void alignment_is_kept(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1462,6 +1497,7 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(wrong_free_of_an_extent_over_many_slabs),
 	KUNIT_CASE(free_of_what_was_never_allocated),
 	KUNIT_CASE(smallest_hole_that_fits_is_taken),
+	KUNIT_CASE(hole_of_just_the_length_is_taken),
 	KUNIT_CASE(alignment_is_kept),
 	KUNIT_CASE(alignment_that_no_run_has_is_enospc),
 	KUNIT_CASE(run_that_the_bounded_look_missed),

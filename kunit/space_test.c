@@ -747,6 +747,27 @@ static void extents_longer_than_a_slot_adjoin(struct kunit *test)
 	}
 }
 
+/* A small size that is asked for now and then, and a large one that does not divide a slot. */
+static void small_sizes_leave_no_rests_they_do_not_fill(struct kunit *test)
+{
+	static const struct { u32 large, small; } sizes[] = {
+		{ 9 * UNIT, 17 }, { 9 * UNIT, 3 * UNIT / 2 }, { 4 * UNIT + 1, 17 }, { 3 * UNIT, 25 },
+	};
+	u64 at, used, len;
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		start(test, GIB);
+		for (k = 0, used = 0;; k++, used += len) {
+			len = k % 2 ? sizes[i].small : sizes[i].large;
+			if (try_alloc(test, len, &at))
+				break;
+		}
+		KUNIT_EXPECT_LE_MSG(test, GIB / 100 * 98, used, "%u and %u blocks",
+				    sizes[i].large, sizes[i].small);
+	}
+}
+
 /* Of the runs that are long enough the shortest, whatever it consists of. */
 static void run_that_fits_best_is_taken(struct kunit *test)
 {
@@ -1041,6 +1062,7 @@ static struct kunit_case space_cases[] = {
 #endif
 	KUNIT_CASE(extents_longer_than_a_slot_adjoin),
 	KUNIT_CASE(run_that_fits_best_is_taken),
+	KUNIT_CASE(small_sizes_leave_no_rests_they_do_not_fill),
 	KUNIT_CASE(claims_reproduce_the_map),
 	KUNIT_CASE(no_memory_at_any_place_changes_nothing),
 	KUNIT_CASE(no_memory_at_all_and_then_some),
