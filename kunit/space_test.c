@@ -751,7 +751,8 @@ static void extents_longer_than_a_slot_adjoin(struct kunit *test)
 static void small_sizes_leave_no_rests_they_do_not_fill(struct kunit *test)
 {
 	static const struct { u32 large, small; } sizes[] = {
-		{ 9 * UNIT, 17 }, { 9 * UNIT, 3 * UNIT / 2 }, { 4 * UNIT + 1, 17 }, { 3 * UNIT, 25 },
+		{ 9 * UNIT, 17 }, { 9 * UNIT, 3 * UNIT / 2 }, { 4 * UNIT + 1, 17 },
+		{ 3 * UNIT, 25 },
 	};
 	u64 at, used, len;
 	unsigned int i, k;
