@@ -9,9 +9,11 @@
 #define LIST_HEAD(name)		struct list_head name = LIST_HEAD_INIT(name)
 #define LIST_POISON		((void *)0x100)
 
+/* What list_empty() may look at without a lock is written as Linux does. */
 static inline void INIT_LIST_HEAD(struct list_head *h)
 {
-	h->next = h->prev = h;
+	WRITE_ONCE(h->next, h);
+	h->prev = h;
 }
 
 static inline void sim_list_link(struct list_head *prev, struct list_head *n,
@@ -21,14 +23,14 @@ static inline void sim_list_link(struct list_head *prev, struct list_head *n,
 	n->next = next;
 	n->prev = prev;
 	next->prev = n;
-	prev->next = n;
+	WRITE_ONCE(prev->next, n);
 }
 
 static inline void sim_list_unlink(struct list_head *n)
 {
 	SIM_ASSERT(n->next->prev == n && n->prev->next == n);
 	n->next->prev = n->prev;
-	n->prev->next = n->next;
+	WRITE_ONCE(n->prev->next, n->next);
 }
 
 static inline void list_add(struct list_head *n, struct list_head *h)
