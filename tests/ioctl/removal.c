@@ -112,6 +112,9 @@ static void under_load(const char *name, const char *disk, void (*remove)(void))
 	wait_for_calls(2000);
 	remove();
 	wait_for_calls(2000);
+	/* one of them may not have been on a CPU yet */
+	for (i = 0; i < 10000 && atomic_load(&in_enodev) < NR_THREADS; i++)
+		usleep(1000);
 	t_ok(access(disk, F_OK), "%s: the disk is gone", name);
 	all_enodev(name);
 	t_errno(ha_detach(id, 0), EBUSY, "%s: DETACH with open files", name);
