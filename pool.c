@@ -111,6 +111,7 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 {
 	struct hapool_mag *mag;
 	struct hapool_cpu *cpu;
+	size_t bytes;
 
 	mag = kzalloc(struct_size(mag, refs, p->limit[class]), gfp | __GFP_NOWARN);
 	if (!mag)
@@ -118,8 +119,10 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 	mag->size = p->limit[class] * sizeof(mag->refs[0]);
 	cpu = get_cpu_ptr(p->cpus);
 	mag->cpu = smp_processor_id();
+	/* once it is there others may take and free it */
+	bytes = ksize(mag);
 	if (!cmpxchg(&cpu->slot[class].mag, NULL, mag)) {
-		this_cpu_add(p->cpus->mag_bytes, ksize(mag));
+		this_cpu_add(p->cpus->mag_bytes, bytes);
 		mag = NULL;
 	}
 	put_cpu_ptr(p->cpus);

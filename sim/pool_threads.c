@@ -250,6 +250,24 @@ static void *claim_beside(void *arg)
 	return NULL;
 }
 
+/* One thread takes the others' magazines away, as the kernel does when memory is short. */
+static void *shrink(void *arg)
+{
+	struct worker *w = arg;
+	unsigned long i;
+
+	sim_set_cpu(w->id + 1);
+	for (i = 0; i < ops * 4; i++) {
+		if (w->id)
+			random_step(w);
+		else if (i % 8)
+			hapool_shrink(&pool, below(w, 8));
+		else
+			hapool_drain_idle(&pool);
+	}
+	return NULL;
+}
+
 /* Extents change hands: what one allocated another frees. */
 static struct extent *exchange[64];
 
@@ -372,7 +390,7 @@ static void *fill_up(void *arg)
 
 /* ---- one after the other ---- */
 
-static void come_back(long bytes)
+static void come_back(const struct hapool_stat *begin)
 {
 	struct hapool_stat st;
 	unsigned long i;
@@ -391,21 +409,23 @@ static void come_back(long bytes)
 		wrong("charged %llu live %llu cached %llu free %llu runs %llu\n", st.charged,
 		      st.nr_live, st.cached, st.slab.free, st.slab.nr_runs);
 	rcu_barrier();
-	if (atomic_long_read(&pool.slab.mem.bytes) != bytes)
-		wrong("%ld bytes of metadata, %ld at the start\n",
-		      atomic_long_read(&pool.slab.mem.bytes), bytes);
+	hapool_shrink(&pool, ULONG_MAX);
+	hapool_stat(&pool, &st, false);
+	if (st.metadata != begin->metadata || st.percpu != begin->percpu)
+		wrong("%llu bytes of metadata and %llu for the CPUs, %llu and %llu at the start\n",
+		      st.metadata, st.percpu, begin->metadata, begin->percpu);
 }
 
 static void situation(const char *name, void *(*work)(void *), void (*end)(void))
 {
 	struct haslab_config cfg = { .nr_blocks = NR_BLOCKS, .unit_shift = 8, .slab_max = 256 };
+	struct hapool_stat begin;
 	unsigned long i;
-	long bytes;
 
 	atomic_set(&nr_wrong, 0);
 	if (hapool_init(&pool, &cfg))
 		exit(1);
-	bytes = atomic_long_read(&pool.slab.mem.bytes);
+	hapool_stat(&pool, &begin, false);
 	for (i = 0; i < nr_threads; i++) {
 		workers[i].id = i;
 		workers[i].rng = seed * 1000 + i;
@@ -415,7 +435,7 @@ static void situation(const char *name, void *(*work)(void *), void (*end)(void)
 		pthread_join(workers[i].thread, NULL);
 	if (end)
 		end();
-	come_back(bytes);
+	come_back(&begin);
 	hapool_destroy(&pool);
 	if (atomic_read(&nr_wrong))
 		nr_failed++;
@@ -444,13 +464,14 @@ int main(int argc, char **argv)
 			MAX_THREADS);
 		return 2;
 	}
-	printf("1..6\n# --seed %lu --ops %lu --threads %lu\n", seed, ops, nr_threads);
+	printf("1..7\n# --seed %lu --ops %lu --threads %lu\n", seed, ops, nr_threads);
 	sim_set_nr_cpus(nr_threads + 1);
 	smp_processor_id();	/* this thread is CPU 0 */
 	pthread_barrier_init(&barrier, NULL, nr_threads);
 	situation("threads with extents of their own", random_work, NULL);
 	situation("drains, claims and statistics meanwhile", random_work_disturbed, NULL);
 	situation("claims that turn slabs into mixed ones meanwhile", claim_beside, NULL);
+	situation("magazines that are taken away meanwhile", shrink, NULL);
 	situation("extents that another thread frees", hand_over, hand_over_end);
 	situation("of several frees of one extent one succeeds", free_the_same, NULL);
 	situation("no false ENOSPC when all fill the device", fill_up, NULL);
