@@ -726,6 +726,29 @@ static void metadata_of_all_kinds_at_once(struct kunit *test)
 				    "%llu blocks", nr);
 	}
 }
+
+/*
+ * Nearly all is in slabs that are whole slots, some in those of other sizes, and the rest in
+ * a mixed slot; on devices that end somewhere in a slot, just behind or before a whole GiB.
+ */
+static void metadata_of_single_blocks_on_odd_devices(struct kunit *test)
+{
+	static const u64 sizes[] = {
+		GIB, GIB + 1, GIB + UNIT, GIB + 7 * UNIT, GIB + 15 * UNIT, GIB - 25 * UNIT,
+	};
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		start(test, sizes[i]);
+		for (k = 0; k < 2 * HASLAB_MAX_BLOCKS; k++)
+			alloc(test, 1);
+		for (k = 2; k <= UNIT; k += k < 16 ? 1 : k)
+			alloc(test, k);
+		fill_with(test, 1);
+		KUNIT_EXPECT_LE_MSG(test, stat(test)->metadata, (sizes[i] * 80) >> 8,
+				    "%llu blocks", sizes[i]);
+	}
+}
 #endif
 
 /* Sizes of which the rest of a slot, or of a power of two, is lost if they do not adjoin. */
@@ -1060,6 +1083,7 @@ static struct kunit_case space_cases[] = {
 	KUNIT_CASE(metadata_of_extents_across_units),
 #ifndef __KERNEL__
 	KUNIT_CASE(metadata_of_all_kinds_at_once),
+	KUNIT_CASE(metadata_of_single_blocks_on_odd_devices),
 #endif
 	KUNIT_CASE(extents_longer_than_a_slot_adjoin),
 	KUNIT_CASE(run_that_fits_best_is_taken),

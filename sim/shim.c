@@ -246,9 +246,15 @@ void free_percpu(void *p)
 
 unsigned long sim_rcu_era = 1;
 
+/* What is gathered, and what waits for the end of an era. */
+struct sim_rcu_list {
+	struct rcu_head *first, **last;
+	unsigned long nr;
+};
+
 static pthread_mutex_t rcu_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct rcu_head *rcu_first, **rcu_last = &rcu_first;
-static unsigned long nr_rcu;
+static struct sim_rcu_list rcu_next = { .last = &rcu_next.first }, rcu_wait;
+static unsigned long rcu_wait_era;
 
 /* With several threads the system call is worth a batch. */
 #define RCU_BATCH	64
@@ -276,48 +282,56 @@ static unsigned long sim_rcu_oldest(void)
 	return oldest;
 }
 
+static void sim_rcu_invoke(struct rcu_head *head)
+{
+	unsigned long offset = (unsigned long)head->func;
+
+	if (offset < 4096)
+		kfree((void *)head - offset);
+	else
+		head->func(head);
+}
+
+/* What was gathered is what is waited for now. */
+static void sim_rcu_advance(void)
+{
+	rcu_wait = rcu_next;
+	rcu_next = (struct sim_rcu_list) { .last = &rcu_next.first };
+	rcu_wait_era = __atomic_fetch_add(&sim_rcu_era, 1, __ATOMIC_SEQ_CST);
+}
+
 static void sim_rcu_reap(void)
 {
-	unsigned long oldest = sim_rcu_oldest();
+	for (;;) {
+		struct rcu_head *head = rcu_wait.first, *next;
 
-	while (rcu_first && rcu_first->era < oldest) {
-		struct rcu_head *head = rcu_first;
-
-		rcu_first = head->next;
-		if (!rcu_first)
-			rcu_last = &rcu_first;
-		nr_rcu--;
-		if (head->func)
-			head->func(head);
-		else
-			kfree(head->obj);
+		if (!head) {
+			if (!rcu_next.first)
+				return;
+			sim_rcu_advance();
+			head = rcu_wait.first;
+		}
+		if (rcu_wait_era >= sim_rcu_oldest())
+			return;
+		for (; head; head = next) {
+			next = head->next;
+			sim_rcu_invoke(head);
+		}
+		rcu_wait.first = NULL;
 	}
 }
 
 /* The callback may come at once, or later from another thread. */
-static void sim_rcu_queue(struct rcu_head *head)
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
 	pthread_mutex_lock(&rcu_lock);
 	head->next = NULL;
-	head->era = __atomic_fetch_add(&sim_rcu_era, 1, __ATOMIC_SEQ_CST);
-	*rcu_last = head;
-	rcu_last = &head->next;
-	if (++nr_rcu >= RCU_BATCH || __atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 1)
+	head->func = func;
+	*rcu_next.last = head;
+	rcu_next.last = &head->next;
+	if (++rcu_next.nr >= RCU_BATCH || __atomic_load_n(&nr_threads, __ATOMIC_RELAXED) <= 1)
 		sim_rcu_reap();
 	pthread_mutex_unlock(&rcu_lock);
-}
-
-void sim_kfree_rcu(struct rcu_head *head, void *obj)
-{
-	head->func = NULL;
-	head->obj = obj;
-	sim_rcu_queue(head);
-}
-
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
-{
-	head->func = func;
-	sim_rcu_queue(head);
 }
 
 /* Waits until all that was given to call_rcu() is done. */
@@ -329,7 +343,7 @@ void rcu_barrier(void)
 
 		pthread_mutex_lock(&rcu_lock);
 		sim_rcu_reap();
-		done = !rcu_first;
+		done = !rcu_wait.first && !rcu_next.first;
 		pthread_mutex_unlock(&rcu_lock);
 		if (done)
 			return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * User-space stand-in: RCU. A reader notes the era in which it began; what is
- * given to call_rcu() ends an era, and is freed once no reader of that era or
- * an earlier one is left. membarrier() in the one that frees makes up for the
+ * User-space stand-in: RCU. A reader notes the era in which it began. What is
+ * given to call_rcu() is gathered; a batch of it ends an era, and is freed once no
+ * reader of that era or an earlier one is left. membarrier() in the one that frees makes up for the
  * memory barrier that readers do without (see sim/shim.c).
  */
 #ifndef _SIM_LINUX_RCUPDATE_H
@@ -51,11 +51,11 @@ static inline void rcu_read_unlock(void)
 static inline bool rcu_read_lock_held(void) { return sim_thread.depth; }
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
-void sim_kfree_rcu(struct rcu_head *head, void *obj);
 void synchronize_rcu(void);
 void rcu_barrier(void);
 
-#define kfree_rcu(obj, member)		sim_kfree_rcu(&(obj)->member, obj)
+#define kfree_rcu(obj, member) \
+	call_rcu(&(obj)->member, (void *)offsetof(__typeof__(*(obj)), member))
 #define rcu_access_pointer(p)		READ_ONCE(p)
 #define rcu_dereference_raw(p)		__atomic_load_n(&(p), __ATOMIC_ACQUIRE)
 #define rcu_dereference(p)		({ SIM_ASSERT(rcu_read_lock_held()); rcu_dereference_raw(p); })

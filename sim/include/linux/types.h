@@ -28,11 +28,10 @@ typedef struct { s64 counter __attribute__((aligned(8))); } atomic64_t;
 struct list_head { struct list_head *next, *prev; };
 struct hlist_node { struct hlist_node *next, **pprev; };
 struct hlist_head { struct hlist_node *first; };
+/* As large as in Linux: it is part of what metadata takes. */
 struct rcu_head {
 	struct rcu_head *next;
-	unsigned long era;
-	void (*func)(struct rcu_head *head);	/* NULL: free obj */
-	void *obj;
+	void (*func)(struct rcu_head *head);	/* less than a page: free the object it is in */
 };
 
 #define __rcu
