@@ -16,21 +16,13 @@ here=$(dirname "$0")
 tmp=$(mktemp -d) || exit
 trap 'rm -rf "$tmp"' EXIT
 
-# usage_error NAME PATTERN ARG...: status 2, a message that matches and tells where
-# to look, no output
+# usage_error NAME PATTERN ARG...: refused, with a message that tells where to look
 usage_error()
 {
 	name=$1
 	pattern=$2
 	shift 2
-	out=$("$HYBRIDCTL" "$@" 2>"$tmp/err")
-	status=$?
-	err=$(cat "$tmp/err")
-	case $status$out$err in
-	"2hybridctl: "*$pattern*"Try 'hybridctl "*"--help' for more.") pass "$name" ;;
-	*) fail "$name" "hybridctl $*: status $status, expected 2 and '$pattern'
-$out$err" ;;
-	esac
+	refuses "$name" "hybridctl: *$pattern*Try 'hybridctl *--help' for more." "$HYBRIDCTL" "$@"
 }
 
 # Command lines

@@ -58,6 +58,27 @@ $tap_out"; return 1 ;;
 	esac
 }
 
+# refuses NAME PATTERN COMMAND...: a wrong command line: status 2, nothing on standard
+# output, and a message that is like the pattern
+refuses()
+{
+	tap_name=$1
+	tap_pattern=$2
+	shift 2
+	tap_err=$(mktemp)
+	tap_out=$("$@" 2>"$tap_err" </dev/null)
+	tap_status=$?
+	tap_said=$(cat "$tap_err")
+	rm -f "$tap_err"
+	# shellcheck disable=SC2254 # it is a pattern
+	case $tap_status$tap_out$tap_said in
+	2$tap_pattern) pass "$tap_name" ;;
+	*) fail "$tap_name" "status $tap_status: $*
+expected 2 and '$tap_pattern'
+$tap_out$tap_said" ;;
+	esac
+}
+
 # is NAME GOT EXPECTED
 is()
 {
