@@ -20,7 +20,7 @@ refused()
 	name=$1
 	pattern=$2
 	shift 2
-	refuses "$name" "*hybrid-sim*: *$pattern*" "$sim" "$@"
+	refuses "$name" "*hybrid?sim*: *$pattern*" "$sim" "$@"
 }
 
 # value NAME JSON: of a document on one line

@@ -3,11 +3,12 @@
  * Memory that is not there. Each operation is run again and again, with its
  * first, second, third... chance to fail failing (/proc/self/fail-nth: an
  * allocation or a copy from or to user space), until it comes to its end
- * before the fault. Where the module tries again after a first failure, also
- * with a budget: so many bytes, and no more. Every run must end with success
- * or with an errno, and leave nothing behind: no instance, no hold on the
- * disk, no extent, no metadata. That no memory leaks is what kmemleak says at
- * the end of the machine's run.
+ * before the fault; of those that take long, with one chance in some, which
+ * $SEED chooses. Where the module tries again after a first failure, also with
+ * a budget: so many bytes, and no more. Every run must end with success or with
+ * an errno, and leave nothing behind: no instance, no hold on the disk, no
+ * extent, no metadata. That no memory leaks is what kmemleak says at the end of
+ * the machine's run.
  *
  * FREE, DRAIN and close must work with no memory at all.
  *
@@ -136,6 +137,7 @@ struct operation {
 	bool no_memory;		/* does not even ask for it; EFAULT is all that may happen */
 	unsigned int step;	/* of the budget in bytes, 0 for no such run */
 	unsigned int (*first)(void);	/* the first fault of interest, if not 1 */
+	unsigned int stride;	/* it takes long: one fault in so many, but for a soak */
 };
 
 /* attach */
@@ -614,11 +616,13 @@ static const char *check_rmmod(int err)
 
 static void run_nth(const struct operation *o, const char *size)
 {
-	unsigned int first = o->first ? o->first() : 1, n, failed = 0, bad = 0;
+	unsigned int stride = o->stride && !getenv("SOAK") ? o->stride : 1;
+	unsigned int first = (o->first ? o->first() : 1) + t_seed % stride;
+	unsigned int n, nr = 0, failed = 0, bad = 0;
 	const char *problem;
 	int err = 0;
 
-	for (n = first; n < first + MAX_SITES; n++) {
+	for (n = first; nr < MAX_SITES; n += stride, nr++) {
 		bool hit;
 
 		if (o->prepare)
@@ -639,9 +643,8 @@ static void run_nth(const struct operation *o, const char *size)
 			break;
 	}
 	/* where no memory is asked for there may be nothing that can fail */
-	n -= first;
-	t_ok(!bad && (n || o->no_memory) && n < MAX_SITES,
-	     "%s%s: %u faults, %u of them made it fail", o->name, size, n, failed);
+	t_ok(!bad && (nr || o->no_memory) && nr < MAX_SITES,
+	     "%s%s: %u faults, %u of them made it fail", o->name, size, nr, failed);
 }
 
 static void run_budget(const struct operation *o, const char *size)
@@ -708,7 +711,7 @@ static const struct operation attach = {
 
 static const struct operation attach_range = {
 	.name = "ATTACH of a range", .prepare = prepare_attach_range, .op = op_attach,
-	.check = check_attach,
+	.check = check_attach, .stride = 2,
 };
 
 static const struct operation detach = {
@@ -788,6 +791,7 @@ static const struct operation map_ = {
 
 static const struct operation insmod = {
 	.name = "insmod", .op = op_insmod, .check = check_insmod, .first = first_of_module,
+	.stride = 4,
 };
 
 static const struct operation rmmod_ = {
