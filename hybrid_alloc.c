@@ -215,7 +215,6 @@ static void ha_idle(struct work_struct *work)
 
 	hapool_drain_idle(&ha->pool);
 	ha_space_changed(ha);
-	queue_delayed_work(system_unbound_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 	queue_delayed_work(system_dfl_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 }
 
