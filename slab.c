@@ -829,7 +829,8 @@ static int init_groups(struct haslab *s)
 /* Directories of which those from @used on are empty. */
 static struct haslab_dir *new_dirs(u64 nr, u64 used, gfp_t gfp)
 {
-	struct haslab_dir *dirs = kvcalloc(nr, sizeof(*dirs), gfp);
+	/* for a device that large that it is more than kvcalloc() gives, that says so loudly */
+	struct haslab_dir *dirs = kvcalloc(nr, sizeof(*dirs), gfp | __GFP_NOWARN);
 	u64 i;
 
 	for (i = used; dirs && i < nr; i++)
