@@ -303,6 +303,8 @@ static int slow_begin(struct hapool *p, gfp_t gfp)
 
 static void slow_end(struct hapool *p)
 {
+	/* pairs with hapool_closed() */
+	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
 	mutex_unlock(&p->slow);
 }
