@@ -665,8 +665,8 @@ static int free_locked(struct haslab *s, const struct haslab_group *g, u64 start
 	struct haslab_slab *slab;
 
 	if (m)
-		return g && g != mixed_group(s, m) ? -EBUSY :
-						     haslab_mixed_free(s, m, start, len, reason);
+		return g && !mixed_is_of(s, m, g) ? -EBUSY :
+						    haslab_mixed_free(s, m, start, len, reason);
 	slab = haslab_lookup(s, start);
 	if (slab)
 		return g && g != slab_group(s, slab) ? -EBUSY :
