@@ -692,6 +692,8 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 	int ret;
 
 	rcu_read_lock();
+	/* the end that the caller has looked at comes before the tables; see grow_locked() */
+	smp_rmb();
 	prefetch_link(s, start);
 	g = group_at(s, start);
 	haslab_lock_group(s, g);
@@ -913,8 +915,9 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op, voi
 	/* nothing can fail any more */
 	map_changed(s, old - 1);
 	/*
-	 * Who sees it, and then takes a magazine (a barrier), sees the new dirs and root.
-	 * A release, but for a word that may be larger than the machine's.
+	 * Who sees it, and then takes a magazine or calls haslab_free() (a barrier), sees
+	 * the new tables and root. A release, but for a word that may be larger than
+	 * the machine's.
 	 */
 	smp_mb();
 	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);
