@@ -215,7 +215,6 @@ static void ha_idle(struct work_struct *work)
 
 	hapool_drain_idle(&ha->pool);
 	ha_space_changed(ha);
-	queue_delayed_work(system_unbound_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 	queue_delayed_work(system_dfl_wq, &ha->idle, msecs_to_jiffies(ha_param_idle_ms));
 }
 
@@ -693,16 +692,19 @@ static noinline_for_stack void ha_stat_runs(struct hybrid_alloc *ha,
  */
 void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, bool runs)
 {
+	/* once: GROW may change it, and the end of the blocks in it, meanwhile */
+	u64 range_len = READ_ONCE(ha->params.range_len), end;
 	struct hapool_stat st;
 	int i;
 
 	hapool_stat(&ha->pool, &st, runs);
-	stat->capacity = ha->params.range_len;
+	end = round_down(ha->params.range_start + range_len, ha->params.min_block);
+	stat->capacity = range_len;
 	stat->charged = st.charged << ha->shift;
 	stat->cached = st.cached << ha->shift;
 	stat->free = st.slab.free << ha->shift;
 	stat->retired = st.retired << ha->shift;
-	stat->unusable = ha->params.range_len - (ha->end - ha->start);
+	stat->unusable = range_len - (end - ha->start);
 	stat->metadata = st.metadata;
 	stat->percpu = st.percpu;
 	stat->nr_live = st.nr_live;

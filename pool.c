@@ -303,6 +303,8 @@ static int slow_begin(struct hapool *p, gfp_t gfp)
 
 static void slow_end(struct hapool *p)
 {
+	/* pairs with hapool_closed() */
+	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
 	mutex_unlock(&p->slow);
 }
@@ -477,7 +479,7 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
  * @start: out: first free block
  * @len: out: how many are free; more may follow
  *
- * What is in the pools is not free here. Context: process context.
+ * What is in the pools is not free here. Context: may sleep.
  * Return: whether there are any.
  */
 bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)

@@ -97,7 +97,8 @@ static __always_inline struct haslab_ref *hapool_mag_ref(struct hapool_mag *mag,
 /* Frees go past the pools. Read it after hapool_mag_take(). */
 static __always_inline bool hapool_closed(struct hapool *p)
 {
-	return atomic_read(&p->bypass);
+	/* who finds them open again finds what became of the slabs; pairs with slow_end() */
+	return atomic_read_acquire(&p->bypass);
 }
 
 /**

@@ -665,8 +665,8 @@ static int free_locked(struct haslab *s, const struct haslab_group *g, u64 start
 	struct haslab_slab *slab;
 
 	if (m)
-		return g && g != mixed_group(s, m) ? -EBUSY :
-						     haslab_mixed_free(s, m, start, len, reason);
+		return g && !mixed_is_of(s, m, g) ? -EBUSY :
+						    haslab_mixed_free(s, m, start, len, reason);
 	slab = haslab_lookup(s, start);
 	if (slab)
 		return g && g != slab_group(s, slab) ? -EBUSY :
@@ -692,6 +692,8 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 	int ret;
 
 	rcu_read_lock();
+	/* the end that the caller has looked at comes before the tables; see grow_locked() */
+	smp_rmb();
 	prefetch_link(s, start);
 	g = group_at(s, start);
 	haslab_lock_group(s, g);
@@ -829,7 +831,8 @@ static int init_groups(struct haslab *s)
 /* Directories of which those from @used on are empty. */
 static struct haslab_dir *new_dirs(u64 nr, u64 used, gfp_t gfp)
 {
-	struct haslab_dir *dirs = kvcalloc(nr, sizeof(*dirs), gfp);
+	/* for a device that large that it is more than kvcalloc() gives, that says so loudly */
+	struct haslab_dir *dirs = kvcalloc(nr, sizeof(*dirs), gfp | __GFP_NOWARN);
 	u64 i;
 
 	for (i = used; dirs && i < nr; i++)
@@ -912,8 +915,9 @@ static int grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *op, voi
 	/* nothing can fail any more */
 	map_changed(s, old - 1);
 	/*
-	 * Who sees it, and then takes a magazine (a barrier), sees the new dirs and root.
-	 * A release, but for a word that may be larger than the machine's.
+	 * Who sees it, and then takes a magazine or calls haslab_free() (a barrier), sees
+	 * the new tables and root. A release, but for a word that may be larger than
+	 * the machine's.
 	 */
 	smp_mb();
 	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);

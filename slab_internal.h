@@ -269,6 +269,18 @@ static inline struct haslab_group *mixed_group(const struct haslab *s,
 	return &s->groups[READ_ONCE(m->runs.owner)];
 }
 
+/*
+ * Whether a mixed part that was found in the map is of @g, of which the caller has the
+ * lock. Then it stays: only under that lock it can become @g's, or cease to be.
+ */
+static inline bool mixed_is_of(const struct haslab *s, const struct haslab_mixed *m,
+			       const struct haslab_group *g)
+{
+	/* whose it is comes after that it is there; pairs with map_mixed() */
+	smp_rmb();
+	return mixed_group(s, m) == g;
+}
+
 int __must_check haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab);
 int __must_check haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,

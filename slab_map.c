@@ -244,6 +244,8 @@ static int map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 un
 		dir->nr_mixed++;
 		WRITE_ONCE(m->runs.owner, g->nr);
 		haruns_init(&m->runs, slot_blocks(s));
+		/* pairs with mixed_is_of() */
+		smp_wmb();
 	} else if (m->runs.owner != g->nr && !haslab_has_all(s)) {
 		return -EBUSY;
 	}

@@ -437,7 +437,7 @@ static bool hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct 
 			continue;
 		hole->len = 0;
 		m = mixed_slot(s, hole->slot);
-		if (!m || mixed_group(s, m) != g)
+		if (!m || !mixed_is_of(s, m, g))
 			continue;
 		place->slot = hole->slot;
 		place->run = haruns_find(&m->runs, hole->start);
@@ -510,7 +510,7 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	int ret;
 
 	/* both slots are of one group, so that a free needs no other lock */
-	if (!before || mixed_group(s, before) != g)
+	if (!before || !mixed_is_of(s, before, g))
 		return -ENOSPC;
 	run = mixed_run(s, before, border - 1);
 	*start = round_up(run_start(s, border - 1, &run), align);

@@ -470,20 +470,25 @@ int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
  * @start: out: first free block
  * @len: out: how many are free, as far as their slab or the gap between slabs goes
  *
- * Context: process context. Return: whether there are any.
+ * Looks at a GiB at a time: on a full device it looks at all there is.
+ * Context: may sleep. Return: whether there are any.
  */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 {
 	bool found = false;
-	u64 end = from;
+	u64 end = from, limit;
 
-	haslab_lock_all(s);
-	while (end < s->cfg.nr_blocks && !found) {
-		*start = end;
-		found = haslab_stretch(s, *start, &end);
+	while (!found && end < READ_ONCE(s->cfg.nr_blocks)) {
+		haslab_lock_all(s);
+		limit = min(round_down(end, dir_blocks(s)) + dir_blocks(s), s->cfg.nr_blocks);
+		while (end < limit && !found) {
+			*start = end;
+			found = haslab_stretch(s, *start, &end);
+		}
+		haslab_unlock_all(s);
+		cond_resched();
 	}
 	*len = end - *start;
-	haslab_unlock_all(s);
 	return found;
 }
 

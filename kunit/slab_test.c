@@ -984,6 +984,12 @@ static void impossible_shapes_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_start(test, U64_MAX, 8, 256), -EINVAL);
 }
 
+/* And there is no warning: see kvmalloc_node(). */
+static void device_of_64_pib_is_too_much_for_the_memory(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, try_start(test, (1ULL << 44) - (1 << 20), 8, 256), -ENOMEM);
+}
+
 /* ---- memory ---- */
 
 enum op { OBJECT, ALLOC, SEARCH, CLAIM };
@@ -1516,6 +1522,7 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(any_capacity_is_one_run),
 	KUNIT_CASE(untouched_100_tib_costs_little),
 	KUNIT_CASE(impossible_shapes_are_refused),
+	KUNIT_CASE(device_of_64_pib_is_too_much_for_the_memory),
 	KUNIT_CASE(failure_on_a_free_device_changes_nothing),
 	KUNIT_CASE(failure_on_a_busy_device_changes_nothing),
 	KUNIT_CASE(conversion_without_memory_changes_nothing),

@@ -17,12 +17,22 @@ extern bool (*sim_fails)(gfp_t gfp);	/* whether an allocation shall fail; NULL: 
 #define kmalloc_array(n, size, gfp)	kmalloc((size_t)(n) * (size), gfp)
 #define kcalloc(n, size, gfp)		kzalloc((size_t)(n) * (size), gfp)
 #define kvmalloc(size, gfp)		kmalloc(size, gfp)
-#define kvzalloc(size, gfp)		kzalloc(size, gfp)
+#define kvzalloc(size, gfp)		sim_kvzalloc(size, gfp)
 #define kvmalloc_array(n, size, gfp)	kmalloc_array(n, size, gfp)
-#define kvcalloc(n, size, gfp)		kcalloc(n, size, gfp)
+#define kvcalloc(n, size, gfp)		kvzalloc((size_t)(n) * (size), gfp)
 #define kvfree(p)			kfree(p)
 #define vmalloc(size)			kmalloc(size, GFP_KERNEL)
 #define vzalloc(size)			kzalloc(size, GFP_KERNEL)
 #define vfree(p)			kfree(p)
+
+/* Linux gives no more than this at a time, and complains if it is not told not to. */
+static inline void *sim_kvzalloc(size_t size, gfp_t gfp)
+{
+	if (size > INT_MAX) {
+		WARN_ON_ONCE(!(gfp & __GFP_NOWARN));
+		return NULL;
+	}
+	return kzalloc(size, gfp);
+}
 
 #endif
