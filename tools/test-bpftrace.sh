@@ -13,6 +13,21 @@ mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 ulimit -l unlimited
 insmod /lib/hybrid-alloc.ko device="${DISKS%% *}" mode=fresh || exit
 
+# stop PID: bpftrace forgets a Ctrl-C that comes while it reads events. It gets another
+# one then, but not soon: while it prints, that would end it at once.
+stop()
+{
+	tries=0
+	kill -INT "$1"
+	while kill -0 "$1" 2>/dev/null; do
+		tries=$((tries + 1))
+		if [ $((tries % 150)) = 0 ]; then
+			kill -INT "$1"
+		fi
+		sleep 0.1
+	done
+}
+
 bpftrace hybrid_alloc_latency.bt >/tmp/latency 2>&1 &
 latency=$!
 bpftrace hybrid_alloc_churn.bt >/tmp/churn 2>&1 &
@@ -35,8 +50,8 @@ hybridctl free 0 "$(sed -n '1s/:.*/:8192/p' /tmp/mine)" 2>/dev/null
 hybridctl alloc 0 1P 2>/dev/null
 hybridctl free --file /tmp/mine 0
 hybridctl drain 0
-kill -INT "$latency" "$churn"
-wait
+stop "$latency"
+stop "$churn"
 sed 's/^/# /' /tmp/latency /tmp/churn
 
 # value FILE NAME: of @NAME in the output of a script
