@@ -324,7 +324,11 @@ static void hole_note(const struct haslab *s, struct haslab_group *g, u64 start,
 {
 	struct haslab_hole *set = hole_set(g, len);
 
-	memmove(set + 1, set, (HASLAB_HOLE_WAYS - 1) * sizeof(*set));
+	/* memmove() would be called */
+	BUILD_BUG_ON(HASLAB_HOLE_WAYS != 4);
+	set[3] = set[2];
+	set[2] = set[1];
+	set[1] = set[0];
 	set->slot = slot_of(s, start);
 	set->start = start & (slot_blocks(s) - 1);
 	set->len = len;
