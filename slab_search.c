@@ -40,6 +40,8 @@
 #define LARGE_PIECES	16384
 /* What it takes to look at a slot or a slab, in terms of pieces in it. */
 #define LARGE_VISIT	8
+/* How many lists of slots to look through at a time. */
+#define LARGE_LISTS	16
 /* For an extent of more than a slot: around how many free blocks of an order to look. */
 #define BEST_TRIES	16
 /* How many free blocks of the buddy may be left for it. */
@@ -150,11 +152,8 @@ static bool large_at_ends(struct haslab *s, struct large *l, u32 slot)
 static bool large_in_slot(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haslab_mixed *m = mixed_of(s, slot);
-	u32 next = slot_link(s, slot)->next;
 	struct haruns_run run;
 
-	if (next != NO_SLOT)
-		prefetch(mixed_of(s, next));
 	if (m->runs.nr_known == slot_blocks(s) && m->runs.max_free < l->len)
 		return large_at_ends(s, l, slot);
 	run = haruns_at(&m->runs, 0);
@@ -167,14 +166,35 @@ static bool large_in_slot(struct haslab *s, struct large *l, u32 slot)
 	return true;
 }
 
+/* Fetch what is to be looked at soon. */
+static u32 large_prefetch(struct haslab *s, u32 slot)
+{
+	prefetch(mixed_of(s, slot));
+	prefetch(slot_link(s, slot));
+	return slot;
+}
+
+/* Several lists at a time, as each takes its time from one slot to the next. */
 static bool large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
 {
-	u32 bucket = haslab_bucket_of(l->part), slot;
+	u32 bucket = haslab_bucket_of(l->part), at[LARGE_LISTS], nr = 0, i, next;
 
-	for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS)
-		for (slot = g->mixed[bucket]; slot != NO_SLOT; slot = slot_link(s, slot)->next)
-			if (!large_in_slot(s, l, slot))
+	do {
+		for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS) {
+			if (nr == LARGE_LISTS)
+				break;
+			at[nr++] = large_prefetch(s, g->mixed[bucket]);
+		}
+		for (i = 0; i < nr;) {
+			if (!large_in_slot(s, l, at[i]))
 				return false;
+			next = slot_link(s, at[i])->next;
+			if (next != NO_SLOT)
+				at[i++] = large_prefetch(s, next);
+			else
+				at[i] = at[--nr];
+		}
+	} while (nr || bucket < HASLAB_NR_BUCKETS);
 	return true;
 }
 
