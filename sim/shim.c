@@ -292,7 +292,7 @@ static void sim_rcu_invoke(struct rcu_head *head)
 		head->func(head);
 }
 
-/* What was gathered is what is waited for now. */
+/* An era ends, and what was gathered in it waits for its readers. */
 static void sim_rcu_advance(void)
 {
 	rcu_wait = rcu_next;
