@@ -19,7 +19,8 @@
  * part that is so long, has seen all runs that are long enough; and the groups
  * have lists of mixed slots by their longest run, and of the slabs that have a free
  * object. When the device is as full as it gets these are few: search_large() takes
- * some microseconds on a TiB, for nothing that other operations have to keep up.
+ * some microseconds on a TiB, for nothing that other operations have to keep up. The
+ * first run that fits is as good as any.
  *
  * All runs
  * --------
@@ -36,12 +37,17 @@
 #include "runs_hit.h"
 #include "slab_internal.h"
 
-/* How many pieces of the device to look at before the search for large parts is given up. */
-#define LARGE_PIECES	16384
+/*
+ * How many pieces of the device to look at before the search for large parts is given up:
+ * what takes about as long as the other one, for a TiB.
+ */
+#define LARGE_PIECES	32768
 /* What it takes to look at a slot or a slab, in terms of pieces in it. */
 #define LARGE_VISIT	8
 /* How many lists of slots to look through at a time. */
 #define LARGE_LISTS	16
+/* How many borders between slots wait for what is to be fetched. */
+#define LARGE_BORDERS	16
 /* For an extent of more than a slot: around how many free blocks of an order to look. */
 #define BEST_TRIES	16
 /* How many free blocks of the buddy may be left for it. */
@@ -69,7 +75,9 @@ static bool run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
  * @part: what is long enough, and has no block of the buddy in it, has a part of at
  *	least this length
  * @pieces: how many may still be looked at
- * @first: of the runs that fit, the start of the first by address; U64_MAX if there is none
+ * @nr_borders: borders between slots with such a part beside them, so far
+ * @border: the last of these, which are not looked at yet: the slots behind them
+ * @done: a run that fits was found
  * @found: out: the place in it
  *
  * The functions that use it return whether there is any use in going on.
@@ -79,7 +87,9 @@ struct large {
 	u64 align;
 	u64 part;
 	s64 pieces;
-	u64 first;
+	u32 nr_borders;
+	u32 border[LARGE_BORDERS];
+	bool done;
 	u64 *found;
 };
 
@@ -121,7 +131,7 @@ static u64 part_before(struct haslab *s, u64 pos)
 }
 
 /* The free run of which @pos is the start of a part. */
-static void large_run(struct haslab *s, struct large *l, u64 pos)
+static bool large_run(struct haslab *s, struct large *l, u64 pos)
 {
 	u64 start = pos, size;
 
@@ -130,23 +140,65 @@ static void large_run(struct haslab *s, struct large *l, u64 pos)
 		start = pos ? part_before(s, pos) : pos;
 	} while (start < pos);
 	haslab_next_run(s, pos, pos + 1, l->len + l->align, &start, &size);
-	if (start < l->first && run_fits(start, size, l->len, l->align, l->found))
-		l->first = start;
+	l->done = run_fits(start, size, l->len, l->align, l->found);
+	return !l->done;
+}
+
+/* A slot that is a mixed part as a whole, or NULL. */
+static const struct haruns *whole_slot(struct haslab *s, u32 slot)
+{
+	const struct haslab_mixed *m = mixed_slot(s, slot);
+
+	return m && m->runs.nr_known == slot_blocks(s) ? &m->runs : NULL;
+}
+
+/* What is free on both sides of a border, of which one has something. */
+static bool large_across(struct haslab *s, struct large *l, u32 slot)
+{
+	const struct haruns *before = whole_slot(s, slot - 1), *behind = whole_slot(s, slot);
+
+	/* neither is free as a whole */
+	return (before && behind && haruns_trail(before) + haruns_lead(behind) < l->len) ||
+		large_run(s, l, part_before(s, slot_start(s, slot)));
+}
+
+/*
+ * There is a part beside a border. What is on the other side of it, in @other, is fetched
+ * first, and looked at when some more borders have been found.
+ */
+static bool large_border(struct haslab *s, struct large *l, u32 slot, u32 other)
+{
+	u32 *border = &l->border[l->nr_borders % LARGE_BORDERS];
+
+	if (l->nr_borders++ >= LARGE_BORDERS && !large_across(s, l, *border))
+		return false;
+	*border = slot;
+	if (s->dirs[other / DIR_SLOTS].mixed)
+		prefetch(mixed_of(s, other));
+	return true;
+}
+
+static bool large_last_borders(struct haslab *s, struct large *l)
+{
+	u32 i;
+
+	for (i = 0; i < min_t(u32, l->nr_borders, LARGE_BORDERS); i++)
+		if (!large_across(s, l, l->border[i]))
+			return false;
+	return true;
 }
 
 /* Of a slot in which nothing is long enough by itself only the ends matter. */
 static bool large_at_ends(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
-	u64 start = slot_start(s, slot), end = start + slot_blocks(s), next;
 
 	if (!large_spend(l, LARGE_VISIT))
 		return false;
-	if (haruns_lead(r) >= l->part && start && part_before(s, start) < start)
-		large_run(s, l, start);
-	if (haruns_trail(r) >= l->part && end < s->cfg.nr_blocks && haslab_stretch(s, end, &next))
-		large_run(s, l, end - haruns_trail(r));
-	return true;
+	if (haruns_lead(r) >= l->part && slot && !large_border(s, l, slot, slot - 1))
+		return false;
+	return haruns_trail(r) < l->part || slot_start(s, slot + 1) >= s->cfg.nr_blocks ||
+	       large_border(s, l, slot + 1, slot + 1);
 }
 
 static bool large_in_slot(struct haslab *s, struct large *l, u32 slot)
@@ -160,8 +212,9 @@ static bool large_in_slot(struct haslab *s, struct large *l, u32 slot)
 	if (!large_spend(l, LARGE_VISIT + m->runs.nr))
 		return false;
 	do {
-		if (run.state == HARUNS_FREE && run.len >= l->part)
-			large_run(s, l, slot_start(s, slot) + run.start);
+		if (run.state == HARUNS_FREE && run.len >= l->part &&
+		    !large_run(s, l, slot_start(s, slot) + run.start))
+			return false;
 	} while (haruns_next(&m->runs, &run));
 	return true;
 }
@@ -174,17 +227,26 @@ static u32 large_prefetch(struct haslab *s, u32 slot)
 	return slot;
 }
 
-/* Several lists at a time, as each takes its time from one slot to the next. */
+/* The list before another one, if that has slots with a part that is long enough. */
+static u32 large_list(const struct large *l, const struct haslab_group *g, u32 bucket)
+{
+	u32 end = bucket;
+
+	bucket = find_last_bit(g->mixed_mask, end);
+	return bucket < end && bucket >= haslab_bucket_of(l->part) ? bucket : 0;
+}
+
+/*
+ * The longest first, as what is beside them need not be long. Several lists at a time, as
+ * each takes its time from one slot to the next.
+ */
 static bool large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
 {
-	u32 bucket = haslab_bucket_of(l->part), at[LARGE_LISTS], nr = 0, i, next;
+	u32 bucket = large_list(l, g, HASLAB_NR_BUCKETS), at[LARGE_LISTS], nr = 0, i, next;
 
-	do {
-		for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS) {
-			if (nr == LARGE_LISTS)
-				break;
+	while (nr || bucket) {
+		for (; bucket && nr < LARGE_LISTS; bucket = large_list(l, g, bucket))
 			at[nr++] = large_prefetch(s, g->mixed[bucket]);
-		}
 		for (i = 0; i < nr;) {
 			if (!large_in_slot(s, l, at[i]))
 				return false;
@@ -194,7 +256,7 @@ static bool large_in_slots(struct haslab *s, struct large *l, const struct hasla
 			else
 				at[i] = at[--nr];
 		}
-	} while (nr || bucket < HASLAB_NR_BUCKETS);
+	}
 	return true;
 }
 
@@ -210,8 +272,8 @@ static bool large_in_slab(struct haslab *s, struct large *l, struct haslab_slab 
 	if (!large_spend(l, 2 * min_t(u32, slab->nr_free, nr_used)))
 		return false;
 	for (pos = slab->start; pos < slab_end(slab); pos = end)
-		if (haslab_stretch(s, pos, &end) && end - pos >= l->part)
-			large_run(s, l, pos);
+		if (haslab_stretch(s, pos, &end) && end - pos >= l->part && !large_run(s, l, pos))
+			return false;
 	return true;
 }
 
@@ -239,7 +301,8 @@ static bool large_in_buddy(struct haslab *s, struct large *l)
 	if (nr > LARGE_BLOCKS)
 		return false;
 	for (i = 0; i < nr; i++)
-		large_run(s, l, units[i] << s->cfg.unit_shift);
+		if (!large_run(s, l, units[i] << s->cfg.unit_shift))
+			return false;
 	return true;
 }
 
@@ -250,27 +313,25 @@ static bool large_in_groups(struct haslab *s, struct large *l)
 	for (i = 0; i < s->nr_groups; i++)
 		if (!large_in_slots(s, l, &s->groups[i]) || !large_in_slabs(s, l, &s->groups[i]))
 			return false;
-	return true;
+	return large_last_borders(s, l);
 }
 
-/* As search_dirs(), with the same result; -E2BIG it is given up. */
+/* Return: 0; -ENOSPC no free run fits; -E2BIG it is given up. */
 static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
 	struct large l = {
-		.len = len, .align = align, .first = U64_MAX, .pieces = LARGE_PIECES,
+		.len = len, .align = align, .pieces = LARGE_PIECES,
 		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
 	};
 
 	if (haslab_free_blocks(s) < len)
 		return -ENOSPC;
-	/* full slabs are in no list */
-	if (l.part <= SLAB_REST)
-		return -E2BIG;
 	/* no part but blocks of the buddy is longer than a slot */
-	if (!large_in_buddy(s, &l) || (l.part <= slot_blocks(s) && !large_in_groups(s, &l)))
-		return -E2BIG;
-	return l.first < U64_MAX ? 0 : -ENOSPC;
+	if ((l.part > slot_blocks(s) || large_in_groups(s, &l)) && large_in_buddy(s, &l))
+		/* full slabs are in no list */
+		return l.part > SLAB_REST ? -ENOSPC : -E2BIG;
+	return l.done ? 0 : -E2BIG;
 }
 
 /* ---- the best run ---- */
