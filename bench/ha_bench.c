@@ -842,10 +842,29 @@ static int run(const struct allocator *a, u64 capacity,
 	return ret;
 }
 
+/* Misses, for the most part. */
+static int just_churn(const struct allocator *a, struct state *s)
+{
+	int ret = age(a, s);
+
+	pr_info("looping\n");
+	for (; loop && !ret; loop--) {
+		do_free(a, s, splitmix64() % s->nr);
+		ret = do_alloc(a, s, draw_for(a));
+		if (ret == -ENOSPC)
+			ret = 0;
+		if (loop % PAIRS == 0)
+			cond_resched();
+	}
+	return ret;
+}
+
 static int just_loop(const struct allocator *a, struct state *s)
 {
 	s64 t = 0;
 
+	if (!size)
+		return just_churn(a, s);
 	pr_info("looping\n");
 	while (loop && t >= 0) {
 		t = a->pingpong(size, PAIRS);
