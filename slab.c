@@ -116,13 +116,11 @@ const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
 
 /* ---- locks ---- */
 
-/* What others may give back while it is looked at stays until the unlock: it is RCU's. */
 void haslab_lock_all(struct haslab *s)
-	__acquires(RCU) __acquires(&s->lock)
+	__acquires(&s->lock)
 {
 	unsigned int i;
 
-	rcu_read_lock();
 	spin_lock(&s->lock);
 	WRITE_ONCE(s->exclusive, current);
 	for (i = 0; i < s->nr_groups; i++) {
@@ -132,12 +130,11 @@ void haslab_lock_all(struct haslab *s)
 }
 
 void haslab_unlock_all(struct haslab *s)
-	__releases(&s->lock) __releases(RCU)
+	__releases(&s->lock)
 {
 	/* who sees that also sees what was done to his group */
 	smp_store_release(&s->exclusive, NULL);
 	spin_unlock(&s->lock);
-	rcu_read_unlock();
 }
 
 /* Somebody has shut out the group whose lock was taken: wait until it is done. */

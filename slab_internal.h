@@ -104,10 +104,13 @@ void haslab_lock_all(struct haslab *s);
 void haslab_unlock_all(struct haslab *s);
 void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
 
+/*
+ * A spin lock also holds off the end of a grace period, on PREEMPT_RT, too (see
+ * kernel/locking/spinlock_rt.c): what is found under it stays until the unlock.
+ */
 static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g)
-	__acquires(RCU) __acquires(&g->lock)
+	__acquires(&g->lock)
 {
-	rcu_read_lock();
 	spin_lock(&g->lock);
 	/* pairs with haslab_unlock_all() */
 	if (unlikely(smp_load_acquire(&s->exclusive)))
@@ -115,10 +118,9 @@ static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g)
 }
 
 static inline void haslab_unlock_group(struct haslab_group *g)
-	__releases(&g->lock) __releases(RCU)
+	__releases(&g->lock)
 {
 	spin_unlock(&g->lock);
-	rcu_read_unlock();
 }
 
 /* Whether the caller has shut all groups out; somebody else may be about to. */

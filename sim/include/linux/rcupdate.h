@@ -13,38 +13,15 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
-struct sim_thread {
-	unsigned long era;	/* 0: not reading */
-	unsigned int depth;
-	int cpu;		/* -1: not known yet */
-	struct sim_thread *next;
-};
-
-extern __thread struct sim_thread sim_thread;
-extern unsigned long sim_rcu_era;
-void sim_thread_register(void) __attribute__((cold));
-
 static inline void rcu_read_lock(void)
 {
-	struct sim_thread *t = &sim_thread;
-
 	sim_atomic_enter();
-	if (t->depth++)
-		return;
-	if (unlikely(t->cpu < 0))
-		sim_thread_register();
-	WRITE_ONCE(t->era, __atomic_load_n(&sim_rcu_era, __ATOMIC_ACQUIRE));
-	barrier();
+	sim_reader_enter();
 }
 
 static inline void rcu_read_unlock(void)
 {
-	struct sim_thread *t = &sim_thread;
-
-	SIM_ASSERT(t->depth);
-	barrier();
-	if (!--t->depth)
-		__atomic_store_n(&t->era, 0, __ATOMIC_RELEASE);
+	sim_reader_exit();
 	sim_atomic_exit();
 }
 

@@ -24,6 +24,40 @@ extern __thread char sim_self;		/* its address names the thread */
 #endif
 #define might_sleep_if(c)	do { if (c) might_sleep(); } while (0)
 
+/* What a thread has to do with RCU; see rcupdate.h. */
+struct sim_thread {
+	unsigned long era;	/* 0: not reading */
+	unsigned int depth;
+	int cpu;		/* -1: not known yet */
+	struct sim_thread *next;
+};
+
+extern __thread struct sim_thread sim_thread;
+extern unsigned long sim_rcu_era;
+void sim_thread_register(void) __attribute__((cold));
+
+static inline void sim_reader_enter(void)
+{
+	struct sim_thread *t = &sim_thread;
+
+	if (t->depth++)
+		return;
+	if (unlikely(t->cpu < 0))
+		sim_thread_register();
+	WRITE_ONCE(t->era, __atomic_load_n(&sim_rcu_era, __ATOMIC_ACQUIRE));
+	barrier();
+}
+
+static inline void sim_reader_exit(void)
+{
+	struct sim_thread *t = &sim_thread;
+
+	SIM_ASSERT(t->depth);
+	barrier();
+	if (!--t->depth)
+		__atomic_store_n(&t->era, 0, __ATOMIC_RELEASE);
+}
+
 typedef struct {
 	int locked;
 	unsigned int waits;	/* how often somebody found it taken; for hybrid-sim bench */
@@ -58,9 +92,11 @@ void sim_spin_wait(spinlock_t *l);
 #define lockdep_set_class(l, k)	do { } while (0)
 struct lock_class_key { char dummy; };
 
+/* Who holds one is a reader, as in the kernel. */
 static inline void spin_lock(spinlock_t *l)
 {
 	sim_atomic_enter();
+	sim_reader_enter();
 	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
 		sim_spin_wait(l);
 	sim_lock_owned(l);
@@ -72,6 +108,7 @@ static inline bool spin_trylock(spinlock_t *l)
 	    __atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE))
 		return false;
 	sim_atomic_enter();
+	sim_reader_enter();
 	sim_lock_owned(l);
 	return true;
 }
@@ -80,6 +117,7 @@ static inline void spin_unlock(spinlock_t *l)
 {
 	sim_lock_disowned(l);
 	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
+	sim_reader_exit();
 	sim_atomic_exit();
 }
 
