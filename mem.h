@@ -39,31 +39,22 @@ struct hamem {
  * @gfp: how the caller may wait
  * @missing: size of the object that hamem_get() could not get, or 0
  * @nr_wanted: number of objects that were missing so far
- * @wanted: their sizes
+ * @wanted: their sizes, if there are any: few operations get that far, and each has to
+ *	clear what it has on the stack
  * @spare: objects that were waited for, each beginning with a struct hamem_spare
  */
 struct hamem_op {
 	gfp_t gfp;
 	u32 missing;
 	u32 nr_wanted;
-	u32 wanted[HAMEM_MAX_OBJECTS];
+	u32 *wanted;
 	struct hamem_spare {
 		struct hamem_spare *next;
 		size_t size;
 	} *spare;
 };
 
-/* For where it does not matter that all of it is set. */
 #define HAMEM_OP(_gfp) { .gfp = (_gfp) }
-
-/* Of @wanted only the first nr_wanted are ever looked at. */
-static inline void hamem_op_init(struct hamem_op *op, gfp_t gfp)
-{
-	op->gfp = gfp;
-	op->missing = 0;
-	op->nr_wanted = 0;
-	op->spare = NULL;
-}
 
 /* Under the caller's lock. A zeroed object of at least @size bytes, or NULL. */
 static inline void *hamem_get(struct hamem *mem, struct hamem_op *op, size_t size)
@@ -106,8 +97,7 @@ static inline void hamem_put(struct hamem *mem, void *obj)
 	kfree_rcu(__obj, rcu_member);				\
 } while (0)
 
-/* Without locks, at the end: what was fetched and not needed goes back. */
-static inline void hamem_finish(struct hamem_op *op)
+static inline void hamem_put_spare(struct hamem_op *op)
 {
 	struct hamem_spare *obj;
 
@@ -115,6 +105,17 @@ static inline void hamem_finish(struct hamem_op *op)
 		op->spare = obj->next;
 		kfree(obj);
 	}
+}
+
+/* Without locks, at the end: what was fetched and not needed goes back. */
+static inline void hamem_finish(struct hamem_op *op)
+{
+	if (likely(!op->wanted))
+		return;
+	hamem_put_spare(op);
+	kfree(op->wanted);
+	op->wanted = NULL;
+	op->nr_wanted = 0;
 }
 
 /*
@@ -131,9 +132,13 @@ static inline bool hamem_refill(struct hamem_op *op)
 	if (!op->missing || !gfpflags_allow_blocking(op->gfp) ||
 	    op->nr_wanted == HAMEM_MAX_OBJECTS)
 		return false;
+	if (!op->wanted)
+		op->wanted = kmalloc_array(HAMEM_MAX_OBJECTS, sizeof(*op->wanted), op->gfp);
+	if (!op->wanted)
+		return false;
 	op->wanted[op->nr_wanted++] = op->missing;
 	op->missing = 0;
-	hamem_finish(op);
+	hamem_put_spare(op);
 	for (i = 0; i < op->nr_wanted; i++) {
 		obj = kzalloc(max_t(size_t, op->wanted[i], sizeof(*obj)), op->gfp);
 		if (!obj)

@@ -396,11 +396,10 @@ static int block_batch(struct haslab *s, int class, struct haslab_ref *refs, int
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int nr, gfp_t gfp)
 {
 	struct haslab_group *own = haslab_own_group(s);
-	struct hamem_op op;
+	struct hamem_op op = HAMEM_OP(gfp);
 	unsigned int i;
 	int ret;
 
-	hamem_op_init(&op, gfp);
 	if (s->classes[class].kind == HASLAB_FROM_BUDDY)
 		return haslab_with_group(s, own, &op, block_batch(s, class, refs, nr, &op));
 	ret = haslab_with_group(s, own, &op, object_batch(s, own, class, refs, nr, &op));
@@ -583,10 +582,9 @@ static int others_alloc(struct haslab *s, struct haslab_group *own, u64 len, u64
 int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
 	struct haslab_group *g = haslab_own_group(s);
-	struct hamem_op op;
+	struct hamem_op op = HAMEM_OP(gfp);
 	int ret;
 
-	hamem_op_init(&op, gfp);
 	ret = haslab_with_group(s, g, &op, group_alloc(s, g, len, align, &op, start));
 	if (ret == -EBUSY)
 		ret = haslab_with_all(s, &op, alloc_locked(s, len, align, &op, start));
