@@ -604,9 +604,9 @@ static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, unsigned 
 static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
 				  unsigned long class, enum hybrid_alloc_reason *reason)
 {
-	if (!hapool_free_hit(&ha->pool, class, true, block))
-		return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
-	return 0;
+	if (class < HASLAB_NR_CLASSES && hapool_free_hit(&ha->pool, class, true, block))
+		return 0;
+	return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 }
 
 /**

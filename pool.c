@@ -66,7 +66,7 @@
 #define MAG_SHARE_SHIFT	8
 
 /* Allocated, other than by a hit; or with a negative length freed. */
-static void count(struct hapool *p, s64 len)
+static inline void count(struct hapool *p, s64 len)
 {
 	this_cpu_add(p->cpus->charged, len);
 	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
@@ -318,7 +318,7 @@ static int would_wait(int ret, gfp_t gfp)
 }
 
 /* Take one object of a common size past the pools. */
-static int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
+static noinline int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
 	struct haslab_ref ref;
 	int ret = haslab_get_objects(&p->slab, class, &ref, 1, gfp);
@@ -331,7 +331,7 @@ static int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
 }
 
 /* From the slab layer, in the order of where it fits best. */
-static int alloc_direct(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+static __always_inline int alloc_direct(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
 	int ret = -ENOSPC;
 
@@ -342,7 +342,7 @@ static int alloc_direct(struct hapool *p, int class, u64 len, u64 align, gfp_t g
 	return ret;
 }
 
-static int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+static noinline int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
 	int ret = slow_begin(p, gfp);
 
@@ -371,7 +371,7 @@ static bool mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 }
 
 /* What comes first when a magazine has nothing, or there is none. */
-static bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
+static noinline bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
 	struct hapool_slot *slot;
 	struct hapool_mag *mag;
