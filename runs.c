@@ -29,9 +29,6 @@
 
 /* half the memory of the bitmap */
 #define MAX_CAP		256
-/* With so few it goes back into the struct: less than what is there to fill it again. */
-#define SHRINK_NR	(HARUNS_INLINE / 2)
-
 #define MAP_PER_WORD	32
 #define MAP_LOW_BITS	0x5555555555555555ULL
 
@@ -117,6 +114,18 @@ static u32 map_next_start(const struct haruns *r, u32 pos)
 	return bits ? word * MAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
 }
 
+static noinline struct haruns_run map_recorded(const struct haruns *r, u32 at)
+{
+	return (struct haruns_run) {
+		at, map_next_start(r, at + 1) - at, map_state(r, at), at
+	};
+}
+
+static noinline struct haruns_run map_at(const struct haruns *r, u32 pos)
+{
+	return map_recorded(r, map_run_start(r, pos));
+}
+
 static void map_put(struct haruns *r, u32 pos, enum haruns_state state)
 {
 	r->nr += !map_state(r, pos);
@@ -168,11 +177,7 @@ static bool is_map(const struct haruns *r)
  */
 struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
 {
-	if (!is_map(r))
-		return haruns_mark_run(marks_in(r), at);
-	return (struct haruns_run) {
-		at, map_next_start(r, at + 1) - at, map_state(r, at), at
-	};
+	return is_map(r) ? map_recorded(r, at) : haruns_mark_run(marks_in(r), at);
 }
 
 /**
@@ -184,7 +189,7 @@ struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
  */
 struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 {
-	return haruns_recorded(r, is_map(r) ? map_run_start(r, pos) : marks_find(r, pos));
+	return is_map(r) ? map_at(r, pos) : haruns_mark_run(marks_in(r), marks_find(r, pos));
 }
 
 /**
@@ -289,12 +294,13 @@ int haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op
  */
 void haruns_shrink(struct haruns *r, struct hamem *mem)
 {
-	struct haruns old = *r;
 	struct haruns_run run;
+	struct haruns old;
 	u32 i = 0;
 
-	if (r->cap == HARUNS_INLINE || r->nr > SHRINK_NR)
+	if (!haruns_can_shrink(r))
 		return;
+	old = *r;
 	r->cap = HARUNS_INLINE;
 	run = haruns_at(&old, 0);
 	do {
@@ -321,7 +327,7 @@ static bool look_is_over(const struct haruns *r, struct haruns_look *look, u32 l
 	return true;
 }
 
-static struct haruns_look map_look(const struct haruns *r, u32 len, u32 align)
+static noinline struct haruns_look map_look(const struct haruns *r, u32 len, u32 align)
 {
 	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, MAP_PER_WORD), i;
 	struct haruns_look look = HARUNS_LOOK;
@@ -340,6 +346,30 @@ static struct haruns_look map_look(const struct haruns *r, u32 len, u32 align)
 	return look;
 }
 
+static __always_inline struct haruns_look marks_look(const struct haruns *r, u32 len, u32 align)
+{
+	const u32 step = HARUNS_LANE_BITS * HARUNS_PER_WORD;
+	struct haruns_look look = HARUNS_LOOK;
+	const u16 *marks = marks_in(r);
+	u32 i, k, nr_words;
+	u64 bits;
+
+	for (i = 0; i < r->nr; i += step) {
+		const u64 *words = (const u64 *)(marks + i);
+
+		nr_words = DIV_ROUND_UP(min(r->nr - i, step), HARUNS_PER_WORD);
+		for (bits = 0, k = 0; k < nr_words; k++)
+			bits |= haruns_free_bits(words[k]) << k;
+		haruns_look_marks(&look, marks, i, bits, len, align);
+	}
+	return look;
+}
+
+static noinline struct haruns_look marks_look_aligned(const struct haruns *r, u32 len, u32 align)
+{
+	return marks_look(r, len, align);
+}
+
 /**
  * haruns_look - look at the free runs, wherever they are recorded
  * @r: the runs
@@ -350,22 +380,9 @@ static struct haruns_look map_look(const struct haruns *r, u32 len, u32 align)
  */
 struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align)
 {
-	const u32 step = HARUNS_LANE_BITS * HARUNS_PER_WORD;
-	struct haruns_look look = HARUNS_LOOK;
-	u32 i, k;
-	u64 bits;
-
 	if (is_map(r))
 		return map_look(r, len, align);
-	for (i = 0; i < r->nr; i += step) {
-		const u64 *words = (const u64 *)(marks_in(r) + i);
-
-		bits = 0;
-		for (k = 0; k < min(r->cap - i, step) / HARUNS_PER_WORD; k++)
-			bits |= haruns_free_bits(words[k]) << k;
-		haruns_look_marks(&look, marks_in(r), i, bits, len, align);
-	}
-	return look;
+	return likely(align == 1) ? marks_look(r, len, 1) : marks_look_aligned(r, len, align);
 }
 
 /* Give a part of a run, which is cut if need be, another state: whatever form it has. */

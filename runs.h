@@ -91,6 +91,18 @@ static inline int __must_check haruns_reserve(struct haruns *r, u32 nr, struct h
 	return likely(r->nr + nr < r->cap) ? 0 : haruns_more(r, nr, mem, op);
 }
 
+/**
+ * haruns_can_shrink - whether there is use in haruns_shrink()
+ * @r: the runs
+ *
+ * Return: whether there are so few of them that they go back into the struct: less
+ * than what is there, so that some more do not fill it again.
+ */
+static inline bool haruns_can_shrink(const struct haruns *r)
+{
+	return r->nr <= HARUNS_INLINE / 2 && r->cap != HARUNS_INLINE;
+}
+
 void haruns_shrink(struct haruns *r, struct hamem *mem);
 
 void haruns_add(struct haruns *r, u32 start, u32 len);

@@ -33,12 +33,13 @@ static inline u16 haruns_mark(u32 start, enum haruns_state state)
 	return start << HARUNS_STATE_BITS | state;
 }
 
-static inline u32 haruns_mark_start(u16 mark)
+/* Not of 16 bits, which would be cut off again after each step. */
+static inline u32 haruns_mark_start(u32 mark)
 {
 	return mark >> HARUNS_STATE_BITS;
 }
 
-static inline enum haruns_state haruns_mark_state(u16 mark)
+static inline enum haruns_state haruns_mark_state(u32 mark)
 {
 	return mark & HARUNS_STATE_MASK;
 }
