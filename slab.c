@@ -640,21 +640,20 @@ static void prefetch_link(const struct haslab *s, u64 start)
 		prefetchw(&links->link[slot_of(s, start) % DIR_SLOTS]);
 }
 
-/* What lies at @start is of this group; of none if it is the buddy's. */
-static struct haslab_group *group_at(const struct haslab *s, u64 start)
+/* What lies at @start, in @m if that is not NULL, is of this group; of none if it is the buddy's. */
+static struct haslab_group *group_at(const struct haslab *s, const struct haslab_mixed *m, u64 start)
 {
-	const struct haslab_mixed *m = mixed_at(s, start);
 	const struct haslab_slab *slab;
 
-	if (m)
+	if (likely(m))
 		return mixed_group(s, m);
 	slab = haslab_lookup(s, start);
 	return slab ? slab_group(s, slab) : haslab_own_group(s);
 }
 
 /* With the lock of @g, or all if that is NULL. -EBUSY: that is not enough. */
-static int free_locked(struct haslab *s, const struct haslab_group *g, u64 start, u64 len,
-		       enum hybrid_alloc_reason *reason)
+static noinline int free_locked(struct haslab *s, const struct haslab_group *g, u64 start, u64 len,
+				enum hybrid_alloc_reason *reason)
 {
 	struct haslab_mixed *m = mixed_at(s, start);
 	struct haslab_slab *slab;
@@ -684,15 +683,21 @@ static int free_locked(struct haslab *s, const struct haslab_group *g, u64 start
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
 	struct haslab_group *g;
+	struct haslab_mixed *m;
 	int ret;
 
 	rcu_read_lock();
 	/* the end that the caller has looked at comes before the tables; see grow_locked() */
 	smp_rmb();
 	prefetch_link(s, start);
-	g = group_at(s, start);
+	m = mixed_at(s, start);
+	g = group_at(s, m, start);
 	haslab_lock_group(s, g);
-	ret = free_locked(s, g, start, len, reason);
+	/* if that still is the place for it: what is given back or has moved has no units there */
+	if (likely(m) && likely(mixed_has(s, m, start)) && likely(mixed_is_of(s, m, g)))
+		ret = haslab_mixed_free(s, m, start, len, reason);
+	else
+		ret = free_locked(s, g, start, len, reason);
 	haslab_unlock_group(g);
 	rcu_read_unlock();
 	if (ret != -EBUSY)

@@ -101,15 +101,15 @@ struct haslab_class {
 #define HASLAB_HOLE_WAYS	4
 
 /**
- * struct haslab_hole - where an extent was in a mixed slot
- * @slot: the slot
- * @start: its first block in the slot
- * @len: number of blocks; 0: nowhere
+ * struct haslab_holes - where some extents were in mixed slots, the last one first
+ * @lens: number of blocks of each, 16 bits wide, the first in the lowest ones; 0: nowhere
+ * @starts: the first block of each in its slot, in the same way
+ * @slot: the slots
  */
-struct haslab_hole {
-	u32 slot;
-	u16 start;
-	u16 len;
+struct haslab_holes {
+	u64 lens;
+	u64 starts;
+	u32 slot[HASLAB_HOLE_WAYS];
 };
 
 /**
@@ -123,7 +123,7 @@ struct haslab_hole {
  * @mixed_mask: the buckets that are not empty
  * @recent_nr: extents that mixed slots were asked for
  * @recent: blocks in them, by log2 of their length
- * @hole: holes of some lengths, of each the last first
+ * @holes: holes, by a hash of their length
  * @free: free blocks
  * @nr_slabs: slabs of equal objects and mixed slots there are
  * @made: slabs made so far
@@ -134,7 +134,7 @@ struct haslab_group {
 	u32 nr;
 	u32 recent_nr;
 	u32 recent[HASLAB_MAX_SHIFT + 1];
-	struct haslab_hole hole[HASLAB_HOLE_SETS][HASLAB_HOLE_WAYS];
+	struct haslab_holes holes[HASLAB_HOLE_SETS];
 	u64 free;
 	u64 nr_slabs;
 	u64 made;

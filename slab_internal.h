@@ -217,16 +217,24 @@ static inline u32 dir_slots_end(const struct haslab *s, u64 dir)
 		     DIV_ROUND_UP_ULL(s->cfg.nr_blocks, slot_blocks(s)));
 }
 
+/* Where the mixed part of a slot would be, or NULL. */
+static inline struct haslab_mixed *mixed_place(const struct haslab *s, u32 slot)
+{
+	struct haslab_dir *dir = &rcu_dereference_raw(s->dirs)[slot / DIR_SLOTS];
+	struct haslab_mixed *mixed = rcu_dereference_raw(dir->mixed);
+
+	return mixed ? &mixed[slot % DIR_SLOTS] : NULL;
+}
+
 /*
  * The mixed part of a slot, or NULL. Under RCU; the answer is only sure to last with
  * the lock of the group that it is found to belong to.
  */
 static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
 {
-	struct haslab_dir *dir = &rcu_dereference_raw(s->dirs)[slot / DIR_SLOTS];
-	struct haslab_mixed *mixed = rcu_dereference_raw(dir->mixed);
+	struct haslab_mixed *m = mixed_place(s, slot);
 
-	return mixed && READ_ONCE(mixed[slot % DIR_SLOTS].units) ? &mixed[slot % DIR_SLOTS] : NULL;
+	return m && READ_ONCE(m->units) ? m : NULL;
 }
 
 /* The mixed part of a slot that is known to have one. */
@@ -241,12 +249,18 @@ static inline struct haslab_link *slot_link(const struct haslab *s, u32 slot)
 	return &s->dirs[slot / DIR_SLOTS].links->link[slot % DIR_SLOTS];
 }
 
+/* Whether a block of its slot belongs to a mixed part. As mixed_slot(). */
+static inline bool mixed_has(const struct haslab *s, const struct haslab_mixed *m, u64 block)
+{
+	return READ_ONCE(m->units) >> slot_unit(s, block) & 1;
+}
+
 /* The mixed part that a block belongs to, or NULL. As mixed_slot(). */
 static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 {
-	struct haslab_mixed *m = mixed_slot(s, slot_of(s, block));
+	struct haslab_mixed *m = mixed_place(s, slot_of(s, block));
 
-	return m && READ_ONCE(m->units) >> slot_unit(s, block) & 1 ? m : NULL;
+	return m && mixed_has(s, m, block) ? m : NULL;
 }
 
 /* Something around @block was taken or freed. Several groups may say so at once. */

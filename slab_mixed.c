@@ -55,28 +55,22 @@ int haslab_mixed_bucket(const struct haslab_mixed *m)
 	return haslab_bucket_of(m->runs.max_free);
 }
 
-/* Full slots are in no list: bucket 0. */
-static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
+static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
+		      struct haslab_link *link)
 {
 	u32 first = g->mixed[bucket];
 
-	if (!bucket)
-		return;
+	*link = (struct haslab_link) { .next = first, .prev = slot };
 	if (first == NO_SLOT)
 		__set_bit(bucket, g->mixed_mask);
 	else
 		slot_link(s, first)->prev = slot;
-	*slot_link(s, slot) = (struct haslab_link) { .next = first, .prev = slot };
 	g->mixed[bucket] = slot;
 }
 
-static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket)
+static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
+		      struct haslab_link link)
 {
-	struct haslab_link link;
-
-	if (!bucket)
-		return;
-	link = *slot_link(s, slot);
 	if (link.next != NO_SLOT)
 		slot_link(s, link.next)->prev = link.prev == slot ? link.next : link.prev;
 	if (link.prev != slot) {
@@ -92,7 +86,8 @@ static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bu
 }
 
 /* Fetch what taking a slot out of its list is going to write to. */
-static void index_prefetch(const struct haslab *s, u32 slot, const struct haslab_mixed *m)
+static __always_inline void index_prefetch(const struct haslab *s, u32 slot,
+					   const struct haslab_mixed *m)
 {
 	struct haslab_link link = *slot_link(s, slot);
 
@@ -103,11 +98,26 @@ static void index_prefetch(const struct haslab *s, u32 slot, const struct haslab
 		prefetchw(slot_link(s, link.next));
 }
 
-static void index_relink(struct haslab *s, struct haslab_group *g, u32 slot, u32 from, u32 to)
+/* The same for a slot that is the first one. */
+static __always_inline void index_prefetch_first(const struct haslab *s, u32 slot)
 {
+	u32 next = slot_link(s, slot)->next;
+
+	if (next != NO_SLOT)
+		prefetchw(slot_link(s, next));
+}
+
+/* From one list to another one. Full slots are in none: bucket 0. */
+static noinline void index_relink(struct haslab *s, struct haslab_group *g, u32 slot, u32 from,
+				  u32 to)
+{
+	struct haslab_link *link = slot_link(s, slot);
+
 	haslab_assert_group(s, g);
-	index_del(s, g, slot, from);
-	index_add(s, g, slot, to);
+	if (from)
+		index_del(s, g, slot, from, *link);
+	if (to)
+		index_add(s, g, slot, to, link);
 }
 
 /* The largest run of a slot is another one than @max_free now. */
@@ -314,24 +324,24 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 	map_changed(s, start);
 }
 
-static struct haslab_hole *hole_set(struct haslab_group *g, u32 len)
+static struct haslab_holes *holes_of(struct haslab_group *g, u32 len)
 {
-	return g->hole[hash_32(len, ilog2(HASLAB_HOLE_SETS))];
+	return &g->holes[hash_32(len, ilog2(HASLAB_HOLE_SETS))];
 }
 
 /* Remember where an extent was. */
-static void hole_note(const struct haslab *s, struct haslab_group *g, u64 start, u32 len)
+static __always_inline void hole_note(const struct haslab *s, struct haslab_group *g, u64 start, u32 len)
 {
-	struct haslab_hole *set = hole_set(g, len);
+	struct haslab_holes *h = holes_of(g, len);
 
 	/* memmove() would be called */
 	BUILD_BUG_ON(HASLAB_HOLE_WAYS != 4);
-	set[3] = set[2];
-	set[2] = set[1];
-	set[1] = set[0];
-	set->slot = slot_of(s, start);
-	set->start = start & (slot_blocks(s) - 1);
-	set->len = len;
+	h->slot[3] = h->slot[2];
+	h->slot[2] = h->slot[1];
+	h->slot[1] = h->slot[0];
+	h->slot[0] = slot_of(s, start);
+	h->lens = h->lens << 16 | len;
+	h->starts = h->starts << 16 | (start & (slot_blocks(s) - 1));
 }
 
 /* The extent or the piece of one, which is there, is no more. */
@@ -346,7 +356,7 @@ static __always_inline void run_clear(struct haslab *s, struct haslab_mixed *m,
 	hole_note(s, g, start, run->len);
 	g->free += run->len;
 	map_changed(s, start);
-	if (m->runs.nr_free == m->runs.nr_known || m->runs.cap != HARUNS_INLINE)
+	if (m->runs.nr_free == m->runs.nr_known || unlikely(haruns_can_shrink(&m->runs)))
 		haslab_mixed_settle(s, slot);
 }
 
@@ -371,10 +381,8 @@ struct place {
 static __always_inline bool slot_find(struct haslab *s, u32 len, u64 align,
 				      struct place *place)
 {
-	const struct haslab_mixed *m = mixed_of(s, place->slot);
-
-	index_prefetch(s, place->slot, m);
-	return haruns_best_fit(&m->runs, len, align, &place->run, &place->others);
+	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
+			       &place->others);
 }
 
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
@@ -391,7 +399,7 @@ static noinline bool bucket_find(struct haslab *s, struct haslab_group *g, u32 b
 }
 
 /* A slot of which the longest run is at least @len, and the best place in it. */
-static bool find_longer(struct haslab *s, struct haslab_group *g, u32 len, u32 min_longest,
+static __always_inline bool find_longer(struct haslab *s, struct haslab_group *g, u32 len, u32 min_longest,
 			u64 align, struct place *place)
 {
 	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS,
@@ -400,6 +408,7 @@ static bool find_longer(struct haslab *s, struct haslab_group *g, u32 len, u32 m
 	if (bucket == HASLAB_NR_BUCKETS)
 		return false;
 	place->slot = g->mixed[bucket];
+	index_prefetch_first(s, place->slot);
 	return slot_find(s, len, align, place);
 }
 
@@ -430,26 +439,40 @@ longer:
 	return sure <= slot_blocks(s) && find_longer(s, g, len, sure, align, place);
 }
 
+/* Which of four 16-bit numbers are @len: the highest bit of each of these. */
+static u64 lens_equal(u64 lens, u32 len)
+{
+	/* what is 0 then is the only one that lets the highest bit go */
+	return ~(((lens ^ len * HARUNS_LANES) | HARUNS_HIGH_BITS) - HARUNS_LANES) &
+		HARUNS_HIGH_BITS;
+}
+
+/* Whether there is a hole of @len blocks where @h says so at number @i, which it does not again. */
+static bool hole_take(struct haslab *s, struct haslab_group *g, u32 len, struct haslab_holes *h,
+		      u32 i, struct place *place)
+{
+	const struct haslab_mixed *m = mixed_slot(s, h->slot[i]);
+
+	h->lens &= ~((u64)U16_MAX << 16 * i);
+	if (!m || !mixed_is_of(s, m, g))
+		return false;
+	place->slot = h->slot[i];
+	place->run = haruns_find(&m->runs, (u16)(h->starts >> 16 * i));
+	if (place->run.state != HARUNS_FREE || place->run.len != len)
+		return false;
+	place->others = haruns_others(&m->runs, &place->run);
+	return true;
+}
+
 /* A hole of just this length that an extent has left, if it still is one. */
 static bool hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct place *place)
 {
-	struct haslab_hole *hole = hole_set(g, len), *end = hole + HASLAB_HOLE_WAYS;
-	const struct haslab_mixed *m;
+	struct haslab_holes *h = holes_of(g, len);
+	u64 found;
 
-	for (; hole < end; hole++) {
-		if (likely(hole->len != len))
-			continue;
-		hole->len = 0;
-		m = mixed_slot(s, hole->slot);
-		if (!m || !mixed_is_of(s, m, g))
-			continue;
-		place->slot = hole->slot;
-		place->run = haruns_find(&m->runs, hole->start);
-		if (place->run.state != HARUNS_FREE || place->run.len != len)
-			continue;
-		place->others = haruns_others(&m->runs, &place->run);
-		return true;
-	}
+	for (found = lens_equal(h->lens, len); found; found &= found - 1)
+		if (hole_take(s, g, len, h, __ffs64(found) / 16, place))
+			return true;
 	return false;
 }
 
@@ -567,21 +590,13 @@ static int mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align, struct
 	return ret;
 }
 
-/*
- * Allocate in a mixed slot of a group, with new units if need be.
- * Return: 0; -ENOSPC; -ENOMEM; -EBUSY there are units, but in a slot of another group.
- */
-int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-		       struct hamem_op *op, u64 *start)
+/* Allocate in new units of a group. Return: as haslab_mixed_alloc(). */
+static noinline int mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				     struct hamem_op *op, u64 *start)
 {
-	u64 units, from;
+	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
 	int order, ret;
 
-	recent_note(g, len);
-	ret = haslab_mixed_fit(s, g, len, align, op, start);
-	if (likely(ret != -ENOSPC))
-		return ret;
-	units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s));
 	/* what is left between larger extents first, so that there still is space for these */
 	order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift, op,
 				 &from);
@@ -593,6 +608,20 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 		return ret;
 	}
 	return mixed_alloc_in(s, from, len, align, op, start);
+}
+
+/*
+ * Allocate in a mixed slot of a group, with new units if need be.
+ * Return: 0; -ENOSPC; -ENOMEM; -EBUSY there are units, but in a slot of another group.
+ */
+int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		       struct hamem_op *op, u64 *start)
+{
+	int ret;
+
+	recent_note(g, len);
+	ret = haslab_mixed_fit(s, g, len, align, op, start);
+	return likely(ret != -ENOSPC) ? ret : mixed_alloc_more(s, g, len, align, op, start);
 }
 
 /* Free an extent in @m. Return: as haslab_free(); -EBUSY to know takes all groups. */

@@ -173,8 +173,7 @@ static bool large_border(struct haslab *s, struct large *l, u32 slot, u32 other)
 	if (l->nr_borders++ >= LARGE_BORDERS && !large_across(s, l, *border))
 		return false;
 	*border = slot;
-	if (s->dirs[other / DIR_SLOTS].mixed)
-		prefetch(mixed_of(s, other));
+	prefetch(mixed_place(s, other));
 	return true;
 }
 
