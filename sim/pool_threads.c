@@ -8,6 +8,7 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <linux/atomic.h>
 #include <linux/percpu.h>
@@ -15,12 +16,15 @@
 #include "../pool.h"
 
 #define NR_BLOCKS	(40000 + 77)	/* 156 MiB and an odd tail */
+#define SLOT		4096
+#define MAX_BLOCKS	(60 * SLOT + 77)	/* a device that grows */
 #define MAX_EXTENTS	512
 #define MAX_THREADS	32
 
 static unsigned long seed = 1, ops = 20000, nr_threads = 4;
 static struct hapool pool;
-static u8 ledger[NR_BLOCKS];
+static u64 nr_blocks;	/* of the device, when it has grown */
+static u8 ledger[MAX_BLOCKS];
 static atomic_t nr_wrong;
 static int nr_tests, nr_failed;
 
@@ -65,7 +69,7 @@ static void ledger_take(u64 start, u64 len)
 {
 	u64 i;
 
-	if (start >= NR_BLOCKS || len > NR_BLOCKS - start) {
+	if (start >= nr_blocks || len > nr_blocks - start) {
 		wrong("%llu blocks at %llu are not on the device\n", len, start);
 		return;
 	}
@@ -125,7 +129,7 @@ static void give_wrongly(struct worker *w, const struct extent *e)
 		start += 1 + below(w, len - 1);
 	else
 		len = len + 1 + below(w, 20);
-	if (start + len > NR_BLOCKS)
+	if (start + len > nr_blocks)
 		return;
 	ret = hapool_free(&pool, start, len, &reason);
 	if (ret != -EINVAL)
@@ -388,6 +392,25 @@ static void *fill_up(void *arg)
 	return NULL;
 }
 
+/* One thread makes the device larger, a slot at a time; the others use what there is. */
+static void *grow(void *arg)
+{
+	struct worker *w = arg;
+	u64 to;
+	int ret;
+
+	if (w->id)
+		return random_work(arg);
+	sim_set_cpu(w->id + 1);
+	for (to = NR_BLOCKS + SLOT; to <= nr_blocks; to += SLOT) {
+		usleep(200);
+		ret = hapool_grow(&pool, to, GFP_KERNEL);
+		if (ret)
+			wrong("to %llu blocks: %d\n", to, ret);
+	}
+	return NULL;
+}
+
 /* ---- one after the other ---- */
 
 static void come_back(const struct hapool_stat *begin)
@@ -404,25 +427,28 @@ static void come_back(const struct hapool_stat *begin)
 	if (hapool_check(&pool))
 		wrong("check failed when all was freed\n");
 	hapool_stat(&pool, &st, true);
-	if (st.charged || st.nr_live || st.cached || st.slab.free != NR_BLOCKS ||
+	if (st.charged || st.nr_live || st.cached || st.slab.free != nr_blocks ||
 	    st.slab.nr_runs != 1)
 		wrong("charged %llu live %llu cached %llu free %llu runs %llu\n", st.charged,
 		      st.nr_live, st.cached, st.slab.free, st.slab.nr_runs);
 	rcu_barrier();
 	hapool_shrink(&pool, ULONG_MAX);
 	hapool_stat(&pool, &st, false);
-	if (st.metadata != begin->metadata || st.percpu != begin->percpu)
+	/* a larger device has more */
+	if ((st.metadata != begin->metadata && nr_blocks == NR_BLOCKS) || st.percpu != begin->percpu)
 		wrong("%llu bytes of metadata and %llu for the CPUs, %llu and %llu at the start\n",
 		      st.metadata, st.percpu, begin->metadata, begin->percpu);
 }
 
-static void situation(const char *name, void *(*work)(void *), void (*end)(void))
+/* The device is of NR_BLOCKS, and if it grows of @grown at the end. */
+static void situation(const char *name, void *(*work)(void *), void (*end)(void), u64 grown)
 {
 	struct haslab_config cfg = { .nr_blocks = NR_BLOCKS, .unit_shift = 8, .slab_max = 256 };
 	struct hapool_stat begin;
 	unsigned long i;
 
 	atomic_set(&nr_wrong, 0);
+	nr_blocks = grown ?: NR_BLOCKS;
 	if (hapool_init(&pool, &cfg))
 		exit(1);
 	hapool_stat(&pool, &begin, false);
@@ -464,16 +490,17 @@ int main(int argc, char **argv)
 			MAX_THREADS);
 		return 2;
 	}
-	printf("1..7\n# --seed %lu --ops %lu --threads %lu\n", seed, ops, nr_threads);
+	printf("1..8\n# --seed %lu --ops %lu --threads %lu\n", seed, ops, nr_threads);
 	sim_set_nr_cpus(nr_threads + 1);
 	smp_processor_id();	/* this thread is CPU 0 */
 	pthread_barrier_init(&barrier, NULL, nr_threads);
-	situation("threads with extents of their own", random_work, NULL);
-	situation("drains, claims and statistics meanwhile", random_work_disturbed, NULL);
-	situation("claims that turn slabs into mixed ones meanwhile", claim_beside, NULL);
-	situation("magazines that are taken away meanwhile", shrink, NULL);
-	situation("extents that another thread frees", hand_over, hand_over_end);
-	situation("of several frees of one extent one succeeds", free_the_same, NULL);
-	situation("no false ENOSPC when all fill the device", fill_up, NULL);
+	situation("threads with extents of their own", random_work, NULL, 0);
+	situation("drains, claims and statistics meanwhile", random_work_disturbed, NULL, 0);
+	situation("claims that turn slabs into mixed ones meanwhile", claim_beside, NULL, 0);
+	situation("magazines that are taken away meanwhile", shrink, NULL, 0);
+	situation("extents that another thread frees", hand_over, hand_over_end, 0);
+	situation("of several frees of one extent one succeeds", free_the_same, NULL, 0);
+	situation("no false ENOSPC when all fill the device", fill_up, NULL, 0);
+	situation("a device that grows meanwhile", grow, NULL, NR_BLOCKS + 50 * SLOT);
 	return !!nr_failed;
 }
