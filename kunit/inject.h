@@ -47,6 +47,7 @@ void *hatest_kvzalloc(size_t size, gfp_t gfp);
 #undef kzalloc
 #undef kmalloc
 #undef kcalloc
+#undef kmalloc_array
 #undef kvzalloc
 #undef kvcalloc
 #undef kvmalloc_array
@@ -54,6 +55,7 @@ void *hatest_kvzalloc(size_t size, gfp_t gfp);
 #define kzalloc(size, gfp)		hatest_kzalloc(size, gfp)
 #define kmalloc(size, gfp)		hatest_kzalloc(size, gfp)
 #define kcalloc(n, size, gfp)		hatest_kzalloc(array_size(n, size), gfp)
+#define kmalloc_array(n, size, gfp)	hatest_kzalloc(array_size(n, size), gfp)
 #define kvzalloc(size, gfp)		hatest_kvzalloc(size, gfp)
 #define kvcalloc(n, size, gfp)		hatest_kvzalloc(array_size(n, size), gfp)
 #define kvmalloc_array(n, size, gfp)	hatest_kvzalloc(array_size(n, size), gfp)

@@ -17,15 +17,18 @@ static inline void rcu_read_lock(void)
 {
 	sim_atomic_enter();
 	sim_reader_enter();
+	sim_thread.asked++;
 }
 
 static inline void rcu_read_unlock(void)
 {
+	SIM_ASSERT(sim_thread.asked);
+	sim_thread.asked--;
 	sim_reader_exit();
 	sim_atomic_exit();
 }
 
-static inline bool rcu_read_lock_held(void) { return sim_thread.depth; }
+static inline bool rcu_read_lock_held(void) { return sim_thread.asked; }
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void synchronize_rcu(void);

@@ -28,6 +28,7 @@ extern __thread char sim_self;		/* its address names the thread */
 struct sim_thread {
 	unsigned long era;	/* 0: not reading */
 	unsigned int depth;
+	unsigned int asked;	/* of these, rcu_read_lock() */
 	int cpu;		/* -1: not known yet */
 	struct sim_thread *next;
 };
