@@ -630,7 +630,7 @@ static int object_free(struct haslab *s, struct haslab_slab *slab, u64 start, u6
 	return 0;
 }
 
-/* Fetch what the index has of a slot together with what group_at() waits for. */
+/* Fetch what the index has of a slot together with what mixed_at() waits for. */
 static void prefetch_link(const struct haslab *s, u64 start)
 {
 	const union haslab_links *links = READ_ONCE(map_dir(s, start)->links);

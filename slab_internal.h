@@ -287,7 +287,9 @@ static inline struct haslab_group *mixed_group(const struct haslab *s,
 
 /*
  * Whether a mixed part that was found in the map is of @g, of which the caller has the
- * lock. Then it stays: only under that lock it can become @g's, or cease to be.
+ * lock. Then it stays: only under that lock it can become @g's, or cease to be. Who found
+ * it before he had the lock asks mixed_has() first: in a table that the map has no more
+ * nothing has any units.
  */
 static inline bool mixed_is_of(const struct haslab *s, const struct haslab_mixed *m,
 			       const struct haslab_group *g)

@@ -284,8 +284,8 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 
 /*
  * There will be so many blocks: make the tables of what now is the last dir longer. All
- * groups are shut out; lockless readers find what is in use in the old ones too, of which
- * @old is to be freed when they are done. -ENOMEM.
+ * groups are shut out; lockless readers find slabs in the old ones too, of which @old is
+ * to be freed when they are done, and no mixed parts. -ENOMEM.
  */
 int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old)
 {

@@ -18,9 +18,9 @@
  * Hence who looks at every free block of the buddy, and at what is around every
  * part that is so long, has seen all runs that are long enough; and the groups
  * have lists of mixed slots by their longest run, and of the slabs that have a free
- * object. When the device is as full as it gets these are few: search_large() takes
- * some microseconds on a TiB, for nothing that other operations have to keep up. The
- * first run that fits is as good as any.
+ * object. When the device is as full as it gets these are few: on a TiB search_large()
+ * takes some microseconds, seldom up to 50, for nothing that other operations have to
+ * keep up. The first run that fits is as good as any.
  *
  * All runs
  * --------
@@ -39,10 +39,12 @@
 
 /*
  * How many pieces of the device to look at before the search for large parts is given up:
- * what takes about as long as the other one, for a TiB.
+ * less than the other one takes for a TiB. If what is not found may still be there, so
+ * few that it costs nearly nothing.
  */
 #define LARGE_PIECES	32768
-/* What it takes to look at a slot or a slab, in terms of pieces in it. */
+#define LARGE_FEW	2048
+/* What it takes to look at a slot or a slab, or at a run, in terms of pieces of it. */
 #define LARGE_VISIT	8
 /* How many lists of slots to look through at a time. */
 #define LARGE_LISTS	16
@@ -135,6 +137,8 @@ static bool large_run(struct haslab *s, struct large *l, u64 pos)
 {
 	u64 start = pos, size;
 
+	if (!large_spend(l, LARGE_VISIT))
+		return false;
 	do {
 		pos = start;
 		start = pos ? part_before(s, pos) : pos;
@@ -315,20 +319,22 @@ static bool large_in_groups(struct haslab *s, struct large *l)
 	return large_last_borders(s, l);
 }
 
-/* Return: 0; -ENOSPC no free run fits; -E2BIG it is given up. */
+/* Return: 0; -ENOSPC no free run fits; -E2BIG it is given up, or too short to know. */
 static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
 	struct large l = {
-		.len = len, .align = align, .pieces = LARGE_PIECES,
+		.len = len, .align = align,
 		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
 	};
+
+	/* full slabs are in no list */
+	l.pieces = l.part > SLAB_REST ? LARGE_PIECES : LARGE_FEW;
 
 	if (haslab_free_blocks(s) < len)
 		return -ENOSPC;
 	/* no part but blocks of the buddy is longer than a slot */
 	if ((l.part > slot_blocks(s) || large_in_groups(s, &l)) && large_in_buddy(s, &l))
-		/* full slabs are in no list */
 		return l.part > SLAB_REST ? -ENOSPC : -E2BIG;
 	return l.done ? 0 : -E2BIG;
 }
