@@ -331,7 +331,8 @@ static noinline int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *st
 }
 
 /* From the slab layer, in the order of where it fits best. */
-static __always_inline int alloc_direct(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+static __always_inline int alloc_direct(struct hapool *p, int class, u64 len, u64 align,
+					gfp_t gfp, u64 *start)
 {
 	int ret = -ENOSPC;
 
@@ -342,7 +343,8 @@ static __always_inline int alloc_direct(struct hapool *p, int class, u64 len, u6
 	return ret;
 }
 
-static noinline int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+static noinline int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
+			       u64 *start)
 {
 	int ret = slow_begin(p, gfp);
 

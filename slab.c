@@ -640,8 +640,9 @@ static void prefetch_link(const struct haslab *s, u64 start)
 		prefetchw(&links->link[slot_of(s, start) % DIR_SLOTS]);
 }
 
-/* What lies at @start, in @m if that is not NULL, is of this group; of none if it is the buddy's. */
-static struct haslab_group *group_at(const struct haslab *s, const struct haslab_mixed *m, u64 start)
+/* What lies at @start, in @m if that is not NULL, is of this group; of none if the buddy's. */
+static struct haslab_group *group_at(const struct haslab *s, const struct haslab_mixed *m,
+				     u64 start)
 {
 	const struct haslab_slab *slab;
 

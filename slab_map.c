@@ -310,7 +310,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 		memcpy(mixed, old_mixed, from * sizeof(*mixed));
 		memcpy(links->link, old_links->link, from * sizeof(links->link[0]));
 		mixed_set(dir, mixed, links);
-		/* who has found one in there, and now waits for a lock, looks at this: haslab_free() */
+		/* who has found one in there, and waits for a lock, looks at this: haslab_free() */
 		for (i = 0; i < from; i++)
 			WRITE_ONCE(old_mixed[i].units, 0);
 		mixed_put(s, old_mixed, old_links);

@@ -330,7 +330,8 @@ static struct haslab_holes *holes_of(struct haslab_group *g, u32 len)
 }
 
 /* Remember where an extent was. */
-static __always_inline void hole_note(const struct haslab *s, struct haslab_group *g, u64 start, u32 len)
+static __always_inline void hole_note(const struct haslab *s, struct haslab_group *g, u64 start,
+				      u32 len)
 {
 	struct haslab_holes *h = holes_of(g, len);
 
@@ -399,8 +400,8 @@ static noinline bool bucket_find(struct haslab *s, struct haslab_group *g, u32 b
 }
 
 /* A slot of which the longest run is at least @len, and the best place in it. */
-static __always_inline bool find_longer(struct haslab *s, struct haslab_group *g, u32 len, u32 min_longest,
-			u64 align, struct place *place)
+static __always_inline bool find_longer(struct haslab *s, struct haslab_group *g, u32 len,
+					u32 min_longest, u64 align, struct place *place)
 {
 	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS,
 				   haslab_bucket_of(min_longest - 1) + 1);

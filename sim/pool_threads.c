@@ -435,7 +435,8 @@ static void come_back(const struct hapool_stat *begin)
 	hapool_shrink(&pool, ULONG_MAX);
 	hapool_stat(&pool, &st, false);
 	/* a larger device has more */
-	if ((st.metadata != begin->metadata && nr_blocks == NR_BLOCKS) || st.percpu != begin->percpu)
+	if ((nr_blocks == NR_BLOCKS && st.metadata != begin->metadata) ||
+	    st.percpu != begin->percpu)
 		wrong("%llu bytes of metadata and %llu for the CPUs, %llu and %llu at the start\n",
 		      st.metadata, st.percpu, begin->metadata, begin->percpu);
 }
