@@ -88,7 +88,7 @@ MODULE_PARM_DESC(loop, "only that many pairs of pingpong with hybrid_alloc, for 
 
 static ulong size = SZ_4K;
 module_param(size, ulong, 0444);
-MODULE_PARM_DESC(size, "bytes of an extent in these pairs");
+MODULE_PARM_DESC(size, "bytes of an extent in these pairs; 0: those of churn-aged95 instead");
 
 static bool in_ns;
 static u64 rng;
