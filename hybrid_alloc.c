@@ -150,7 +150,7 @@
 #include <linux/workqueue.h>
 #include <linux/uuid.h>
 #include <linux/xarray.h>
-#include "compat.h"
+#include "dev/compat.h"
 #include "hybrid_alloc_internal.h"
 #include "hybrid_alloc_trace.h"
 #include "pool_hit.h"

@@ -8,7 +8,7 @@
 #define _HYBRID_ALLOC_POOL_HIT_H
 
 #include "pool.h"
-#include "slab_hit.h"
+#include "slab/hit.h"
 
 #define MAG_TAKEN	((struct hapool_mag *)1UL)
 

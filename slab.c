@@ -10,7 +10,7 @@
  *	the pools, and the live bit is the ownership mark that is cleared
  *	atomically and without a lock when an extent is freed into a pool.
  *   mixed slots              for everything else: runs of any length, packed as
- *	tightly as we know how (slab_mixed.c).
+ *	tightly as we know how (slab/mixed.c).
  *
  * What is empty goes back to the buddy at once.
  *
@@ -30,7 +30,7 @@
  *
  * When the right place is full, the others are tried: mixed slots serve common
  * sizes too. If all of that fails haslab_search() finds what there is across the
- * borders of slabs and blocks (slab_search.c), and takes it by force:
+ * borders of slabs and blocks (slab/search.c), and takes it by force:
  * haslab_claim(), which can make an extent out of any free blocks. For that a
  * slab of equal objects is turned into a part of a mixed slot.
  *
@@ -94,7 +94,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 
-#include "slab_internal.h"
+#include "slab/internal.h"
 
 /* Slabs of equal objects: this many objects at least, if there is the space. */
 #define MIN_OBJECTS	16

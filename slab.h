@@ -15,7 +15,7 @@
 #include <linux/spinlock.h>
 #include "buddy.h"
 #include "ioctl_uapi.h"
-#include "runs.h"
+#include "slab/runs.h"
 
 /*
  * The common sizes: every multiple of a block up to 16, then powers of two up

@@ -4,7 +4,7 @@
 #include <linux/log2.h>
 #include <linux/string.h>
 
-#include "../buddy.h"
+#include "buddy.h"
 #include "hatest.h"
 
 struct fixture {

@@ -11,7 +11,7 @@
 #include <linux/log2.h>
 #include <linux/string.h>
 
-#include "../pool.h"
+#include "pool.h"
 #include "hatest.h"
 
 #define UNIT	256U		/* blocks: 1 MiB of 4 KiB */

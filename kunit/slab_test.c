@@ -4,7 +4,7 @@
 #include <linux/log2.h>
 #include <linux/string.h>
 
-#include "../slab_hit.h"
+#include "slab/hit.h"
 #include "hatest.h"
 
 #define UNIT	256U		/* blocks: 1 MiB of 4 KiB */

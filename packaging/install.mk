@@ -6,6 +6,8 @@ PREFIX		?= /usr/local
 UDEVDIR		?= /lib/udev/rules.d
 SRCDIR		?= /usr/src
 VERSION		:= $(shell sed -n 's/^VERSION.*:= //p' lib/Makefile)
+# where the module's source is, beside the top
+MODULE_DIRS	:= slab dev
 DKMS_SOURCE	= $(DESTDIR)$(SRCDIR)/hybrid-alloc-$(VERSION)
 
 install: install-tools install-lib install-dkms
@@ -28,8 +30,11 @@ install-lib:
 	$(MAKE) -C lib PREFIX=$(PREFIX) install
 
 install-dkms:
-	install -d $(DKMS_SOURCE)
+	install -d $(DKMS_SOURCE) $(addprefix $(DKMS_SOURCE)/,$(MODULE_DIRS))
 	install -m 644 Kbuild COPYING $(wildcard *.c *.h) $(DKMS_SOURCE)
+	for dir in $(MODULE_DIRS); do \
+		install -m 644 $$dir/*.[ch] $(DKMS_SOURCE)/$$dir || exit; \
+	done
 	sed 's|#MODULE_VERSION#|$(VERSION)|' packaging/dkms.conf >$(DKMS_SOURCE)/dkms.conf
 
 deb:

@@ -25,7 +25,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include "hybrid_alloc.h"
-#include "compat.h"
+#include "dev/compat.h"
 
 static char *device;
 module_param(device, charp, 0444);

@@ -3,7 +3,7 @@
 #ifndef _HYBRID_SIM_H
 #define _HYBRID_SIM_H
 
-#include "../pool.h"
+#include "pool.h"
 #include "ledger.h"
 
 #define BLOCK_SHIFT	12		/* 4 KiB */

@@ -13,7 +13,7 @@
 #include <linux/atomic.h>
 #include <linux/percpu.h>
 
-#include "../pool.h"
+#include "pool.h"
 
 #define NR_BLOCKS	(40000 + 77)	/* 156 MiB and an odd tail */
 #define SLOT		4096

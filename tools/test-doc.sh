@@ -59,7 +59,7 @@ is "docs/ABI says what each file in sysfs is, and no other" \
 	"$(sed -n 's|^What:.*<N>/||p' ../docs/ABI/sysfs-class-misc-hybrid_alloc | sort)" \
 	"$(sed -n -e 's/^	HA_INFO(\(.*\)),/\1/p' -e 's/^	HA_STAT(\(.*\)),/stat\/\1/p' \
 		-e 's/^	HA_REFUSED(\(.*\), .*/refused_frees\/\1/p' \
-		-e 's/^	&dev_attr_\(.*\)\.attr,/\1/p' ../observe.c | sort)"
+		-e 's/^	&dev_attr_\(.*\)\.attr,/\1/p' ../dev/observe.c | sort)"
 
 # Each option of each command is used in a test, in its long form or by its letter
 
@@ -141,7 +141,7 @@ is "and each has one" "$(cd .. && grep -rL --include='*.[ch]' --exclude-dir=buil
 # No file, tool or page is forgotten
 
 missing=
-for file in ../*.c ../*_hit.h ../compat.h; do
+for file in ../*.[ch] ../slab/*.[ch] ../dev/*.[ch]; do
 	grep -qF "\`${file#../}\`" ../docs/design.md || missing+=" ${file#../}"
 done
 is "docs/design.md names all files of the module" "$missing" ""

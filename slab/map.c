@@ -10,7 +10,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 
-#include "slab_internal.h"
+#include "slab/internal.h"
 
 struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 

@@ -15,8 +15,8 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 
-#include "runs_hit.h"
-#include "slab_internal.h"
+#include "slab/runs_hit.h"
+#include "slab/internal.h"
 
 /* How many free runs to look at near a goal. */
 #define NEAR_TRIES	64

@@ -25,7 +25,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "runs_hit.h"
+#include "slab/runs_hit.h"
 
 /* half the memory of the bitmap */
 #define MAX_CAP		256

@@ -37,8 +37,8 @@
 #include <linux/hash.h>
 #include <linux/kernel.h>
 
-#include "runs_hit.h"
-#include "slab_internal.h"
+#include "slab/runs_hit.h"
+#include "slab/internal.h"
 
 /* After so many requests what was asked for counts half. */
 #define RECENT_WINDOW	128

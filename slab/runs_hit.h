@@ -16,7 +16,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "runs.h"
+#include "slab/runs.h"
 
 /* ---- marks ---- */
 

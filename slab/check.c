@@ -8,7 +8,7 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 
-#include "slab_internal.h"
+#include "slab/internal.h"
 
 /* What is found by way of the map. */
 struct found {

@@ -3,11 +3,11 @@
  * What the files of the slab layer share. The design is told in slab.c.
  *
  *   slab.c        slabs of equal objects, and extents of any size
- *   slab_mixed.c  slots in which extents of any length lie
- *   slab_map.c    from an address to what is there
- *   slab_range.c  given ranges, what is free by address
- *   slab_search.c a search for whatever free run fits
- *   slab_check.c  the invariants
+ *   slab/mixed.c  slots in which extents of any length lie
+ *   slab/map.c    from an address to what is there
+ *   slab/range.c  given ranges, what is free by address
+ *   slab/search.c a search for whatever free run fits
+ *   slab/check.c  the invariants
  *
  * Every function needs the lock of the group that it is about, or all of them,
  * if it does not say otherwise. Those of the map take haslab.space_lock.
@@ -24,7 +24,7 @@
 #include <linux/smp.h>
 #include <linux/stddef.h>
 
-#include "slab_hit.h"
+#include "slab/hit.h"
 
 /* No slot. */
 #define NO_SLOT		U32_MAX
@@ -203,7 +203,7 @@ static inline long slab_bytes(const struct haslab_slab *slab)
 	return ksize(slab) + ksize(slab->live);
 }
 
-/* ---- the map (slab_map.c) ---- */
+/* ---- the map (slab/map.c) ---- */
 
 static inline u64 slot_start(const struct haslab *s, u32 slot)
 {
@@ -317,7 +317,7 @@ int __must_check haslab_buddy_fit(struct haslab *s, int min_order, int max_order
 int __must_check haslab_buddy_some(struct haslab *s, int order, int min_order,
 				   struct hamem_op *op, u64 *start);
 
-/* ---- mixed slots (slab_mixed.c) ---- */
+/* ---- mixed slots (slab/mixed.c) ---- */
 
 /* The run that a block of a mixed slot lies in; positions are of the device. */
 static inline u64 run_start(const struct haslab *s, u64 block, const struct haruns_run *run)
@@ -377,7 +377,7 @@ int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, stru
 void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 
-/* ---- ranges (slab_range.c) ---- */
+/* ---- ranges (slab/range.c) ---- */
 
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
 bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len);
@@ -385,7 +385,7 @@ struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
 int __must_check haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 int haslab_span_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
-/* ---- searches (slab_search.c) ---- */
+/* ---- searches (slab/search.c) ---- */
 
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found);
 

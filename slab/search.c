@@ -34,8 +34,8 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 
-#include "runs_hit.h"
-#include "slab_internal.h"
+#include "slab/runs_hit.h"
+#include "slab/internal.h"
 
 /*
  * How many pieces of the device to look at before the search for large parts is given up:
