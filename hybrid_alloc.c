@@ -900,17 +900,6 @@ static int ha_trim(struct ha_trim *t)
 	return 0;
 }
 
-/* The states and kinds are told as they are. */
-static_assert((int)HYBRID_ALLOC_MAP_FREE == HASLAB_MAP_FREE);
-static_assert((int)HYBRID_ALLOC_MAP_LIVE == HASLAB_MAP_LIVE);
-static_assert((int)HYBRID_ALLOC_MAP_CACHED == HASLAB_MAP_CACHED);
-static_assert((int)HYBRID_ALLOC_MAP_HELD == HASLAB_MAP_HELD);
-static_assert((int)HYBRID_ALLOC_MAP_KIND_NONE == HASLAB_MAP_KIND_NONE);
-static_assert((int)HYBRID_ALLOC_MAP_KIND_EQUAL == HASLAB_MAP_KIND_EQUAL);
-static_assert((int)HYBRID_ALLOC_MAP_KIND_MIXED == HASLAB_MAP_KIND_MIXED);
-static_assert((int)HYBRID_ALLOC_MAP_KIND_BUDDY == HASLAB_MAP_KIND_BUDDY);
-static_assert((int)HYBRID_ALLOC_MAP_KIND_SPAN == HASLAB_MAP_KIND_SPAN);
-
 /**
  * hybrid_alloc_map - what the device is used for
  * @ha: the allocator
@@ -931,7 +920,7 @@ static_assert((int)HYBRID_ALLOC_MAP_KIND_SPAN == HASLAB_MAP_KIND_SPAN);
 int hybrid_alloc_map(struct hybrid_alloc *ha, u64 start, struct hybrid_alloc_map_entry *entries,
 		     int nr, gfp_t gfp)
 {
-	struct haslab_map_entry *blocks;
+	struct haslab_extent *blocks;
 	int i;
 
 	if (!IS_ALIGNED(start, ha->params.min_block))

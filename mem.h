@@ -16,6 +16,7 @@
 #define _HYBRID_ALLOC_MEM_H
 
 #include <linux/atomic.h>
+#include <linux/errno.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/slab.h>
@@ -148,6 +149,18 @@ static inline bool hamem_refill(struct hamem_op *op)
 		op->spare = obj;
 	}
 	return true;
+}
+
+/*
+ * Without locks, after a try that ended with @ret. True: try again, as memory was
+ * missing and has been waited for. False: @ret is the result, and @op is finished.
+ */
+static inline bool hamem_again(struct hamem_op *op, int ret)
+{
+	if (unlikely(ret == -ENOMEM) && hamem_refill(op))
+		return true;
+	hamem_finish(op);
+	return false;
 }
 
 #endif

@@ -529,7 +529,7 @@ void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
 	call_begin(p);
 	WRITE_ONCE(p->held, 0);
-	haslab_unhold(&p->slab, start, len);
+	haslab_reuse(&p->slab, start, len);
 	call_end(p, 0);
 	mutex_unlock(&p->slow);
 }
@@ -656,14 +656,14 @@ u64 hapool_charged(struct hapool *p)
  * hapool_map - what the device is used for
  * @p: the pool
  * @from: first block of interest
- * @entries: out: in the order of addresses, without gaps; see haslab_map()
+ * @entries: out: in the order of addresses, without gaps; see haslab_extents()
  * @nr: how many entries there may be
  *
  * Context: process context. Return: the number of entries; 0 at the end.
  */
-int hapool_map(struct hapool *p, u64 from, struct haslab_map_entry *entries, int nr)
+int hapool_map(struct hapool *p, u64 from, struct haslab_extent *entries, int nr)
 {
-	return haslab_map(&p->slab, from, entries, nr);
+	return haslab_extents(&p->slab, from, entries, nr);
 }
 
 static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)

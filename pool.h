@@ -96,7 +96,7 @@ unsigned long hapool_nr_mags(struct hapool *p);
 unsigned long hapool_shrink(struct hapool *p, unsigned long nr);
 void hapool_cpu_dead(struct hapool *p, unsigned int cpu);
 
-int hapool_map(struct hapool *p, u64 from, struct haslab_map_entry *entries, int nr);
+int hapool_map(struct hapool *p, u64 from, struct haslab_extent *entries, int nr);
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk);
 void hapool_histogram(struct hapool *p, struct haslab_histogram *h);
 u64 hapool_charged(struct hapool *p);

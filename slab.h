@@ -186,7 +186,7 @@ struct haslab_histogram {
  *	live is in a pool, or held
  * @mixed: mixed slots by how full they are, in tenths; [10] are those without a free
  *	block
- * @nr_maps: of these, slots with so many runs that they are kept as a map
+ * @nr_bitmaps: of these, slots with so many runs that they have the bitmap form
  * @nr_spans: extents that lie in more than one slot or block
  */
 struct haslab_census {
@@ -197,39 +197,29 @@ struct haslab_census {
 		u64 live;
 	} class[HASLAB_NR_CLASSES];
 	u64 mixed[11];
-	u64 nr_maps;
+	u64 nr_bitmaps;
 	u64 nr_spans;
 };
 
 /**
- * struct haslab_map_entry - what a part of the device is
+ * struct haslab_extent - what a part of the device is
  * @start: first block
  * @len: number of blocks
- * @state: what it is
- * @kind: where it lies
+ * @state: HYBRID_ALLOC_MAP_...
+ * @kind: where it lies: HYBRID_ALLOC_MAP_KIND_...
  */
-struct haslab_map_entry {
+struct haslab_extent {
 	u64 start;
 	u64 len;
-	enum haslab_map_state {
-		HASLAB_MAP_FREE,
-		HASLAB_MAP_LIVE,
-		HASLAB_MAP_CACHED,
-		HASLAB_MAP_HELD,
-	} state;
-	enum haslab_map_kind {
-		HASLAB_MAP_KIND_NONE,	/* free */
-		HASLAB_MAP_KIND_EQUAL,	/* in a slab of equal objects */
-		HASLAB_MAP_KIND_MIXED,	/* in mixed slots */
-		HASLAB_MAP_KIND_BUDDY,	/* a block of the buddy as a whole */
-		HASLAB_MAP_KIND_SPAN,	/* in several of these places */
-	} kind;
+	u32 state;
+	u32 kind;
 };
 
 /**
  * struct haslab - the slab allocator of one device
  * @lock: see slab.c
  * @exclusive: the task that has shut out all groups, or NULL
+ * @closing: the device is being detached: walks end soon
  * @space_lock: see slab.c
  * @cfg: as given
  * @buddy: where the slabs' space comes from
@@ -250,6 +240,7 @@ struct haslab_map_entry {
 struct haslab {
 	spinlock_t lock;	/* see slab.c */
 	struct task_struct *exclusive;
+	bool closing;
 	spinlock_t space_lock;	/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;
@@ -313,15 +304,16 @@ int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, 
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
-/* Free blocks that are kept from use for a while. */
+/* Blocks that are neither free nor an extent: held by TRIM, or between two halves of a free. */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len);
 int __must_check haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp);
-void haslab_unhold(struct haslab *s, u64 start, u64 len);
+int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+void haslab_reuse(struct haslab *s, u64 start, u64 len);
 
 int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 
-int haslab_map(struct haslab *s, u64 from, struct haslab_map_entry *entries, int nr);
-void haslab_stat(struct haslab *s, struct haslab_stat *st, bool walk);
+int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, int nr);
+void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs);
 u64 haslab_free_blocks(const struct haslab *s);
 u64 haslab_free_exact(struct haslab *s);
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h);

@@ -230,7 +230,7 @@ static int slabs_show(struct seq_file *m, void *unused)
 	for (i = 0; i < ARRAY_SIZE(c->mixed); i++)
 		if (c->mixed[i])
 			seq_printf(m, "%11d%% %12llu\n", i * 10, c->mixed[i]);
-	seq_printf(m, "%12s %12llu\n%12s %12llu\n", "as maps", c->nr_maps, "spans", c->nr_spans);
+	seq_printf(m, "%12s %12llu\n%12s %12llu\n", "as maps", c->nr_bitmaps, "spans", c->nr_spans);
 	kfree(c);
 	return 0;
 }

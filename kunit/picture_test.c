@@ -27,8 +27,8 @@ static const u64 borders[] = {
 	1, 100, 256, 512, HASLAB_MAX_BLOCKS, 16384, 4 * GIB, 8 * GIB, 9 * GIB + 255,
 };
 
-static void expect_entry(struct kunit *test, const struct haslab_map_entry *e, u64 start_at,
-			 u64 len, enum haslab_map_state state)
+static void expect_entry(struct kunit *test, const struct haslab_extent *e, u64 start_at,
+			 u64 len, u32 state)
 {
 	KUNIT_EXPECT_EQ(test, e->start, start_at);
 	KUNIT_EXPECT_EQ(test, e->len, len);
@@ -40,17 +40,17 @@ static void expect_map_of_one(struct kunit *test, u64 at, u64 len)
 {
 	const u64 from[] = { at, at + len / 2, at + len - 1 };
 	struct fixture *f = test->priv;
-	struct haslab_map_entry e[4];
+	struct haslab_extent e[4];
 	u64 pos = 0, free = 0;
 	int got, n;
 
 	for (n = 0; n < ARRAY_SIZE(from); n++) {
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, from[n], e, 1), 1);
-		expect_entry(test, e, at, len, HASLAB_MAP_LIVE);
+		expect_entry(test, e, at, len, HYBRID_ALLOC_MAP_LIVE);
 	}
 	if (at > 3) {
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at - 3, e, 1), 1);
-		expect_entry(test, e, at - 3, 3, HASLAB_MAP_FREE);
+		expect_entry(test, e, at - 3, 3, HYBRID_ALLOC_MAP_FREE);
 	}
 	/* free space next to each other may be told in several entries */
 	while ((got = hapool_map(&f->p, pos, e, 4)))
@@ -58,10 +58,10 @@ static void expect_map_of_one(struct kunit *test, u64 at, u64 len)
 			KUNIT_ASSERT_EQ(test, e[n].start, pos);
 			KUNIT_ASSERT_GT(test, e[n].len, 0);
 			pos += e[n].len;
-			if (e[n].state == HASLAB_MAP_FREE)
+			if (e[n].state == HYBRID_ALLOC_MAP_FREE)
 				free += e[n].len;
 			else
-				expect_entry(test, &e[n], at, len, HASLAB_MAP_LIVE);
+				expect_entry(test, &e[n], at, len, HYBRID_ALLOC_MAP_LIVE);
 		}
 	KUNIT_EXPECT_EQ(test, pos, f->cfg.nr_blocks);
 	KUNIT_EXPECT_EQ(test, free, f->cfg.nr_blocks - len);
@@ -72,7 +72,7 @@ static void map_of_one_extent_at_each_border(struct kunit *test)
 	static const u32 befores[] = { 0, 1, 60, 256, 5000 }, behinds[] = { 1, 2, 256, 20000 };
 	const u64 nr = 9 * GIB + 2 * HASLAB_MAX_BLOCKS + 300;
 	struct fixture *f = test->priv;
-	struct haslab_map_entry e;
+	struct haslab_extent e;
 	unsigned int i, j, k;
 
 	start(test, nr);
@@ -118,18 +118,18 @@ static void map_in_pages_of_any_size_is_the_models(struct kunit *test)
 		/* from anywhere: an extent as a whole, or what is left of a free run */
 		for (i = 0; i < 200; i++) {
 			u64 from = hatest_below(&rng, m->nr_blocks);
-			struct haslab_map_entry e;
+			struct haslab_extent e;
 
 			KUNIT_ASSERT_EQ(test, hapool_map(&f->p, from, &e, 1), 1);
 			KUNIT_ASSERT_LE(test, e.start, from);
 			KUNIT_ASSERT_GT(test, e.start + e.len, from);
-			if (e.state == HASLAB_MAP_LIVE)
+			if (e.state == HYBRID_ALLOC_MAP_LIVE)
 				KUNIT_ASSERT_TRUE(test, hatest_model_is_extent(m, e.start, e.len));
 			else
 				KUNIT_ASSERT_TRUE_MSG(test, hatest_model_free(m, e.start, e.len),
 						      "from %llu: start %llu, length %llu, state %d",
 						      from, e.start, e.len, (int)e.state);
-			if (e.state == HASLAB_MAP_FREE)
+			if (e.state == HYBRID_ALLOC_MAP_FREE)
 				KUNIT_ASSERT_EQ(test, e.start, from);
 		}
 		free_all(test, m, &rng);
@@ -143,7 +143,7 @@ static void map_of_extents_of_an_odd_size(struct kunit *test)
 	static const u16 sizes[] = { 77, 300, 1500, 3000, 3 * HASLAB_MAX_BLOCKS / 4 + 1, 5000 };
 	struct hatest_model *m = hatest_model(test, 60000);
 	struct fixture *f = test->priv;
-	struct haslab_map_entry e;
+	struct haslab_extent e;
 	unsigned int i, k;
 	u64 at;
 
@@ -160,9 +160,9 @@ static void map_of_extents_of_an_odd_size(struct kunit *test)
 				KUNIT_ASSERT_EQ(test, hapool_map(&f->p, m->extents[k].start + at,
 								 &e, 1), 1);
 				expect_entry(test, &e, m->extents[k].start, sizes[i],
-					     HASLAB_MAP_LIVE);
-				KUNIT_ASSERT_TRUE(test, e.kind == HASLAB_MAP_KIND_MIXED ||
-						  e.kind == HASLAB_MAP_KIND_SPAN);
+					     HYBRID_ALLOC_MAP_LIVE);
+				KUNIT_ASSERT_TRUE(test, e.kind == HYBRID_ALLOC_MAP_KIND_MIXED ||
+						  e.kind == HYBRID_ALLOC_MAP_KIND_SPAN);
 			}
 		expect_map(test, m, 1);
 		for (k = 0; k < m->nr; k++)
@@ -176,7 +176,7 @@ static void map_of_extents_of_an_odd_size(struct kunit *test)
 
 static void map_of_what_is_in_the_pools(struct kunit *test)
 {
-	struct haslab_map_entry e;
+	struct haslab_extent e;
 	struct fixture *f = test->priv;
 	unsigned int i;
 	u64 at;
@@ -187,13 +187,13 @@ static void map_of_what_is_in_the_pools(struct kunit *test)
 		warm_up(test, common[i]);
 		at = alloc(test, common[i]);
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
-		expect_entry(test, &e, at, common[i], HASLAB_MAP_LIVE);
+		expect_entry(test, &e, at, common[i], HYBRID_ALLOC_MAP_LIVE);
 		expect_freed(test, at, common[i]);
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
-		KUNIT_EXPECT_NE(test, (int)e.state, (int)HASLAB_MAP_LIVE);
+		KUNIT_EXPECT_NE(test, (int)e.state, (int)HYBRID_ALLOC_MAP_LIVE);
 		hapool_drain(&f->p);
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
-		KUNIT_EXPECT_EQ(test, (int)e.state, (int)HASLAB_MAP_FREE);
+		KUNIT_EXPECT_EQ(test, (int)e.state, (int)HYBRID_ALLOC_MAP_FREE);
 		KUNIT_EXPECT_EQ(test, e.start, at);
 	}
 	expect_all_comes_back(test);
@@ -202,42 +202,42 @@ static void map_of_what_is_in_the_pools(struct kunit *test)
 /* Equal objects and blocks of the buddy, also in the pools; the odd, and what lies across. */
 static void map_tells_where_each_lies(struct kunit *test)
 {
-	const struct { u64 at, len; enum haslab_map_kind kind; } claims[] = {
-		{ 3 * GIB + 7, 5, HASLAB_MAP_KIND_MIXED },
-		{ 3 * GIB + HASLAB_MAX_BLOCKS - 2, 4, HASLAB_MAP_KIND_SPAN },
-		{ 4 * GIB - 2, 4, HASLAB_MAP_KIND_SPAN },
-		{ 5 * GIB, 1024, HASLAB_MAP_KIND_BUDDY },
-		{ 5 * GIB + 7, 3 * HASLAB_MAX_BLOCKS, HASLAB_MAP_KIND_SPAN },
+	const struct { u64 at, len; u32 kind; } claims[] = {
+		{ 3 * GIB + 7, 5, HYBRID_ALLOC_MAP_KIND_MIXED },
+		{ 3 * GIB + HASLAB_MAX_BLOCKS - 2, 4, HYBRID_ALLOC_MAP_KIND_SPAN },
+		{ 4 * GIB - 2, 4, HYBRID_ALLOC_MAP_KIND_SPAN },
+		{ 5 * GIB, 1024, HYBRID_ALLOC_MAP_KIND_BUDDY },
+		{ 5 * GIB + 7, 3 * HASLAB_MAX_BLOCKS, HYBRID_ALLOC_MAP_KIND_SPAN },
 	};
 	struct fixture *f = test->priv;
-	struct haslab_map_entry e;
+	struct haslab_extent e;
 	unsigned int i;
 	u64 at;
 
 	start(test, 6 * GIB);
 	hatest_on_cpu(0);
 	for (i = 0; i < ARRAY_SIZE(common); i++) {
-		enum haslab_map_kind kind = common[i] <= f->cfg.slab_max ?
-					    HASLAB_MAP_KIND_EQUAL : HASLAB_MAP_KIND_BUDDY;
+		u32 kind = common[i] <= f->cfg.slab_max ?
+					    HYBRID_ALLOC_MAP_KIND_EQUAL : HYBRID_ALLOC_MAP_KIND_BUDDY;
 
 		warm_up(test, common[i]);
 		at = alloc(test, common[i]);
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
-		expect_entry(test, &e, at, common[i], HASLAB_MAP_LIVE);
+		expect_entry(test, &e, at, common[i], HYBRID_ALLOC_MAP_LIVE);
 		KUNIT_EXPECT_EQ_MSG(test, (int)e.kind, (int)kind, "%u blocks", common[i]);
 		expect_freed(test, at, common[i]);
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
-		KUNIT_EXPECT_EQ(test, (int)e.state, (int)HASLAB_MAP_CACHED);
+		KUNIT_EXPECT_EQ(test, (int)e.state, (int)HYBRID_ALLOC_MAP_CACHED);
 		KUNIT_EXPECT_EQ_MSG(test, (int)e.kind, (int)kind, "%u blocks, cached", common[i]);
 		hapool_drain(&f->p);
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at, &e, 1), 1);
-		KUNIT_EXPECT_EQ(test, (int)e.kind, (int)HASLAB_MAP_KIND_NONE);
+		KUNIT_EXPECT_EQ(test, (int)e.kind, (int)HYBRID_ALLOC_MAP_KIND_NONE);
 	}
 	for (i = 0; i < ARRAY_SIZE(claims); i++) {
 		KUNIT_ASSERT_EQ(test, claim(test, claims[i].at, claims[i].len), 0);
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, claims[i].at + claims[i].len - 1, &e, 1),
 				1);
-		expect_entry(test, &e, claims[i].at, claims[i].len, HASLAB_MAP_LIVE);
+		expect_entry(test, &e, claims[i].at, claims[i].len, HYBRID_ALLOC_MAP_LIVE);
 		KUNIT_EXPECT_EQ_MSG(test, (int)e.kind, (int)claims[i].kind, "claim %u", i);
 		expect_freed(test, claims[i].at, claims[i].len);
 	}

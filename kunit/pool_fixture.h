@@ -320,7 +320,7 @@ static inline void free_all(struct kunit *test, struct hatest_model *m, struct h
  */
 static inline void expect_map(struct kunit *test, const struct hatest_model *m, int page)
 {
-	struct haslab_map_entry e[MAX_PAGE];
+	struct haslab_extent e[MAX_PAGE];
 	struct fixture *f = test->priv;
 	u64 pos = f->cfg.first_block;
 	int got, i;
@@ -334,11 +334,11 @@ static inline void expect_map(struct kunit *test, const struct hatest_model *m, 
 			KUNIT_ASSERT_EQ(test, e[i].start, pos);
 			KUNIT_ASSERT_GT(test, len, 0);
 			KUNIT_ASSERT_LE(test, len, m->nr_blocks - pos);
-			if (e[i].state == HASLAB_MAP_LIVE)
+			if (e[i].state == HYBRID_ALLOC_MAP_LIVE)
 				right = hatest_model_is_extent(m, pos, len);
 			else
 				right = hatest_model_free(m, pos, len) ||
-					(e[i].state != HASLAB_MAP_FREE &&
+					(e[i].state != HYBRID_ALLOC_MAP_FREE &&
 					 hatest_model_is_cached(m, pos, len));
 			KUNIT_ASSERT_TRUE_MSG(test, right, "start %llu, length %llu, state %d",
 					      pos, len, (int)e[i].state);

@@ -303,23 +303,23 @@ u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size)
  * Whether an entry of the map is so. What is held is nobody's, but not free: it
  * may be told in pieces, and as if a pool had it.
  */
-static bool entry_is_right(const struct fuzzer *z, const struct haslab_map_entry *e)
+static bool entry_is_right(const struct fuzzer *z, const struct haslab_extent *e)
 {
 	bool taken, held;
 	struct extent x;
 
 	taken = ledger_find(z->ledger, e->start, &x);
 	held = taken && x.start == z->held.start && z->held.len;
-	if (e->state == HASLAB_MAP_LIVE)
+	if (e->state == HYBRID_ALLOC_MAP_LIVE)
 		return taken && !held && x.start == e->start && x.len == e->len;
 	if (held)
-		return e->state != HASLAB_MAP_FREE && e->start + e->len <= x.start + x.len;
-	return e->state != HASLAB_MAP_HELD && ledger_is_free(z->ledger, e->start, e->len);
+		return e->state != HYBRID_ALLOC_MAP_FREE && e->start + e->len <= x.start + x.len;
+	return e->state != HYBRID_ALLOC_MAP_HELD && ledger_is_free(z->ledger, e->start, e->len);
 }
 
 static void compare_map(struct fuzzer *z)
 {
-	struct haslab_map_entry entries[NR_ENTRIES], *e;
+	struct haslab_extent entries[NR_ENTRIES], *e;
 	u64 pos = z->cfg.first_block, nr = 0;
 	int i, got, page = 1 + pick(&z->dice, NR_ENTRIES);
 
@@ -332,7 +332,7 @@ static void compare_map(struct fuzzer *z)
 			if (!entry_is_right(z, e))
 				fuzz_wrong(z, "map: %llu blocks at %llu are not of state %d",
 					   e->len, pos, e->state);
-			nr += e->state == HASLAB_MAP_LIVE;
+			nr += e->state == HYBRID_ALLOC_MAP_LIVE;
 			pos += e->len;
 		}
 	}
@@ -607,7 +607,7 @@ static void do_look(struct one *o)
 {
 	struct fuzzer *z = o->z;
 	u64 block = some_block(o), start, len;
-	struct haslab_map_entry entry;
+	struct haslab_extent entry;
 
 	z->count.looks++;
 	if (hapool_map(&z->pool, block, &entry, 1) != 1 || !entry_is_right(z, &entry) ||

@@ -334,7 +334,7 @@ static void do_claim(struct worker *w)
 /* An extent of one's own is in the map. */
 static void look(struct worker *w)
 {
-	struct haslab_map_entry entry;
+	struct haslab_extent entry;
 	struct extent *e;
 
 	if (!w->nr_live)
@@ -342,7 +342,7 @@ static void look(struct worker *w)
 	e = &w->live[pick(&w->dice, w->nr_live)];
 	w->count.looks++;
 	if (hapool_map(&w->z->pool, e->start + pick(&w->dice, e->len), &entry, 1) != 1 ||
-	    entry.state != HASLAB_MAP_LIVE || entry.start != e->start || entry.len != e->len)
+	    entry.state != HYBRID_ALLOC_MAP_LIVE || entry.start != e->start || entry.len != e->len)
 		fuzz_wrong(w->z, "map: %llu blocks at %llu of state %d, not the live %llu at %llu",
 			   entry.len, entry.start, entry.state, e->len, e->start);
 }

@@ -238,73 +238,15 @@ int haslab_check(struct haslab *s)
 {
 	struct found found = {};
 	bool ok = true, sums;
-	u64 i;
+	struct haslab_walk w;
 
-	for (i = 0; i < READ_ONCE(s->nr_dirs) && ok; i++) {
-		haslab_lock_all(s);
-		ok = check_dir(s, &s->dirs[i], &found);
-		haslab_unlock_all(s);
-		cond_resched();
-	}
+	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	for (; ok && haslab_walk_next(&w); w.pos = w.end)
+		ok = check_dir(s, map_dir(s, w.pos), &found);
+	haslab_walk_end(&w);
 	haslab_lock_all(s);
 	ok = ok && !habuddy_check(&s->buddy) && check_spans(s);
 	sums = ok && check_groups(s, &found);
 	haslab_unlock_all(s);
 	return !ok ? -EUCLEAN : sums ? 0 : -EAGAIN;
-}
-
-/* ---- census ---- */
-
-static void count_slab(struct haslab_slab *slab, struct haslab_census *c)
-{
-	c->class[slab->class].slabs++;
-	c->class[slab->class].objects += slab->nr_objects;
-	c->class[slab->class].free += slab->nr_free;
-	c->class[slab->class].live += bitmap_weight(slab->live, slab->nr_objects);
-}
-
-static void count_slot(struct haslab *s, u32 slot, struct haslab_census *c)
-{
-	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
-	struct haslab_mixed *m = mixed_slot(s, slot);
-	struct haslab_slab *slab;
-
-	if (m) {
-		c->mixed[(m->runs.nr_known - m->runs.nr_free) * 10 / m->runs.nr_known]++;
-		c->nr_maps += !m->runs.cap;
-	}
-	while (pos < end) {
-		slab = haslab_lookup(s, pos);
-		if (slab)
-			count_slab(slab, c);
-		pos = slab ? slab_end(slab) : pos + unit_blocks(s);
-	}
-}
-
-/**
- * haslab_census - count what there is
- * @s: the slab allocator
- * @c: out
- *
- * Looks at all metadata, a GiB at a time. Context: process context, may sleep.
- */
-void haslab_census(struct haslab *s, struct haslab_census *c)
-{
-	struct rb_node *node;
-	u32 slot;
-	u64 i;
-
-	memset(c, 0, sizeof(*c));
-	for (i = 0; i < READ_ONCE(s->nr_dirs); i++) {
-		haslab_lock_all(s);
-		for (slot = i << DIR_SHIFT; slot < dir_slots_end(s, i); slot++)
-			if (s->dirs[i].nr_slabs || s->dirs[i].mixed)
-				count_slot(s, slot, c);
-		haslab_unlock_all(s);
-		cond_resched();
-	}
-	haslab_lock_all(s);
-	for (node = rb_first(&s->spans); node; node = rb_next(node))
-		c->nr_spans++;
-	haslab_unlock_all(s);
 }

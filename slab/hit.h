@@ -23,7 +23,7 @@
  * @nr_free: how many of them are free
  * @hint: no object before this one is free
  * @rcu: when it is no more; lockless readers may still look at what follows
- * @map: then: parts of the map that go with it
+ * @tables: then: tables of the map that are freed with it
  * @start: first block
  * @live: bitmap of live objects
  * @free: bitmap of free objects
@@ -41,7 +41,7 @@ struct haslab_slab {
 		};
 		struct {
 			struct rcu_head rcu;
-			void *map[2];
+			void *tables[2];
 		};
 	};
 	u64 start;

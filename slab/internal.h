@@ -129,6 +129,12 @@ static inline bool haslab_has_all(const struct haslab *s)
 	return READ_ONCE(s->exclusive) == current;
 }
 
+/* All groups are shut out by this task. */
+static inline void haslab_assert_all(const struct haslab *s)
+{
+	lockdep_assert(haslab_has_all(s));
+}
+
 /* The caller may change what belongs to @g. */
 static inline void haslab_assert_group(const struct haslab *s, const struct haslab_group *g)
 {
@@ -144,35 +150,15 @@ static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 	return &s->groups[likely(cpu < s->nr_groups) ? cpu : cpu % s->nr_groups];
 }
 
-/* Do @expr between @lock and @unlock, again as long as waiting for memory may help. */
-#define haslab_locked(lock, unlock, op, expr) ({			\
-	struct hamem_op *__op = (op);					\
-	int __ret;							\
-									\
-	do {								\
-		lock;							\
-		__ret = (expr);						\
-		unlock;							\
-	} while (__ret == -ENOMEM && hamem_refill(__op));		\
-	hamem_finish(__op);						\
-	__ret;								\
-})
-
-#define haslab_with_all(s, op, expr) ({					\
-	struct haslab *__s = (s);					\
-									\
-	haslab_locked(haslab_lock_all(__s), haslab_unlock_all(__s), op, expr);	\
-})
-
-#define haslab_with_group(s, g, op, expr) ({				\
-	struct haslab_group *__g = (g);					\
-									\
-	haslab_locked(haslab_lock_group(s, __g), haslab_unlock_group(__g), op, expr);	\
-})
-
 static inline u64 dir_blocks(const struct haslab *s)
 {
 	return 1ULL << (s->slot_shift + DIR_SHIFT);
+}
+
+/* There is neither a slab nor a mixed part in it. */
+static inline bool dir_is_gap(const struct haslab_dir *dir)
+{
+	return !dir->nr_slabs && !dir->mixed;
 }
 
 static inline u64 slab_end(const struct haslab_slab *slab)
@@ -365,27 +351,66 @@ int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 
 				  struct hamem_op *op, u64 *start);
 int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				    struct hamem_op *op, u64 *start);
-int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
+int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len, bool reuse,
 		      enum hybrid_alloc_reason *reason);
 int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
 int haslab_mixed_bucket(const struct haslab_mixed *m);
 
-/* ---- slabs (slab.c) ---- */
+/* ---- slabs of equal objects (objects.c) ---- */
 
-int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
+void haslab_slab_forget(struct haslab *s, struct haslab_slab *slab);
+void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i);
+int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, u64 len,
+			 u32 *index, enum hybrid_alloc_reason *reason);
 void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
+int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
 
-/* ---- ranges (slab/range.c) ---- */
+/* ---- what is free by address, and passes over the device (walk.c) ---- */
 
+u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end);
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
 bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len);
+void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next);
 struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
-int __must_check haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
-int haslab_span_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
-/* ---- searches (slab/search.c) ---- */
+/* The whole pass is one hold. */
+#define HASLAB_WALK_WHOLE	BIT(0)
+/* It ends early when the caller is killed or the device is detached. */
+#define HASLAB_WALK_KILLABLE	BIT(1)
+
+/**
+ * struct haslab_walk - a pass over the blocks of a device, by address
+ * @s: the slab allocator
+ * @pos: the next block to look at; the caller moves it on
+ * @limit: where the pass ends, unless the end of the device comes first
+ * @end: where the present hold of all groups ends; 0: they are not held
+ * @flags: HASLAB_WALK_...
+ * @ret: why it ended early, or 0
+ */
+struct haslab_walk {
+	struct haslab *s;
+	u64 pos;
+	u64 limit;
+	u64 end;
+	unsigned int flags;
+	int ret;
+};
+
+void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 limit,
+		       unsigned int flags);
+bool haslab_walk_next(struct haslab_walk *w);
+int haslab_walk_end(struct haslab_walk *w);
+
+/* ---- extents that are made of pieces (span.c) ---- */
+
+struct haslab_span *haslab_span_find(struct haslab *s, u64 block);
+void haslab_pieces_put(struct haslab *s, u64 pos, u64 end);
+int __must_check haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
+int haslab_span_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+/* ---- searches (search.c) ---- */
 
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found);
 

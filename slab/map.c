@@ -131,7 +131,7 @@ static bool split_is_empty(struct haslab *s, struct haslab_slab __rcu **split)
 static void map_forget_with(struct haslab *s, struct haslab_slab *slab, u32 i, void *part)
 {
 	atomic_long_sub(ksize(part), &s->mem.bytes);
-	slab->map[i] = part;
+	slab->tables[i] = part;
 }
 
 /*
@@ -150,8 +150,8 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 		split_fill(s, split, slab, NULL);
 		small_add(s, -slab_bytes(slab));
 	}
-	slab->map[0] = NULL;
-	slab->map[1] = NULL;
+	slab->tables[0] = NULL;
+	slab->tables[1] = NULL;
 	if (!split || split_is_empty(s, split))
 		rcu_assign_pointer(dir->slabs[i], NULL);
 	if (split && !rcu_access_pointer(dir->slabs[i])) {

@@ -625,21 +625,32 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 	return likely(ret != -ENOSPC) ? ret : mixed_alloc_more(s, g, len, align, op, start);
 }
 
-/* Free an extent in @m. Return: as haslab_free(); -EBUSY to know takes all groups. */
-int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
+/**
+ * haslab_mixed_free - free an extent in a mixed part, or only retire it
+ * @s: the slab allocator
+ * @m: the mixed part; its group's lock is held, or all groups are shut out
+ * @start: first block
+ * @len: number of blocks
+ * @reuse: its blocks become free; otherwise they are HELD, until haslab_reuse()
+ * @reason: out: why not
+ *
+ * Return: as haslab_free(); -EBUSY the block is SPECIAL: ask haslab_span_retire().
+ */
+int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len, bool reuse,
 		      enum hybrid_alloc_reason *reason)
 {
 	struct haruns_run run = haruns_find(&m->runs, start & (slot_blocks(s) - 1)), rest = {};
 	u64 at = run_start(s, start, &run), end = at + run.len;
 	struct haslab_mixed *next;
 
+	haslab_assert_group(s, mixed_group(s, m));
 	index_prefetch(s, slot_of(s, start), m);
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (m->runs.tag & MIXED_CONTINUES && !run.start)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
-		return haslab_has_all(s) ? haslab_span_free(s, start, len, reason) : -EBUSY;
+		return -EBUSY;
 	next = haslab_continuation(s, m, end - 1);
 	if (next)
 		rest = haruns_at(&next->runs, 0);
@@ -648,9 +659,13 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 	if (next) {
 		m->runs.tag &= ~MIXED_GOES_ON;
 		next->runs.tag &= ~MIXED_CONTINUES;
-		haslab_mixed_clear(s, end);
+		if (reuse)
+			haslab_mixed_clear(s, end);
 	}
-	run_clear(s, m, &run, start);
+	if (likely(reuse))
+		run_clear(s, m, &run, start);
+	else
+		haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
 	return 0;
 }
 

@@ -456,26 +456,22 @@ static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align
 	return false;
 }
 
-/*
- * Look through the device by the sums of its dirs; into those in which, or at
- * the end of which, a run is long enough.
- */
+/* Look through the device by the sums of its dirs; into those where a run is long enough. */
 static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 {
-	u64 dir, carry = 0;
+	struct haslab_sum sum;
+	struct haslab_walk w;
 	bool done = false;
+	u64 carry = 0;
 
-	for (dir = 0; dir < s->cfg.nr_blocks && !done; dir += dir_blocks(s)) {
-		struct haslab_sum sum;
-
-		haslab_lock_all(s);
-		sum = haslab_dir_sum(s, dir);
+	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	for (; !done && haslab_walk_next(&w); w.pos = w.end) {
+		sum = haslab_dir_sum(s, w.pos);
 		if (max(sum.longest, carry + sum.lead) >= len)
-			done = search_runs(s, dir - carry, dir + sum.size, len, align, found);
+			done = search_runs(s, w.pos - carry, w.end, len, align, found);
 		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
-		haslab_unlock_all(s);
-		cond_resched();
 	}
+	haslab_walk_end(&w);
 	return done ? 0 : -ENOSPC;
 }
 
@@ -497,8 +493,8 @@ static int search(struct haslab *s, u64 len, u64 align, u64 *found)
  * @gfp: how to wait for memory
  * @start: out: its first block
  *
- * Finds a run that fits if there is one. Others may allocate meanwhile; if they
- * take what was found it looks again.
+ * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one
+ * takes what was found, this looks again.
  *
  * Context: exclusive mode (see haslab_claim()), may sleep.
  *
@@ -513,7 +509,7 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
-		/* who is on his way may need this CPU */
+		/* the task that holds an object up may need this CPU */
 		if (ret == -EAGAIN)
 			schedule_timeout_uninterruptible(1);
 	} while (ret == -EEXIST || ret == -EAGAIN);

@@ -81,6 +81,7 @@ void sim_spin_wait(spinlock_t *l);
 #define sim_lock_recursion(l)	BUG_ON(lockdep_is_held(l))
 #define lockdep_assert_held(l)	BUG_ON(!lockdep_is_held(l))
 #define lockdep_assert_not_held(l) BUG_ON(lockdep_is_held(l))
+#define lockdep_assert(c)	BUG_ON(!(c))
 #else
 #define sim_lock_owned(l)	do { } while (0)
 #define sim_lock_disowned(l)	do { } while (0)
@@ -88,8 +89,8 @@ void sim_spin_wait(spinlock_t *l);
 #define lockdep_is_held(l)	((void)(l), true)
 #define lockdep_assert_held(l)	((void)(l))
 #define lockdep_assert_not_held(l) ((void)(l))
+#define lockdep_assert(c)	do { } while (0)
 #endif
-#define lockdep_assert(c)	BUG_ON(!(c))
 #define lockdep_set_class(l, k)	do { } while (0)
 struct lock_class_key { char dummy; };
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free blocks that are kept from use for a while.
+ *
+ * TRIM looks for free blocks, holds some of them, discards them, and lets them go.
+ * Meanwhile they are HELD: neither free nor an extent, so that no allocation gets
+ * them, and a free of them is refused. Only what one place can record is held at a
+ * time: a run of a mixed part, whole objects of a slab, whole units of a gap.
+ *
+ * The second half of a free ends here as well: haslab_reuse() makes free what
+ * haslab_retire() (slab.c) has made HELD. See slab.c for the layer as a whole.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+
+#include "slab/internal.h"
+
+/**
+ * haslab_next_free - the next free blocks
+ * @s: the slab allocator
+ * @from: first block to look at
+ * @start: out: first free block
+ * @len: out: how many are free, as far as their slab or the gap between slabs goes
+ *
+ * On a full device it looks at all of it, a dir at a time. Context: may sleep.
+ *
+ * Return: whether there are any.
+ */
+bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
+{
+	struct haslab_walk w;
+	bool found = false;
+
+	*start = from;
+	haslab_walk_start(&w, s, from, U64_MAX, 0);
+	while (!found && haslab_walk_next(&w))
+		while (!found && w.pos < w.end) {
+			*start = w.pos;
+			found = haslab_stretch(s, *start, &w.pos);
+		}
+	*len = w.pos - *start;
+	haslab_walk_end(&w);
+	return found;
+}
+
+/* The part of a range that can be held: whole units of a gap, whole objects of a slab. */
+static bool haslab_hold_clip(struct haslab *s, struct haslab_slab *slab, u64 *start, u64 *end)
+{
+	u64 first, last;
+
+	if (slab) {
+		first = object_of(s, slab, *start);
+		first += object_start(s, slab, first) < *start;
+		last = min_t(u32, object_of(s, slab, *end), slab->nr_objects);
+		*start = object_start(s, slab, first);
+		*end = object_start(s, slab, last);
+	} else if (!mixed_at(s, *start)) {
+		*start = round_up(*start, unit_blocks(s));
+		*end = round_down(*end, unit_blocks(s));
+	}
+	return *start < *end;
+}
+
+static int haslab_hold_locked(struct haslab *s, u64 *start, u64 *len, struct hamem_op *op)
+{
+	struct haslab_mixed *m = mixed_at(s, *start);
+	struct haslab_slab *slab = haslab_lookup(s, *start);
+	u64 pos, end = *start + *len;
+
+	haslab_assert_all(s);
+	if (!haslab_hold_clip(s, slab, start, &end))
+		return -EAGAIN;
+	*len = end - *start;
+	if (mixed_at(s, *start) != m || haslab_lookup(s, *start) != slab ||
+	    !haslab_stretch(s, *start, &pos) || pos < end)
+		return -EAGAIN;
+	if (m)
+		return haslab_mixed_set(s, *start, *len, HARUNS_SPECIAL, op);
+	if (!slab)
+		return haslab_buddy_take(s, *start, *len, op);
+	haslab_objects_hold(s, slab, object_of(s, slab, *start), object_of(s, slab, end));
+	return 0;
+}
+
+/**
+ * haslab_hold - keep free blocks from use
+ * @s: the slab allocator
+ * @start: first block; out: the first that is held
+ * @len: number of blocks, all in one answer of haslab_next_free(); out: how
+ *	many are held, which may be less
+ * @gfp: how to wait for memory
+ *
+ * Context: process context; may sleep if @gfp lets it.
+ *
+ * Return: 0; -EAGAIN there is nothing to hold, or no more; -ENOMEM.
+ */
+int haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp)
+{
+	struct hamem_op op = HAMEM_OP(gfp);
+	int ret;
+
+	do {
+		haslab_lock_all(s);
+		ret = haslab_hold_locked(s, start, len, &op);
+		haslab_unlock_all(s);
+	} while (hamem_again(&op, ret));
+	return ret;
+}
+
+/**
+ * haslab_reuse - HELD blocks become free
+ * @s: the slab allocator
+ * @start: first block
+ * @len: number of blocks: what haslab_hold() held, or one extent that
+ *	haslab_retire() took
+ *
+ * Context: process context. Never needs memory.
+ */
+void haslab_reuse(struct haslab *s, u64 start, u64 len)
+{
+	haslab_lock_all(s);
+	haslab_pieces_put(s, start, start + len);
+	haslab_unlock_all(s);
+}

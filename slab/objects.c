@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Slabs of equal objects, and whole buddy blocks of the common sizes: what the
+ * pools live on.
+ *
+ * A slab is a buddy block that is cut into objects of one class, with two bitmaps.
+ * An object is free, live, or CACHED if it is neither. `free` belongs to the lock
+ * of the slab's group. `live` is the ownership mark: it is set and cleared by
+ * atomic operations, also without that lock. Only a CACHED object changes it from
+ * 0 to 1, and a CACHED object pins its slab.
+ *
+ * Slabs with a free object are in haslab_group.partial. An empty slab goes back to
+ * the buddy at once. The next slab of a class is as large as half of the space that
+ * the class has already, so few objects keep little space from other sizes.
+ *
+ * See slab.c for the layer as a whole.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+
+#include "slab/internal.h"
+
+/* A new slab has at least this many objects, if there is the space. */
+#define MIN_OBJECTS	16
+/* log2: a new slab is at most this fraction of the space that its class has already. */
+#define GROWTH_SHIFT	1
+
+/* ---- life of a slab ---- */
+
+static void haslab_slab_rcu(struct rcu_head *rcu)
+{
+	struct haslab_slab *slab = container_of(rcu, struct haslab_slab, rcu);
+
+	kfree(slab->tables[0]);
+	kfree(slab->tables[1]);
+	kfree(slab->live);
+	kfree(slab);
+}
+
+/**
+ * haslab_slab_forget - remove a slab from the map and free it after a grace period
+ * @s: the slab allocator
+ * @slab: the slab, which is in no list any more; its group's lock is held, all
+ *	groups are shut out, or the slab allocator is being destroyed
+ */
+void haslab_slab_forget(struct haslab *s, struct haslab_slab *slab)
+{
+	haslab_map_forget(s, slab);
+	atomic_long_sub(slab_bytes(slab), &s->mem.bytes);
+	slab_group(s, slab)->nr_slabs--;
+	call_rcu(&slab->rcu, haslab_slab_rcu);
+}
+
+static struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 start, u32 nr_blocks,
+					   struct hamem_op *op)
+{
+	struct haslab_slab *slab = hamem_get(&s->mem, op, sizeof(*slab));
+	u32 blocks = s->classes[class].blocks, nr = nr_blocks / blocks;
+	/* a remainder after the last object has a bit, too, which is never live */
+	u32 words = BITS_TO_LONGS(DIV_ROUND_UP(nr_blocks, blocks));
+
+	if (!slab)
+		return NULL;
+	slab->live = hamem_get(&s->mem, op, 2 * words * sizeof(long));
+	if (!slab->live) {
+		hamem_put(&s->mem, slab);
+		return NULL;
+	}
+	slab->free = slab->live + words;
+	bitmap_set(slab->free, 0, nr);
+	slab->class = class;
+	slab->start = start;
+	slab->nr_blocks = nr_blocks;
+	slab->nr_objects = nr;
+	slab->nr_free = nr;
+	return slab;
+}
+
+/* Make a slab of blocks that were taken from the buddy. -ENOMEM. */
+static int haslab_slab_create(struct haslab *s, struct haslab_group *g, int class, u64 start,
+			      u32 nr_blocks, struct hamem_op *op)
+{
+	struct haslab_slab *slab = haslab_slab_new(s, class, start, nr_blocks, op);
+
+	haslab_assert_group(s, g);
+	if (!slab)
+		return -ENOMEM;
+	slab->group = g->nr;
+	if (haslab_map_slab(s, slab, op)) {
+		hamem_put(&s->mem, slab->live);
+		hamem_put(&s->mem, slab);
+		return -ENOMEM;
+	}
+	list_add(&slab->list, &g->partial[class]);
+	g->nr_slab_blocks[class] += nr_blocks;
+	g->free += nr_blocks;
+	g->nr_slabs++;
+	g->made++;
+	return 0;
+}
+
+/* Give an empty slab back to the buddy. */
+static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
+{
+	struct haslab_group *g = slab_group(s, slab);
+	u64 start = slab->start;
+	u32 nr_blocks = slab->nr_blocks;
+
+	list_del(&slab->list);
+	g->nr_slab_blocks[slab->class] -= nr_blocks;
+	g->free -= nr_blocks;
+	g->returned++;
+	haslab_slab_forget(s, slab);
+	haslab_buddy_put(s, start, nr_blocks);
+}
+
+/*
+ * A slab smaller than a slot has more metadata for each block than a whole slot or a
+ * bitmap has. The metadata bound of the layer holds because all small slabs together
+ * are bounded, too: 3 KiB per GiB (2^18 blocks). A quarter of that is kept for the
+ * first slab of a class, so that growing classes do not use up all of it.
+ */
+static bool haslab_too_many_small(const struct haslab *s, bool is_first)
+{
+	u64 most = max_t(u64, s->cfg.nr_blocks * 3 >> 8, 1024);
+
+	return READ_ONCE(s->small_bytes) >= (is_first ? most : most / 4 * 3);
+}
+
+/*
+ * The order of a class's next slab: large enough to be worth it, small enough to leave
+ * space for other sizes. When there are too many small slabs, a class that has a quarter
+ * of a slot already gets a whole slot; any other class gets none (the order is less than
+ * @min_order) and its extents go to mixed slots.
+ */
+static int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
+			       int *min_order)
+{
+	int slot_order = s->slot_shift - s->cfg.unit_shift;
+	const struct haslab_class *c = &s->classes[class];
+	u64 has = g->nr_slab_blocks[class];
+	u64 grow = has < slot_blocks(s) ? has >> GROWTH_SHIFT : has;
+	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, grow);
+	u64 units = clamp_t(u64, blocks, unit_blocks(s), slot_blocks(s)) >> s->cfg.unit_shift;
+
+	if (haslab_too_many_small(s, !has)) {
+		*min_order = slot_order;
+		return has >= slot_blocks(s) / 4 ? slot_order : -1;
+	}
+	*min_order = order_base_2(DIV_ROUND_UP(c->blocks, unit_blocks(s)));
+	return max_t(int, ilog2(units), *min_order);
+}
+
+/* A group needs another slab of a class. */
+static int haslab_object_grow(struct haslab *s, struct haslab_group *g, int class,
+			      struct hamem_op *op)
+{
+	int min_order, order = haslab_object_order(s, g, class, &min_order);
+	u64 start;
+
+	order = haslab_buddy_some(s, order, min_order, op, &start);
+	if (order < 0)
+		return order;
+	if (haslab_slab_create(s, g, class, start, unit_blocks(s) << order, op)) {
+		haslab_buddy_free(s, start, order);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- objects ---- */
+
+/**
+ * haslab_object_put - a CACHED object becomes free
+ * @s: the slab allocator
+ * @slab: its slab, which may be given back; the group's lock is held, or all groups
+ *	are shut out
+ * @i: its number
+ *
+ * Never needs memory.
+ */
+void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
+{
+	struct haslab_group *g = slab_group(s, slab);
+
+	haslab_assert_group(s, g);
+	__set_bit(i, slab->free);
+	if (slab->nr_free++ == 0)
+		list_add(&slab->list, &g->partial[slab->class]);
+	slab->hint = min_t(u32, slab->hint, i);
+	g->free += s->classes[slab->class].blocks;
+	map_changed(s, slab->start);
+	if (slab->nr_free == slab->nr_objects)
+		haslab_slab_return(s, slab);
+}
+
+/* A free object of a slab that has one becomes CACHED. Return: its number. */
+static u32 haslab_object_take(struct haslab *s, struct haslab_slab *slab)
+{
+	u32 i = find_next_bit(slab->free, slab->nr_objects, slab->hint);
+
+	haslab_assert_group(s, slab_group(s, slab));
+	__clear_bit(i, slab->free);
+	slab->hint = i + 1;
+	if (--slab->nr_free == 0)
+		list_del_init(&slab->list);
+	slab_group(s, slab)->free -= s->classes[slab->class].blocks;
+	map_changed(s, slab->start);
+	return i;
+}
+
+/**
+ * haslab_objects_hold - free objects become HELD
+ * @s: the slab allocator
+ * @slab: their slab; its group's lock is held, or all groups are shut out
+ * @first: number of the first one
+ * @end: number after that of the last one
+ */
+void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end)
+{
+	u32 nr = end - first;
+
+	haslab_assert_group(s, slab_group(s, slab));
+	bitmap_clear(slab->free, first, nr);
+	slab->nr_free -= nr;
+	if (!slab->nr_free)
+		list_del_init(&slab->list);
+	slab_group(s, slab)->free -= (u64)nr * s->classes[slab->class].blocks;
+	map_changed(s, slab->start);
+}
+
+/**
+ * haslab_objects_unhold - HELD or CACHED objects become free
+ * @s: the slab allocator
+ * @slab: as for haslab_objects_hold(); it may be given back with its last object
+ * @first: number of the first one
+ * @end: number after that of the last one
+ */
+void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end)
+{
+	while (first < end)
+		haslab_object_put(s, slab, first++);
+}
+
+/**
+ * haslab_object_retire - end the ownership of an extent in a slab
+ * @s: the slab allocator
+ * @slab: the slab; its group's lock is held, or all groups are shut out
+ * @start: first block of the extent
+ * @len: number of blocks
+ * @index: out: number of the object, which is CACHED now
+ * @reason: out: why not
+ *
+ * Return: 0; -ENOENT nothing is allocated there; -EINVAL the extent there has
+ * another start or length.
+ */
+int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, u64 len,
+			 u32 *index, enum hybrid_alloc_reason *reason)
+{
+	u32 i = object_of(s, slab, start);
+	u64 at = object_start(s, slab, i);
+
+	haslab_assert_group(s, slab_group(s, slab));
+	if (i >= slab->nr_objects || !test_bit(i, slab->live))
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	if (at != start || len != s->classes[slab->class].blocks)
+		return haslab_refuse_live(reason, start, at);
+	/* a free into a pool needs no lock, and may have won */
+	if (!test_and_clear_bit(i, slab->live))
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	*index = i;
+	return 0;
+}
+
+/* ---- batches for the pools ---- */
+
+/* Take objects from the slabs that a group has. Return: how many, or -ENOSPC. */
+static int haslab_object_fit(struct haslab *s, struct haslab_group *g, int class,
+			     struct haslab_ref *refs, int nr)
+{
+	struct list_head *partial = &g->partial[class];
+	struct haslab_slab *slab;
+	int got = 0;
+
+	while (got < nr && !list_empty(partial)) {
+		slab = list_first_entry(partial, struct haslab_slab, list);
+		while (got < nr && slab->nr_free) {
+			u32 i = haslab_object_take(s, slab);
+
+			refs[got++] = (struct haslab_ref) {
+				.live = slab->live, .start = object_start(s, slab, i), .bit = i,
+			};
+		}
+	}
+	return got ?: -ENOSPC;
+}
+
+/* The same, with a new slab if the group has none. */
+static int haslab_object_batch(struct haslab *s, struct haslab_group *g, int class,
+			       struct haslab_ref *refs, int nr, struct hamem_op *op)
+{
+	int ret = 0;
+
+	if (list_empty(&g->partial[class]))
+		ret = haslab_object_grow(s, g, class, op);
+	return ret ?: haslab_object_fit(s, g, class, refs, nr);
+}
+
+/* Buddy blocks of a class's size. */
+static int haslab_block_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
+			      struct hamem_op *op)
+{
+	int ret = 0, got = 0;
+	u64 start;
+
+	while (got < nr) {
+		ret = haslab_buddy_alloc(s, s->classes[class].order, op, &start);
+		if (ret)
+			break;
+		haslab_block_at(s, class, start, &refs[got++]);
+	}
+	return got ?: ret;
+}
+
+/* From the caller's own group, which grows if need be. */
+static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
+			  struct haslab_ref *refs, int nr, gfp_t gfp)
+{
+	bool from_buddy = s->classes[class].kind == HASLAB_FROM_BUDDY;
+	struct hamem_op op = HAMEM_OP(gfp);
+	int ret;
+
+	do {
+		haslab_lock_group(s, g);
+		ret = from_buddy ? haslab_block_batch(s, class, refs, nr, &op) :
+				   haslab_object_batch(s, g, class, refs, nr, &op);
+		haslab_unlock_group(g);
+	} while (hamem_again(&op, ret));
+	return ret;
+}
+
+/**
+ * haslab_get_objects - a batch for a pool
+ * @s: the slab allocator
+ * @class: the common size
+ * @refs: out: the objects; they are CACHED now
+ * @nr: how many are wanted
+ * @gfp: how to wait for memory
+ *
+ * Context: process context; may sleep if @gfp lets it.
+ *
+ * Return: how many there are, at least one; -ENOSPC; -ENOMEM.
+ */
+int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int nr, gfp_t gfp)
+{
+	struct haslab_group *own = haslab_own_group(s), *g;
+	int ret = haslab_get_own(s, own, class, refs, nr, gfp);
+
+	if (s->classes[class].kind == HASLAB_FROM_BUDDY)
+		return ret;
+	for (g = s->groups; ret == -ENOSPC && g < s->groups + s->nr_groups; g++) {
+		/* a look without the lock saves most of the locks; the list is read again with it */
+		if (g == own || list_empty(&g->partial[class]))
+			continue;
+		haslab_lock_group(s, g);
+		ret = haslab_object_fit(s, g, class, refs, nr);
+		haslab_unlock_group(g);
+	}
+	return ret;
+}
+
+static void haslab_blocks_put(struct haslab *s, int class, const struct haslab_ref *refs, int nr)
+{
+	struct haslab_group *g = haslab_own_group(s);
+	int i;
+
+	haslab_lock_group(s, g);
+	for (i = 0; i < nr; i++)
+		haslab_buddy_free(s, refs[i].start, s->classes[class].order);
+	haslab_unlock_group(g);
+}
+
+/* The slab of an object that is CACHED, and so pins it. */
+static struct haslab_slab *haslab_ref_slab(struct haslab *s, const struct haslab_ref *ref)
+{
+	struct haslab_slab *slab;
+
+	rcu_read_lock();
+	slab = haslab_lookup(s, ref->start);
+	rcu_read_unlock();
+	return slab;
+}
+
+/* Put the first objects, as many in a row as belong to one group. Return: how many. */
+static int haslab_objects_put(struct haslab *s, const struct haslab_ref *refs, int nr)
+{
+	struct haslab_slab *slab = haslab_ref_slab(s, refs);
+	struct haslab_group *g = slab_group(s, slab);
+	int i = 0;
+
+	haslab_lock_group(s, g);
+	do {
+		haslab_object_put(s, slab, refs[i].bit);
+		if (++i == nr)
+			break;
+		slab = haslab_ref_slab(s, &refs[i]);
+	} while (slab_group(s, slab) == g);
+	haslab_unlock_group(g);
+	return i;
+}
+
+/**
+ * haslab_put_objects - CACHED objects become free
+ * @s: the slab allocator
+ * @class: their size
+ * @refs: the objects
+ * @nr: how many
+ *
+ * Context: process context. Never needs memory.
+ */
+void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr)
+{
+	int done;
+
+	if (s->classes[class].kind == HASLAB_FROM_BUDDY) {
+		haslab_blocks_put(s, class, refs, nr);
+		return;
+	}
+	for (; nr; refs += done, nr -= done)
+		done = haslab_objects_put(s, refs, nr);
+}
+
+/* ---- conversion ---- */
+
+/* haslab_own() may be setting bits. */
+static u32 haslab_objects_live(const struct haslab_slab *slab)
+{
+	u32 i, nr = 0;
+
+	for (i = 0; i < BITS_TO_LONGS(slab->nr_objects); i++)
+		nr += hweight_long(READ_ONCE(slab->live[i]));
+	return nr;
+}
+
+/**
+ * haslab_convert - turn a slab into a part of a mixed slot with the same extents
+ * @s: the slab allocator; all groups are shut out, and nothing is freed into the
+ *	pools (@exclusive of haslab_claim())
+ * @slab: the slab
+ * @op: memory
+ *
+ * Return: 0; -EAGAIN an object is CACHED: its task is between haslab_get_objects()
+ * and haslab_own(), which does not take long, or between haslab_retire() and
+ * haslab_reuse(); -ENOMEM.
+ */
+int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
+{
+	u32 nr_live = haslab_objects_live(slab), blocks = s->classes[slab->class].blocks;
+	struct haslab_group *g = slab_group(s, slab);
+	u64 start = slab->start;
+	int ret;
+
+	haslab_assert_all(s);
+	if (nr_live + slab->nr_free != slab->nr_objects)
+		return -EAGAIN;
+	ret = haslab_mixed_add(s, g, start, slab->nr_blocks, 2 * nr_live, op);
+	if (ret)
+		return ret;
+	haslab_mixed_fill(s, start, slab->live, slab->nr_objects, blocks);
+	/* live objects were not free, and the mixed part counts them as extents now */
+	g->free -= (u64)slab->nr_blocks - (u64)nr_live * blocks;
+	if (slab->nr_free)
+		list_del(&slab->list);
+	g->nr_slab_blocks[slab->class] -= slab->nr_blocks;
+	haslab_slab_forget(s, slab);
+	return 0;
+}
