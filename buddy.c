@@ -55,7 +55,7 @@
 #include <linux/rculist.h>
 
 #include "buddy_hit.h"
-#include "hybrid_alloc_trace.h"
+#include "trace.h"
 
 #define FANOUT		HABUDDY_FANOUT
 #define SLOT_MASK	(FANOUT - 1)

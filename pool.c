@@ -49,8 +49,8 @@
 #include <linux/math64.h>
 #include <linux/sched.h>
 
-#include "hybrid_alloc_trace.h"
 #include "pool_hit.h"
+#include "trace.h"
 
 /*
  * Objects in a magazine: 64, or as many as make 4 MiB (1024 blocks), but at

@@ -14,14 +14,6 @@
 
 struct hapool_cpu;
 
-/* Why a magazine was drained. */
-enum hapool_drain {
-	HAPOOL_DRAIN_FULL,	/* it was full */
-	HAPOOL_DRAIN_ASKED,	/* all are, or the CPU is dead */
-	HAPOOL_DRAIN_IDLE,	/* nobody used it */
-	HAPOOL_DRAIN_MEMORY,	/* memory is short */
-};
-
 /**
  * struct hapool_stat - counts, all in blocks unless said
  * @capacity: size of the managed space

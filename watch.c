@@ -1,67 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who waits until free space is low
+ * Low space: thresholds of free space
  *
- * An open file may have a threshold (WATCH); when there is less free space than
- * that, poll() says so, and who is in it is woken at the moment when it falls below.
+ * A threshold (one for each open file that has called WATCH) says when space is low:
+ * when fewer bytes are free. The wait queue is woken when space becomes low for at least
+ * one threshold. "Free" is what STAT reports as free, so it does not change on a hit.
  *
- * Free space is looked at after each call of the pool that was no hit, if anybody
- * has ever asked: a sum over the groups, without locks. Most such sums have no
- * consequence: nothing happens from the highest threshold for which there was
- * enough space when that was last looked at (hybrid_alloc.watch_below), up to the
- * lowest for which there was not (hybrid_alloc.watch_from). Only beyond these is the
- * space summed up exactly, is each file told apart, and are waiters woken.
+ * After each call of the pool that was not a hit, the caller calls ha_watch_look(), if a
+ * threshold was ever set. It sums up the free space of all groups without locks. Two
+ * marks make this cheap in most cases: ha_watch.below, the highest threshold for which
+ * space was not low at the last evaluation, and ha_watch.from, the lowest for which it
+ * was. While free space is between them no threshold changes its state, and nothing more
+ * is done. Only outside the marks is the free space summed up exactly and each threshold
+ * evaluated.
  *
  * No fall is missed
  * =================
  *
- * Whoever changes free space looks afterwards, and whoever sets the two marks sums up
- * before. Both do so after a barrier: so one sees the other. In between, while it is
- * not known where the marks will be, there is no space from which nothing happens.
+ * A CPU that changes free space reads the marks after the change, and ha_watch_sort()
+ * sums up the free space after it has written a mark. Both have a full barrier in
+ * between, so at least one of them sees what the other has written. While ha_watch_sort()
+ * is at work the marks are such that every sum is outside.
  *
- * Those who change space while nobody has ever asked have no barrier. The first who
- * asks waits for a grace period of RCU, under which they change it.
+ * As long as no threshold was ever set, a change of free space is not followed by a
+ * barrier. So the caller that publishes the ha_watch for the first time waits for a grace
+ * period of RCU before it sets a threshold: free space changes under spinlocks, which are
+ * RCU readers.
  *
- * poll() looks in the same way, so a fall after it has found enough is noticed also if
- * the rise before it was not.
+ * ha_threshold_is_low() evaluates as well. So a fall after a poll() that saw enough space
+ * is noticed even if the rise before it was not.
  */
-#include <linux/list.h>
 #include <linux/limits.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
 #include <linux/poll.h>
-#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
-#include "hybrid_alloc_internal.h"
+#include "watch.h"
 
 /*
- * Tell the files apart. Return: what is free; *fell is set if it is low now for one
- * for which it was not.
+ * Evaluates all thresholds and sets the marks. Returns the free bytes; *fell says whether
+ * space has become low for a threshold.
  */
-static u64 ha_watch_sort(struct hybrid_alloc *ha, struct ha_watch *w, bool *fell)
+static u64 ha_watch_sort(struct ha_watch *w, bool *fell)
 {
 	u64 free, below = 0, from = U64_MAX;
-	struct ha_file *f;
+	struct ha_threshold *t;
 
 	lockdep_assert_held(&w->lock);
-	WRITE_ONCE(ha->watch_below, U64_MAX);
-	/* pairs with the one in ha_watch_look() */
+	WRITE_ONCE(w->below, U64_MAX);
+	/*
+	 * Pairs with the full barrier in ha_watch_look(): either the sum below includes
+	 * that CPU's change, or that CPU reads U64_MAX and evaluates again.
+	 */
 	smp_mb();
-	free = haslab_free_exact(&ha->pool.slab) << ha->shift;
+	free = haslab_free_exact(&w->pool->slab) << w->shift;
 	*fell = false;
-	list_for_each_entry(f, &w->files, watching) {
-		bool low = free < f->low_space;
+	list_for_each_entry(t, &w->thresholds, list) {
+		bool low = free < t->bytes;
 
-		*fell |= low && !f->low;
-		f->low = low;
+		*fell |= low && !t->low;
+		t->low = low;
 		if (low)
-			from = min(from, f->low_space);
+			from = min(from, t->bytes);
 		else
-			below = max(below, f->low_space);
+			below = max(below, t->bytes);
 	}
-	WRITE_ONCE(ha->watch_from, from);
-	/* who sees it sees the other one, too; a release, but for 64 bits on any machine */
+	WRITE_ONCE(w->from, from);
+	/*
+	 * Pairs with the read barrier in ha_watch_look(): a CPU that reads the new @below
+	 * also reads the new @from. Not smp_store_release(), which does not take 64 bits
+	 * on every architecture.
+	 */
 	smp_wmb();
-	WRITE_ONCE(ha->watch_below, below);
+	WRITE_ONCE(w->below, below);
 	return free;
 }
 
@@ -74,100 +86,125 @@ static void ha_watch_unlock(struct ha_watch *w, bool fell)
 }
 
 /**
- * ha_watch_look - free space has changed; see ha_space_changed()
- * @ha: the allocator, which has been watched
+ * ha_watch_look - free space has changed
+ * @w: the watch
  *
- * Context: process context, without a lock of the pool.
+ * Context: Process context, without a lock of the pool.
  */
-void ha_watch_look(struct hybrid_alloc *ha)
+void ha_watch_look(struct ha_watch *w)
 {
-	struct ha_watch *w = ha->watch;
-	bool fell;
 	u64 free, below;
+	bool fell;
 
-	/* the change comes before what follows; pairs with the one in ha_watch_sort() */
+	/*
+	 * Pairs with the full barrier in ha_watch_sort(): the change of free space comes
+	 * before the marks are read.
+	 */
 	smp_mb();
-	free = haslab_free_blocks(&ha->pool.slab) << ha->shift;
-	below = READ_ONCE(ha->watch_below);
-	/* pairs with the one before it is set: then the other mark is as new */
+	free = haslab_free_blocks(&w->pool->slab) << w->shift;
+	below = READ_ONCE(w->below);
+	/* Pairs with smp_wmb() in ha_watch_sort(): @from is at least as new as @below. */
 	smp_rmb();
-	if (free >= below && free < READ_ONCE(ha->watch_from))
+	if (free >= below && free < READ_ONCE(w->from))
 		return;
 	spin_lock(&w->lock);
-	ha_watch_sort(ha, w, &fell);
+	ha_watch_sort(w, &fell);
 	ha_watch_unlock(w, fell);
 }
 
 /**
- * ha_watch_poll - whether space is low for a file
- * @f: the file, of a device that is not detached
+ * ha_threshold_is_low - whether space is low for a threshold
+ * @w: the watch, whose pool is still there
+ * @t: the threshold
  *
- * Context: process context. Return: EPOLLPRI or 0.
+ * Context: Process context.
+ * Return: Whether it is set, and fewer bytes are free.
  */
-__poll_t ha_watch_poll(struct ha_file *f)
+bool ha_threshold_is_low(struct ha_watch *w, struct ha_threshold *t)
 {
-	struct ha_watch *w = &f->dev->watch;
 	bool low, fell = false;
 
 	spin_lock(&w->lock);
-	if (f->low_space)
-		ha_watch_sort(f->dev->ha, w, &fell);
-	low = f->low;
-	/* it may be another file for which space fell just now */
+	if (t->bytes)
+		ha_watch_sort(w, &fell);
+	low = t->low;
+	/* wakes the others: space may have become low for another threshold */
 	ha_watch_unlock(w, fell);
-	return low ? EPOLLPRI : 0;
+	return low;
 }
 
 /**
- * ha_watch_set - set a file's threshold
- * @f: the file, of a device that is not detached
- * @low_space: in bytes; 0: none
+ * ha_threshold_set - set a threshold
+ * @w: the watch, whose pool is still there; if @bytes is not 0, changes of free space must
+ *	already be followed by ha_watch_look()
+ * @t: the threshold
+ * @bytes: space is low when fewer bytes are free; 0: never
  *
- * Context: may sleep. Return: what is free, in bytes.
+ * Context: Process context.
+ * Return: The free bytes.
  */
-u64 ha_watch_set(struct ha_file *f, u64 low_space)
+u64 ha_threshold_set(struct ha_watch *w, struct ha_threshold *t, u64 bytes)
 {
-	struct ha_watch *w = &f->dev->watch;
-	struct hybrid_alloc *ha = f->dev->ha;
 	bool fell;
 	u64 free;
 
-	if (low_space && !READ_ONCE(ha->watch)) {
-		WRITE_ONCE(ha->watch, w);
-		synchronize_rcu();	/* those who did not see it have changed what they do */
-	}
 	spin_lock(&w->lock);
-	f->low_space = low_space;
-	f->low = false;
-	list_del_init(&f->watching);
-	if (low_space)
-		list_add(&f->watching, &w->files);
-	free = ha_watch_sort(ha, w, &fell);
+	t->bytes = bytes;
+	t->low = false;
+	list_del_init(&t->list);
+	if (bytes)
+		list_add(&t->list, &w->thresholds);
+	free = ha_watch_sort(w, &fell);
 	ha_watch_unlock(w, fell);
 	return free;
 }
 
 /**
- * ha_watch_forget - a file is closed
- * @f: the file
+ * ha_threshold_clear - the owner of a threshold goes away
+ * @w: the watch
+ * @t: the threshold
  *
- * Marks that were there for it only make somebody look in vain, once.
- * Context: process context.
+ * The marks stay as they are, which costs at most one needless evaluation. So this may
+ * also be called when the pool is gone.
+ * Context: Process context.
  */
-void ha_watch_forget(struct ha_file *f)
+void ha_threshold_clear(struct ha_watch *w, struct ha_threshold *t)
 {
-	spin_lock(&f->dev->watch.lock);
-	list_del_init(&f->watching);
-	spin_unlock(&f->dev->watch.lock);
+	spin_lock(&w->lock);
+	list_del_init(&t->list);
+	spin_unlock(&w->lock);
 }
 
 /**
- * ha_watch_init - nobody waits
- * @w: of the device
+ * ha_threshold_init - a threshold that is not set
+ * @t: the threshold
+ */
+void ha_threshold_init(struct ha_threshold *t)
+{
+	INIT_LIST_HEAD(&t->list);
+	t->bytes = 0;
+	t->low = false;
+}
+
+/**
+ * ha_watch_init - a watch without a pool or a threshold
+ * @w: the watch
  */
 void ha_watch_init(struct ha_watch *w)
 {
 	spin_lock_init(&w->lock);
-	INIT_LIST_HEAD(&w->files);
+	INIT_LIST_HEAD(&w->thresholds);
 	init_waitqueue_head(&w->wait);
+}
+
+/**
+ * ha_watch_bind - tell a watch its pool, once
+ * @w: the watch
+ * @pool: whose free space it is to watch
+ * @shift: log2 of the bytes in a block
+ */
+void ha_watch_bind(struct ha_watch *w, struct hapool *pool, unsigned int shift)
+{
+	w->pool = pool;
+	w->shift = shift;
 }

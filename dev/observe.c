@@ -18,7 +18,7 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
-#include "hybrid_alloc_internal.h"
+#include "dev/internal.h"
 
 /* ---- sysfs ---- */
 
@@ -48,7 +48,7 @@ static ssize_t ha_info_show(struct device *device, struct device_attribute *attr
 {
 	struct hybrid_alloc_info info;
 
-	ha_fill_info(&info, ha_dev_of(device));
+	ha_dev_info(ha_dev_of(device), &info);
 	return ha_emit(attr, buf, &info);
 }
 
@@ -90,7 +90,7 @@ static ssize_t ha_state_show(struct device *device, u32 bit, char *buf)
 {
 	struct hybrid_alloc_info info;
 
-	ha_fill_info(&info, ha_dev_of(device));
+	ha_dev_info(ha_dev_of(device), &info);
 	return sysfs_emit(buf, "%d\n", !!(info.state & bit));
 }
 

@@ -25,7 +25,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include "hybrid_alloc.h"
-#include "dev/compat.h"
+#include "compat.h"
 
 static char *device;
 module_param(device, charp, 0444);
@@ -41,7 +41,7 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
 
 /**
  * struct ha_user - a store of segments
- * @file: where it is
+ * @disk: the block device
  * @ha: who knows what is free there
  * @wq: writes back
  * @write: the work item of @wq
@@ -50,7 +50,7 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
  * @err: why no more were
  */
 static struct ha_user {
-	struct file *file;
+	struct ha_bdev disk;
 	struct hybrid_alloc *ha;
 	struct workqueue_struct *wq;
 	struct work_struct write;
@@ -127,15 +127,13 @@ static int __init ha_user_init(void)
 	user.segments = kvcalloc(nr, sizeof(*user.segments), GFP_KERNEL);
 	if (!user.segments)
 		return -ENOMEM;
-	user.file = bdev_file_open_by_path(device, BLK_OPEN_READ | BLK_OPEN_WRITE, &user, NULL);
-	if (IS_ERR(user.file)) {
-		ret = PTR_ERR(user.file);
+	ret = compat_bdev_open_path(&user.disk, device, &user);
+	if (ret)
 		goto out_segments;
-	}
-	user.ha = hybrid_alloc_open(file_bdev(user.file), &params, GFP_KERNEL);
+	user.ha = hybrid_alloc_open(user.disk.bdev, &params, GFP_KERNEL);
 	if (IS_ERR(user.ha)) {
 		ret = PTR_ERR(user.ha);
-		goto out_file;
+		goto out_disk;
 	}
 	user.wq = alloc_workqueue("ha_user", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!user.wq) {
@@ -151,7 +149,7 @@ static int __init ha_user_init(void)
 		pr_err("%u of %u segments, error %d\n", user.nr_segments, nr, ret);
 		goto out_free;
 	}
-	pr_info("%u segments of %u KiB on %pg\n", nr, kib, file_bdev(user.file));
+	pr_info("%u segments of %u KiB on %pg\n", nr, kib, user.disk.bdev);
 	return 0;
 
 out_free:
@@ -159,8 +157,8 @@ out_free:
 	destroy_workqueue(user.wq);
 out_close:
 	hybrid_alloc_close(user.ha);
-out_file:
-	bdev_fput(user.file);
+out_disk:
+	compat_bdev_close(&user.disk);
 out_segments:
 	kvfree(user.segments);
 	return ret;
@@ -179,7 +177,7 @@ static void __exit ha_user_exit(void)
 	else
 		pr_info("all came back\n");
 	hybrid_alloc_close(user.ha);
-	bdev_fput(user.file);
+	compat_bdev_close(&user.disk);
 	kvfree(user.segments);
 }
 

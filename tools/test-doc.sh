@@ -45,13 +45,13 @@ is "hybrid_alloc.4 names all ioctls and parameters" "$missing" ""
 is "docs/abi.md is up to date (or run: scripts/abi >docs/abi.md)" \
 	"$(../scripts/abi 2>&1 | diff - ../docs/abi.md)" ""
 is "and true for programs of 32 bits" "$(CC="gcc -m32" ../scripts/abi 2>&1 | diff - ../docs/abi.md)" ""
-mkdir "$tmp/scripts" && cp ../scripts/abi "$tmp/scripts" && cp ../hybrid_alloc.c "$tmp"
+mkdir "$tmp/scripts" "$tmp/dev" && cp ../scripts/abi "$tmp/scripts" && cp ../dev/*.c "$tmp/dev"
 sed '/^ \* @minlen:/d' ../ioctl_uapi.h >"$tmp/ioctl_uapi.h"
 is "a field without a text is found" "$("$tmp/scripts/abi" 2>&1 >/dev/null)" \
 	"scripts/abi: the comment of struct hybrid_alloc_trim does not tell of its fields, in their order"
 sed '/HYBRID_ALLOC_IOC_GROW/d' ../ioctl_uapi.h >"$tmp/ioctl_uapi.h"
 is "and a call that is not in the header" "$("$tmp/scripts/abi" 2>&1 >/dev/null)" \
-	"scripts/abi: not the same calls in ioctl_uapi.h and in hybrid_alloc.c"
+	"scripts/abi: not the same calls in ioctl_uapi.h and in the tables of dev/"
 
 # sysfs
 

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The allocator on a block device: what the files of the api rung share, and what dev/
+ * needs beyond the exported functions of hybrid_alloc.h. Positions and lengths are in bytes.
+ */
+#ifndef _HYBRID_ALLOC_API_H
+#define _HYBRID_ALLOC_API_H
+
+#include <linux/atomic.h>
+#include <linux/shrinker.h>
+#include <linux/workqueue.h>
+#include "hybrid_alloc.h"
+#include "pool.h"
+#include "watch.h"
+
+/**
+ * struct hybrid_alloc - an allocator for a range of a block device
+ * @pool: the layers below. Block 0 of the pool is byte 0 of the device, so that what is
+ *	aligned in the pool is aligned on the device; the pool hands out nothing before
+ *	@start.
+ * @shift: log2 of the bytes in a block
+ * @mask: bytes in a block, less one
+ * @start: first byte of the managed range, rounded up to a block
+ * @end: first byte after it, rounded down to a block
+ * @max_len: largest length of an extent, a multiple of a block
+ * @params: the parameters, with defaults filled in; @params.range_len is as requested
+ * @refused: frees refused before they reached the pool, by reason
+ * @cpuhp: in the CPU hotplug state's list of instances
+ * @idle: returns what the magazines of idle CPUs hold
+ * @shrinker: empties magazines when memory is short
+ * @dev: number of the block device, for tracepoints
+ * @watch: to be told of changes of free space; NULL until a threshold is first set
+ *
+ * GROW changes @end, @max_len and @params.range_len while calls are running; the rest is
+ * constant.
+ */
+struct hybrid_alloc {
+	struct hapool pool;
+	unsigned int shift;
+	u64 mask;
+	u64 start;
+	u64 end;
+	u64 max_len;
+	struct hybrid_alloc_params params;
+	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];
+	struct hlist_node cpuhp;
+	struct delayed_work idle;
+	struct shrinker *shrinker;
+	dev_t dev;
+	struct ha_watch *watch;
+};
+
+/* How long a CPU may leave its magazines unused before they are drained; 0: forever. */
+extern unsigned int ha_idle_ms;
+
+int ha_api_init(void);
+void ha_api_exit(void);
+
+int ha_refuse(const char *what, int err, const char *why);
+int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len);
+void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w);
+
+enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len);
+
+/* is_power_of_2() takes a long, which may be shorter than 64 bits. */
+static inline bool ha_is_power_of_2(u64 n)
+{
+	return n && !(n & (n - 1));
+}
+
+static inline u64 ha_live_bytes(struct hybrid_alloc *ha)
+{
+	return hapool_charged(&ha->pool) << ha->shift;
+}
+
+/*
+ * Free space has changed: to be called after each call of the pool that was not a hit,
+ * without a lock of the pool.
+ */
+static inline void ha_space_changed(struct hybrid_alloc *ha)
+{
+	struct ha_watch *w = READ_ONCE(ha->watch);
+
+	if (unlikely(w))
+		ha_watch_look(w);
+}
+
+#endif

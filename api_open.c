@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The exported API: opening, closing and growing an allocator, and the upkeep of its pools
+ *
+ * Opening checks the block device and the parameters, fills in defaults, and makes a pool
+ * for the range. The block device is used only then, to learn its properties; GROW is
+ * given its new size.
+ *
+ * As long as an allocator is open, three things empty magazines that would otherwise keep
+ * space or memory for nothing: a work item that drains what a CPU has not used for
+ * ha_idle_ms, a shrinker, and a CPU hotplug callback for the magazines of a dead CPU. All
+ * three end before the pool is destroyed.
+ *
+ * ha_grow_lock serializes ha_grow(); no lock of this module is held around it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blkdev.h>
+#include <linux/cpuhotplug.h>
+#include <linux/export.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/mutex.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "api.h"
+#include "compat.h"
+
+static enum cpuhp_state ha_cpuhp_state;
+
+unsigned int ha_idle_ms = 10000;
+
+/**
+ * ha_refuse - log why something was refused
+ * @what: the device, path or operation
+ * @err: a negative errno
+ * @why: the reason, for a person
+ *
+ * Return: @err.
+ */
+int ha_refuse(const char *what, int err, const char *why)
+{
+	pr_err("%s: %s (error %d)\n", what, why, err);
+	return err;
+}
+
+/* ---- upkeep of the pools ---- */
+
+static int ha_cpu_dead(unsigned int cpu, struct hlist_node *node)
+{
+	struct hybrid_alloc *ha = hlist_entry(node, struct hybrid_alloc, cpuhp);
+
+	hapool_cpu_dead(&ha->pool, cpu);
+	ha_space_changed(ha);
+	return 0;
+}
+
+static void ha_idle(struct work_struct *work)
+{
+	struct hybrid_alloc *ha = container_of(to_delayed_work(work), struct hybrid_alloc, idle);
+
+	hapool_drain_idle(&ha->pool);
+	ha_space_changed(ha);
+	queue_delayed_work(system_dfl_wq, &ha->idle, msecs_to_jiffies(ha_idle_ms));
+}
+
+static unsigned long ha_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct hybrid_alloc *ha = compat_shrinker_data(shrinker);
+
+	return hapool_nr_mags(&ha->pool) ?: SHRINK_EMPTY;
+}
+
+static unsigned long ha_shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct hybrid_alloc *ha = compat_shrinker_data(shrinker);
+	unsigned long nr = hapool_shrink(&ha->pool, sc->nr_to_scan);
+
+	ha_space_changed(ha);
+	return nr ?: SHRINK_STOP;
+}
+
+static int ha_start_upkeep(struct hybrid_alloc *ha)
+{
+	int ret;
+
+	ha->shrinker = compat_shrinker_new("hybrid_alloc", ha, ha_shrink_count, ha_shrink_scan);
+	if (!ha->shrinker)
+		return -ENOMEM;
+	ret = cpuhp_state_add_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	if (ret) {
+		shrinker_free(ha->shrinker);
+		return ret;
+	}
+	INIT_DEFERRABLE_WORK(&ha->idle, ha_idle);
+	if (ha_idle_ms)
+		queue_delayed_work(system_dfl_wq, &ha->idle, msecs_to_jiffies(ha_idle_ms));
+	return 0;
+}
+
+static void ha_stop_upkeep(struct hybrid_alloc *ha)
+{
+	cancel_delayed_work_sync(&ha->idle);
+	cpuhp_state_remove_instance_nocalls(ha_cpuhp_state, &ha->cpuhp);
+	shrinker_free(ha->shrinker);
+}
+
+/**
+ * ha_api_init - prepare for allocators to be opened
+ *
+ * Return: 0 or a negative errno.
+ */
+int __init ha_api_init(void)
+{
+	int ret;
+
+	ret = cpuhp_setup_state_multi(CPUHP_BP_PREPARE_DYN, "hybrid_alloc:dead",
+				      NULL, ha_cpu_dead);
+	if (ret < 0)
+		return ret;
+	ha_cpuhp_state = ret;
+	return 0;
+}
+
+/**
+ * ha_api_exit - the reverse of ha_api_init(); all allocators are closed
+ */
+void ha_api_exit(void)
+{
+	cpuhp_remove_multi_state(ha_cpuhp_state);
+}
+
+/* ---- open and close ---- */
+
+static bool ha_is_size(u64 size, u64 min, u64 max)
+{
+	return ha_is_power_of_2(size) && size >= min && size <= max;
+}
+
+/* Fills in defaults and checks that the sizes go together. */
+static int ha_resolve_sizes(struct hybrid_alloc_params *p, const char *disk)
+{
+	if (!p->min_block)
+		p->min_block = SZ_4K;
+	if (!ha_is_size(p->min_block, SZ_4K, SZ_1M))
+		return ha_refuse(disk, -EINVAL,
+				 "min_block is not a power of two from 4 KiB to 1 MiB");
+	if (!p->slab_max)
+		p->slab_max = SZ_1M;
+	if (!ha_is_size(p->slab_max, p->min_block, p->min_block * HASLAB_MAX_CLASS_BLOCKS))
+		return ha_refuse(disk, -EINVAL,
+				 "slab_max is not a power of two from 1 to 1024 blocks");
+	if (!p->buddy_start)
+		p->buddy_start = SZ_1M;
+	if (!ha_is_size(p->buddy_start, p->min_block, p->min_block * HASLAB_MAX_BLOCKS))
+		return ha_refuse(disk, -EINVAL,
+				 "buddy_start is not a power of two from 1 to 4096 blocks");
+	if (!IS_ALIGNED(p->max_block, p->min_block))
+		return ha_refuse(disk, -EINVAL, "max_block is not a multiple of min_block");
+	return 0;
+}
+
+/* Places the range on a device of @size bytes. */
+static int ha_resolve_range(struct hybrid_alloc *ha, u64 size, const char *disk)
+{
+	struct hybrid_alloc_params *p = &ha->params;
+
+	if (p->range_start > size || p->range_len > size - p->range_start)
+		return ha_refuse(disk, -ERANGE,
+				 "the range is not inside the device: see blockdev --getsize64");
+	if (!p->range_len)
+		p->range_len = size - p->range_start;
+	ha->shift = ilog2(p->min_block);
+	ha->mask = p->min_block - 1;
+	ha->start = round_up(p->range_start, p->min_block);
+	ha->end = round_down(p->range_start + p->range_len, p->min_block);
+	if (ha->end < ha->start || ha->end - ha->start < p->buddy_start)
+		return ha_refuse(disk, -EINVAL,
+				 "the range is smaller than buddy_start: give a larger one");
+	ha->max_len = ha->end - ha->start;
+	if (p->max_block)
+		ha->max_len = min(ha->max_len, p->max_block);
+	return 0;
+}
+
+static int ha_resolve(struct hybrid_alloc *ha, struct block_device *bdev)
+{
+	char disk[BDEVNAME_SIZE];
+	int ret;
+
+	snprintf(disk, sizeof(disk), "%pg", bdev);
+	if (bdev_read_only(bdev))
+		return ha_refuse(disk, -EROFS, "the device is read-only: see blockdev --setrw");
+	if (bdev_is_zoned(bdev))
+		return ha_refuse(disk, -EOPNOTSUPP,
+				 "the device is zoned: use one that can be written anywhere");
+	ret = ha_resolve_sizes(&ha->params, disk);
+	if (ret)
+		return ret;
+	if (bdev_logical_block_size(bdev) > ha->params.min_block)
+		return ha_refuse(disk, -EINVAL,
+				 "the logical block is larger than min_block: give that a larger one");
+	return ha_resolve_range(ha, bdev_nr_bytes(bdev), disk);
+}
+
+static int ha_init_pool(struct hybrid_alloc *ha)
+{
+	struct haslab_config cfg = {
+		.first_block = ha->start >> ha->shift,
+		.nr_blocks = ha->end >> ha->shift,
+		.unit_shift = ilog2(ha->params.buddy_start) - ha->shift,
+		.slab_max = ha->params.slab_max >> ha->shift,
+		.dev = ha->dev,
+		.byte_shift = ha->shift,
+	};
+
+	return hapool_init(&ha->pool, &cfg);
+}
+
+static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
+{
+	int ret;
+
+	ha->dev = bdev->bd_dev;
+	ret = ha_resolve(ha, bdev);
+	if (ret)
+		return ret;
+	ret = ha_init_pool(ha);
+	if (ret)
+		return ret;
+	ret = ha_start_upkeep(ha);
+	if (ret)
+		hapool_destroy(&ha->pool);
+	return ret;
+}
+
+/**
+ * hybrid_alloc_open - open an allocator on a block device of the caller's
+ * @bdev: the block device, which the caller has open
+ * @params: shape of the allocator, or NULL for defaults
+ * @gfp: GFP_KERNEL, or what the caller must do without of __GFP_IO, __GFP_FS
+ *
+ * All space is free at first. There is no device node, and the device is not
+ * claimed: to keep others off it is the caller's part, who also must have it
+ * open for as long as its size matters to him. The allocator does not keep
+ * @bdev.
+ *
+ * Context: Process context, may sleep whatever @gfp says. Not from a CPU
+ * hotplug callback.
+ * Return: The allocator, or an ERR_PTR: EROFS the device is read-only;
+ * EOPNOTSUPP it is zoned; EINVAL the sizes in @params do not fit each other or
+ * the device, or the range is smaller than params.buddy_start; ERANGE the
+ * range is not inside the device; ENOMEM.
+ */
+struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
+				       const struct hybrid_alloc_params *params, gfp_t gfp)
+{
+	const gfp_t all = __GFP_IO | __GFP_FS;
+	struct hybrid_alloc *ha;
+	unsigned int scope;
+	int ret;
+
+	might_sleep();
+	ha = kzalloc(sizeof(*ha), gfp);
+	if (!ha)
+		return ERR_PTR(-ENOMEM);
+	if (params)
+		ha->params = *params;
+
+	/* Much of what is allocated below is not told @gfp. */
+	if ((gfp & all) == all) {
+		ret = ha_open(ha, bdev);
+	} else {
+		scope = memalloc_noio_save();
+		ret = ha_open(ha, bdev);
+		memalloc_noio_restore(scope);
+	}
+	if (ret) {
+		kfree(ha);
+		return ERR_PTR(ret);
+	}
+	return ha;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_open);
+
+/**
+ * hybrid_alloc_close - close an allocator
+ * @ha: the allocator
+ *
+ * Live extents are forgotten; nothing happens to the data in them. No other
+ * call may be under way, nor come later.
+ *
+ * Context: Process context, may sleep. Never fails, needs no memory.
+ */
+void hybrid_alloc_close(struct hybrid_alloc *ha)
+{
+	ha_stop_upkeep(ha);
+	hapool_destroy(&ha->pool);
+	kfree(ha);
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_close);
+
+/* ---- GROW ---- */
+
+static DEFINE_MUTEX(ha_grow_lock);	/* one GROW at a time, of all allocators */
+
+/**
+ * ha_grow - extend the managed range after the device has grown
+ * @ha: the allocator
+ * @size: bytes of the device
+ * @range_len: new length of the managed range; 0: up to the end of the device
+ *
+ * The new space may be handed out, and freed again, before ha->end says so: see
+ * ha_range_fault().
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or EINVAL the range would shrink; ERANGE it would not be inside the device;
+ * ENOMEM; EINTR killed while it waited.
+ */
+int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len)
+{
+	struct hybrid_alloc_params *p = &ha->params;
+	int ret = -EINVAL;
+	u64 end;
+
+	if (mutex_lock_killable(&ha_grow_lock))
+		return -EINTR;
+	if (size < p->range_start + p->range_len)
+		goto out;
+	if (!range_len)
+		range_len = size - p->range_start;
+	if (range_len < p->range_len)
+		goto out;
+	ret = -ERANGE;
+	if (range_len > size - p->range_start)
+		goto out;
+	end = round_down(p->range_start + range_len, p->min_block);
+	ret = end > ha->end ? hapool_grow(&ha->pool, end >> ha->shift, GFP_KERNEL) : 0;
+	if (ret)
+		goto out;
+	WRITE_ONCE(p->range_len, range_len);
+	WRITE_ONCE(ha->end, end);
+	WRITE_ONCE(ha->max_len, p->max_block ? min(end - ha->start, p->max_block) :
+					       end - ha->start);
+	ha_space_changed(ha);
+out:
+	mutex_unlock(&ha_grow_lock);
+	return ret;
+}
+
+/**
+ * ha_set_watch - follow each change of free space with ha_watch_look()
+ * @ha: the allocator
+ * @w: the watch, which was told the pool of @ha; the same in each call
+ *
+ * Context: Process context, may sleep.
+ */
+void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w)
+{
+	if (READ_ONCE(ha->watch))
+		return;
+	WRITE_ONCE(ha->watch, w);
+	/* A change of free space that did not see @w, and so has no barrier, is over then. */
+	synchronize_rcu();
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attach and detach: from a block device to an instance with a node, and back
+ *
+ * Attach
+ *
+ *  1. opens and claims the block device, opens an allocator on it, and reserves a number
+ *     (ha_dev_bind());
+ *  2. registers the node and makes the instance known (ha_dev_publish()).
+ *
+ * The claim is made in the name of the ha_dev. So each instance is a holder of its own, and
+ * a second attach of the same disk is refused.
+ *
+ * Detach
+ *
+ *  1. marks the ha_dev as dying under its lock: no file can be opened any more, and of
+ *     several callers that detach only one continues;
+ *  2. takes it out of the registry, and removes the node with its files in sysfs and
+ *     debugfs, and waits until no call is in one of these;
+ *  3. kills ha_dev.calls: later calls get ENODEV; waits for the calls in flight;
+ *  4. closes the allocator, releases the block device, and, last, releases the number: two
+ *     nodes must not have the same name.
+ *
+ * Unless it is forced, it refuses an instance with open files or live extents. Live extents
+ * on a disk that was removed do not count: they can no longer be freed.
+ *
+ * No lock is held around attach or detach as a whole. Their steps exclude each other.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blkdev.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/stat.h>
+
+#include "dev/internal.h"
+
+/* What was live on instances when they were detached. */
+static atomic64_t ha_lost_extents;
+static atomic64_t ha_lost_bytes;
+
+
+/* From Linux 6.5 on the block layer reports a removal; before, each call looks for it. */
+COMPAT_HOLDER_OPS(ha_holder_ops, ha_dev_set_gone);
+
+static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
+{
+	int ret = compat_bdev_open(&dev->claimed, devt, dev, &ha_holder_ops);
+
+	switch (ret) {
+	case 0:
+		snprintf(dev->disk, sizeof(dev->disk), "%pg", dev->claimed.bdev);
+		return 0;
+	case -EBUSY:
+		return ha_refuse(what, -EBUSY,
+				 "mounted, attached or held by others: lsblk shows by whom");
+	case -ENXIO:
+		return ha_refuse(what, -ENODEV, "there is no such device any more");
+	default:
+		return ha_refuse(what, ret, "cannot be opened");
+	}
+}
+
+/* Returns an instance for ha_dev_publish() or ha_dev_unbind(), or an ERR_PTR. */
+static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
+				  const struct hybrid_alloc_params *params, bool sealed)
+{
+	struct ha_dev *dev;
+	int ret;
+
+	dev = ha_dev_new(sealed);
+	if (IS_ERR(dev))
+		return dev;
+	ret = ha_dev_claim_bdev(dev, devt, what);
+	if (ret)
+		goto out_put;
+	dev->ha = hybrid_alloc_open(dev->claimed.bdev, params, GFP_KERNEL);
+	if (IS_ERR(dev->ha)) {
+		ret = PTR_ERR(dev->ha);
+		goto out_release;
+	}
+	ha_watch_bind(&dev->watch, &dev->ha->pool, dev->ha->shift);
+	ret = xa_alloc(&ha_devs, &dev->id, NULL, xa_limit_31b, GFP_KERNEL);
+	if (ret)
+		goto out_close;
+	snprintf(dev->name, sizeof(dev->name), "hybrid_alloc%u", dev->id);
+	return dev;
+
+out_close:
+	hybrid_alloc_close(dev->ha);
+out_release:
+	compat_bdev_close(&dev->claimed);
+out_put:
+	ha_dev_put(dev);
+	return ERR_PTR(ret);
+}
+
+/* The reverse of ha_dev_bind(), for a device whose node is gone or never was. */
+static void ha_dev_unbind(struct ha_dev *dev)
+{
+	struct hybrid_alloc_stat st;
+
+	percpu_ref_kill(&dev->calls);
+	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
+	wait_for_completion(&dev->idle);
+
+	hybrid_alloc_stat(dev->ha, &st, false);
+	if (st.nr_live) {
+		atomic64_add(st.nr_live, &ha_lost_extents);
+		atomic64_add(st.charged, &ha_lost_bytes);
+		pr_warn("%s: forgot %llu live extents of %llu bytes in all on %s\n",
+			dev->name, st.nr_live, st.charged, dev->disk);
+	}
+
+	hybrid_alloc_close(dev->ha);
+	compat_bdev_close(&dev->claimed);
+	xa_erase(&ha_devs, dev->id);
+	ha_dev_put(dev);
+}
+
+/*
+ * Registers the node and makes the instance known. On success the caller's reference has
+ * become the registry's, and the instance may be detached at any time. On failure the
+ * instance is still bound.
+ */
+static int ha_dev_publish(struct ha_dev *dev)
+{
+	int ret;
+
+	dev->misc.minor = MISC_DYNAMIC_MINOR;
+	dev->misc.name = dev->name;
+	dev->misc.fops = &ha_node_fops;
+	dev->misc.mode = 0600;
+	dev->misc.groups = ha_dev_groups;
+	ret = misc_register(&dev->misc);
+	if (ret)
+		return ha_refuse(dev->name, ret, "the node cannot be registered");
+	ha_debugfs_add(dev);
+	pr_info("%s: attached %s, %s\n", dev->name, dev->disk,
+		test_bit(HA_DEV_SEALED, &dev->state) ? "sealed" : "all free");
+	/* Needs no memory, since the entry exists. */
+	xa_store(&ha_devs, dev->id, dev, GFP_KERNEL);
+	return 0;
+}
+
+/* Why an instance should not be detached, or NULL. */
+static const char *ha_dev_busy(struct ha_dev *dev)
+{
+	lockdep_assert_held(&dev->lock);
+	if (dev->nr_open)
+		return "not detached, as files are open: close them, or use force";
+	if (dev->pinned && !ha_dev_gone(dev))
+		return "not detached, as extents are live: free them, or use force";
+	return NULL;
+}
+
+/**
+ * ha_dev_detach - detach an instance
+ * @dev: a published instance; the caller has a reference
+ * @force: even if it has open files or live extents
+ *
+ * Return: 0, or EBUSY it has open files or live extents; ENODEV another caller has begun
+ * to detach it.
+ */
+int ha_dev_detach(struct ha_dev *dev, bool force)
+{
+	const char *busy;
+	bool dying;
+
+	spin_lock(&dev->lock);
+	dying = dev->dying;
+	busy = dying || force ? NULL : ha_dev_busy(dev);
+	if (!dying && !busy) {
+		dev->dying = true;
+		ha_dev_pin(dev, false);
+	}
+	spin_unlock(&dev->lock);
+	if (dying)
+		return -ENODEV;
+	if (busy)
+		return ha_refuse(dev->name, -EBUSY, busy);
+
+	/* It can no longer be looked up, but keeps its number. */
+	xa_store(&ha_devs, dev->id, NULL, GFP_KERNEL);
+	ha_debugfs_remove(dev);
+	misc_deregister(&dev->misc);
+	ha_dev_unbind(dev);
+	return 0;
+}
+
+/* The block device that a file is open on, or an ERR_PTR. */
+static struct block_device *ha_file_bdev(struct file *file)
+{
+	struct block_device *bdev;
+
+	if (!(file->f_mode & FMODE_READ) || !(file->f_mode & FMODE_WRITE))
+		return ERR_PTR(ha_refuse("attach", -EBADF,
+					 "the file is not open for reading and writing"));
+	if (!S_ISBLK(file_inode(file)->i_mode))
+		return ERR_PTR(ha_refuse("attach", -ENOTBLK,
+					 "the file is not a block device: lsblk lists them"));
+	bdev = I_BDEV(file->f_mapping->host);
+	if (ha_bdev_gone(bdev, file->f_mapping->host))
+		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
+	return bdev;
+}
+
+
+static struct ha_dev *ha_bind_file(struct file *file, const struct hybrid_alloc_params *params,
+				   bool sealed)
+{
+	struct block_device *bdev;
+	char disk[BDEVNAME_SIZE];
+	struct ha_dev *dev;
+
+	bdev = ha_file_bdev(file);
+	if (IS_ERR(bdev))
+		return ERR_CAST(bdev);
+	snprintf(disk, sizeof(disk), "%pg", bdev);
+	dev = ha_dev_bind(bdev->bd_dev, disk, params, sealed);
+	if (!IS_ERR(dev) && dev->claimed.bdev != bdev) {
+		/* The file's device was removed just now, and another got its number. */
+		ha_dev_unbind(dev);
+		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
+	}
+	return dev;
+}
+
+/**
+ * ha_attach_fd - attach the block device of a file descriptor
+ * @nr: the file descriptor, open for reading and writing
+ * @params: as of hybrid_alloc_open()
+ * @sealed: ALLOC has to wait for SEAL
+ *
+ * Return: The instance, with a reference, or an ERR_PTR.
+ */
+struct ha_dev *ha_attach_fd(int nr, const struct hybrid_alloc_params *params, bool sealed)
+{
+	struct ha_dev *dev;
+	struct fd fd;
+	int ret;
+
+	fd = fdget(nr);
+	if (!fd_file(fd))
+		return ERR_PTR(ha_refuse("attach", -EBADF, "bad file descriptor"));
+	dev = ha_bind_file(fd_file(fd), params, sealed);
+	fdput(fd);
+	if (IS_ERR(dev))
+		return dev;
+
+	kref_get(&dev->ref);
+	ret = ha_dev_publish(dev);
+	if (ret) {
+		ha_dev_unbind(dev);
+		ha_dev_put(dev);
+		return ERR_PTR(ret);
+	}
+	return dev;
+}
+
+static struct ha_dev * __init
+ha_bind_path(const char *path, const struct hybrid_alloc_params *params, bool sealed)
+{
+	dev_t devt;
+	int ret;
+
+	ret = lookup_bdev(path, &devt);
+	if (ret == -ENOENT)
+		ha_refuse(path, ret, "there is no such file: lsblk lists block devices");
+	else if (ret == -ENOTBLK)
+		ha_refuse(path, ret, "not a block device: lsblk lists them");
+	else if (ret)
+		ha_refuse(path, ret, "cannot be looked up");
+	if (ret)
+		return ERR_PTR(ret);
+	return ha_dev_bind(devt, path, params, sealed);
+}
+
+/**
+ * ha_attach_paths - attach block devices by path: all of them or none
+ * @paths: the paths
+ * @nr: how many, at most HA_MAX_PARAM_DEVICES
+ * @params: as of hybrid_alloc_open()
+ * @sealed: ALLOC has to wait for SEAL
+ *
+ * No node is registered before all devices are bound: an open file would not keep a module
+ * whose init function fails.
+ * Return: 0 or a negative errno.
+ */
+int __init ha_attach_paths(char **paths, unsigned int nr,
+			   const struct hybrid_alloc_params *params, bool sealed)
+{
+	struct ha_dev *devs[HA_MAX_PARAM_DEVICES];
+	unsigned int nr_bound, i;
+	int ret;
+
+	for (nr_bound = 0; nr_bound < nr; nr_bound++) {
+		devs[nr_bound] = ha_bind_path(paths[nr_bound], params, sealed);
+		if (IS_ERR(devs[nr_bound])) {
+			ret = PTR_ERR(devs[nr_bound]);
+			goto out_unbind;
+		}
+	}
+	for (i = 0; i < nr_bound; i++) {
+		ret = ha_dev_publish(devs[i]);
+		if (ret)
+			goto out_detach;
+	}
+	return 0;
+
+out_detach:
+	while (i--) {
+		ha_dev_detach(devs[i], true);
+		devs[i] = NULL;
+	}
+out_unbind:
+	while (nr_bound--) {
+		if (devs[nr_bound])
+			ha_dev_unbind(devs[nr_bound]);
+	}
+	return ret;
+}
+
+/**
+ * ha_detach_all - detach all instances; no call and no attach can come any more
+ */
+void ha_detach_all(void)
+{
+	u64 lost = atomic64_read(&ha_lost_extents);
+	struct ha_dev *dev;
+	unsigned long id;
+
+	xa_for_each(&ha_devs, id, dev)
+		ha_dev_detach(dev, true);
+	if (lost)
+		pr_warn("detaching has forgotten %llu live extents of %llu bytes in all\n",
+			lost, (u64)atomic64_read(&ha_lost_bytes));
+}

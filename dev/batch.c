@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Calls for many extents: ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH and ALLOC_MANY
+ *
+ * The calls that allocate keep all their results in memory until they are delivered, since
+ * an allocation that is never reported has to be undone. FREE_BATCH and CLAIM_BATCH are not
+ * undone; they copy a few items at a time through the stack, so that FREE_BATCH needs no
+ * memory.
+ *
+ * All of them copy items only before ha_dev_enter() and after ha_dev_leave(). There are no
+ * locks here.
+ */
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched/signal.h>
+
+#include "dev/ioctl.h"
+
+/* ---- ALLOC_BATCH ---- */
+
+static void ha_undo_items(struct ha_call *call, u32 nr)
+{
+	struct hybrid_alloc_alloc_item *items = call->items;
+	enum hybrid_alloc_reason reason;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		if (!items[i].error)
+			ha_file_free(call->file, items[i].extent.start, items[i].extent.len,
+				     &reason);
+		cond_resched();
+	}
+	call->batch.nr_done = 0;
+	call->batch.nr_failed = 0;
+}
+
+/**
+ * ha_undo_alloc_batch - undo ALLOC_BATCH
+ * @call: the call
+ */
+void ha_undo_alloc_batch(struct ha_call *call)
+{
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* detached: all extents are forgotten */
+	ha_undo_items(call, call->batch.nr_done);
+	ha_dev_leave(call);
+}
+
+static int ha_alloc_item(struct ha_call *call, struct hybrid_alloc_alloc_item *item)
+{
+	struct hybrid_alloc_range range;
+	bool plain = ha_extent_is_plain(&item->extent) &&
+		     ha_goal_is_plain(item->flags, item->goal) &&
+		     !(item->flags & ~HYBRID_ALLOC_ALLOC_GOAL);
+	int ret = -EINVAL;
+
+	memset(&item->extent, 0, sizeof(item->extent));
+	if (plain)
+		ret = ha_file_alloc(call->file, call->batch.flags | item->flags, item->len,
+				    item->align, item->goal, &range);
+	item->error = -ret;
+	if (!ret) {
+		item->extent.start = range.start;
+		item->extent.len = range.len;
+	}
+	return ret;
+}
+
+static int ha_alloc_items(struct ha_call *call)
+{
+	struct hybrid_alloc_alloc_item *items = call->items;
+	struct hybrid_alloc_batch *batch = &call->batch;
+	int ret;
+
+	for (batch->nr_done = 0; batch->nr_done < batch->nr; batch->nr_done++) {
+		ret = ha_alloc_item(call, &items[batch->nr_done]);
+		if (ret == -EINTR || fatal_signal_pending(current)) {
+			ha_undo_items(call, batch->nr_done + 1);
+			return -EINTR;
+		}
+		batch->nr_failed += !!ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * ha_alloc_batch - ALLOC_BATCH
+ * @call: the call
+ */
+int ha_alloc_batch(struct ha_call *call)
+{
+	struct hybrid_alloc_batch *batch = &call->batch;
+	int ret;
+
+	batch->nr_done = 0;
+	batch->nr_failed = 0;
+	call->items = kvmalloc_array(batch->nr, call->cmd->item_size, GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	ret = ha_call_items_in(call, 0, batch->nr, call->items);
+	if (ret)
+		return ret;
+	ret = ha_dev_enter(call);
+	if (ret)
+		return ret;
+	ret = ha_alloc_items(call);
+	ha_dev_leave(call);
+	if (ret)
+		return ret;
+	ret = ha_call_items_out(call, 0, batch->nr, call->items);
+	if (ret)
+		ha_undo_alloc_batch(call);
+	return ret;
+}
+
+/* ---- ALLOC_MANY ---- */
+
+static void ha_undo_extents(struct ha_call *call)
+{
+	struct hybrid_alloc_extent *extents = call->items;
+	enum hybrid_alloc_reason reason;
+
+	while (call->many.nr_extents--) {
+		ha_file_free(call->file, extents[call->many.nr_extents].start,
+			     extents[call->many.nr_extents].len, &reason);
+		cond_resched();
+	}
+	call->many.nr_extents = 0;
+	call->many.total = 0;
+}
+
+/**
+ * ha_undo_alloc_many - undo ALLOC_MANY
+ * @call: the call
+ */
+void ha_undo_alloc_many(struct ha_call *call)
+{
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* detached: all extents are forgotten */
+	ha_undo_extents(call);
+	ha_dev_leave(call);
+}
+
+/**
+ * ha_many_check - whether the reserved fields of ALLOC_MANY are 0
+ * @call: the call
+ */
+bool ha_many_check(const struct ha_call *call)
+{
+	return !call->many.__reserved && ha_goal_is_plain(call->many.flags, call->many.goal);
+}
+
+static int ha_many_fits(const struct hybrid_alloc *ha, const struct hybrid_alloc_many *many)
+{
+	u64 most;
+
+	if (!many->len || (many->align && !ha_is_power_of_2(many->align)))
+		return -EINVAL;
+	if (many->len > ha->end - ha->start)
+		return -EFBIG;
+	if (!(many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) &&
+	    !check_mul_overflow(ha->max_len, (u64)many->nr, &most) && many->len > most)
+		return -EFBIG;
+	if ((many->flags & HYBRID_ALLOC_ALLOC_GOAL) &&
+	    (many->goal < ha->start || many->goal >= ha->end))
+		return -ERANGE;
+	return 0;
+}
+
+/*
+ * The length to try after an allocation of @len bytes has found no space: that of the
+ * largest free run. If that run is not shorter, it is not aligned as requested or was freed
+ * only now: half of @len. If there is no free run, space may have gone to the pools only
+ * now: a block. 0: that was already a block.
+ */
+static u64 ha_many_shorter(struct hybrid_alloc *ha, u64 len)
+{
+	struct hapool_stat st;
+	u64 largest;
+
+	hapool_stat(&ha->pool, &st, false);
+	largest = st.slab.largest_run << ha->shift;
+	if (len == ha->params.min_block)
+		return 0;
+	if (!largest)
+		return ha->params.min_block;
+	return largest < len ? largest : round_up(len / 2, ha->params.min_block);
+}
+
+static int ha_many_alloc(struct ha_call *call)
+{
+	struct hybrid_alloc *ha = call->dev->ha;
+	struct hybrid_alloc_many *many = &call->many;
+	struct hybrid_alloc_extent *extents = call->items;
+	u64 want = round_up(many->len, ha->params.min_block), goal = many->goal;
+	u64 longest = ha->max_len;
+	struct hybrid_alloc_range range;
+	u32 flags = many->flags;
+	int ret;
+
+	while (many->total < want && many->nr_extents < many->nr && longest) {
+		ret = ha_file_alloc(call->file, flags, min(want - many->total, longest),
+				    many->align, goal, &range);
+		if (ret == -ENOSPC) {
+			longest = ha_many_shorter(ha, min(want - many->total, longest));
+			continue;
+		}
+		if (ret)
+			goto out_undo;
+		extents[many->nr_extents++] = (struct hybrid_alloc_extent){
+			.start = range.start,
+			.len = range.len,
+		};
+		many->total += range.len;
+		goal = range.start + range.len;
+		if (goal >= ha->end)
+			flags &= ~HYBRID_ALLOC_ALLOC_GOAL;
+		ret = -EINTR;
+		if (fatal_signal_pending(current))
+			goto out_undo;
+		cond_resched();
+	}
+	ret = -ENOSPC;
+	if (many->total < want &&
+	    !((many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) && many->nr_extents))
+		goto out_undo;
+	return 0;
+
+out_undo:
+	ha_undo_extents(call);
+	return ret;
+}
+
+/**
+ * ha_alloc_many - ALLOC_MANY
+ * @call: the call
+ */
+int ha_alloc_many(struct ha_call *call)
+{
+	struct hybrid_alloc_many *many = &call->many;
+	int ret;
+
+	many->nr_extents = 0;
+	many->total = 0;
+	call->items = kvmalloc_array(many->nr, sizeof(struct hybrid_alloc_extent), GFP_KERNEL);
+	if (!call->items)
+		return -ENOMEM;
+	ret = ha_dev_enter(call);
+	if (ret)
+		return ret;
+	ret = ha_many_fits(call->dev->ha, many);
+	if (!ret)
+		ret = ha_many_alloc(call);
+	ha_dev_leave(call);
+	if (ret)
+		return ret;
+	ret = ha_call_items_out(call, 0, many->nr_extents, call->items);
+	if (ret)
+		ha_undo_alloc_many(call);
+	return ret;
+}
+
+/* ---- FREE_BATCH and CLAIM_BATCH ---- */
+
+typedef int ha_item_fn(struct ha_call *call, const struct hybrid_alloc_extent *extent,
+		       enum hybrid_alloc_reason *reason);
+
+static int ha_free_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
+			    enum hybrid_alloc_reason *reason)
+{
+	return ha_file_free(call->file, extent->start, extent->len, reason);
+}
+
+static int ha_claim_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
+			     enum hybrid_alloc_reason *reason)
+{
+	return hybrid_alloc_claim(call->dev->ha, extent->start, extent->len, GFP_KERNEL);
+}
+
+static int ha_do_item(struct ha_call *call, ha_item_fn *fn,
+			  struct hybrid_alloc_free_item *item)
+{
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	int ret = -EINVAL;
+
+	if (ha_extent_is_plain(&item->extent))
+		ret = fn(call, &item->extent, &reason);
+	item->error = -ret;
+	item->reason = reason;
+	return ret;
+}
+
+/* Items copied at a time: few enough for the stack, so that a free needs no memory. */
+#define HA_ITEMS_CHUNK	16U
+
+/* Does items that are not undone, and reports how far it came. */
+static int ha_do_items(struct ha_call *call, ha_item_fn *fn)
+{
+	struct hybrid_alloc_free_item items[HA_ITEMS_CHUNK];
+	struct hybrid_alloc_batch *batch = &call->batch;
+	u32 first, nr, i;
+	int ret;
+
+	batch->nr_done = 0;
+	batch->nr_failed = 0;
+	for (first = 0; first < batch->nr; first += nr) {
+		nr = min(batch->nr - first, HA_ITEMS_CHUNK);
+		ret = ha_call_items_in(call, first, nr, items);
+		if (ret)
+			return ret;
+		ret = ha_dev_enter(call);
+		if (ret)
+			return ret;
+		for (i = 0; i < nr && !fatal_signal_pending(current); i++)
+			batch->nr_failed += !!ha_do_item(call, fn, &items[i]);
+		ha_dev_leave(call);
+		batch->nr_done += i;
+		ret = ha_call_items_out(call, first, i, items);
+		if (ret)
+			return ret;
+		if (i < nr)
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * ha_free_batch - FREE_BATCH
+ * @call: the call
+ */
+int ha_free_batch(struct ha_call *call)
+{
+	return ha_do_items(call, ha_free_item);
+}
+
+/**
+ * ha_claim_batch - CLAIM_BATCH
+ * @call: the call
+ */
+int ha_claim_batch(struct ha_call *call)
+{
+	return ha_do_items(call, ha_claim_item);
+}
+

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of dev/ share: instances and their open files. ioctl.h has what the
+ * ioctls share. hybrid_alloc.c describes the objects and the locks.
+ */
+#ifndef _HYBRID_ALLOC_DEV_INTERNAL_H
+#define _HYBRID_ALLOC_DEV_INTERNAL_H
+
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/miscdevice.h>
+#include <linux/percpu-refcount.h>
+#include <linux/rbtree.h>
+#include <linux/rwsem.h>
+#include <linux/uuid.h>
+#include <linux/xarray.h>
+#include "api.h"
+#include "compat.h"
+
+/* Bits of ha_dev.state. */
+enum {
+	HA_DEV_SEALED,		/* see HYBRID_ALLOC_STATE_SEALED */
+	HA_DEV_GONE,		/* the disk was removed, and that was logged */
+};
+
+/**
+ * struct ha_dev - an instance: an attached block device
+ * @ref: one reference of the registry, and one of each open file
+ * @calls: calls in flight
+ * @idle: completed when @calls is dead and no call is left
+ * @ha: the allocator; valid until @idle
+ * @claimed: the block device, opened and claimed; valid until @idle
+ * @state: HA_DEV_ bits
+ * @epoch: random, never 0
+ * @uuid: random
+ * @id: number of the instance
+ * @lock: protects @nr_open, @dying and @pinned
+ * @nr_open: open files
+ * @dying: detach has begun
+ * @pinned: a reference on the module is held for the live extents
+ * @bound_lock: see "Locks" in hybrid_alloc.c
+ * @bound: struct ha_bound of all files, by address
+ * @binds: an extent was bound once; written under @bound_lock, read under it or RCU
+ * @watch: the thresholds of the open files
+ * @misc: the node
+ * @debugfs: its directory in debugfs
+ * @name: of the node
+ * @disk: name of the block device
+ */
+struct ha_dev {
+	struct kref ref;
+	struct percpu_ref calls;
+	struct completion idle;
+	struct hybrid_alloc *ha;
+	struct ha_bdev claimed;
+	unsigned long state;
+	u64 epoch;
+	u8 uuid[UUID_SIZE];
+	u32 id;
+	spinlock_t lock;	/* see above */
+	unsigned int nr_open;
+	bool dying;
+	bool pinned;
+	struct rw_semaphore bound_lock;	/* see above */
+	struct rb_root bound;
+	bool binds;
+	struct ha_watch watch;
+	struct miscdevice misc;
+	struct dentry *debugfs;
+	char name[24];
+	char disk[BDEVNAME_SIZE];
+};
+
+/**
+ * struct ha_file - an open file of a node
+ * @dev: the instance, with a reference
+ * @bound: struct ha_bound, the extents that are freed when it is closed
+ * @threshold: below which poll() reports low space
+ */
+struct ha_file {
+	struct ha_dev *dev;
+	struct list_head bound;
+	struct ha_threshold threshold;
+};
+
+/* device.c */
+
+/*
+ * Instances by number. A NULL entry reserves the number of an instance that cannot be
+ * looked up yet, or no longer.
+ */
+extern struct xarray ha_devs;
+
+struct ha_dev *ha_dev_new(bool sealed);
+struct ha_dev *ha_dev_get(u32 id);
+void ha_dev_put(struct ha_dev *dev);
+void ha_dev_set_gone(struct ha_dev *dev);
+void ha_dev_pin(struct ha_dev *dev, bool pin);
+void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info);
+
+/* A partition can be removed alone; with its disk it always is. */
+static inline bool ha_bdev_gone(struct block_device *bdev, struct inode *inode)
+{
+	return inode_unhashed(inode) || !disk_live(bdev->bd_disk);
+}
+
+/* Whether the block device was removed. Valid until @dev->idle. */
+static inline bool ha_dev_gone(struct ha_dev *dev)
+{
+	if (likely(!test_bit(HA_DEV_GONE, &dev->state) &&
+		   !ha_bdev_gone(dev->claimed.bdev, compat_bdev_inode(&dev->claimed))))
+		return false;
+	ha_dev_set_gone(dev);
+	return true;
+}
+
+/* bound.c */
+
+int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
+		  struct hybrid_alloc_range *range);
+int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+void ha_file_release_bound(struct ha_file *f);
+
+/* observe.c */
+
+extern const struct attribute_group *ha_dev_groups[];
+
+void ha_debugfs_init(void);
+void ha_debugfs_exit(void);
+void ha_debugfs_add(struct ha_dev *dev);
+void ha_debugfs_remove(struct ha_dev *dev);
+
+/* calls.c */
+
+long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* node.c */
+
+extern const struct file_operations ha_node_fops;
+
+/* attach.c */
+
+struct ha_dev *ha_attach_fd(int fd, const struct hybrid_alloc_params *params, bool sealed);
+int ha_attach_paths(char **paths, unsigned int nr, const struct hybrid_alloc_params *params,
+		    bool sealed);
+int ha_dev_detach(struct ha_dev *dev, bool force);
+void ha_detach_all(void);
+
+/* control.c */
+
+int ha_control_register(void);
+void ha_control_deregister(void);
+
+/* More devices than a command line can reasonably name. */
+#define HA_MAX_PARAM_DEVICES	64
+
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TRIM: discards free space
+ *
+ * As long as a range is being discarded, it is held in the pool: neither free nor in use.
+ * So its next owner's data cannot be discarded. It is held and discarded in pieces, and
+ * between two pieces a TRIM gives way, and looks for signals and for detach.
+ *
+ * No lock is held here. hapool_hold() and hapool_unhold() exclude each other and the slow
+ * mode: an allocation that needs held space waits for the piece.
+ */
+#include <linux/blkdev.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+
+#include "api_trace.h"
+#include "dev/ioctl.h"
+
+/*
+ * The size of a piece. It bounds the space that is held at a time, and the delay of an
+ * allocation that needs it, of a kill, and of detach.
+ */
+#define HA_TRIM_BYTES	SZ_32M
+
+/**
+ * struct ha_trim - a TRIM at work; positions in bytes
+ * @ha: the allocator
+ * @bdev: the block device
+ * @dying: the calls in flight; dying if the device is being detached
+ * @gran: discard granularity: the size of the disk's discard units
+ * @shift: where the first of these units begins
+ * @pos: everything before is done
+ * @end: where to stop
+ * @minlen: shortest free run to trim
+ * @run_end: end of the last free run that was found long enough
+ * @trimmed: bytes discarded
+ */
+struct ha_trim {
+	struct hybrid_alloc *ha;
+	struct block_device *bdev;
+	struct percpu_ref *dying;
+	u64 gran;
+	u64 shift;
+	u64 pos;
+	u64 end;
+	u64 minlen;
+	u64 run_end;
+	u64 trimmed;
+};
+
+static u64 ha_trim_up(const struct ha_trim *t, u64 pos)
+{
+	return pos <= t->shift ? t->shift :
+	       DIV64_U64_ROUND_UP(pos - t->shift, t->gran) * t->gran + t->shift;
+}
+
+static u64 ha_trim_down(const struct ha_trim *t, u64 pos)
+{
+	return pos < t->shift ? 0 : div64_u64(pos - t->shift, t->gran) * t->gran + t->shift;
+}
+
+/* Finds the next free blocks at or after @t->pos that are part of a long enough run. */
+static bool ha_trim_next(struct ha_trim *t, u64 *start, u64 *len)
+{
+	struct hapool *pool = &t->ha->pool;
+	unsigned int shift = t->ha->shift;
+	u64 next, more, end;
+
+	while (hapool_next_free(pool, t->pos >> shift, start, len)) {
+		if (*start << shift >= t->end)
+			return false;
+		if (*start << shift < t->run_end)
+			return true;
+		/* hapool_next_free() may return a run in several parts */
+		end = *start + *len;
+		while (hapool_next_free(pool, end, &next, &more) && next == end) {
+			end += more;
+			cond_resched();
+		}
+		if ((end - *start) << shift >= t->minlen) {
+			t->run_end = end << shift;
+			return true;
+		}
+		t->pos = end << shift;
+	}
+	return false;
+}
+
+/*
+ * Holds free blocks, discards the discard units in them, and sets @t->pos to their end.
+ * hapool_hold() may have found fewer of them free, or none.
+ */
+static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
+{
+	unsigned int shift = t->ha->shift;
+	u64 from, to;
+	int ret;
+
+	ret = hapool_hold(&t->ha->pool, &start, &len, GFP_KERNEL);
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	t->pos = (start + len) << shift;
+	from = ha_trim_up(t, start << shift);
+	to = ha_trim_down(t, min((start + len) << shift, t->end));
+	if (from < to) {
+		ret = blkdev_issue_discard(t->bdev, from >> SECTOR_SHIFT,
+					   (to - from) >> SECTOR_SHIFT, GFP_KERNEL);
+		if (!ret)
+			t->trimmed += to - from;
+	}
+	hapool_unhold(&t->ha->pool, start, len);
+	trace_ha_trim(t->ha->dev, start << shift, len << shift,
+		      from < to && !ret ? to - from : 0, ret);
+	ha_space_changed(t->ha);
+	return ret;
+}
+
+static int ha_trim_all(struct ha_trim *t)
+{
+	unsigned int shift = t->ha->shift;
+	u64 start, len, from, next;
+	int ret;
+
+	hybrid_alloc_drain(t->ha);
+	while (ha_trim_next(t, &start, &len)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (percpu_ref_is_dying(t->dying))
+			return -ENODEV;
+		/* a piece that ends at the end of a discard unit */
+		from = ha_trim_up(t, max(start << shift, t->pos));
+		next = max(ha_trim_down(t, from + HA_TRIM_BYTES), from + t->gran);
+		next = min3(next, (start + len) << shift, t->end);
+		t->pos = max(next, t->pos + t->ha->params.min_block);
+		if (from < next) {
+			from = max(round_down(from, t->ha->params.min_block), start << shift);
+			len = DIV64_U64_ROUND_UP(next - from, t->ha->params.min_block);
+			ret = ha_trim_blocks(t, from >> shift, len);
+			if (ret)
+				return ret;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * ha_trim - TRIM
+ * @call: the call
+ */
+int ha_trim(struct ha_call *call)
+{
+	struct hybrid_alloc_trim *arg = &call->trim;
+	struct ha_dev *dev = call->dev;
+	struct block_device *bdev = dev->claimed.bdev;
+	struct hybrid_alloc *ha = dev->ha;
+	u64 end = READ_ONCE(ha->end);
+	struct ha_trim t = {
+		.ha = ha,
+		.bdev = bdev,
+		.dying = &dev->calls,
+		.gran = max_t(u64, bdev_discard_granularity(bdev), SECTOR_SIZE),
+		.shift = bdev_discard_alignment(bdev),
+		.pos = max(round_up(arg->start, ha->params.min_block), ha->start),
+		.minlen = arg->minlen,
+	};
+	int ret;
+
+	arg->trimmed = 0;
+	if (!arg->len)
+		return -EINVAL;
+	if (arg->start >= end)
+		return -ERANGE;
+	if (!bdev_max_discard_sectors(bdev))
+		return -EOPNOTSUPP;
+	t.end = arg->len < end - arg->start ? arg->start + arg->len : end;
+	t.end = round_down(t.end, ha->params.min_block);
+	ret = ha_trim_all(&t);
+	arg->trimmed = t.trimmed;
+	return ret == -EIO && ha_dev_gone(dev) ? -ENODEV : ret;
+}
+
