@@ -283,9 +283,11 @@ static noinline int haslab_free_locked(struct haslab *s, const struct haslab_gro
 	u32 i;
 	int ret;
 
+	if (m && g && !mixed_is_of(s, m, g))
+		return -EBUSY;
 	if (m)
-		return g && !mixed_is_of(s, m, g) ? -EBUSY :
-						    haslab_mixed_free(s, m, start, len, reuse, reason);
+		return reuse ? haslab_mixed_free(s, m, start, len, reason) :
+			       haslab_mixed_retire(s, m, start, len, reason);
 	slab = haslab_lookup(s, start);
 	if (!slab)
 		return haslab_block_free(s, start, len, reuse, reason);
@@ -334,7 +336,8 @@ static __always_inline int haslab_free_in_group(struct haslab *s, u64 start, u64
 	haslab_lock_group(s, g);
 	/* a mixed part that was given back, or has moved, has no units here any more */
 	if (likely(m) && likely(mixed_has(s, m, start)) && likely(mixed_is_of(s, m, g)))
-		ret = haslab_mixed_free(s, m, start, len, reuse, reason);
+		ret = reuse ? haslab_mixed_free(s, m, start, len, reason) :
+			      haslab_mixed_retire(s, m, start, len, reason);
 	else
 		ret = haslab_free_locked(s, g, start, len, reuse, reason);
 	haslab_unlock_group(g);

@@ -351,8 +351,10 @@ int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 
 				  struct hamem_op *op, u64 *start);
 int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				    struct hamem_op *op, u64 *start);
-int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len, bool reuse,
+int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
+int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
+			enum hybrid_alloc_reason *reason);
 int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
 int haslab_mixed_bucket(const struct haslab_mixed *m);

@@ -625,19 +625,13 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 	return likely(ret != -ENOSPC) ? ret : mixed_alloc_more(s, g, len, align, op, start);
 }
 
-/**
- * haslab_mixed_free - free an extent in a mixed part, or only retire it
- * @s: the slab allocator
- * @m: the mixed part; its group's lock is held, or all groups are shut out
- * @start: first block
- * @len: number of blocks
- * @reuse: its blocks become free; otherwise they are HELD, until haslab_reuse()
- * @reason: out: why not
- *
- * Return: as haslab_free(); -EBUSY the block is SPECIAL: ask haslab_span_retire().
+/*
+ * Retire the extent of a mixed part and, with @reuse, make its blocks free. Inlined
+ * with a constant @reuse: it is the main part of what a free costs.
  */
-int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len, bool reuse,
-		      enum hybrid_alloc_reason *reason)
+static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixed *m, u64 start,
+					    u64 len, const bool reuse,
+					    enum hybrid_alloc_reason *reason)
 {
 	struct haruns_run run = haruns_find(&m->runs, start & (slot_blocks(s) - 1)), rest = {};
 	u64 at = run_start(s, start, &run), end = at + run.len;
@@ -662,11 +656,43 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
 		if (reuse)
 			haslab_mixed_clear(s, end);
 	}
-	if (likely(reuse))
+	if (reuse)
 		run_clear(s, m, &run, start);
 	else
 		haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
 	return 0;
+}
+
+/**
+ * haslab_mixed_free - free an extent in a mixed part
+ * @s: the slab allocator
+ * @m: the mixed part; its group's lock is held, or all groups are shut out
+ * @start: first block
+ * @len: number of blocks
+ * @reason: out: why not
+ *
+ * Return: as haslab_free(); -EBUSY the block is SPECIAL: ask haslab_span_retire().
+ */
+int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
+		      enum hybrid_alloc_reason *reason)
+{
+	return haslab_mixed_end(s, m, start, len, true, reason);
+}
+
+/**
+ * haslab_mixed_retire - end the ownership of an extent in a mixed part
+ * @s: the slab allocator
+ * @m: as for haslab_mixed_free()
+ * @start: first block
+ * @len: number of blocks
+ * @reason: out: why not
+ *
+ * Its blocks are HELD then, until haslab_reuse(). Return: as haslab_mixed_free().
+ */
+int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
+			enum hybrid_alloc_reason *reason)
+{
+	return haslab_mixed_end(s, m, start, len, false, reason);
 }
 
 /* ---- growing ---- */
