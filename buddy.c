@@ -1,50 +1,88 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The buddy layer: whole power-of-two blocks of a device, from one unit
- * (1 MiB unless configured otherwise) up to the largest that fits.
+ * The buddy layer: blocks of a power of two of units (1 MiB each unless
+ * configured otherwise), up to the largest that the device has room for.
  *
- * The idea is the classic one (Knowlton 1965): a block of order k is split
- * into its two halves, and two free halves become their parent again; the
- * buddy of a block is found by position XOR size. What is particular here is
- * where the state lives.
+ * The scheme is the classic one (Knowlton 1965). A block of order k has 2^k units
+ * and starts at a multiple of 2^k. It can be split into two halves, which are each
+ * other's buddies; two buddies that are free merge into their block again. The
+ * buddy of a block is at its position XOR its size. What is particular to this
+ * implementation is where the state is kept.
  *
  * The tree
  * --------
  * A device of 100 TiB has 10^8 units, and most of them are never split off on
- * their own. So the state is a radix tree of nodes with a fan-out of 512, made
- * as far down as blocks have been split, and no further:
+ * their own. So the state is a radix tree of nodes of 512 cells each, which is
+ * only as deep as blocks have been split:
  *
- *   height 2    one slot = 2^18 units  (256 GiB)  orders 18..26
- *   height 1    one slot = 2^9 units   (512 MiB)  orders  9..17
- *   height 0    one slot = one unit    (1 MiB)    orders  0..8
+ *   height 2    a cell is 2^18 units  (256 GiB)  orders 18..26
+ *   height 1    a cell is 2^9 units   (512 MiB)  orders  9..17
+ *   height 0    a cell is one unit    (1 MiB)    orders  0..8
  *
- * A node keeps the nine orders that fit its slots as a heap of bits: bit
- * 512 + i is slot i, bit h has the halves 2h and 2h + 1, its buddy is h ^ 1.
- * Bit 1 would be the node as a whole: that is a slot of its parent, so it is
- * kept there and the node is freed. There are two such heaps:
+ * A node has the nine orders from one cell to half a node, as a heap of bits:
+ * bit 512 + i is cell i, bit h has the halves 2h and 2h + 1, its buddy is h ^ 1.
+ * Bit 1 would be the node as a whole. That is a cell of the parent, so its state is
+ * kept there, and the node is freed. Each node has two such heaps:
  *
- *   free    this block is free, as a whole and not as part of a larger one
- *   owned   this block is somebody's extent (the slab layer says so)
+ *   free    the block is free, and not part of a larger free block
+ *   owned   the block is an extent, as the slab layer has said by habuddy_own()
  *
- * A slot of an upper node is thus one of: free (its bit or one above is set),
- * in use as a whole (no bit, no child), or cut up (a child). Free blocks are
- * always maximal: buddies merge at once. Hence an aligned range of 2^k units
- * that is free lies inside one free block, and taking a range and putting the
- * same range back touch the same nodes: putting back needs no memory.
+ * A cell of an upper node is free (its bit or one above it is set), or in use as a
+ * whole (no bit, no child), or cut up (a child).
  *
- * The root covers more than there is, so it never is one free block itself.
- * Units behind the end are never free.
+ * For each order there is a list of the nodes that have a free block of it
+ * (habuddy.nodes), and a mask of the orders whose list is not empty (habuddy.avail).
  *
- * To find a block: for each order a list of the nodes that have a free one,
- * and a mask of the orders whose list is not empty. An allocation takes the
- * smallest order that fits, so large blocks survive.
+ * Invariants, as habuddy_check() verifies them:
  *
- * Locking
- * -------
- * All functions but habuddy_own(), habuddy_disown(), habuddy_find_owned() and
- * those in buddy_hit.h need the lock of the caller (the slab layer's). These walk
- * down under RCU; whoever wins the owned bit of a block owns it. A node with a
- * block that is owned or just allocated is never wholly free, so it stays.
+ *   - Free blocks are maximal: of two buddies at most one is free, and nothing
+ *     within a free block is free or cut up. Hence an aligned free range of 2^k
+ *     units lies in one free block, and taking a range and putting it back touch
+ *     the same nodes: putting back needs no memory.
+ *   - A free block is neither owned nor part of an owned block.
+ *   - Units past the end are never free. The root covers more units than the
+ *     device has, so it never is one free block itself.
+ *   - The counters, lists and mask agree with the bits.
+ *
+ * Operations
+ * ----------
+ * The tree has at most HABUDDY_MAX_HEIGHT + 1 levels (three for 100 TiB), and a
+ * look at one node on the way down tests at most ten bits.
+ *
+ *   alloc        takes from the smallest free block that fits, so large blocks
+ *                survive: a list, a search in the 512 bits of one heap at most, and
+ *                a split for each order in between; at most one new node a level
+ *   free         merges upwards: a step for each order
+ *   take, put    a given range, as the at most 2 * log2(nr) aligned blocks that it
+ *                consists of; take looks first whether all of them are free
+ *   free_order, own, disown, find_owned
+ *                one way down
+ *   next_free    a walk over the nodes between here and there, with a search in
+ *                nine bitmaps and the children of each
+ *   free_blocks  a walk over the list of one order
+ *   grow         new nodes first (grow_prepare), which can fail; then a put
+ *   check        all nodes
+ *
+ * Locks
+ * -----
+ * The caller holds a lock, which this layer does not know: in the slab layer it is
+ * haslab.space_lock, or haslab.lock with all groups shut out, which excludes
+ * the holders of the former. With lockdep, habuddy_set_locks() names the two and
+ * each function that needs one begins with habuddy_assert_locked(). The locks are
+ * taken in process context; nothing here sleeps. During habuddy_init() and
+ * habuddy_destroy() there is no other user.
+ *
+ * Without the lock, in any context:
+ *
+ *   - habuddy_own(), habuddy_disown(), habuddy_find_owned() and habuddy_leaf_bit()
+ *     walk down under RCU. Of several callers that clear the owned bit of a block,
+ *     one succeeds and has the block. A node with a block that is owned or allocated
+ *     is never one free block, so it stays.
+ *   - habuddy.free_units may be read as an estimate.
+ *
+ * habuddy_grow_prepare() may replace the root and with it the owned bits of its
+ * blocks, unless its height is 0. So whoever owns or disowns a block of order 9 or
+ * more is excluded meanwhile. The slab layer does that under the lock of a group.
  */
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
@@ -57,40 +95,61 @@
 #include "buddy_hit.h"
 #include "trace.h"
 
-#define FANOUT		HABUDDY_FANOUT
-#define SLOT_MASK	(FANOUT - 1)
-#define HEAP_BITS	(2 * FANOUT)
+#define HEAP_BITS	(2 * HABUDDY_FANOUT)
+
+static void habuddy_assert_locked(const struct habuddy *b)
+{
+#ifdef CONFIG_LOCKDEP
+	lockdep_assert(!b->lock || lockdep_is_held(b->lock) || lockdep_is_held(b->outer));
+#endif
+}
 
 /* ---- positions ---- */
 
-static unsigned int slot_shift(unsigned int height)
+/* log2 of the units in a cell of a node of @height. */
+static unsigned int habuddy_cell_shift(unsigned int height)
 {
 	return HABUDDY_FANOUT_SHIFT * height;
 }
 
-static unsigned int slot_of(u64 unit, unsigned int height)
+/* The heap bit of the block of @order at @unit, in the node of height @order / 9. */
+static unsigned int habuddy_bit_of(u64 unit, unsigned int order)
 {
-	return habuddy_slot_of(unit, height);
+	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
+
+	return (HABUDDY_FANOUT + habuddy_cell_of(unit, height)) >> (order % HABUDDY_FANOUT_SHIFT);
 }
 
-static unsigned int order_of(const struct habuddy_node *n, unsigned int bit)
+/* The order of the block of a heap bit. */
+static unsigned int habuddy_order_of(const struct habuddy_node *n, unsigned int bit)
 {
-	return slot_shift(n->height + 1) - ilog2(bit);
+	return habuddy_cell_shift(n->height + 1) - ilog2(bit);
 }
 
-static u64 unit_of(const struct habuddy_node *n, unsigned int bit)
+/* The first unit of the block of a heap bit. */
+static u64 habuddy_unit_of(const struct habuddy_node *n, unsigned int bit)
 {
 	unsigned int below = HABUDDY_FANOUT_SHIFT - ilog2(bit);
-	u64 slot = (bit << below) - FANOUT;
+	u64 cell = (bit << below) - HABUDDY_FANOUT;
 
-	return ((n->index << HABUDDY_FANOUT_SHIFT) + slot) << slot_shift(n->height);
+	return ((n->index << HABUDDY_FANOUT_SHIFT) + cell) << habuddy_cell_shift(n->height);
 }
 
 /* ---- nodes ---- */
 
-static struct habuddy_node *child_of(const struct habuddy_node *n, u64 unit)
+/*
+ * The node at @height that covers @unit, or the root if that is lower; NULL if the tree is
+ * not that deep there.
+ */
+static __always_inline struct habuddy_node *habuddy_node(const struct habuddy *b, u64 unit,
+							 unsigned int height)
 {
-	return slot_of(unit, n->height) < n->nr_child ? habuddy_child(n, unit) : NULL;
+	/* pairs with smp_store_release() of the root: it is seen initialized */
+	struct habuddy_node *n = rcu_dereference_raw(b->root);
+
+	while (n && n->height > height)
+		n = habuddy_child_or_null(n, unit);
+	return n;
 }
 
 static struct habuddy_node *habuddy_node_new(struct habuddy *b, struct habuddy_node *parent,
@@ -105,25 +164,25 @@ static struct habuddy_node *habuddy_node_new(struct habuddy *b, struct habuddy_n
 	n->parent = parent;
 	n->height = height;
 	n->nr_child = height ? nr_child : 0;
-	n->index = unit >> slot_shift(height + 1);
+	n->index = unit >> habuddy_cell_shift(height + 1);
 	if (parent)
-		rcu_assign_pointer(parent->child[slot_of(unit, parent->height)], n);
+		rcu_assign_pointer(parent->child[habuddy_cell_of(unit, parent->height)], n);
 	return n;
 }
 
 static void habuddy_node_free(struct habuddy *b, struct habuddy_node *n)
 {
 	if (n->parent)
-		RCU_INIT_POINTER(n->parent->child[n->index & SLOT_MASK], NULL);
+		RCU_INIT_POINTER(n->parent->child[n->index & (HABUDDY_FANOUT - 1)], NULL);
 	hamem_put_rcu(b->mem, n, rcu);
 }
 
 /* ---- free blocks ---- */
 
-static void mark_free(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
+static void habuddy_mark_free(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
 {
-	unsigned int order = order_of(n, bit);
-	unsigned int r = order - slot_shift(n->height);
+	unsigned int order = habuddy_order_of(n, bit);
+	unsigned int r = order - habuddy_cell_shift(n->height);
 
 	__set_bit(bit, n->free);
 	if (n->nr_free[r]++ == 0) {
@@ -132,10 +191,10 @@ static void mark_free(struct habuddy *b, struct habuddy_node *n, unsigned int bi
 	}
 }
 
-static void clear_free(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
+static void habuddy_clear_free(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
 {
-	unsigned int order = order_of(n, bit);
-	unsigned int r = order - slot_shift(n->height);
+	unsigned int order = habuddy_order_of(n, bit);
+	unsigned int r = order - habuddy_cell_shift(n->height);
 
 	__clear_bit(bit, n->free);
 	if (--n->nr_free[r] == 0) {
@@ -145,18 +204,19 @@ static void clear_free(struct habuddy *b, struct habuddy_node *n, unsigned int b
 	}
 }
 
-/* The bit of @bits that covers @unit in @n: its slot's or one above; 0 if none. */
-static unsigned int covering_bit(const struct habuddy_node *n, const unsigned long *bits, u64 unit)
+/* The bit set in @bits, a heap of @n, whose block contains @unit; 0 if there is none. */
+static unsigned int habuddy_covering_bit(const struct habuddy_node *n, const unsigned long *bits,
+					 u64 unit)
 {
 	unsigned int bit;
 
-	for (bit = FANOUT + slot_of(unit, n->height); bit > 1; bit >>= 1)
+	for (bit = HABUDDY_FANOUT + habuddy_cell_of(unit, n->height); bit > 1; bit >>= 1)
 		if (test_bit(bit, bits))
 			return bit;
 	return 0;
 }
 
-/* The node and bit of the free block that @unit lies in; NULL if it is not free. */
+/* The node of the free block that contains @unit, and its bit; NULL if the unit is not free. */
 static struct habuddy_node *habuddy_covering(const struct habuddy *b, u64 unit, unsigned int *bit)
 {
 	struct habuddy_node *n = b->root;
@@ -164,40 +224,40 @@ static struct habuddy_node *habuddy_covering(const struct habuddy *b, u64 unit, 
 	if (unit >= b->nr_units)
 		return NULL;
 	for (;;) {
-		*bit = covering_bit(n, n->free, unit);
+		*bit = habuddy_covering_bit(n, n->free, unit);
 		if (*bit)
 			return n;
 		if (!n->height)
 			return NULL;
-		n = child_of(n, unit);
+		n = habuddy_child_or_null(n, unit);
 		if (!n)
 			return NULL;
 	}
 }
 
 /*
- * Cut the block of @order at @unit out of the free block @bit of @n, which
- * contains it. On -ENOMEM all is as it was.
+ * Allocate the block of @order at @unit by splitting the free block @bit of @n, which
+ * contains it. On -ENOMEM nothing has changed.
  */
 static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int bit,
 			 u64 unit, unsigned int order, struct hamem_op *op)
 {
-	unsigned int k = order_of(n, bit);
+	unsigned int k = habuddy_order_of(n, bit);
 
-	clear_free(b, n, bit);
+	habuddy_clear_free(b, n, bit);
 	b->free_units -= 1ULL << k;
 	while (k > order) {
-		if (k == slot_shift(n->height)) {
-			n = habuddy_node_new(b, n, unit, n->height - 1, FANOUT, op);
+		if (k == habuddy_cell_shift(n->height)) {
+			n = habuddy_node_new(b, n, unit, n->height - 1, HABUDDY_FANOUT, op);
 			if (!n) {
-				habuddy_free(b, unit & ~((1ULL << k) - 1), k);
+				habuddy_free(b, round_down(unit, 1ULL << k), k);
 				return -ENOMEM;
 			}
 			bit = 1;
 		}
 		k--;
 		bit = 2 * bit + ((unit >> k) & 1);
-		mark_free(b, n, bit ^ 1);
+		habuddy_mark_free(b, n, bit ^ 1);
 		b->free_units += 1ULL << k;
 		b->splits++;
 		trace_ha_split(b->dev, round_down(unit, 2ULL << k) << b->byte_shift,
@@ -207,45 +267,45 @@ static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int
 }
 
 /**
- * habuddy_alloc - take a free block
+ * habuddy_alloc - allocate a block
  * @b: the buddy
- * @order: of the block
+ * @order: order of the block
  * @op: memory
  * @unit: out: first unit of the block
  *
- * Takes from the smallest free block that fits. Context: caller's lock.
- *
- * Return: 0; -ENOSPC no block is that large; -ENOMEM, nothing changed.
+ * Context: caller's lock.
+ * Return: 0; -ENOSPC if no free block is that large; -ENOMEM. On error nothing has changed.
  */
 int habuddy_alloc(struct habuddy *b, unsigned int order, struct hamem_op *op, u64 *unit)
 {
 	struct habuddy_node *n;
 	unsigned int k, r, bit;
 
+	habuddy_assert_locked(b);
 	if (order >= HABUDDY_NR_ORDERS || !(b->avail >> order))
 		return -ENOSPC;
 	k = order + __ffs64(b->avail >> order);
 	r = k % HABUDDY_FANOUT_SHIFT;
 	n = hlist_entry(b->nodes[k].first, struct habuddy_node, link[r]);
-	bit = find_next_bit(n->free, HEAP_BITS >> r, FANOUT >> r);
-	*unit = unit_of(n, bit);
+	bit = find_next_bit(n->free, HEAP_BITS >> r, HABUDDY_FANOUT >> r);
+	*unit = habuddy_unit_of(n, bit);
 	return habuddy_carve(b, n, bit, *unit, order, op);
 }
 
 /**
- * habuddy_free - give a block back
+ * habuddy_free - free a block
  * @b: the buddy
  * @unit: first unit
- * @order: as it was allocated
+ * @order: order that it was allocated with
  *
- * Merges it with its buddy, and so on upwards. Never needs memory.
- * Context: caller's lock.
+ * Never needs memory. Context: caller's lock.
  */
 void habuddy_free(struct habuddy *b, u64 unit, unsigned int order)
 {
 	struct habuddy_node *n = habuddy_node(b, unit, order / HABUDDY_FANOUT_SHIFT);
-	unsigned int bit = bit_of(unit, order);
+	unsigned int bit = habuddy_bit_of(unit, order);
 
+	habuddy_assert_locked(b);
 	if (WARN_ON_ONCE(!n || test_bit(bit, n->free)))
 		return;
 	b->free_units += 1ULL << order;
@@ -253,32 +313,33 @@ void habuddy_free(struct habuddy *b, u64 unit, unsigned int order)
 		struct habuddy_node *parent = n->parent;
 
 		while (bit > 1 && test_bit(bit ^ 1, n->free)) {
-			clear_free(b, n, bit ^ 1);
+			habuddy_clear_free(b, n, bit ^ 1);
 			bit >>= 1;
 			b->merges++;
-			trace_ha_merge(b->dev, unit_of(n, bit) << b->byte_shift,
-				       1ULL << (order_of(n, bit) + b->byte_shift));
+			trace_ha_merge(b->dev, habuddy_unit_of(n, bit) << b->byte_shift,
+				       1ULL << (habuddy_order_of(n, bit) + b->byte_shift));
 		}
 		if (bit > 1)
 			break;
-		/* the node is one free block: a slot of its parent */
-		bit = FANOUT + (n->index & SLOT_MASK);
+		/* the node is one free block: its state is a cell of the parent */
+		bit = HABUDDY_FANOUT + (n->index & (HABUDDY_FANOUT - 1));
 		habuddy_node_free(b, n);
 		n = parent;
 	}
-	mark_free(b, n, bit);
+	habuddy_mark_free(b, n, bit);
 }
 
 /* ---- ranges ---- */
 
-/* The largest order of a block that starts at @unit and has at most @nr units. */
-static unsigned int fitting_order(u64 unit, u64 nr)
+/* The largest order of a block that can start at @unit and has at most @nr units. */
+static unsigned int habuddy_fitting_order(u64 unit, u64 nr)
 {
 	unsigned int k = ilog2(nr);
 
 	return unit ? min_t(unsigned int, k, __ffs64(unit)) : k;
 }
 
+/* Whether all of a range is free. */
 static bool habuddy_is_free(struct habuddy *b, u64 unit, u64 nr)
 {
 	u64 end = unit + nr;
@@ -291,30 +352,30 @@ static bool habuddy_is_free(struct habuddy *b, u64 unit, u64 nr)
 		n = habuddy_covering(b, unit, &bit);
 		if (!n)
 			return false;
-		unit = unit_of(n, bit) + (1ULL << order_of(n, bit));
+		unit = habuddy_unit_of(n, bit) + (1ULL << habuddy_order_of(n, bit));
 	}
 	return true;
 }
 
 /**
- * habuddy_take - take a given range
+ * habuddy_take - allocate a given range
  * @b: the buddy
  * @unit: first unit
  * @nr: number of units, any
  * @op: memory
  *
  * Context: caller's lock.
- *
- * Return: 0; -EEXIST not all of it is free; -ENOMEM. On error nothing changed.
+ * Return: 0; -EEXIST if not all of it is free; -ENOMEM. On error nothing has changed.
  */
 int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
 {
 	u64 pos = unit, end = unit + nr;
 
+	habuddy_assert_locked(b);
 	if (!habuddy_is_free(b, unit, nr))
 		return -EEXIST;
 	while (pos < end) {
-		unsigned int order = fitting_order(pos, end - pos);
+		unsigned int order = habuddy_fitting_order(pos, end - pos);
 		unsigned int bit;
 		struct habuddy_node *n = habuddy_covering(b, pos, &bit);
 
@@ -328,7 +389,7 @@ int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
 }
 
 /**
- * habuddy_put - give back a range that one habuddy_take() took
+ * habuddy_put - free a range that one habuddy_take() allocated
  * @b: the buddy
  * @unit: first unit
  * @nr: number of units
@@ -337,8 +398,9 @@ int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
  */
 void habuddy_put(struct habuddy *b, u64 unit, u64 nr)
 {
+	habuddy_assert_locked(b);
 	while (nr) {
-		unsigned int order = fitting_order(unit, nr);
+		unsigned int order = habuddy_fitting_order(unit, nr);
 
 		habuddy_free(b, unit, order);
 		unit += 1ULL << order;
@@ -347,7 +409,7 @@ void habuddy_put(struct habuddy *b, u64 unit, u64 nr)
 }
 
 /**
- * habuddy_free_order - how large a free block a unit lies in
+ * habuddy_free_order - the order of the free block that contains a unit
  * @b: the buddy
  * @unit: the unit
  *
@@ -358,52 +420,50 @@ int habuddy_free_order(struct habuddy *b, u64 unit)
 	unsigned int bit;
 	struct habuddy_node *n = habuddy_covering(b, unit, &bit);
 
-	return n ? order_of(n, bit) : -1;
+	habuddy_assert_locked(b);
+	return n ? habuddy_order_of(n, bit) : -1;
 }
 
-/* The first slot behind @slot at which a free block starts or a child is. */
-static unsigned int next_slot(const struct habuddy_node *n, unsigned int slot)
+/* The first cell after @cell at which a free block starts or which has a child. */
+static unsigned int habuddy_next_cell(const struct habuddy_node *n, unsigned int cell)
 {
-	unsigned int r, next = FANOUT;
+	unsigned int r, next = HABUDDY_FANOUT;
 
 	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
-		unsigned int first = FANOUT >> r, bit;
+		unsigned int first = HABUDDY_FANOUT >> r, bit;
 
 		if (!n->nr_free[r])
 			continue;
-		bit = find_next_bit(n->free, 2 * first, first + (slot >> r) + 1);
+		bit = find_next_bit(n->free, 2 * first, first + (cell >> r) + 1);
 		next = min(next, (bit - first) << r);
 	}
-	while (++slot < min(next, n->nr_child))
-		if (rcu_access_pointer(n->child[slot]))
-			return slot;
+	while (++cell < min(next, n->nr_child))
+		if (rcu_access_pointer(n->child[cell]))
+			return cell;
 	return next;
 }
 
-/*
- * The first free block in @n that ends behind @from and starts before @to.
- * Depth: the tree's height.
- */
+/* The first free block in @n that ends past @from and starts before @to. Depth: the height. */
 static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u64 *unit,
 			      unsigned int *order)
 {
-	u64 base = n->index << slot_shift(n->height + 1);
-	unsigned int slot = from > base ? slot_of(from, n->height) : 0;
+	u64 base = n->index << habuddy_cell_shift(n->height + 1);
+	unsigned int cell = from > base ? habuddy_cell_of(from, n->height) : 0;
 
-	for (; slot < FANOUT; slot = next_slot(n, slot)) {
-		u64 at = base + ((u64)slot << slot_shift(n->height));
+	for (; cell < HABUDDY_FANOUT; cell = habuddy_next_cell(n, cell)) {
+		u64 at = base + ((u64)cell << habuddy_cell_shift(n->height));
 		const struct habuddy_node *child;
 		unsigned int bit;
 
 		if (at >= to)
 			return false;
-		bit = covering_bit(n, n->free, at);
+		bit = habuddy_covering_bit(n, n->free, at);
 		if (bit) {
-			*unit = unit_of(n, bit);
-			*order = order_of(n, bit);
+			*unit = habuddy_unit_of(n, bit);
+			*order = habuddy_order_of(n, bit);
 			return true;
 		}
-		child = n->height ? child_of(n, at) : NULL;
+		child = n->height ? habuddy_child_or_null(n, at) : NULL;
 		if (child && habuddy_node_next(child, max(from, at), to, unit, order))
 			return true;
 	}
@@ -411,12 +471,12 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
 }
 
 /**
- * habuddy_next_free - walk over the free runs
+ * habuddy_next_free - find the next free run
  * @b: the buddy
  * @from: first unit to look at
  * @to: unit to stop before
  * @unit: out: first free unit
- * @nr: out: how many free units follow without a gap, before @to
+ * @nr: out: length of the free run from there, up to @to
  *
  * Context: caller's lock. Return: whether there is one.
  */
@@ -425,6 +485,7 @@ bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
 	unsigned int order;
 	u64 at, end;
 
+	habuddy_assert_locked(b);
 	to = min(to, b->nr_units);
 	if (from >= to || !habuddy_node_next(b->root, from, to, &at, &order))
 		return false;
@@ -437,13 +498,13 @@ bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
 }
 
 /**
- * habuddy_free_blocks - free blocks of an order
+ * habuddy_free_blocks - list the free blocks of an order
  * @b: the buddy
  * @order: the order
- * @units: out: the first unit of each, in no order
- * @max: how many may be there
+ * @units: out: the first unit of each, in no particular order
+ * @max: size of @units
  *
- * Context: caller's lock. Return: how many are told; if it is @max there may be more.
+ * Context: caller's lock. Return: how many were found; if it is @max there may be more.
  */
 int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max)
 {
@@ -451,12 +512,13 @@ int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int m
 	struct habuddy_node *n;
 	int nr = 0;
 
+	habuddy_assert_locked(b);
 	hlist_for_each_entry(n, &b->nodes[order], link[r]) {
-		bit = FANOUT >> r;
+		bit = HABUDDY_FANOUT >> r;
 		for_each_set_bit_from(bit, n->free, HEAP_BITS >> r) {
 			if (nr == max)
 				return nr;
-			units[nr++] = unit_of(n, bit);
+			units[nr++] = habuddy_unit_of(n, bit);
 		}
 	}
 	return nr;
@@ -464,13 +526,27 @@ int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int m
 
 /* ---- ownership ---- */
 
+/*
+ * The owned bit of the block of @order at @unit, NULL if there is no such block. Under RCU.
+ * For how long the bitmap stays, see habuddy_leaf_bit().
+ */
+static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order,
+					       u32 *bit)
+{
+	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
+	struct habuddy_node *n = habuddy_node(b, unit, height);
+
+	*bit = habuddy_bit_of(unit, order);
+	return n && n->height == height ? n->owned : NULL;
+}
+
 /**
- * habuddy_own - mark an allocated block as somebody's extent
+ * habuddy_own - make an allocated block an extent
  * @b: the buddy
  * @unit: first unit
- * @order: of the block
+ * @order: order that it was allocated with
  *
- * The block must have been allocated with this order. Context: any, lockless.
+ * Context: any, lockless.
  */
 void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
 {
@@ -485,15 +561,15 @@ void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
 }
 
 /**
- * habuddy_disown - end the ownership of an extent
+ * habuddy_disown - end the ownership of a block
  * @b: the buddy
  * @unit: first unit, a multiple of 2^@order
- * @order: of the block
+ * @order: order of the block
  *
- * Atomic: of several callers one wins. The block is then neither free nor
- * owned; the winner gives it back or owns it anew. Context: any, lockless.
+ * Atomic: of several callers one succeeds. The block is then neither free nor owned;
+ * that caller frees it or owns it again. Context: any, lockless.
  *
- * Return: whether the block of just this order was owned.
+ * Return: whether the block of exactly this order was owned.
  */
 bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
 {
@@ -509,14 +585,14 @@ bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
 }
 
 /**
- * habuddy_find_owned - the extent that a unit lies in
+ * habuddy_find_owned - find the owned block that contains a unit
  * @b: the buddy
  * @unit: the unit
- * @start: out: first unit of the extent
- * @order: out: of the extent
+ * @start: out: first unit of the block
+ * @order: out: order of the block
  *
- * Context: any, lockless; then only a snapshot, good for saying why a free was
- * refused. Return: whether there is one.
+ * A snapshot if lockless, which is enough to say why a free was refused.
+ * Context: any, lockless. Return: whether there is one.
  */
 bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order)
 {
@@ -524,11 +600,13 @@ bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *o
 	unsigned int bit = 0;
 
 	rcu_read_lock();
-	for (n = rcu_dereference_raw(b->root); n; n = n->height ? child_of(n, unit) : NULL) {
-		bit = covering_bit(n, n->owned, unit);
+	/* pairs with smp_store_release() of the root: it is seen initialized */
+	for (n = rcu_dereference_raw(b->root); n;
+	     n = n->height ? habuddy_child_or_null(n, unit) : NULL) {
+		bit = habuddy_covering_bit(n, n->owned, unit);
 		if (bit) {
-			*start = unit_of(n, bit);
-			*order = order_of(n, bit);
+			*start = habuddy_unit_of(n, bit);
+			*order = habuddy_order_of(n, bit);
 			break;
 		}
 	}
@@ -538,13 +616,13 @@ bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *o
 
 /* ---- life ---- */
 
-/* Depth: the tree's height. */
+/* Free @n and all below it. Depth: the height. */
 static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
 {
-	unsigned int slot;
+	unsigned int cell;
 
-	for (slot = 0; slot < n->nr_child; slot++) {
-		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
+	for (cell = 0; cell < n->nr_child; cell++) {
+		struct habuddy_node *child = rcu_dereference_raw(n->child[cell]);
 
 		if (child)
 			habuddy_node_destroy(b, child);
@@ -552,17 +630,17 @@ static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
 	habuddy_node_free(b, n);
 }
 
-/* How many slots a root of this height needs: for what is behind the end, too. */
-static unsigned int root_slots(u64 nr_units, unsigned int height)
+/* How many cells a root of this height needs: also one for units past the end. */
+static unsigned int habuddy_root_cells(u64 nr_units, unsigned int height)
 {
-	return min_t(u64, (nr_units >> slot_shift(height)) + 1, FANOUT);
+	return min_t(u64, (nr_units >> habuddy_cell_shift(height)) + 1, HABUDDY_FANOUT);
 }
 
-/* A root with more slots takes the place of the one that has not so many. */
+/* Replace the root, unless it has room for @nr_child children, by one that has. */
 static int habuddy_root_widen(struct habuddy *b, unsigned int nr_child, struct hamem_op *op)
 {
 	struct habuddy_node *old = b->root, *n;
-	unsigned int r, slot;
+	unsigned int r, cell;
 
 	if (old->nr_child >= nr_child || !old->height)
 		return 0;
@@ -576,32 +654,32 @@ static int habuddy_root_widen(struct habuddy *b, unsigned int nr_child, struct h
 		if (!n->nr_free[r])
 			continue;
 		hlist_del_init(&old->link[r]);
-		hlist_add_head(&n->link[r], &b->nodes[slot_shift(n->height) + r]);
+		hlist_add_head(&n->link[r], &b->nodes[habuddy_cell_shift(n->height) + r]);
 	}
-	for (slot = 0; slot < old->nr_child; slot++) {
-		struct habuddy_node *child = rcu_dereference_raw(old->child[slot]);
+	for (cell = 0; cell < old->nr_child; cell++) {
+		struct habuddy_node *child = rcu_dereference_raw(old->child[cell]);
 
-		RCU_INIT_POINTER(n->child[slot], child);
+		RCU_INIT_POINTER(n->child[cell], child);
 		if (child)
 			child->parent = n;
 	}
-	/* pairs with rcu_dereference_raw() in the lockless walks: the node is filled */
+	/* pairs with rcu_dereference_raw() of the root: it is seen initialized */
 	smp_store_release(&b->root, n);
 	hamem_put_rcu(b->mem, old, rcu);
 	return 0;
 }
 
-/* Free the nodes behind the end, which are of no use yet. Depth: the tree's height. */
+/* Free the nodes past the end, which nothing uses yet. Depth: the height. */
 static void habuddy_prune(struct habuddy *b, struct habuddy_node *n)
 {
-	u64 base = n->index << slot_shift(n->height + 1), at;
-	unsigned int slot;
+	u64 base = n->index << habuddy_cell_shift(n->height + 1), at;
+	unsigned int cell;
 
-	for (slot = 0; slot < n->nr_child; slot++) {
-		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
+	for (cell = 0; cell < n->nr_child; cell++) {
+		struct habuddy_node *child = rcu_dereference_raw(n->child[cell]);
 
-		at = base + ((u64)slot << slot_shift(n->height));
-		if (!child || at + (1ULL << slot_shift(n->height)) <= b->nr_units)
+		at = base + ((u64)cell << habuddy_cell_shift(n->height));
+		if (!child || at + (1ULL << habuddy_cell_shift(n->height)) <= b->nr_units)
 			continue;
 		if (at < b->nr_units)
 			habuddy_prune(b, child);
@@ -610,16 +688,16 @@ static void habuddy_prune(struct habuddy *b, struct habuddy_node *n)
 	}
 }
 
-/* Make the nodes down to the one that keeps the block of @order at @unit. */
+/* Make the nodes down to the one that has the bit of the block of @order at @unit. */
 static int habuddy_grow_path(struct habuddy *b, u64 unit, unsigned int order, struct hamem_op *op)
 {
 	struct habuddy_node *n = b->root;
 
 	while (n->height > order / HABUDDY_FANOUT_SHIFT) {
-		struct habuddy_node *child = child_of(n, unit);
+		struct habuddy_node *child = habuddy_child_or_null(n, unit);
 
 		if (!child)
-			child = habuddy_node_new(b, n, unit, n->height - 1, FANOUT, op);
+			child = habuddy_node_new(b, n, unit, n->height - 1, HABUDDY_FANOUT, op);
 		if (!child)
 			return -ENOMEM;
 		n = child;
@@ -628,13 +706,13 @@ static int habuddy_grow_path(struct habuddy *b, u64 unit, unsigned int order, st
 }
 
 /**
- * habuddy_init - all is free
+ * habuddy_init - start with all units free
  * @b: the buddy
  * @nr_units: size of the managed space, any number, also 0
  * @mem: account of the metadata
  * @op: memory
  *
- * Return: 0; -ENOMEM, then there is nothing to destroy.
+ * Context: no other user. Return: 0; -ENOMEM, then there is nothing to destroy.
  */
 int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hamem_op *op)
 {
@@ -644,18 +722,17 @@ int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hame
 	memset(b, 0, sizeof(*b));
 	b->mem = mem;
 	b->nr_units = nr_units;
-	while (nr_units >> slot_shift(height + 1))
+	while (nr_units >> habuddy_cell_shift(height + 1))
 		height++;
-	b->root = habuddy_node_new(b, NULL, 0, height, root_slots(nr_units, height), op);
+	b->root = habuddy_node_new(b, NULL, 0, height, habuddy_root_cells(nr_units, height), op);
 	if (!b->root)
 		return -ENOMEM;
 	/*
-	 * Where two blocks of this loop share a node, the later is the smaller
-	 * one: the path to it is made after the earlier one was freed, below a
-	 * slot that is not free.
+	 * The blocks become smaller from one to the next. So where two share a node, the
+	 * path to the second is made after the first is free, below a cell that is not.
 	 */
 	while (unit < nr_units) {
-		unsigned int order = fitting_order(unit, nr_units - unit);
+		unsigned int order = habuddy_fitting_order(unit, nr_units - unit);
 
 		if (habuddy_grow_path(b, unit, order, op)) {
 			habuddy_destroy(b);
@@ -668,43 +745,46 @@ int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hame
 }
 
 /**
- * habuddy_grow_prepare - get all memory that habuddy_grow() needs
+ * habuddy_grow_prepare - make all nodes that habuddy_grow() needs
  * @b: the buddy
- * @nr_units: size that the managed space is to have, not less than now
- * @from: the first unit that is to be free; the one before it, if that is new
- *	too, will be allocated
+ * @nr_units: new size of the managed space, not less than the present one
+ * @from: the first new unit that becomes free; the unit before it, if also new, is
+ *	then allocated
  * @op: memory
  *
- * What was made by then stays on failure, until the next try.
- * Context: caller's lock. Return: 0 or -ENOMEM.
+ * On failure the nodes made so far stay until the next call. Nobody may own or disown
+ * a block of order 9 or more meanwhile. Context: caller's lock.
+ *
+ * Return: 0 or -ENOMEM.
  */
 int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem_op *op)
 {
 	u64 unit = from;
 
-	/* another try may want what a part was made for last time as a whole */
+	habuddy_assert_locked(b);
+	/* a failed call for another size may have cut up a cell that is now free as a whole */
 	habuddy_prune(b, b->root);
-	while (nr_units >> slot_shift(b->root->height + 1)) {
+	while (nr_units >> habuddy_cell_shift(b->root->height + 1)) {
 		unsigned int height = b->root->height + 1;
 		struct habuddy_node *old, *n;
 
-		if (habuddy_root_widen(b, FANOUT, op))
+		if (habuddy_root_widen(b, HABUDDY_FANOUT, op))
 			return -ENOMEM;
-		n = habuddy_node_new(b, NULL, 0, height, root_slots(nr_units, height), op);
+		n = habuddy_node_new(b, NULL, 0, height, habuddy_root_cells(nr_units, height), op);
 		if (!n)
 			return -ENOMEM;
 		old = b->root;
 		RCU_INIT_POINTER(n->child[0], old);
 		old->parent = n;
-		/* pairs with rcu_dereference_raw() in the lockless walks: the node is filled */
+		/* pairs with rcu_dereference_raw() of the root: it is seen initialized */
 		smp_store_release(&b->root, n);
 	}
-	if (habuddy_root_widen(b, root_slots(nr_units, b->root->height), op))
+	if (habuddy_root_widen(b, habuddy_root_cells(nr_units, b->root->height), op))
 		return -ENOMEM;
 	if (from > b->nr_units && habuddy_grow_path(b, from - 1, 0, op))
 		return -ENOMEM;
 	while (unit < nr_units) {
-		unsigned int order = fitting_order(unit, nr_units - unit);
+		unsigned int order = habuddy_fitting_order(unit, nr_units - unit);
 
 		if (habuddy_grow_path(b, unit, order, op))
 			return -ENOMEM;
@@ -714,23 +794,26 @@ int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem
 }
 
 /**
- * habuddy_grow - the managed space becomes larger
+ * habuddy_grow - enlarge the managed space; cannot fail
  * @b: the buddy
- * @nr_units: its size
- * @from: all from here on is free; both as given to habuddy_grow_prepare()
+ * @nr_units: its new size
+ * @from: the first new unit that becomes free; both as given to habuddy_grow_prepare()
  *
  * Context: caller's lock.
  */
 void habuddy_grow(struct habuddy *b, u64 nr_units, u64 from)
 {
+	habuddy_assert_locked(b);
 	b->nr_units = nr_units;
 	if (from < nr_units)
 		habuddy_put(b, from, nr_units - from);
 }
 
 /**
- * habuddy_destroy - forget everything
- * @b: the buddy; nobody may use it any more
+ * habuddy_destroy - free all nodes
+ * @b: the buddy
+ *
+ * Context: no other user.
  */
 void habuddy_destroy(struct habuddy *b)
 {
@@ -741,63 +824,63 @@ void habuddy_destroy(struct habuddy *b)
 
 /* ---- check ---- */
 
-/* What is found by walking down the tree. */
+/* What a walk over all nodes has found. */
 struct habuddy_found {
-	u64 free;
-	u64 nr_listed[HABUDDY_NR_ORDERS];	/* nodes that are to be in a list */
+	u64 free;				/* units */
+	u64 nr_listed[HABUDDY_NR_ORDERS];	/* nodes that should be in each list */
 };
 
 static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
 {
-	u64 unit = unit_of(n, bit), nr = 1ULL << order_of(n, bit);
+	u64 unit = habuddy_unit_of(n, bit), nr = 1ULL << habuddy_order_of(n, bit);
 	u64 i;
 
 	if (unit + nr > b->nr_units || test_bit(bit ^ 1, n->free))
 		return false;
-	if (covering_bit(n, n->owned, unit))
+	if (habuddy_covering_bit(n, n->owned, unit))
 		return false;
-	/* nothing else is free or cut up within it, nothing above it is free */
+	/* no bit above it is set, and none of its cells is cut up */
 	for (i = bit >> 1; i > 1; i >>= 1)
 		if (test_bit(i, n->free))
 			return false;
-	for (i = 0; n->height && i < nr >> slot_shift(n->height); i++)
-		if (child_of(n, unit + (i << slot_shift(n->height))))
+	for (i = 0; n->height && i < nr >> habuddy_cell_shift(n->height); i++)
+		if (habuddy_child_or_null(n, unit + (i << habuddy_cell_shift(n->height))))
 			return false;
 	return true;
 }
 
-/* Depth: the tree's height. Adds what it finds to @found. */
+/* Check @n and all below it, and add what it has to @found. Depth: the height. */
 static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
 			       struct habuddy_found *found)
 {
 	u16 nr_free[HABUDDY_FANOUT_SHIFT] = {};
-	unsigned int bit, r, slot;
+	unsigned int bit, r, cell;
 
 	for_each_set_bit(bit, n->free, HEAP_BITS) {
 		if (bit < 2 || !habuddy_check_bit(b, n, bit))
 			return false;
 		nr_free[HABUDDY_FANOUT_SHIFT - ilog2(bit)]++;
-		found->free += 1ULL << order_of(n, bit);
+		found->free += 1ULL << habuddy_order_of(n, bit);
 	}
 	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
 		if (nr_free[r] != n->nr_free[r] || hlist_unhashed(&n->link[r]) != !nr_free[r])
 			return false;
-		found->nr_listed[slot_shift(n->height) + r] += !!nr_free[r];
+		found->nr_listed[habuddy_cell_shift(n->height) + r] += !!nr_free[r];
 	}
-	for (slot = 0; slot < n->nr_child; slot++) {
-		struct habuddy_node *child = rcu_dereference_raw(n->child[slot]);
+	for (cell = 0; cell < n->nr_child; cell++) {
+		struct habuddy_node *child = rcu_dereference_raw(n->child[cell]);
 
 		if (!child)
 			continue;
 		if (child->parent != n || child->height + 1 != n->height ||
-		    child->index != (n->index << HABUDDY_FANOUT_SHIFT) + slot ||
+		    child->index != (n->index << HABUDDY_FANOUT_SHIFT) + cell ||
 		    !habuddy_check_node(b, child, found))
 			return false;
 	}
 	return true;
 }
 
-/* Nodes of the right height with a free block of the order, and all of them. */
+/* Whether the list of @order has @nr nodes, all of them of its height and with such a block. */
 static bool habuddy_check_list(struct habuddy *b, unsigned int order, u64 nr)
 {
 	unsigned int r = order % HABUDDY_FANOUT_SHIFT;
@@ -814,15 +897,14 @@ static bool habuddy_check_list(struct habuddy *b, unsigned int order, u64 nr)
  * habuddy_check - verify every invariant, naively
  * @b: the buddy
  *
- * Looks at every node. Context: caller's lock.
- *
- * Return: 0; -EUCLEAN something is broken.
+ * Looks at every node. Context: caller's lock. Return: 0; -EUCLEAN if one is violated.
  */
 int habuddy_check(struct habuddy *b)
 {
 	struct habuddy_found found = {};
 	unsigned int k;
 
+	habuddy_assert_locked(b);
 	if (!habuddy_check_node(b, b->root, &found) || found.free != b->free_units)
 		return -EUCLEAN;
 	for (k = 0; k < HABUDDY_NR_ORDERS; k++)

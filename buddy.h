@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The buddy layer: whole power-of-two blocks. See buddy.c for the design.
+ * The buddy layer: blocks of a power of two of units. See buddy.c for the design.
  *
  * Positions and lengths are in units (of BuddyStartSize bytes, 1 MiB unless
- * configured otherwise); a block of order k has 2^k units and starts at a
+ * configured otherwise). A block of order k has 2^k units and starts at a
  * multiple of 2^k.
  */
 #ifndef _HYBRID_ALLOC_BUDDY_H
 #define _HYBRID_ALLOC_BUDDY_H
 
+#include <linux/lockdep.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include "mem.h"
 
 #define HABUDDY_FANOUT_SHIFT	9
-#define HABUDDY_MAX_HEIGHT	5	/* 2^(9 * 6) units are more than 64 bits of bytes */
+#define HABUDDY_MAX_HEIGHT	5	/* 2^(9 * 6) units of 1 KiB are 2^64 bytes */
 #define HABUDDY_NR_ORDERS	(HABUDDY_FANOUT_SHIFT * (HABUDDY_MAX_HEIGHT + 1))
 
 struct habuddy_node;
@@ -21,18 +23,17 @@ struct habuddy_node;
 /**
  * struct habuddy - the buddy allocator of one device
  * @root: the node that covers all units
- * @mem: account of the nodes' memory
+ * @mem: account of the memory of the nodes
  * @nr_units: size of the managed space
- * @free_units: how much of it is free
+ * @free_units: how many of them are free
  * @avail: bit k: there is a free block of order k
- * @nodes: for each order the nodes that have a free block of it
- * @splits: blocks that were split in two
- * @merges: pairs of buddies that became one block
- * @dev: number of the block device, for who traces
- * @byte_shift: log2 of bytes in a unit, likewise
- *
- * The caller's lock protects all of it, but for habuddy_own() and
- * habuddy_disown(), which are atomic.
+ * @nodes: for each order, the nodes that have a free block of it
+ * @splits: number of blocks that were split in two
+ * @merges: number of pairs of buddies that became one block
+ * @dev: number of the block device, for the tracepoints
+ * @byte_shift: log2 of the bytes in a unit, for the tracepoints
+ * @lock: the lock that protects all of this, except where buddy.c says otherwise
+ * @outer: a lock that excludes the holders of @lock, and does instead of it
  */
 struct habuddy {
 	struct habuddy_node *root;
@@ -45,7 +46,20 @@ struct habuddy {
 	u64 merges;
 	u32 dev;
 	u32 byte_shift;
+#ifdef CONFIG_LOCKDEP
+	spinlock_t *lock;	/* of the caller */
+	spinlock_t *outer;	/* of the caller */
+#endif
 };
+
+/* The locks of the caller, for lockdep only. Until they are set, nothing is asserted. */
+static inline void habuddy_set_locks(struct habuddy *b, spinlock_t *lock, spinlock_t *outer)
+{
+#ifdef CONFIG_LOCKDEP
+	b->lock = lock;
+	b->outer = outer;
+#endif
+}
 
 int __must_check habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem,
 			      struct hamem_op *op);
@@ -66,7 +80,7 @@ int habuddy_free_order(struct habuddy *b, u64 unit);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);
 int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max);
 
-/* Ownership of blocks that are handed out as extents. */
+/* Ownership of blocks that are extents. */
 void habuddy_own(struct habuddy *b, u64 unit, unsigned int order);
 bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order);
 bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order);

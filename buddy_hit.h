@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a free into a pool needs of the buddy layer: where it is marked that a
- * block is somebody's extent. Inline, because calls are a third of what a pool hit
- * costs (docs/profile-kernel-before.txt). The design is told in buddy.c.
+ * What a free into a pool needs of the buddy layer: the bit that says whether a
+ * block is an extent. Inline, because calls are a third of what a hit costs, as
+ * bench/profile-kernel shows. See buddy.c for the design.
  */
 #ifndef _HYBRID_ALLOC_BUDDY_HIT_H
 #define _HYBRID_ALLOC_BUDDY_HIT_H
@@ -13,18 +13,18 @@
 #define HABUDDY_FANOUT	(1U << HABUDDY_FANOUT_SHIFT)
 
 /**
- * struct habuddy_node - the state of 512 slots
+ * struct habuddy_node - the state of 512 cells
  * @parent: the node above, NULL for the root
  * @index: position among the nodes of its height
- * @height: one slot has 2^(9 * height) units
- * @nr_free: free blocks by order within the node
- * @link: entry in habuddy.nodes, by order within the node; hashed if nr_free
+ * @height: a cell has 2^(9 * height) units
+ * @nr_free: number of free blocks, by order within the node
+ * @link: entry in habuddy.nodes, by order within the node; hashed if @nr_free is not 0
  * @free: heap of free blocks
- * @owned: heap of blocks handed out as extents
- * @rcu: lockless readers may still look
- * @nr_child: slots that can be cut up: all, but for the root, which has only those
- *	that the device reaches
- * @child: nodes of the slots that are cut up, only above height 0
+ * @owned: heap of blocks that are extents
+ * @rcu: frees the node after a grace period, as lockless readers may still use it
+ * @nr_child: number of cells that can be cut up: none at height 0, in the root those
+ *	that the device reaches, 512 in all others
+ * @child: the nodes of the cells that are cut up, NULL for the others
  */
 struct habuddy_node {
 	struct habuddy_node *parent;
@@ -39,60 +39,37 @@ struct habuddy_node {
 	struct habuddy_node __rcu *child[];
 };
 
-static __always_inline unsigned int habuddy_slot_of(u64 unit, unsigned int height)
+static __always_inline unsigned int habuddy_cell_of(u64 unit, unsigned int height)
 {
 	return (unit >> (HABUDDY_FANOUT_SHIFT * height)) & (HABUDDY_FANOUT - 1);
 }
 
-/* Under RCU, or under the caller's lock, which this layer does not know. */
+/*
+ * The child of @n that covers @unit, which the device has; NULL if the cell is not cut up.
+ * Under RCU or the caller's lock. Pairs with rcu_assign_pointer() in habuddy_node_new():
+ * the child is seen initialized.
+ */
 static __always_inline struct habuddy_node *habuddy_child(const struct habuddy_node *n, u64 unit)
 {
-	return rcu_dereference_raw(n->child[habuddy_slot_of(unit, n->height)]);
+	return rcu_dereference_raw(n->child[habuddy_cell_of(unit, n->height)]);
 }
 
-/* The node at @height that covers @unit; NULL if the tree is not that deep there. */
-static __always_inline struct habuddy_node *habuddy_node(const struct habuddy *b, u64 unit,
-							 unsigned int height)
+/* The same for any unit; NULL past the last cell that can be cut up. */
+static __always_inline struct habuddy_node *habuddy_child_or_null(const struct habuddy_node *n,
+								  u64 unit)
 {
-	struct habuddy_node *n = rcu_dereference_raw(b->root);
-
-	while (n && n->height > height)
-		n = habuddy_slot_of(unit, n->height) < n->nr_child ? habuddy_child(n, unit) : NULL;
-	return n;
+	return habuddy_cell_of(unit, n->height) < n->nr_child ? habuddy_child(n, unit) : NULL;
 }
 
-/* The heap bit of the block of @order at @unit, in the node of order / 9. */
-static __always_inline unsigned int bit_of(u64 unit, unsigned int order)
-{
-	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
-
-	return (HABUDDY_FANOUT + habuddy_slot_of(unit, height)) >> (order % HABUDDY_FANOUT_SHIFT);
-}
-
-/**
- * habuddy_owned_bit - where it is marked that a block is somebody's extent
- * @b: the buddy
- * @unit: first unit, a multiple of 2^@order
- * @order: of the block
- * @bit: out: the bit
+/*
+ * The owned bit of the block of @order at @unit, which the device has; @order is less than
+ * HABUDDY_FANOUT_SHIFT. NULL if there is no such block. Under RCU. Pairs with
+ * smp_store_release() of the root in buddy.c: the root is seen initialized.
  *
- * Setting and clearing it is atomic: of several that clear it one wins. While it
- * is set, or the block is allocated with this order, the bitmap stays; otherwise
- * as long as the grace period lasts.
- *
- * Context: any, under RCU. Return: the bitmap; NULL there is no such block.
+ * Setting and clearing the bit is atomic: of several that clear it, one succeeds. While it
+ * is set, or the block is allocated with this order, the bitmap stays; otherwise until the
+ * end of the grace period.
  */
-static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order,
-					       u32 *bit)
-{
-	unsigned int height = order / HABUDDY_FANOUT_SHIFT;
-	struct habuddy_node *n = habuddy_node(b, unit, height);
-
-	*bit = bit_of(unit, order);
-	return n && n->height == height ? n->owned : NULL;
-}
-
-/* The same for an order below HABUDDY_FANOUT_SHIFT, inside the device, in fewer instructions. */
 static __always_inline unsigned long *habuddy_leaf_bit(struct habuddy *b, u64 unit,
 						       unsigned int order, u32 *bit)
 {

@@ -2,15 +2,17 @@
 /*
  * Memory for metadata.
  *
- * The layers change their metadata under a spinlock, where they may not wait
- * for memory, and the number and kind of objects that an operation needs is
- * known only while it is at work. So: under the lock an operation asks with
- * hamem_get(), which never waits. If there is nothing to have, the operation
- * undoes what it did and returns -ENOMEM; its caller drops the lock, lets
- * hamem_refill() wait for all that was missing so far, and tries again: every
- * round can rely on one object more.
+ * The layers change their metadata under spin locks, where they cannot wait for
+ * memory, and an operation learns only on its way how many objects of which sizes
+ * it needs. So it asks with hamem_get(), which never waits. On failure it undoes
+ * what it did and returns -ENOMEM. Its caller drops the lock, calls hamem_refill(),
+ * which waits for all objects that were missing so far, and tries again: each
+ * round can rely on one object more than the round before.
  *
  * Giving memory back never needs memory.
+ *
+ * No lock is needed: hamem.bytes is atomic, and a struct hamem_op belongs to the
+ * task that has it on its stack.
  */
 #ifndef _HYBRID_ALLOC_MEM_H
 #define _HYBRID_ALLOC_MEM_H
@@ -22,27 +24,27 @@
 #include <linux/slab.h>
 
 /**
- * struct hamem - account of one allocator's metadata
- * @bytes: what its objects take, the allocator's rounding included
+ * struct hamem - account of the metadata of one instance
+ * @bytes: size of all its objects, including the rounding by kmalloc()
  */
 struct hamem {
 	atomic_long_t bytes;
 };
 
 /*
- * More objects than any operation needs at once: two mixed slots with their maps, and
- * the buddy's nodes on the way to them.
+ * More objects than any operation needs at once: two mixed slots with their tables and
+ * bitmaps, and the nodes of the buddy on the way to them.
  */
 #define HAMEM_MAX_OBJECTS	32
 
 /**
- * struct hamem_op - the memory needs of one operation, on the caller's stack
- * @gfp: how the caller may wait
+ * struct hamem_op - the memory that one operation needs, on the caller's stack
+ * @gfp: says whether and how the caller can wait
  * @missing: size of the object that hamem_get() could not get, or 0
  * @nr_wanted: number of objects that were missing so far
- * @wanted: their sizes, if there are any: few operations get that far, and each has to
- *	clear what it has on the stack
- * @spare: objects that were waited for, each beginning with a struct hamem_spare
+ * @wanted: their sizes, or NULL. Not an array in here: few operations need it, but each
+ *	would have to clear it
+ * @spare: objects from hamem_refill(); each begins with a struct hamem_spare
  */
 struct hamem_op {
 	gfp_t gfp;
@@ -57,7 +59,7 @@ struct hamem_op {
 
 #define HAMEM_OP(_gfp) { .gfp = (_gfp) }
 
-/* Under the caller's lock. A zeroed object of at least @size bytes, or NULL. */
+/* A zeroed object of at least @size bytes, or NULL. Does not wait. Context: any. */
 static inline void *hamem_get(struct hamem *mem, struct hamem_op *op, size_t size)
 {
 	struct hamem_spare **p;
@@ -81,7 +83,7 @@ out:
 	return obj;
 }
 
-/* Any context. The object must have come from hamem_get(). */
+/* Free an object from hamem_get(), or NULL. Context: any. */
 static inline void hamem_put(struct hamem *mem, void *obj)
 {
 	if (!obj)
@@ -90,7 +92,7 @@ static inline void hamem_put(struct hamem *mem, void *obj)
 	kfree(obj);
 }
 
-/* The same for objects that lockless readers may still look at. */
+/* The same after a grace period, for an object that lockless readers may still use. */
 #define hamem_put_rcu(mem, obj, rcu_member) do {		\
 	typeof(obj) __obj = (obj);				\
 								\
@@ -108,7 +110,7 @@ static inline void hamem_put_spare(struct hamem_op *op)
 	}
 }
 
-/* Without locks, at the end: what was fetched and not needed goes back. */
+/* At the end of an operation: free the objects that it did not need. Context: no locks. */
 static inline void hamem_finish(struct hamem_op *op)
 {
 	if (likely(!op->wanted))
@@ -120,10 +122,10 @@ static inline void hamem_finish(struct hamem_op *op)
 }
 
 /*
- * Without locks, after an operation failed with -ENOMEM and undid what it did,
- * which also gave its objects back. So fetch them all again, and the one that
- * was missing. True when it is worth another try. May sleep if @op->gfp lets
- * it; the caller ends with hamem_finish().
+ * After an operation that failed with -ENOMEM. By undoing what it did it has also freed
+ * its objects, so allocate all of them again and the one that was missing. True if the
+ * operation should be tried again; in either case the caller ends with hamem_finish().
+ * Context: no locks; may sleep if @op->gfp lets it.
  */
 static inline bool hamem_refill(struct hamem_op *op)
 {

@@ -499,6 +499,7 @@ static int haslab_init_space(struct haslab *s)
 	do {
 		ret = habuddy_init(&s->buddy, nr_units, &s->mem, &op);
 	} while (hamem_again(&op, ret));
+	habuddy_set_locks(&s->buddy, &s->space_lock, &s->lock);
 	s->buddy.dev = s->cfg.dev;
 	s->buddy.byte_shift = s->cfg.unit_shift + s->cfg.byte_shift;
 	if (ret)

@@ -75,6 +75,7 @@ typedef spinlock_t raw_spinlock_t;
 void sim_spin_wait(spinlock_t *l);
 
 #ifdef SIM_DEBUG
+#define CONFIG_LOCKDEP		1
 #define lockdep_is_held(l)	(READ_ONCE((l)->owner) == (const void *)&sim_self)
 #define sim_lock_owned(l)	WRITE_ONCE((l)->owner, &sim_self)
 #define sim_lock_disowned(l)	do { BUG_ON(!lockdep_is_held(l)); WRITE_ONCE((l)->owner, NULL); } while (0)
