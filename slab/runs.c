@@ -1,24 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The runs of one slot.
+ * The runs of one slot: which of its blocks are free, and where the extents in it
+ * begin and end.
  *
- * A slot is cut without gaps into runs: free runs, extents, and what is not
- * known here. All there is to know about a run is where it starts and what it
- * is; it ends where the next one starts. Two extents side by side keep the
- * start between them, which is what makes the length of a free checkable; two
+ * A slot is cut without gaps into runs. A run is FREE, LIVE (an extent), or SPECIAL
+ * (something of which the slab layer knows more). All that is recorded of a run is
+ * its start and its state; it ends where the next one starts. Two extents side by
+ * side keep the start between them, which makes the length of a free checkable. Two
  * free runs side by side are always merged.
  *
- * There are three forms. A slot of few large extents, the usual case, has a
- * sorted array of 16-bit marks, position and state, of which the first is
- * always at 0. Behind the last run all marks are at the end of the slot, one at
- * the least. Up to 20 marks are in the struct itself: what an operation on such
- * a slot needs is one cache line. More have memory of their own. A slot of many
- * small extents has a bitmap: two bits a block, the state of the run that starts
- * there or 0. That bounds the memory (1 KiB for 16 MiB) and the time (128 words
- * to look at, and none to move).
+ * Forms
+ * -----
+ *   marks in the struct     the usual case, few large extents: 20 marks, sorted, of
+ *                           16 bits each, start and state. With the struct they are
+ *                           one cache line, all that an operation needs
+ *   marks in own memory     the same with 32 to 256 marks
+ *   bitmap                  many small extents: two bits a block, the state of the
+ *                           run that starts there, or 0. That bounds the memory (1 KiB
+ *                           for 16 MiB) and the time (128 words to look at, none to move)
  *
- * An allocation adds at most two runs and a free adds none, so only allocating
- * can need memory. The lock of the slot's group protects everything.
+ * haruns_reserve() goes from one form to the next when there is no room, haruns_shrink()
+ * from any form back to the first.
+ *
+ * Invariants, as haruns_check() verifies them:
+ *
+ *   - Mark 0, or the bitmap at block 0, is a run: every block is in one.
+ *   - Marks after the last run are end marks: at the end of the slot, and not free.
+ *     There is at least one, so each run has its end in the next mark.
+ *   - Of two neighbours at most one is free.
+ *   - nr, nr_free and max_free are exact.
+ *
+ * Operations
+ * ----------
+ *   at, find          5 words of marks without a branch; in own memory a binary search;
+ *                     in a bitmap backwards to the last start: 128 words at most
+ *   best_fit, others  a look at all marks, four at a time, and at each free run; in a
+ *                     bitmap all 128 words, unless nothing can change the answer any more
+ *   set, clear        move the marks that follow; two or three changes in a bitmap
+ *   reserve, shrink   copy all runs if the form changes
+ *   next              one step
+ *
+ * An allocation adds at most two runs and a free adds none, so only allocations can
+ * need memory.
+ *
+ * Locks
+ * -----
+ * The caller holds the lock of the slot's group, or has shut out all groups. The slab
+ * layer asserts that (haslab_assert_group()); the struct has no room for it.
+ * Without the lock only haruns.owner is read, to find the lock, and that is the slab
+ * layer's: the memory of marks and bitmaps is freed at once, not after a grace period.
+ * The locks are taken in process context; nothing here sleeps.
  */
 #include <linux/bitops.h>
 #include <linux/errno.h>
@@ -27,27 +58,24 @@
 
 #include "slab/runs_hit.h"
 
-/* half the memory of the bitmap */
+/* 512 bytes: half of what the largest bitmap takes. */
 #define MAX_CAP		256
-#define MAP_PER_WORD	32
-#define MAP_LOW_BITS	0x5555555555555555ULL
+/* Blocks in a word of the bitmap, and the lower bit of each. */
+#define BITMAP_PER_WORD	32
+#define BITMAP_LOW_BITS	0x5555555555555555ULL
 
 /* ---- the array of marks ---- */
 
-static u16 *marks_of(struct haruns *r)
+/* As strchr(): the marks may be changed if @r may. */
+static u16 *haruns_marks(const struct haruns *r)
 {
-	return r->cap == HARUNS_INLINE ? r->own : r->marks;
+	return r->cap == HARUNS_INLINE ? (u16 *)r->own : r->marks;
 }
 
-static const u16 *marks_in(const struct haruns *r)
+/* The number of the mark of the run that @pos lies in: the last that does not start after it. */
+static u32 haruns_marks_find(const struct haruns *r, u32 pos)
 {
-	return r->cap == HARUNS_INLINE ? r->own : r->marks;
-}
-
-/* The run that @pos lies in: the last mark that does not start behind it. */
-static u32 marks_find(const struct haruns *r, u32 pos)
-{
-	const u16 *marks = marks_in(r), key = haruns_mark(pos, HARUNS_STATE_MASK);
+	const u16 *marks = haruns_marks(r), key = haruns_mark(pos, HARUNS_STATE_MASK);
 	u32 lo = 0, n = r->nr;
 
 	while (n > 1) {
@@ -61,109 +89,109 @@ static u32 marks_find(const struct haruns *r, u32 pos)
 
 /* ---- the bitmap ---- */
 
-static enum haruns_state map_state(const struct haruns *r, u32 pos)
+static enum haruns_state haruns_bitmap_state(const struct haruns *r, u32 pos)
 {
-	u32 shift = pos % MAP_PER_WORD * HARUNS_STATE_BITS;
+	u32 shift = pos % BITMAP_PER_WORD * HARUNS_STATE_BITS;
 
-	return r->map[pos / MAP_PER_WORD] >> shift & HARUNS_STATE_MASK;
+	return r->bitmap[pos / BITMAP_PER_WORD] >> shift & HARUNS_STATE_MASK;
 }
 
-static void map_set(u64 *map, u32 pos, u32 state)
+static void haruns_bitmap_set(u64 *bitmap, u32 pos, u32 state)
 {
-	u32 shift = pos % MAP_PER_WORD * HARUNS_STATE_BITS;
-	u64 *word = &map[pos / MAP_PER_WORD];
+	u32 shift = pos % BITMAP_PER_WORD * HARUNS_STATE_BITS;
+	u64 *word = &bitmap[pos / BITMAP_PER_WORD];
 
 	*word = (*word & ~((u64)HARUNS_STATE_MASK << shift)) | (u64)state << shift;
 }
 
-/* A bit for each block of the word at which a run starts. */
-static u64 map_starts(const struct haruns *r, u32 word)
+/* The lower bit of each block in the word at which a run starts. */
+static u64 haruns_bitmap_starts(const struct haruns *r, u32 word)
 {
-	return (r->map[word] | r->map[word] >> 1) & MAP_LOW_BITS;
+	return (r->bitmap[word] | r->bitmap[word] >> 1) & BITMAP_LOW_BITS;
 }
 
 /* The same for free runs only. */
-static u64 map_free_starts(const struct haruns *r, u32 word)
+static u64 haruns_bitmap_free_starts(const struct haruns *r, u32 word)
 {
 	BUILD_BUG_ON(HARUNS_FREE != 1);
-	return r->map[word] & ~(r->map[word] >> 1) & MAP_LOW_BITS;
+	return r->bitmap[word] & ~(r->bitmap[word] >> 1) & BITMAP_LOW_BITS;
 }
 
-/* The start of the run that @pos lies in; block 0 is always a start. */
-static u32 map_run_start(const struct haruns *r, u32 pos)
+/* The start of the run that @pos lies in. Ends at block 0, which is always a start. */
+static u32 haruns_bitmap_run_start(const struct haruns *r, u32 pos)
 {
-	u32 word = pos / MAP_PER_WORD;
-	u64 bits = map_starts(r, word) & (~0ULL >> (63 - pos % MAP_PER_WORD * HARUNS_STATE_BITS));
+	u32 word = pos / BITMAP_PER_WORD;
+	u64 bits = haruns_bitmap_starts(r, word) & (~0ULL >> (63 - pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
 
 	while (!bits)
-		bits = map_starts(r, --word);
-	return word * MAP_PER_WORD + (fls64(bits) - 1) / HARUNS_STATE_BITS;
+		bits = haruns_bitmap_starts(r, --word);
+	return word * BITMAP_PER_WORD + (fls64(bits) - 1) / HARUNS_STATE_BITS;
 }
 
-/* The first start at or behind @pos, or the end of the slot. */
-static u32 map_next_start(const struct haruns *r, u32 pos)
+/* The first start at @pos or after it, or the end of the slot. */
+static u32 haruns_bitmap_next_start(const struct haruns *r, u32 pos)
 {
-	u32 word = pos / MAP_PER_WORD, last = (r->nr_blocks - 1) / MAP_PER_WORD;
+	u32 word = pos / BITMAP_PER_WORD, last = (r->nr_blocks - 1) / BITMAP_PER_WORD;
 	u64 bits;
 
 	if (pos >= r->nr_blocks)
 		return r->nr_blocks;
-	bits = map_starts(r, word) & (~0ULL << (pos % MAP_PER_WORD * HARUNS_STATE_BITS));
+	bits = haruns_bitmap_starts(r, word) & (~0ULL << (pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
 	while (!bits && word < last)
-		bits = map_starts(r, ++word);
-	return bits ? word * MAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
+		bits = haruns_bitmap_starts(r, ++word);
+	return bits ? word * BITMAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
 }
 
-static noinline struct haruns_run map_recorded(const struct haruns *r, u32 at)
+static noinline struct haruns_run haruns_bitmap_recorded(const struct haruns *r, u32 at)
 {
 	return (struct haruns_run) {
-		at, map_next_start(r, at + 1) - at, map_state(r, at), at
+		at, haruns_bitmap_next_start(r, at + 1) - at, haruns_bitmap_state(r, at), at
 	};
 }
 
-static noinline struct haruns_run map_at(const struct haruns *r, u32 pos)
+static noinline struct haruns_run haruns_bitmap_at(const struct haruns *r, u32 pos)
 {
-	return map_recorded(r, map_run_start(r, pos));
+	return haruns_bitmap_recorded(r, haruns_bitmap_run_start(r, pos));
 }
 
-static void map_put(struct haruns *r, u32 pos, enum haruns_state state)
+static void haruns_bitmap_put(struct haruns *r, u32 pos, enum haruns_state state)
 {
-	r->nr += !map_state(r, pos);
-	map_set(r->map, pos, state);
+	r->nr += !haruns_bitmap_state(r, pos);
+	haruns_bitmap_set(r->bitmap, pos, state);
 }
 
-static void map_drop(struct haruns *r, u32 pos)
+static void haruns_bitmap_drop(struct haruns *r, u32 pos)
 {
-	map_set(r->map, pos, 0);
+	haruns_bitmap_set(r->bitmap, pos, 0);
 	r->nr--;
 }
 
-static void map_cut(struct haruns *r, u32 start, u32 len, u32 behind, enum haruns_state state,
+static void haruns_bitmap_cut(struct haruns *r, u32 start, u32 len, u32 after, enum haruns_state state,
 		    enum haruns_state old)
 {
-	if (behind)
-		map_put(r, start + len, old);
-	map_put(r, start, state);
+	if (after)
+		haruns_bitmap_put(r, start + len, old);
+	haruns_bitmap_put(r, start, state);
 }
 
-/* The run becomes free and merges with the free runs beside it. Return: their length. */
-static u32 map_free(struct haruns *r, u32 start, u32 end)
+/* Free a run, merging it with its neighbours. Return: length of the free run. */
+static u32 haruns_bitmap_free(struct haruns *r, u32 start, u32 end)
 {
-	u32 before = start ? map_run_start(r, start - 1) : 0;
+	u32 before = start ? haruns_bitmap_run_start(r, start - 1) : 0;
 
-	map_put(r, start, HARUNS_FREE);
-	if (end < r->nr_blocks && map_state(r, end) == HARUNS_FREE)
-		map_drop(r, end);
-	if (before != start && map_state(r, before) == HARUNS_FREE) {
-		map_drop(r, start);
+	haruns_bitmap_put(r, start, HARUNS_FREE);
+	if (end < r->nr_blocks && haruns_bitmap_state(r, end) == HARUNS_FREE)
+		haruns_bitmap_drop(r, end);
+	if (before != start && haruns_bitmap_state(r, before) == HARUNS_FREE) {
+		haruns_bitmap_drop(r, start);
 		start = before;
 	}
-	return map_next_start(r, start + 1) - start;
+	return haruns_bitmap_next_start(r, start + 1) - start;
 }
 
 /* ---- all forms ---- */
 
-static bool is_map(const struct haruns *r)
+static bool haruns_is_bitmap(const struct haruns *r)
 {
 	return !r->cap;
 }
@@ -171,13 +199,13 @@ static bool is_map(const struct haruns *r)
 /**
  * haruns_recorded - the run that is recorded at a place
  * @r: the runs
- * @at: the number of its mark, or its position
+ * @at: as in struct haruns_run
  *
  * Return: the run.
  */
 struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
 {
-	return is_map(r) ? map_recorded(r, at) : haruns_mark_run(marks_in(r), at);
+	return haruns_is_bitmap(r) ? haruns_bitmap_recorded(r, at) : haruns_mark_run(haruns_marks(r), at);
 }
 
 /**
@@ -189,13 +217,13 @@ struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
  */
 struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 {
-	return is_map(r) ? map_at(r, pos) : haruns_mark_run(marks_in(r), marks_find(r, pos));
+	return haruns_is_bitmap(r) ? haruns_bitmap_at(r, pos) : haruns_mark_run(haruns_marks(r), haruns_marks_find(r, pos));
 }
 
 /**
- * haruns_next - the run behind another
+ * haruns_next - go to the next run
  * @r: the runs
- * @run: the one; out: the next
+ * @run: a run; out: the run after it, if there is one
  *
  * Return: whether there is one.
  */
@@ -203,12 +231,12 @@ bool haruns_next(const struct haruns *r, struct haruns_run *run)
 {
 	if (run->start + run->len == r->nr_blocks)
 		return false;
-	*run = haruns_recorded(r, is_map(r) ? run->start + run->len : run->at + 1);
+	*run = haruns_recorded(r, haruns_is_bitmap(r) ? run->start + run->len : run->at + 1);
 	return true;
 }
 
 /**
- * haruns_init - nothing is known of the slot yet; see haruns_add()
+ * haruns_init - start with one run, which is SPECIAL
  * @r: the runs
  * @nr_blocks: size of the slot, at most HARUNS_MAX_BLOCKS
  */
@@ -229,54 +257,46 @@ void haruns_init(struct haruns *r, u32 nr_blocks)
 }
 
 /**
- * haruns_destroy - give the memory back
+ * haruns_destroy - free the memory of the runs
  * @r: the runs
  * @mem: account
  */
 void haruns_destroy(struct haruns *r, struct hamem *mem)
 {
 	if (r->cap != HARUNS_INLINE)
-		hamem_put(mem, r->map);
+		hamem_put(mem, r->bitmap);
 }
 
-static int to_map(struct haruns *r, struct hamem *mem, struct hamem_op *op)
+static int haruns_to_bitmap(struct haruns *r, struct hamem *mem, struct hamem_op *op)
 {
-	u64 *map = hamem_get(mem, op, DIV_ROUND_UP(r->nr_blocks, MAP_PER_WORD) * sizeof(*map));
-	const u16 *marks = marks_in(r);
+	u64 *bitmap = hamem_get(mem, op, DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD) * sizeof(*bitmap));
+	const u16 *marks = haruns_marks(r);
 	u32 i;
 
-	if (!map)
+	if (!bitmap)
 		return -ENOMEM;
 	for (i = 0; i < r->nr; i++)
-		map_set(map, haruns_mark_start(marks[i]), haruns_mark_state(marks[i]));
+		haruns_bitmap_set(bitmap, haruns_mark_start(marks[i]), haruns_mark_state(marks[i]));
 	haruns_destroy(r, mem);
-	r->map = map;
+	r->bitmap = bitmap;
 	r->cap = 0;
 	return 0;
 }
 
-/**
- * haruns_more - make room for more runs: the slow part of haruns_reserve()
- * @r: the runs
- * @nr: how many
- * @mem: account
- * @op: memory
- *
- * Return: 0, or -ENOMEM: nothing changed.
- */
+/* haruns_reserve() if the marks are too few, or there are none. */
 int haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op)
 {
 	u32 cap = roundup_pow_of_two(r->nr + nr + 1), i;
 	u16 *marks;
 
-	if (is_map(r))
+	if (haruns_is_bitmap(r))
 		return 0;
 	if (cap > MAX_CAP)
-		return to_map(r, mem, op);
+		return haruns_to_bitmap(r, mem, op);
 	marks = hamem_get(mem, op, cap * sizeof(*marks));
 	if (!marks)
 		return -ENOMEM;
-	memcpy(marks, marks_in(r), r->nr * sizeof(*marks));
+	memcpy(marks, haruns_marks(r), r->nr * sizeof(*marks));
 	for (i = r->nr; i < cap; i++)
 		marks[i] = haruns_mark_end(r);
 	haruns_destroy(r, mem);
@@ -286,11 +306,9 @@ int haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op
 }
 
 /**
- * haruns_shrink - give memory back that is not needed any more
+ * haruns_shrink - move few runs back into the struct; see haruns_can_shrink()
  * @r: the runs
- * @mem: account
- *
- * Never needs memory.
+ * @mem: account of the memory that is freed
  */
 void haruns_shrink(struct haruns *r, struct hamem *mem)
 {
@@ -312,45 +330,45 @@ void haruns_shrink(struct haruns *r, struct hamem *mem)
 }
 
 /*
- * Whether nothing that follows can change the answer: a run fits exactly, and there is
- * another one that is the longest. In a slot of thousands of short runs that is soon.
+ * Whether the runs that follow cannot change the answer: a run fits exactly, and another
+ * run is the longest. In a slot of thousands of short runs that is so after a few.
  */
-static bool look_is_over(const struct haruns *r, struct haruns_look *look, u32 len, u32 align)
+static bool haruns_look_is_over(const struct haruns *r, struct haruns_look *look, u32 len, u32 align)
 {
-	/* what it skips is a part of the run, too */
+	/* with alignment, an exact fit need not be the shortest run */
 	if (look->best >> HARUNS_AT_BITS || align > 1)
 		return false;
 	if (len == r->max_free)
 		return look->second >> HARUNS_AT_BITS == len;
-	/* wherever it is: no run begins there */
+	/* it is longer, wherever it is: so a place where no run begins */
 	look->longest = (u32)r->max_free << HARUNS_AT_BITS | U16_MAX;
 	return true;
 }
 
-static noinline struct haruns_look map_look(const struct haruns *r, u32 len, u32 align)
+static noinline struct haruns_look haruns_bitmap_look(const struct haruns *r, u32 len, u32 align)
 {
-	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, MAP_PER_WORD), i;
+	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD), i;
 	struct haruns_look look = HARUNS_LOOK;
 	struct haruns_run run;
 	u64 bits;
 
 	for (i = 0; i < nr_words; i++) {
-		for (bits = map_free_starts(r, i); bits; bits &= bits - 1) {
-			run = haruns_recorded(r, i * MAP_PER_WORD +
+		for (bits = haruns_bitmap_free_starts(r, i); bits; bits &= bits - 1) {
+			run = haruns_recorded(r, i * BITMAP_PER_WORD +
 						 __ffs64(bits) / HARUNS_STATE_BITS);
 			haruns_look_at(&look, &run, len, align);
-			if (look_is_over(r, &look, len, align))
+			if (haruns_look_is_over(r, &look, len, align))
 				return look;
 		}
 	}
 	return look;
 }
 
-static __always_inline struct haruns_look marks_look(const struct haruns *r, u32 len, u32 align)
+static __always_inline struct haruns_look haruns_marks_look(const struct haruns *r, u32 len, u32 align)
 {
 	const u32 step = HARUNS_LANE_BITS * HARUNS_PER_WORD;
 	struct haruns_look look = HARUNS_LOOK;
-	const u16 *marks = marks_in(r);
+	const u16 *marks = haruns_marks(r);
 	u32 i, k, nr_words;
 	u64 bits;
 
@@ -365,57 +383,50 @@ static __always_inline struct haruns_look marks_look(const struct haruns *r, u32
 	return look;
 }
 
-static noinline struct haruns_look marks_look_aligned(const struct haruns *r, u32 len, u32 align)
+static noinline struct haruns_look haruns_marks_look_aligned(const struct haruns *r, u32 len, u32 align)
 {
-	return marks_look(r, len, align);
+	return haruns_marks_look(r, len, align);
 }
 
-/**
- * haruns_look - look at the free runs, wherever they are recorded
- * @r: the runs
- * @len: that is wanted
- * @align: of it, a power of two, at most the size of the slot
- *
- * Return: what there is: the one that fits best, and the longest of the others.
- */
+/* Look at all free runs, in any form, for an extent of @len that is aligned to @align. */
 struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align)
 {
-	if (is_map(r))
-		return map_look(r, len, align);
-	return likely(align == 1) ? marks_look(r, len, 1) : marks_look_aligned(r, len, align);
+	if (haruns_is_bitmap(r))
+		return haruns_bitmap_look(r, len, align);
+	return likely(align == 1) ? haruns_marks_look(r, len, 1) : haruns_marks_look_aligned(r, len, align);
 }
 
-/* Give a part of a run, which is cut if need be, another state: whatever form it has. */
+/* Give a part of the run @old another state, in any form. Needs room for two more runs. */
 void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
 		enum haruns_state state)
 {
-	u32 before = start - old->start, behind = old->len - before - len;
+	u32 before = start - old->start, after = old->len - before - len;
 
-	if (is_map(r))
-		map_cut(r, start, len, behind, state, old->state);
+	if (haruns_is_bitmap(r))
+		haruns_bitmap_cut(r, start, len, after, state, old->state);
 	else
-		haruns_cut_mark(r, marks_of(r) + old->at, old->at, before, behind, state);
+		haruns_cut_mark(r, haruns_marks(r) + old->at, old->at, before, after, state);
 }
 
-/* A run becomes free, whatever form it has. Return: its length, with those beside it. */
+/* Free a run, merging it with its neighbours, in any form. Return: length of the free run. */
 u32 haruns_merge(struct haruns *r, const struct haruns_run *run)
 {
-	if (is_map(r))
-		return map_free(r, run->start, run->start + run->len);
-	return haruns_free_mark(r, marks_of(r), run->at);
+	if (haruns_is_bitmap(r))
+		return haruns_bitmap_free(r, run->start, run->start + run->len);
+	return haruns_free_mark(r, haruns_marks(r), run->at);
 }
 
 /**
- * haruns_add - what was not known here becomes free
+ * haruns_add - free blocks of a SPECIAL run, and count them in nr_known
  * @r: the runs, with room for two more
  * @start: first block
- * @len: number of blocks, all in one run that is SPECIAL
+ * @len: number of blocks, all in the same run
  */
 void haruns_add(struct haruns *r, u32 start, u32 len)
 {
 	struct haruns_run run = haruns_at(r, start);
 
-	/* as if it had been an extent */
+	/* make them an extent, and free that */
 	r->nr_known += len;
 	haruns_cut(r, &run, start, len, HARUNS_LIVE);
 	run = haruns_at(r, start);
@@ -436,9 +447,9 @@ bool haruns_check(const struct haruns *r)
 	u32 max_free = 0, i;
 
 	for (i = r->nr; i < r->cap; i++)
-		if (marks_in(r)[i] != haruns_mark_end(r))
+		if (haruns_marks(r)[i] != haruns_mark_end(r))
 			return false;
-	if (!is_map(r) && r->nr >= r->cap)
+	if (!haruns_is_bitmap(r) && r->nr >= r->cap)
 		return false;
 	do {
 		if (run.start != pos || !run.len || !run.state ||

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The runs of one slot: which of its blocks are free, and where the extents in
- * it begin and end. Part of the slab layer; see runs.c.
+ * it begin and end. Part of the slab layer. See runs.c for the design.
  *
- * Positions and lengths are in blocks, relative to the slot.
+ * Positions and lengths are in blocks; positions are relative to the slot.
  */
 #ifndef _HYBRID_ALLOC_RUNS_H
 #define _HYBRID_ALLOC_RUNS_H
@@ -14,22 +14,23 @@
 #define HARUNS_MAX_SHIFT	12
 #define HARUNS_MAX_BLOCKS	(1U << HARUNS_MAX_SHIFT)
 
-/* So many marks that a mixed slot (struct haslab_mixed) is one cache line. */
+/* As many marks as let struct haslab_mixed be one cache line. */
 #define HARUNS_INLINE		20
+/* Marks in a word of 64 bits, which are compared at the same time. */
 #define HARUNS_PER_WORD		4
 
 enum haruns_state {
 	HARUNS_FREE = 1,
 	HARUNS_LIVE = 2,	/* an extent */
-	HARUNS_SPECIAL = 3,	/* not known here: the slab layer knows what it is */
+	HARUNS_SPECIAL = 3,	/* the slab layer knows what it is */
 };
 
 /**
- * struct haruns_run - a free run or an extent
+ * struct haruns_run - a run
  * @start: first block
  * @len: number of blocks
  * @state: what it is
- * @at: where it is recorded: number of its mark, or its position
+ * @at: where it is recorded: the number of its mark, or its start in the bitmap form
  */
 struct haruns_run {
 	u32 start;
@@ -41,17 +42,17 @@ struct haruns_run {
 /**
  * struct haruns - the runs of a slot
  * @nr: number of runs
- * @cap: room for marks; 0 if there is a map instead
+ * @cap: size of the array of marks; 0 in the bitmap form
  * @nr_blocks: size of the slot
- * @nr_known: blocks that were added
+ * @nr_known: blocks that were added by haruns_add()
  * @nr_free: free blocks
- * @max_free: length of the largest free run
- * @tag: for the owner
- * @owner: for the owner, who has set it before haruns_init()
- * @own: where each run starts, and its state, sorted; if @cap is HARUNS_INLINE
- * @words: the same, to look at several at a time
- * @marks: the same, if it is more
- * @map: two bits a block
+ * @max_free: length of the longest free run
+ * @tag: for the slab layer; cleared by haruns_init()
+ * @owner: for the slab layer; never touched here
+ * @own: the marks, if @cap is HARUNS_INLINE
+ * @words: the same, four to a word
+ * @marks: the marks, if there are more
+ * @bitmap: two bits a block, if @cap is 0
  */
 struct haruns {
 	u16 nr;
@@ -66,7 +67,7 @@ struct haruns {
 		u16 own[HARUNS_INLINE];
 		u64 words[HARUNS_INLINE / HARUNS_PER_WORD];
 		u16 *marks;
-		u64 *map;
+		u64 *bitmap;
 	};
 };
 
@@ -75,28 +76,17 @@ void haruns_destroy(struct haruns *r, struct hamem *mem);
 
 int __must_check haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op);
 
-/**
- * haruns_reserve - make room for more runs
- * @r: the runs
- * @nr: how many
- * @mem: account
- * @op: memory
- *
- * Return: 0, or -ENOMEM: nothing changed.
- */
+/* Make room for @nr more runs. Return: 0, or -ENOMEM: nothing has changed. */
 static inline int __must_check haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem,
 					      struct hamem_op *op)
 {
-	/* one more is at the end of the slot */
+	/* one mark more is the end mark */
 	return likely(r->nr + nr < r->cap) ? 0 : haruns_more(r, nr, mem, op);
 }
 
-/**
- * haruns_can_shrink - whether there is use in haruns_shrink()
- * @r: the runs
- *
- * Return: whether there are so few of them that they go back into the struct: less
- * than what is there, so that some more do not fill it again.
+/*
+ * Whether haruns_shrink() would do something: the runs fit into half of the struct, so
+ * that they do not grow out of it again at once.
  */
 static inline bool haruns_can_shrink(const struct haruns *r)
 {

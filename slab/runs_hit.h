@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The runs of a slot that has few of them, the usual case: what an allocation and a
- * free do there. Inline, because calls are a third of what it costs. For the slab
- * layer only; the design is told in runs.c.
+ * What allocations and frees do in a slot whose marks are in the struct, the usual
+ * case. Inline, because calls are a third of what a hit costs, as bench/profile-kernel
+ * shows. For the slab layer only. See runs.c for the design and the locks.
  *
- * Which runs are free looks random to the CPU: it guesses wrong at a branch for
- * each of them, and that costs as much as 60 instructions. So marks are looked at
- * four at a time, and lengths are compared without branches.
+ * Which runs are free looks random to the CPU. A branch for each run would often be
+ * mispredicted, and one misprediction costs as much as 60 instructions. So four marks
+ * are compared at a time, and lengths are compared without branches.
  */
 #ifndef _HYBRID_ALLOC_RUNS_HIT_H
 #define _HYBRID_ALLOC_RUNS_HIT_H
@@ -23,7 +23,7 @@
 #define HARUNS_STATE_BITS	2
 #define HARUNS_STATE_MASK	((1U << HARUNS_STATE_BITS) - 1)
 
-/* Four marks in a word; none has the highest bit, as positions have 13 bits. */
+/* Four marks in a word. The highest bit of a mark is 0, as positions have 13 bits. */
 #define HARUNS_LANES		0x0001000100010001ULL
 #define HARUNS_LANE_BITS	16
 #define HARUNS_HIGH_BITS	(HARUNS_LANES << (HARUNS_LANE_BITS - 1))
@@ -33,7 +33,7 @@ static inline u16 haruns_mark(u32 start, enum haruns_state state)
 	return start << HARUNS_STATE_BITS | state;
 }
 
-/* Not of 16 bits, which would be cut off again after each step. */
+/* Takes 32 bits: with 16, the compiler would truncate after each step. */
 static inline u32 haruns_mark_start(u32 mark)
 {
 	return mark >> HARUNS_STATE_BITS;
@@ -44,7 +44,7 @@ static inline enum haruns_state haruns_mark_state(u32 mark)
 	return mark & HARUNS_STATE_MASK;
 }
 
-/* What is behind the last run: not free. */
+/* The end mark, which follows the last run: never free. */
 static inline u16 haruns_mark_end(const struct haruns *r)
 {
 	return haruns_mark(r->nr_blocks, HARUNS_LIVE);
@@ -59,35 +59,38 @@ static inline struct haruns_run haruns_mark_run(const u16 *marks, u32 at)
 	};
 }
 
-/* Cut @before blocks off in front of mark @i, which is @at, and @behind blocks off behind. */
-static inline void haruns_cut_mark(struct haruns *r, u16 *at, u32 i, u32 before, u32 behind,
+/*
+ * The run of mark @i, which is @at, gets @state, except for the @before blocks at its
+ * start and the @after blocks at its end: they become runs of the old state.
+ */
+static inline void haruns_cut_mark(struct haruns *r, u16 *at, u32 i, u32 before, u32 after,
 				   enum haruns_state state)
 {
 	u16 old = *at, start = haruns_mark(haruns_mark_start(old) + before, state);
-	u16 end = haruns_mark(haruns_mark_start(at[1]) - behind, haruns_mark_state(old));
-	u32 nr = !!before + !!behind;
+	u16 end = haruns_mark(haruns_mark_start(at[1]) - after, haruns_mark_state(old));
+	u32 nr = !!before + !!after;
 
 	memmove(at + 1 + nr, at + 1, (r->nr - i) * sizeof(*at));
 	r->nr += nr;
 	at += !!before;
 	*at++ = start;
-	if (behind)
+	if (after)
 		*at = end;
 }
 
-/* Mark @i becomes free and merges with the free runs beside it. Return: their length. */
+/* Free the run of mark @i, merging it with its neighbours. Return: length of the free run. */
 static inline u32 haruns_free_mark(struct haruns *r, u16 *marks, u32 i)
 {
 	u16 *at = marks + i;
 	u32 before = i && haruns_mark_state(at[-1]) == HARUNS_FREE;
-	u32 behind = haruns_mark_state(at[1]) == HARUNS_FREE, nr = before + behind;
+	u32 after = haruns_mark_state(at[1]) == HARUNS_FREE, nr = before + after;
 
 	*at = haruns_mark(haruns_mark_start(*at), HARUNS_FREE);
 	at -= before;
 	i += 1 - before;
 	memmove(at + 1, at + 1 + nr, (r->nr + 1 - nr - i) * sizeof(*at));
 	r->nr -= nr;
-	/* of two that are gone one is not overwritten by the end */
+	/* if two marks are gone, the move has left a stale one after the end mark */
 	marks[r->nr + !!nr] = haruns_mark_end(r);
 	return haruns_mark_start(at[1]) - haruns_mark_start(at[0]);
 }
@@ -95,14 +98,14 @@ static inline u32 haruns_free_mark(struct haruns *r, u16 *marks, u32 i)
 /* ---- a look at all free runs ---- */
 
 /**
- * struct haruns_look - what there is
- * @best: what the shortest that is long enough has more than is wanted; more than
- *	any run has if there is none
- * @longest: the longest
- * @second: the longest of the others
+ * struct haruns_look - what a look at all free runs has found
+ * @best: the best fit, by its length less the wanted length; larger than the length of
+ *	any run if none fits
+ * @longest: the longest run, by its length
+ * @second: the longest of the other runs, by its length
  *
- * Each is a number of blocks and below that, in HARUNS_AT_BITS, where the run is
- * recorded.
+ * Each is a number of blocks, and in the lower HARUNS_AT_BITS haruns_run.at: one
+ * comparison of two such keys compares the lengths and keeps the place.
  */
 struct haruns_look {
 	u32 best;
@@ -118,20 +121,23 @@ static __always_inline void haruns_look_at(struct haruns_look *look, const struc
 {
 	u32 key = run->len << HARUNS_AT_BITS | run->at, skip = -run->start & (align - 1);
 
-	/* of one that is too short it becomes very large */
+	/* for a run that is too short, the difference wraps and is very large */
 	look->best = min(look->best, key - ((len + skip) << HARUNS_AT_BITS));
 	look->second = max(look->second, min(look->longest, key));
 	look->longest = max(look->longest, key);
 }
 
-/* Which marks of a word are free: a bit for each; those of other words fit in between. */
+/* The lowest bit of each mark in @word that is free. */
 static inline u64 haruns_free_bits(u64 word)
 {
 	BUILD_BUG_ON((HARUNS_FREE & 2) || !(HARUNS_LIVE & HARUNS_SPECIAL & 2));
 	return ~word >> 1 & HARUNS_LANES;
 }
 
-/* Look at free marks: those of the word @i words from @marks on have their bits @i to the left. */
+/*
+ * Look at the free runs in @bits: those of word i, counted from mark @first, are there as
+ * haruns_free_bits() << i. So bit / 16 is the place in the word, and bit % 16 is the word.
+ */
 static __always_inline void haruns_look_marks(struct haruns_look *look, const u16 *marks,
 					      u32 first, u64 bits, u32 len, u32 align)
 {
@@ -149,6 +155,7 @@ static __always_inline void haruns_look_marks(struct haruns_look *look, const u1
 	}
 }
 
+/* Look at the free runs in the struct. */
 static __always_inline struct haruns_look haruns_look_own(const struct haruns *r, u32 len)
 {
 	struct haruns_look look = HARUNS_LOOK;
@@ -162,7 +169,7 @@ static __always_inline struct haruns_look haruns_look_own(const struct haruns *r
 	return look;
 }
 
-/* Of the free runs but the one at @at the length of the longest. */
+/* The length of the longest free run, the one at @at excluded. */
 static inline u32 haruns_look_others(const struct haruns_look *look, u32 at)
 {
 	return ((u16)look->longest == at ? look->second : look->longest) >> HARUNS_AT_BITS;
@@ -170,20 +177,14 @@ static inline u32 haruns_look_others(const struct haruns_look *look, u32 at)
 
 /* ---- operations ---- */
 
-/* Which marks of a word are not above @keys, which is one for each: a bit for each. */
+/* The lowest bit of each mark in @word that is at most its key; keys have the highest bit set. */
 static inline u64 haruns_not_above(u64 keys, u64 word)
 {
-	/* then the highest bit, which is set in @keys, remains */
+	/* the highest bit remains if there is no borrow from it */
 	return (keys - word) >> (HARUNS_LANE_BITS - 1) & HARUNS_LANES;
 }
 
-/**
- * haruns_find - the run that a block lies in, as haruns_at()
- * @r: the runs
- * @pos: the block
- *
- * Return: the run.
- */
+/* The run that block @pos lies in; haruns_at() with the usual case inline. */
 static inline struct haruns_run haruns_find(const struct haruns *r, u32 pos)
 {
 	u64 keys = haruns_mark(pos, HARUNS_STATE_MASK) * HARUNS_LANES | HARUNS_HIGH_BITS, sum;
@@ -191,19 +192,14 @@ static inline struct haruns_run haruns_find(const struct haruns *r, u32 pos)
 
 	if (unlikely(r->cap != HARUNS_INLINE))
 		return haruns_at(r, pos);
-	/* count the marks that do not start behind it */
+	/* count the marks that do not start after it */
 	sum = haruns_not_above(keys, w[0]) + haruns_not_above(keys, w[1]) +
 	      haruns_not_above(keys, w[2]) + haruns_not_above(keys, w[3]) +
 	      haruns_not_above(keys, w[4]);
 	return haruns_mark_run(r->own, (sum * HARUNS_LANES >> (64 - HARUNS_LANE_BITS)) - 1);
 }
 
-/**
- * haruns_lead - free blocks at the start of the slot
- * @r: the runs
- *
- * Return: how many.
- */
+/* The number of free blocks at the start of the slot. */
 static inline u32 haruns_lead(const struct haruns *r)
 {
 	struct haruns_run run = likely(r->cap == HARUNS_INLINE) ? haruns_mark_run(r->own, 0) :
@@ -212,12 +208,7 @@ static inline u32 haruns_lead(const struct haruns *r)
 	return run.len * (run.state == HARUNS_FREE);
 }
 
-/**
- * haruns_trail - free blocks at the end of the slot
- * @r: the runs
- *
- * Return: how many.
- */
+/* The number of free blocks at the end of the slot. */
 static inline u32 haruns_trail(const struct haruns *r)
 {
 	struct haruns_run run = likely(r->cap == HARUNS_INLINE) ?
@@ -228,10 +219,10 @@ static inline u32 haruns_trail(const struct haruns *r)
 }
 
 /**
- * haruns_best_fit - the smallest free run that an extent fits in
+ * haruns_best_fit - find the shortest free run that an extent fits in
  * @r: the runs
- * @len: of the extent
- * @align: a power of two, at most the size of the slot
+ * @len: length of the extent
+ * @align: alignment of its start, a power of two, at most the size of the slot
  * @best: out: the run
  * @others: out: length of the longest of the other free runs
  *
@@ -257,13 +248,7 @@ static __always_inline bool haruns_best_fit(const struct haruns *r, u32 len, u32
 	return true;
 }
 
-/**
- * haruns_others - look at the other free runs
- * @r: the runs
- * @run: a free run
- *
- * Return: the length of the longest but @run.
- */
+/* The length of the longest free run, @run excluded, which is free. */
 static inline u32 haruns_others(const struct haruns *r, const struct haruns_run *run)
 {
 	struct haruns_look look;
@@ -275,34 +260,28 @@ static inline u32 haruns_others(const struct haruns *r, const struct haruns_run 
 }
 
 /**
- * haruns_set - make an extent out of free blocks
+ * haruns_set - make free blocks a run that is not free
  * @r: the runs, with room for two more (haruns_reserve())
- * @old: the free run that they lie in
+ * @old: the free run that contains them
  * @others: length of the longest of the other free runs
  * @start: first block
  * @len: number of blocks
- * @state: of the extent
+ * @state: the new state
  */
 static inline void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others,
 			      u32 start, u32 len, enum haruns_state state)
 {
-	u32 before = start - old->start, behind = old->len - before - len;
+	u32 before = start - old->start, after = old->len - before - len;
 
 	if (likely(r->cap == HARUNS_INLINE))
-		haruns_cut_mark(r, r->own + old->at, old->at, before, behind, state);
+		haruns_cut_mark(r, r->own + old->at, old->at, before, after, state);
 	else
 		haruns_cut(r, old, start, len, state);
 	r->nr_free -= len;
-	r->max_free = max3(before, behind, others);
+	r->max_free = max3(before, after, others);
 }
 
-/**
- * haruns_clear - free an extent
- * @r: the runs
- * @run: the extent
- *
- * Merges it with the free runs beside it.
- */
+/* Free @run, which is not free, and merge it with the free runs beside it. */
 static inline void haruns_clear(struct haruns *r, const struct haruns_run *run)
 {
 	u32 len = likely(r->cap == HARUNS_INLINE) ? haruns_free_mark(r, r->own, run->at) :
