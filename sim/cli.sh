@@ -70,13 +70,31 @@ try_not "output that cannot be written" "cannot write the output: No space left"
 
 # Sizes
 
-for size in 0 1 4095 0K '' x -4K +4K ' 4K' 4Q 4KK 4KB 4kB 1.5G 0x1000 16E 18446744073709551616 17179869184G; do
-	refused "--capacity '$size'" "--capacity: '$size' is no size from 4K up, such as 64G" \
-		replay --capacity "$size" -
-done
+while IFS='|' read -r size why; do
+	refused "--capacity '$size'" "--capacity: '$size' $why" replay --capacity "$size" -
+done <<'WRONG'
+0|is less than a block; give 4K or more, such as 64G
+1|is less than a block
+4095|is less than a block
+0K|is less than a block
+4KB|is less than a block
+4kB|is less than a block
+|is not a size such as 4096, 4K, 1.5M or 1GiB
+x|is not a size
++4K|is not a size
+ 4K|is not a size
+-4K|is negative; give a size such as 4096
+4Q|has an unknown unit; use K, M, G, T, P or E
+4KK|has an unknown unit
+0x1000|has an unknown unit
+1.0001K|is not a whole number of bytes; give it in a smaller unit
+16E|is more than 16 EiB, where all devices end; give less
+18446744073709551616|is more than 16 EiB
+17179869184G|is more than 16 EiB
+WRONG
 refused "a capacity beyond all devices" "cannot be made: Invalid argument; give a smaller --capacity" \
 	replay --capacity 15E -
-for size in 1M 1MiB 1m 1024K 1048576 1048577 1052671; do
+for size in 1M 1MiB 1m 1024K 1.0M 1049kB 1048576 1048577 1052671; do
 	json=$("$sim" replay --json --capacity $size - </dev/null)
 	is "--capacity $size is 1 MiB: a part of a block is not used" "$? $(value capacity_bytes "$json")" "0 1048576"
 done
@@ -84,7 +102,7 @@ done
 # Workloads
 
 refused "bench without a workload" "needs the name of a workload; 'hybrid-sim bench --list'" bench
-for workload in x '' pingpong pingpong- pingpong-0 pingpong-x pingpong-4KB firstfail-u0 sustain-u \
+for workload in x '' pingpong pingpong- pingpong-0 pingpong-x pingpong-4KK firstfail-u0 sustain-u \
 	threads- threads-0 threads-64 threads-x threads-2junk threads-2x2 threads--1 'threads- 2' \
 	threads-4294967297 stress10; do
 	refused "a workload '$workload'" "no workload '$workload'; 'hybrid-sim bench --list' shows" bench "$workload"
@@ -127,30 +145,32 @@ while IFS='|' read -r line why; do
 	printf 'a 1 4096\n# a comment\n\n%b\nf 1\n' "$line" >"$tmp/trace"
 	refused "a trace with '$line'" "$tmp/trace: line 4: $why" replay --capacity 1G "$tmp/trace"
 done <<'WRONG'
-x 1|it is neither 'a ID SIZE ?ALIGN?' nor 'f ID'; correct it
+x 1|it is neither 'a ID SIZE ?ALIGN?' nor 'f ID'; fix it
 a|it is neither
 a 2|it is neither
 a 2 4096 4096 4096|it is neither
 ab 2 4096|it is neither
 f|it is neither
 f 1 4096|it is neither
-a x 4096|it is neither
-a -2 4096|it is neither
-a 18446744073709551616 4096|it is neither
-a 2 0|the size is none, such as 4096 or 64K; correct it
-a 2 -4096|the size is none
-a 2 x|the size is none
-a 2 4KB|the size is none
-a 2 18446744073709551616|the size is none
-a 2 16E|the size is none
-a 2 4096 3|the alignment is not a power of two, such as 64K; correct it
-a 2 4096 0|the alignment is not
-a 2 4096 18446744073709551616|the alignment is not
-f 2|the ID is not allocated; correct it
-a 1 4096|the ID is allocated already; free it before
+a x 4096|ID 'x' is not a number from 0 to 18446744073709551615; fix it
+a -2 4096|ID '-2' is not a number
+a 1K 4096|ID '1K' is not a number
+a 18446744073709551616 4096|ID '18446744073709551616' is not a number
+a 2 0|SIZE '0' is nothing to allocate; fix it
+a 2 -4096|SIZE '-4096' is negative; give a size such as 4096, 4K or 1.5M; fix it
+a 2 x|SIZE 'x' is not a size
+a 2 4KK|SIZE '4KK' has an unknown unit
+a 2 18446744073709551616|SIZE '18446744073709551616' is more than 16 EiB
+a 2 16E|SIZE '16E' is more than
+a 2 4096 3|ALIGN '3' is not a power of two, such as 64K; fix it
+a 2 4096 0|ALIGN '0' is not a power of two
+a 2 4096 x|ALIGN 'x' is not a size
+a 2 4096 18446744073709551616|ALIGN '18446744073709551616' is more than
+f 2|ID '2' is not allocated; fix it
+a 1 4096|the ID is allocated already; free it first
 WRONG
 printf 'a 1 4096\000\n' >"$tmp/trace"
-refused "a trace with a byte of 0" "$tmp/trace: line 1: it is no text" replay --capacity 1G "$tmp/trace"
+refused "a trace with a byte of 0" "$tmp/trace: line 1: it contains a zero byte, so it is not text; fix it" replay --capacity 1G "$tmp/trace"
 printf 'a 1 4096\r\nf 1' >"$tmp/trace"
 json=$("$sim" replay --json --capacity 1G "$tmp/trace")
 is "lines that end with a carriage return, or not at all" "$? $(value frees "$json")" "0 1"

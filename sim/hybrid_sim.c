@@ -3,12 +3,12 @@
  * hybrid-sim: the allocator in user space, from the sources of the module, for
  * speed, traces and fuzzing.
  */
-#include <ctype.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/size.h"
 #include "hybrid_sim.h"
 
 bool json;
@@ -54,33 +54,6 @@ double cas_ns(void)
 			best = ns;
 	}
 	return best;
-}
-
-bool parse_size(const char *s, u64 *bytes)
-{
-	static const char units[] = "KMGTPE";
-	const char *unit;
-	char *end;
-
-	if (!s || !isdigit((unsigned char)*s))
-		return false;
-	errno = 0;
-	*bytes = strtoull(s, &end, 10);
-	if (errno)
-		return false;
-	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-	if (unit) {
-		unsigned int shift = 10 * (unit - units + 1);
-
-		if (*bytes >> (64 - shift))
-			return false;
-		*bytes <<= shift;
-		end++;
-		/* MB and kB are of 1000 for others */
-		if (!strcmp(end, "iB"))
-			return true;
-	}
-	return !*end;
 }
 
 void *need(void *allocated)
@@ -312,7 +285,7 @@ int main(int argc, char **argv)
 		{ "fuzz", "jsot", run_fuzz },
 	};
 	bool given[256] = {};
-	const char *command;
+	const char *command, *wrong;
 	unsigned int i;
 	int c;
 
@@ -327,9 +300,11 @@ int main(int argc, char **argv)
 			seed = number(optarg, "seed", 0, U64_MAX);
 			break;
 		case 'c':
-			if (!parse_size(optarg, &capacity) || capacity >> BLOCK_SHIFT == 0) {
-				fprintf(stderr, "hybrid-sim: --capacity: '%s' is no size from "
-					"4K up, such as 64G\n", optarg);
+			wrong = parse_size(optarg, &capacity);
+			if (!wrong && !(capacity >> BLOCK_SHIFT))
+				wrong = "is less than a block; give 4K or more, such as 64G";
+			if (wrong) {
+				fprintf(stderr, "hybrid-sim: --capacity: '%s' %s\n", optarg, wrong);
 				return 2;
 			}
 			break;

@@ -3,6 +3,7 @@
 #ifndef _HYBRID_SIM_H
 #define _HYBRID_SIM_H
 
+#include "common/random.h"
 #include "pool.h"
 #include "ledger.h"
 
@@ -10,22 +11,12 @@
 
 /* ---- numbers ---- */
 
-struct rng {
-	u64 state;
-};
-
-static inline u64 rng_next(struct rng *r)	/* splitmix64 */
+/* A random number from 0 to @n - 1. */
+static inline u64 random_below(u64 *state, u64 n)
 {
-	u64 z = (r->state += 0x9e3779b97f4a7c15ULL);
+	u64 r = random_next(state);
 
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
-static inline u64 rng_below(struct rng *r, u64 n)
-{
-	return n >> 32 ? rng_next(r) % n : ((rng_next(r) >> 32) * n) >> 32;
+	return n >> 32 ? r % n : ((r >> 32) * n) >> 32;
 }
 
 static inline u64 now_ns(void)
@@ -58,8 +49,6 @@ static inline u64 ticks(void)
 double ticks_ns(void);
 double cas_ns(void);
 
-/* A size such as 4096, 64K, 1MiB, 10T; false if it is none, or NULL. */
-bool parse_size(const char *s, u64 *bytes);
 /* Ends the program when there is no memory. */
 void *need(void *allocated);
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/size.h"
 #include "hybrid_sim.h"
 #include "marks.h"
 
@@ -32,7 +33,7 @@ struct sizes {
 /* One run of a workload. */
 struct run {
 	enum mode mode;
-	struct rng rng;
+	u64 rng;
 	struct hapool pool;
 	u64 nr_blocks;
 	struct extent *live;
@@ -147,7 +148,7 @@ static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
 
 static inline u64 draw(struct run *r, const struct sizes *s)
 {
-	return s->fixed ? s->max : 1 + rng_below(&r->rng, s->max);
+	return s->fixed ? s->max : 1 + random_below(&r->rng, s->max);
 }
 
 static void fill_is(struct run *r)
@@ -196,7 +197,7 @@ static void free_some(struct run *r, u64 nr)
 		impossible(too_small);
 
 	for (i = 0; i < nr; i++) {
-		victim = rng_below(&r->rng, r->nr_live);
+		victim = random_below(&r->rng, r->nr_live);
 		gone[i] = r->live[victim];
 		r->live[victim] = r->live[--r->nr_live];
 	}
@@ -220,7 +221,7 @@ static void stress(struct run *r, const struct sizes *s, u64 total)
 		asked += fill_up(r, s, total - asked);
 		if (asked >= total)
 			break;
-		free_some(r, r->nr_live * (300 + rng_below(&r->rng, 201)) / 1000);
+		free_some(r, r->nr_live * (300 + random_below(&r->rng, 201)) / 1000);
 	}
 }
 
@@ -233,10 +234,10 @@ static void churn_pairs(struct run *r, const struct sizes *s, u64 pairs)
 	u64 next[AHEAD], i, victim;
 
 	for (i = 0; i < AHEAD; i++)
-		next[i] = rng_below(&r->rng, r->nr_live);
+		next[i] = random_below(&r->rng, r->nr_live);
 	for (i = 0; i < pairs; i++) {
 		victim = next[i % AHEAD];
-		next[i % AHEAD] = rng_below(&r->rng, r->nr_live);
+		next[i % AHEAD] = random_below(&r->rng, r->nr_live);
 		__builtin_prefetch(&r->live[next[i % AHEAD]], 1);
 		do_free(r, victim);
 		if (do_alloc(r, draw(r, s)))
@@ -293,7 +294,7 @@ static bool sustains(struct run *r, const struct sizes *s, u64 f)
 		u64 len = draw(r, s);
 
 		for (; r->used + len > limit && r->nr_live; r->frees++)
-			do_free(r, rng_below(&r->rng, r->nr_live));
+			do_free(r, random_below(&r->rng, r->nr_live));
 		if (len > limit || do_alloc(r, len))
 			return false;
 	}
@@ -321,7 +322,7 @@ static void sustain(struct run *r, const struct sizes *s, u64 arg)
 		}
 		r->nr_live = 0;
 		r->used = 0;
-		r->rng.state = seed;
+		r->rng = seed;
 	}
 }
 
@@ -369,7 +370,7 @@ static struct run *run_new(const struct workload *w, u64 nr_blocks)
 static void run_once(struct run *r, const struct workload *w, enum mode mode)
 {
 	r->mode = mode;
-	r->rng.state = seed;
+	r->rng = seed;
 	r->nr_live = 0;
 	r->used = 0;
 	r->op = 0;
@@ -475,7 +476,7 @@ struct tworker {
 	pthread_t thread;
 	int cpu;
 	struct hapool *pool;
-	struct rng rng;
+	u64 rng;
 	struct extent *live;
 	u64 nr_live, max_live;
 	u64 share;		/* of the device, in blocks */
@@ -507,13 +508,13 @@ static void tfree(struct tworker *t, struct extent e)
 /* One free in eight is of another thread's extent. */
 static void tfree_some(struct tworker *t)
 {
-	u64 i = rng_below(&t->rng, t->nr_live);
+	u64 i = random_below(&t->rng, t->nr_live);
 	struct extent e = t->live[i];
 	unsigned long tail;
 
 	t->live[i] = t->live[--t->nr_live];
 	t->used -= e.len;
-	if (!t->out || rng_below(&t->rng, 8)) {
+	if (!t->out || random_below(&t->rng, 8)) {
 		tfree(t, e);
 		t->ops++;
 		return;
@@ -551,9 +552,9 @@ static void ttake_over(struct tworker *t)
 }
 
 /* log-uniform, 4 KiB to 4 MiB */
-static u64 log_uniform(struct rng *rng)
+static u64 log_uniform(u64 *rng)
 {
-	return exp2(10.0 * (rng_next(rng) >> 11) / (1ULL << 53));
+	return exp2(10.0 * (random_next(rng) >> 11) / (1ULL << 53));
 }
 
 static void talloc(struct tworker *t)
@@ -585,7 +586,7 @@ static void *tmain(void *arg)
 	pthread_barrier_wait(&barrier);
 	begin = now_ns();
 	while (!time_is_up && (!given_ops || t->ops < given_ops)) {
-		u64 what = rng_next(&t->rng) % 10;
+		u64 what = random_next(&t->rng) % 10;
 
 		full |= t->used > t->share / 10 * 6;
 		if (what < (full ? 5 : 7) && t->used < t->share / 10 * 7)
@@ -686,7 +687,7 @@ static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checke
 		t[i].cpu = i + 1;
 		t[i].pool = apart ? &pools[i] : pools;
 		t[i].marks = checked ? (apart ? &marks[i] : marks) : NULL;
-		t[i].rng.state = seed * 1000 + i;
+		t[i].rng = seed * 1000 + i;
 		t[i].share = apart ? nr_blocks : nr_blocks / nr;
 		t[i].max_live = t[i].share / 16;
 		t[i].live = need(malloc(t[i].max_live * sizeof(*t[i].live)));
@@ -789,7 +790,7 @@ static bool sized(const char *name, struct workload *w)
 		size_t n = strlen(kinds[i].prefix);
 		bool uniform = name[n] == 'u';
 
-		if (strncmp(name, kinds[i].prefix, n) || !parse_size(name + n + uniform, &bytes) ||
+		if (strncmp(name, kinds[i].prefix, n) || parse_size(name + n + uniform, &bytes) ||
 		    !bytes)
 			continue;
 		*w = kinds[i].w;

@@ -126,14 +126,14 @@ struct fuzz_faults fuzz_faults;
 __thread bool fuzz_is_freeing;
 __thread u64 fuzz_nr_faults;
 
-static __thread struct rng fault_rng;
+static __thread u64 fault_rng;
 
 static bool on_kmalloc(gfp_t gfp)
 {
 	if (fuzz_is_freeing)
 		fuzz_wrong(current_fuzzer, "a free asks for memory");
 	if (!fuzz_faults.every || (gfpflags_allow_blocking(gfp) && !fuzz_faults.all) ||
-	    rng_below(&fault_rng, fuzz_faults.every))
+	    random_below(&fault_rng, fuzz_faults.every))
 		return false;
 	fuzz_nr_faults++;
 	return true;
@@ -142,7 +142,7 @@ static bool on_kmalloc(gfp_t gfp)
 /* A thread's state, so that a seed does what it did as one of many. */
 void fuzz_begin_thread(u64 seed, int cpu)
 {
-	fault_rng.state = seed;
+	fault_rng = seed;
 	fuzz_nr_faults = 0;
 	sim_set_cpu(cpu);
 }
@@ -825,7 +825,7 @@ int fuzz(void)
 		z = calloc(1, sizeof(*z));
 		z->seed = seed + seeds++;
 		z->threads = nr_threads;
-		z->dice.rng.state = z->seed;
+		z->dice.rng = z->seed;
 		if (nr_threads > 1)
 			fuzz_threads(z, nr_ops - sum.ops);
 		else

@@ -10,7 +10,7 @@
 
 /* Choices: random numbers, or the bytes that libFuzzer makes up. */
 struct dice {
-	struct rng rng;
+	u64 rng;
 	const u8 *bytes;
 	size_t nr_bytes;
 };
@@ -20,7 +20,7 @@ static inline u64 pick(struct dice *d, u64 n)
 	u64 v = 0, max;
 
 	if (!d->bytes)
-		return rng_below(&d->rng, n);
+		return random_below(&d->rng, n);
 	for (max = n - 1; n && max; max >>= 8) {
 		v <<= 8;
 		if (d->nr_bytes) {

@@ -525,7 +525,7 @@ static void *worker_main(void *arg)
 	struct team *t = w->team;
 	u64 i;
 
-	fuzz_begin_thread(w->dice.rng.state, 1 + 2 * w->id);
+	fuzz_begin_thread(w->dice.rng, 1 + 2 * w->id);
 	while (!t->over) {
 		w->searches = searches(w);
 		for (i = 0; i < t->phase_ops; i++, w->count.ops++)
@@ -612,7 +612,7 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 		w->id = i;
 		w->team = t;
 		w->z = z;
-		w->dice.rng.state = z->seed * 1000 + i;
+		w->dice.rng = z->seed * 1000 + i;
 		pthread_create(&w->thread, NULL, worker_main, w);
 	}
 	for (i = 0; i < z->threads; i++)

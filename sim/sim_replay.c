@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/trace.h"
 #include "hybrid_sim.h"
 
 #define MIN_STRETCH	256	/* allocations in a row */
@@ -20,7 +21,7 @@
 struct op {
 	u64 len;		/* blocks; 0: free */
 	u64 align;		/* blocks */
-	u32 slot;		/* of its ID */
+	u32 id;			/* its number */
 	u32 line;
 };
 
@@ -28,135 +29,55 @@ struct trace {
 	const char *path;
 	struct op *ops;
 	u64 nr, max;
-	u32 nr_slots, max_slots;
-	bool *open;		/* by slot: it has an allocation that was not freed */
-	/* ID to slot: a hash table with open addressing */
-	struct { u64 id; u32 slot; } *ids;	/* slot + 1; 0: empty */
-	u64 nr_ids;
+	u32 nr_ids;
 };
 
 /* ---- reading ---- */
 
-static void ids_grow(struct trace *t)
+static void add_op(struct trace *t, const struct trace_op *op, u32 line)
 {
-	typeof(t->ids) old = t->ids;
-	u64 n = t->nr_ids, i, k;
-
-	t->nr_ids = n ? 2 * n : 1 << 16;
-	t->ids = calloc(t->nr_ids, sizeof(*t->ids));
-	t->open = realloc(t->open, t->nr_ids * sizeof(*t->open));
-	for (i = 0; i < n; i++) {
-		if (!old[i].slot)
-			continue;
-		for (k = old[i].id * 0x9e3779b97f4a7c15ULL; t->ids[k % t->nr_ids].slot; k++)
-			;
-		t->ids[k % t->nr_ids] = old[i];
-	}
-	free(old);
-}
-
-static u32 slot_of_id(struct trace *t, u64 id)
-{
-	u64 k;
-
-	if (t->nr_slots >= t->nr_ids / 2)
-		ids_grow(t);
-	for (k = id * 0x9e3779b97f4a7c15ULL; t->ids[k % t->nr_ids].slot; k++)
-		if (t->ids[k % t->nr_ids].id == id)
-			return t->ids[k % t->nr_ids].slot - 1;
-	t->ids[k % t->nr_ids].id = id;
-	t->open[t->nr_slots] = false;
-	t->ids[k % t->nr_ids].slot = ++t->nr_slots;
-	return t->nr_slots - 1;
-}
-
-static bool parse_number(const char *word, u64 *value)
-{
-	char *end;
-
-	if (!word || *word < '0' || *word > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(word, &end, 10);
-	return !*end && !errno;
-}
-
-/* One line. Return: NULL or what is wrong with it. */
-static const char *parse_line(struct trace *t, char *line, u32 nr)
-{
-	static const char form[] = "it is neither 'a ID SIZE [ALIGN]' nor 'f ID'";
-	struct op op = { .line = nr };
-	u64 id, size, align = 1;
-	char *word[5], *rest;
-	int n = 0;
-
-	line[strcspn(line, "#")] = 0;
-	for (; n < 5 && (word[n] = strtok_r(n ? NULL : line, " \t\r\n", &rest)); n++)
-		;
-	if (!n)
-		return NULL;
-	if (n == 1 || !parse_number(word[1], &id))
-		return form;
-	if (!strcmp(word[0], "a") && (n == 3 || n == 4)) {
-		if (!parse_size(word[2], &size) || !size)
-			return "the size is none, such as 4096 or 64K";
-		if (n == 4 && (!parse_size(word[3], &align) || !is_power_of_2(align)))
-			return "the alignment is not a power of two, such as 64K";
-		op.len = ((size - 1) >> BLOCK_SHIFT) + 1;
-		op.align = max(align >> BLOCK_SHIFT, 1ULL);
-	} else if (strcmp(word[0], "f") || n != 2) {
-		return form;
-	}
-	op.slot = slot_of_id(t, id);
-	if (!op.len && !t->open[op.slot])
-		return "the ID is not allocated";
-	t->open[op.slot] = op.len;
 	if (t->nr == t->max) {
 		t->max = t->max ? 2 * t->max : 1 << 16;
-		t->ops = realloc(t->ops, t->max * sizeof(*t->ops));
+		t->ops = need(realloc(t->ops, t->max * sizeof(*t->ops)));
 	}
-	t->ops[t->nr++] = op;
-	return NULL;
-}
-
-static void trace_free(struct trace *t)
-{
-	free(t->ops);
-	free(t->ids);
-	free(t->open);
+	t->ops[t->nr++] = (struct op) {
+		.len = op->kind == TRACE_ALLOC ? ((op->size - 1) >> BLOCK_SHIFT) + 1 : 0,
+		.align = max(op->align >> BLOCK_SHIFT, 1ULL),
+		.id = op->number,
+		.line = line,
+	};
 }
 
 /* False after a complaint. */
 static bool parse(struct trace *t, const char *path)
 {
-	FILE *f = strcmp(path, "-") ? fopen(path, "r") : stdin;
-	const char *why = NULL;
-	size_t size = 0;
-	char *line = NULL;
-	ssize_t len;
-	u32 nr = 0;
+	struct trace_reader reader = {};
+	struct trace_op op;
+	const char *wrong;
+	bool ok;
 
-	if (!f) {
+	reader.in = strcmp(path, "-") ? fopen(path, "r") : stdin;
+	if (!reader.in) {
 		fprintf(stderr, "hybrid-sim: cannot open %s: %s; name a file, or - for standard "
 			"input\n", path, strerror(errno));
 		return false;
 	}
 	t->path = path;
 	errno = 0;
-	while (!why && (len = getline(&line, &size, f)) > 0) {
-		nr++;
-		why = strlen(line) == len ? parse_line(t, line, nr) : "it is no text";
-	}
-	if (why)
-		fprintf(stderr, "hybrid-sim: %s: line %u: %s; correct it\n", path, nr, why);
-	else if (ferror(f))
+	while (!(wrong = trace_next(&reader, &op)) && op.kind != TRACE_END)
+		add_op(t, &op, reader.line);
+	ok = !wrong && !ferror(reader.in);
+	if (wrong)
+		fprintf(stderr, "hybrid-sim: %s: line %llu: %s; fix it\n", path, reader.line,
+			wrong);
+	else if (!ok)
 		fprintf(stderr, "hybrid-sim: cannot read %s: %s; name a file, or - for standard "
 			"input\n", path, strerror(errno));
-	why = ferror(f) ? "" : why;
-	free(line);
-	if (f != stdin)
-		fclose(f);
-	return !why;
+	t->nr_ids = reader.nr_ids;
+	if (reader.in != stdin)
+		fclose(reader.in);
+	trace_close(&reader);
+	return ok;
 }
 
 /* ---- running ---- */
@@ -180,7 +101,7 @@ struct run {
 	const struct trace *trace;
 	struct hapool pool;
 	u64 nr_blocks;
-	struct extent *live;		/* by slot; not live: len is 0 */
+	struct extent *live;		/* by the number of the ID; not live: len is 0 */
 	struct ledger *ledger;		/* NULL: this run is measured */
 	pthread_mutex_t lock;		/* the ledger, and all below; when it is not measured */
 	struct refusal *refusals;
@@ -291,7 +212,7 @@ static void do_free(struct runner *t, struct extent *e)
 
 static void do_op(struct runner *t, const struct op *op)
 {
-	struct extent *e = &t->run->live[op->slot];
+	struct extent *e = &t->run->live[op->id];
 
 	if (!op->len) {
 		/* its allocation may have failed */
@@ -301,7 +222,7 @@ static void do_op(struct runner *t, const struct op *op)
 		do_alloc(t, op, e);
 	} else {
 		fprintf(stderr, "hybrid-sim: %s: line %u: the ID is allocated already; free it "
-			"before\n", t->run->trace->path, op->line);
+			"first\n", t->run->trace->path, op->line);
 		exit(2);
 	}
 }
@@ -358,7 +279,7 @@ static void *runner_main(void *arg)
 			pthread_barrier_wait(&barrier);
 		}
 		for (; i < end; i++)
-			if (trace->ops[i].slot % nr_threads == t->id)
+			if (trace->ops[i].id % nr_threads == t->id)
 				do_op(t, &trace->ops[i]);
 		if (nr_threads > 1) {
 			pthread_barrier_wait(&barrier);
@@ -401,7 +322,7 @@ static struct result run_trace(const struct trace *trace, u64 nr_blocks, bool ch
 
 	r->trace = trace;
 	r->nr_blocks = nr_blocks;
-	r->live = calloc(trace->nr_slots + 1, sizeof(*r->live));
+	r->live = calloc(trace->nr_ids + 1, sizeof(*r->live));
 	r->ledger = checked ? ledger_new(0, nr_blocks) : NULL;
 	pthread_mutex_init(&r->lock, NULL);
 	pool_start(&r->pool, nr_blocks);
@@ -445,7 +366,7 @@ int replay(const char *path)
 	struct trace t = {};
 
 	if (!parse(&t, path)) {
-		trace_free(&t);
+		free(t.ops);
 		return 2;
 	}
 	if (nr_threads > 1)
@@ -478,6 +399,6 @@ int replay(const char *path)
 	out_u64("free_extents", res.nr_runs);
 	out_string("ledger", res.wrong ?: "ok");
 	out_end();
-	trace_free(&t);
+	free(t.ops);
 	return res.wrong || res.false_enospc;
 }

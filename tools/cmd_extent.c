@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 enum { EXTENT_START, EXTENT_LEN, EXTENT_SIZE, EXTENT_EXTENT, NR_EXTENT };
 
@@ -49,10 +50,15 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, const
 			char *extent;
 
 			if (alloc_one(fd, &a)) {
-				failed(explain(cmd->name, errno, 0, path, "allocate %s%s%s",
-					       size_exact(sizes[i]),
-					       args->align ? " at a multiple of " : "",
-					       args->align ? size_exact(args->align) : ""));
+				int err = errno;
+				char *len = must(size_exact(a.len));
+				char *align = must(size_exact(a.align));
+
+				failed(explain(cmd->name, err, 0, path, "allocate %s%s%s", len,
+					       a.align ? " at a multiple of " : "",
+					       a.align ? align : ""));
+				free(len);
+				free(align);
 				if (done)
 					complain("%llu of %llu extents were allocated and listed; "
 						 "`hybridctl free` gives them back",

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 enum {
 	PART_COLUMN_START, PART_COLUMN_LEN, PART_COLUMN_STATE, PART_COLUMN_KIND, NR_PART_COLUMNS

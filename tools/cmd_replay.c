@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "hybridctl.h"
+#include "common/trace.h"
 
 /* An ID of the trace. */
 struct slot {
 	__u64 start, len;	/* len 0: not live */
-	bool open;		/* by the trace it is allocated; it may have been refused */
 	bool pending;		/* in the call that gathers */
 };
 
@@ -30,9 +30,8 @@ struct replay {
 	int fd;
 	int status;
 	bool stopped;
-	__u64 line;			/* of the trace */
+	struct trace_reader trace;
 
-	struct ids *ids;
 	struct slot *slots;
 	__u32 nr_slots;
 
@@ -163,7 +162,7 @@ static void flush(struct replay *r)
 	r->nr = 0;
 	if (err)
 		stop(r, explain(r->freeing ? "free" : "alloc", err, 0, r->path,
-				"go on at line %llu of %s", r->line, r->name));
+				"go on at line %llu of %s", r->trace.line, r->name));
 }
 
 /* Forgets the call that gathers. */
@@ -202,62 +201,62 @@ static void add_free(struct replay *r, __u32 slot)
 
 /* The trace */
 
-static struct slot *slot_of_id(struct replay *r, __u64 id, __u32 *number)
+static struct slot *slot_of(struct replay *r, __u32 number)
 {
-	*number = ids_number(r->ids, id);
-	if (*number >= r->nr_slots) {
-		__u32 nr = 2 * *number + 64;
+	if (number >= r->nr_slots) {
+		__u32 nr = 2 * number + 64;
 
 		r->slots = must(reallocarray(r->slots, nr, sizeof(*r->slots)));
 		memset(r->slots + r->nr_slots, 0, (nr - r->nr_slots) * sizeof(*r->slots));
 		r->nr_slots = nr;
 	}
-	return &r->slots[*number];
+	return &r->slots[number];
 }
 
-/* Return: NULL or what is wrong with it */
-static const char *run_op(struct replay *r, const struct trace_op *op)
+static void bad_line(struct replay *r, const char *wrong)
 {
-	__u32 number;
-	struct slot *slot = slot_of_id(r, op->id, &number);
+	stop(r, text("%s, line %llu: %s. Fix the trace", r->name, r->trace.line, wrong));
+}
 
-	if (!op->size) {
-		if (!slot->open)
-			return "frees an ID that is not allocated";
-		slot->open = false;
-		add_free(r, number);
-		return NULL;
+static void run_op(struct replay *r, const struct trace_op *op)
+{
+	struct slot *slot = slot_of(r, op->number);
+	char *wrong;
+
+	if (op->kind == TRACE_FREE) {
+		add_free(r, op->number);
+		return;
 	}
 	if (slot->pending)
 		flush(r);
-	if (slot->open && slot->len)
-		return "allocates an ID that is allocated already";
-	slot->open = true;
-	add_alloc(r, number, op->size, op->align);
-	return NULL;
+	if (r->stopped)
+		return;
+	if (!slot->len) {
+		add_alloc(r, op->number, op->size, op->align);
+		return;
+	}
+	wrong = text("ID '%llu' is allocated already", op->id);
+	bad_line(r, wrong);
+	free(wrong);
 }
 
 static void read_trace(struct replay *r, FILE *in)
 {
 	struct progress *progress = progress_start(r->cmd->name, "operations", in);
 	struct trace_op op;
-	size_t room = 0;
-	char *line = NULL;
 
-	while (!r->stopped && !interrupted && getline(&line, &room, in) >= 0) {
-		const char *wrong;
-		bool empty;
+	r->trace.in = in;
+	while (!r->stopped && !interrupted) {
+		const char *wrong = trace_next(&r->trace, &op);
 
-		r->line++;
-		wrong = parse_trace(line, &op, &empty);
-		if (!wrong && !empty)
-			wrong = run_op(r, &op);
 		if (wrong) {
-			stop(r, text("%s, line %llu: it %s. Correct the trace; its lines are "
-				     "'a ID SIZE [ALIGN]' and 'f ID'", r->name, r->line, wrong));
+			bad_line(r, wrong);
 			break;
 		}
-		progress_step(progress, !empty);
+		if (op.kind == TRACE_END)
+			break;
+		run_op(r, &op);
+		progress_step(progress, 1);
 	}
 	if (ferror(in) && !interrupted)
 		stop(r, explain("file", errno, 0, NULL, "read %s", r->name));
@@ -266,7 +265,6 @@ static void read_trace(struct replay *r, FILE *in)
 	else
 		flush(r);
 	progress_end(progress);
-	free(line);
 }
 
 /* The end */
@@ -395,7 +393,7 @@ static int finish(struct replay *r, const struct args *args, struct table *t)
 	if (interrupted) {
 		r->status = EXIT_FAILED;
 		complain("stopped by a signal at line %llu of %s; run it again for the rest",
-			 r->line, r->name);
+			 r->trace.line, r->name);
 	}
 	overlaps = count_overlaps(r);
 	if (overlaps) {
@@ -425,7 +423,6 @@ static int run_replay(struct replay *r, const struct args *args, FILE *in)
 		return EXIT_FAILED;
 	r->live = stat.charged;
 	r->max_live = stat.charged;
-	r->ids = ids_new();
 	catch_signals();
 	read_trace(r, in);
 	return finish(r, args, t);
@@ -445,7 +442,7 @@ static int cmd_replay(const struct command *cmd, const struct args *args)
 	r->name = is_stdin ? "standard input" : args->words[1];
 	r->max_items = args->batch ? args->batch : HYBRID_ALLOC_MAX_ITEMS;
 	status = run_replay(r, args, in);
-	ids_free(r->ids);
+	trace_close(&r->trace);
 	free(r->slots);
 	free(r);
 	return status;

@@ -8,7 +8,7 @@
  *   cmd_extent.c     alloc, free, claim
  *   cmd_state.c      seal, drain, stat, check
  *   cmd_space.c      trim, grow
- *   cmd_replay.c     replay; trace.c reads the lines
+ *   cmd_replay.c     replay
  *   cmd_top.c        top
  *   cmd_watch.c      watch
  *   cmd_map.c        map, dump; walk.c goes through MAP's pages, picture.c divides
@@ -20,7 +20,6 @@
  *   doc.c            a program of its own: makes the manual page and the completion
  *   explain.c        from command and errno to a sentence that says what to do
  *   signature.c      what libblkid finds on a disk
- *   size.c           sizes and extents as people write and read them
  *   table.c          tables, lists and JSON, through libsmartcols
  */
 #ifndef HYBRIDCTL_H
@@ -74,20 +73,6 @@ struct command;
 
 extern const struct command *const commands[];
 extern const size_t nr_commands;
-
-/* size.c */
-
-/*
- * 4096, 4K, 4KiB, 1.5M (powers of 1024) or 4kB (powers of 1000). NULL and the
- * size, or what is wrong with @word, as the end of a sentence.
- */
-const char *parse_size(const char *word, __u64 *size);
-/* START:LEN or START,LEN; from a stream also with blanks between. */
-const char *parse_extent(const char *line, __u64 *start, __u64 *len);
-/* "1.5G": short, may be rounded. For tables. */
-char *size_short(__u64 size);
-/* "4 MiB" or "4097 bytes": exact. For sentences. */
-char *size_exact(__u64 size);
 
 /* Columns, and how much of them is printed */
 
@@ -253,22 +238,6 @@ void progress_step(struct progress *p, __u64 units);
 /* Makes place for a line on stderr, whose lock the caller has. */
 void progress_hide(void);
 void progress_end(struct progress *p);
-
-/* trace.c */
-
-struct trace_op {
-	__u64 id, size, align;		/* size 0: free */
-};
-
-/* Takes the line apart. NULL, or what is wrong with it, as the end of a sentence. */
-const char *parse_trace(char *line, struct trace_op *op, bool *empty);
-
-struct ids;
-
-struct ids *ids_new(void);
-void ids_free(struct ids *ids);
-/* The number of an ID, counted from 0 in the order in which they were met first. */
-__u32 ids_number(struct ids *ids, __u64 id);
 
 /* walk.c */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 /* All in pixels. */
 enum {
@@ -117,7 +118,7 @@ static int put_map(FILE *out, const struct picture *p)
 		int y = MAP_Y + row * ROW_H;
 
 		put_text(out, LEFT - 8, y + CELL_H - 3, "address",
-			 size_short(p->info.range_start + row * COLUMNS * p->cell_len));
+			 must(size_short(p->info.range_start + row * COLUMNS * p->cell_len)));
 		put_rect(out, LEFT, y, (rest < COLUMNS ? rest : COLUMNS) * CELL_W, CELL_H,
 			 part_colors[PART_FREE]);
 	}
@@ -132,7 +133,7 @@ static void put_sum(FILE *out, const struct picture *p, int x, int y, const char
 		    __u64 bytes)
 {
 	__u64 tenths = picture_percent_tenths(p, bytes);
-	char *size = size_short(bytes);
+	char *size = must(size_short(bytes));
 
 	put_text(out, x, y, "small",
 		 text("%s %s, %llu.%llu %%", name, size, tenths / 10, tenths % 10));
@@ -203,10 +204,10 @@ static int put_runs(FILE *out, const struct picture *p, int y)
 
 		put_rect(out, x, base - h, w - 4, h, chart_color);
 		put_text(out, x + (w - 4) / 2, base + 13, "length",
-			 size_short(p->info.min_block << i));
+			 must(size_short(p->info.min_block << i)));
 		if (h)
 			put_text(out, x + (w - 4) / 2, base - h - 4, "length",
-				 size_short(stat->run_bytes[i]));
+				 must(size_short(stat->run_bytes[i])));
 	}
 	fprintf(out, "<path stroke=\"#7f8c8d\" d=\"M%d %dh%d\"/>\n", LEFT, base, nr * w);
 	return base + 20;
@@ -214,8 +215,8 @@ static int put_runs(FILE *out, const struct picture *p, int y)
 
 static void put_title(FILE *out, const struct picture *p, const char *title)
 {
-	char *len = size_short(p->len), *largest = size_short(p->stat.largest_free_run);
-	char *cell = size_short(p->cell_len);
+	char *len = must(size_short(p->len)), *largest = must(size_short(p->stat.largest_free_run));
+	char *cell = must(size_short(p->cell_len));
 
 	put_text(out, LEFT, 34, "title", title ? text("%s", title) :
 		 text("%.*s", (int)sizeof(p->info.disk), (const char *)p->info.disk));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 enum { LABEL_WIDTH = 8, NR_SHADES = 4 };
 
@@ -107,7 +108,7 @@ static void put_letter(int look, const int *before, bool color)
 
 static void put_label(const struct picture *p, size_t cell)
 {
-	char *label = size_short(p->info.range_start + cell * p->cell_len);
+	char *label = must(size_short(p->info.range_start + cell * p->cell_len));
 
 	printf("%*s ", LABEL_WIDTH - 1, label);
 	free(label);
@@ -146,7 +147,7 @@ static void put_sum(const struct picture *p, const char *name, __u64 bytes,
 		    const struct args *args)
 {
 	__u64 tenths = picture_percent_tenths(p, bytes);
-	char *size = args->table.bytes ? text("%llu", bytes) : size_short(bytes);
+	char *size = args->table.bytes ? text("%llu", bytes) : must(size_short(bytes));
 
 	printf(" %s %s, %llu.%llu%%   ", name, size, tenths / 10, tenths % 10);
 	free(size);
@@ -168,7 +169,7 @@ static void put_kinds(const struct picture *p, const struct args *args, bool col
 
 static void put_legend(const struct picture *p, const struct args *args, bool color, bool halves)
 {
-	char *cell = size_short(p->cell_len);
+	char *cell = must(size_short(p->cell_len));
 
 	fputs(halves ? "\n" : "\n ", stdout);
 	for (int tenths = 1; !halves && tenths <= TENTHS; tenths++)
@@ -190,7 +191,7 @@ static void put_legend(const struct picture *p, const struct args *args, bool co
 
 static void put_title(const struct picture *p)
 {
-	char *len = size_short(p->len), *largest = size_short(p->stat.largest_free_run);
+	char *len = must(size_short(p->len)), *largest = must(size_short(p->stat.largest_free_run));
 
 	printf(HYBRID_ALLOC_NODE_FORMAT " on %.*s: %s, %llu live extents, %llu free runs, "
 	       "the largest %s\n\n",

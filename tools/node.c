@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 void complain(const char *format, ...)
 {

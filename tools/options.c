@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_FRESH] = { 0, "fresh", NULL,

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 struct table {
 	const struct column *columns;
@@ -161,7 +162,7 @@ static char *format_value(const struct table *t, const struct column *c, union c
 	if (c->kind == COLUMN_TEXT || c->kind == COLUMN_DECIMAL)
 		return cell.text ? must(strdup(cell.text)) : NULL;
 	if (c->kind == COLUMN_SIZE && !t->bytes)
-		return size_short(cell.number);
+		return must(size_short(cell.number));
 	return text("%llu", cell.number);
 }
 

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sizes and extents as people write and read them. */
-
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "hybridctl.h"
+#include "size.h"
 
 static const char units[] = "KMGTPE";
 
-/* The factor of a suffix: "", "K", "KiB" (1024), "kB" (1000), "B"; 0 for junk. */
+/* The factor that a suffix stands for: "", "B", "K", "KiB" or "kB". 0: it is none of these. */
 static __u64 suffix_factor(const char *suffix)
 {
 	__u64 base, factor = 1;
@@ -32,10 +30,21 @@ static __u64 suffix_factor(const char *suffix)
 	return factor;
 }
 
+static __u64 gcd(__u64 a, __u64 b)
+{
+	while (b) {
+		__u64 rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
 const char *parse_size(const char *word, __u64 *size)
 {
 	static const char too_big[] = "is more than 16 EiB, where all devices end; give less";
-	__u64 whole = 0, factor, part, divisor = 1;
+	__u64 whole = 0, factor, part, common, divisor = 1;
 	const char *fraction = NULL, *p = word;
 
 	if (!isdigit((unsigned char)*p))
@@ -50,7 +59,7 @@ const char *parse_size(const char *word, __u64 *size)
 		fraction = ++p;
 		p += strspn(p, "0123456789");
 		if (p == fraction)
-			return "has no digits behind the point; give some, or leave it out";
+			return "has no digits after the point; give some, or leave it out";
 	}
 	factor = suffix_factor(p);
 	if (!factor)
@@ -60,15 +69,16 @@ const char *parse_size(const char *word, __u64 *size)
 	if (!fraction)
 		return NULL;
 
-	/* Exact or not at all: a position that was rounded is another position. */
+	/* No rounding: a rounded position is a different position. */
 	for (part = 0; fraction < p && isdigit((unsigned char)*fraction); fraction++) {
 		if (__builtin_mul_overflow(divisor, 10, &divisor))
-			return "has too many digits behind the point; give it in a smaller unit";
+			return "has too many digits after the point; give it in a smaller unit";
 		part = part * 10 + (*fraction - '0');
 	}
-	if ((__uint128_t)part * factor % divisor)
+	common = gcd(part, divisor);
+	if (factor % (divisor / common))
 		return "is not a whole number of bytes; give it in a smaller unit";
-	part = (__uint128_t)part * factor / divisor;
+	part = part / common * (factor / (divisor / common));
 	if (__builtin_add_overflow(*size, part, size))
 		return too_big;
 	return NULL;
@@ -102,31 +112,42 @@ const char *parse_extent(const char *line, __u64 *start, __u64 *len)
 char *size_short(__u64 size)
 {
 	unsigned int tenths, exp = 0;
+	__u64 unit, rest;
+	char text[32];
 
 	while (size >> (10 * exp) >= 1024)
 		exp++;
-	if (!exp)
-		return text("%uB", (unsigned int)size);
+	if (!exp) {
+		snprintf(text, sizeof(text), "%lluB", size);
+		return strdup(text);
+	}
 
-	/* Rounded to the nearest tenth, which may make it 1024. */
-	tenths = ((__uint128_t)size * 10 + (1ULL << (10 * exp - 1))) >> (10 * exp);
+	/* Rounding to the nearest tenth can yield 1024. */
+	unit = 1ULL << (10 * exp);
+	rest = size % unit;
+	tenths = size / unit * 10 + (rest * 10 + unit / 2) / unit;
 	if (tenths == 10240 && exp < strlen(units)) {
 		tenths = 10;
 		exp++;
 	}
 	if (tenths % 10)
-		return text("%u.%u%c", tenths / 10, tenths % 10, units[exp - 1]);
-	return text("%u%c", tenths / 10, units[exp - 1]);
+		snprintf(text, sizeof(text), "%u.%u%c", tenths / 10, tenths % 10, units[exp - 1]);
+	else
+		snprintf(text, sizeof(text), "%u%c", tenths / 10, units[exp - 1]);
+	return strdup(text);
 }
 
 char *size_exact(__u64 size)
 {
 	unsigned int exp = 0;
+	char text[32];
 
 	while (size && exp < strlen(units) &&
 	       !(size & ((1ULL << (10 * (exp + 1))) - 1)))
 		exp++;
 	if (exp)
-		return text("%llu %ciB", size >> (10 * exp), units[exp - 1]);
-	return text("%llu bytes", size);
+		snprintf(text, sizeof(text), "%llu %ciB", size >> (10 * exp), units[exp - 1]);
+	else
+		snprintf(text, sizeof(text), "%llu bytes", size);
+	return strdup(text);
 }

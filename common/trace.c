@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "size.h"
+#include "trace.h"
+
+#define MIN_IDS		1024
+#define MAX_WORDS	4	/* of an operation */
+
+static const char no_memory[] = "there is no memory for its ID";
+static const char form[] = "it is neither 'a ID SIZE [ALIGN]' nor 'f ID'";
+
+/* ---- the IDs ---- */
+
+struct trace_id {
+	__u64 id;
+	__u32 number;		/* + 1; 0: the entry is empty */
+	bool allocated;		/* its last operation is an allocation */
+};
+
+static struct trace_id *find_id(struct trace_reader *t, __u64 id)
+{
+	__u64 k = id * 0x9e3779b97f4a7c15ULL;
+	struct trace_id *at;
+
+	/* The upper bits of the product depend on all bits of the ID. */
+	for (k ^= k >> 32;; k++) {
+		at = &t->ids[k & (t->max_ids - 1)];
+		if (!at->number || at->id == id)
+			return at;
+	}
+}
+
+/* False without memory. */
+static bool enlarge(struct trace_reader *t)
+{
+	__u64 old_max = t->max_ids, new_max = old_max ? 2 * old_max : MIN_IDS;
+	struct trace_id *old = t->ids, *new = calloc(new_max, sizeof(*new));
+
+	if (!new)
+		return false;
+	t->ids = new;
+	t->max_ids = new_max;
+	for (__u64 i = 0; i < old_max; i++) {
+		if (old[i].number)
+			*find_id(t, old[i].id) = old[i];
+	}
+	free(old);
+	return true;
+}
+
+/* The entry of an ID, which is added if need be; NULL without memory. */
+static struct trace_id *get_id(struct trace_reader *t, __u64 id)
+{
+	struct trace_id *at;
+
+	if (t->nr_ids >= t->max_ids / 2 && !enlarge(t))
+		return NULL;
+	at = find_id(t, id);
+	if (!at->number)
+		*at = (struct trace_id){ .id = id, .number = ++t->nr_ids };
+	return at;
+}
+
+/* ---- the lines ---- */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Cuts a line into words. Return: their number, MAX_WORDS + 1 if there are more. */
+static int split(char *p, char **words)
+{
+	int nr;
+
+	for (nr = 0; nr <= MAX_WORDS; nr++) {
+		while (is_blank(*p))
+			p++;
+		if (!*p)
+			break;
+		words[nr] = p;
+		while (*p && !is_blank(*p))
+			p++;
+		if (*p)
+			*p++ = 0;
+	}
+	return nr;
+}
+
+static const char *wrong_word(struct trace_reader *t, const char *name, const char *word,
+			      const char *what)
+{
+	snprintf(t->wrong, sizeof(t->wrong), "%s '%.40s' %s", name, word, what);
+	return t->wrong;
+}
+
+static const char *parse_id(struct trace_reader *t, const char *word, __u64 *id)
+{
+	const char *p;
+
+	*id = 0;
+	for (p = word; *p >= '0' && *p <= '9'; p++) {
+		if (__builtin_mul_overflow(*id, 10, id) ||
+		    __builtin_add_overflow(*id, *p - '0', id))
+			break;
+	}
+	return p > word && !*p ? NULL :
+		wrong_word(t, "ID", word, "is not a number from 0 to 18446744073709551615");
+}
+
+static const char *parse_alloc(struct trace_reader *t, char **words, int nr, struct trace_op *op)
+{
+	const char *what;
+
+	op->align = 1;
+	what = parse_size(words[2], &op->size);
+	if (what || !op->size)
+		return wrong_word(t, "SIZE", words[2], what ? what : "is nothing to allocate");
+	if (nr < 4)
+		return NULL;
+	what = parse_size(words[3], &op->align);
+	if (!what && (!op->align || (op->align & (op->align - 1))))
+		what = "is not a power of two, such as 64K";
+	return what ? wrong_word(t, "ALIGN", words[3], what) : NULL;
+}
+
+static const char *parse_op(struct trace_reader *t, char **words, int nr, struct trace_op *op)
+{
+	struct trace_id *id;
+	const char *wrong;
+
+	if (nr < 2 || words[0][1])
+		return form;
+	switch (words[0][0]) {
+	case 'a':
+		if (nr < 3 || nr > 4)
+			return form;
+		op->kind = TRACE_ALLOC;
+		break;
+	case 'f':
+		if (nr > 2)
+			return form;
+		op->kind = TRACE_FREE;
+		break;
+	default:
+		return form;
+	}
+	wrong = parse_id(t, words[1], &op->id);
+	if (!wrong && op->kind == TRACE_ALLOC)
+		wrong = parse_alloc(t, words, nr, op);
+	if (wrong)
+		return wrong;
+	id = get_id(t, op->id);
+	if (!id)
+		return no_memory;
+	/* An allocation may follow another one, which was refused: only the caller knows. */
+	if (op->kind == TRACE_FREE && !id->allocated)
+		return wrong_word(t, "ID", words[1], "is not allocated");
+	id->allocated = op->kind == TRACE_ALLOC;
+	op->number = id->number - 1;
+	return NULL;
+}
+
+const char *trace_next(struct trace_reader *t, struct trace_op *op)
+{
+	char *words[MAX_WORDS + 1];
+	ssize_t len;
+	int nr;
+
+	memset(op, 0, sizeof(*op));
+	while ((len = getline(&t->text, &t->room, t->in)) > 0) {
+		t->line++;
+		if (strlen(t->text) != (size_t)len)
+			return "it contains a zero byte, so it is not text";
+		t->text[strcspn(t->text, "#")] = 0;
+		nr = split(t->text, words);
+		if (nr)
+			return parse_op(t, words, nr, op);
+	}
+	return NULL;
+}
+
+void trace_close(struct trace_reader *t)
+{
+	free(t->text);
+	free(t->ids);
+	*t = (struct trace_reader){ };
+}

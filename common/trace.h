@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Traces of allocations and frees: text, one operation a line.
+ *
+ *   a ID SIZE [ALIGN]    allocate
+ *   f ID                 free
+ *
+ * An ID is a number that the trace chooses; SIZE and ALIGN are as parse_size() reads
+ * them. A # begins a comment. Blank lines are allowed.
+ */
+#ifndef HYBRID_ALLOC_COMMON_TRACE_H
+#define HYBRID_ALLOC_COMMON_TRACE_H
+
+#include <stdio.h>
+#include <linux/types.h>
+
+enum trace_kind { TRACE_END, TRACE_ALLOC, TRACE_FREE };
+
+/**
+ * struct trace_op - an operation of a trace
+ * @kind: TRACE_END after the last operation
+ * @number: stands for the ID: IDs are counted from 0, in the order of their first use
+ * @id: the ID
+ * @size: TRACE_ALLOC: in bytes, at least 1
+ * @align: TRACE_ALLOC: in bytes, a power of two
+ */
+struct trace_op {
+	enum trace_kind kind;
+	__u32 number;
+	__u64 id;
+	__u64 size;
+	__u64 align;
+};
+
+struct trace_id;
+
+/**
+ * struct trace_reader - a trace that is being read
+ * @in: the file; the only field to initialise
+ * @line: number of the last line that was read, from 1
+ * @nr_ids: number of different IDs so far
+ */
+struct trace_reader {
+	FILE *in;
+	__u64 line;
+	__u32 nr_ids;
+	/* private: */
+	char *text;			/* of the line */
+	size_t room;
+	struct trace_id *ids;		/* a hash table with open addressing, half full at most */
+	__u64 max_ids;			/* its length: a power of two */
+	char wrong[160];
+};
+
+/**
+ * trace_next - read the next operation
+ * @t: the trace
+ * @op: the operation. TRACE_END also after an error of the file: see ferror()
+ *
+ * Return: NULL, or what is wrong with the line, as a clause. It is valid until
+ * trace_close().
+ */
+const char *trace_next(struct trace_reader *t, struct trace_op *op);
+
+/* Frees the memory of the reader; the file stays open. */
+void trace_close(struct trace_reader *t);
+
+#endif
