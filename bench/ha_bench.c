@@ -60,6 +60,7 @@
 #include <linux/vmalloc.h>
 #include <asm/msr.h>
 #include <drm/drm_buddy.h>
+#include "common/random.h"
 #include "hybrid_alloc.h"
 
 #define BENCH_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
@@ -98,15 +99,6 @@ static __always_inline u64 now(void)
 	return in_ns ? ktime_get_ns() : rdtsc_ordered();
 }
 
-static u64 splitmix64(void)
-{
-	u64 z = (rng += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
 /* 2 to the power of n/1024, with 32 binary digits behind the point */
 static u64 exp2_frac[1024];
 
@@ -122,7 +114,7 @@ static void exp2_init(void)
 /* log-uniform, 4 KiB to 4 MiB */
 static u64 draw(void)
 {
-	u64 r = splitmix64();
+	u64 r = random_next(&rng);
 
 	return (exp2_frac[r % 1024] << ((r >> 32) % 10) >> 32) * SZ_4K;
 }
@@ -626,7 +618,7 @@ static int age(const struct allocator *a, struct state *s)
 		if (ret)
 			return ret;
 		while (s->used > limit)
-			do_free(a, s, splitmix64() % s->nr);
+			do_free(a, s, random_next(&rng) % s->nr);
 	}
 	return fill(a, s);
 }
@@ -668,7 +660,7 @@ static int churn(const struct allocator *a, struct state *s, const char *workloa
 	if (hits)
 		hit = hits();
 	for (i = 0; i < CHURN_PAIRS; i++) {
-		u64 len = draw_for(a), j = splitmix64() % s->nr, hit_before = hit;
+		u64 len = draw_for(a), j = random_next(&rng) % s->nr, hit_before = hit;
 		s64 t0, t1, t2;
 
 		/* as do_free() and do_alloc(), with the object's place used again */
@@ -727,7 +719,7 @@ static int stress(const struct allocator *a, struct state *s, int times, const c
 	while (asked < times * s->capacity) {
 		struct object *o = &s->objects[s->nr];
 
-		o->len = (1 + splitmix64() % 1024) * SZ_4K;
+		o->len = (1 + random_next(&rng) % 1024) * SZ_4K;
 		asked += o->len;
 		t = now();
 		ret = a->alloc(o->len, o);
@@ -739,8 +731,8 @@ static int stress(const struct allocator *a, struct state *s, int times, const c
 		} else if (ret != -ENOSPC) {
 			return ret;
 		}
-		for (nr = ret ? s->nr * (300 + splitmix64() % 201) / 1000 : 0; nr; nr--) {
-			i = splitmix64() % s->nr;
+		for (nr = ret ? s->nr * (300 + random_next(&rng) % 201) / 1000 : 0; nr; nr--) {
+			i = random_next(&rng) % s->nr;
 			o = &s->objects[i];
 			s->used -= o->len;
 			t = now();
@@ -849,7 +841,7 @@ static int just_churn(const struct allocator *a, struct state *s)
 
 	pr_info("looping\n");
 	for (; loop && !ret; loop--) {
-		do_free(a, s, splitmix64() % s->nr);
+		do_free(a, s, random_next(&rng) % s->nr);
 		ret = do_alloc(a, s, draw_for(a));
 		if (ret == -ENOSPC)
 			ret = 0;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The random generator of the simulator, the tests and the benchmarks: splitmix64
- * (Steele, Lea and Flood 2014). A seed names the whole sequence, on every machine.
+ * (Steele, Lea and Flood 2014). The same seed gives the same sequence on every machine.
  */
 #ifndef HYBRID_ALLOC_COMMON_RANDOM_H
 #define HYBRID_ALLOC_COMMON_RANDOM_H
 
 /**
  * random_next - the next number of a sequence
- * @state: the sequence; to begin with, the seed
+ * @state: the sequence; initially, the seed
  *
  * Return: 64 random bits.
  */
@@ -19,6 +19,20 @@ static inline unsigned long long random_next(unsigned long long *state)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
 	return z ^ z >> 31;
+}
+
+/**
+ * random_below - a random number from 0 to @n - 1
+ * @state: the sequence
+ * @n: more than 32 bits take a division of 64 bits
+ *
+ * Return: the number; 0 if @n is 0 or 1.
+ */
+static inline unsigned long long random_below(unsigned long long *state, unsigned long long n)
+{
+	unsigned long long r = random_next(state);
+
+	return n >> 32 ? r % n : (r >> 32) * n >> 32;
 }
 
 #endif

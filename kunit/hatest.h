@@ -8,6 +8,7 @@
 
 #include <kunit/test.h>
 #include <linux/types.h>
+#include "common/random.h"
 #include "../ioctl_uapi.h"
 #include "inject.h"
 
@@ -19,20 +20,10 @@ struct hatest_rng {
 	u64 state;
 };
 
-/* splitmix64, https://prng.di.unimi.it/splitmix64.c */
-static inline u64 hatest_random(struct hatest_rng *rng)
-{
-	u64 z = (rng->state += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
-
-/* A number below @n. */
+/* A random number from 0 to @n - 1. */
 static inline u64 hatest_below(struct hatest_rng *rng, u32 n)
 {
-	return ((hatest_random(rng) >> 32) * n) >> 32;
+	return random_below(&rng->state, n);
 }
 
 /* Random numbers for a case; says how to get the same ones again. */

@@ -11,14 +11,6 @@
 
 /* ---- numbers ---- */
 
-/* A random number from 0 to @n - 1. */
-static inline u64 random_below(u64 *state, u64 n)
-{
-	u64 r = random_next(state);
-
-	return n >> 32 ? r % n : ((r >> 32) * n) >> 32;
-}
-
 static inline u64 now_ns(void)
 {
 	struct timespec t;

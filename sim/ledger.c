@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/random.h"
 #include "ledger.h"
 
 #define HEAD	1	/* 0: no node */
@@ -30,7 +31,7 @@ struct ledger {
 	u32 nr_nodes, max_nodes;
 	u32 unused;		/* list by left */
 	u32 root;
-	u32 random;
+	u64 random;
 	char message[120];
 };
 
@@ -52,12 +53,9 @@ static u32 node_new(struct ledger *l, u64 start, u64 len, u64 gap)
 		}
 		i = l->nr_nodes++;
 	}
-	/* xorshift32 */
-	l->random ^= l->random << 13;
-	l->random ^= l->random >> 17;
-	l->random ^= l->random << 5;
 	*node(l, i) = (struct node) {
-		.start = start, .len = len, .gap = gap, .max_gap = gap, .priority = l->random,
+		.start = start, .len = len, .gap = gap, .max_gap = gap,
+		.priority = random_next(&l->random),
 	};
 	return i;
 }
@@ -68,7 +66,6 @@ struct ledger *ledger_new(u64 first, u64 end)
 
 	l->first = first;
 	l->end = end;
-	l->random = 2463534242;
 	l->nr_nodes = 1;
 	l->max_nodes = 64;
 	l->nodes = calloc(l->max_nodes, sizeof(*l->nodes));

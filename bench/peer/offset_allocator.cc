@@ -10,6 +10,7 @@
 #include <ctime>
 #include <vector>
 
+#include "common/random.h"
 #include "offsetAllocator.hpp"
 
 static const uint32_t TIB = 1 << 28, MAX_LEN = 1024;	/* in blocks of 4 KiB */
@@ -23,17 +24,8 @@ struct extent {
 
 static OffsetAllocator::Allocator *allocator;
 static std::vector<extent> live;
-static uint64_t used, rng;
-
-static uint64_t below(uint64_t n)	/* splitmix64 */
-{
-	uint64_t z = (rng += 0x9e3779b97f4a7c15ULL);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	z ^= z >> 31;
-	return ((z >> 32) * n) >> 32;
-}
+static uint64_t used;
+static unsigned long long rng;
 
 static uint64_t cpu_ns()
 {
@@ -76,7 +68,7 @@ static void start(uint64_t seed)
 
 static bool alloc()
 {
-	uint32_t len = 1 + below(MAX_LEN);
+	uint32_t len = 1 + random_below(&rng, MAX_LEN);
 	OffsetAllocator::Allocation at = allocator->allocate(len);
 
 	if (at.offset == OffsetAllocator::Allocation::NO_SPACE)
@@ -128,10 +120,10 @@ static void stress10t(uint64_t seed)
 		if (asked >= 10ULL * TIB)
 			break;
 
-		std::vector<extent> gone(live.size() * (300 + below(201)) / 1000);
+		std::vector<extent> gone(live.size() * (300 + random_below(&rng, 201)) / 1000);
 
 		for (extent &e : gone)
-			e = take(below(live.size()));
+			e = take(random_below(&rng, live.size()));
 		t = cpu_ns();
 		for (const extent &e : gone)
 			allocator->free(e.at);
@@ -148,11 +140,11 @@ static void churn_pairs()
 	uint64_t next[AHEAD];
 
 	for (uint64_t &n : next)
-		n = below(live.size());
+		n = random_below(&rng, live.size());
 	for (unsigned int i = 0; i < PAIRS; i++) {
 		uint64_t victim = next[i % AHEAD];
 
-		next[i % AHEAD] = below(live.size());
+		next[i % AHEAD] = random_below(&rng, live.size());
 		__builtin_prefetch(&live[next[i % AHEAD]], 1);
 		allocator->free(take(victim).at);
 		if (!alloc()) {

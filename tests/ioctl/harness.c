@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <linux/fs.h>
+#include "../../common/random.h"
 #include "harness.h"
 
 #define MODULE_NAME	"hybrid_alloc"
@@ -135,11 +136,7 @@ const char *t_strerror(int err)
 
 u64 t_rand(u64 *state)
 {
-	u64 z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
+	return random_next(state);
 }
 
 int ha_ioctl(int fd, unsigned long cmd, void *arg)

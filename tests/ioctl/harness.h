@@ -47,7 +47,7 @@ __printf(1, 2) __noreturn void t_die(const char *fmt, ...);
 int t_done(void);
 const char *t_strerror(int err);
 
-/* splitmix64; the seed is $SEED, or 1, and whoever uses it prints it */
+/* common/random.h; the seed is $SEED, or 1, and whoever uses it prints it */
 extern u64 t_seed;
 u64 t_rand(u64 *state);
 
