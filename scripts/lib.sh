@@ -52,3 +52,15 @@ debian_sources()
 	apt-get indextargets --format "$1$keys \$(SITE) \$(RELEASE) \$(COMPONENT)" \
 		'Created-By: Packages' 'Origin: Debian' | sort -u
 }
+
+# The tests of tests/vm/list: a line "KERNEL VM NAME COMMAND" for each kernel of each test.
+vm_list()
+{
+	awk -f "$top/tests/vm/list.awk" "$top/tests/vm/list"
+}
+
+# vm_options VM: those of one of its machines
+vm_options()
+{
+	awk -v vm="$1" -f "$top/tests/vm/list.awk" "$top/tests/vm/list"
+}

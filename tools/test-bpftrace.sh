@@ -1,10 +1,8 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash disable=SC2016 # a $ of awk's
-# vm: --kernel stock --smp 1 --mem 2048 --timeout 900 --prog bpftrace --file tools/hybrid_alloc_latency.bt --file tools/hybrid_alloc_churn.bt
 # The scripts for bpftrace, at work on a stock kernel: what they print is what was done.
-# matrix: bpftrace needs kprobes, BPF and the tracepoints of system calls, which those kernels have not
-# One processor, for the reason that tests/ioctl/tracing.sh tells.
+# Run on one processor, see tests/vm/list.
 
 # shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
 . ./tap.sh

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# vm: --kernel stock --kernel debug --disk 256M --disk 100M,logical_block_size=4096,physical_block_size=4096 --disk 70000128 --module ext4 --file tools/test-json.awk --timeout 900
 #
 # hybridctl and the module on every kind of disk that a VM can have: alloc,
 # stat, free and the data on the extents; and every disk that is to be refused,

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# vm: --kernel stock --disk 256M --file tools/test-json.awk --file /usr/lib/locale/C.utf8:/usr/lib/locale --prog script --timeout 300
 #
 # map, dump, claim --file and check on the real module: that the picture shows
 # what is there, and that dump, attach, claim and seal bring a device back.

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# vm: --kernel stock --disk 256M --file tools/test-json.awk --file /usr/lib/locale/C.utf8:/usr/lib/locale --prog script --timeout 300
 #
 # trim, grow, replay, top and watch on the real module.
 

@@ -1,6 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# vm: --kernel stock --disk 256M --file tools/test-json.awk --file /usr/lib/locale/C.utf8:/usr/lib/locale --prog script --timeout 300
 #
 # Every command and option of hybridctl on the real module, on one disk of
 # 256 MiB: $DISK, or the first of $DISKS. TAP on stdout. It starts hybridctl some

@@ -1,7 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel stock --timeout 1800
 # Random calls against a ledger, in other configurations than the default
 # shellcheck source=tests/vm/tap.sh
 . ./tap.sh

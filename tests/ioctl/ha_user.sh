@@ -1,7 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel stock --kernel debug --timeout 1800
 # The sample that uses the exported API: what it takes comes back, it keeps the
 # module, and what fails on the way leaves nothing behind.
 # shellcheck source-path=SCRIPTDIR/../vm source=../vm/tap.sh

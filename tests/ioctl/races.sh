@@ -1,7 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel rt --kernel kcsan --disk none --smp 4 --timeout 900
 #
 # All that may go on at the same time, on a device large enough for a group for
 # each processor: hammer.c at its work, and meanwhile claims, statistics, maps, checks,

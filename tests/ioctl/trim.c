@@ -33,9 +33,11 @@ static u64 begin;
 
 static void disk_make(u64 bytes)
 {
-	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	int n = ctl < 0 ? -1 : ioctl(ctl, LOOP_CTL_GET_FREE);
+	int ctl, n;
 
+	t_modprobe("loop", "2>/dev/null");	/* may be built in */
+	ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	n = ctl < 0 ? -1 : ioctl(ctl, LOOP_CTL_GET_FREE);
 	if (n < 0)
 		t_die("a loop device");
 	close(ctl);

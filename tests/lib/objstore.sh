@@ -1,7 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel stock --file tests/lib/objstore.sh --file build/lib/libhybridalloc.so.0:/lib/ --prog build/examples/objstore --disk 256M --timeout 600
 # The program objstore as a person would use it: files in, files out, also after
 # the module was loaded anew.
 # shellcheck source=tests/vm/tap.sh

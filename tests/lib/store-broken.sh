@@ -1,7 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel stock --file tests/lib/store-broken.sh --prog build/lib/tests/claims-nothing --prog build/lib/tests/frees-before-record --prog build/lib/tests/frees-before-write --prog build/lib/tests/frees-under-readers --prog build/lib/tests/leaves-unknown --prog build/lib/tests/writes-after-record --disk 256M --timeout 600
 # Stores that are broken on purpose (tests/lib/broken): store.c has to notice each.
 # shellcheck source=tests/vm/tap.sh
 . ./tap.sh

@@ -1,7 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# vm: --kernel stock --file tests/packaging/udev.sh --file packaging/60-hybrid-alloc.rules:/etc/udev/rules.d/ --prog udevadm --disk 256M --disk 256M --timeout 300
 # The udev rule: the nodes of instances are the group disk's, the control node is root's.
 # shellcheck source=tests/vm/tap.sh
 . ./tap.sh

@@ -1,6 +1,0 @@
-#!/bin/busybox sh
-# SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=dash
-# vm: --kernel stock --kernel debug --kernel rt --timeout 1800
-# sysfs and debugfs: see observe.c
-exec observe
