@@ -99,7 +99,7 @@ static void measure(const char *name, const char *suffix, u64 (*round)(void), do
 static void fill(u64 limit)
 {
 	while (used < limit) {
-		u64 len = (u64)exp2(10.0 * (t_rand(&rng) >> 11) / (1ULL << 53)) * BLOCK;
+		u64 len = (u64)exp2(10.0 * (random_next(&rng) >> 11) / (1ULL << 53)) * BLOCK;
 		int ret;
 
 		if (nr_live == MAX_LIVE)
@@ -114,7 +114,7 @@ static void fill(u64 limit)
 static void free_down_to(u64 limit)
 {
 	while (used > limit) {
-		u64 i = t_rand(&rng) % nr_live;
+		u64 i = random_next(&rng) % nr_live;
 		int ret = ha_free(fd, live[i].start, live[i].len, NULL);
 
 		if (ret)

@@ -28,10 +28,10 @@ static int fd;
 
 static u64 length_mixed(u64 i)
 {
-	u64 len = BLOCK << t_rand(&rng) % 6;
+	u64 len = BLOCK << random_next(&rng) % 6;
 
 	(void)i;
-	return len + t_rand(&rng) % (len / BLOCK) * BLOCK;
+	return len + random_next(&rng) % (len / BLOCK) * BLOCK;
 }
 
 static u64 length_alternating(u64 i)
@@ -47,7 +47,7 @@ static u64 make_catalogue(u64 (*length)(u64 i), bool gaps)
 	for (i = 0; i < nr_exts; i++) {
 		len = length(i);
 		if (gaps)
-			pos += t_rand(&rng) % 16 * BLOCK;
+			pos += random_next(&rng) % 16 * BLOCK;
 		items[i] = (struct hybrid_alloc_free_item){
 			.extent = { .start = pos, .len = len },
 		};
@@ -62,7 +62,7 @@ static void shuffle(void)
 	u64 i, k;
 
 	for (i = nr_exts; i > 1; i--) {
-		k = t_rand(&rng) % i;
+		k = random_next(&rng) % i;
 		item = items[i - 1];
 		items[i - 1] = items[k];
 		items[k] = item;

@@ -809,7 +809,7 @@ static void test_no_memory(void)
 	long faults;
 
 	for (nr = 0; nr < NR; nr++) {
-		u64 size = nr % 3 ? 1 + t_rand(&rng) % (300 * KIB) : BLOCK << t_rand(&rng) % 11;
+		u64 size = nr % 3 ? 1 + random_next(&rng) % (300 * KIB) : BLOCK << random_next(&rng) % 11;
 
 		if (nr % 500 == 0)
 			size = 40 * MIB + BLOCK;
@@ -817,7 +817,7 @@ static void test_no_memory(void)
 			break;
 	}
 	for (i = nr - 1; i > 0; i--) {
-		int j = t_rand(&rng) % (i + 1);
+		int j = random_next(&rng) % (i + 1);
 		struct hybrid_alloc_extent tmp = e[i];
 
 		e[i] = e[j];

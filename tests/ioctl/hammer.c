@@ -44,7 +44,7 @@ static struct shared {
 
 static u64 below(u64 *rng, u64 n)
 {
-	return t_rand(rng) % n;
+	return random_next(rng) % n;
 }
 
 /* Sets or clears the bits of an extent; false if one was so already. */

@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <linux/fs.h>
-#include "../../common/random.h"
 #include "harness.h"
 
 #define MODULE_NAME	"hybrid_alloc"
@@ -132,11 +131,6 @@ const char *t_strerror(int err)
 	const char *name = strerrorname_np(err);
 
 	return !err ? "success" : name ? name : "an unknown errno";
-}
-
-u64 t_rand(u64 *state)
-{
-	return random_next(state);
 }
 
 int ha_ioctl(int fd, unsigned long cmd, void *arg)
@@ -407,12 +401,12 @@ static void *load_work(void *arg)
 	int nr = 0, i, err;
 
 	for (round = 1; !atomic_load(&l->stop); round++) {
-		if (nr < NR_OWN && t_rand(&rng) % 2) {
-			err = ha_alloc(l->fd, BLOCK << t_rand(&rng) % 11, 0, &e[nr]);
+		if (nr < NR_OWN && random_next(&rng) % 2) {
+			err = ha_alloc(l->fd, BLOCK << random_next(&rng) % 11, 0, &e[nr]);
 			nr += !err;
 			load_count(l, err == ENOSPC ? 0 : err);
 		} else if (nr) {
-			i = t_rand(&rng) % nr;
+			i = random_next(&rng) % nr;
 			load_count(l, ha_free(l->fd, e[i].start, e[i].len, NULL));
 			e[i] = e[--nr];
 		}

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "../../common/random.h"
 #include "../../ioctl_uapi.h"
 
 typedef unsigned long long u64;
@@ -47,9 +48,8 @@ __printf(1, 2) __noreturn void t_die(const char *fmt, ...);
 int t_done(void);
 const char *t_strerror(int err);
 
-/* common/random.h; the seed is $SEED, or 1, and whoever uses it prints it */
+/* For random_next(): $SEED, or 1. A program that uses it prints it. */
 extern u64 t_seed;
-u64 t_rand(u64 *state);
 
 /* The calls. 0 or an errno; a result that the caller needs not may be NULL. */
 int ha_ioctl(int fd, unsigned long cmd, void *arg);

@@ -121,7 +121,7 @@ static struct {
 
 static u64 below(u64 n)
 {
-	return t_rand(&rng) % n;
+	return random_next(&rng) % n;
 }
 
 static void expect(int what, bool ok, const char *call, u64 start, u64 len, int err)

@@ -69,7 +69,7 @@ static void test_pressure(const struct hybrid_alloc_stat *start)
 /* Now and then long enough for the pools to be idle. */
 static void rest(u64 *rng, u64 round __attribute__((unused)))
 {
-	if (!(t_rand(rng) % 8192))
+	if (!(random_next(rng) % 8192))
 		usleep(2500 * IDLE_MS);
 }
 

@@ -50,7 +50,7 @@ static u64 op;
 
 static u64 below(u64 n)
 {
-	return t_rand(&rng) % n;
+	return random_next(&rng) % n;
 }
 
 static bool one_in(u64 n)

@@ -291,8 +291,8 @@ static void test_rebuild(void)
 	must_insmod("device=" ONE " mode=fresh");
 	fd = ha_must_open(0, O_RDWR);
 	for (i = 0; i < NR; i++) {
-		u64 size = t_rand(&rng) % 4 ? 1 + t_rand(&rng) % (128 * KIB) :
-			   BLOCK << t_rand(&rng) % 9;
+		u64 size = random_next(&rng) % 4 ? 1 + random_next(&rng) % (128 * KIB) :
+			   BLOCK << random_next(&rng) % 9;
 
 		if (ha_alloc(fd, size, 0, &e[i]))
 			t_die("ALLOC");
@@ -307,7 +307,7 @@ static void test_rebuild(void)
 	fd = ha_must_open(id, O_RDWR);
 	start = ha_stat(fd, 0);
 	for (i = 0; i < NR; i++) {
-		int j = i + t_rand(&rng) % (NR - i);
+		int j = i + random_next(&rng) % (NR - i);
 		struct hybrid_alloc_extent tmp = e[i];
 
 		e[i] = e[j];

@@ -248,13 +248,13 @@ static void *noise(void *arg)
 		u32 i;
 
 		for (i = 0; i < 4; i++)
-			if (ha_alloc(f, 1 + t_rand(&rng) % (t_rand(&rng) % 2 ? MIB : 8 * BLOCK),
+			if (ha_alloc(f, 1 + random_next(&rng) % (random_next(&rng) % 2 ? MIB : 8 * BLOCK),
 				     0, &e[i]))
 				t_die("ALLOC");
 		for (i = 0; i < 4; i++)
 			if (ha_free(f, e[i].start, e[i].len, NULL))
 				t_die("FREE");
-		if (!(t_rand(&rng) % 64))
+		if (!(random_next(&rng) % 64))
 			ha_op(f, HYBRID_ALLOC_IOC_DRAIN);
 	}
 	close(f);
@@ -316,7 +316,7 @@ static void test_races(void)
 	pthread_create(&waiter, NULL, wait_again, NULL);
 	for (n = 1; (t_now() < end || n <= 20) && !atomic_load(&late); n++) {
 		struct hybrid_alloc_extent e;
-		u32 spin = t_rand(&rng) % 3000;
+		u32 spin = random_next(&rng) % 3000;
 
 		atomic_store(&asked, n);
 		while (spin--)

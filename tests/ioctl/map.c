@@ -105,15 +105,15 @@ static bool map_is(u32 page)
 static void fill(void)
 {
 	while (nr_exts < NR_EXTS) {
-		u64 len = BLOCK << t_rand(&rng) % 6;
+		u64 len = BLOCK << random_next(&rng) % 6;
 		struct hybrid_alloc_extent *e = &exts[nr_exts];
 
-		len += t_rand(&rng) % len;
+		len += random_next(&rng) % len;
 		if (nr_exts % 4) {
 			if (ha_alloc(fd, nr_exts % 100 ? len : 7 * MIB + len, 0, e))
 				t_die("ALLOC");
 		} else {
-			e->start = begin + t_rand(&rng) % ((end - begin) / BLOCK) * BLOCK;
+			e->start = begin + random_next(&rng) % ((end - begin) / BLOCK) * BLOCK;
 			e->len = (len + BLOCK - 1) / BLOCK * BLOCK;
 			if (e->start + e->len > end || ha_claim(fd, e->start, len))
 				continue;
@@ -332,10 +332,10 @@ static void *worker(void *arg)
 	u32 i;
 
 	while (!atomic_load(&stop)) {
-		i = t_rand(&rnd) % 64;
+		i = random_next(&rnd) % 64;
 		if (e[i].len)
 			ha_free(f, e[i].start, e[i].len, NULL);
-		if (ha_alloc(f, BLOCK << t_rand(&rnd) % 12, 0, &e[i]))
+		if (ha_alloc(f, BLOCK << random_next(&rnd) % 12, 0, &e[i]))
 			e[i].len = 0;
 	}
 	for (i = 0; i < 64; i++)

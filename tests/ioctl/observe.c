@@ -257,7 +257,7 @@ static void *reader(void *arg)
 	char path[160], buf[4096];
 
 	while (!atomic_load(&stop)) {
-		u32 n = t_rand(&rng) % (ARRAY_SIZE(stat_fields) + 3);
+		u32 n = random_next(&rng) % (ARRAY_SIZE(stat_fields) + 3);
 		ssize_t len;
 		int f;
 
@@ -273,8 +273,8 @@ static void *reader(void *arg)
 		f = open(path, O_RDONLY | O_CLOEXEC);
 		if (f < 0)
 			continue;
-		if (t_rand(&rng) % 4 == 0)
-			usleep(t_rand(&rng) % 3000);	/* it may go meanwhile */
+		if (random_next(&rng) % 4 == 0)
+			usleep(random_next(&rng) % 3000);	/* it may go meanwhile */
 		len = read(f, buf, sizeof(buf));
 		if (len > 0)
 			atomic_fetch_add(&reads, 1);

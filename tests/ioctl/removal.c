@@ -25,15 +25,15 @@ static void *work(void *arg)
 	bool gone = false;
 
 	while (!atomic_load(&stop)) {
-		switch (t_rand(&rng) % 8) {
+		switch (random_next(&rng) % 8) {
 		case 0:
-			err = ha_stat_err(fd, t_rand(&rng) % 2, NULL);
+			err = ha_stat_err(fd, random_next(&rng) % 2, NULL);
 			break;
 		case 1:
 			err = ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
 			break;
 		case 2:
-			err = ha_claim(fd, t_rand(&rng) % 1024 * BLOCK, BLOCK);
+			err = ha_claim(fd, random_next(&rng) % 1024 * BLOCK, BLOCK);
 			if (err == EEXIST)
 				err = 0;
 			break;
@@ -46,7 +46,7 @@ static void *work(void *arg)
 		default:
 			if (nr == 32)
 				nr = 16;	/* some are left behind */
-			err = ha_alloc(fd, 1 + t_rand(&rng) % (2 * MIB), 0, &e[nr]);
+			err = ha_alloc(fd, 1 + random_next(&rng) % (2 * MIB), 0, &e[nr]);
 			if (!err)
 				nr++;
 			if (err == ENOSPC)

@@ -255,13 +255,13 @@ static void test_granularity(u64 gran, u64 shift)
 	attach(HYBRID_ALLOC_ATTACH_FRESH);
 	start = ha_stat(fd, 0);
 	for (pos = 0; nr < ARRAY_SIZE(holes); nr++) {
-		u64 len = (1 + t_rand(&rnd) % 20) * BLOCK;
+		u64 len = (1 + random_next(&rnd) % 20) * BLOCK;
 
 		holes[nr].start = pos + len;
 		/* some end or begin where a unit does */
 		if (nr % 5 == 1)
 			holes[nr].start = (holes[nr].start + gran - 1) / gran * gran + shift;
-		holes[nr].end = holes[nr].start + (1 + t_rand(&rnd) % (4 * gran / BLOCK)) * BLOCK;
+		holes[nr].end = holes[nr].start + (1 + random_next(&rnd) % (4 * gran / BLOCK)) * BLOCK;
 		if (nr % 5 == 2)
 			holes[nr].end = (holes[nr].end + gran - 1) / gran * gran + shift;
 		/* a unit over the border of two slabs is left alone */
@@ -361,7 +361,7 @@ static void *writer(void *arg)
 	if (!data)
 		t_die("no memory");
 	while (!atomic_load(&stop)) {
-		i = t_rand(&rnd) % ARRAY_SIZE(own);
+		i = random_next(&rnd) % ARRAY_SIZE(own);
 		if (own[i].e.len) {
 			if (pread(loop, data, own[i].e.len, own[i].e.start) !=
 			    (ssize_t)own[i].e.len)
@@ -375,7 +375,7 @@ static void *writer(void *arg)
 				atomic_store(&failed, 1);
 		}
 		own[i].e.len = 0;
-		if (ha_alloc(f, 1 + t_rand(&rnd) % MAX_WRITE, 0, &own[i].e)) {
+		if (ha_alloc(f, 1 + random_next(&rnd) % MAX_WRITE, 0, &own[i].e)) {
 			own[i].e.len = 0;
 			continue;
 		}
@@ -400,7 +400,7 @@ static void *trimmer(void *arg)
 	u64 rnd = t_seed + (uintptr_t)arg, trimmed;
 
 	while (!atomic_load(&stop)) {
-		if (trim(t_rand(&rnd) % DISK_BYTES, 8 * MIB, 0, &trimmed))
+		if (trim(random_next(&rnd) % DISK_BYTES, 8 * MIB, 0, &trimmed))
 			atomic_store(&failed, 1);
 		atomic_fetch_add(&trims, 1);
 	}

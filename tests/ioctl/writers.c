@@ -102,7 +102,7 @@ static void *writer(void *arg)
 	if (!data || data_fd < 0 || file < 0)
 		t_die("open %s and %s", disk, node);
 	while (!atomic_load(&stop) || left) {
-		o = &own[t_rand(&rnd) % NR_OWN];
+		o = &own[random_next(&rnd) % NR_OWN];
 		if (o->e.len) {
 			if (pread(data_fd, data, o->e.len, o->e.start) != (ssize_t)o->e.len)
 				atomic_store(&failed, EIO);
@@ -118,7 +118,7 @@ static void *writer(void *arg)
 		if (atomic_load(&stop))
 			continue;
 		begun = atomic_load(&trims);
-		err = ha_alloc(file, 1 + t_rand(&rnd) % MAX_WRITE, 0, &o->e);
+		err = ha_alloc(file, 1 + random_next(&rnd) % MAX_WRITE, 0, &o->e);
 		if (err) {
 			o->e.len = 0;
 			if (err != ENOSPC)
@@ -126,7 +126,7 @@ static void *writer(void *arg)
 			continue;
 		}
 		left++;
-		o->mark = t_rand(&rnd) | 1;
+		o->mark = random_next(&rnd) | 1;
 		fill(data, o->e.start, o->e.len, o->mark);
 		if (pwrite(data_fd, data, o->e.len, o->e.start) != (ssize_t)o->e.len)
 			atomic_store(&failed, EIO);

@@ -265,12 +265,12 @@ static void *worker(void *arg)
 	u32 i, reason;
 
 	for (i = 0; i < NR_ROUNDS; i++) {
-		e = &own[t_rand(&rnd) % ARRAY_SIZE(own)];
+		e = &own[random_next(&rnd) % ARRAY_SIZE(own)];
 		if (e->len) {
 			bad += hybrid_alloc_free(fd, e, &reason) || reason;
 			e->len = 0;
 		} else {
-			bad += !!hybrid_alloc_alloc(fd, 1 + t_rand(&rnd) % MIB, e);
+			bad += !!hybrid_alloc_alloc(fd, 1 + random_next(&rnd) % MIB, e);
 		}
 	}
 	for (i = 0; i < ARRAY_SIZE(own); i++)

@@ -81,10 +81,10 @@ static void name_of(char *text, u32 thread, u32 nr)
 
 static u64 some_size(u64 *rnd)
 {
-	u64 r = t_rand(rnd);
+	u64 r = random_next(rnd);
 	u64 max = r % 16 == 0 ? MAX_SIZE : r % 4 == 0 ? 200 * KIB : 20 * KIB;
 
-	return sizeof(struct head) + t_rand(rnd) % (max - sizeof(struct head));
+	return sizeof(struct head) + random_next(rnd) % (max - sizeof(struct head));
 }
 
 /* Words that tell whose they are, and a tail of what is left. */
@@ -189,7 +189,7 @@ static void *work(void *arg)
 	u64 rnd = t_seed + atomic_load(&shared->puts) * NR_THREADS + thread, r;
 
 	for (;;) {
-		r = t_rand(&rnd);
+		r = random_next(&rnd);
 		nr = (r >> 8) % NR_NAMES;
 		if (r % 8 < 4)
 			do_put(thread, nr, some_size(&rnd));
@@ -347,7 +347,7 @@ static void test_kills(u32 rounds)
 	u32 round, reloads = 0, early = 0;
 
 	for (round = 0; round < rounds && !atomic_load(&shared->wrong); round++) {
-		u64 r = t_rand(&rnd);
+		u64 r = random_next(&rnd);
 
 		if (round % 4 == 1) {
 			run_victim((r >> 16) % 40000, 0);
