@@ -274,8 +274,7 @@ static void test_thieves(void)
 	}
 	atomic_store(&stop, true);
 	for (i = 0; i < 2; i++)
-		while (pthread_tryjoin_np(threads[i], NULL))
-			usleep(1000);
+		t_join(threads[i]);
 	t_note("%u rounds, %u frees by others", rounds, atomic_load(&tries));
 	t_ok(atomic_load(&tries) > 100, "others try to free what is bound");
 	t_eq(atomic_load(&stolen), 0, "none of these frees comes through");
@@ -321,8 +320,7 @@ static void test_first(const char *disk)
 		close(f);
 		atomic_store(&stop, true);
 		for (k = 0; k < 2; k++)
-			while (pthread_tryjoin_np(threads[k], NULL))
-				usleep(1000);
+			t_join(threads[k]);
 		bad += !!ha_stat(fd, 0).nr_live;
 		close(fd);
 		if (i % 2) {

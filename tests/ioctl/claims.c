@@ -56,19 +56,6 @@ static u64 make_catalogue(u64 (*length)(u64 i), bool gaps)
 	return pos;
 }
 
-static void shuffle(void)
-{
-	struct hybrid_alloc_free_item item;
-	u64 i, k;
-
-	for (i = nr_exts; i > 1; i--) {
-		k = random_next(&rng) % i;
-		item = items[i - 1];
-		items[i - 1] = items[k];
-		items[k] = item;
-	}
-}
-
 /* All of the catalogue by @call; how many failed. */
 static u64 all(int (*call)(int, struct hybrid_alloc_free_item *, u32, u32 *))
 {
@@ -114,7 +101,7 @@ static void test_catalogue(const char *name, u64 (*length)(u64 i), bool gaps, bo
 	for (i = 0; i < nr_exts; i++)
 		sum += items[i].extent.len;
 	if (!sorted)
-		shuffle();
+		t_shuffle(items, nr_exts, sizeof(*items), &rng);
 
 	begun = t_now();
 	bad = all(ha_claim_batch);

@@ -247,16 +247,7 @@ static const char *all_back(void)
 {
 	struct hybrid_alloc_stat st;
 
-	if (ha_op(fd, HYBRID_ALLOC_IOC_DRAIN))
-		return "DRAIN fails";
-	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
-	if (!t_identity(&st, "afterwards") || st.charged || st.cached || st.nr_live)
-		return "an extent stays behind";
-	if (st.nr_free_runs != 1)
-		return "the free space is not one run again";
-	if (st.metadata != start.metadata || st.nr_slabs != start.nr_slabs)
-		return "metadata stays behind";
-	return NULL;
+	return t_left(fd, &start, &st);
 }
 
 static int op_alloc(void)
@@ -816,13 +807,7 @@ static void test_no_memory(void)
 		if (ha_alloc(fd, size, 0, &e[nr]))
 			break;
 	}
-	for (i = nr - 1; i > 0; i--) {
-		int j = random_next(&rng) % (i + 1);
-		struct hybrid_alloc_extent tmp = e[i];
-
-		e[i] = e[j];
-		e[j] = tmp;
-	}
+	t_shuffle(e, nr, sizeof(*e), &rng);
 	prepare_attach();
 	set_budget(0);
 	enomem = op_attach();

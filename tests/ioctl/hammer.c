@@ -51,14 +51,10 @@ static u64 below(u64 *rng, u64 n)
 static bool mark(u64 block, u64 nr, bool on)
 {
 	bool ok = true;
-	u64 end = block + nr, w, m;
+	u64 w, m;
 
-	for (w = block / 64; w * 64 < end; w++) {
-		m = ~0ULL;
-		if (block > w * 64)
-			m &= ~0ULL << (block - w * 64);
-		if (end < (w + 1) * 64)
-			m &= ~0ULL >> ((w + 1) * 64 - end);
+	for (w = block / 64; w * 64 < block + nr; w++) {
+		m = t_mask(w, block, block + nr);
 		if (on)
 			ok &= !(atomic_fetch_or(&sh->taken[w], m) & m);
 		else

@@ -133,6 +133,46 @@ const char *t_strerror(int err)
 	return !err ? "success" : name ? name : "an unknown errno";
 }
 
+void t_shuffle(void *base, size_t nr, size_t size, u64 *rng)
+{
+	char *items = base, item[64];
+	size_t other;
+
+	if (size > sizeof(item))
+		t_die("items of %zu bytes are too large to be shuffled", size);
+	for (; nr > 1; nr--) {
+		other = random_next(rng) % nr;
+		memcpy(item, items + (nr - 1) * size, size);
+		memcpy(items + (nr - 1) * size, items + other * size, size);
+		memcpy(items + other * size, item, size);
+	}
+}
+
+u64 t_mask(u64 w, u64 start, u64 end)
+{
+	u64 m = ~0ULL;
+
+	if (start > w * 64)
+		m &= ~0ULL << (start - w * 64);
+	if (end < (w + 1) * 64)
+		m &= ~0ULL >> ((w + 1) * 64 - end);
+	return m;
+}
+
+bool t_expect(struct t_count *c, bool ok)
+{
+	c->seen++;
+	return !ok && c->bad++ < 5;
+}
+
+void t_counts(const struct t_count *counts, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		t_ok(counts[i].seen && !counts[i].bad, "%llu %s", counts[i].seen, counts[i].name);
+}
+
 int ha_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	return ioctl(fd, cmd, arg) < 0 ? errno : 0;
@@ -418,6 +458,12 @@ static void *load_work(void *arg)
 	return NULL;
 }
 
+void t_join(pthread_t thread)
+{
+	while (pthread_tryjoin_np(thread, NULL))
+		usleep(1000);
+}
+
 void t_load_start(struct t_load *load)
 {
 	int i;
@@ -433,7 +479,7 @@ void t_load_stop(struct t_load *load)
 
 	atomic_store(&load->stop, true);
 	for (i = 0; i < load->nr; i++)
-		pthread_join(load->threads[i], NULL);
+		t_join(load->threads[i]);
 }
 
 void t_fill_pools(int fd, int nr)
@@ -541,35 +587,39 @@ void t_flip_start(struct t_flip *flip, size_t len)
 void t_flip_stop(struct t_flip *flip)
 {
 	atomic_store(&flip->stop, true);
-	/* not pthread_join(): a 32-bit one meets kernels that lack its futex */
-	while (pthread_tryjoin_np(flip->thread, NULL))
-		usleep(1000);
+	t_join(flip->thread);
 	munmap(flip->mem, flip->len);
 	munmap(flip->same, flip->len);
 }
 
+const char *t_left(int fd, const struct hybrid_alloc_stat *start, struct hybrid_alloc_stat *st)
+{
+	if (ha_op(fd, HYBRID_ALLOC_IOC_DRAIN))
+		return "DRAIN fails";
+	*st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
+	if (!t_identity(st, "all freed") || st->charged || st->cached || st->nr_live)
+		return "an extent stays behind";
+	if (st->nr_free_runs != 1 || st->largest_free_run != st->capacity - st->unusable)
+		return "the free space is not one run";
+	if (st->metadata != start->metadata || st->nr_slabs != start->nr_slabs)
+		return "metadata stays behind";
+	return NULL;
+}
+
 bool t_all_back(int fd, const struct hybrid_alloc_stat *start, const char *what)
 {
-	struct hybrid_alloc_stat st;
-	bool ok;
-	int err = ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
+	struct hybrid_alloc_stat st = {};
+	const char *left = t_left(fd, start, &st);
 
-	if (err) {
-		t_note("DRAIN: %s", t_strerror(err));
-		return t_ok(false, "%s: all comes back", what);
-	}
-	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
-	ok = t_identity(&st, what) && !st.charged && !st.cached && !st.nr_live &&
-	     st.nr_free_runs == 1 && st.largest_free_run == st.capacity - st.unusable &&
-	     st.metadata == start->metadata && st.nr_slabs == start->nr_slabs;
-	if (!t_ok(ok, "%s: all comes back as one free run, metadata too", what)) {
-		t_note("charged %llu, cached %llu, %llu live; %llu runs, the largest %llu of %llu",
-		       st.charged, st.cached, st.nr_live, st.nr_free_runs,
-		       st.largest_free_run, st.capacity - st.unusable);
-		t_note("metadata %llu, at the start %llu; slabs %llu, at the start %llu",
-		       st.metadata, start->metadata, st.nr_slabs, start->nr_slabs);
-	}
-	return ok;
+	if (t_ok(!left, "%s: all comes back as one free run, metadata too", what))
+		return true;
+	t_note("%s", left);
+	t_note("charged %llu, cached %llu, %llu live; %llu runs, the largest %llu of %llu",
+	       st.charged, st.cached, st.nr_live, st.nr_free_runs, st.largest_free_run,
+	       st.capacity - st.unusable);
+	t_note("metadata %llu, at the start %llu; slabs %llu, at the start %llu",
+	       st.metadata, start->metadata, st.nr_slabs, start->nr_slabs);
+	return false;
 }
 
 int ha_open_module(void)

@@ -51,6 +51,23 @@ const char *t_strerror(int err);
 /* For random_next(): $SEED, or 1. A program that uses it prints it. */
 extern u64 t_seed;
 
+/* Puts @nr items of @size bytes, 64 at most, into random order. */
+void t_shuffle(void *base, size_t nr, size_t size, u64 *rng);
+
+/* For bitmaps: the bits of word @w that belong to [start, end). */
+u64 t_mask(u64 w, u64 start, u64 end);
+
+/* Calls of one kind that a random test makes. */
+struct t_count {
+	const char *name;
+	u64 seen, bad;
+};
+
+/* Counts a call. Returns true if it was not @ok and is one of the first few, to be noted. */
+bool t_expect(struct t_count *c, bool ok);
+/* A test for each: there were calls of this kind, and all were ok. */
+void t_counts(const struct t_count *counts, u32 nr);
+
 /* The calls. 0 or an errno; a result that the caller needs not may be NULL. */
 int ha_ioctl(int fd, unsigned long cmd, void *arg);
 int ha_alloc(int fd, u64 len, u64 align, struct hybrid_alloc_extent *ext);
@@ -125,6 +142,8 @@ struct t_load {
 
 void t_load_start(struct t_load *load);
 void t_load_stop(struct t_load *load);
+/* pthread_join() of a 32-bit program needs a futex that some kernels lack. */
+void t_join(pthread_t thread);
 /* @nr of each of those sizes are allocated and freed, so that pools have some; 32 MiB at most. */
 void t_fill_pools(int fd, int nr);
 
@@ -132,7 +151,12 @@ void t_fill_pools(int fd, int nr);
 bool t_identity(const struct hybrid_alloc_stat *st, const char *what);
 /* Nothing changed but the counters of events. */
 bool t_unchanged(const struct hybrid_alloc_stat *a, const struct hybrid_alloc_stat *b);
-/* A test: all is freed; drain, then one free run and the metadata of @start. */
+/*
+ * With all extents freed, drains the pools. Returns NULL if all space is one free run and the
+ * metadata is as at @start, or else what is wrong; @st is the state.
+ */
+const char *t_left(int fd, const struct hybrid_alloc_stat *start, struct hybrid_alloc_stat *st);
+/* A test: nothing is left. */
 bool t_all_back(int fd, const struct hybrid_alloc_stat *start, const char *what);
 
 /* The module */

@@ -115,9 +115,18 @@ enum {
 	ALLOCS, GOALS, BATCHES, CLAIMS, TAKEN, FREES, FREE_BATCHES, WRONG, ENOSPCS, STATS, NR_COUNTS
 };
 
-static struct {
-	u64 seen, bad;
-} count[NR_COUNTS];
+static struct t_count count[NR_COUNTS] = {
+	[ALLOCS] = { "ALLOCs work, none overlaps another extent" },
+	[GOALS] = { "ALLOCs with a goal" },
+	[BATCHES] = { "ALLOCs in batches" },
+	[CLAIMS] = { "CLAIMs of free space work" },
+	[TAKEN] = { "CLAIMs of taken space are refused" },
+	[FREES] = { "right FREEs work" },
+	[FREE_BATCHES] = { "FREEs in batches" },
+	[WRONG] = { "wrong FREEs are refused" },
+	[ENOSPCS] = { "ENOSPCs: no free run fits" },
+	[STATS] = { "STATs: the accounting identity holds and the ledger agrees" },
+};
 
 static u64 below(u64 n)
 {
@@ -126,8 +135,7 @@ static u64 below(u64 n)
 
 static void expect(int what, bool ok, const char *call, u64 start, u64 len, int err)
 {
-	count[what].seen++;
-	if (!ok && count[what].bad++ < 5)
+	if (t_expect(&count[what], ok))
 		t_note("call %llu: %s of %llu+%llu: %s", op, call, start, len, t_strerror(err));
 }
 
@@ -359,21 +367,9 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{}
 	};
-	static const char * const names[NR_COUNTS] = {
-		[ALLOCS] = "ALLOCs work, none overlaps another extent",
-		[GOALS] = "ALLOCs with a goal",
-		[BATCHES] = "ALLOCs in batches",
-		[CLAIMS] = "CLAIMs of free space work",
-		[TAKEN] = "CLAIMs of taken space are refused",
-		[FREES] = "right FREEs work",
-		[FREE_BATCHES] = "FREEs in batches",
-		[WRONG] = "wrong FREEs are refused",
-		[ENOSPCS] = "ENOSPCs: no free run fits",
-		[STATS] = "STATs: the accounting identity holds and the ledger agrees",
-	};
 	struct hybrid_alloc_extent e;
 	struct hybrid_alloc_stat start;
-	int c, i;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'o')
@@ -392,8 +388,7 @@ int main(int argc, char **argv)
 	run();
 	while (nr_exts)
 		do_free();
-	for (i = 0; i < NR_COUNTS; i++)
-		t_ok(count[i].seen && !count[i].bad, "%llu %s", count[i].seen, names[i]);
+	t_counts(count, NR_COUNTS);
 	t_all_back(fd, &start, "at the end");
 	close(fd);
 	t_errno(ha_detach(id, 0), 0, "DETACH");

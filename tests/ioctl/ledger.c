@@ -43,9 +43,23 @@ enum {
 	ENOSPCS, MANY_ENOSPCS, STATS, RUNS, LARGEST, MAPS, NR_COUNTS
 };
 
-static struct {
-	u64 seen, bad;
-} count[NR_COUNTS];
+static struct t_count count[NR_COUNTS] = {
+	[ALLOCS] = { "ALLOCs work, none overlaps another extent" },
+	[FREES] = { "right FREEs work" },
+	[BATCH_ALLOCS] = { "ALLOCs in batches work the same" },
+	[BATCH_FREES] = { "right FREEs in batches work" },
+	[MANY_ALLOCS] = { "ALLOCs of several extents give the longest runs" },
+	[CLAIMS] = { "CLAIMs of free space work" },
+	[TAKEN_CLAIMS] = { "CLAIMs of taken space are refused" },
+	[WRONG_FREES] = { "wrong FREEs are refused with errno and reason" },
+	[ENOSPCS] = { "ENOSPCs: no free run fits" },
+	[MANY_ENOSPCS] = { "ENOSPCs for several extents: there are not enough" },
+	[STATS] = { "STATs: the accounting identity holds and the ledger agrees" },
+	[RUNS] = { "walks of the free runs agree with the ledger" },
+	[LARGEST] = { "largest free runs can be allocated" },
+	[MAPS] = { "MAPs tell the extents of the ledger and what is between" },
+};
+
 static u64 op;
 
 static u64 below(u64 n)
@@ -63,8 +77,7 @@ __printf(3, 4) static void expect(int what, bool ok, const char *fmt, ...)
 	char buf[200];
 	va_list ap;
 
-	count[what].seen++;
-	if (ok || count[what].bad++ >= 5)
+	if (!t_expect(&count[what], ok))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, ap);
@@ -79,24 +92,12 @@ static void watch(const char *what, u64 start, u64 len, int err)
 		       t_strerror(err));
 }
 
-/* The bits of word @w that belong to [start, end). */
-static u64 mask(u64 w, u64 start, u64 end)
-{
-	u64 m = ~0ULL;
-
-	if (start > w * 64)
-		m &= ~0ULL << (start - w * 64);
-	if (end < (w + 1) * 64)
-		m &= ~0ULL >> ((w + 1) * 64 - end);
-	return m;
-}
-
 static bool any_taken(u64 start, u64 len)
 {
 	u64 end = start + len, w;
 
 	for (w = start / 64; w * 64 < end; w++)
-		if (taken[w] & mask(w, start, end))
+		if (taken[w] & t_mask(w, start, end))
 			return true;
 	return false;
 }
@@ -107,9 +108,9 @@ static void mark(u64 start, u64 len, bool on)
 
 	for (w = start / 64; w * 64 < end; w++) {
 		if (on)
-			taken[w] |= mask(w, start, end);
+			taken[w] |= t_mask(w, start, end);
 		else
-			taken[w] &= ~mask(w, start, end);
+			taken[w] &= ~t_mask(w, start, end);
 	}
 	nr_taken += on ? len : -len;
 }
@@ -561,7 +562,7 @@ static void rebuild(void)
 	struct t_map before = {}, after = {};
 	struct hybrid_alloc_stat was, st;
 	u32 nr, i, failed, bad = 0;
-	u64 done = 0, k;
+	u64 done = 0;
 	struct ext e;
 	int err;
 
@@ -586,13 +587,7 @@ static void rebuild(void)
 	     "the device is attached anew, sealed");
 	t_errno(ha_alloc(fd, grain, 0, NULL), EAGAIN, "ALLOC before SEAL");
 
-	for (k = nr_exts; k > 1; k--) {
-		size_t other = below(k);
-
-		e = exts[k - 1];
-		exts[k - 1] = exts[other];
-		exts[other] = e;
-	}
+	t_shuffle(exts, nr_exts, sizeof(*exts), &rng);
 	while (done < nr_exts) {
 		nr = 1 + below(ARRAY_SIZE(items));
 		if (nr > nr_exts - done)
@@ -646,27 +641,11 @@ int main(int argc, char **argv)
 		{ "max", required_argument, NULL, 'x' },
 		{}
 	};
-	static const char * const names[NR_COUNTS] = {
-		[ALLOCS] = "ALLOCs work, none overlaps another extent",
-		[FREES] = "right FREEs work",
-		[BATCH_ALLOCS] = "ALLOCs in batches work the same",
-		[BATCH_FREES] = "right FREEs in batches work",
-		[MANY_ALLOCS] = "ALLOCs of several extents give the longest runs",
-		[CLAIMS] = "CLAIMs of free space work",
-		[TAKEN_CLAIMS] = "CLAIMs of taken space are refused",
-		[WRONG_FREES] = "wrong FREEs are refused with errno and reason",
-		[ENOSPCS] = "ENOSPCs: no free run fits",
-		[MANY_ENOSPCS] = "ENOSPCs for several extents: there are not enough",
-		[STATS] = "STATs: the accounting identity holds and the ledger agrees",
-		[RUNS] = "walks of the free runs agree with the ledger",
-		[LARGEST] = "largest free runs can be allocated",
-		[MAPS] = "MAPs tell the extents of the ledger and what is between",
-	};
 	struct hybrid_alloc_stat start;
 	struct hybrid_alloc_info info;
 	const char *node = NULL;
 	u32 mib = 1024;		/* at least */
-	int c, i, err;
+	int c, err;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		u64 v = optarg ? strtoull(optarg, NULL, 0) : 0;
@@ -743,8 +722,7 @@ int main(int argc, char **argv)
 		rebuild();
 	for (op = nr_ops; nr_exts;)
 		do_free();
-	for (i = 0; i < NR_COUNTS; i++)
-		t_ok(count[i].seen && !count[i].bad, "%llu %s", count[i].seen, names[i]);
+	t_counts(count, NR_COUNTS);
 	t_all_back(fd, &start, "at the end");
 	close(fd);
 	if (!node) {

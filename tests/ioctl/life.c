@@ -306,14 +306,9 @@ static void test_rebuild(void)
 	id = ha_must_attach(ONE, 0);
 	fd = ha_must_open(id, O_RDWR);
 	start = ha_stat(fd, 0);
-	for (i = 0; i < NR; i++) {
-		int j = i + random_next(&rng) % (NR - i);
-		struct hybrid_alloc_extent tmp = e[i];
-
-		e[i] = e[j];
-		e[j] = tmp;
+	t_shuffle(e, NR, sizeof(*e), &rng);
+	for (i = 0; i < NR; i++)
 		bad += !!ha_claim(fd, e[i].start, e[i].len);
-	}
 	t_eq(bad, 0, "%d extents of a catalogue are claimed", NR);
 	for (i = 0; i < NR; i++)
 		bad += ha_claim(fd, e[i].start, e[i].len) != EEXIST;

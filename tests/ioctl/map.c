@@ -6,8 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 #include "harness.h"
 
@@ -321,38 +319,14 @@ static void test_kinds(void)
 		HYBRID_ALLOC_MAP_KIND_SPAN);
 }
 
-/* Others allocate and free while the map is drawn again and again. */
-static atomic_bool stop;
-
-static void *worker(void *arg)
-{
-	u64 rnd = (uintptr_t)arg;
-	struct hybrid_alloc_extent e[64] = {};
-	int f = ha_must_open(id, O_RDWR);
-	u32 i;
-
-	while (!atomic_load(&stop)) {
-		i = random_next(&rnd) % 64;
-		if (e[i].len)
-			ha_free(f, e[i].start, e[i].len, NULL);
-		if (ha_alloc(f, BLOCK << random_next(&rnd) % 12, 0, &e[i]))
-			e[i].len = 0;
-	}
-	for (i = 0; i < 64; i++)
-		if (e[i].len)
-			ha_free(f, e[i].start, e[i].len, NULL);
-	close(f);
-	return NULL;
-}
-
+/* Threads allocate and free while the map is read again and again. */
 static void test_at_work(void)
 {
+	struct t_load load = { .fd = fd, .nr = 2 };
 	u32 maps = 0, torn = 0, lost = 0, i, k;
-	pthread_t threads[2];
 	double until;
 
-	for (i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, worker, (void *)(uintptr_t)(i + 1));
+	t_load_start(&load);
 	for (until = t_now() + 5; t_now() < until; maps++) {
 		if (!map_all(maps % 2 ? MAX : 50)) {
 			torn++;
@@ -364,10 +338,8 @@ static void test_at_work(void)
 			     all.e[i].start == exts[k].start && all.e[i].len == exts[k].len;
 		lost += k != nr_exts;
 	}
-	atomic_store(&stop, true);
-	for (i = 0; i < 2; i++)
-		while (pthread_tryjoin_np(threads[i], NULL))
-			usleep(1000);
+	t_load_stop(&load);
+	t_eq(load.odd, 0, "%u calls meanwhile", load.calls);
 	t_note("%u maps of about %u entries", maps, all.nr);
 	t_ok(maps && !torn, "MAP has no gaps while others are at work");
 	t_eq(lost, 0, "and tells what lives all the time");

@@ -426,8 +426,7 @@ static void test_writers(void)
 		usleep(100000);
 	atomic_store(&stop, true);
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
-		while (pthread_tryjoin_np(threads[i], NULL))
-			usleep(1000);
+		t_join(threads[i]);
 	t_note("%u extents written, %u TRIMs", atomic_load(&writes), atomic_load(&trims));
 	t_ok(atomic_load(&trims) > 1, "TRIM while four write");
 	t_eq(atomic_load(&wrong), 0, "nothing that was written is discarded");
