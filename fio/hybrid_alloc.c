@@ -196,7 +196,7 @@ static struct ha_node *ha_node_get(const char *name)
 		goto out_free;
 	}
 	node->info.size = sizeof(node->info);
-	ret = hybrid_alloc_info(node->fd, &node->info);
+	ret = hybrid_alloc_get_info(node->fd, &node->info);
 	if (ret) {
 		log_err("hybrid_alloc: instance %s: %s; `hybridctl info` may say more\n", name,
 			strerror(-ret));
@@ -550,7 +550,7 @@ static int ha_free(int fd, struct hybrid_alloc_free_item *items, struct ha_exten
 		uint32_t reason = 0;
 
 		if (ext->len)
-			ret = -hybrid_alloc_free(fd, &extent, &reason);
+			ret = -hybrid_alloc_free_extent(fd, &extent, &reason);
 		if (ret)
 			ha_refused(&extent, ret, reason);
 		ext->len = 0;

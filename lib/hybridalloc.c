@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-only
 /*
- * Thin on purpose: structures go to the kernel as the caller made them, so that
- * the negotiation of their sizes is between these two, and a library that is
- * older than both stands in nobody's way.
+ * Thin on purpose: structures go to the kernel unchanged, so that the program and the
+ * kernel negotiate their sizes, and a library that is older than both does not limit
+ * them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ const char *hybrid_alloc_strreason(uint32_t reason)
 		[HYBRID_ALLOC_REASON_NOT_ALLOCATED] = "not allocated: never, or already freed",
 		[HYBRID_ALLOC_REASON_WRONG_START] = "inside a live extent, but not its start",
 		[HYBRID_ALLOC_REASON_WRONG_LENGTH] = "an extent of another length starts there",
-		[HYBRID_ALLOC_REASON_UNALIGNED] = "the start is no multiple of the smallest block",
+		[HYBRID_ALLOC_REASON_UNALIGNED] = "the start is not a multiple of the smallest block",
 		[HYBRID_ALLOC_REASON_ZERO_LENGTH] = "the length is 0",
 		[HYBRID_ALLOC_REASON_OUT_OF_RANGE] = "not inside the managed range",
 		[HYBRID_ALLOC_REASON_FOREIGN] = "bound to another open file",
@@ -69,7 +69,7 @@ const char *hybrid_alloc_strreason(uint32_t reason)
 	return reason < ARRAY_SIZE(texts) ? texts[reason] : "unknown reason";
 }
 
-int hybrid_alloc_attach(const char *disk, struct hybrid_alloc_attach *attach)
+int hybrid_alloc_attach_disk(const char *disk, struct hybrid_alloc_attach *attach)
 {
 	int err;
 
@@ -88,7 +88,7 @@ int hybrid_alloc_attach(const char *disk, struct hybrid_alloc_attach *attach)
 	return err;
 }
 
-int hybrid_alloc_detach(uint32_t id, uint32_t flags)
+int hybrid_alloc_detach_disk(uint32_t id, uint32_t flags)
 {
 	struct hybrid_alloc_detach detach = { .size = sizeof(detach), .flags = flags, .id = id };
 
@@ -102,12 +102,12 @@ int hybrid_alloc_lookup(struct hybrid_alloc_info *info)
 
 int hybrid_alloc_open(const char *node, int flags)
 {
-	/* The id is of no matter to an instance; none has this, says the control node. */
+	/* An instance ignores the id; the control node finds no instance with this one. */
 	struct hybrid_alloc_info info = { .size = sizeof(info), .id = UINT32_MAX };
 	char path[32];
 	int fd, err;
 
-	/* A number: at most the digits of a __u32. */
+	/* A number has at most as many digits as a __u32. */
 	if (*node && strlen(node) <= 10 && node[strspn(node, "0123456789")] == 0) {
 		snprintf(path, sizeof(path), HYBRID_ALLOC_CONTROL_NODE "%s", node);
 		node = path;
@@ -115,7 +115,7 @@ int hybrid_alloc_open(const char *node, int flags)
 	fd = open_file(node, flags);
 	if (fd < 0)
 		return fd;
-	/* On another file the numbers of our commands may mean something else. */
+	/* On another file, our ioctl numbers may be other commands. */
 	err = call(fd, HYBRID_ALLOC_IOC_INFO, &info);
 	if (err) {
 		close(fd);
@@ -129,17 +129,17 @@ int hybrid_alloc_close(int fd)
 	return close(fd) ? -errno : 0;
 }
 
-int hybrid_alloc_info(int fd, struct hybrid_alloc_info *info)
+int hybrid_alloc_get_info(int fd, struct hybrid_alloc_info *info)
 {
 	return call(fd, HYBRID_ALLOC_IOC_INFO, info);
 }
 
-int hybrid_alloc_stat(int fd, struct hybrid_alloc_stat *st)
+int hybrid_alloc_get_stat(int fd, struct hybrid_alloc_stat *st)
 {
 	return call(fd, HYBRID_ALLOC_IOC_STAT, st);
 }
 
-int hybrid_alloc_alloc(int fd, uint64_t len, struct hybrid_alloc_extent *extent)
+int hybrid_alloc_alloc_extent(int fd, uint64_t len, struct hybrid_alloc_extent *extent)
 {
 	struct hybrid_alloc_alloc request = { .size = sizeof(request), .len = len };
 	int err = call(fd, HYBRID_ALLOC_IOC_ALLOC, &request);
@@ -163,7 +163,7 @@ int hybrid_alloc_alloc_many(int fd, struct hybrid_alloc_extent *extents,
 	return call(fd, HYBRID_ALLOC_IOC_ALLOC_MANY, many);
 }
 
-/* The kernel takes a limited number of items at a time. */
+/* The kernel takes at most HYBRID_ALLOC_MAX_ITEMS in a call. */
 static int call_batch(int fd, unsigned long cmd, void *items, struct hybrid_alloc_batch *batch)
 {
 	uint32_t nr = batch->nr, done = 0, failed = 0;
@@ -193,7 +193,7 @@ int hybrid_alloc_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items,
 	return call_batch(fd, HYBRID_ALLOC_IOC_ALLOC_BATCH, items, batch);
 }
 
-int hybrid_alloc_free(int fd, const struct hybrid_alloc_extent *extent, uint32_t *reason)
+int hybrid_alloc_free_extent(int fd, const struct hybrid_alloc_extent *extent, uint32_t *reason)
 {
 	struct hybrid_alloc_free request = { .size = sizeof(request), .extent = *extent };
 	int err = call(fd, HYBRID_ALLOC_IOC_FREE, &request);
@@ -209,7 +209,7 @@ int hybrid_alloc_free_batch(int fd, struct hybrid_alloc_free_item *items,
 	return call_batch(fd, HYBRID_ALLOC_IOC_FREE_BATCH, items, batch);
 }
 
-int hybrid_alloc_claim(int fd, const struct hybrid_alloc_extent *extent)
+int hybrid_alloc_claim_extent(int fd, const struct hybrid_alloc_extent *extent)
 {
 	struct hybrid_alloc_claim request = { .size = sizeof(request), .extent = *extent };
 
@@ -237,22 +237,23 @@ int hybrid_alloc_check(int fd)
 	return call_op(fd, HYBRID_ALLOC_IOC_CHECK);
 }
 
-int hybrid_alloc_trim(int fd, struct hybrid_alloc_trim *trim)
+int hybrid_alloc_trim_range(int fd, struct hybrid_alloc_trim *trim)
 {
 	return call(fd, HYBRID_ALLOC_IOC_TRIM, trim);
 }
 
-int hybrid_alloc_grow(int fd, struct hybrid_alloc_grow *grow)
+int hybrid_alloc_grow_range(int fd, struct hybrid_alloc_grow *grow)
 {
 	return call(fd, HYBRID_ALLOC_IOC_GROW, grow);
 }
 
-int hybrid_alloc_watch(int fd, struct hybrid_alloc_watch *watch)
+int hybrid_alloc_watch_space(int fd, struct hybrid_alloc_watch *watch)
 {
 	return call(fd, HYBRID_ALLOC_IOC_WATCH, watch);
 }
 
-int hybrid_alloc_map(int fd, struct hybrid_alloc_map_entry *entries, struct hybrid_alloc_map *map)
+int hybrid_alloc_read_map(int fd, struct hybrid_alloc_map_entry *entries,
+			  struct hybrid_alloc_map *map)
 {
 	map->items = (uintptr_t)entries;
 	return call(fd, HYBRID_ALLOC_IOC_MAP, map);
@@ -260,9 +261,9 @@ int hybrid_alloc_map(int fd, struct hybrid_alloc_map_entry *entries, struct hybr
 
 struct hybrid_alloc_map_iter {
 	int fd;
-	bool bounded;		/* len was given */
-	uint64_t pos, end;	/* what is left to be asked for */
-	uint32_t next, nr;	/* of page[] */
+	bool bounded;		/* the caller gave a length */
+	uint64_t pos, end;	/* the part that is not read yet */
+	uint32_t next, nr;	/* of the entries in page[] */
 	struct hybrid_alloc_map_entry page[HYBRID_ALLOC_MAX_ITEMS];
 };
 
@@ -292,10 +293,10 @@ static int next_page(struct hybrid_alloc_map_iter *it)
 	const struct hybrid_alloc_map_entry *last;
 	int err;
 
-	/* The last extent may reach beyond the part of interest. */
+	/* The last extent may end after the part of interest. */
 	if (it->bounded && it->pos >= it->end && it->nr)
 		return 0;
-	err = hybrid_alloc_map(it->fd, it->page, &map);
+	err = hybrid_alloc_read_map(it->fd, it->page, &map);
 	if (err)
 		return err;
 	it->next = 0;
@@ -318,7 +319,7 @@ int hybrid_alloc_map_next(struct hybrid_alloc_map_iter *it, struct hybrid_alloc_
 			return ret;
 	}
 	if (size > sizeof(*entry)) {
-		/* A newer caller's: what this library does not know is not set. */
+		/* A newer caller: clear the fields that this library does not know. */
 		memset(entry, 0, size);
 		size = sizeof(*entry);
 	}

@@ -19,121 +19,120 @@ extern "C" {
 /**
  * DOC: hybridalloc
  *
- * libhybridalloc calls the module hybrid_alloc, which decides what range of a
- * block device belongs to whom and never touches the data. A program asks for
- * extents, then reads and writes the disk itself at the offsets it was given.
+ * libhybridalloc calls the module hybrid_alloc, which allocates the space of a
+ * block device and never touches the data. A program asks for extents, then reads
+ * and writes the disk itself at the offsets that it got.
  *
  * Compile and link with the flags of ``pkg-config hybridalloc``, and include
- * ``hybridalloc.h``. C++ programs include it as it is; they have to say
- * ``struct hybrid_alloc_free`` for a structure, as some functions have the name
- * of one.
+ * ``hybridalloc.h``, in C++ as well. No function has the name of a structure.
  *
- * An instance is one attached disk. It is used through a file descriptor, and
- * the library keeps nothing beside it: descriptors can be duplicated, inherited
- * and polled, any number of threads may use one at the same time, and no
- * function is affected by what was called before. All but
- * hybrid_alloc_map_begin() and its companions may be called in a signal handler.
+ * An instance is one attached disk. A program uses it through a file descriptor, and
+ * the library keeps no other state: descriptors can be duplicated, inherited and
+ * polled, any number of threads may use one at the same time, and no function depends
+ * on earlier calls. All functions but hybrid_alloc_map_begin() and its companions may
+ * be called in a signal handler.
  *
- * All positions and lengths are in bytes; positions count from the start of the
- * block device, so that they can be given to ``pread`` and ``pwrite`` as they are.
+ * All positions and lengths are in bytes. Positions count from the start of the
+ * block device, so that they can be given to ``pread`` and ``pwrite`` unchanged.
  *
- * Functions return 0 or a negative errno, and leave ``errno`` undefined. What each
- * errno means stands with the functions; in addition, all can return -EBADF (no
- * open descriptor, or one open for reading only where the call changes
- * something), -ENOTTY (not a node of hybrid_alloc), -ENODEV (the disk went away,
- * or the instance was detached by force), -ESTALE (a structure's epoch is another
- * than the instance's), -EFAULT (a bad pointer), -EINTR (killed while waiting) and,
- * but for those that give space back, -ENOMEM. A call that fails changes
- * nothing, unless its description says otherwise.
+ * Functions return 0 or a negative errno, and leave ``errno`` undefined. The page of
+ * each function says what its errors mean. In addition, all functions can return
+ * -EBADF (the descriptor is not open, or is read-only and the call changes something),
+ * -ENOTTY (not a node of hybrid_alloc), -ENODEV (the disk went away, or the instance
+ * was detached by force), -ESTALE (the epoch in the structure is not that of the
+ * instance), -EFAULT (a bad pointer), -EINTR (killed while waiting) and, except for
+ * those that free space, -ENOMEM. A call that fails changes nothing, unless its
+ * description says otherwise.
  *
- * Structures are those of the module's ABI, ``ioctl_uapi.h``. The first field of
- * each is its size as the caller knows it, and has to be set: a program, this
- * library and the module may be of different age. The module fills in as much
- * of the structure as the caller has, and answers -E2BIG if the caller uses a
- * field that it does not know. All else should be zero, as unknown flags and
- * reserved fields that are not zero give -EINVAL:
+ * Structures are those of the module's ABI, ``ioctl_uapi.h``. The caller sets the
+ * first field of each to the size of the structure as it was compiled: the program,
+ * this library and the module may be of different ages. The module fills in as much of
+ * the structure as the caller has, and returns -E2BIG if the caller uses a field that
+ * the module does not know. Set all other fields that are not used to zero: an unknown
+ * flag and a reserved field that is not zero give -EINVAL:
  *
  *	struct hybrid_alloc_stat st = { .size = sizeof(st) };
  *
- * The rules of ownership. An extent belongs to the node, and whoever may open
- * that for writing may free it, unless it was allocated with
- * HYBRID_ALLOC_ALLOC_BOUND. It is freed as a whole. All I/O to it must have
- * finished before it is freed, reads too: a write that is in flight, or dirty in
- * the page cache, lands in the data of the extent's next owner. Use O_DIRECT, or
- * fsync first. The disk must not be opened with O_EXCL: the module holds it. The
- * module's knowledge ends with the detach: a program keeps a catalogue of its own,
- * and names its extents with hybrid_alloc_claim_batch() after the next attach.
- * The example program ``objstore`` does all of that.
+ * Rules of ownership. An extent belongs to the instance: every process that may open
+ * the node for writing may free it, unless it was allocated with
+ * HYBRID_ALLOC_ALLOC_BOUND. It is freed as a whole. All I/O to an extent, reads
+ * included, must have finished before it is freed: a write that is in flight, or dirty
+ * in the page cache, overwrites the data of the extent's next owner. Use O_DIRECT, or
+ * call fsync first. Do not open the disk with O_EXCL: the module holds it. The module
+ * forgets all extents at detach: a program keeps a catalogue of its own, and claims its
+ * extents with hybrid_alloc_claim_batch() after the next attach. The example program
+ * ``objstore`` does all of that.
  */
 
 /**
- * hybrid_alloc_version - the version of the library
+ * hybrid_alloc_version - get the version of the library
  *
- * Return: such as "0.1".
+ * Return: a text such as "0.1".
  */
 const char *hybrid_alloc_version(void);
 
 /**
- * hybrid_alloc_strreason - why a free was refused
- * @reason: an enum hybrid_alloc_reason, from hybrid_alloc_free() or from an item
- *	of hybrid_alloc_free_batch()
+ * hybrid_alloc_strreason - describe why a free was refused
+ * @reason: an enum hybrid_alloc_reason, from hybrid_alloc_free_extent() or from an
+ *	item of hybrid_alloc_free_batch()
  *
- * Return: a constant text without a full stop. Never NULL: for a reason that this
- * library does not know "unknown reason".
+ * Return: a constant text without a full stop. Never NULL: "unknown reason" for a
+ * reason that this library does not know.
  */
 const char *hybrid_alloc_strreason(uint32_t reason);
 
 /**
- * hybrid_alloc_attach - let the module take over a disk
+ * hybrid_alloc_attach_disk - make an instance of a disk
  * @disk: path of the block device; or NULL if @attach->fd is a descriptor of it
- * @attach: what is wanted, and the number of the instance; see struct
- *	hybrid_alloc_attach. If @disk is given, @attach->fd does not matter and is
- *	-1 afterwards.
+ * @attach: what is wanted, and on success the number of the instance; see struct
+ *	hybrid_alloc_attach. If @disk is given, @attach->fd is ignored and is -1
+ *	afterwards.
  *
  * With HYBRID_ALLOC_ATTACH_FRESH in @attach->flags, all of the disk is free.
- * Without, the instance is sealed: claim what the catalogue names, then
- * hybrid_alloc_seal(). The disk is not looked at: who wants to know whether there
- * is a file system on it asks libblkid, as hybridctl does.
+ * Without it, the instance is sealed: claim the extents of the catalogue, then call
+ * hybrid_alloc_seal(). Neither the library nor the module looks at what is on the disk:
+ * use libblkid to find a file system on it, as hybridctl does.
  *
  * Return: 0; -EPERM without CAP_SYS_ADMIN in the initial namespace, -EACCES the
  * control node or the disk may not be opened, -ENOENT no such disk or the module
  * is not loaded, -ENOTBLK not a block device, -EROFS read-only, -EOPNOTSUPP zoned,
- * -EBUSY mounted, attached or held by others, -ERANGE the range is not inside
- * the disk, -EINVAL the sizes do not fit each other or the disk.
+ * -EBUSY mounted, attached already or held by another user, -ERANGE the range is not
+ * inside the disk, -EINVAL the sizes do not fit each other or the disk.
  */
-int hybrid_alloc_attach(const char *disk, struct hybrid_alloc_attach *attach);
+int hybrid_alloc_attach_disk(const char *disk, struct hybrid_alloc_attach *attach);
 
 /**
- * hybrid_alloc_detach - give a disk back
+ * hybrid_alloc_detach_disk - end an instance and release its disk
  * @id: number of the instance
  * @flags: HYBRID_ALLOC_DETACH_FORCE, or 0
  *
  * Return: 0; -EPERM without CAP_SYS_ADMIN in the initial namespace, -EACCES the
  * control node may not be opened, -ENODEV no such instance, -EBUSY it has open
- * files, live extents or users in the kernel, and this was not forced.
+ * files, live extents or users in the kernel, and @flags does not force it.
  */
-int hybrid_alloc_detach(uint32_t id, uint32_t flags);
+int hybrid_alloc_detach_disk(uint32_t id, uint32_t flags);
 
 /**
- * hybrid_alloc_lookup - information on an instance that is not open
+ * hybrid_alloc_lookup - get information about an instance that is not open
  * @info: @info->id is the number of the instance; with HYBRID_ALLOC_INFO_NEXT in
- *	@info->flags, it is the first that has this number or a higher one. Filled
- *	in as by hybrid_alloc_info().
+ *	@info->flags, the instance is the first one with this number or a higher one.
+ *	Filled in as by hybrid_alloc_get_info().
  *
- * Return: 0; -ENODEV there is none, -EACCES the control node may not be opened,
- * -ENOENT the module is not loaded.
+ * Return: 0; -ENODEV there is no such instance, -EACCES the control node may not be
+ * opened, -ENOENT the module is not loaded.
  */
 int hybrid_alloc_lookup(struct hybrid_alloc_info *info);
 
 /**
  * hybrid_alloc_open - open an instance
  * @node: its number, such as "0", or the path of its node
- * @flags: O_RDONLY (for information, statistics, map and check) or O_RDWR;
- *	O_CLOEXEC is added. What else open() knows may be given.
+ * @flags: O_RDONLY (for information, statistics, map and check) or O_RDWR, and
+ *	other flags of open(); O_CLOEXEC is added
  *
  * Return: a descriptor, to be closed with hybrid_alloc_close(); -ENOENT no such
- * instance or path, -EACCES it may not be opened, -ENOTTY the file is something else,
- * -ENODEV it is the control node, -EMFILE too many open files, and other errors of open().
+ * instance or path, -EACCES it may not be opened, -ENOTTY the file is not a node of
+ * hybrid_alloc, -ENODEV it is the control node, -EMFILE too many open files, and other
+ * errors of open().
  */
 int hybrid_alloc_open(const char *node, int flags);
 
@@ -141,280 +140,286 @@ int hybrid_alloc_open(const char *node, int flags);
  * hybrid_alloc_close - close an instance
  * @fd: from hybrid_alloc_open()
  *
- * As close() does. With the last duplicate of the descriptor the extents that are
- * bound to it go back; I/O to them must have finished by then.
+ * Does what close() does. When the last duplicate of the descriptor is closed, the
+ * extents that are bound to the open file are freed; I/O to them must have finished by
+ * then.
  *
  * Return: 0 or -EBADF.
  */
 int hybrid_alloc_close(int fd);
 
 /**
- * hybrid_alloc_info - what an instance is
+ * hybrid_alloc_get_info - get information about an instance
  * @fd: of the instance
- * @info: filled in
+ * @info: filled in: the disk, the managed range, the sizes it was attached with, and
+ *	whether it is sealed
  *
- * For the disk, the managed range, the sizes it was attached with, and whether it
- * is sealed. A catalogue may keep @info->uuid and @info->epoch, to tell whether
- * the instance is the one it knew.
+ * A catalogue may keep @info->uuid and @info->epoch, to check later that it is used
+ * with the same instance.
  *
  * Return: 0 or a negative errno.
  */
-int hybrid_alloc_info(int fd, struct hybrid_alloc_info *info);
+int hybrid_alloc_get_info(int fd, struct hybrid_alloc_info *info);
 
 /**
- * hybrid_alloc_stat - where the space is
+ * hybrid_alloc_get_stat - get the statistics of an instance
  * @fd: of the instance
- * @st: filled in; with HYBRID_ALLOC_STAT_RUNS in @st->flags also what is known of
- *	free runs, which takes longer
+ * @st: filled in; with HYBRID_ALLOC_STAT_RUNS in @st->flags also the numbers on free
+ *	runs, which takes longer
  *
  * Return: 0 or a negative errno.
  */
-int hybrid_alloc_stat(int fd, struct hybrid_alloc_stat *st);
+int hybrid_alloc_get_stat(int fd, struct hybrid_alloc_stat *st);
 
 /**
- * hybrid_alloc_alloc - allocate an extent
+ * hybrid_alloc_alloc_extent - allocate an extent
  * @fd: of the instance
  * @len: bytes wanted, rounded up to the instance's min_block
- * @extent: filled in: where, and the rounded length
+ * @extent: set to the start and the rounded length; to zeroes on failure
  *
- * Return: 0; -ENOSPC no free run is long enough, -EFBIG more than the managed
- * range or than max_block, -EINVAL @len is 0, -EAGAIN before the seal. @extent is
- * all zeroes then.
+ * Return: 0; -ENOSPC no free run is long enough, -EFBIG longer than the managed
+ * range or than max_block, -EINVAL @len is 0, -EAGAIN the instance is sealed.
  */
-int hybrid_alloc_alloc(int fd, uint64_t len, struct hybrid_alloc_extent *extent);
+int hybrid_alloc_alloc_extent(int fd, uint64_t len, struct hybrid_alloc_extent *extent);
 
 /**
  * hybrid_alloc_alloc_request - allocate an extent with all options
  * @fd: of the instance
  * @request: length, alignment, goal, flags; @request->extent is filled in
  *
- * HYBRID_ALLOC_ALLOC_BOUND binds the extent to the open file: it goes back when
- * that is closed, by whatever end of the process, and only who has that open file
- * can free it. HYBRID_ALLOC_ALLOC_GOAL says that @request->goal is where the extent
- * should be.
+ * HYBRID_ALLOC_ALLOC_BOUND binds the extent to the open file: it is freed when the
+ * file is closed, however the process ends, and only through this open file can it be
+ * freed earlier. With HYBRID_ALLOC_ALLOC_GOAL the extent is placed at @request->goal or
+ * soon after it, if there is space.
  *
- * Return: as hybrid_alloc_alloc(); -EINVAL also for an alignment that is no power
- * of two, -ERANGE the goal is outside of the managed range.
+ * Return: as hybrid_alloc_alloc_extent(); also -EINVAL for an alignment that is not a
+ * power of two, -ERANGE the goal is outside the managed range.
  */
 int hybrid_alloc_alloc_request(int fd, struct hybrid_alloc_alloc *request);
 
 /**
- * hybrid_alloc_alloc_many - allocate space in several extents if need be
+ * hybrid_alloc_alloc_many - allocate space in several extents if necessary
  * @fd: of the instance
  * @extents: array to be filled in
  * @many: @many->nr is the length of @extents and at most HYBRID_ALLOC_MAX_ITEMS,
  *	@many->item_size the size of its elements, @many->len the bytes that are
- *	wanted in all; @many->items is set by the library. @many->nr_extents and
- *	@many->total tell what there is.
+ *	wanted in all; the library sets @many->items. @many->nr_extents and
+ *	@many->total are set to what was allocated.
  *
- * Gives one extent where one will do, else the largest that there are. Each is an
- * extent of its own, to be freed by itself.
+ * Allocates one extent if a free run is long enough, else the longest ones available.
+ * Each is an extent of its own, to be freed separately.
  *
  * Return: 0; -ENOSPC the array or the disk is too small for @many->len (with
  * HYBRID_ALLOC_ALLOC_PARTIAL: there is no space at all), others as
- * hybrid_alloc_alloc_request(). Nothing is allocated then.
+ * hybrid_alloc_alloc_request(). Nothing is allocated on failure.
  */
 int hybrid_alloc_alloc_many(int fd, struct hybrid_alloc_extent *extents,
 			    struct hybrid_alloc_many *many);
 
 /**
- * hybrid_alloc_alloc_batch - many allocations at once
+ * hybrid_alloc_alloc_batch - allocate many extents
  * @fd: of the instance
- * @items: what is wanted; a result or an error is written into each
- * @batch: @batch->nr is the number of items, any number, @batch->item_size the
- *	size of one; @batch->items is set by the library. @batch->nr_done and
- *	@batch->nr_failed tell how far it came and how many of these failed.
+ * @items: the requests; an extent or an error is written into each
+ * @batch: @batch->nr is the number of items, without a limit, @batch->item_size the
+ *	size of one; the library sets @batch->items. @batch->nr_done is set to the
+ *	number of items that were processed, and @batch->nr_failed to how many of
+ *	these failed.
  *
- * Return: 0 also when items fail: look at @batch->nr_failed, and at the error of
- * each item, which is a positive errno. If the call itself fails, -ENOMEM, -EINTR,
- * -EFAULT, -EAGAIN or -EINVAL, then the first @batch->nr_done items stand: those
+ * Return: 0 also when items fail: check @batch->nr_failed, and the error of each
+ * item, which is a positive errno. If the call itself fails, with -ENOMEM, -EINTR,
+ * -EFAULT, -EAGAIN or -EINVAL, then the first @batch->nr_done items are done: those
  * without an error are allocated.
  */
 int hybrid_alloc_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items,
 			     struct hybrid_alloc_batch *batch);
 
 /**
- * hybrid_alloc_free - give an extent back
+ * hybrid_alloc_free_extent - free an extent
  * @fd: of the instance
  * @extent: its start, and a length that rounds up to its length
- * @reason: if not NULL, why it was refused: an enum hybrid_alloc_reason, for
- *	hybrid_alloc_strreason()
+ * @reason: set to why the free was refused, an enum hybrid_alloc_reason for
+ *	hybrid_alloc_strreason(); may be NULL
  *
  * I/O to the extent must have finished. Needs no memory.
  *
  * Return: 0; -ENOENT it is not allocated, -EINVAL wrong start or length, -ERANGE
- * outside of the managed range, -EPERM bound to another open file.
+ * outside the managed range, -EPERM bound to another open file.
  */
-int hybrid_alloc_free(int fd, const struct hybrid_alloc_extent *extent, uint32_t *reason);
+int hybrid_alloc_free_extent(int fd, const struct hybrid_alloc_extent *extent, uint32_t *reason);
 
 /**
- * hybrid_alloc_free_batch - give many extents back
+ * hybrid_alloc_free_batch - free many extents
  * @fd: of the instance
  * @items: the extents; an error and a reason are written into each
- * @batch: as of hybrid_alloc_alloc_batch()
+ * @batch: as for hybrid_alloc_alloc_batch()
  *
  * I/O to the extents must have finished. Needs no memory.
  *
  * Return: 0 also when items fail, see hybrid_alloc_alloc_batch(). If the call itself
- * fails, then the first @batch->nr_done items stand.
+ * fails, then the first @batch->nr_done items are done.
  */
 int hybrid_alloc_free_batch(int fd, struct hybrid_alloc_free_item *items,
 			    struct hybrid_alloc_batch *batch);
 
 /**
- * hybrid_alloc_claim - mark a given range as a live extent
+ * hybrid_alloc_claim_extent - make a live extent of a given range
  * @fd: of the instance
- * @extent: the range; the start a multiple of min_block, the length rounds up to it
+ * @extent: the range; the start is a multiple of min_block, the length is rounded up
+ *	to one
  *
  * Works before and after the seal.
  *
- * Return: 0; -EEXIST it is taken, in part or as a whole, -EINVAL the start is not
- * aligned or the length 0, -ERANGE not inside the managed range, -EFBIG longer
+ * Return: 0; -EEXIST the range is not free, in part or as a whole, -EINVAL the start is
+ * not aligned or the length is 0, -ERANGE not inside the managed range, -EFBIG longer
  * than max_block.
  */
-int hybrid_alloc_claim(int fd, const struct hybrid_alloc_extent *extent);
+int hybrid_alloc_claim_extent(int fd, const struct hybrid_alloc_extent *extent);
 
 /**
- * hybrid_alloc_claim_batch - mark many given ranges as live extents
+ * hybrid_alloc_claim_batch - make live extents of many given ranges
  * @fd: of the instance
  * @items: the ranges; an error is written into each
- * @batch: as of hybrid_alloc_alloc_batch()
+ * @batch: as for hybrid_alloc_alloc_batch()
  *
- * Fastest in the order of addresses.
+ * Fastest if the items are sorted by address.
  *
  * Return: 0 also when items fail, see hybrid_alloc_alloc_batch(). If the call itself
- * fails, then the first @batch->nr_done items stand.
+ * fails, then the first @batch->nr_done items are done.
  */
 int hybrid_alloc_claim_batch(int fd, struct hybrid_alloc_free_item *items,
 			     struct hybrid_alloc_batch *batch);
 
 /**
- * hybrid_alloc_seal - end the rebuild mode
+ * hybrid_alloc_seal - end the rebuild of an instance
  * @fd: of the instance
  *
- * All that the catalogue names has been claimed; allocations work from now on.
- * Without effect if the instance was sealed already.
+ * Call it when all extents of the catalogue are claimed; allocations work from then on.
+ * Has no effect if it was called before.
  *
  * Return: 0 or a negative errno.
  */
 int hybrid_alloc_seal(int fd);
 
 /**
- * hybrid_alloc_drain - empty the pools of all processors
+ * hybrid_alloc_drain - empty the pools of all CPUs
  * @fd: of the instance
  *
- * Nobody needs this to get space: an allocation that would fail does it itself.
+ * Not needed to get space: an allocation that would fail otherwise drains the pools
+ * itself.
  *
  * Return: 0 or a negative errno.
  */
 int hybrid_alloc_drain(int fd);
 
 /**
- * hybrid_alloc_check - let the module examine its metadata
- * @fd: of the instance; open for reading will do
+ * hybrid_alloc_check - check the module's metadata
+ * @fd: of the instance; read-only is enough
  *
- * Takes time in proportion to the metadata. The result holds for a moment at which
- * nobody else is at work.
+ * Takes time in proportion to the metadata. Other calls may run at the same time, but
+ * the sums can be checked only at a moment without any.
  *
- * Return: 0 all is well; -EUCLEAN something is broken, and the kernel's log says
- * what, -EPERM without CAP_SYS_ADMIN in the initial namespace.
+ * Return: 0 no error was found; -EUCLEAN something is broken, and the kernel's log says
+ * what, -EAGAIN other calls ran all the time: each part is consistent, but the sums
+ * could not be checked, -EPERM without CAP_SYS_ADMIN in the initial namespace.
  */
 int hybrid_alloc_check(int fd);
 
 /**
- * hybrid_alloc_trim - tell the disk what is free
+ * hybrid_alloc_trim_range - discard free space
  * @fd: of the instance
- * @trim: @trim->start and @trim->len are the part to trim, @trim->minlen the
- *	shortest run that is worth it; @trim->trimmed tells how much was
+ * @trim: @trim->start and @trim->len are the part to trim, @trim->minlen the length of
+ *	the shortest run to discard; @trim->trimmed is set to the number of bytes
  *	discarded, also if the call fails
  *
- * Return: 0; -EINVAL the length is 0, -ERANGE the start is behind the managed range,
- * -EOPNOTSUPP the disk cannot, -EAGAIN before the seal, -EIO the disk failed.
+ * Return: 0; -EINVAL the length is 0, -ERANGE the start is after the managed range,
+ * -EOPNOTSUPP the disk cannot discard, -EAGAIN the instance is sealed, -EIO the disk
+ * failed.
  */
-int hybrid_alloc_trim(int fd, struct hybrid_alloc_trim *trim);
+int hybrid_alloc_trim_range(int fd, struct hybrid_alloc_trim *trim);
 
 /**
- * hybrid_alloc_grow - take over what the disk has grown by
+ * hybrid_alloc_grow_range - make the managed range longer
  * @fd: of the instance
  * @grow: @grow->range_len is the new length, 0 for all of the disk;
- *	@grow->capacity tells what it is afterwards
+ *	@grow->capacity is set to the capacity afterwards
  *
  * Return: 0; -EPERM without CAP_SYS_ADMIN in the initial namespace, -EINVAL it would
  * become shorter, -ERANGE it would not be inside the disk.
  */
-int hybrid_alloc_grow(int fd, struct hybrid_alloc_grow *grow);
+int hybrid_alloc_grow_range(int fd, struct hybrid_alloc_grow *grow);
 
 /**
- * hybrid_alloc_watch - be told when free space is low
- * @fd: of the instance; open for reading will do
- * @watch: @watch->low_space is the threshold, 0 for none; @watch->free tells what is
- *	free now
+ * hybrid_alloc_watch_space - set the threshold for low space
+ * @fd: of the instance; read-only is enough
+ * @watch: @watch->low_space is the threshold in bytes, 0 for none; @watch->free is set
+ *	to the free space
  *
- * From then on ``poll`` on @fd gives POLLPRI while less than the threshold is free, and
- * wakes whoever waits when that begins. The threshold is that of the open file: of all
- * duplicates of @fd. What processors keep in their pools is not free; see
- * hybrid_alloc_drain(). A module that cannot do this says so by -ENOTTY, and lacks
- * HYBRID_ALLOC_FEATURE_WATCH in the features that hybrid_alloc_info() tells.
+ * While less than the threshold is free, ``poll`` on @fd reports POLLPRI; it wakes up
+ * when free space falls below the threshold. The threshold belongs to the open file: all
+ * duplicates of @fd share it. Space in the pools of the CPUs does not count as free; see
+ * hybrid_alloc_drain(). A module without this call returns -ENOTTY, and lacks
+ * HYBRID_ALLOC_FEATURE_WATCH in the features of hybrid_alloc_get_info().
  *
- * Return: 0.
+ * Return: 0 or a negative errno.
  */
-int hybrid_alloc_watch(int fd, struct hybrid_alloc_watch *watch);
+int hybrid_alloc_watch_space(int fd, struct hybrid_alloc_watch *watch);
 
 /**
- * hybrid_alloc_map - what the disk is used for, a page of it
- * @fd: of the instance; open for reading will do
+ * hybrid_alloc_read_map - read a page of the map of the disk
+ * @fd: of the instance; read-only is enough
  * @entries: array to be filled in
  * @map: @map->nr is the length of @entries and at most HYBRID_ALLOC_MAX_ITEMS,
  *	@map->item_size the size of its elements, @map->start and @map->len the
- *	part of interest; @map->items is set by the library. @map->nr_entries
- *	tells how many were filled in: 0 at the end.
+ *	part of interest; the library sets @map->items. @map->nr_entries is set to the
+ *	number of entries filled in: 0 at the end.
  *
- * The entries of one call were true at one moment. hybrid_alloc_map_begin() is
- * easier to use.
+ * The entries of one call are consistent: they were all true at the same moment.
+ * hybrid_alloc_map_begin() is easier to use.
  *
  * Return: 0; -EINVAL the start is not a multiple of min_block, or @map->nr or
  * @map->item_size is wrong; -ERANGE start and length wrap.
  */
-int hybrid_alloc_map(int fd, struct hybrid_alloc_map_entry *entries, struct hybrid_alloc_map *map);
+int hybrid_alloc_read_map(int fd, struct hybrid_alloc_map_entry *entries,
+			  struct hybrid_alloc_map *map);
 
-/* Opaque: an iterator over MAP. */
+/* Opaque: an iterator over the map. */
 struct hybrid_alloc_map_iter;
 
 /**
- * hybrid_alloc_map_begin - go through what the disk is used for
- * @fd: of the instance; open for reading will do. It must stay open until
+ * hybrid_alloc_map_begin - make an iterator over the map of the disk
+ * @fd: of the instance; read-only is enough. It must stay open until
  *	hybrid_alloc_map_end().
  * @start: first byte of interest, a multiple of min_block
- * @len: how much is of interest, 0 for all that follows
+ * @len: length of the part of interest, 0 for all that follows @start
  * @iter: set to the iterator, which one thread at a time may use
  *
- * Return: 0; -ENOMEM. Errors of the parameters show at hybrid_alloc_map_next().
+ * Return: 0; -ENOMEM. hybrid_alloc_map_next() reports errors in the arguments.
  */
 int hybrid_alloc_map_begin(int fd, uint64_t start, uint64_t len,
 			   struct hybrid_alloc_map_iter **iter);
 
 /**
- * hybrid_alloc_map_next - the next part of the disk
+ * hybrid_alloc_map_next - get the next entry of the map
  * @iter: from hybrid_alloc_map_begin()
  * @entry: filled in
  * @size: size of the structure that @entry points to
  *
- * Parts come in the order of addresses, free, live, cached and held ones, without
- * gaps. A live extent is one entry, with its own start and length; of which kind it
- * is hybrid_alloc_map() tells, if it is asked. Free space side by side may be told in
- * several. While others allocate and free, pages of up to HYBRID_ALLOC_MAX_ITEMS
- * entries are each true at one moment, but changes between two of them show: the
- * next entry may then begin before the end of the last.
+ * Entries are in the order of addresses, without gaps: free, live, cached and held
+ * space. A live extent is one entry, with its own start and length, and without its
+ * kind, which hybrid_alloc_read_map() reports on request. A free run may be split into
+ * several entries. The iterator reads pages of up to HYBRID_ALLOC_MAX_ITEMS entries,
+ * each of which is consistent. Changes between two pages are visible: the next entry may
+ * then begin before the end of the last one.
  *
- * Return: 1 @entry is filled in; 0 there are no more; or a negative errno as of
- * hybrid_alloc_map(), after which the same call may be tried again.
+ * Return: 1 @entry is filled in; 0 at the end; or a negative errno as
+ * hybrid_alloc_read_map(), after which the same call may be tried again.
  */
 int hybrid_alloc_map_next(struct hybrid_alloc_map_iter *iter,
 			  struct hybrid_alloc_map_entry *entry, size_t size);
 
 /**
- * hybrid_alloc_map_end - done with it
- * @iter: is freed; may be NULL
+ * hybrid_alloc_map_end - free an iterator
+ * @iter: the iterator; may be NULL
  */
 void hybrid_alloc_map_end(struct hybrid_alloc_map_iter *iter);
 

@@ -707,7 +707,7 @@ int store_open(struct store **store, const char *node, const char *catalogue)
 	if (!err && flock(s->node, LOCK_EX | LOCK_NB))
 		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (!err)
-		err = hybrid_alloc_info(s->node, &info);
+		err = hybrid_alloc_get_info(s->node, &info);
 	s->sealed = info.state & HYBRID_ALLOC_STATE_SEALED;
 	/* Nothing is changed before it is clear that all belongs together. */
 	err = err ?: open_disk(s, &info) ?: read_catalogue(s) ?: check_label(s);
@@ -741,7 +741,7 @@ int store_create(const char *node, const char *catalogue)
 
 	if (fd < 0)
 		return fd;
-	err = hybrid_alloc_stat(fd, &st);
+	err = hybrid_alloc_get_stat(fd, &st);
 	hybrid_alloc_close(fd);
 	if (err)
 		return err;

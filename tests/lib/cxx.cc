@@ -38,17 +38,17 @@ public:
 
 	uint64_t charged() const
 	{
-		struct hybrid_alloc_stat st = {};
+		hybrid_alloc_stat st = {};
 
 		st.size = sizeof(st);
-		must(hybrid_alloc_stat(fd_, &st), "stat");
+		must(hybrid_alloc_get_stat(fd_, &st), "stat");
 		return st.charged;
 	}
 
 	std::vector<hybrid_alloc_extent> live() const
 	{
-		struct hybrid_alloc_map_iter *it;
-		struct hybrid_alloc_map_entry e;
+		hybrid_alloc_map_iter *it;
+		hybrid_alloc_map_entry e;
 		std::vector<hybrid_alloc_extent> found;
 		int ret;
 
@@ -69,7 +69,7 @@ class extent {
 public:
 	extent(const instance &on, uint64_t len) : on_(&on)
 	{
-		must(hybrid_alloc_alloc(on.fd(), len, &e_), "alloc");
+		must(hybrid_alloc_alloc_extent(on.fd(), len, &e_), "alloc");
 	}
 
 	extent(extent &&other) noexcept : on_(other.on_), e_(other.e_) { other.on_ = nullptr; }
@@ -80,13 +80,13 @@ public:
 	{
 		uint32_t reason;
 
-		if (on_ && hybrid_alloc_free(on_->fd(), &e_, &reason))
+		if (on_ && hybrid_alloc_free_extent(on_->fd(), &e_, &reason))
 			std::fprintf(stderr, "free: %s\n", hybrid_alloc_strreason(reason));
 	}
 
 private:
 	const instance *on_;
-	struct hybrid_alloc_extent e_;
+	hybrid_alloc_extent e_;
 };
 
 void run(const std::string &node)
@@ -105,7 +105,7 @@ void run(const std::string &node)
 	if (on.charged() != before || !on.live().empty())
 		throw std::runtime_error("something did not come back");
 
-	struct hybrid_alloc_alloc request = {};
+	hybrid_alloc_alloc request = {};
 
 	request.size = sizeof(request);
 	request.len = 0;

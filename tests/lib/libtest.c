@@ -44,14 +44,14 @@ static void test_attach(void)
 	int f;
 
 	got(hybrid_alloc_lookup(&info), ENODEV, "lookup: there is no instance");
-	got(hybrid_alloc_attach("/dev/nothing", &a), ENOENT, "attach: a disk that is not there");
+	got(hybrid_alloc_attach_disk("/dev/nothing", &a), ENOENT, "attach: a disk that is not there");
 	t_ok(a.fd == -1, "no descriptor is left behind");
-	got(hybrid_alloc_attach("/dev/null", &a), ENOTBLK, "attach: not a block device");
-	if (!got(hybrid_alloc_attach(disk, &a), 0, "attach"))
+	got(hybrid_alloc_attach_disk("/dev/null", &a), ENOTBLK, "attach: not a block device");
+	if (!got(hybrid_alloc_attach_disk(disk, &a), 0, "attach"))
 		t_die("attach %s", disk);
 	id = a.id;
 	t_ok(a.fd == -1 && !t_disk_is_free(disk), "the module holds the disk, we do not");
-	got(hybrid_alloc_attach(disk, &a), EBUSY, "attach: a second time");
+	got(hybrid_alloc_attach_disk(disk, &a), EBUSY, "attach: a second time");
 	got(hybrid_alloc_lookup(&info), 0, "lookup: the first instance");
 	t_ok(info.id == id && !strcmp((char *)info.disk, strrchr(disk, '/') + 1),
 	     "it is ours: %s", info.disk);
@@ -66,16 +66,16 @@ static void test_attach(void)
 	t_ok(f >= 0, "open: a path");
 	t_ok(fcntl(f, F_GETFD) == FD_CLOEXEC, "a program that we start does not inherit it");
 	got(hybrid_alloc_seal(f), EBADF, "what changes something needs a descriptor for writing");
-	got(hybrid_alloc_detach(id, 0), EBUSY, "detach: there is an open file");
+	got(hybrid_alloc_detach_disk(id, 0), EBUSY, "detach: there is an open file");
 	got(hybrid_alloc_close(f), 0, "close");
 	got(hybrid_alloc_close(f), EBADF, "close: a second time");
 	snprintf(number, sizeof(number), "%u", id);
 	fd = hybrid_alloc_open(number, O_RDWR);
 	if (!t_ok(fd >= 0, "open: a number"))
 		t_die("open %s", number);
-	got(hybrid_alloc_info(fd, &info), EINVAL, "info: a flag of the control node");
+	got(hybrid_alloc_get_info(fd, &info), EINVAL, "info: a flag of the control node");
 	info.flags = 0;
-	got(hybrid_alloc_info(fd, &info), 0, "info");
+	got(hybrid_alloc_get_info(fd, &info), 0, "info");
 	t_ok(info.id == id && info.min_block == BLOCK, "it tells of this instance");
 }
 
@@ -91,47 +91,47 @@ static void test_alloc(void)
 	u32 reason, i;
 	int f;
 
-	got(hybrid_alloc_alloc(fd, 5000, &e), 0, "alloc");
+	got(hybrid_alloc_alloc_extent(fd, 5000, &e), 0, "alloc");
 	t_eq(e.len, 2 * BLOCK, "the length is rounded up");
-	got(hybrid_alloc_stat(fd, &st), 0, "stat");
+	got(hybrid_alloc_get_stat(fd, &st), 0, "stat");
 	t_eq(st.charged, before.charged + e.len, "it is charged");
-	got(hybrid_alloc_claim(fd, &e), EEXIST, "claim: it is taken");
-	got(hybrid_alloc_free(fd, &e, NULL), 0, "free, the reason does not matter");
+	got(hybrid_alloc_claim_extent(fd, &e), EEXIST, "claim: it is taken");
+	got(hybrid_alloc_free_extent(fd, &e, NULL), 0, "free, the reason does not matter");
 	reason = 0;
-	got(hybrid_alloc_free(fd, &e, &reason), ENOENT, "free: a second time");
+	got(hybrid_alloc_free_extent(fd, &e, &reason), ENOENT, "free: a second time");
 	t_eq(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED, "the reason");
 	got(hybrid_alloc_drain(fd), 0, "drain");
-	got(hybrid_alloc_claim(fd, &e), 0, "claim");
+	got(hybrid_alloc_claim_extent(fd, &e), 0, "claim");
 	e.cookie = 1;
-	got(hybrid_alloc_free(fd, &e, NULL), EINVAL, "free: a field that must be 0");
+	got(hybrid_alloc_free_extent(fd, &e, NULL), EINVAL, "free: a field that must be 0");
 	e.cookie = 0;
-	got(hybrid_alloc_free(fd, &e, &reason), 0, "free what was claimed");
+	got(hybrid_alloc_free_extent(fd, &e, &reason), 0, "free what was claimed");
 	t_eq(reason, HYBRID_ALLOC_REASON_NONE, "no reason then");
 
 	memset(&e, 0xff, sizeof(e));
-	got(hybrid_alloc_alloc(fd, st.capacity + 1, &e), EFBIG, "alloc: more than there is");
+	got(hybrid_alloc_alloc_extent(fd, st.capacity + 1, &e), EFBIG, "alloc: more than there is");
 	t_ok(!e.start && !e.len && !e.cookie && !e.flags && !e.domain, "the extent is zeroes");
 
 	got(hybrid_alloc_alloc_request(fd, &r), 0, "alloc_request, aligned");
 	t_eq(r.extent.start % MIB, 0, "it is aligned");
-	got(hybrid_alloc_free(fd, &r.extent, NULL), 0, "free");
+	got(hybrid_alloc_free_extent(fd, &r.extent, NULL), 0, "free");
 	r = (struct hybrid_alloc_alloc){ .size = sizeof(r), .len = MIB,
 					 .flags = HYBRID_ALLOC_ALLOC_BOUND };
 	f = ha_must_open(id, O_RDWR);
 	got(hybrid_alloc_alloc_request(f, &r), 0, "alloc_request, bound");
-	got(hybrid_alloc_free(fd, &r.extent, &reason), EPERM, "free: through another file");
+	got(hybrid_alloc_free_extent(fd, &r.extent, &reason), EPERM, "free: through another file");
 	t_eq(reason, HYBRID_ALLOC_REASON_FOREIGN, "the reason");
 	got(hybrid_alloc_close(f), 0, "close");
-	got(hybrid_alloc_stat(fd, &st), 0, "stat");
+	got(hybrid_alloc_get_stat(fd, &st), 0, "stat");
 	t_eq(st.charged, before.charged, "what was bound has gone back");
 	r = (struct hybrid_alloc_alloc){ .size = sizeof(r) - 8, .len = MIB };
 	got(hybrid_alloc_alloc_request(fd, &r), 0, "alloc_request: a caller of the first version");
-	got(hybrid_alloc_free(fd, &r.extent, NULL), 0, "free");
+	got(hybrid_alloc_free_extent(fd, &r.extent, NULL), 0, "free");
 
 	got(hybrid_alloc_alloc_many(fd, many, &m), 0, "alloc_many");
 	t_ok(m.total == 3 * MIB && m.nr_extents == 1, "one extent will do");
 	for (i = 0; i < m.nr_extents; i++)
-		hybrid_alloc_free(fd, &many[i], NULL);
+		hybrid_alloc_free_extent(fd, &many[i], NULL);
 	t_all_back(fd, &before, "alloc");
 }
 
@@ -267,15 +267,15 @@ static void *worker(void *arg)
 	for (i = 0; i < NR_ROUNDS; i++) {
 		e = &own[random_next(&rnd) % ARRAY_SIZE(own)];
 		if (e->len) {
-			bad += hybrid_alloc_free(fd, e, &reason) || reason;
+			bad += hybrid_alloc_free_extent(fd, e, &reason) || reason;
 			e->len = 0;
 		} else {
-			bad += !!hybrid_alloc_alloc(fd, 1 + random_next(&rnd) % MIB, e);
+			bad += !!hybrid_alloc_alloc_extent(fd, 1 + random_next(&rnd) % MIB, e);
 		}
 	}
 	for (i = 0; i < ARRAY_SIZE(own); i++)
 		if (own[i].len)
-			bad += !!hybrid_alloc_free(fd, &own[i], NULL);
+			bad += !!hybrid_alloc_free_extent(fd, &own[i], NULL);
 	return (void *)(uintptr_t)bad;
 }
 
@@ -305,19 +305,19 @@ static void test_disk(void)
 	struct hybrid_alloc_watch w = { .size = sizeof(w), .low_space = st.free + 1 };
 	struct pollfd p = { .fd = fd, .events = POLLPRI };
 
-	got(hybrid_alloc_watch(fd, &w), 0, "watch");
+	got(hybrid_alloc_watch_space(fd, &w), 0, "watch");
 	t_ok(w.free == st.free && poll(&p, 1, 0) == 1 && p.revents == POLLPRI,
 	     "less is free than the threshold, and poll says so");
 	w.low_space = 0;
-	got(hybrid_alloc_watch(fd, &w), 0, "watch no more");
+	got(hybrid_alloc_watch_space(fd, &w), 0, "watch no more");
 	t_eq(poll(&p, 1, 0), 0, "poll has nothing to say");
-	got(hybrid_alloc_trim(fd, &t), 0, "trim");
+	got(hybrid_alloc_trim_range(fd, &t), 0, "trim");
 	t_ok(t.trimmed && t.trimmed <= st.capacity, "the free space: %llu bytes", (u64)t.trimmed);
 	t.len = 0;
-	got(hybrid_alloc_trim(fd, &t), EINVAL, "trim of nothing");
-	got(hybrid_alloc_grow(fd, &g), EINVAL, "grow to less");
+	got(hybrid_alloc_trim_range(fd, &t), EINVAL, "trim of nothing");
+	got(hybrid_alloc_grow_range(fd, &g), EINVAL, "grow to less");
 	g.range_len = 0;
-	got(hybrid_alloc_grow(fd, &g), 0, "grow to the disk");
+	got(hybrid_alloc_grow_range(fd, &g), 0, "grow to the disk");
 	t_eq(g.capacity, st.capacity, "it is as large as before");
 	got(hybrid_alloc_check(fd), 0, "check");
 }
@@ -328,28 +328,28 @@ static void test_rebuild(void)
 	struct hybrid_alloc_extent e, mine = { .start = 5 * MIB, .len = 3 * MIB };
 	struct hybrid_alloc_stat st;
 
-	got(hybrid_alloc_alloc(fd, MIB, &e), 0, "alloc");
+	got(hybrid_alloc_alloc_extent(fd, MIB, &e), 0, "alloc");
 	got(hybrid_alloc_close(fd), 0, "close");
-	got(hybrid_alloc_detach(id, 0), EBUSY, "detach: there is a live extent");
-	got(hybrid_alloc_detach(id, HYBRID_ALLOC_DETACH_FORCE), 0, "detach by force");
-	got(hybrid_alloc_detach(id, 0), ENODEV, "detach: a second time");
+	got(hybrid_alloc_detach_disk(id, 0), EBUSY, "detach: there is a live extent");
+	got(hybrid_alloc_detach_disk(id, HYBRID_ALLOC_DETACH_FORCE), 0, "detach by force");
+	got(hybrid_alloc_detach_disk(id, 0), ENODEV, "detach: a second time");
 
 	/* by descriptor this time */
 	a.fd = open(disk, O_RDWR | O_CLOEXEC);
-	got(hybrid_alloc_attach(NULL, &a), 0, "attach to rebuild, by descriptor");
+	got(hybrid_alloc_attach_disk(NULL, &a), 0, "attach to rebuild, by descriptor");
 	t_ok(fcntl(a.fd, F_GETFD) == FD_CLOEXEC, "our descriptor is still there");
 	close(a.fd);
 	fd = ha_must_open(a.id, O_RDWR);
-	got(hybrid_alloc_alloc(fd, MIB, &e), EAGAIN, "alloc before the seal");
-	got(hybrid_alloc_claim(fd, &mine), 0, "claim");
+	got(hybrid_alloc_alloc_extent(fd, MIB, &e), EAGAIN, "alloc before the seal");
+	got(hybrid_alloc_claim_extent(fd, &mine), 0, "claim");
 	got(hybrid_alloc_seal(fd), 0, "seal");
-	got(hybrid_alloc_alloc(fd, MIB, &e), 0, "alloc");
+	got(hybrid_alloc_alloc_extent(fd, MIB, &e), 0, "alloc");
 	st = ha_stat(fd, 0);
 	t_eq(st.charged, 4 * MIB, "both are there");
-	got(hybrid_alloc_free(fd, &e, NULL), 0, "free");
-	got(hybrid_alloc_free(fd, &mine, NULL), 0, "free what was claimed");
+	got(hybrid_alloc_free_extent(fd, &e, NULL), 0, "free");
+	got(hybrid_alloc_free_extent(fd, &mine, NULL), 0, "free what was claimed");
 	got(hybrid_alloc_close(fd), 0, "close");
-	got(hybrid_alloc_detach(a.id, 0), 0, "detach");
+	got(hybrid_alloc_detach_disk(a.id, 0), 0, "detach");
 }
 
 static void test_no_module(void)
@@ -359,9 +359,9 @@ static void test_no_module(void)
 
 	t_errno(ha_rmmod(), 0, "rmmod");
 	got(hybrid_alloc_lookup(&info), ENOENT, "lookup without the module");
-	got(hybrid_alloc_attach(disk, &a), ENOENT, "attach without the module");
+	got(hybrid_alloc_attach_disk(disk, &a), ENOENT, "attach without the module");
 	got(hybrid_alloc_open("0", O_RDWR), ENOENT, "open without the module");
-	got(hybrid_alloc_detach(0, 0), ENOENT, "detach without the module");
+	got(hybrid_alloc_detach_disk(0, 0), ENOENT, "detach without the module");
 }
 
 int main(void)

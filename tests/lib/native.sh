@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# libhybridalloc without the module: what it exports, its headers for each
-# language, its manual pages, an installation. TAP on stdout. $BUILD is where it
-# was built.
+# libhybridalloc without the module: exported symbols, the header in each language, manual
+# pages, an installation. TAP on stdout. $BUILD is the directory of the library.
 
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,6 +28,8 @@ sed -i 's/@@.*//' "$tmp/exported"
 try "the exported symbols are those of the map, versioned" diff "$tmp/map" "$tmp/exported"
 try "the versions are those of the map" diff "$tmp/map-versions" "$tmp/versions"
 try "the header declares them, and nothing else" diff "$tmp/map" "$tmp/declared"
+is "no function has the name of a structure" "$(grep -ohE '\bstruct hybrid_alloc_[a-z_]+' \
+	"$lib/hybridalloc.h" "$top/ioctl_uapi.h" | sed 's/struct //' | sort -u | comm -12 - "$tmp/declared")" ""
 is "there are some" "$(wc -l <"$tmp/map")" 27
 is "each command of the module's ABI has its function" "$(
 	grep -oE '^#define HYBRID_ALLOC_IOC_[A-Z_]+	_IO\(' "$top/ioctl_uapi.h" | awk '{ print $2 }' |
@@ -36,7 +37,7 @@ is "each command of the module's ABI has its function" "$(
 			grep -qw "$name" "$lib/hybridalloc.c" || echo "$name"
 		done)" ""
 is "the soname" "$(objdump -p "$so" | awk '/SONAME/ { print $2 }')" libhybridalloc.so.0
-is "no state: nothing that can be written" \
+is "no state: no writable data" \
 	"$(size -A "$BUILD/hybridalloc.o" | awk '$1 ~ /^\.(t?data|t?bss)$/ { n += $2 } END { print +n }')" 0
 
 # Languages
@@ -66,7 +67,7 @@ for f in $(cat "$tmp/declared") hybridalloc hybridalloc_abi; do
 	if [ -s "$page" ]; then
 		is "$f(3)" "$(groff -ww -man -Tutf8 -Z "$page" 2>&1 >/dev/null)" ""
 	else
-		fail "$f(3)" "there is no such page"
+		fail "$f(3)" "no such page"
 	fi
 done
 # shellcheck disable=SC2013 # words
@@ -74,7 +75,7 @@ for f in $(cat "$tmp/declared"); do
 	grep -q '^\.SH RETURN' "$BUILD/man/$f.3" || grep -q "^void $f(" "$lib/hybridalloc.h" || echo "$f"
 done >"$tmp/without"
 is "each function says what it returns" "$(cat "$tmp/without")" ""
-is "names in the pages are of pages that there are" "$(
+is "each page that is named exists" "$(
 	grep -ohE 'hybrid_?alloc[a-z_]*(\\fP|\\fR| )?\(3\)' "$BUILD"/man/*.3 |
 		sed 's/\\f[PR]//; s/ //; s/(3)//' | sort -u | while read -r name; do
 			[ -e "$BUILD/man/$name.3" ] || echo "$name"
