@@ -59,7 +59,7 @@ const char *hybrid_alloc_strreason(uint32_t reason)
 		[HYBRID_ALLOC_REASON_NOT_ALLOCATED] = "not allocated: never, or already freed",
 		[HYBRID_ALLOC_REASON_WRONG_START] = "inside a live extent, but not its start",
 		[HYBRID_ALLOC_REASON_WRONG_LENGTH] = "an extent of another length starts there",
-		[HYBRID_ALLOC_REASON_UNALIGNED] = "the start is not a multiple of the smallest block",
+		[HYBRID_ALLOC_REASON_UNALIGNED] = "the start is not a multiple of the block size",
 		[HYBRID_ALLOC_REASON_ZERO_LENGTH] = "the length is 0",
 		[HYBRID_ALLOC_REASON_OUT_OF_RANGE] = "not inside the managed range",
 		[HYBRID_ALLOC_REASON_FOREIGN] = "bound to another open file",

@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "hybridctl.h"
 #include "common/size.h"
@@ -18,18 +16,9 @@ enum { EXTENT_START, EXTENT_LEN, EXTENT_SIZE, EXTENT_EXTENT, NR_EXTENT };
 static const struct column extent_columns[NR_EXTENT] = {
 	[EXTENT_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
 	[EXTENT_LEN] = { "LEN", COLUMN_NUMBER, IN_ALL, "length in bytes" },
-	[EXTENT_SIZE] = { "SIZE", COLUMN_SIZE, IN_TABLE, "the same as people read it" },
+	[EXTENT_SIZE] = { "SIZE", COLUMN_SIZE, IN_TABLE, "the same, such as 1.5G" },
 	[EXTENT_EXTENT] = { "EXTENT", COLUMN_TEXT, 0, "START:LEN, as free and claim take it" },
 };
-
-static int alloc_one(int fd, struct hybrid_alloc_alloc *a)
-{
-	if (interrupted) {
-		errno = EINTR;
-		return -1;
-	}
-	return ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, a);
-}
 
 static int alloc_sizes(const struct command *cmd, const struct args *args, const char *path,
 		       const __u64 *sizes, int nr, struct table *t)
@@ -48,20 +37,20 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, const
 			};
 			union cell cells[NR_EXTENT];
 			char *extent;
+			int err = interrupted ? -EINTR : hybrid_alloc_alloc_request(fd, &a);
 
-			if (alloc_one(fd, &a)) {
-				int err = errno;
-				char *len = must(size_exact(a.len));
-				char *align = must(size_exact(a.align));
+			if (err) {
+				char *len = must(size_exact(sizes[i]));
+				char *align = must(size_exact(args->align));
 
-				failed(explain(cmd->name, err, 0, path, "allocate %s%s%s", len,
-					       a.align ? " at a multiple of " : "",
-					       a.align ? align : ""));
+				failed(explain(cmd->name, -err, 0, path, "allocate %s%s%s", len,
+					       args->align ? " at a multiple of " : "",
+					       args->align ? align : ""));
 				free(len);
 				free(align);
 				if (done)
 					complain("%llu of %llu extents were allocated and listed; "
-						 "`hybridctl free` gives them back",
+						 "`hybridctl free` frees them",
 						 done, nr * args->count);
 				return EXIT_FAILED;
 			}
@@ -96,7 +85,7 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 	if (!t || status)
 		return EXIT_USAGE;
 
-	/* Whatever was obtained has to be printed: nobody else knows of it. */
+	/* What was allocated has to be printed: there is no other record of it. */
 	catch_signals();
 	status = alloc_sizes(cmd, args, path, sizes, nr, t);
 	table_finish(t);
@@ -113,15 +102,18 @@ static const struct column report_columns[NR_REPORT] = {
 		"the error as a sentence" },
 };
 
-/* FREE_BATCH or CLAIM_BATCH, of extents from the command line and from files */
+typedef int batch_call(int fd, struct hybrid_alloc_free_item *items,
+		       struct hybrid_alloc_batch *batch);
+
+/* Extents from the command line and from files, to be freed or claimed in batches */
 struct extent_job {
 	const struct command *cmd;
-	unsigned long request;
+	batch_call *call;
 	const char *path;
 	int fd;
-	struct table *report;		/* NULL: complaints only */
+	struct table *report;		/* NULL: only complaints */
 	int status;
-	bool stopped;			/* by an error that is not an extent's */
+	bool stopped;			/* by an error of the call itself */
 	__u32 nr;
 	struct hybrid_alloc_free_item items[HYBRID_ALLOC_MAX_ITEMS];
 };
@@ -150,22 +142,23 @@ static void report_item(struct extent_job *job, const struct hybrid_alloc_free_i
 	free(error);
 }
 
-/* Does what has gathered. */
+/* Frees or claims the extents that were collected. */
 static void flush_job(struct extent_job *job)
 {
 	struct hybrid_alloc_batch batch = {
 		.size = sizeof(batch),
-		.items = (uintptr_t)job->items,
 		.nr = job->nr,
 		.item_size = sizeof(job->items[0]),
 	};
+	int err;
 
 	if (!job->nr || job->stopped)
 		return;
-	if (ioctl(job->fd, job->request, &batch)) {
+	err = job->call(job->fd, job->items, &batch);
+	if (err) {
 		const struct hybrid_alloc_extent *first = &job->items[batch.nr_done].extent;
 
-		job->status = failed(explain(job->cmd->name, errno, 0, job->path,
+		job->status = failed(explain(job->cmd->name, -err, 0, job->path,
 					     "%s %llu:%llu and what follows", job->cmd->name,
 					     first->start, first->len));
 		job->stopped = true;
@@ -184,7 +177,7 @@ static void add_extent(struct extent_job *job, __u64 start, __u64 len)
 		flush_job(job);
 }
 
-/* One extent a line; blank lines and what follows a # do not count. */
+/* Reads one extent a line. Blank lines, and the rest of a line after a #, are ignored. */
 static void read_extents(struct extent_job *job, FILE *in, const char *name)
 {
 	struct progress *progress = progress_start(job->cmd->name, "extents", in);
@@ -201,7 +194,7 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 			continue;
 		wrong = parse_extent(line, &start, &len);
 		if (wrong) {
-			complain("%s, line %zu: '%s' %s; correct the line and give it again", name,
+			complain("%s, line %zu: '%s' %s; fix the line and run it again", name,
 				 number, line, wrong);
 			job->status = EXIT_FAILED;
 			continue;
@@ -212,7 +205,7 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 	if (ferror(in)) {
 		char *why = explain("file", errno, 0, NULL, "read %s", name);
 
-		complain("%s What was read before is done.", why);
+		complain("%s The lines before that are done.", why);
 		free(why);
 		job->status = EXIT_FAILED;
 	}
@@ -223,22 +216,19 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 
 static void read_file(struct extent_job *job, const char *path)
 {
-	FILE *in;
+	const char *name;
+	FILE *in = open_input(path, &name);
 
-	if (!strcmp(path, "-")) {
-		read_extents(job, stdin, "standard input");
-		return;
-	}
-	in = fopen(path, "re");
 	if (!in) {
-		job->status = failed(explain("file", errno, 0, NULL, "read %s", path));
+		job->status = EXIT_FAILED;
 		return;
 	}
-	read_extents(job, in, path);
-	fclose(in);
+	read_extents(job, in, name);
+	if (in != stdin)
+		fclose(in);
 }
 
-/* A slip of the pen anywhere on the command line: nothing is done. */
+/* After a mistake anywhere on the command line, nothing is done. */
 static bool extents_are_right(const struct command *cmd, const struct args *args)
 {
 	__u64 start, len;
@@ -261,13 +251,13 @@ static bool extents_are_right(const struct command *cmd, const struct args *args
 	return true;
 }
 
-static int run_extents(const struct command *cmd, const struct args *args, unsigned long request)
+static int run_extents(const struct command *cmd, const struct args *args, batch_call *call)
 {
 	struct extent_job *job = must(calloc(1, sizeof(*job)));
 	__u64 start, len;
 
 	job->cmd = cmd;
-	job->request = request;
+	job->call = call;
 	if (!extents_are_right(cmd, args))
 		return EXIT_USAGE;
 	if (wants_table(args)) {
@@ -298,12 +288,12 @@ static int run_extents(const struct command *cmd, const struct args *args, unsig
 
 static int cmd_free(const struct command *cmd, const struct args *args)
 {
-	return run_extents(cmd, args, HYBRID_ALLOC_IOC_FREE_BATCH);
+	return run_extents(cmd, args, hybrid_alloc_free_batch);
 }
 
 static int cmd_claim(const struct command *cmd, const struct args *args)
 {
-	return run_extents(cmd, args, HYBRID_ALLOC_IOC_CLAIM_BATCH);
+	return run_extents(cmd, args, hybrid_alloc_claim_batch);
 }
 
 const struct command alloc_command = {
@@ -315,16 +305,16 @@ const struct command alloc_command = {
 	.summary = "allocate extents",
 	.description =
 		"Allocates one extent per SIZE and prints where it is: from byte START of the disk, LEN "
-		"bytes long. LEN is SIZE rounded up to the smallest block. The extents are live until "
-		"they are freed, also when hybridctl has ended.\n"
+		"bytes long. LEN is SIZE rounded up to whole blocks. The extents stay live after "
+		"hybridctl has ended, until they are freed.\n"
 		"At the first failure it stops, prints what was allocated before, and exits with 1.",
 	.examples =
 		"hybridctl alloc 0 1M 64K 4K\n"
 		"Allocate three extents.\n"
 		"hybridctl alloc --count 100 -n --output EXTENT 0 1M > extents\n"
-		"Allocate a hundred and keep the list, for `hybridctl free --file extents 0`.\n"
+		"Allocate a hundred and save the list, for `hybridctl free --file extents 0`.\n"
 		"hybridctl alloc --json --align 1G 0 2G\n"
-		"At a multiple of 1 GiB; as JSON.\n",
+		"Allocate at a multiple of 1 GiB, and print JSON.\n",
 	.table = "extents",
 	.columns = extent_columns, .nr_columns = NR_EXTENT,
 };
@@ -335,18 +325,18 @@ const struct command free_command = {
 	.options = OPTS_TABLE | BIT(OPT_FILE),
 	.min_words = 1, .max_words = INT_MAX,
 	.words = "NODE [START:LEN...]",
-	.summary = "give extents back",
+	.summary = "free extents",
 	.description =
 		"Frees extents. START is where the extent starts, LEN a size that rounds up to its "
-		"length; START,LEN is understood too. With --file the extents are read from a file, one a "
-		"line, START and LEN divided by a colon, a comma or blanks; blank lines and what "
-		"follows a # are skipped. A - in place of an extent is short for --file -.\n"
-		"All I/O to the extents must have finished, dirty pages of the block device's page cache "
-		"included: they would land in the data of the extent's next owner.\n"
-		"Every free is checked. What was never allocated, is free already, or is no extent of "
-		"this start and length is refused, is told on standard error, and changes nothing; the "
-		"others are freed all the same. With --json, --raw or --output a line is printed for "
-		"each extent.",
+		"length; START,LEN is accepted too. With --file the extents are read from a file, one a "
+		"line, START and LEN separated by a colon, a comma or blanks; blank lines, and the rest of "
+		"a line after a #, are ignored. A - in place of an extent is short for --file -.\n"
+		"All I/O to the extents must have finished, dirty pages in the block device's page cache "
+		"included: they would overwrite the data of the extent's next owner.\n"
+		"Every free is checked. A range that was never allocated, is free already, or is not an "
+		"extent of this start and length is refused with a message on standard error, and nothing "
+		"changes; the other extents are freed. With --json, --raw or --output a line is printed "
+		"for each extent.",
 	.examples =
 		"hybridctl free 0 1048576:65536 8M:1M\n"
 		"Free two extents.\n"
@@ -362,18 +352,18 @@ const struct command claim_command = {
 	.options = OPTS_TABLE | BIT(OPT_FILE),
 	.min_words = 1, .max_words = INT_MAX,
 	.words = "NODE [START:LEN...]",
-	.summary = "say that extents are in use",
+	.summary = "mark extents as in use",
 	.description =
-		"Marks given ranges of the disk as live extents, to rebuild an instance from the "
-		"catalogue of the program that stores data there. START is a multiple of the smallest "
-		"block, LEN is rounded up to it. With --file the extents are read from a file, as "
-		"`hybridctl free` does and `hybridctl dump` writes them.\n"
-		"A range that is taken already, even in part, is refused; the others are claimed all the "
-		"same. Seal the instance only when all were claimed: what was not claimed is handed "
-		"out after that. With --json, --raw or --output a line is printed for each extent.",
+		"Makes live extents of given ranges of the disk, to rebuild an instance from the "
+		"catalogue of the program that stores data there. START is a multiple of the block size, "
+		"LEN is rounded up to whole blocks. With --file the extents are read from a file, in the "
+		"format that `hybridctl free` reads and `hybridctl dump` writes.\n"
+		"A range that is not free, even in part, is refused; the other ranges are claimed. Seal "
+		"the instance only after all extents are claimed: all other space can be allocated from "
+		"then on. With --json, --raw or --output a line is printed for each extent.",
 	.examples =
 		"hybridctl claim --file extents 0 && hybridctl seal 0\n"
-		"Rebuild an instance and open it for use.\n",
+		"Rebuild an instance and make it ready for use.\n",
 	.table = "extents",
 	.columns = report_columns, .nr_columns = NR_REPORT,
 };

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,23 +26,23 @@ static const struct column info_columns[NR_INFO] = {
 	[INFO_DISK] = { "DISK", COLUMN_TEXT, IN_ALL, "block device whose space it hands out" },
 	[INFO_MAJ_MIN] = { "MAJ:MIN", COLUMN_TEXT, LONG, "number of that device" },
 	[INFO_STATE] = { "STATE", COLUMN_TEXT, IN_ALL,
-		"ready; rebuild: claim, then seal; gone: the disk went away" },
+		"ready; rebuild: sealed, claim its extents, then seal; gone: the disk went away" },
 	[INFO_RANGE_START] = { "RANGE_START", COLUMN_SIZE, IN_ALL,
 		"first byte of the managed range" },
 	[INFO_RANGE_LEN] = { "RANGE_LEN", COLUMN_SIZE, IN_ALL, "length of the managed range" },
 	[INFO_MIN_BLOCK] = { "MIN_BLOCK", COLUMN_SIZE, LONG,
-		"smallest unit; sizes are rounded up to it" },
+		"size of a block; sizes are rounded up to it" },
 	[INFO_MAX_BLOCK] = { "MAX_BLOCK", COLUMN_SIZE, LONG,
 		"largest single extent; 0 is no limit" },
 	[INFO_SLAB_MAX] = { "SLAB_MAX", COLUMN_SIZE, LONG,
-		"largest size served from slabs of equal objects" },
+		"largest size served from slabs" },
 	[INFO_BUDDY_START] = { "BUDDY_START", COLUMN_SIZE, LONG,
-		"smallest block of the buddy layer" },
+		"size of a unit, the smallest block of the buddy" },
 	[INFO_UUID] = { "UUID", COLUMN_TEXT, LONG, "random, new with every attach" },
 	[INFO_EPOCH] = { "EPOCH", COLUMN_NUMBER, LONG,
-		"changes whenever extents may have been forgotten" },
+		"changes whenever extents may have been lost" },
 	[INFO_FEATURES] = { "FEATURES", COLUMN_NUMBER, LONG,
-		"bits of what the module can do beyond its first version" },
+		"bits for what the module can do beyond its first version" },
 };
 
 static void info_row(struct table *t, const struct hybrid_alloc_info *info)
@@ -56,7 +55,7 @@ static void info_row(struct table *t, const struct hybrid_alloc_info *info)
 	char *uuid = text("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
 			  u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
 			  u[12], u[13], u[14], u[15]);
-	char *disk = text("%.*s", (int)sizeof(info->disk), (const char *)info->disk);
+	char *disk = disk_name(info);
 	union cell cells[NR_INFO] = {
 		[INFO_NODE].text = node,
 		[INFO_ID].number = info->id,
@@ -83,24 +82,16 @@ static void info_row(struct table *t, const struct hybrid_alloc_info *info)
 
 static int cmd_list(const struct command *cmd, const struct args *args)
 {
-	struct hybrid_alloc_info info = { .size = sizeof(info), .flags = HYBRID_ALLOC_INFO_NEXT };
+	struct hybrid_alloc_info info = { };
 	struct table *t = table_new(cmd, args);
-	int control;
+	int ret;
 
 	if (!t)
 		return EXIT_USAGE;
-	control = open_control();
-	if (control < 0)
-		return EXIT_FAILED;
-	while (!ioctl(control, HYBRID_ALLOC_IOC_INFO, &info)) {
-		__u32 next = info.id + 1;
-
+	while ((ret = next_instance(&info)) > 0)
 		info_row(t, &info);
-		info = (struct hybrid_alloc_info){ .size = sizeof(info),
-						   .flags = HYBRID_ALLOC_INFO_NEXT, .id = next };
-	}
-	if (errno != ENODEV)
-		return failed(explain(cmd->name, errno, 0, NULL, "list the instances"));
+	if (ret < 0)
+		return EXIT_FAILED;
 	table_finish(t);
 	return EXIT_OK;
 }
@@ -127,19 +118,19 @@ static int cmd_info(const struct command *cmd, const struct args *args)
 
 /* Attach and detach */
 
-/* A disk is never taken by surprise: what is on it has to be wiped, or overruled, first. */
+/* A disk with data on it is refused: it has to be wiped first, or --force given. */
 static bool disk_is_blank(int fd, const char *device)
 {
 	struct stat st;
 	char *found;
 	int err;
 
-	/* Nothing that libblkid could read; the kernel says what is wrong with it. */
+	/* libblkid cannot read anything else; the kernel says what is wrong with it. */
 	if (!fstat(fd, &st) && !S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
 		return true;
 	found = find_signatures(fd, &err);
 	if (found) {
-		complain("refusing to attach %s: there is data on it (%s). If that is no longer "
+		complain("refusing to attach %s: there is data on it (%s). If it is no longer "
 			 "needed, erase its signature with `wipefs --all %s`, or attach with "
 			 "--force.",
 			 device, found, device);
@@ -170,7 +161,7 @@ static int cmd_attach(const struct command *cmd, const struct args *args)
 	};
 	struct hybrid_alloc_info data = { .size = sizeof(data) };
 	struct table *t = NULL;
-	int control;
+	int err;
 
 	if (wants_table(args)) {
 		t = table_new(cmd, args);
@@ -178,58 +169,54 @@ static int cmd_attach(const struct command *cmd, const struct args *args)
 			return EXIT_USAGE;
 	}
 
-	/* Not O_EXCL: the kernel takes the disk for itself and says whether it could. */
+	/* Not O_EXCL: the module opens the disk exclusively, and says whether it could. */
 	attach.fd = open(device, O_RDWR | O_CLOEXEC);
 	if (attach.fd < 0)
 		return failed(explain(cmd->name, errno, 0, NULL, "open %s", device));
 	if (!args->force && !disk_is_blank(attach.fd, device))
 		return EXIT_FAILED;
-	control = open_control();
-	if (control < 0)
-		return EXIT_FAILED;
-	if (ioctl(control, HYBRID_ALLOC_IOC_ATTACH, &attach))
-		return failed(explain(cmd->name, errno, 0, NULL, "attach %s", device));
+	err = hybrid_alloc_attach_disk(NULL, &attach);
+	if (err)
+		return control_failed(explain(cmd->name, -err, 0, NULL, "attach %s", device));
 
 	if (t) {
 		data.id = attach.id;
-		if (ioctl(control, HYBRID_ALLOC_IOC_INFO, &data))
-			return failed(explain(cmd->name, errno, 0, NULL,
-					      "ask what was attached as number %u", attach.id));
+		err = hybrid_alloc_lookup(&data);
+		if (err)
+			return control_failed(explain(cmd->name, -err, 0, NULL,
+						      "get information on instance %u",
+						      attach.id));
 		info_row(t, &data);
 		table_finish(t);
 	} else {
 		printf(HYBRID_ALLOC_NODE_FORMAT "\n", attach.id);
 	}
 	if (!args->fresh)
-		complain("%s is attached to be rebuilt: claim the extents that are in use "
-			 "(`hybridctl claim %u --file CATALOGUE`), then `hybridctl seal %u`; alloc fails until then. "
-			 "For an empty disk there is --fresh.", device, attach.id, attach.id);
+		complain("%s is attached for a rebuild: claim the extents that are in use "
+			 "(`hybridctl claim %u --file CATALOGUE`), then `hybridctl seal %u`; alloc "
+			 "fails until then. For an empty disk there is --fresh.",
+			 device, attach.id, attach.id);
 	return EXIT_OK;
 }
 
 static int cmd_detach(const struct command *cmd, const struct args *args)
 {
-	struct hybrid_alloc_detach detach = {
-		.size = sizeof(detach),
-		.flags = args->force ? HYBRID_ALLOC_DETACH_FORCE : 0,
-	};
 	const char *path = node_path(args->words[0]);
-	int control;
+	__u32 id;
+	int err;
 
-	if (!node_number(path, &detach.id)) {
+	if (!node_number(path, &id)) {
 		int fd = open_node(path, O_RDONLY);
 		struct hybrid_alloc_info data;
 
 		if (fd < 0 || !node_info(fd, path, &data))
 			return EXIT_FAILED;
 		close(fd);
-		detach.id = data.id;
+		id = data.id;
 	}
-	control = open_control();
-	if (control < 0)
-		return EXIT_FAILED;
-	if (ioctl(control, HYBRID_ALLOC_IOC_DETACH, &detach))
-		return failed(explain(cmd->name, errno, 0, path, "detach %s", path));
+	err = hybrid_alloc_detach_disk(id, args->force ? HYBRID_ALLOC_DETACH_FORCE : 0);
+	if (err)
+		return control_failed(explain(cmd->name, -err, 0, path, "detach %s", path));
 	return EXIT_OK;
 }
 
@@ -241,24 +228,24 @@ const struct command attach_command = {
 		   BIT(OPT_BUDDY_START),
 	.min_words = 1, .max_words = 1,
 	.words = "DEVICE",
-	.summary = "take over a block device",
+	.summary = "attach a block device",
 	.description =
-		"Makes an instance that hands out the space of the block device DEVICE, and prints its "
-		"node. The device is held exclusively: nobody can mount it meanwhile, and programs "
-		"that use their extents must open it without O_EXCL. Its data is not touched.\n"
+		"Makes an instance that allocates the space of the block device DEVICE, and prints its "
+		"node. The module opens the device exclusively: it cannot be mounted, and programs that "
+		"use their extents must open it without O_EXCL. Its data is not touched.\n"
 		"The allocator keeps no record on the disk. With --fresh all space is free. Without it "
-		"the instance is attached to be rebuilt: tell it with `hybridctl claim` which extents "
-		"are in use, by the catalogue of the program that stores data there, then end this "
-		"with `hybridctl seal`. Until then nothing is handed out.\n"
+		"the instance is attached for a rebuild, and sealed: claim the extents that are in use "
+		"with `hybridctl claim`, from the catalogue of the program that stores data there, then "
+		"run `hybridctl seal`. Nothing can be allocated until then.\n"
 		"A disk with a known signature, of a file system or a partition table for example, is "
-		"refused without --force; `wipefs --all DEVICE` erases signatures. Refused always are "
-		"disks that are mounted or held by others, read-only, zoned or too small, and those "
-		"whose logical block is larger than --min-block. Needs CAP_SYS_ADMIN.",
+		"refused without --force; `wipefs --all DEVICE` erases signatures. A disk is always "
+		"refused if it is mounted, held by another user, read-only, zoned or too small, or if its "
+		"logical block is larger than --min-block. Needs CAP_SYS_ADMIN.",
 	.examples =
 		"hybridctl attach --fresh /dev/vdb\n"
-		"Hand out all of an empty disk.\n"
+		"Allocate from all of an empty disk.\n"
 		"hybridctl attach --range 1M,10G /dev/vdb\n"
-		"Rebuild what a program had on 10 GiB from byte 1048576; its superblock stays in front.\n",
+		"Rebuild an instance on 10 GiB from byte 1048576; the program's superblock is before that.\n",
 	.table = "instances",
 	.columns = info_columns, .nr_columns = NR_INFO,
 };
@@ -269,7 +256,7 @@ const struct command detach_command = {
 	.options = BIT(OPT_DETACH_FORCE),
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
-	.summary = "give a block device back",
+	.summary = "detach a block device",
 	.description =
 		"Ends the instance and releases its block device. An instance with live extents, open "
 		"files or users in the kernel is refused without --force.",
@@ -286,7 +273,7 @@ const struct command list_command = {
 	.description = "Lists all instances, one a line; prints nothing if there are none.",
 	.examples =
 		"hybridctl list --noheadings --raw --output NODE\n"
-		"The nodes only, for a script.\n",
+		"Print only the nodes, for a script.\n",
 	.table = "instances",
 	.columns = info_columns, .nr_columns = NR_INFO,
 };
@@ -297,10 +284,10 @@ const struct command info_command = {
 	.options = OPTS_TABLE,
 	.min_words = 1, .max_words = INT_MAX,
 	.words = "NODE...",
-	.summary = "show what an instance is",
+	.summary = "show information about instances",
 	.description =
-		"Shows the instance's disk, range, state and configuration, one value a line. With "
-		"--json, --raw or --output, one line per instance and one column per value.",
+		"Shows the disk, range, state and configuration of instances, one value a line. With "
+		"--json, --raw or --output, prints one line per instance and one column per value.",
 	.examples =
 		"hybridctl info 0\n"
 		"Show all of /dev/hybrid_alloc0.\n",

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* map, dump: what is where. */
+/* map, dump: the state of each part of the device. */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "hybridctl.h"
@@ -22,8 +21,8 @@ static const struct column part_columns[NR_PART_COLUMNS] = {
 	[PART_COLUMN_STATE] = { "STATE", COLUMN_TEXT, IN_ALL,
 		"live: one extent; cached: free, in a pool; held: free, being trimmed; free" },
 	[PART_COLUMN_KIND] = { "KIND", COLUMN_TEXT, IN_ALL | MAY_BE_EMPTY,
-		"where it lies: equal: in a slab of objects of its length; mixed: in a slab of mixed "
-		"lengths; buddy: a block as a whole; span: over several of these; nothing: free" },
+		"where it lies: equal: in a slab; mixed: in a mixed part; buddy: a buddy block; "
+		"span: in several of these; empty: free" },
 };
 
 static const char *const state_names[] = {
@@ -40,28 +39,28 @@ static const char *const kind_names[] = {
 	[HYBRID_ALLOC_MAP_KIND_SPAN] = "span",
 };
 
-static bool add_row(void *context, const struct hybrid_alloc_map_entry *part)
+static bool add_row(void *context, const struct hybrid_alloc_map_entry *entry)
 {
 	struct table *t = context;
 	union cell cells[NR_PART_COLUMNS] = {
-		[PART_COLUMN_START].number = part->start,
-		[PART_COLUMN_LEN].number = part->len,
-		[PART_COLUMN_STATE].text = part->state < ARRAY_SIZE(state_names) ?
-					   state_names[part->state] : "unknown",
-		[PART_COLUMN_KIND].text = part->kind < ARRAY_SIZE(kind_names) ?
-					  kind_names[part->kind] : "unknown",
+		[PART_COLUMN_START].number = entry->start,
+		[PART_COLUMN_LEN].number = entry->len,
+		[PART_COLUMN_STATE].text = entry->state < ARRAY_SIZE(state_names) ?
+					   state_names[entry->state] : "unknown",
+		[PART_COLUMN_KIND].text = entry->kind < ARRAY_SIZE(kind_names) ?
+					  kind_names[entry->kind] : "unknown",
 	};
 
 	table_row(t, cells);
 	return true;
 }
 
-static bool add_live_row(void *context, const struct hybrid_alloc_map_entry *part)
+static bool add_live_row(void *context, const struct hybrid_alloc_map_entry *entry)
 {
-	return part->state != HYBRID_ALLOC_MAP_LIVE || add_row(context, part);
+	return entry->state != HYBRID_ALLOC_MAP_LIVE || add_row(context, entry);
 }
 
-/* The parts as a table; all, or the live ones */
+/* Prints the entries of the map as a table; all, or only the live ones. */
 static int list_parts(const struct command *cmd, const struct args *args, int fd,
 		      const char *path, bool live)
 {
@@ -89,14 +88,12 @@ static bool wants_color(const struct args *args)
 static size_t width_of_output(const struct args *args)
 {
 	const char *columns = getenv("COLUMNS");
-	struct winsize size;
 	__u64 width = args->width;
 
 	if (width)
 		return width;
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
-		width = size.ws_col;
-	else if (!columns || parse_size(columns, &width))
+	width = terminal_width(STDOUT_FILENO);
+	if (!width && (!columns || parse_size(columns, &width)))
 		width = 80;
 	return width < 20 ? 20 : width > 10000 ? 10000 : width;
 }
@@ -127,7 +124,7 @@ static int draw_svg(const struct args *args, int fd, const char *path)
 		return failed(explain("file", errno, 0, NULL, "write %s", args->svg));
 	map_svg(&p, args->title, out);
 	free(p.cells);
-	/* main() looks after stdout. */
+	/* main() checks stdout. */
 	if (out != stdout && (ferror(out) | fclose(out)))
 		return failed(explain("file", errno, 0, NULL, "write %s", args->svg));
 	return EXIT_OK;
@@ -140,7 +137,8 @@ static int cmd_map(const struct command *cmd, const struct args *args)
 	int fd;
 
 	if (args->svg && list) {
-		complain("--svg draws, --list, --json, --raw and --output list; give one of them");
+		complain("--svg draws, and --list, --json, --raw and --output list; give only one of "
+			 "them");
 		return EXIT_USAGE;
 	}
 	fd = open_node(path, O_RDONLY);
@@ -158,27 +156,27 @@ const struct command map_command = {
 		   BIT(OPT_WIDTH) | BIT(OPT_ROWS),
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
-	.summary = "draw what the device is used for",
+	.summary = "draw a map of the device",
 	.description =
 		"Draws the device from its first byte to its last, line by line, in cells of equal "
-		"length. A cell that is used in part is shown by how much. Colours are used on a "
-		"terminal, with two cells to a character where the locale can show them, and tell where "
-		"most of what is used in a cell lies: in slabs of objects of one length, in slabs of mixed "
-		"lengths, in blocks of the buddy layer as a whole, or over several of these. Else a cell is "
-		"a letter: a dot is free, 1 to 9 are tenths in use, # is all used, c cached in a pool, h "
-		"held by a trim that is under way, t the tail that is no whole block.\n"
-		"With --svg the picture goes into a file, for a report, with the sizes and the lengths "
-		"of the free runs. The colours are the same.\n"
-		"With --list, --json, --raw or --output the parts are listed instead: each live extent "
-		"is one; free space may be told in several. Others may allocate and free meanwhile: "
-		"what is told of one place is true, but not all at the same moment.",
+		"length. A cell also shows what fraction of it is in use. Colours are used on a terminal, "
+		"with two cells in a character if the locale has half blocks. The colour of a cell shows "
+		"where most of its used space lies: in slabs, in mixed parts, in buddy blocks, or in spans "
+		"over several of these. Without colours a cell is a letter: a dot is free, 1 to 9 are "
+		"tenths in use, # is all used, c is cached in a pool, h is held by a trim in progress, "
+		"t is the unusable tail.\n"
+		"With --svg the picture is written to a file, for a report, with the sizes and the "
+		"lengths of the free runs. The colours are the same.\n"
+		"With --list, --json, --raw or --output the entries of the map are listed instead. A "
+		"live extent is one entry; a free run may be several. Other callers may allocate and free "
+		"at the same time: each page of 1024 entries is consistent, but not the whole.",
 	.examples =
 		"hybridctl map 0\n"
 		"Draw /dev/hybrid_alloc0.\n"
 		"hybridctl map --svg map.svg --title 'after a week' 0\n"
-		"The same for a report.\n"
+		"Write the same to a file.\n"
 		"hybridctl map --json 0\n"
-		"All parts, for a program.\n",
+		"Print all entries, for a program.\n",
 	.table = "map",
 	.columns = part_columns, .nr_columns = NR_PART_COLUMNS,
 };
@@ -192,20 +190,20 @@ struct dump {
 	bool changed;
 };
 
-static bool dump_part(void *context, const struct hybrid_alloc_map_entry *part)
+static bool dump_entry(void *context, const struct hybrid_alloc_map_entry *entry)
 {
 	struct dump *d = context;
 
-	/* From the page before, and freed since then: both cannot be told. */
-	if (part->start < d->end)
+	/* Overlaps an extent of the page before, which was freed since. Only one can be printed. */
+	if (entry->start < d->end)
 		d->changed = true;
-	else if (part->state == HYBRID_ALLOC_MAP_LIVE)
-		printf("%llu:%llu\n", part->start, part->len);
-	if (part->start + part->len > d->pos) {
-		progress_step(d->progress, part->start + part->len - d->pos);
-		d->pos = part->start + part->len;
+	else if (entry->state == HYBRID_ALLOC_MAP_LIVE)
+		printf("%llu:%llu\n", entry->start, entry->len);
+	if (entry->start + entry->len > d->pos) {
+		progress_step(d->progress, entry->start + entry->len - d->pos);
+		d->pos = entry->start + entry->len;
 	}
-	if (part->state == HYBRID_ALLOC_MAP_LIVE)
+	if (entry->state == HYBRID_ALLOC_MAP_LIVE)
 		d->end = d->pos;
 	return !ferror(stdout);
 }
@@ -216,6 +214,7 @@ static int cmd_dump(const struct command *cmd, const struct args *args)
 	int fd = open_node(path, O_RDONLY);
 	struct hybrid_alloc_info info;
 	struct dump d = { };
+	char *disk;
 	bool whole;
 
 	if (fd < 0 || !node_info(fd, path, &info))
@@ -223,13 +222,14 @@ static int cmd_dump(const struct command *cmd, const struct args *args)
 	if (wants_table(args))
 		return list_parts(cmd, args, fd, path, true);
 
-	printf("# live extents of %s on %.*s, START:LEN; range %llu:%llu, smallest block %llu\n",
-	       path, (int)sizeof(info.disk), (const char *)info.disk, info.range_start,
-	       info.range_len, info.min_block);
+	disk = disk_name(&info);
+	printf("# live extents of %s on %s, START:LEN; range %llu:%llu, smallest block %llu\n",
+	       path, disk, info.range_start, info.range_len, info.min_block);
+	free(disk);
 	d.pos = info.range_start;
 	if (!isatty(STDOUT_FILENO))
 		d.progress = progress_start_to(cmd->name, "bytes", info.range_len);
-	whole = walk_map(fd, path, 0, dump_part, &d);
+	whole = walk_map(fd, path, 0, dump_entry, &d);
 	progress_end(d.progress);
 	if (!whole)
 		return EXIT_FAILED;
@@ -246,19 +246,19 @@ const struct command dump_command = {
 	.options = OPTS_TABLE,
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
-	.summary = "write all live extents as text",
+	.summary = "print all live extents as text",
 	.description =
-		"Writes the live extents, one a line as START:LEN, in the order of addresses. The module "
-		"keeps no record on the disk; what dump wrote restores an instance after a reboot: "
-		"attach the disk again to be rebuilt, `hybridctl claim --file`, `hybridctl seal`.\n"
-		"Programs that allocate and free should be stopped meanwhile: the extents are read in "
-		"pages of 1024, and what changes between two pages may be missing. It fails if it "
-		"notices that. With --json, --raw or --output the same is a table.",
+		"Prints the live extents, one a line as START:LEN, in the order of addresses. The module "
+		"keeps no record on the disk; a dump restores an instance after a reboot: attach the disk "
+		"again without --fresh, then run `hybridctl claim --file` and `hybridctl seal`.\n"
+		"Stop programs that allocate and free before: the extents are read in pages of 1024, and "
+		"an extent that changes between two pages may be missing. The command fails if it detects "
+		"that. With --json, --raw or --output the extents are printed as a table.",
 	.examples =
 		"hybridctl dump 0 > extents\n"
-		"Save what /dev/hybrid_alloc0 has given away.\n"
+		"Save the live extents of /dev/hybrid_alloc0.\n"
 		"hybridctl claim --file extents 0 && hybridctl seal 0\n"
-		"Restore it.\n",
+		"Restore them.\n",
 	.table = "extents",
 	.columns = part_columns, .nr_columns = NR_PART_COLUMNS,
 };

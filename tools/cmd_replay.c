@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * replay: a trace, on the real module.
+ * replay: runs a trace on the real module.
  *
- * Its order is kept: allocations in a row go to the kernel in one call, and so do
- * frees in a row; what stands alone has a call of its own.
+ * The order of the trace is kept. Consecutive allocations are batched in one call, and so
+ * are consecutive frees; a single operation uses the call for one extent.
  */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "hybridctl.h"
 #include "common/trace.h"
 
-/* An ID of the trace. */
+/* An ID of the trace */
 struct slot {
 	__u64 start, len;	/* len 0: not live */
-	bool pending;		/* in the call that gathers */
+	bool pending;		/* in the next call */
 };
 
 struct replay {
@@ -35,16 +33,16 @@ struct replay {
 	struct slot *slots;
 	__u32 nr_slots;
 
-	/* The call that gathers: max_items at most, all frees or all allocations */
+	/* The next call: max_items at most, all frees or all allocations */
 	__u32 max_items, nr;
 	bool freeing;
 	__u32 slot_of[HYBRID_ALLOC_MAX_ITEMS];
 	struct hybrid_alloc_alloc_item allocs[HYBRID_ALLOC_MAX_ITEMS];
 	struct hybrid_alloc_free_item frees[HYBRID_ALLOC_MAX_ITEMS];
 
-	/* What came of it */
+	/* Results */
 	__u64 nr_allocs, nr_frees, nr_failed, nr_calls, first_failure, ns, max_call_ns;
-	__u64 live, max_live, first_live;	/* bytes, of others too */
+	__u64 live, max_live, first_live;	/* bytes, those of other callers included */
 };
 
 static __u64 now_ns(void)
@@ -55,17 +53,15 @@ static __u64 now_ns(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-/* Return: 0 or an errno */
-static int timed_call(struct replay *r, unsigned long request, void *arg)
+/* Accounts a call that began at @begun and returned @ret, a negative errno. Return: the errno */
+static int account_call(struct replay *r, __u64 begun, int ret)
 {
-	__u64 begun = now_ns(), ns;
-	int err = ioctl(r->fd, request, arg) ? errno : 0;
+	__u64 ns = now_ns() - begun;
 
-	ns = now_ns() - begun;
 	r->ns += ns;
 	r->max_call_ns = ns > r->max_call_ns ? ns : r->max_call_ns;
 	r->nr_calls++;
-	return err;
+	return -ret;
 }
 
 /* Calls */
@@ -74,13 +70,14 @@ static int call_alone(struct replay *r)
 {
 	struct hybrid_alloc_alloc_item *item = &r->allocs[0];
 	struct hybrid_alloc_alloc a = { .size = sizeof(a), .len = item->len, .align = item->align };
-	struct hybrid_alloc_free f = { .size = sizeof(f), .extent = r->frees[0].extent };
+	struct hybrid_alloc_free_item *free = &r->frees[0];
+	__u64 begun = now_ns();
 
 	if (r->freeing) {
-		r->frees[0].error = timed_call(r, HYBRID_ALLOC_IOC_FREE, &f);
-		r->frees[0].reason = f.reason;
+		free->error = account_call(r, begun, hybrid_alloc_free_extent(r->fd, &free->extent,
+									      &free->reason));
 	} else {
-		item->error = timed_call(r, HYBRID_ALLOC_IOC_ALLOC, &a);
+		item->error = account_call(r, begun, hybrid_alloc_alloc_request(r->fd, &a));
 		item->extent = a.extent;
 	}
 	return 0;
@@ -90,14 +87,15 @@ static int call_batch(struct replay *r, __u32 *done)
 {
 	struct hybrid_alloc_batch batch = {
 		.size = sizeof(batch),
-		.items = (uintptr_t)(r->freeing ? (void *)r->frees : (void *)r->allocs),
 		.nr = r->nr,
 		.item_size = r->freeing ? sizeof(r->frees[0]) : sizeof(r->allocs[0]),
 	};
-	int err = timed_call(r, r->freeing ? HYBRID_ALLOC_IOC_FREE_BATCH :
-					     HYBRID_ALLOC_IOC_ALLOC_BATCH, &batch);
+	__u64 begun = now_ns();
+	int err = account_call(r, begun,
+			       r->freeing ? hybrid_alloc_free_batch(r->fd, r->frees, &batch) :
+					    hybrid_alloc_alloc_batch(r->fd, r->allocs, &batch));
 
-	/* A failing ALLOC_BATCH has allocated nothing. */
+	/* An ALLOC_BATCH that fails has allocated nothing. */
 	*done = err && !r->freeing ? 0 : batch.nr_done;
 	return err;
 }
@@ -139,7 +137,7 @@ static void note_free(struct replay *r, const struct hybrid_alloc_free_item *ite
 	slot->len = 0;
 }
 
-/* Makes the call that has gathered. */
+/* Makes the next call. */
 static void flush(struct replay *r)
 {
 	__u32 done = r->nr;
@@ -162,10 +160,10 @@ static void flush(struct replay *r)
 	r->nr = 0;
 	if (err)
 		stop(r, explain(r->freeing ? "free" : "alloc", err, 0, r->path,
-				"go on at line %llu of %s", r->trace.line, r->name));
+				"continue at line %llu of %s", r->trace.line, r->name));
 }
 
-/* Forgets the call that gathers. */
+/* Drops the next call. */
 static void drop(struct replay *r)
 {
 	while (r->nr)
@@ -188,7 +186,7 @@ static void add_free(struct replay *r, __u32 slot)
 
 	if (!r->freeing || s->pending || r->nr >= r->max_items)
 		flush(r);
-	/* It may have been refused. */
+	/* The allocation may have failed. */
 	if (!s->len || r->stopped)
 		return;
 	r->freeing = true;
@@ -276,7 +274,7 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* Of the extents that are live at the end; the slots lose their order. */
+/* Among the extents that are live at the end. Sorts the slots. */
 static __u64 count_overlaps(struct replay *r)
 {
 	__u64 end = 0, nr = 0;
@@ -296,7 +294,7 @@ static void free_all(struct replay *r)
 	bool stopped = r->stopped;
 	__u64 left = 0;
 
-	/* What stopped the trace need not stop this. */
+	/* The error that stopped the trace may not affect the frees. */
 	r->stopped = false;
 	for (__u32 i = 0; i < r->nr_slots && !r->stopped; i++)
 		add_free(r, i);
@@ -306,7 +304,7 @@ static void free_all(struct replay *r)
 	r->stopped |= stopped;
 	if (left)
 		complain("%llu extents of the trace could not be freed; `hybridctl dump %s` lists "
-			 "all there are", left, r->path);
+			 "all extents", left, r->path);
 }
 
 enum {
@@ -319,30 +317,31 @@ enum {
 static const struct column replay_columns[NR_REPLAY] = {
 	[REPLAY_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
 	[REPLAY_CAPACITY] = { "CAPACITY", COLUMN_SIZE, IN_ALL, "the managed range" },
-	[REPLAY_OPS] = { "OPS", COLUMN_NUMBER, IN_ALL, "operations of the trace that were done" },
-	[REPLAY_ALLOCS] = { "ALLOCS", COLUMN_NUMBER, IN_ALL, "of these: allocations" },
-	[REPLAY_FREES] = { "FREES", COLUMN_NUMBER, IN_ALL, "of these: frees" },
+	[REPLAY_OPS] = { "OPS", COLUMN_NUMBER, IN_ALL, "operations of the trace that were run" },
+	[REPLAY_ALLOCS] = { "ALLOCS", COLUMN_NUMBER, IN_ALL, "allocations among them" },
+	[REPLAY_FREES] = { "FREES", COLUMN_NUMBER, IN_ALL, "frees among them" },
 	[REPLAY_FAILED] = { "FAILED_ALLOCS", COLUMN_NUMBER, IN_ALL,
-		"allocations for which there was no space" },
+		"allocations that failed for lack of space" },
 	[REPLAY_FIRST_FAILURE] = { "FIRST_FAILURE_OP", COLUMN_NUMBER, IN_ALL,
-		"number of the first operation that failed; 0: none did" },
+		"number of the first operation that failed; 0: none" },
 	[REPLAY_FIRST_FILL] = { "FIRST_FAILURE_FILL", COLUMN_DECIMAL, IN_ALL | MAY_BE_EMPTY,
-		"part of the range that was in use then" },
+		"fraction of the range that was in use then" },
 	[REPLAY_MAX_FILL] = { "MAX_FILL", COLUMN_DECIMAL, IN_ALL,
-		"largest part of the range that was in use" },
+		"largest fraction of the range that was in use" },
 	[REPLAY_CALLS] = { "CALLS", COLUMN_NUMBER, IN_ALL, "calls to the kernel" },
 	[REPLAY_NS] = { "NS_PER_OP", COLUMN_DECIMAL, IN_ALL,
-		"time of the calls, for each operation" },
+		"time of the calls per operation" },
 	[REPLAY_MAX_CALL_NS] = { "MAX_CALL_NS", COLUMN_NUMBER, IN_ALL, "time of the longest call" },
 	[REPLAY_METADATA] = { "METADATA", COLUMN_SIZE, IN_ALL,
 		"memory for the allocator's metadata at the end of the trace" },
 	[REPLAY_LARGEST] = { "LARGEST_FREE_RUN", COLUMN_SIZE, IN_ALL,
-		"at the end of the trace" },
-	[REPLAY_RUNS] = { "NR_FREE_RUNS", COLUMN_NUMBER, IN_ALL, "at the end of the trace" },
+		"length of the longest free run at the end of the trace" },
+	[REPLAY_RUNS] = { "NR_FREE_RUNS", COLUMN_NUMBER, IN_ALL,
+		"free runs at the end of the trace" },
 	[REPLAY_LIVE] = { "NR_LIVE", COLUMN_NUMBER, IN_ALL,
-		"live extents at the end of the trace, of others too" },
+		"live extents at the end of the trace, of other callers too" },
 	[REPLAY_OVERLAPS] = { "OVERLAPS", COLUMN_NUMBER, IN_ALL,
-		"of the extents of the trace, at its end: none if the allocator is right" },
+		"overlaps among the trace's extents at its end; an error of the allocator" },
 };
 
 static char *decimal(double value, int digits)
@@ -383,10 +382,9 @@ static void report(const struct replay *r, const struct hybrid_alloc_stat *stat,
 	free(ns);
 }
 
-/* The summary is of the end of the trace, before all is freed. */
+/* The summary describes the end of the trace, before its extents are freed. */
 static int finish(struct replay *r, const struct args *args, struct table *t)
 {
-	struct hybrid_alloc_op drain = { .size = sizeof(drain) };
 	struct hybrid_alloc_stat stat;
 	__u64 overlaps;
 
@@ -401,7 +399,7 @@ static int finish(struct replay *r, const struct args *args, struct table *t)
 		complain("%llu extents overlap: the allocator is broken. Run `hybridctl check %s`, "
 			 "and report this with the trace", overlaps, r->path);
 	}
-	if (ioctl(r->fd, HYBRID_ALLOC_IOC_DRAIN, &drain) || !node_stat(r->fd, r->path, true, &stat))
+	if (hybrid_alloc_drain(r->fd) || !node_stat(r->fd, r->path, true, &stat))
 		r->status = EXIT_FAILED;
 	else
 		report(r, &stat, overlaps, t);
@@ -431,15 +429,13 @@ static int run_replay(struct replay *r, const struct args *args, FILE *in)
 static int cmd_replay(const struct command *cmd, const struct args *args)
 {
 	struct replay *r = must(calloc(1, sizeof(*r)));
-	bool is_stdin = !strcmp(args->words[1], "-");
-	FILE *in = is_stdin ? stdin : fopen(args->words[1], "re");
+	FILE *in = open_input(args->words[1], &r->name);
 	int status;
 
 	if (!in)
-		return failed(explain("file", errno, 0, NULL, "read %s", args->words[1]));
+		return EXIT_FAILED;
 	r->cmd = cmd;
 	r->path = node_path(args->words[0]);
-	r->name = is_stdin ? "standard input" : args->words[1];
 	r->max_items = args->batch ? args->batch : HYBRID_ALLOC_MAX_ITEMS;
 	status = run_replay(r, args, in);
 	trace_close(&r->trace);
@@ -456,20 +452,20 @@ const struct command replay_command = {
 	.words = "NODE TRACE|-",
 	.summary = "run a trace of allocations and frees",
 	.description =
-		"Runs the operations of a trace on the instance, in their order, and prints what came "
-		"of them. It is the format of hybrid-sim replay, one operation a line: "
-		"`a ID SIZE [ALIGN]` allocates, `f ID` frees, a # begins a comment. ID is a number that the trace chooses. "
-		"What finds no space is counted, its free is passed over.\n"
-		"Allocations in a row go to the kernel in one call, up to 1024 of them, and so do frees. "
-		"At the end everything that it allocated is freed, also after an error or a signal; "
-		"with --keep it stays.\n"
-		"hybrid-sim replay gives the same answers without a disk, but for the times, and for what "
-		"others do and the change from one CPU to another make of it.",
+		"Runs the operations of a trace on the instance, in their order, and prints the results. "
+		"The format is that of hybrid-sim replay, one operation a line: `a ID SIZE [ALIGN]` "
+		"allocates, `f ID` frees, a # begins a comment. ID is a number that the trace chooses. "
+		"Allocations that find no space are counted, and their frees are skipped.\n"
+		"Up to 1024 consecutive allocations go to the kernel in one call, and so do consecutive "
+		"frees. All extents of the trace are freed at the end, also after an error or a signal; "
+		"with --keep they stay live.\n"
+		"hybrid-sim replay gives the same results without a disk, except for the times, and for "
+		"effects of other callers and of migration between CPUs.",
 	.examples =
 		"hybridctl replay 0 trace\n"
-		"See how a workload fares on /dev/hybrid_alloc0.\n"
+		"Run a workload on /dev/hybrid_alloc0.\n"
 		"hybridctl replay --keep 0 trace && hybridctl map 0\n"
-		"What it leaves behind.\n",
+		"Show the extents that a trace leaves live.\n",
 	.table = "replay",
 	.columns = replay_columns, .nr_columns = NR_REPLAY, .as_list = true,
 };

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* trim, grow: the disk below changes, or is told of changes. */
+/* trim, grow: free space is discarded, or the disk has grown. */
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/ioctl.h>
 
 #include "hybridctl.h"
 
@@ -13,12 +12,12 @@ enum { TRIM_NODE, TRIM_TRIMMED, NR_TRIM };
 
 static const struct column trim_columns[NR_TRIM] = {
 	[TRIM_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
-	[TRIM_TRIMMED] = { "TRIMMED", COLUMN_SIZE, IN_ALL, "so much was discarded" },
+	[TRIM_TRIMMED] = { "TRIMMED", COLUMN_SIZE, IN_ALL, "space that was discarded" },
 };
 
 /*
- * One call for all would neither tell how far it is nor end before its time; but
- * at each border a run may be left alone. Small ones are not worth a border.
+ * A single call would show no progress and could not be interrupted. On the other hand, a
+ * run that a border cuts may become too short to be trimmed, so pieces are large.
  */
 enum { NR_PIECES = 64 };
 #define MIN_PIECE	(1ULL << 30)
@@ -32,14 +31,14 @@ static __u64 piece_of(__u64 len, __u64 minlen)
 	return minlen > piece / 16 ? len : piece;
 }
 
-/* Return: 0 or an errno; *@trimmed has the sum in any case */
+/* Return: 0 or -errno; *@trimmed is set to the sum in either case */
 static int trim_pieces(int fd, __u64 start, __u64 len, __u64 minlen, __u64 *trimmed)
 {
 	struct progress *progress = progress_start_to("trim", "bytes", len);
 	__u64 piece = piece_of(len, minlen);
-	int err = 0;
+	int err;
 
-	/* Nothing at all is the kernel's to refuse. */
+	/* At least once: the kernel refuses a length of 0. */
 	*trimmed = 0;
 	do {
 		struct hybrid_alloc_trim trim = {
@@ -49,10 +48,7 @@ static int trim_pieces(int fd, __u64 start, __u64 len, __u64 minlen, __u64 *trim
 			.minlen = minlen,
 		};
 
-		if (interrupted)
-			err = EINTR;
-		else if (ioctl(fd, HYBRID_ALLOC_IOC_TRIM, &trim))
-			err = errno;
+		err = interrupted ? -EINTR : hybrid_alloc_trim_range(fd, &trim);
 		*trimmed += trim.trimmed;
 		progress_step(progress, trim.len);
 		start += trim.len;
@@ -62,8 +58,8 @@ static int trim_pieces(int fd, __u64 start, __u64 len, __u64 minlen, __u64 *trim
 	return err;
 }
 
-/* What of the managed range was asked for; if nothing, the kernel says what that is. */
-static void trim_range(const struct args *args, const struct hybrid_alloc_info *info,
+/* Cuts the part to trim to the managed range; if nothing is left, the kernel explains why. */
+static void cut_to_range(const struct args *args, const struct hybrid_alloc_info *info,
 		       __u64 *start, __u64 *len)
 {
 	__u64 end = info->range_start + info->range_len, begin = args->offset, last;
@@ -95,7 +91,7 @@ static int cmd_trim(const struct command *cmd, const struct args *args)
 	fd = open_node(path, O_RDWR);
 	if (fd < 0 || !node_info(fd, path, &info))
 		return EXIT_FAILED;
-	trim_range(args, &info, &start, &len);
+	cut_to_range(args, &info, &start, &len);
 	catch_signals();
 	err = trim_pieces(fd, start, len, args->minimum, &trimmed);
 	cells[TRIM_NODE].text = path;
@@ -103,7 +99,7 @@ static int cmd_trim(const struct command *cmd, const struct args *args)
 	table_row(t, cells);
 	table_finish(t);
 	if (err)
-		return failed(explain(cmd->name, err, 0, path, "trim %s", path));
+		return failed(explain(cmd->name, -err, 0, path, "trim %s", path));
 	return EXIT_OK;
 }
 
@@ -113,18 +109,19 @@ const struct command trim_command = {
 	.options = OPTS_TABLE | BIT(OPT_OFFSET) | BIT(OPT_LENGTH) | BIT(OPT_MINIMUM),
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
-	.summary = "tell the disk what is free",
+	.summary = "discard free space",
 	.description =
 		"Discards the free space of the instance, as fstrim does for a file system, so that "
-		"flash need not keep it and a thin disk gives it back. Extents in use are not touched, "
-		"and others may allocate and free meanwhile. Prints how much was discarded.\n"
-		"A run is trimmed as far as the disk's discard granularity allows. Large ranges are "
-		"done in up to 64 pieces of at least 1 GiB; a signal ends it behind one of them.",
+		"flash does not preserve it and a thin disk releases it. Live extents are not touched, "
+		"and other callers can allocate and free at the same time. Prints how much was "
+		"discarded.\n"
+		"A free run is trimmed as far as the disk's discard granularity allows. Large ranges are "
+		"trimmed in up to 64 pieces of at least 1 GiB; a signal ends it after the current piece.",
 	.examples =
 		"hybridctl trim 0\n"
 		"Discard all free space of /dev/hybrid_alloc0.\n"
 		"hybridctl trim --offset 1G --length 2G --minimum 1M 0\n"
-		"A part of it, and only runs of at least 1 MiB.\n",
+		"Discard in a part of it, and only runs of at least 1 MiB.\n",
 	.table = "trim",
 	.columns = trim_columns, .nr_columns = NR_TRIM,
 };
@@ -136,7 +133,7 @@ enum { GROW_NODE, GROW_CAPACITY, GROW_GROWN, NR_GROW };
 static const struct column grow_columns[NR_GROW] = {
 	[GROW_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
 	[GROW_CAPACITY] = { "CAPACITY", COLUMN_SIZE, IN_ALL, "the managed range now" },
-	[GROW_GROWN] = { "GROWN", COLUMN_SIZE, IN_ALL, "so much longer than before" },
+	[GROW_GROWN] = { "GROWN", COLUMN_SIZE, IN_ALL, "by how much it has grown" },
 };
 
 static int cmd_grow(const struct command *cmd, const struct args *args)
@@ -146,15 +143,16 @@ static int cmd_grow(const struct command *cmd, const struct args *args)
 	struct table *t = table_new(cmd, args);
 	struct hybrid_alloc_stat before;
 	union cell cells[NR_GROW];
-	int fd;
+	int fd, err;
 
 	if (!t)
 		return EXIT_USAGE;
 	fd = open_node(path, O_RDWR);
 	if (fd < 0 || !node_stat(fd, path, false, &before))
 		return EXIT_FAILED;
-	if (ioctl(fd, HYBRID_ALLOC_IOC_GROW, &grow))
-		return failed(explain(cmd->name, errno, 0, path, "grow %s", path));
+	err = hybrid_alloc_grow_range(fd, &grow);
+	if (err)
+		return failed(explain(cmd->name, -err, 0, path, "grow %s", path));
 	cells[GROW_NODE].text = path;
 	cells[GROW_CAPACITY].number = grow.capacity;
 	cells[GROW_GROWN].number = grow.capacity - before.capacity;
@@ -169,15 +167,14 @@ const struct command grow_command = {
 	.options = OPTS_TABLE | BIT(OPT_SIZE),
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
-	.summary = "take over what the disk has grown by",
+	.summary = "extend the managed range",
 	.description =
-		"Makes the managed range longer when the disk below has become larger, or when it was "
-		"attached with --range and more of the disk shall be managed. Extents stay what they "
-		"are. Without effect if nothing has grown; the range never becomes shorter. Needs "
-		"CAP_SYS_ADMIN.",
+		"Makes the managed range longer after the disk has grown, or to manage more of a disk "
+		"that was attached with --range. Extents are not changed. Has no effect if nothing has "
+		"grown; the range never becomes shorter. Needs CAP_SYS_ADMIN.",
 	.examples =
 		"hybridctl grow 0\n"
-		"Manage all that follows the start of the range.\n"
+		"Manage all of the disk after the start of the range.\n"
 		"hybridctl grow --size 20G 0\n"
 		"Make the range 20 GiB long.\n",
 	.table = "grow",

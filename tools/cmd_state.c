@@ -9,60 +9,58 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "hybridctl.h"
 
-static int simple_op(const struct command *cmd, const struct args *args, unsigned long request,
+static int simple_op(const struct command *cmd, const struct args *args, int (*op)(int fd),
 		     const char *verb)
 {
-	struct hybrid_alloc_op op = { .size = sizeof(op) };
 	const char *path = node_path(args->words[0]);
-	int fd = open_node(path, O_RDWR);
+	int fd = open_node(path, O_RDWR), err;
 
 	if (fd < 0)
 		return EXIT_FAILED;
-	if (ioctl(fd, request, &op))
-		return failed(explain(cmd->name, errno, 0, path, "%s %s", verb, path));
+	err = op(fd);
+	if (err)
+		return failed(explain(cmd->name, -err, 0, path, "%s %s", verb, path));
 	return EXIT_OK;
 }
 
 static int cmd_seal(const struct command *cmd, const struct args *args)
 {
-	return simple_op(cmd, args, HYBRID_ALLOC_IOC_SEAL, "seal");
+	return simple_op(cmd, args, hybrid_alloc_seal, "seal");
 }
 
 static int cmd_drain(const struct command *cmd, const struct args *args)
 {
-	return simple_op(cmd, args, HYBRID_ALLOC_IOC_DRAIN, "drain the pools of");
+	return simple_op(cmd, args, hybrid_alloc_drain, "drain the pools of");
 }
 
-/* What struct hybrid_alloc_stat has, under the same names. */
+/* The fields of struct hybrid_alloc_stat, with the same names. */
 static const struct column stat_columns[] = {
 	{ "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
 	{ "CAPACITY", COLUMN_SIZE, IN_ALL, "the managed range: the sum of the next five" },
 	{ "CHARGED", COLUMN_SIZE, IN_ALL, "in live extents" },
-	{ "CACHED", COLUMN_SIZE, IN_ALL, "in the per-CPU pools, ready for use" },
+	{ "CACHED", COLUMN_SIZE, IN_ALL, "in the per-CPU pools, ready to be allocated" },
 	{ "FREE", COLUMN_SIZE, IN_ALL, "free, in slabs and buddy blocks" },
-	{ "RETIRED", COLUMN_SIZE, IN_ALL, "given back, but not yet reusable" },
-	{ "UNUSABLE", COLUMN_SIZE, IN_ALL, "tail of the device that is no whole block" },
+	{ "RETIRED", COLUMN_SIZE, IN_ALL, "held: freed or free, but not usable yet" },
+	{ "UNUSABLE", COLUMN_SIZE, IN_ALL, "tail of the managed range that is not a whole block" },
 	{ "METADATA", COLUMN_SIZE, IN_ALL, "memory for the allocator's metadata" },
 	{ "PERCPU", COLUMN_SIZE, IN_ALL, "memory for the pools" },
 	{ "NR_LIVE", COLUMN_NUMBER, IN_ALL, "live extents" },
 	{ "NR_SLABS", COLUMN_NUMBER, IN_ALL, "slabs" },
 	{ "NR_FREE_RUNS", COLUMN_NUMBER, IN_RUNS, "free runs, with --runs" },
-	{ "LARGEST_FREE_RUN", COLUMN_SIZE, IN_RUNS, "the largest of them, with --runs" },
+	{ "LARGEST_FREE_RUN", COLUMN_SIZE, IN_RUNS, "length of the longest of them, with --runs" },
 	{ "POOL_HITS", COLUMN_NUMBER, IN_ALL, "allocations that a pool served" },
 	{ "POOL_MISSES", COLUMN_NUMBER, IN_ALL, "allocations that found their pool empty" },
 	{ "POOL_REFILLS", COLUMN_NUMBER, IN_ALL, "times a pool was refilled" },
 	{ "POOL_DRAINS", COLUMN_NUMBER, IN_ALL, "times a pool was drained" },
 	{ "SLABS_MADE", COLUMN_NUMBER, IN_ALL, "slabs made of buddy blocks" },
-	{ "SLABS_RETURNED", COLUMN_NUMBER, IN_ALL, "slabs given back to the buddy layer" },
+	{ "SLABS_RETURNED", COLUMN_NUMBER, IN_ALL, "slabs given back to the buddy" },
 	{ "BUDDY_SPLITS", COLUMN_NUMBER, IN_ALL, "buddy blocks split" },
 	{ "BUDDY_MERGES", COLUMN_NUMBER, IN_ALL, "buddy blocks merged" },
 	{ "SLOW_SEARCHES", COLUMN_NUMBER, IN_ALL,
-		"allocations that emptied the pools and searched" },
+		"allocations that drained the pools and searched" },
 	{ "REFUSED_NOT_ALLOCATED", COLUMN_NUMBER, IN_ALL,
 		"frees refused: nothing allocated there" },
 	{ "REFUSED_WRONG_START", COLUMN_NUMBER, IN_ALL,
@@ -76,7 +74,7 @@ static const struct column stat_columns[] = {
 		"frees refused: outside the managed range" },
 };
 
-/* Where that is, in the same order. */
+/* The offsets of these fields, in the same order. */
 #define STAT(field)	offsetof(struct hybrid_alloc_stat, field)
 static const size_t stat_offsets[] = {
 	0,	/* NODE */
@@ -118,7 +116,7 @@ static int cmd_stat(const struct command *cmd, const struct args *args)
 
 	if (!t)
 		return EXIT_USAGE;
-	/* Who asks for them by name gets them, too. */
+	/* Also if -o names one of them. */
 	runs = table_shows(t, "NR_FREE_RUNS") || table_shows(t, "LARGEST_FREE_RUN");
 
 	for (int i = 0; i < args->nr_words; i++) {
@@ -133,7 +131,7 @@ static int cmd_stat(const struct command *cmd, const struct args *args)
 		for (size_t k = 1; k < ARRAY_SIZE(cells); k++)
 			memcpy(&cells[k].number, (const char *)&s + stat_offsets[k], sizeof(__u64));
 		table_row(t, cells);
-		close(fd);
+		hybrid_alloc_close(fd);
 	}
 	table_finish(t);
 	return EXIT_OK;
@@ -151,20 +149,19 @@ static const struct column check_columns[NR_CHECK] = {
 		"the error as a sentence" },
 };
 
-/* Return: an exit status as fsck's; *@error: NULL or why */
+/* Return: an exit status of fsck; *@error is set to an explanation, or to NULL */
 static int check_node(const struct command *cmd, const char *path, char **error)
 {
-	struct hybrid_alloc_op op = { .size = sizeof(op) };
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+	int fd = hybrid_alloc_open(path, O_RDONLY), err;
 
 	if (fd < 0) {
-		*error = explain("node", errno, 0, path, "open %s", path);
+		*error = explain("node", -fd, 0, path, "open %s", path);
 		return FSCK_FAILED;
 	}
-	err = ioctl(fd, HYBRID_ALLOC_IOC_CHECK, &op) ? errno : 0;
-	close(fd);
-	*error = err ? explain(cmd->name, err, 0, path, "vouch for %s", path) : NULL;
-	return err == EUCLEAN ? FSCK_ERRORS_LEFT : err ? FSCK_FAILED : EXIT_OK;
+	err = hybrid_alloc_check(fd);
+	hybrid_alloc_close(fd);
+	*error = err ? explain(cmd->name, -err, 0, path, "vouch for %s", path) : NULL;
+	return err == -EUCLEAN ? FSCK_ERRORS_LEFT : err ? FSCK_FAILED : EXIT_OK;
 }
 
 static int cmd_check(const struct command *cmd, const struct args *args)
@@ -188,7 +185,7 @@ static int cmd_check(const struct command *cmd, const struct args *args)
 			complain("%s", error);
 		free(error);
 		free(path);
-		/* As fsck does for several: the sum of the bits */
+		/* As fsck does for several devices: the sum of the bits. */
 		status |= ret;
 	}
 	table_finish(t);
@@ -200,13 +197,13 @@ const struct command seal_command = {
 	.run = cmd_seal,
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
-	.summary = "end the rebuilding: alloc works from then on",
+	.summary = "end a rebuild: alloc works from then on",
 	.description =
-		"Says that all extents in use have been claimed. From then on the rest of the space is "
-		"handed out. Without effect on an instance that is sealed already.",
+		"Ends the rebuild of an instance after all extents that are in use were claimed. All "
+		"other space can be allocated from then on. Has no effect on an instance that is ready.",
 	.examples =
 		"hybridctl seal 0\n"
-		"Open /dev/hybrid_alloc0 for use.\n",
+		"Make /dev/hybrid_alloc0 ready for use.\n",
 };
 
 const struct command drain_command = {
@@ -216,12 +213,12 @@ const struct command drain_command = {
 	.words = "NODE",
 	.summary = "empty the per-CPU pools",
 	.description =
-		"Gives the extents that wait in the per-CPU pools back to slabs and buddy blocks. An "
-		"allocation that finds no space does this by itself; by hand it is of use before "
-		"`hybridctl stat`, which then shows what is free and nothing cached.",
+		"Gives the objects in the per-CPU pools back to the slabs and the buddy. An allocation "
+		"that finds no space does this itself; run it before `hybridctl stat` to count cached "
+		"space as free.",
 	.examples =
 		"hybridctl drain 0 && hybridctl stat --runs 0\n"
-		"Show the free space as it is without the pools.\n",
+		"Show the free space, that of the pools included.\n",
 };
 
 const struct command stat_command = {
@@ -232,15 +229,15 @@ const struct command stat_command = {
 	.words = "NODE...",
 	.summary = "show where the space is",
 	.description =
-		"Shows how much of the space is in use and free, the memory that the allocator needs, "
+		"Shows how much of the space is in use and free, the memory that the allocator uses, "
 		"and what its layers did since attaching, one value a line. With --json, --raw or "
-		"--output, one line per instance and one column per value. When nobody else is at work "
-		"CAPACITY = CHARGED + CACHED + FREE + RETIRED + UNUSABLE.",
+		"--output, prints one line per instance and one column per value. While no other call "
+		"runs, CAPACITY = CHARGED + CACHED + FREE + RETIRED + UNUSABLE.",
 	.examples =
 		"hybridctl stat --runs 0\n"
-		"All figures of /dev/hybrid_alloc0, with the largest free run.\n"
+		"Show all statistics of /dev/hybrid_alloc0, with the longest free run.\n"
 		"hybridctl stat -nrb --output FREE 0\n"
-		"One number, for a script.\n",
+		"Print one number, for a script.\n",
 	.table = "stat",
 	.columns = stat_columns, .nr_columns = ARRAY_SIZE(stat_columns), .as_list = true,
 };
@@ -251,12 +248,12 @@ const struct command check_command = {
 	.options = OPTS_TABLE,
 	.min_words = 1, .max_words = INT_MAX,
 	.words = "NODE...",
-	.summary = "check what the allocator believes",
+	.summary = "check the metadata of the allocator",
 	.description =
-		"Rebuilds what the allocator keeps about its space from its parts, and compares. It "
-		"takes time in proportion to the allocator's memory, and changes nothing; others may "
-		"be at work, though too much of that makes it fail. Says ok, broken or failed for each NODE. Needs "
-		"CAP_SYS_ADMIN.",
+		"Computes the sums and links of the allocator's metadata again from its parts, and "
+		"compares. It takes time in proportion to the metadata, and changes nothing. Other calls "
+		"may run at the same time, but it fails if there are too many of them. Prints ok, broken "
+		"or failed for each NODE. Needs CAP_SYS_ADMIN.",
 	.examples =
 		"hybridctl check 0 || echo status $?\n"
 		"Check /dev/hybrid_alloc0.\n",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* top: what goes on, as a table that is drawn again and again. */
+/* top: activity, as a table that is redrawn periodically. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,23 +20,23 @@ enum {
 
 static const struct column top_columns[NR_TOP] = {
 	[TOP_NODE] = { "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance", 18 },
-	[TOP_DISK] = { "DISK", COLUMN_TEXT, IN_JSON, "block device whose space it hands out", 5 },
+	[TOP_DISK] = { "DISK", COLUMN_TEXT, IN_JSON, "block device whose space it allocates", 5 },
 	[TOP_FILL] = { "FILL", COLUMN_TEXT, IN_TABLE, "how full it is, as a bar", 10 },
-	[TOP_USED] = { "USED%", COLUMN_DECIMAL, IN_ALL, "part of the range in live extents", 5 },
-	[TOP_CHARGED] = { "CHARGED", COLUMN_SIZE, IN_JSON, "that in bytes", 7 },
+	[TOP_USED] = { "USED%", COLUMN_DECIMAL, IN_ALL, "percentage of the range in live extents", 5 },
+	[TOP_CHARGED] = { "CHARGED", COLUMN_SIZE, IN_JSON, "space in live extents", 7 },
 	[TOP_NR_LIVE] = { "LIVE", COLUMN_NUMBER, IN_ALL, "live extents", 8 },
 	[TOP_ALLOCS] = { "ALLOCS", COLUMN_NUMBER, IN_ALL,
-		"allocations of pooled sizes, a second", 8 },
+		"allocations of pooled sizes, per second", 8 },
 	[TOP_FREES] = { "FREES", COLUMN_NUMBER, IN_ALL,
-		"frees, a second: ALLOCS less what LIVE grew by", 8 },
+		"frees, per second: ALLOCS minus the growth of LIVE", 8 },
 	[TOP_HITS] = { "HIT%", COLUMN_DECIMAL, IN_ALL | MAY_BE_EMPTY,
-		"allocations of ALLOCS that a pool served; empty without any", 5 },
+		"percentage of ALLOCS that a pool served; empty if ALLOCS is 0", 5 },
 	[TOP_REFUSED] = { "REFUSED", COLUMN_NUMBER, IN_ALL,
-		"frees that were refused, a second", 7 },
+		"refused frees, per second", 7 },
 	[TOP_SLOW] = { "SLOW", COLUMN_NUMBER, IN_ALL,
-		"allocations that emptied the pools and searched, a second", 6 },
+		"allocations that drained the pools and searched, per second", 6 },
 	[TOP_CACHED] = { "CACHED", COLUMN_SIZE, IN_ALL, "in the per-CPU pools", 7 },
-	[TOP_LARGEST] = { "LARGEST", COLUMN_SIZE, IN_ALL, "the largest free run", 7 },
+	[TOP_LARGEST] = { "LARGEST", COLUMN_SIZE, IN_ALL, "length of the longest free run", 7 },
 };
 
 struct sample {
@@ -55,31 +54,31 @@ struct top {
 	const struct command *cmd;
 	const struct args *args;
 	struct samples before;
-	struct table *t;		/* of all rounds, for JSON; else NULL */
+	struct table *t;		/* for all rounds, if JSON; else NULL */
 	bool live;			/* on a terminal */
-	bool heading;			/* was printed */
+	bool heading;			/* has been printed */
 };
 
 /* Samples */
 
 /*
- * The file is closed at once: an instance that is watched can be detached. False
- * if there is nothing to be had; with @err that is no error.
+ * The node is closed at once, so that the instance can be detached. False after a complaint.
+ * With @missing_is_ok, a node that cannot be opened is skipped.
  */
 static bool take_sample(struct samples *all, const char *path, bool runs, bool missing_is_ok)
 {
 	struct sample s;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = hybrid_alloc_open(path, O_RDONLY);
 	bool ok;
 
 	if (fd < 0) {
 		if (!missing_is_ok)
-			failed(explain("node", errno, 0, path, "open %s", path));
+			failed(explain("node", -fd, 0, path, "open %s", path));
 		return missing_is_ok;
 	}
 	ok = node_info(fd, path, &s.info) && node_stat(fd, path, runs, &s.stat);
 	clock_gettime(CLOCK_MONOTONIC, &s.at);
-	close(fd);
+	hybrid_alloc_close(fd);
 	if (!ok)
 		return false;
 	all->s = must(reallocarray(all->s, all->nr + 1, sizeof(s)));
@@ -87,12 +86,12 @@ static bool take_sample(struct samples *all, const char *path, bool runs, bool m
 	return true;
 }
 
-/* All that there are, or those that were named. False after a complaint. */
+/* Of all instances, or of those that were named. False after a complaint. */
 static bool take_samples(const struct args *args, bool runs, struct samples *all)
 {
-	struct hybrid_alloc_info info = { .size = sizeof(info), .flags = HYBRID_ALLOC_INFO_NEXT };
-	int control;
+	struct hybrid_alloc_info info = { };
 	bool ok = true;
+	int ret;
 
 	for (int i = 0; i < args->nr_words && ok; i++) {
 		char *path = node_path(args->words[i]);
@@ -103,22 +102,16 @@ static bool take_samples(const struct args *args, bool runs, struct samples *all
 	if (args->nr_words)
 		return ok;
 
-	control = open_control();
-	if (control < 0)
-		return false;
-	while (ok && !ioctl(control, HYBRID_ALLOC_IOC_INFO, &info)) {
+	while (ok && (ret = next_instance(&info))) {
 		char *path = text(HYBRID_ALLOC_NODE_FORMAT, info.id);
 
-		ok = take_sample(all, path, runs, true);
+		ok = ret > 0 && take_sample(all, path, runs, true);
 		free(path);
-		info = (struct hybrid_alloc_info){ .size = sizeof(info),
-			.flags = HYBRID_ALLOC_INFO_NEXT, .id = info.id + 1 };
 	}
-	close(control);
 	return ok;
 }
 
-/* The same instance, not another one with its number. */
+/* The sample of the same instance, not of another one with its number. */
 static const struct sample *find_before(const struct samples *before, const struct sample *s)
 {
 	for (size_t i = 0; i < before->nr; i++) {
@@ -161,7 +154,7 @@ static void add_row(const struct sample *s, const struct sample *before, struct 
 	__u64 allocs = hits + now->pool_misses - old->pool_misses;
 	double used = now->capacity ? (double)now->charged / now->capacity : 0;
 	char *node = text(HYBRID_ALLOC_NODE_FORMAT, s->info.id), *fill = bar(used);
-	char *disk = text("%.*s", (int)sizeof(s->info.disk), (const char *)s->info.disk);
+	char *disk = disk_name(&s->info);
 	char *percent = text("%.1f", 100 * used);
 	char *hit = allocs ? text("%.1f", 100.0 * hits / allocs) : NULL;
 	union cell cells[NR_TOP] = {
@@ -199,7 +192,7 @@ static void terminal_restore(void)
 	tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
 }
 
-/* Keys are read one by one and not shown, and there is no cursor. */
+/* Keys are read one by one without echo, and the cursor is hidden. */
 static void terminal_take(void)
 {
 	struct termios t;
@@ -213,7 +206,7 @@ static void terminal_take(void)
 	atexit(terminal_restore);
 }
 
-/* False if that was the end: a signal, or q. */
+/* False if a signal or the key q ends the program. */
 static bool pause_for(const struct top *top, double seconds)
 {
 	struct pollfd in = { .fd = top->live ? STDIN_FILENO : -1, .events = POLLIN };
@@ -233,13 +226,13 @@ static void draw_heading(const struct top *top)
 	time_t now = time(NULL);
 
 	strftime(clock, sizeof(clock), "%H:%M:%S", localtime(&now));
-	printf("\033[H\033[Jhybridctl top - %s, every %g s; q ends it\n\n", clock,
+	printf("\033[H\033[Jhybridctl top - %s, every %g s; q quits\n\n", clock,
 	       top->args->delay);
 }
 
 /* Rounds */
 
-/* False if -o names a column that there is not. */
+/* False if -o names an unknown column. */
 static bool round_table(struct top *top, struct table **t)
 {
 	struct args args = *top->args;
@@ -247,7 +240,7 @@ static bool round_table(struct top *top, struct table **t)
 	*t = top->t;
 	if (*t)
 		return true;
-	/* One line below the other: the heading comes once. */
+	/* Without a terminal, the heading is printed once. */
 	args.table.noheadings |= !top->live && top->heading;
 	*t = table_new(top->cmd, &args);
 	return *t;
@@ -291,7 +284,7 @@ static int run_rounds(struct top *top)
 	if (top->live)
 		terminal_take();
 	for (__u64 i = 0; !args->iterations || i < args->iterations; i++) {
-		/* On a terminal somebody waits. */
+		/* On a terminal, the first round is shown without a delay. */
 		if ((i || !top->live) && !pause_for(top, args->delay))
 			break;
 		if (!run_round(top, runs))
@@ -307,7 +300,7 @@ static int cmd_top(const struct command *cmd, const struct args *args)
 	struct top top = { .cmd = cmd, .args = args };
 
 	if (args->table.json && !args->iterations) {
-		complain("--json prints at the end, and there is none: say how many rounds with "
+		complain("--json prints after the last round: give the number of rounds with "
 			 "--iterations");
 		return EXIT_USAGE;
 	}
@@ -323,19 +316,19 @@ const struct command top_command = {
 	.options = OPTS_TABLE | BIT(OPT_DELAY) | BIT(OPT_ITERATIONS) | BIT(OPT_BATCH_MODE),
 	.min_words = 0, .max_words = INT_MAX,
 	.words = "[NODE...]",
-	.summary = "watch what goes on",
+	.summary = "show activity",
 	.description =
-		"Shows how full the instances are and what happens on them, anew every few seconds: all "
-		"of them, or those that are named. On a terminal q ends it. With --batch, --json, --raw "
-		"or --output, and where there is no terminal, it prints lines one below the other, the "
-		"first after one interval.\n"
-		"The module counts allocations of the sizes that have a pool, so ALLOCS and FREES tell "
-		"of these only.",
+		"Shows how full the instances are and their activity, every few seconds: of all "
+		"instances, or of those that are named. On a terminal, the key q quits. With --batch, "
+		"--json, --raw or --output, and without a terminal, it prints line after line, the first "
+		"ones after one interval.\n"
+		"The module counts allocations of the sizes that have a pool, so ALLOCS and FREES "
+		"include only these.",
 	.examples =
 		"hybridctl top\n"
 		"Watch all instances.\n"
 		"hybridctl top -b -d 60 -n 60 0 > log\n"
-		"Write down an hour, a line a minute.\n",
+		"Record an hour, one line a minute.\n",
 	.table = "top",
 	.columns = top_columns, .nr_columns = NR_TOP,
 };

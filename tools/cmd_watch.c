@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include "hybridctl.h"
 
@@ -16,21 +15,21 @@ static const struct column watch_columns[NR_WATCH] = {
 		"low: free space fell below BELOW; timeout: it did not" },
 	[WATCH_BELOW] = { "BELOW", COLUMN_SIZE, IN_ALL, "the threshold" },
 	[WATCH_FREE] = { "FREE", COLUMN_SIZE, IN_ALL,
-		"free space when it was printed, which others may have changed since it fell" },
+		"free space when this was printed, which other callers may have changed" },
 };
 
-/* Return: 0 or -errno; *@free: what is free now */
+/* Return: 0 or -errno; *@free is set to the free space */
 static int set_threshold(int fd, __u64 below, __u64 *free)
 {
 	struct hybrid_alloc_watch watch = { .size = sizeof(watch), .low_space = below };
+	int err = hybrid_alloc_watch_space(fd, &watch);
 
-	if (ioctl(fd, HYBRID_ALLOC_IOC_WATCH, &watch))
-		return -errno;
-	*free = watch.free;
-	return 0;
+	if (!err)
+		*free = watch.free;
+	return err;
 }
 
-/* Return: 0 or -errno; *@low: false if the time was over first */
+/* Return: 0 or -errno; *@low is false if the timeout expired first */
 static int wait_until_low(int fd, const struct args *args, bool *low)
 {
 	struct pollfd node = { .fd = fd, .events = POLLPRI };
@@ -85,18 +84,18 @@ const struct command watch_command = {
 	.words = "NODE",
 	.summary = "wait until free space is low",
 	.description =
-		"Waits until less than the SIZE of --below is free, which may be so at once, then prints "
-		"a line and ends. The kernel wakes it: it takes no time meanwhile. What it holds open "
-		"keeps the instance from being detached without --force; a forced detach ends it as a "
-		"failure.\n"
-		"What is in the per-CPU pools is not free: it is what `hybridctl stat` shows as FREE "
-		"that counts.",
+		"Waits until less than the SIZE of --below is free, then prints a line and ends; at once "
+		"if less is free already. The kernel wakes it: waiting takes no CPU time. It keeps the "
+		"node open, so the instance can only be detached with --force, which ends the wait as "
+		"a failure.\n"
+		"Only the space that `hybridctl stat` shows as FREE counts, without that in the per-CPU "
+		"pools.",
 	.examples =
 		"hybridctl watch --below 10G 0 && logger 'space is low'\n"
-		"Have it logged when less than 10 GiB are free.\n"
+		"Write to the log when less than 10 GiB are free.\n"
 		"hybridctl watch --below 10G --timeout 0 0\n"
-		"Only look whether it is so now: exits with 3 if not.\n",
+		"Check without waiting: exits with 3 if enough is free.\n",
 	.table = "watch",
 	.columns = watch_columns, .nr_columns = NR_WATCH,
-	.own_status = EXIT_TIMEOUT, .own_status_means = "the time of --timeout was over first",
+	.own_status = EXIT_TIMEOUT, .own_status_means = "the time of --timeout expired first",
 };

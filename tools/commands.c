@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* All commands, in the order in which they are told of. */
+/* All commands, in the order of --help and the manual page. */
 
 #include "hybridctl.h"
 

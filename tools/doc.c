@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes from the tables that --help prints, so that they cannot say different
- * things:
+ * Makes documents from the tables that --help prints, so that they cannot differ:
  *
  *   hybridctl-doc man              the manual page
  *   hybridctl-doc completion       the completion for bash
- *   hybridctl-doc schema COMMAND   the schema of what that prints with --json
- *   hybridctl-doc tables           the names of the commands that have one
+ *   hybridctl-doc schema COMMAND   the schema of the output of COMMAND --json
+ *   hybridctl-doc tables           the names of the commands that have a schema
  */
 
 #include <ctype.h>
@@ -18,7 +17,7 @@
 
 /* Manual page */
 
-/* As roff has it; `words` in bold, with hyphens as they are typed. */
+/* Escaped for roff, with `words` in bold, and with hyphens that can be copied. */
 static char *roff(const char *s, size_t len)
 {
 	char *result = NULL, before = ' ';
@@ -42,7 +41,7 @@ static char *roff(const char *s, size_t len)
 	return result;
 }
 
-/* A sentence, in lines that are not too long and do not look like requests. */
+/* A sentence, in lines of limited length that do not look like requests. */
 static void put_sentence(const char *s, size_t len)
 {
 	char *text = roff(s, len), *rest = text, *word;
@@ -62,7 +61,7 @@ static void put_sentence(const char *s, size_t len)
 	free(text);
 }
 
-/* A sentence begins a line, as the language wants it. */
+/* Each sentence begins on a new line, as is the rule for roff. */
 static void put_text(const char *p)
 {
 	while (*p) {
@@ -157,12 +156,12 @@ static void put_command(const struct command *cmd)
 static const char man_end[] =
 ".SH EXIT STATUS\n"
 ".TP\n0\nsuccess\n"
-".TP\n1\nfailure, also of a part of what was asked for\n"
+".TP\n1\nfailure, even if only of a part\n"
 ".TP\n2\nthe command line is wrong; nothing was done\n"
 ".PP\n\\fBhybridctl check\\fR exits as \\fBfsck\\fR(8) does, \\fBhybridctl watch\\fR also with 3.\n"
 ".SH ENVIRONMENT\n"
-".TP\n.B NO_COLOR\nIf set to anything, \\fBmap\\fR uses no colours unless told to.\n"
-".TP\n.B COLUMNS\nThe width of a \\fBmap\\fR that does not go to a terminal.\n"
+".TP\n.B NO_COLOR\nIf it is set and not empty, \\fBmap\\fR uses no colours by default.\n"
+".TP\n.B COLUMNS\nThe width of a \\fBmap\\fR that is not printed on a terminal.\n"
 ".SH FILES\n"
 ".TP\n.I /dev/hybrid_alloc\ncontrol node, for attach, detach and list\n"
 ".TP\n.I /dev/hybrid_allocN\nan instance\n"
@@ -182,8 +181,8 @@ static void man(void)
 	puts(".SH COMMANDS");
 	for (size_t i = 0; i < nr_commands; i++)
 		put_command(commands[i]);
-	puts(".SH COMMON OPTIONS\nThe first two are options of all commands,\nthe others of those "
-	     "that print a table.");
+	puts(".SH COMMON OPTIONS\nAll commands have the first two options;\nall commands that print a "
+	     "table have the others.");
 	put_options(BIT(OPT_HELP) | BIT(OPT_VERSION), BIT(OPT_HELP) | BIT(OPT_VERSION));
 	put_options(OPTS_TABLE, OPTS_TABLE);
 	puts(".PP\nIn JSON the names of columns are in lower case, and sizes are in bytes.");
@@ -205,7 +204,7 @@ static void put_json_string(const char *s)
 	putchar('"');
 }
 
-/* The name of a column, as libsmartcols has it in JSON */
+/* The name of a column, as libsmartcols prints it in JSON */
 static void put_json_name(const char *name)
 {
 	putchar('"');
@@ -296,7 +295,7 @@ static const char completion_tail[] =
 "	case $prev in\n"
 "	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- \"$cur\"); return ;;\n"
 "	-o|--output)\n"
-"		# The last of a list of names\n"
+"		# Complete the last name of the list.\n"
 "		[[ $cur != *,* ]] || last=${cur%,*},\n"
 "		mapfile -t COMPREPLY < <(compgen -P \"$last\" -W \"$columns\" -- \"${cur##*,}\")\n"
 "		compopt -o nospace 2>/dev/null\n"
@@ -310,7 +309,7 @@ static const char completion_tail[] =
 "		mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\")\n"
 "		return\n"
 "	fi\n"
-"	# What comes behind the node is a trace, a size or an extent.\n"
+"	# After the node comes a trace, a size or an extent.\n"
 "	[[ $words != *TRACE* || $prev == replay ]] || words=FILE\n"
 "	case $words in\n"
 "	FILE)\n"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* From a command and an errno to a sentence that says what to do. */
+/* Turns a command and an errno into a sentence with a remedy. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -10,9 +10,9 @@
 #include "hybridctl.h"
 
 /*
- * What went wrong, and the remedy: whole sentences, in which % stands for the
- * path of the instance's node. The first entry that fits is taken; "control"
- * and "node" are the opening of the two kinds of device node.
+ * The causes of errors, and their remedies: whole sentences, in which % stands for the
+ * path of the instance's node. The first entry that matches is used. The commands "control"
+ * and "node" stand for opening the two kinds of device node, "file" for any other file.
  */
 static const struct cause {
 	const char *command;		/* NULL: any */
@@ -40,32 +40,32 @@ static const struct cause {
 	  "Run hybridctl as root, through sudo for example." },
 	{ "node", ENOENT,
 	  "there is no such instance",
-	  "`hybridctl list` shows those there are, `hybridctl attach` makes one." },
+	  "`hybridctl list` shows all instances, `hybridctl attach` makes one." },
 	{ "node", ENODEV,
 	  "there is no such instance",
-	  "`hybridctl list` shows those there are, `hybridctl attach` makes one." },
+	  "`hybridctl list` shows all instances, `hybridctl attach` makes one." },
 	{ "node", ENXIO,
 	  "there is no such instance",
-	  "`hybridctl list` shows those there are, `hybridctl attach` makes one." },
+	  "`hybridctl list` shows all instances, `hybridctl attach` makes one." },
 	{ "node", EACCES,
-	  "you may not use this node",
-	  "Run hybridctl as root, or let your group use the node: chgrp and chmod, or a "
+	  "you are not permitted to use this node",
+	  "Run hybridctl as root, or let your group use the node with chgrp and chmod, or a "
 	  "udev rule." },
 	{ "node", EPERM,
-	  "you may not use this node",
-	  "Run hybridctl as root, or let your group use the node: chgrp and chmod, or a "
+	  "you are not permitted to use this node",
+	  "Run hybridctl as root, or let your group use the node with chgrp and chmod, or a "
 	  "udev rule." },
 	{ "attach", EPERM,
 	  "attaching needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
 	{ "attach", EACCES,
-	  "you may not write to it",
+	  "you are not permitted to write to it",
 	  "Run hybridctl as root, through sudo for example." },
 	{ "attach", ENOENT,
 	  "there is no such file",
 	  "`lsblk` lists the block devices." },
 	{ "attach", ENXIO,
-	  "there is no device behind this node",
+	  "there is no device for this node",
 	  "`lsblk` lists the block devices." },
 	{ "attach", ENOMEDIUM,
 	  "there is no medium in the drive",
@@ -79,16 +79,16 @@ static const struct cause {
 	  "Name a disk or a partition; `lsblk` lists them." },
 	{ "attach", EROFS,
 	  "the disk is read-only",
-	  "`blockdev --setrw DEVICE` lifts this if it was set by software." },
+	  "`blockdev --setrw DEVICE` makes it writable if it was set by software." },
 	{ "attach", EOPNOTSUPP,
-	  "it is a zoned disk, which can only be written in sequence",
+	  "it is a zoned disk, which can only be written sequentially",
 	  "Use a disk that can be written anywhere." },
 	{ "attach", EBUSY,
 	  "it is mounted, attached already, or held by another program",
-	  "`lsblk DEVICE` and `hybridctl list` show by whom; unmount or detach it first." },
+	  "`lsblk DEVICE` and `hybridctl list` show its user; unmount or detach it first." },
 	{ "attach", ERANGE,
 	  "the range is not inside the device",
-	  "`blockdev --getsize64 DEVICE` shows how long the device is; adapt --range." },
+	  "`blockdev --getsize64 DEVICE` shows the length of the device; adapt --range." },
 	{ "attach", EINVAL,
 	  "the range is too small, the sizes do not fit each other, or the disk's logical "
 	  "block is larger than --min-block",
@@ -99,7 +99,7 @@ static const struct cause {
 	  "`lsblk` lists the block devices." },
 	{ "detach", ENODEV,
 	  "there is no such instance",
-	  "`hybridctl list` shows those there are." },
+	  "`hybridctl list` shows all instances." },
 	{ "detach", EBUSY,
 	  "it has live extents, open files or users in the kernel",
 	  "Free the extents (`hybridctl stat %` counts them) and end the programs (`fuser "
@@ -116,9 +116,9 @@ static const struct cause {
 	  "`hybridctl info %` shows the limits as RANGE_LEN and MAX_BLOCK; ask for several "
 	  "smaller extents." },
 	{ "alloc", EAGAIN,
-	  "the instance was attached to be rebuilt and is not sealed yet",
-	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then `hybridctl seal "
-	  "%`." },
+	  "the instance was attached for a rebuild and is not sealed yet",
+	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then "
+	  "`hybridctl seal %`." },
 	{ "alloc", EINVAL,
 	  "the size is 0 or the alignment is not a power of two",
 	  "Give a size of at least 1 and an alignment such as 64K." },
@@ -127,16 +127,15 @@ static const struct cause {
 	  "Run it again." },
 	{ "trim", EOPNOTSUPP,
 	  "the disk cannot discard",
-	  "`lsblk --discard` shows which disks can: those with a DISC-MAX above 0." },
+	  "`lsblk --discard` shows the disks that can, with a DISC-MAX above 0." },
 	{ "trim", ERANGE,
-	  "the part begins behind the range that the instance manages",
+	  "the part starts after the range that the instance manages",
 	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
 	{ "trim", EINVAL,
-	  "there is nothing to trim in a part of 0 bytes",
-	  "Give a --length, and an --offset whose end is inside the range that `hybridctl info "
-	  "%` shows." },
+	  "there is nothing to trim in 0 bytes",
+	  "Give a --length and an --offset inside the range that `hybridctl info %` shows." },
 	{ "trim", EAGAIN,
-	  "the instance was attached to be rebuilt and is not sealed yet",
+	  "the instance was attached for a rebuild and is not sealed yet",
 	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then "
 	  "`hybridctl seal %`." },
 	{ "trim", EIO,
@@ -144,23 +143,23 @@ static const struct cause {
 	  "`dmesg` says where; check the disk." },
 	{ "trim", EINTR,
 	  "it was interrupted",
-	  "Run it again; what was trimmed stays so." },
+	  "Run it again to trim the rest." },
 	{ "grow", EPERM,
 	  "growing needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
 	{ "grow", EINVAL,
 	  "the range would become shorter",
-	  "`hybridctl info %` shows its length as RANGE_LEN; give a larger --size, or see with "
+	  "`hybridctl info %` shows its length as RANGE_LEN; give a larger --size, or check with "
 	  "`blockdev --getsize64` whether the disk became smaller." },
 	{ "grow", ERANGE,
-	  "the disk is not so long",
+	  "the disk is not that long",
 	  "`blockdev --getsize64` shows the length of the disk; give a smaller --size, or none." },
 	{ "claim", EEXIST,
-	  "it is taken, in part or as a whole",
-	  "Two entries of the catalogue overlap, or this one was claimed before: correct "
-	  "the catalogue before `hybridctl seal %`." },
+	  "the range is not free, in part or as a whole",
+	  "Two entries of the catalogue overlap, or this one was claimed before: fix the "
+	  "catalogue before `hybridctl seal %`." },
 	{ "claim", EINVAL,
-	  "the length is 0, or the start is not a multiple of the smallest block",
+	  "the length is 0, or the start is not a multiple of the block size",
 	  "`hybridctl info %` shows the block size as MIN_BLOCK." },
 	{ "claim", EFBIG,
 	  "it is longer than the instance allows in one extent",
@@ -175,7 +174,7 @@ static const struct cause {
 	  "there is no such file",
 	  "Check the name; - stands for standard input or output." },
 	{ "file", EACCES,
-	  "you may not open it",
+	  "you are not permitted to open it",
 	  "Check its mode with `ls -l`, or name another file." },
 	{ "file", EISDIR,
 	  "it is a directory",
@@ -187,19 +186,20 @@ static const struct cause {
 	  "its file system is full",
 	  "Free space there, or name a file elsewhere." },
 	{ "check", EUCLEAN,
-	  "what the allocator keeps about its space does not fit together",
-	  "Stop its users, save what is live with `hybridctl dump %`, look at `dmesg`, and "
-	  "attach the disk anew, to be rebuilt." },
+	  "the metadata of the allocator is inconsistent",
+	  "Stop its users, save the live extents with `hybridctl dump %`, look at `dmesg`, and "
+	  "attach the disk again for a rebuild." },
 	{ "check", EAGAIN,
-	  "others allocate and free all the time, so the sums cannot be checked; the rest is right",
-	  "Check again when less is going on." },
+	  "other callers allocate and free all the time, so the sums cannot be checked; the rest "
+	  "is consistent",
+	  "Check again when there is less activity." },
 	{ "check", EPERM,
 	  "checking needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
 	{ "watch", ENODEV,
 	  "the instance was detached, or its block device went away",
-	  "`hybridctl list` shows whether it is there; if so, `hybridctl detach --force %` removes "
-	  "what is left of it." },
+	  "If `hybridctl list` still shows it, `hybridctl detach --force %` removes what is left "
+	  "of it." },
 	{ NULL, ENOTTY,
 	  "the file is not a node of hybrid_alloc",
 	  "Name an instance as 0 or /dev/hybrid_alloc0; `hybridctl list` shows them." },
@@ -210,14 +210,14 @@ static const struct cause {
 	  "the block device went away",
 	  "`hybridctl detach --force %` removes what is left of the instance." },
 	{ NULL, ENOMEM,
-	  "the kernel has no memory for it",
+	  "the kernel has not enough memory",
 	  "Free memory and run it again." },
 	{ NULL, EMFILE,
 	  "too many files are open",
 	  "Close some, or raise the limit with ulimit -n." },
 };
 
-/* A FREE that was refused says why itself, in more detail than an errno can. */
+/* A refused free has a reason, which says more than its errno. */
 static const struct cause reasons[HYBRID_ALLOC_REASON_COUNT] = {
 	[HYBRID_ALLOC_REASON_NOT_ALLOCATED] = { NULL, ENOENT,
 	  "nothing is allocated there; it never was, or it has been freed already",
@@ -229,7 +229,7 @@ static const struct cause reasons[HYBRID_ALLOC_REASON_COUNT] = {
 	  "an extent starts there, but has another length",
 	  "Give the length that `hybridctl alloc` printed; extents are freed as a whole." },
 	[HYBRID_ALLOC_REASON_UNALIGNED] = { NULL, EINVAL,
-	  "the start is not a multiple of the smallest block",
+	  "the start is not a multiple of the block size",
 	  "Give the start that `hybridctl alloc` printed; `hybridctl info %` shows "
 	  "MIN_BLOCK." },
 	[HYBRID_ALLOC_REASON_ZERO_LENGTH] = { NULL, EINVAL,

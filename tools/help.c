@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* --help: laid out as a manual page, so that it reads like one. */
+/* --help, laid out like a manual page. */
 
 #include <stdio.h>
 #include <string.h>
@@ -7,38 +7,38 @@
 #include "hybridctl.h"
 
 const char tool_summary[] =
-"hand out the space of block devices";
+"allocate the space of block devices";
 
 const char tool_description[] =
-"hybridctl is the tool of the kernel module hybrid_alloc, which decides which range of "
-"a block device belongs to whom. It never touches the data: whoever was given an extent "
-"reads and writes the device itself, from byte START, LEN bytes long, and frees the "
-"extent when all I/O to it has finished.\n"
+"hybridctl is the tool of the kernel module hybrid_alloc, which allocates ranges of block "
+"devices, called extents. It never touches the data: the owner of an extent reads and writes "
+"the device itself, LEN bytes from byte START, and frees the extent when all I/O to it has "
+"finished.\n"
 "Each attached device is an instance with a number N and a node /dev/hybrid_allocN. "
 "NODE below is that path, or hybrid_allocN, or just N.\n"
 "SIZE, START and LEN are in bytes, or have a unit: K, M, G, T, P, E, also written KiB and "
-"so on, are powers of 1024; kB, MB and so on are powers of 1000. 1.5M is allowed where it is "
-"a whole number of bytes.";
+"so on, are powers of 1024; kB, MB and so on are powers of 1000. A fraction such as 1.5M must "
+"be a whole number of bytes.";
 
 const char tool_examples[] =
 "hybridctl attach --fresh /dev/vdb\n"
-"Hand out the space of an empty disk; prints the node, such as /dev/hybrid_alloc0.\n"
+"Attach an empty disk; prints the node, such as /dev/hybrid_alloc0.\n"
 "hybridctl alloc 0 1M 64K\n"
 "Allocate two extents; prints where they are.\n"
 "hybridctl free 0 1048576:65536\n"
-"Give one back.\n"
+"Free one of them.\n"
 "hybridctl stat --runs 0\n"
-"Show where the space is.\n"
+"Show how the space is used.\n"
 "hybridctl detach 0\n"
-"Give the disk back, once all extents are free.\n";
+"Detach the disk, after all extents are free.\n";
 
 const char columns_note[] =
-"Unless --output names others, those with a * are shown, with --json those with "
-"a j. In JSON the names are in lower case.";
+"By default the columns with a * are shown, with --json those with a j. In JSON the names "
+"are in lower case.";
 
 enum { WIDTH = 79, INDENT = 7, DEEPER = 14 };
 
-/* Breaks the text between words; a newline begins a new paragraph. */
+/* Breaks lines between words. A newline begins a new paragraph. */
 static void paragraph(int indent, const char *p)
 {
 	int column = 0;
@@ -131,7 +131,7 @@ static void exit_status(const struct command *cmd)
 		return;
 	}
 	printf("%*s0  success\n", INDENT, "");
-	printf("%*s1  failure, also of a part of what was asked for\n", INDENT, "");
+	printf("%*s1  failure, even if only of a part\n", INDENT, "");
 	printf("%*s2  the command line is wrong; nothing was done\n", INDENT, "");
 	if (cmd && cmd->own_status)
 		printf("%*s%d  %s\n", INDENT, "", cmd->own_status, cmd->own_status_means);
@@ -165,7 +165,7 @@ void help_tool(void)
 	for (size_t i = 0; i < nr_commands; i++)
 		printf("%*s%-8s %s\n", INDENT, "", commands[i]->name, commands[i]->summary);
 	heading("OPTIONS");
-	printf("%*s-h, --help     print this text; after a command, all about it\n", INDENT, "");
+	printf("%*s-h, --help     print this text; after a command, its description\n", INDENT, "");
 	printf("%*s-V, --version  print the version\n", INDENT, "");
 	exit_status(NULL);
 	examples(tool_examples);

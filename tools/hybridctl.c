@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hybridctl - hand out the space of block devices
+ * hybridctl - allocate the space of block devices
  *
- * The commands are in the files cmd_*.c, found through the table in commands.c. All of
- * them speak to the kernel through the ioctls of ioctl_uapi.h and to people
- * through table.c and explain.c.
+ * The commands are in the files cmd_*.c and in the table in commands.c. They call the kernel
+ * through libhybridalloc only, and print their results through table.c and explain.c.
  */
 
 #include <errno.h>
@@ -14,18 +13,18 @@
 
 #include "hybridctl.h"
 
-/* Output that did not arrive is a failure, also when it is only noticed at the end. */
+/* Output that cannot be written is a failure, even if only the last flush reports it. */
 static int flushed(int status)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
-	complain("cannot write the output: %s. What was asked for has been done all the same; look "
-		 "at where the output goes.",
+	complain("cannot write the output: %s. The command itself has been done all the same; "
+		 "check where the output goes.",
 		 strerror(errno));
 	return EXIT_FAILED;
 }
 
-/* fsck's numbers for the same */
+/* The same as an exit status of fsck, if the command has those. */
 static int exit_status(const struct command *cmd, int status)
 {
 	status = flushed(status);
@@ -40,7 +39,7 @@ int main(int argc, char **argv)
 	struct args args;
 	int status;
 
-	/* What a terminal can show; numbers stay as programs read them. */
+	/* Only the character set: numbers are not localized. */
 	setlocale(LC_CTYPE, "");
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
 		help_tool();
@@ -55,7 +54,7 @@ int main(int argc, char **argv)
 
 		if (strcmp(cmd->name, name))
 			continue;
-		/* As getopt shall call us */
+		/* The name that getopt_long() prints */
 		argv[1] = must(strdup("hybridctl"));
 		if (parse_args(cmd, argc - 1, argv + 1, &args, &status)) {
 			status = cmd->run(cmd, &args);

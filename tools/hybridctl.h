@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * hybridctl - the parts of the tool and what they offer each other
+ * hybridctl - the parts of the tool, and what each offers to the others
  *
  *   hybridctl.c      main
  *   commands.c       the table of commands
@@ -11,14 +11,14 @@
  *   cmd_replay.c     replay
  *   cmd_top.c        top
  *   cmd_watch.c      watch
- *   cmd_map.c        map, dump; walk.c goes through MAP's pages, picture.c divides
+ *   cmd_map.c        map, dump; walk.c reads the pages of the map, picture.c divides
  *                    the device into cells, which map_terminal.c and map_svg.c draw
- *   progress.c       how far it is, on a terminal
- *   node.c           messages, memory, the module's nodes
+ *   progress.c       the progress bar
+ *   node.c           messages, memory, files, the module's nodes
  *   options.c        the command line
  *   help.c           --help
- *   doc.c            a program of its own: makes the manual page and the completion
- *   explain.c        from command and errno to a sentence that says what to do
+ *   doc.c            a separate program: makes the manual page, completion and schemas
+ *   explain.c        turns a command and an errno into a sentence with a remedy
  *   signature.c      what libblkid finds on a disk
  *   table.c          tables, lists and JSON, through libsmartcols
  */
@@ -31,7 +31,7 @@
 #include <stdio.h>
 #include <linux/types.h>
 
-#include "ioctl_uapi.h"
+#include "hybridalloc.h"
 
 #define HYBRIDCTL_VERSION	"0.1"
 
@@ -39,31 +39,42 @@
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TIMEOUT = 3 };
-/* check says it as fsck does. */
+/* The exit status of check is that of fsck. */
 enum { FSCK_ERRORS_LEFT = 4, FSCK_FAILED = 8, FSCK_USAGE = 16 };
 
 /* node.c */
 
 /* Prints "hybridctl: ", the message and a newline to stderr. */
 __printf(1, 2) void complain(const char *format, ...);
-/* These end the program when there is no memory. */
+/* These end the program if there is no memory. */
 void *must(void *allocated);
 __printf(1, 2) char *text(const char *format, ...);
 
 /* Prints an explanation and frees it; for `return failed(explain(...))`. */
 int failed(char *explanation);
-/* "0", "hybrid_alloc0" and any path: the path, which is never freed. */
+/* The same for a call through the control node: explains that this cannot be opened, if so. */
+int control_failed(char *explanation);
+/* "-" is standard input. @name is set to what messages call it. NULL after a complaint. */
+FILE *open_input(const char *path, const char **name);
+
+/* The path of a node that is named "0", "hybrid_alloc0" or by any path. */
 char *node_path(const char *node);
 /* -1 after a complaint. */
 int open_node(const char *path, int mode);
-int open_control(void);
 /* The number of an instance, from its path: an open file would keep it from detaching. */
 bool node_number(const char *path, __u32 *id);
+/*
+ * Replaces @info, all zeroes at first, by that of the next instance. 1; 0 at the end; -1 after
+ * a complaint.
+ */
+int next_instance(struct hybrid_alloc_info *info);
+/* To be freed. */
+char *disk_name(const struct hybrid_alloc_info *info);
 /* False after a complaint. */
 bool node_info(int fd, const char *path, struct hybrid_alloc_info *info);
 bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *stat);
 
-/* A signal ends the work, not the program: what was obtained has to be told. */
+/* A signal ends the work, not the program: what was allocated has to be printed. */
 extern volatile sig_atomic_t interrupted;
 void catch_signals(void);
 
@@ -74,19 +85,19 @@ struct command;
 extern const struct command *const commands[];
 extern const size_t nr_commands;
 
-/* Columns, and how much of them is printed */
+/* Columns, and where they are printed */
 
 enum column_kind {
 	COLUMN_TEXT,
 	COLUMN_NUMBER,
-	COLUMN_DECIMAL,		/* a number as text, from its cell's .text */
-	COLUMN_SIZE,		/* human unless --bytes or --json */
+	COLUMN_DECIMAL,		/* a number as text, in its cell's .text */
+	COLUMN_SIZE,		/* such as 1.5G unless --bytes or --json */
 };
 
-/* Where a column is shown when none were named. */
+/* Where a column is shown by default. */
 enum {
 	IN_TABLE = 1 << 0,
-	IN_LIST	 = 1 << 1,	/* of a command that shows one value a line */
+	IN_LIST	 = 1 << 1,	/* of a command that prints one value a line */
 	IN_JSON	 = 1 << 2,
 	IN_ALL	 = IN_TABLE | IN_LIST | IN_JSON,
 	IN_RUNS	 = 1 << 3,	/* everywhere, with --runs */
@@ -98,10 +109,10 @@ struct column {
 	enum column_kind kind;
 	unsigned int shown;
 	const char *help;
-	int width;		/* at least, where lines are printed before others are known */
+	int width;		/* at least, if lines are printed before others are known */
 };
 
-/* Depending on the column's kind; NULL text is an empty cell, null in JSON. */
+/* By the kind of its column. A NULL text is an empty cell, null in JSON. */
 union cell {
 	const char *text;
 	__u64 number;
@@ -115,9 +126,9 @@ struct table_options {
 /* signature.c */
 
 /*
- * What libblkid knows on the device or image file, as in "ext4 file system
- * labelled 'x', dos partition table"; NULL and *@err 0 for nothing; NULL and an
- * errno if it could not look.
+ * What libblkid finds on the device or image file, such as "ext4 file system
+ * labelled 'x', dos partition table". NULL if it finds nothing (*@err is 0) or cannot
+ * read it (*@err is the errno).
  */
 char *find_signatures(int fd, int *err);
 
@@ -125,8 +136,8 @@ char *find_signatures(int fd, int *err);
 
 /*
  * "cannot allocate 4 MiB: no free run holds it (ENOSPC). Free extents or ask
- * for less ...". @command is its name; @node the path of the instance's
- * node, or NULL; @reason that of a refused FREE, or 0.
+ * for less ...". @command is the name of the command; @node the path of the instance's
+ * node, or NULL; @reason that of a refused free, or 0.
  */
 __printf(5, 6)
 char *explain(const char *command, int err, unsigned int reason, const char *node,
@@ -157,12 +168,12 @@ struct option_info {
 
 extern const struct option_info option_infos[NR_OPTIONS];
 
-/* Its letter among the options of a set, in which an earlier one may have it; or 0. */
+/* Its letter, or 0 if it has none or an earlier option of the set has the same. */
 char option_letter(__u64 set, enum option_id id);
 
 enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
-/* A command line, taken apart; what was not given is 0. */
+/* A parsed command line. What was not given is 0. */
 struct args {
 	struct table_options table;
 	bool fresh, force, runs, list, keep, batch_mode, has_length, has_timeout;
@@ -184,16 +195,16 @@ struct command {
 	int (*run)(const struct command *cmd, const struct args *args);
 	__u64 options;		/* BIT()s */
 	int min_words, max_words;
-	const char *words;	/* as in the synopsis */
+	const char *words;	/* for the synopsis */
 	const char *summary;
-	const char *description;	/* paragraphs, divided by newlines */
+	const char *description;	/* paragraphs, separated by newlines */
 	const char *examples;		/* a command, a newline, what it does, a newline ... */
 	const char *table;		/* its name in JSON */
 	const struct column *columns;
 	size_t nr_columns;
-	bool as_list;		/* people get one value a line, and what it means */
-	bool fsck;		/* exits as fsck does */
-	int own_status;			/* one that no other command has, or 0 */
+	bool as_list;		/* by default, one value and its meaning a line */
+	bool fsck;		/* has the exit status of fsck */
+	int own_status;			/* that only this command has, or 0 */
 	const char *own_status_means;
 };
 
@@ -203,19 +214,19 @@ extern const struct command seal_command, drain_command, stat_command, check_com
 extern const struct command map_command, dump_command, replay_command, top_command, watch_command;
 extern const struct command trim_command, grow_command;
 
-/* The last line of each complaint about a command line */
+/* Prints the last line of every complaint about a command line. */
 void suggest_help(const struct command *cmd);
-/* False, with the exit status, if there is nothing left to do. */
+/* False, and *@status set, if there is nothing left to do. */
 bool parse_args(const struct command *cmd, int argc, char **argv, struct args *args, int *status);
 
 /* table.c */
 
 struct table;
 
-/* The output is for programs, or somebody chose columns: a report is wanted. */
+/* True if the options ask for a table: --json, --raw or --output. */
 bool wants_table(const struct args *args);
 
-/* The table of a command. NULL, after a complaint, if -o names a column that there is not. */
+/* The table of a command. NULL after a complaint if -o names an unknown column. */
 struct table *table_new(const struct command *cmd, const struct args *args);
 bool table_shows(const struct table *t, const char *column);
 void table_row(struct table *t, const union cell *cells);
@@ -227,33 +238,36 @@ void table_finish(struct table *t);
 struct progress;
 
 /*
- * A bar on stderr for what takes longer than a second, if that is a terminal: how
- * far @in has been read if it is an ordinary file, and how many @units were done.
- * NULL if there shall be none, which the others understand.
+ * Shows on stderr, if that is a terminal and the work takes longer than a second, how many
+ * @units were done, and a bar of how far @in was read if it is a regular file. Returns NULL
+ * if there is nothing to show; the other functions accept that.
  */
 struct progress *progress_start(const char *what, const char *units, FILE *in);
-/* The same for work whose end is known. */
+/* The same with a known total. */
 struct progress *progress_start_to(const char *what, const char *units, __u64 total);
 void progress_step(struct progress *p, __u64 units);
-/* Makes place for a line on stderr, whose lock the caller has. */
+/* Clears the line for other output to stderr. The caller holds the lock of stderr. */
 void progress_hide(void);
 void progress_end(struct progress *p);
+
+/* In characters; 0 if @fd is not a terminal. */
+size_t terminal_width(int fd);
 
 /* walk.c */
 
 /*
- * Calls @visit for all parts that MAP tells, in the order of addresses, until it
- * returns false. False after a complaint.
+ * Calls @visit for each entry of the map, in the order of addresses, until it returns
+ * false. False after a complaint.
  */
 bool walk_map(int fd, const char *path, __u64 start,
-	      bool (*visit)(void *context, const struct hybrid_alloc_map_entry *part),
+	      bool (*visit)(void *context, const struct hybrid_alloc_map_entry *entry),
 	      void *context);
 
 /* picture.c */
 
-/* What is in use comes first, by enum hybrid_alloc_map_kind. */
+/* The parts that are in use come first, by enum hybrid_alloc_map_kind. */
 enum map_part {
-	PART_USED,		/* where, is not known */
+	PART_USED,		/* of unknown kind */
 	PART_EQUAL, PART_MIXED, PART_BUDDY, PART_SPAN,
 	NR_USED_PARTS,
 	PART_CACHED = NR_USED_PARTS, PART_HELD, PART_FREE, PART_TAIL,
@@ -266,7 +280,7 @@ extern const char *const part_names[NR_PARTS];
 struct picture {
 	struct hybrid_alloc_info info;
 	struct hybrid_alloc_stat stat;
-	__u64 len;		/* of the part that is drawn, the tail included */
+	__u64 len;		/* the managed range and the unusable tail */
 	__u64 cell_len;
 	size_t nr_cells;
 	__u64 (*cells)[NR_PARTS];	/* bytes */
@@ -276,15 +290,18 @@ struct picture {
 
 /* False after a complaint. */
 bool picture_take(struct picture *p, int fd, const char *path, size_t max_cells);
-/* How many of these are in use; @main: of which kind most of them are */
+/* How many of these bytes are in use. *@main is set to the kind of most of them. */
 __u64 picture_used(const __u64 *bytes, enum map_part *main);
-__u64 picture_percent_tenths(const struct picture *p, __u64 bytes);
+/* "12.3": the percentage of the device. To be freed. */
+char *picture_percent(const struct picture *p, __u64 bytes);
+/* "8G, 12 live extents, 3 free runs, the largest 1M". To be freed. */
+char *picture_summary(const struct picture *p);
 
 /* map_terminal.c, map_svg.c */
 
 void map_terminal(const struct picture *p, const struct args *args, size_t columns, bool color,
 		  bool blocks);
-/* So many cells fit in, for these columns and rows of characters. */
+/* The number of cells that fit into this many columns and rows of characters. */
 size_t map_terminal_cells(size_t columns, size_t rows, bool halves);
 extern const size_t map_svg_cells;
 void map_svg(const struct picture *p, const char *title, FILE *out);
@@ -292,7 +309,7 @@ void map_svg(const struct picture *p, const char *title, FILE *out);
 /* help.c */
 
 extern const char tool_summary[], tool_description[], tool_examples[];
-/* Below a command's columns */
+/* Printed below the columns of a command. */
 extern const char columns_note[];
 
 void help_tool(void);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The map as SVG, for reports: every cell is a column that is filled as far as
- * its part of the device is in use, so that it can be read without the colours.
+ * The map as SVG, for reports: each cell is a column that is filled in proportion to
+ * the space in use, so that it can be read without the colours.
  */
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "hybridctl.h"
 #include "common/size.h"
 
-/* All in pixels. */
+/* In pixels, except COLUMNS and ROWS. */
 enum {
 	WIDTH = 1000, LEFT = 80, COLUMNS = 128, ROWS = 32,
 	CELL_W = 7, CELL_H = 12, ROW_H = CELL_H + 2,
@@ -20,8 +20,8 @@ enum {
 const size_t map_svg_cells = COLUMNS * ROWS;
 
 /*
- * Those of Okabe and Ito, which those who see colours in another way tell apart, too;
- * and what is used is darker than what is not.
+ * The palette of Okabe and Ito, which can also be told apart with a colour vision
+ * deficiency. Used parts are darker than the others.
  */
 static const char *const part_colors[NR_PARTS] = {
 	[PART_USED] = "#1b242c",
@@ -63,7 +63,7 @@ static void put_rect(FILE *out, int x, int y, int w, int h, const char *fill)
 		h, fill);
 }
 
-/* So many pixels; what is there is seen. */
+/* The part of @full pixels that @bytes of @of are; at least one, unless @bytes is 0. */
 static int pixels(__u64 bytes, __u64 of, int full)
 {
 	int n;
@@ -74,7 +74,7 @@ static int pixels(__u64 bytes, __u64 of, int full)
 	return n ? n : 1;
 }
 
-/* Where in its column, counted from the top, a part of a cell lies. */
+/* The position of a part of a cell in its column, from the top. */
 static void part_of_cell(const struct picture *p, size_t cell, enum map_part part, int *y, int *h)
 {
 	const __u64 *bytes = p->cells[cell];
@@ -88,7 +88,7 @@ static void part_of_cell(const struct picture *p, size_t cell, enum map_part par
 	*y = CELL_H - below - *h;
 }
 
-/* All of one kind in one path; neighbours that look the same in one step. */
+/* One path for each kind of part; neighbours that look the same share a rectangle. */
 static void put_cells(FILE *out, const struct picture *p, enum map_part part)
 {
 	fprintf(out, "<path fill=\"%s\" d=\"", part_colors[part]);
@@ -132,15 +132,14 @@ static int put_map(FILE *out, const struct picture *p)
 static void put_sum(FILE *out, const struct picture *p, int x, int y, const char *name,
 		    __u64 bytes)
 {
-	__u64 tenths = picture_percent_tenths(p, bytes);
-	char *size = must(size_short(bytes));
+	char *size = must(size_short(bytes)), *percent = picture_percent(p, bytes);
 
-	put_text(out, x, y, "small",
-		 text("%s %s, %llu.%llu %%", name, size, tenths / 10, tenths % 10));
+	put_text(out, x, y, "small", text("%s %s, %s %%", name, size, percent));
 	free(size);
+	free(percent);
 }
 
-/* A bar with all parts, and what they are. */
+/* A bar with all parts, and its legend. */
 static int put_sums(FILE *out, const struct picture *p, int y)
 {
 	int x = LEFT, end = LEFT + MAP_W;
@@ -156,7 +155,7 @@ static int put_sums(FILE *out, const struct picture *p, int y)
 	}
 	y += BAR_H + 22;
 	put_sum(out, p, LEFT, y, "used", picture_used(p->bytes, NULL));
-	/* The kinds of what is used in the first line, the rest in the second */
+	/* The kinds of used parts are in the first line, the others in the second. */
 	for (enum map_part part = PART_EQUAL; part < NR_PARTS; part++) {
 		int n = part - PART_EQUAL;
 
@@ -183,7 +182,7 @@ static int nr_lengths(const struct hybrid_alloc_stat *stat)
 	return nr;
 }
 
-/* The free space by the length of the runs that it is in. */
+/* A chart of the free space by the length of its runs. */
 static int put_runs(FILE *out, const struct picture *p, int y)
 {
 	const struct hybrid_alloc_stat *stat = &p->stat;
@@ -215,17 +214,12 @@ static int put_runs(FILE *out, const struct picture *p, int y)
 
 static void put_title(FILE *out, const struct picture *p, const char *title)
 {
-	char *len = must(size_short(p->len)), *largest = must(size_short(p->stat.largest_free_run));
-	char *cell = must(size_short(p->cell_len));
+	char *summary = picture_summary(p), *cell = must(size_short(p->cell_len));
 
-	put_text(out, LEFT, 34, "title", title ? text("%s", title) :
-		 text("%.*s", (int)sizeof(p->info.disk), (const char *)p->info.disk));
+	put_text(out, LEFT, 34, "title", title ? text("%s", title) : disk_name(&p->info));
 	put_text(out, LEFT, 56, "small",
-		 text("hybrid_alloc%u: %s, %llu live extents, %llu free runs, the largest %s; a "
-		      "column is %s",
-		      p->info.id, len, p->nr_extents, p->stat.nr_free_runs, largest, cell));
-	free(len);
-	free(largest);
+		 text("hybrid_alloc%u: %s; a column is %s", p->info.id, summary, cell));
+	free(summary);
 	free(cell);
 }
 
@@ -248,7 +242,7 @@ void map_svg(const struct picture *p, const char *title, FILE *out)
 	height = put_runs(mem, p, height + 8);
 	must(fclose(mem) ? NULL : body);
 
-	/* Its height is known only now. */
+	/* The height is known only now. */
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
 		"viewBox=\"0 0 %d %d\">\n", WIDTH, height, WIDTH, height);
 	fputs(style, out);

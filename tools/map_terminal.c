@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The map on a terminal: cells of colour, two to a character where the locale has
- * half blocks, or one letter for each cell.
+ * The map on a terminal: coloured cells, two in a character if the locale has half
+ * blocks, or a letter for each cell.
  */
 
 #include <stdlib.h>
@@ -12,10 +12,10 @@
 
 enum { LABEL_WIDTH = 8, NR_SHADES = 4 };
 
-/* How a cell looks; if some of it is in use, one of ten times NR_USED_PARTS. */
+/* The look of a cell: an enum map_part if nothing of it is in use, else kind and tenths. */
 enum { LOOK_USED = NR_PARTS, TENTHS = 10, LOOK_NONE = LOOK_USED + TENTHS * NR_USED_PARTS };
 
-/* Of the 256 that terminals have; from dark to bright the fuller it is. */
+/* Of the 256 colours of a terminal: the fuller, the brighter. */
 static const unsigned char used_colors[NR_USED_PARTS][NR_SHADES] = {
 	[PART_USED] = { 242, 246, 250, 255 },
 	[PART_EQUAL] = { 18, 20, 27, 33 },
@@ -32,7 +32,7 @@ static const char free_letters[NR_PARTS] = {
 	[PART_CACHED] = 'c', [PART_HELD] = 'h', [PART_FREE] = '.', [PART_TAIL] = 't',
 };
 
-/* Where most of it lies, and how many tenths are in use, from 1 */
+/* @part: the kind of most of the used space; @tenths: how full the cell is, from 1 */
 static int used_look(enum map_part part, int tenths)
 {
 	return LOOK_USED + TENTHS * part + tenths - 1;
@@ -47,7 +47,7 @@ static char letter_of(int look)
 	return "123456789#"[(look - LOOK_USED) % TENTHS];
 }
 
-/* Only what is full is brightest. */
+/* Only a full cell has the brightest shade. */
 static int color_of(int look)
 {
 	if (look < LOOK_USED)
@@ -71,7 +71,7 @@ static int look_of(const struct picture *p, size_t cell)
 		return PART_HELD;
 	if (!len)
 		return PART_TAIL;
-	/* What is not quite full or not quite empty is neither. */
+	/* Only a full cell has ten tenths, and only one without used space none. */
 	if (used)
 		return used_look(main, used == len ? TENTHS : 1 + used * 9 / len);
 	return bytes[PART_CACHED] ? PART_CACHED : PART_FREE;
@@ -85,7 +85,7 @@ static void put_color(int look, int background)
 		printf("\033[%d;5;%dm", background ? 48 : 38, color_of(look));
 }
 
-/* One character: the upper of two cells in the colour of the text, the lower behind. */
+/* One character for two cells: the text colour is the upper one, the background the lower. */
 static void put_halves(int upper, int lower, const int *before)
 {
 	if (upper == LOOK_NONE && lower == LOOK_NONE) {
@@ -146,14 +146,15 @@ static void put_sample(int look, bool color, bool halves)
 static void put_sum(const struct picture *p, const char *name, __u64 bytes,
 		    const struct args *args)
 {
-	__u64 tenths = picture_percent_tenths(p, bytes);
 	char *size = args->table.bytes ? text("%llu", bytes) : must(size_short(bytes));
+	char *percent = picture_percent(p, bytes);
 
-	printf(" %s %s, %llu.%llu%%   ", name, size, tenths / 10, tenths % 10);
+	printf(" %s %s, %s%%   ", name, size, percent);
 	free(size);
+	free(percent);
 }
 
-/* What is in use, by where it lies: with colours, the shades of each. */
+/* The used parts; with colours, the shades of each. */
 static void put_kinds(const struct picture *p, const struct args *args, bool color)
 {
 	for (enum map_part part = 0; part < NR_USED_PARTS; part++) {
@@ -191,14 +192,11 @@ static void put_legend(const struct picture *p, const struct args *args, bool co
 
 static void put_title(const struct picture *p)
 {
-	char *len = must(size_short(p->len)), *largest = must(size_short(p->stat.largest_free_run));
+	char *disk = disk_name(&p->info), *summary = picture_summary(p);
 
-	printf(HYBRID_ALLOC_NODE_FORMAT " on %.*s: %s, %llu live extents, %llu free runs, "
-	       "the largest %s\n\n",
-	       p->info.id, (int)sizeof(p->info.disk), (const char *)p->info.disk, len,
-	       p->nr_extents, p->stat.nr_free_runs, largest);
-	free(len);
-	free(largest);
+	printf(HYBRID_ALLOC_NODE_FORMAT " on %s: %s\n\n", p->info.id, disk, summary);
+	free(disk);
+	free(summary);
 }
 
 size_t map_terminal_cells(size_t columns, size_t rows, bool halves)

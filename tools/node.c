@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Messages, memory, and the nodes of the module. */
+/* Messages, memory, files, and the nodes of the module. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "hybridctl.h"
@@ -56,6 +55,20 @@ int failed(char *explanation)
 	return EXIT_FAILED;
 }
 
+FILE *open_input(const char *path, const char **name)
+{
+	FILE *in;
+
+	*name = "standard input";
+	if (!strcmp(path, "-"))
+		return stdin;
+	*name = path;
+	in = fopen(path, "re");
+	if (!in)
+		failed(explain("file", errno, 0, NULL, "read %s", path));
+	return in;
+}
+
 char *node_path(const char *node)
 {
 	if (strchr(node, '/'))
@@ -67,20 +80,36 @@ char *node_path(const char *node)
 
 int open_node(const char *path, int mode)
 {
-	int fd = open(path, mode | O_CLOEXEC);
+	int fd = hybrid_alloc_open(path, mode);
 
-	if (fd < 0)
-		failed(explain("node", errno, 0, path, "open %s", path));
-	return fd;
+	if (fd >= 0)
+		return fd;
+	failed(explain("node", -fd, 0, path, "open %s", path));
+	return -1;
 }
 
-int open_control(void)
+/*
+ * The library opens the control node in each call that needs it, and the errors of that
+ * look like those of the call. False after a complaint.
+ */
+static bool control_opens(void)
 {
 	int fd = open(HYBRID_ALLOC_CONTROL_NODE, O_RDWR | O_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
 		failed(explain("control", errno, 0, NULL, "open %s", HYBRID_ALLOC_CONTROL_NODE));
-	return fd;
+		return false;
+	}
+	close(fd);
+	return true;
+}
+
+int control_failed(char *explanation)
+{
+	if (control_opens())
+		return failed(explanation);
+	free(explanation);
+	return EXIT_FAILED;
 }
 
 bool node_number(const char *path, __u32 *id)
@@ -97,25 +126,54 @@ bool node_number(const char *path, __u32 *id)
 	return true;
 }
 
+int next_instance(struct hybrid_alloc_info *info)
+{
+	__u32 id = info->size ? info->id + 1 : 0;
+	int err;
+
+	*info = (struct hybrid_alloc_info){
+		.size = sizeof(*info), .flags = HYBRID_ALLOC_INFO_NEXT, .id = id,
+	};
+	err = hybrid_alloc_lookup(info);
+	if (!err)
+		return 1;
+	/* ENODEV is the end, but also what the control node of an unloaded module gives. */
+	if (!control_opens())
+		return -1;
+	if (err == -ENODEV)
+		return 0;
+	failed(explain("list", -err, 0, NULL, "list the instances"));
+	return -1;
+}
+
+char *disk_name(const struct hybrid_alloc_info *info)
+{
+	return text("%.*s", (int)sizeof(info->disk), (const char *)info->disk);
+}
+
 bool node_info(int fd, const char *path, struct hybrid_alloc_info *info)
 {
+	int err;
+
 	*info = (struct hybrid_alloc_info){ .size = sizeof(*info) };
-	if (!ioctl(fd, HYBRID_ALLOC_IOC_INFO, info))
-		return true;
-	failed(explain("info", errno, 0, path, "ask %s what it is", path));
-	return false;
+	err = hybrid_alloc_get_info(fd, info);
+	if (err)
+		failed(explain("info", -err, 0, path, "ask %s what it is", path));
+	return !err;
 }
 
 bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *stat)
 {
+	int err;
+
 	*stat = (struct hybrid_alloc_stat){
 		.size = sizeof(*stat),
 		.flags = runs ? HYBRID_ALLOC_STAT_RUNS : 0,
 	};
-	if (!ioctl(fd, HYBRID_ALLOC_IOC_STAT, stat))
-		return true;
-	failed(explain("stat", errno, 0, path, "read the figures of %s", path));
-	return false;
+	err = hybrid_alloc_get_stat(fd, stat);
+	if (err)
+		failed(explain("stat", -err, 0, path, "read the statistics of %s", path));
+	return !err;
 }
 
 volatile sig_atomic_t interrupted;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The device, divided into cells that can be drawn. */
+/* The device, divided into cells to be drawn. */
 
 #include <stdlib.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 const char *const part_names[NR_PARTS] = {
-	[PART_USED] = "elsewhere",
-	[PART_EQUAL] = "equal slabs",
-	[PART_MIXED] = "mixed slabs",
+	[PART_USED] = "unknown",
+	[PART_EQUAL] = "slabs",
+	[PART_MIXED] = "mixed parts",
 	[PART_BUDDY] = "buddy blocks",
-	[PART_SPAN] = "over several",
+	[PART_SPAN] = "spans",
 	[PART_CACHED] = "cached",
 	[PART_HELD] = "held",
 	[PART_FREE] = "free",
@@ -31,7 +32,7 @@ static enum map_part part_of(const struct hybrid_alloc_map_entry *e)
 	}
 }
 
-/* Counts a part of the device, from @at bytes after its start, to the cells it touches. */
+/* Adds @len bytes at @at, from the start of the managed range, to the cells they are in. */
 static void add_part(struct picture *p, enum map_part part, __u64 at, __u64 len)
 {
 	p->bytes[part] += len;
@@ -44,13 +45,13 @@ static void add_part(struct picture *p, enum map_part part, __u64 at, __u64 len)
 	}
 }
 
-/* Others may be at work: what was counted up to an address stays as it was. */
+/* Entries of different pages may overlap. The first one counts. */
 struct paint {
 	struct picture *picture;
-	__u64 at;
+	__u64 at;	/* end of what was counted */
 };
 
-static bool paint_part(void *context, const struct hybrid_alloc_map_entry *e)
+static bool paint_entry(void *context, const struct hybrid_alloc_map_entry *e)
 {
 	struct paint *paint = context;
 	struct picture *p = paint->picture;
@@ -83,7 +84,7 @@ bool picture_take(struct picture *p, int fd, const char *path, size_t max_cells)
 	p->cell_len = (p->cell_len + block - 1) / block * block;
 	p->nr_cells = (p->len - 1) / p->cell_len + 1;
 	p->cells = must(calloc(p->nr_cells, sizeof(*p->cells)));
-	if (!walk_map(fd, path, 0, paint_part, &paint))
+	if (!walk_map(fd, path, 0, paint_entry, &paint))
 		return false;
 	add_part(p, PART_TAIL, p->info.range_len, p->stat.unusable);
 	return true;
@@ -104,7 +105,20 @@ __u64 picture_used(const __u64 *bytes, enum map_part *main)
 	return used;
 }
 
-__u64 picture_percent_tenths(const struct picture *p, __u64 bytes)
+char *picture_percent(const struct picture *p, __u64 bytes)
 {
-	return ((__uint128_t)bytes * 1000 + p->len / 2) / p->len;
+	__u64 tenths = ((__uint128_t)bytes * 1000 + p->len / 2) / p->len;
+
+	return text("%llu.%llu", tenths / 10, tenths % 10);
+}
+
+char *picture_summary(const struct picture *p)
+{
+	char *len = must(size_short(p->len)), *largest = must(size_short(p->stat.largest_free_run));
+	char *summary = text("%s, %llu live extents, %llu free runs, the largest %s", len,
+			     p->nr_extents, p->stat.nr_free_runs, largest);
+
+	free(len);
+	free(largest);
+	return summary;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How far it is, on a terminal.
+ * The progress bar on a terminal.
  *
- * A thread draws it, so that work need not look at the clock, and that one call
- * which takes long is seen to go on, too.
+ * A thread draws it, so that the work does not need to check the clock, and the time goes on
+ * during a long call as well.
  */
 
 #include <pthread.h>
@@ -21,18 +21,18 @@
 
 struct progress {
 	const char *what, *units;
-	FILE *in;		/* an ordinary file, or NULL */
-	__u64 total;		/* of the units, or of the file's bytes; 0: not known */
+	FILE *in;		/* a regular file, or NULL */
+	__u64 total;		/* units, or bytes of the file; 0: unknown */
 	atomic_ullong done;	/* units */
 	struct timespec begun;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t end;
 	bool ended;
-	bool drawn;		/* under the lock of stderr */
+	bool drawn;		/* protected by the lock of stderr */
 };
 
-/* There is one at a time. */
+/* At most one at a time. */
 static struct progress *shown;
 
 static double seconds_since(const struct timespec *then)
@@ -43,24 +43,24 @@ static double seconds_since(const struct timespec *then)
 	return now.tv_sec - then->tv_sec + (now.tv_nsec - then->tv_nsec) / 1e9;
 }
 
-/* From 0 to 1; below 0: not known */
+/* From 0 to 1; below 0 if unknown. */
 static double fraction(const struct progress *p, __u64 done)
 {
 	off_t at = done;
 
 	if (!p->total)
 		return -1;
-	/* Where the descriptor is, not the stream: that is its owner's. */
+	/* The offset of the descriptor: the stream belongs to the other thread. */
 	if (p->in)
 		at = lseek(fileno(p->in), 0, SEEK_CUR);
 	return at < 0 ? -1 : (__u64)at >= p->total ? 1 : (double)at / p->total;
 }
 
-static size_t terminal_width(void)
+size_t terminal_width(int fd)
 {
 	struct winsize size;
 
-	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col ? 80 : size.ws_col;
+	return ioctl(fd, TIOCGWINSZ, &size) ? 0 : size.ws_col;
 }
 
 /* "claim: [=====>    ]  42%  1234567 extents, 3 s" */
@@ -68,6 +68,7 @@ static void draw(struct progress *p)
 {
 	__u64 done = atomic_load(&p->done);
 	double part = fraction(p, done), seconds = seconds_since(&p->begun);
+	size_t width = terminal_width(STDERR_FILENO);
 	char bar[33] = "", line[256];
 	int full = part * 30;
 
@@ -83,7 +84,7 @@ static void draw(struct progress *p)
 			 seconds);
 	}
 	flockfile(stderr);
-	fprintf(stderr, "\r%.*s\033[K", (int)terminal_width() - 1, line);
+	fprintf(stderr, "\r%.*s\033[K", (width ? (int)width : 80) - 1, line);
 	p->drawn = true;
 	funlockfile(stderr);
 }
@@ -115,7 +116,7 @@ static void *draw_until_end(void *arg)
 	return NULL;
 }
 
-/* Signals are for the thread that works. */
+/* The new thread blocks all signals: they go to the one that works. */
 static bool start_thread(struct progress *p)
 {
 	sigset_t all, before;

@@ -16,7 +16,7 @@ static const char *value(blkid_probe probe, const char *name)
 	return blkid_probe_lookup_value(probe, name, &data, NULL) ? NULL : data;
 }
 
-/* Appends what the probe stands at, unless the same was named before. */
+/* Appends a description of the probe's current result, unless it is there already. */
 static void describe(blkid_probe probe, char **found)
 {
 	const char *type = value(probe, "TYPE"), *label = value(probe, "LABEL");
@@ -59,7 +59,7 @@ char *find_signatures(int fd, int *err)
 		goto out;
 	}
 
-	/* As wipefs does: also what is damaged a little may be worth keeping. */
+	/* As wipefs does: a slightly damaged signature may also be worth keeping. */
 	blkid_probe_enable_superblocks(probe, 1);
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE |
 					  BLKID_SUBLKS_LABEL | BLKID_SUBLKS_MAGIC |

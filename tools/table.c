@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Tables, lists and JSON, through libsmartcols as lsblk and losetup do it. */
+/* Tables, lists and JSON, through libsmartcols, as in lsblk and losetup. */
 
 #include <libsmartcols.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 struct table {
 	const struct column *columns;
 	size_t nr_columns;
-	unsigned int shown;		/* IN_ bits: columns to show by default */
+	unsigned int shown;		/* IN_ bits of the columns to show by default */
 	bool as_list, bytes, aligned;
 	struct libscols_table *scols;
 	size_t *selected;		/* indices into columns */
@@ -73,7 +73,7 @@ static bool select_columns(struct table *t, const char *list)
 		int i = find_column(t, list, len);
 
 		if (i < 0) {
-			complain("there is no column '%.*s'; --help lists those there are",
+			complain("there is no column '%.*s'; --help lists them all",
 				 (int)len, list);
 			return false;
 		}
@@ -115,7 +115,7 @@ struct table *table_new(const struct command *cmd, const struct args *args)
 	t->shown = opts->json ? IN_JSON : cmd->as_list ? IN_LIST : IN_TABLE;
 	if (args->runs)
 		t->shown |= IN_RUNS;
-	/* Who names columns, or wants them raw, has a use for columns. */
+	/* --output and --raw ask for columns. */
 	t->as_list = cmd->as_list && !opts->json && !opts->raw && !opts->columns;
 	t->bytes = opts->bytes || opts->json;
 	t->aligned = !opts->json && !opts->raw;
@@ -166,7 +166,7 @@ static char *format_value(const struct table *t, const struct column *c, union c
 	return text("%llu", cell.number);
 }
 
-/* Padded by hand: libsmartcols takes a width as a hint only. */
+/* Pads the value: libsmartcols takes the width of a column only as a hint. */
 static char *format_cell(const struct table *t, const struct column *c, union cell cell)
 {
 	char *value = format_value(t, c, cell), *padded;
@@ -196,7 +196,7 @@ void table_row(struct table *t, const union cell *cells)
 			check(scols_line_set_data(line, 0, c->name));
 			check(scols_line_set_data(line, 2, c->help));
 		}
-		/* The line takes the value over. */
+		/* The line owns the value from here on. */
 		if (value)
 			check(scols_line_refer_data(line, t->as_list ? 1 : i, value));
 	}

@@ -126,6 +126,11 @@ while read -r name; do
 done < <(sed -n 's/^| \(E[A-Z0-9]*\) |.*/\1/p' ../docs/abi.md)
 is "and each error of the ABI is explained" "$missing" ""
 
+# What the library is for
+
+is "hybridctl calls the module through libhybridalloc only" \
+	"$(grep -nE '\bioctl\(|HYBRID_ALLOC_IOC_' ./*.[ch] | grep -v 'TIOCGWINSZ')" ""
+
 # Licences: what programs are linked with or include is not under the GPL alone
 
 is "every source has the licence that README.md says" \

@@ -56,8 +56,8 @@ is "map: title" "$(hybridctl map 0 | head -n 1)" \
 	"/dev/hybrid_alloc0 on ${DISK#/dev/}: 256M, 5 live extents, 5 free runs, the largest 190M"
 try "map: used, free and tail in the legend" sh -c \
 	"hybridctl map 0 | tr -s ' ' | grep -q '# used 8.5M, 3.3% of it in' &&
-	 hybridctl map 0 | tr -s ' ' | grep -q 'equal slabs 0B, 0.0% mixed slabs 2.5M, 1.0%' &&
-	 hybridctl map 0 | tr -s ' ' | grep -q 'buddy blocks 6M, 2.3% over several 0B, 0.0%' &&
+	 hybridctl map 0 | tr -s ' ' | grep -q ' slabs 0B, 0.0% mixed parts 2.5M, 1.0%' &&
+	 hybridctl map 0 | tr -s ' ' | grep -q 'buddy blocks 6M, 2.3% spans 0B, 0.0%' &&
 	 hybridctl map 0 | grep -q '[.] free 247.5M, 96.7%' &&
 	 hybridctl map --bytes 0 | grep -q 't tail 3584, 0.0%'"
 is "map: no colours on what is no terminal" "$(hybridctl map 0 | grep -c "$esc")" 0
@@ -103,10 +103,10 @@ is "SVG: begin and end" "$(head -c 4 /tmp/map.svg)$(tail -n 1 /tmp/map.svg)" "<s
 try "SVG: the title, escaped" grep -q '>a &lt;b> &amp; c</text>' /tmp/map.svg
 is "SVG: sums" "$(sed -n 's/.*class="small">\([a-z ]* [^ ]*, [0-9.]* %\)<.*/\1/p' /tmp/map.svg)" \
 	"used 8.5M, 3.3 %
-equal slabs 0B, 0.0 %
-mixed slabs 2.5M, 1.0 %
+slabs 0B, 0.0 %
+mixed parts 2.5M, 1.0 %
 buddy blocks 6M, 2.3 %
-over several 0B, 0.0 %
+spans 0B, 0.0 %
 cached 0B, 0.0 %
 held 0B, 0.0 %
 free 247.5M, 96.7 %
@@ -123,7 +123,7 @@ try_not "SVG into a directory that there is not" \
 	hybridctl map --svg /none/map.svg 0
 try_not "SVG on a full disk" "cannot write /dev/full: its file system is full (ENOSPC). Free space" \
 	hybridctl map --svg /dev/full 0
-try_not "SVG and a list" "give one of them" hybridctl map --svg /tmp/x --list 0
+try_not "SVG and a list" "give only one of them" hybridctl map --svg /tmp/x --list 0
 
 # Lists
 

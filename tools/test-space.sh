@@ -61,7 +61,7 @@ is "grow when nothing has grown" "$(hybridctl grow -n -o GROWN 0 | tr -d ' ')" 0
 is "STAT says so, too" "$(one CAPACITY)" $((255 * M))
 try_not "grow to less" "the range would become shorter (EINVAL). \`hybridctl info /dev/hybrid_alloc0\`" \
 	hybridctl grow -s 64M 0
-try_not "grow beyond the disk" "the disk is not so long (ERANGE). \`blockdev --getsize64\`" hybridctl grow -s 1G 0
+try_not "grow beyond the disk" "the disk is not that long (ERANGE). \`blockdev --getsize64\`" hybridctl grow -s 1G 0
 try "detach" hybridctl detach --force 0
 
 modprobe null_blk nr_devices=1 gb=1

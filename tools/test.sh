@@ -238,7 +238,7 @@ is "refused frees: status" $? 1
 is "refused frees: reasons" "$(sed 's/.*: \(.*(E[A-Z]*)\)\..*/\1/' /tmp/err)" \
 "it is inside a live extent, but does not start where that starts (EINVAL)
 an extent starts there, but has another length (EINVAL)
-the start is not a multiple of the smallest block (EINVAL)
+the start is not a multiple of the block size (EINVAL)
 the length is 0 (EINVAL)
 it is not inside the range that the instance manages (ERANGE)
 it is not inside the range that the instance manages (ERANGE)
@@ -325,13 +325,13 @@ try "detach" hybridctl detach 0
 
 is "attach without --fresh prints the node" "$(hybridctl attach "$DISK" 2>/tmp/err)" /dev/hybrid_alloc0
 is "... and says what has to follow" "$(cat /tmp/err)" \
-	"hybridctl: $DISK is attached to be rebuilt: claim the extents that are in use (\`hybridctl claim 0 --file CATALOGUE\`), then \`hybridctl seal 0\`; alloc fails until then. For an empty disk there is --fresh."
+	"hybridctl: $DISK is attached for a rebuild: claim the extents that are in use (\`hybridctl claim 0 --file CATALOGUE\`), then \`hybridctl seal 0\`; alloc fails until then. For an empty disk there is --fresh."
 is "its state is rebuild" "$(hybridctl list -n -o STATE)" rebuild
 try_not "alloc before seal" "not sealed yet (EAGAIN). Claim the extents that are in use" \
 	hybridctl alloc 0 4K
 try "claim" hybridctl claim 0 0:4K 1M:3M
 try "claim from standard input" sh -c 'echo "8M 5M" | hybridctl claim 0 -'
-try_not "claim of what is taken" "cannot claim 2097152:4096: it is taken, in part or as a whole (EEXIST)" \
+try_not "claim of what is taken" "cannot claim 2097152:4096: the range is not free, in part or as a whole (EEXIST)" \
 	hybridctl claim 0 2M:4K
 try_not "claim of what is partly taken" "(EEXIST). Two entries of the catalogue overlap" \
 	hybridctl claim 0 6M:4M
@@ -358,7 +358,7 @@ try "detach" hybridctl detach 0
 for kind in $signatures; do
 	write_signature "$kind" "$DISK"
 	try_not "$kind on the disk: named, with the remedies" \
-		"there is data on it ($(signature_name "$kind")). If that is no longer needed, erase its signature with \`wipefs --all $DISK\`, or attach with --force." \
+		"there is data on it ($(signature_name "$kind")). If it is no longer needed, erase its signature with \`wipefs --all $DISK\`, or attach with --force." \
 		hybridctl attach --fresh "$DISK"
 	is "$kind: nothing was attached" "$(hybridctl list)" ""
 	try "$kind: --force" hybridctl attach --fresh --force "$DISK"
