@@ -2,23 +2,23 @@
 /*
  * An engine for fio that allocates with hybrid_alloc.
  *
- * What fio calls a file is a table of slots here, each blockalign= bytes of the
- * file's size, and each with room for one extent. Nothing but the table knows
- * the file: its name is a name. It lives until fio ends, so that a later job of
- * the same job file finds under the same filename= what an earlier one left.
+ * A file of fio is a table of slots in this engine. Each slot stands for blockalign= bytes
+ * of the file's size and has room for one extent. The file does not exist elsewhere. The
+ * table is kept until fio ends, so that a later job of the same job file, with the same
+ * filename=, finds the extents of an earlier one.
  *
- * mode=alloc, to measure the calls: a WRITE allocates as much as it would write,
- * a TRIM frees what its slot has. fio's clat is the time of the call, and of
- * nothing else: if a slot has to be freed before it can be allocated, or the other
- * way round, that has been done in prep(), which fio does not time.
+ * mode=alloc measures the calls: a WRITE allocates the length that it would write, a TRIM
+ * frees the extent of its slot. fio's clat is the time of this one call. If a slot must be
+ * freed before it can be allocated, or the other way round, prep() does that, which fio does
+ * not time.
  *
- * mode=io, to have data in it: a WRITE allocates (slat) and then writes to the disk
- * at the place that it was given (clat); a READ looks it up (slat) and reads
- * (clat); a TRIM frees. Two extents that overlap spoil each other's data,
- * and fio's verification finds that.
+ * mode=io transfers data: a WRITE allocates (slat) and then writes to the disk at the
+ * allocated position (clat); a READ looks up the position (slat) and reads (clat); a TRIM
+ * frees. If two extents overlap, they corrupt each other's data, and the verification of fio
+ * finds that.
  *
- * An extent is freed only when its I/O has finished: there is one I/O at a
- * time in a job, and with direct=1 nothing is left in the page cache.
+ * An extent is freed only after its I/O has finished: a job does one I/O at a time, and with
+ * direct=1 no dirty page stays in the page cache.
  */
 #include "fio.h"
 #include "optgroup.h"
@@ -28,8 +28,8 @@
 enum ha_mode { HA_ALLOC, HA_IO };
 
 /*
- * The option with offset 0 would be taken for one without a place; fio stores the
- * thread there while it parses.
+ * The first member is not an option: fio takes an option at offset 0 for one without a
+ * member. fio stores the thread there while it parses.
  */
 struct ha_options {
 	struct thread_data *td;
@@ -57,7 +57,7 @@ static struct fio_option ha_option_list[] = {
 		.lname	= "hybrid_alloc disk",
 		.type	= FIO_OPT_STR_STORE,
 		.off1	= offsetof(struct ha_options, disk),
-		.help	= "Disk that data goes to, by default the one that is attached",
+		.help	= "Disk for the data, by default the attached one",
 		.category = FIO_OPT_C_ENGINE,
 		.group	= FIO_OPT_G_INVALID,
 	},
@@ -90,7 +90,7 @@ static struct fio_option ha_option_list[] = {
 		.lname	= "hybrid_alloc batch",
 		.type	= FIO_OPT_INT,
 		.off1	= offsetof(struct ha_options, batch),
-		.help	= "So many extents in a slot, by one call (mode=alloc)",
+		.help	= "Extents in a slot, allocated by one call (mode=alloc)",
 		.def	= "1",
 		.minval	= 1,
 		.maxval	= HYBRID_ALLOC_MAX_ITEMS,
@@ -102,7 +102,7 @@ static struct fio_option ha_option_list[] = {
 		.lname	= "hybrid_alloc bound extents",
 		.type	= FIO_OPT_BOOL,
 		.off1	= offsetof(struct ha_options, bound),
-		.help	= "Bind extents to fio, so that they go back however it ends",
+		.help	= "Bind extents to fio, so that they are freed however it ends",
 		.def	= "0",
 		.category = FIO_OPT_C_ENGINE,
 		.group	= FIO_OPT_G_INVALID,
@@ -112,7 +112,7 @@ static struct fio_option ha_option_list[] = {
 		.lname	= "hybrid_alloc keep extents",
 		.type	= FIO_OPT_BOOL,
 		.off1	= offsetof(struct ha_options, keep),
-		.help	= "Do not free what is left at the end",
+		.help	= "Do not free the extents that are left at the end",
 		.def	= "0",
 		.category = FIO_OPT_C_ENGINE,
 		.group	= FIO_OPT_G_INVALID,
@@ -129,7 +129,7 @@ struct ha_node {
 
 struct ha_extent {
 	uint64_t start;
-	uint64_t len;		/* 0: there is none */
+	uint64_t len;		/* 0: no extent */
 };
 
 struct ha_table {
@@ -140,11 +140,11 @@ struct ha_table {
 	uint64_t nr_slots;
 	unsigned int batch;
 	bool keep;
-	int users;		/* jobs at work; -1: one, and it changes the table */
+	int users;		/* running jobs; -1: one job that changes the table */
 	struct ha_extent *extents;	/* batch of each slot */
 };
 
-/* What a job has at hand. */
+/* The state of a job */
 struct ha_job {
 	struct ha_table **tables;	/* by the number of the file */
 	unsigned int nr_tables;
@@ -191,7 +191,7 @@ static struct ha_node *ha_node_get(const char *name)
 		return NULL;
 	node->fd = hybrid_alloc_open(name, O_RDWR);
 	if (node->fd < 0) {
-		log_err("hybrid_alloc: cannot open instance %s: %s; `hybridctl list` shows which there are\n",
+		log_err("hybrid_alloc: cannot open instance %s: %s; `hybridctl list` shows all instances\n",
 			name, strerror(-node->fd));
 		goto out_free;
 	}
@@ -217,8 +217,8 @@ out_free:
 }
 
 /*
- * The blocks of a file are as large as what fio aligns its offsets to: where several
- * directions are at work they must agree.
+ * A slot is as large as the alignment of fio's offsets, which must be the same for all
+ * directions of a job.
  */
 static int ha_slot_size(struct thread_data *td, uint64_t *size)
 {
@@ -248,7 +248,7 @@ static int ha_slot_size(struct thread_data *td, uint64_t *size)
 	return *size ? 0 : -EINVAL;
 }
 
-/* Finds the table of a file, or makes it, with room for so many bytes. */
+/* Finds or makes the table of a file, with slots for at least @size bytes. */
 static struct ha_table *ha_table_get(struct thread_data *td, struct ha_node *node,
 				     const char *name, uint64_t slot_size, uint64_t size)
 {
@@ -284,7 +284,7 @@ static struct ha_table *ha_table_get(struct thread_data *td, struct ha_node *nod
 	}
 	if (nr_slots > table->nr_slots) {
 		if (table->users) {
-			log_err("hybrid_alloc: %s: the file %s is in use and shorter: give both jobs one size=, or each a filename=\n",
+			log_err("hybrid_alloc: %s: the file %s is in use and shorter: give both jobs the same size=, or each a filename=\n",
 				td->o.name, name);
 			return NULL;
 		}
@@ -300,7 +300,7 @@ static struct ha_table *ha_table_get(struct thread_data *td, struct ha_node *nod
 	return table;
 }
 
-/* Before any job starts: what is wrong with the options, how large the files are. */
+/* Before any job starts: checks the options, and sets the size of files. */
 static int ha_setup(struct thread_data *td)
 {
 	const struct ha_options *o = ha_opts(td);
@@ -318,14 +318,14 @@ static int ha_setup(struct thread_data *td)
 	/* The tables belong to the process. */
 	td->o.use_thread = 1;
 	if (o->mode == HA_ALLOC) {
-		/* Before what is common to all jobs would be looked at: of this job only. */
+		/* In the flags of this job: those of the engine are common to all jobs. */
 		td->flags |= (unsigned long long)FIO_SYNCIO << TD_ENG_FLAG_SHIFT;
 	} else if (!td->o.odirect) {
-		log_err("hybrid_alloc: %s: mode=io needs direct=1, as what is dirty in the page cache when its extent is freed spoils the next owner's data\n",
+		log_err("hybrid_alloc: %s: mode=io needs direct=1: a page that is dirty in the page cache when its extent is freed overwrites the next owner's data\n",
 			td->o.name);
 		return 1;
 	} else if (td->o.iodepth > 1) {
-		log_err("hybrid_alloc: %s: one I/O at a time in a job: use numjobs= instead of iodepth=\n",
+		log_err("hybrid_alloc: %s: a job does one I/O at a time: use numjobs= instead of iodepth=\n",
 			td->o.name);
 		return 1;
 	} else if (o->batch > 1) {
@@ -333,7 +333,7 @@ static int ha_setup(struct thread_data *td)
 		return 1;
 	}
 	if (o->bound && o->keep) {
-		log_err("hybrid_alloc: %s: what is bound=1 cannot be kept: leave out bound= or keep=\n",
+		log_err("hybrid_alloc: %s: extents with bound=1 cannot be kept: leave out bound= or keep=\n",
 			td->o.name);
 		return 1;
 	}
@@ -346,8 +346,8 @@ static int ha_setup(struct thread_data *td)
 		goto out;
 	for_each_file(td, f, i) {
 		/*
-		 * As much as the job says, which may be more than the disk has, where
-		 * most extents are smaller than their slots.
+		 * The size= of the job, which may be more than the disk has if most
+		 * extents are smaller than their slots.
 		 */
 		f->real_file_size = node->info.range_len / slot_size * slot_size;
 		if (td->o.size && !td->o.size_percent)
@@ -395,8 +395,8 @@ static void ha_cleanup(struct thread_data *td)
 		job->tables[i]->users -= ha_changes(td) ? -1 : 1;
 	pthread_mutex_unlock(&ha_lock);
 	/*
-	 * fio counts the errors that ignore_error= names, and then reports the first of
-	 * them as the job's own.
+	 * fio counts the errors that ignore_error= names, but still reports the first of
+	 * them as the error of the job.
 	 */
 	if (!td->error && job->nr_enospc == td->total_err_count)
 		td->first_error = 0;
@@ -438,7 +438,7 @@ static int ha_init(struct thread_data *td)
 		if (!table)
 			break;
 		if (table->users < 0 || (table->users && ha_changes(td))) {
-			log_err("hybrid_alloc: %s: another job is at work on the file %s: give each a filename= of its own, or a stonewall between them\n",
+			log_err("hybrid_alloc: %s: another job is using the file %s: give each a filename= of its own, or a stonewall between them\n",
 				td->o.name, f->file_name);
 			break;
 		}
@@ -464,7 +464,7 @@ refused:
 	return 1;
 }
 
-/* The extents of what @io_u is about. */
+/* The extents of the slot of @io_u; NULL if it is past the end of the table. */
 static struct ha_extent *ha_slot(struct ha_job *job, const struct io_u *io_u,
 				 struct ha_table **table)
 {
@@ -534,7 +534,7 @@ static int ha_refused(const struct hybrid_alloc_extent *ext, int error, uint32_t
 	return error;
 }
 
-/* Frees as many as there are in @nr extents; whatever comes of it, they are none any more. */
+/* Frees the extents among @nr entries. The entries are empty afterwards, also on failure. */
 static int ha_free(int fd, struct hybrid_alloc_free_item *items, struct ha_extent *ext,
 		   unsigned int nr)
 {
@@ -585,7 +585,7 @@ static bool ha_has_any(const struct ha_extent *ext, unsigned int nr)
 	return false;
 }
 
-/* What the operation needs to begin with; not timed. Its error is queue()'s. */
+/* Brings the slot into the state that the operation needs. Not timed. queue() reports errors. */
 static int ha_prep(struct thread_data *td, struct io_u *io_u)
 {
 	struct ha_job *job = td->io_ops_data;
@@ -644,7 +644,7 @@ static enum fio_q_status ha_queue_io(struct thread_data *td, struct io_u *io_u)
 	struct ha_extent *ext;
 	uint64_t offset;
 
-	/* fio has filled the buffer since it set this. */
+	/* Not from when fio set it, as it has filled the buffer since then. */
 	fio_gettime(&io_u->start_time, NULL);
 	ext = ha_slot(job, io_u, &table);
 	offset = io_u->offset % table->slot_size;
@@ -663,7 +663,7 @@ static enum fio_q_status ha_queue_io(struct thread_data *td, struct io_u *io_u)
 	io_u->error = -ha_transfer(job->disk, io_u, ext, offset);
 	if (io_u->error)
 		return FIO_Q_COMPLETED;
-	/* Only of what is queued fio keeps slat apart from clat. */
+	/* fio separates slat from clat only for I/O that is queued. */
 	job->done = io_u;
 	return FIO_Q_QUEUED;
 }
@@ -680,7 +680,7 @@ static void ha_queue_alloc(struct thread_data *td, struct io_u *io_u)
 	else if (io_u->ddir == DDIR_TRIM)
 		io_u->error = ha_free(table->node->fd, job->free_items, ext, table->batch);
 	else
-		io_u->error = EOPNOTSUPP;	/* there is nothing to read */
+		io_u->error = EOPNOTSUPP;	/* nothing to read */
 }
 
 static enum fio_q_status ha_queue(struct thread_data *td, struct io_u *io_u)
@@ -731,7 +731,7 @@ static int ha_close_file(struct thread_data *td, struct fio_file *f)
 	return 0;
 }
 
-/* fio has ended, or unloads the engine: nothing stays behind. */
+/* When fio ends or unloads the engine: frees everything. */
 static void __attribute__((destructor)) ha_exit(void)
 {
 	static struct hybrid_alloc_free_item items[HYBRID_ALLOC_MAX_ITEMS];
@@ -758,7 +758,7 @@ static void __attribute__((destructor)) ha_exit(void)
 	}
 }
 
-/* fio looks for this name. */
+/* fio looks up this name. */
 struct ioengine_ops __attribute__((visibility("default"))) ioengine = {
 	.name			= "hybrid_alloc",
 	.version		= FIO_IOOPS_VERSION,

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 #
-# The part of tools/picture that runs in the virtual machine: a disk on which
-# objects of 4 KiB to 8 MiB came and went, half of them of a power of two, and of
-# which one user has just left.
+# The part of tools/picture that runs in the virtual machine. It ages a disk with objects of
+# 4 KiB to 8 MiB, half of them powers of two, and ends with the departure of one user.
 
 set -eu
 
@@ -12,8 +11,8 @@ insmod /lib/hybrid-alloc.ko
 hybridctl attach --fresh "$DISKS"
 hybridctl alloc -n -r -o EXTENT 0 200M | sed 's/^/=== a database: /'
 
-# Sizes whose logarithms are uniform. It is filled to nine tenths, then one goes
-# and others come, eight times over; at last a row of IDs goes at once.
+# The logarithms of the sizes are uniform. The disk is filled to nine tenths, then each object is
+# replaced eight times on average; at last a range of IDs is freed.
 awk -v capacity=8589934592 'function object(	size, i) {
 		size = 4096
 		for (i = int(rand() * 11); i > 0; i--)
@@ -46,12 +45,9 @@ awk -v capacity=8589934592 'function object(	size, i) {
 	}' >/tmp/trace
 echo "=== $(grep -c . /tmp/trace) operations"
 hybridctl replay --keep -n -r -o OPS,FAILED_ALLOCS,NR_LIVE,OVERLAPS 0 /tmp/trace | sed 's/^/=== replay: /'
-# The pools as they are at work
+# Fill the pools, as they are in normal operation.
 hybridctl alloc -n -o EXTENT -c 40 0 4K 16K 64K 256K | hybridctl free --file - 0
 hybridctl map --svg - --title 'an aged disk of 8 GiB' 0
-echo "=== terminal"
-LC_ALL=C.UTF-8 hybridctl map --color always --width 100 --rows 16 0
-echo "=== end"
 hybridctl check 0
 hybridctl detach --force 0
 rmmod hybrid_alloc

@@ -267,7 +267,7 @@ hybridctl alloc 0 1M >/dev/null
 try "but not by force" hybridctl detach --force 0
 wait $!
 is "which ends it: a failure" "$? $(cat /tmp/err)" \
-	"1 hybridctl: cannot watch /dev/hybrid_alloc0: the instance was detached, or its block device went away (ENODEV). \`hybridctl list\` shows whether it is there; if so, \`hybridctl detach --force /dev/hybrid_alloc0\` removes what is left of it."
+	"1 hybridctl: cannot watch /dev/hybrid_alloc0: the instance was detached, or its block device went away (ENODEV). If \`hybridctl list\` still shows it, \`hybridctl detach --force /dev/hybrid_alloc0\` removes what is left of it."
 try_not "watch of what is not there" "(ENOENT). \`hybridctl list\`" hybridctl watch --below 1G 0
 try "attach" hybridctl attach --fresh "$DISK"
 hybridctl watch --below 1M 0 >/tmp/out &

@@ -210,7 +210,7 @@ is "... what was obtained is printed" "$(cut -d: -f2 /tmp/out | tr '\n' ' ')" \
 	"$((64 * M)) $((64 * M)) $((64 * M)) $((64 * M)) "
 is "... what went wrong, what to do, and how far it came" "$(cat /tmp/err)" \
 	"hybridctl: cannot allocate 64 MiB: no free run holds it (ENOSPC). Free extents or ask for less; \`hybridctl stat --runs /dev/hybrid_alloc0\` shows the largest free run.
-hybridctl: 4 of 100 extents were allocated and listed; \`hybridctl free\` gives them back"
+hybridctl: 4 of 100 extents were allocated and listed; \`hybridctl free\` frees them"
 try_not "a full disk, aligned" "cannot allocate 4 KiB at a multiple of 1 MiB: no free run" \
 	hybridctl alloc -a 1M 0 4K
 exits "a full disk: status" 1 hybridctl alloc 0 4K

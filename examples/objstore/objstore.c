@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * objstore - a program for store.c
+ * objstore - a command line for store.c
  *
  * usage: objstore create NODE CATALOGUE
  *        objstore put NODE CATALOGUE NAME... <DATA

@@ -1,36 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * objstore - named objects on a raw disk, with the space from hybrid_alloc
+ * objstore - named objects on a raw disk, with space from hybrid_alloc
  *
- * What an engine on top of hybrid_alloc has to get right, and where it is here:
+ * The rules for an engine on top of hybrid_alloc, and where this example follows them:
  *
- * - The module forgets all extents when it is unloaded, and does not know which of
- *   them hold something: that is for a catalogue of ours. It is a log: a record for
- *   each object that was put or deleted, each with a checksum, the last one for a
- *   name being the one that counts. At times the log is written anew and replaced
- *   as a whole (write_catalogue()).
- * - The order of things (store_put()): allocate; write the data; make it durable;
- *   make the record durable, which is the moment from which the object is there;
- *   only then free the extents of the object that it replaces. So at any moment the
- *   catalogue names live extents only, with whole objects in them. A program
- *   that is killed leaves extents behind that the catalogue does not name.
- * - After that (reconcile()): what MAP shows and the catalogue does not name is
- *   freed, what it names is claimed if the instance is being rebuilt, and then
- *   that is sealed. Each step may be interrupted and is done again.
- * - Nobody else may be at work then: a lock on the node sees to that. It is
- *   dropped when the last thread of a killed process is gone, so none of its writes
- *   is under way any more.
- * - An extent is freed only when all I/O to it has finished. Writers have when they
- *   put the object into the catalogue; readers hold a reference (object_unref()).
- * - The disk is opened with O_DIRECT, so that nothing is left in the page cache that
- *   would be written over the next owner's data; and not with O_EXCL, as the module
- *   itself holds it.
- * - Another disk must not be taken for ours: the store has a label, an object with
- *   random content.
+ * - The module forgets all extents when it is unloaded, and does not know what they hold.
+ *   The store keeps a catalogue for that: a log with a record for each object that was put
+ *   or deleted. Each record has a checksum, and the last record of a name is valid.
+ *   Occasionally the log is written again without old records, and replaced as a whole
+ *   (write_catalogue()).
+ * - Order of the steps of a put (store_put()): allocate; write the data; make it durable;
+ *   make the record durable, which makes the object visible; only then free the extents of
+ *   the object that it replaces. So the catalogue always names live extents that hold
+ *   complete objects. A program that is killed leaves live extents that the catalogue does
+ *   not name.
+ * - Recovery (reconcile()): extents in the map that the catalogue does not name are freed,
+ *   extents that it names are claimed if the instance is sealed, and then the instance is
+ *   unsealed with hybrid_alloc_seal(). Each step may be interrupted and is then repeated.
+ * - No other process may use the store during recovery: it holds a lock on the node. The
+ *   lock of a killed process is released after its last thread has exited, so none of its
+ *   writes is in flight any more.
+ * - An extent is freed only after all I/O to it has finished. A writer has finished when it
+ *   puts the object into the catalogue; a reader holds a reference (object_unref()).
+ * - The disk is opened with O_DIRECT, so that no dirty page in the page cache overwrites the
+ *   next owner's data; and without O_EXCL, as the module holds the disk.
+ * - A different disk must be detected: the store has a label, an object with random content.
  *
- * One lock protects the index and the catalogue; data is written and read without
- * it. An engine with many small objects would write the records of several of them
- * with one fdatasync().
+ * One lock protects the index and the catalogue; data is written and read without it. An
+ * engine with many small objects would write several records with one fdatasync().
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -57,11 +54,11 @@
 #define IO_ALIGN	4096
 #define LABEL		".label"
 #define LABEL_SIZE	16
-#define LOG_SLACK	(64 << 10)	/* what may be useless in the catalogue */
+#define LOG_SLACK	(64 << 10)	/* bytes of old records before the log is written again */
 
-/* A record is followed by nr_extents times struct place and by the name. */
+/* A record is followed by nr_extents of struct place and by the name. */
 struct record {
-	uint32_t crc;		/* of all that follows */
+	uint32_t crc;		/* of the rest of the record */
 	uint32_t kind;
 	uint32_t data_crc;
 	uint16_t nr_extents;
@@ -80,7 +77,7 @@ enum { RECORD_PUT = 0x70757401, RECORD_DELETE = 0x64656c01 };
 			 STORE_NAME_MAX)
 
 struct object {
-	uint32_t refs;		/* of the index, and of readers */
+	uint32_t refs;		/* one of the index, and one of each reader */
 	uint32_t data_crc;
 	uint64_t size;
 	uint32_t nr_extents;
@@ -90,15 +87,15 @@ struct object {
 
 struct store {
 	int node, disk, log;
-	bool sealed;		/* being rebuilt */
+	bool sealed;		/* attached for a rebuild */
 	uint64_t align;		/* of I/O */
 	char *path;		/* of the catalogue */
 
-	pthread_mutex_t lock;	/* protects what follows, and refs */
+	pthread_mutex_t lock;	/* protects the members below, and refs of objects */
 	void *index;		/* tsearch() tree of objects by name */
 	uint64_t log_size;
-	uint64_t log_useful;	/* bytes of it when it was last written anew */
-	int failed;		/* the catalogue could not be written */
+	uint64_t log_useful;	/* its bytes when it was last written without old records */
+	int failed;		/* errno of a failure to write the catalogue */
 };
 
 /* ---- objects and the index ---- */
@@ -129,7 +126,7 @@ static struct object *index_find(struct store *s, const char *name)
 	return found ? *found : NULL;
 }
 
-/* Its extents go back with the last reference; from then on they are another's. */
+/* The last reference frees the extents, which may belong to another owner from then on. */
 static void object_unref(struct store *s, struct object *o)
 {
 	struct hybrid_alloc_free_item items[STORE_EXTENTS_MAX] = {};
@@ -147,7 +144,7 @@ static void object_unref(struct store *s, struct object *o)
 	for (batch.nr = 0; batch.nr < o->nr_extents; batch.nr++)
 		items[batch.nr].extent = o->extents[batch.nr];
 	err = batch.nr ? hybrid_alloc_free_batch(s->node, items, &batch) : 0;
-	/* Nobody can do anything about it but look for the mistake. */
+	/* A bug: it can only be reported. */
 	if (err || batch.nr_failed)
 		fprintf(stderr, "objstore: cannot free the extents of '%s': %s\n", o->name,
 			err ? strerror(-err) : hybrid_alloc_strreason(items[0].reason));
@@ -175,7 +172,7 @@ static size_t make_record(char *buf, uint32_t kind, const struct object *o)
 	return p - buf;
 }
 
-/* 1 and the object of the record at @p, 0 if that is none, -ENOMEM. */
+/* Returns 1 and the object of the record at @p, 0 if that is not a record, or -ENOMEM. */
 static int parse_record(const char *p, size_t left, struct record *r, size_t *len,
 			struct object **object)
 {
@@ -238,8 +235,8 @@ static int parse_catalogue(struct store *s, const char *p, size_t left)
 	for (; left; p += len, left -= len) {
 		ret = parse_record(p, left, &r, &len, &o);
 		/*
-		 * The last record may be incomplete: nobody was told that it was written.
-		 * All others were made durable before the next one was begun.
+		 * The last record may be incomplete: its put has not returned. All others were
+		 * made durable before the next one was begun.
 		 */
 		if (!ret)
 			return left > RECORD_MAX ? -EUCLEAN : 0;
@@ -311,7 +308,7 @@ static int sync_directory(const char *path)
 	return err;
 }
 
-/* Without what does not count any more. There is the old file or the new one, never a part. */
+/* Writes the log without old records. After a crash there is the old file or the new one. */
 static int write_catalogue(struct store *s)
 {
 	char path[strlen(s->path) + sizeof(".new")];
@@ -332,7 +329,7 @@ static int write_catalogue(struct store *s)
 	return s->failed;
 }
 
-/* With the lock held. When it has returned 0, the record stays. */
+/* Called with the lock held. If it returns 0, the record is durable. */
 static int commit(struct store *s, uint32_t kind, const struct object *o)
 {
 	if (!s->failed && s->log_size > 2 * s->log_useful + LOG_SLACK)
@@ -350,7 +347,7 @@ static uint64_t min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* O_DIRECT wants whole blocks, in memory that is aligned. */
+/* O_DIRECT needs whole blocks and aligned memory. */
 static int transfer(struct store *s, const struct object *o, char *data, bool to_disk)
 {
 	char *buf = aligned_alloc(s->align, IO_SIZE);
@@ -405,13 +402,13 @@ static int write_object(struct store *s, struct object *o, const void *data)
 		return err;
 	o->nr_extents = many.nr_extents;
 	err = transfer(s, o, (char *)data, true);
-	/* The disk may have a cache of its own. */
+	/* Flushes the cache of the disk. */
 	if (!err && fdatasync(s->disk))
 		err = -errno;
 	return err;
 }
 
-/* ---- what the catalogue names and what is allocated become the same ---- */
+/* ---- recovery: make the live extents those of the catalogue ---- */
 
 struct list {
 	struct hybrid_alloc_free_item *items;
@@ -480,7 +477,7 @@ static void list_map(struct list *l, struct store *s)
 	l->err = l->err ?: ret;
 }
 
-/* What is in @a and not in @b; these are in the order of addresses. */
+/* Adds the extents of @a that are not in @b. Both are sorted by address. */
 static void list_difference(struct list *l, const struct list *a, const struct list *b)
 {
 	const struct hybrid_alloc_extent *e, *f;
@@ -520,7 +517,7 @@ static int reconcile(struct store *s)
 	list_difference(&unknown, &live, &known);
 	list_difference(&missing, &known, &live);
 	err = unknown.err ?: missing.err;
-	/* If the module was not loaded anew, somebody has freed what is ours. */
+	/* Without a new attach, some other program has freed extents of this store. */
 	if (!err && missing.nr && !s->sealed)
 		err = -EUCLEAN;
 	if (!err)
@@ -533,7 +530,7 @@ static int reconcile(struct store *s)
 	return err;
 }
 
-/* ---- what others call ---- */
+/* ---- the interface of store.h ---- */
 
 static int put(struct store *s, const char *name, const void *data, size_t size)
 {
@@ -563,8 +560,8 @@ static int put(struct store *s, const char *name, const void *data, size_t size)
 		object_unref(s, o);
 	else
 		/*
-		 * Nobody knows whether the record is in the catalogue. The extents wait
-		 * for the next store_open(), which will.
+		 * The record may be in the catalogue or not. The extents stay live until the
+		 * next store_open() finds out.
 		 */
 		free(o);
 	return err;
@@ -665,7 +662,7 @@ static int open_disk(struct store *s, const struct hybrid_alloc_info *info)
 	return 0;
 }
 
-/* Whether this is the disk that the catalogue is of. A new one gets a label. */
+/* Checks that the disk is that of the catalogue. */
 static int check_label(struct store *s)
 {
 	const struct object *label = index_find(s, LABEL);
@@ -709,7 +706,7 @@ int store_open(struct store **store, const char *node, const char *catalogue)
 	if (!err)
 		err = hybrid_alloc_get_info(s->node, &info);
 	s->sealed = info.state & HYBRID_ALLOC_STATE_SEALED;
-	/* Nothing is changed before it is clear that all belongs together. */
+	/* Check that node, disk and catalogue match before anything is changed. */
 	err = err ?: open_disk(s, &info) ?: read_catalogue(s) ?: check_label(s);
 	err = err ?: reconcile(s) ?: write_catalogue(s) ?: hybrid_alloc_seal(s->node);
 	err = err ?: write_label(s);
@@ -728,7 +725,7 @@ void store_close(struct store *s)
 	if (s->disk >= 0)
 		close(s->disk);
 	if (s->node >= 0)
-		hybrid_alloc_close(s->node);	/* and the lock is gone */
+		hybrid_alloc_close(s->node);	/* releases the lock */
 	pthread_mutex_destroy(&s->lock);
 	free(s->path);
 	free(s);

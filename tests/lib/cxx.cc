@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libhybridalloc from C++: extents that go back by themselves, the map in a
- * container.
+ * libhybridalloc from C++: extents that are freed by their destructor, the map in a
+ * container, structures without the word struct.
  *
  * usage: cxx NODE
  */
@@ -98,12 +98,12 @@ void run(const std::string &node)
 	for (unsigned i = 1; i <= 100; i++)
 		own.emplace_back(on, i * 4096);
 	if (on.charged() != before + 5050 * 4096)
-		throw std::runtime_error("what was allocated is not charged");
+		throw std::runtime_error("allocated space is not charged");
 	if (on.live().size() != own.size())
 		throw std::runtime_error("the map does not show each extent");
 	own.clear();
 	if (on.charged() != before || !on.live().empty())
-		throw std::runtime_error("something did not come back");
+		throw std::runtime_error("an extent was not freed");
 
 	hybrid_alloc_alloc request = {};
 

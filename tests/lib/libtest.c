@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each function of libhybridalloc on the real module, beside the tests' own way
- * to call it.
+ * Each function of libhybridalloc on the real module, compared with the calls of
+ * tests/ioctl/harness.c.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -11,13 +11,13 @@
 #include "../../lib/hybridalloc.h"
 #include "../ioctl/harness.h"
 
-#define NR_BATCH	2500		/* more than one call takes */
+#define NR_BATCH	2500		/* more than HYBRID_ALLOC_MAX_ITEMS */
 
 static const char *disk;
 static u32 id;
 static int fd;
 
-/* 0 or a negative errno is what the library returns. */
+/* The library returns 0 or a negative errno. */
 static bool got(int ret, int err, const char *what)
 {
 	return t_errno(-ret, err, "%s", what);
@@ -177,7 +177,7 @@ static void test_batch(void)
 	t_eq(want[2000].error, EINVAL, "it is the one of length 0");
 	t_eq(ha_stat(fd, 0).charged, before.charged + (NR_BATCH - 1) * BLOCK, "they are charged");
 
-	/* The iterator against MAP as the tests read it: several pages. */
+	/* The iterator against t_read_map(): several pages. */
 	t_read_map(fd, &map);
 	if (hybrid_alloc_map_begin(fd, 0, 0, &it))
 		t_die("no memory");
@@ -228,7 +228,7 @@ static void test_batch(void)
 	t_all_back(fd, &before, "batch");
 }
 
-/* The array is shorter than the caller says: what lies behind cannot be read. */
+/* The array is shorter than the caller says: its second half cannot be read. */
 static void test_cut(void)
 {
 	size_t len = HYBRID_ALLOC_MAX_ITEMS * sizeof(struct hybrid_alloc_free_item);
@@ -334,7 +334,7 @@ static void test_rebuild(void)
 	got(hybrid_alloc_detach_disk(id, HYBRID_ALLOC_DETACH_FORCE), 0, "detach by force");
 	got(hybrid_alloc_detach_disk(id, 0), ENODEV, "detach: a second time");
 
-	/* by descriptor this time */
+	/* By descriptor this time. */
 	a.fd = open(disk, O_RDWR | O_CLOEXEC);
 	got(hybrid_alloc_attach_disk(NULL, &a), 0, "attach to rebuild, by descriptor");
 	t_ok(fcntl(a.fd, F_GETFD) == FD_CLOEXEC, "our descriptor is still there");
