@@ -51,9 +51,10 @@ refused "--threads where it is not allowed" "bench takes no --threads; leave it 
 refused "--ops where it is not allowed" "replay takes no --ops; leave it out" replay --capacity 1G --ops 5 -
 refused "--seed where it is not allowed" "replay takes no --seed" replay --capacity 1G --seed 5 -
 refused "--capacity where it is not allowed" "fuzz takes no --capacity" fuzz --capacity 1G
-refused "--list where it is not allowed" "fuzz takes no --list" fuzz --list
+refused "--list where it is not allowed" "replay takes no --list" replay --list
 refused "--list with more" "--list takes no 'pingpong-4K'" bench --list pingpong-4K
 refused "--list with an option" "--list takes no --json" bench --list --json
+refused "--situation where it is not allowed" "bench takes no --situation" bench --situation any x
 refused "fuzz with a word too many" "fuzz takes no 'x'; leave it out" fuzz x
 for number in x '' -1 1.5 0x10 1K 18446744073709551616; do
 	refused "--seed '$number'" "--seed: '$number' is no number from 0 to" bench --seed "$number" pingpong-4K
@@ -65,6 +66,10 @@ done
 refused "fuzz with more threads than it knows" "--threads from 1 to" fuzz --threads 63
 refused "fuzz of no operation" "--ops: '0' is no number from 1" fuzz --ops 0
 refused "fuzz of no seed" "a --seed from 1 up" fuzz --seed 0
+refused "a situation without threads" "--situation 'grow' is for threads; give --threads, too" \
+	fuzz --situation grow
+refused "a situation that does not exist" "no situation 'x'; 'hybrid-sim fuzz --list' shows them" \
+	fuzz --threads 2 --situation x
 try_not "output that cannot be written" "cannot write the output: No space left" \
 	sh -c "$sim bench --list >/dev/full"
 

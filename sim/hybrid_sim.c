@@ -16,6 +16,7 @@ u64 seed = 1;
 u64 capacity;
 unsigned int nr_threads = 1;
 u64 given_ops;
+const char *given_situation;
 
 /* ---- numbers ---- */
 
@@ -137,7 +138,8 @@ static const char help[] =
 "usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] [--ops N] WORKLOAD...\n"
 "       hybrid-sim bench --list\n"
 "       hybrid-sim replay [--json] [--threads N] --capacity SIZE TRACE|-\n"
-"       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N]\n"
+"       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N [--situation NAME]]\n"
+"       hybrid-sim fuzz --list\n"
 "\n"
 "Runs the allocator of hybrid_alloc in user space: no device, no module.\n"
 "\n"
@@ -150,13 +152,15 @@ static const char help[] =
 "         compared with a naive model; every seed makes its own device\n"
 "\n"
 "  --json           one JSON object a line\n"
-"  --list           the names of the workloads, one a line\n"
+"  --list           the names of the workloads or the situations, one a line\n"
 "  --seed N         of the random numbers (1)\n"
 "  --capacity SIZE  of the device, such as 64G or 1TiB; what is no whole block of\n"
 "                   4 KiB is not used\n"
 "  --ops N          number of operations of fuzz (1000000); of the pairs of churn\n"
 "                   and pingpong, and the operations of each of bench's threads\n"
 "  --threads N      of replay and fuzz (1)\n"
+"  --situation NAME what the threads of fuzz do most, such as grow; otherwise each\n"
+"                   seed chooses one\n"
 "  -h, --help       print this text\n"
 "\n"
 "Every answer of the allocator is compared with an independent record; the\n"
@@ -208,13 +212,14 @@ static int run_bench(char **names)
 	return bench(names);
 }
 
-static int run_list(char **names)
+static int run_list(void (*list)(void), char **words)
 {
-	if (*names) {
-		fprintf(stderr, "hybrid-sim: --list takes no '%s'; leave it out\n", *names);
+	if (*words) {
+		fprintf(stderr, "hybrid-sim: --list takes no '%s'; leave it out\n", *words);
 		return usage();
 	}
-	return bench_list();
+	list();
+	return 0;
 }
 
 static int run_replay(char **paths)
@@ -272,6 +277,7 @@ int main(int argc, char **argv)
 		{ "ops", required_argument, NULL, 'o' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "list", no_argument, NULL, 'l' },
+		{ "situation", required_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
@@ -279,10 +285,11 @@ int main(int argc, char **argv)
 		const char *name;
 		const char *options;
 		int (*run)(char **words);
+		void (*list)(void);	/* of --list, or NULL */
 	} commands[] = {
-		{ "bench", "jsco", run_bench },
+		{ "bench", "jsco", run_bench, bench_list },
 		{ "replay", "jtc", run_replay },
-		{ "fuzz", "jsot", run_fuzz },
+		{ "fuzz", "jsotn", run_fuzz, fuzz_list },
 	};
 	bool given[256] = {};
 	const char *command, *wrong;
@@ -316,6 +323,9 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			break;
+		case 'n':
+			given_situation = optarg;
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return flushed(0);
@@ -332,9 +342,9 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(commands[i].name, command))
 			continue;
-		if (!i && given['l'])
+		if (commands[i].list && given['l'])
 			return takes("--list", "l", options, given) ?
-			       flushed(run_list(argv + optind)) : usage();
+			       flushed(run_list(commands[i].list, argv + optind)) : usage();
 		if (!takes(command, commands[i].options, options, given))
 			return usage();
 		return flushed(commands[i].run(argv + optind));

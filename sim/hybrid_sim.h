@@ -69,10 +69,12 @@ extern u64 seed;
 extern u64 capacity;		/* bytes; 0: as the workload has it */
 extern unsigned int nr_threads;
 extern u64 given_ops;		/* 0: as the command or the workload has it */
+extern const char *given_situation;	/* NULL: each seed chooses one */
 
 int bench(char **workloads);
-int bench_list(void);
+void bench_list(void);
 int replay(const char *path);
 int fuzz(void);
+void fuzz_list(void);
 
 #endif

@@ -763,7 +763,7 @@ static bool threads(const struct workload *w, u64 nr_blocks)
 
 /* ---- names ---- */
 
-int bench_list(void)
+void bench_list(void)
 {
 	unsigned int i;
 
@@ -771,7 +771,6 @@ int bench_list(void)
 		printf("%s\n", workloads[i].name);
 	printf("firstfail-SIZE\nsustain-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
-	return 0;
 }
 
 /* Names with a size: firstfail-3M, pingpong-2052K, ... */

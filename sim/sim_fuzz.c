@@ -93,7 +93,11 @@ static void say_again(const struct fuzzer *z)
 	fprintf(stderr, "# again: hybrid-sim fuzz --seed %llu --ops %llu", z->seed,
 		z->count.ops + 1);
 	if (z->threads > 1)
-		fprintf(stderr, " --threads %u (if the threads meet as they did)", z->threads);
+		fprintf(stderr, " --threads %u", z->threads);
+	if (given_situation)
+		fprintf(stderr, " --situation %s", given_situation);
+	if (z->threads > 1)
+		fprintf(stderr, " (if the threads meet as they did)");
 	fprintf(stderr, "\n");
 }
 
@@ -209,6 +213,7 @@ static void draw_shape(struct fuzzer *z)
 
 void fuzz_begin(struct fuzzer *z)
 {
+	struct hapool_stat st;
 	int ret;
 
 	current_fuzzer = z;
@@ -221,6 +226,8 @@ void fuzz_begin(struct fuzzer *z)
 	if (ret)
 		fuzz_wrong(z, "init: %d", ret);
 	z->metadata = atomic_long_read(&z->pool.slab.mem.bytes);
+	hapool_stat(&z->pool, &st, false);
+	z->percpu = st.percpu;
 	if (hapool_grow(&z->pool, z->cfg.nr_blocks - 1, GFP_KERNEL) != -EINVAL)
 		fuzz_wrong(z, "grow: it can be made smaller");
 }
@@ -245,6 +252,7 @@ static long metadata_of_new(struct fuzzer *z)
 /* All extents have been freed: everything has come back. */
 void fuzz_end(struct fuzzer *z)
 {
+	struct hapool_stat st;
 	long bytes;
 
 	hapool_drain(&z->pool);
@@ -260,6 +268,11 @@ void fuzz_end(struct fuzzer *z)
 	    (bytes > z->metadata + 128 * (long)z->count.grows && !z->grow_failed))
 		fuzz_wrong(z, "after all was freed: %llu extents, metadata %ld, at the start %ld",
 			   ledger_nr(z->ledger), bytes, z->metadata);
+	hapool_shrink(&z->pool, ULONG_MAX);
+	hapool_stat(&z->pool, &st, false);
+	if (st.percpu != z->percpu)
+		fuzz_wrong(z, "without magazines: %llu bytes for the CPUs, at the start %llu",
+			   st.percpu, z->percpu);
 	hapool_destroy(&z->pool);
 	if (sim_objects() != z->objects)
 		fuzz_wrong(z, "after it was destroyed: %ld objects are left",
@@ -284,7 +297,7 @@ u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size)
 	case 2:		/* to 4 MiB */
 		len = 1 + pick(d, 1024);
 		break;
-	case 3:
+	case FUZZ_MIX_USUAL:
 		len = 1 + pick(d, 2 * usual);
 		break;
 	case 4:
@@ -813,6 +826,13 @@ int fuzz(void)
 	if (!seed || nr_threads > FUZZ_MAX_THREADS) {
 		fprintf(stderr, "hybrid-sim: fuzz takes a --seed from 1 up, and --threads from "
 			"1 to %d\n", FUZZ_MAX_THREADS);
+		return 2;
+	}
+	if (given_situation && (nr_threads == 1 || !fuzz_has_situation(given_situation))) {
+		fprintf(stderr, nr_threads == 1 ?
+			"hybrid-sim: --situation '%s' is for threads; give --threads, too\n" :
+			"hybrid-sim: there is no situation '%s'; 'hybrid-sim fuzz --list' shows "
+			"them\n", given_situation);
 		return 2;
 	}
 	signal(SIGABRT, on_signal);

@@ -59,6 +59,7 @@ struct fuzzer {
 	struct hapool pool;
 	struct haslab_config cfg;
 	long metadata;		/* at the start */
+	u64 percpu;		/* at the start */
 	long objects;		/* before that */
 	bool grow_failed;	/* for lack of memory */
 	struct ledger *ledger;
@@ -92,6 +93,7 @@ void fuzz_begin(struct fuzzer *z);
 void fuzz_end(struct fuzzer *z);
 void fuzz_compare(struct fuzzer *z, bool drained);
 #define FUZZ_MIXES	7
+#define FUZZ_MIX_USUAL	3	/* up to twice the usual length */
 u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size);
 
 static inline u64 fuzz_size(const struct fuzzer *z)
@@ -119,5 +121,8 @@ u64 fuzz_draw_ops(struct dice *d);
 /* Operations on one device until @ops are done; fewer if the seed has it so. */
 void fuzz_one(struct fuzzer *z, u64 ops);
 void fuzz_threads(struct fuzzer *z, u64 ops);
+
+/* With threads: what the threads of a seed mostly do, by name. */
+bool fuzz_has_situation(const char *name);
 
 #endif

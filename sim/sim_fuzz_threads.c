@@ -2,15 +2,16 @@
 /*
  * hybrid-sim fuzz with several threads on one allocator.
  *
- * Who has what is written down in marks.h: an overlap is found at once.
- * What a thread may expect while others are at work:
- *   - an extent of its own is live: a free of a part of it, or of more, is
- *     refused with the reason that it has when nobody else is there
- *   - a second free is refused, if nobody else can have got the same extent
- *     meanwhile. For that each length belongs to a thread, in some seeds
- *   - of two that free the same extent at a time, one succeeds
- * In phases that only allocate, what did not fit must not fit when all have
- * stopped. Then everything is also compared with the ledger, as with one thread.
+ * The marks of marks.h record which blocks are taken, so that an overlap is found at
+ * once. What a thread may expect while the others work:
+ *   - an extent of its own is live: a free of a part of it, or of more, is refused with
+ *     the same reason as with one thread
+ *   - a second free is refused, unless another thread can have allocated the same extent
+ *     in between. In some seeds each length belongs to one thread, which rules that out
+ *   - of two frees of the same extent at the same time, one succeeds
+ * After phases that only allocate, a length that did not fit must not fit when all
+ * threads have stopped. Then everything is also compared with the ledger, as with one
+ * thread.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,9 +21,46 @@
 #include "sim_fuzz.h"
 
 #define MAX_LIVE	512		/* of a thread */
-#define NR_SLOTS	64		/* extents on their way to another thread */
+#define NR_PASSED	64		/* extents on their way to another thread */
 #define NR_FAILED	32
 #define NR_FREED	8
+#define SLOT_BLOCKS	4096
+
+/* What a thread does besides plain allocations and frees. */
+enum act {
+	HAND_OVER, WRONG_FREE, CLAIM, LOOK, DUEL, DRAIN, CPU_DEAD, SHRINK, DRAIN_IDLE, STAT, GROW,
+	HOLD, MOVE, NR_ACTS
+};
+
+/**
+ * struct situation - what the threads of a seed do more than usual
+ * @name: for --situation
+ * @more: in 10000 operations of a thread, added to acts[].weight
+ * @small: extents of a few blocks, all of them in slabs
+ * @full: the device is too small for what the threads may allocate
+ * @coloured: each length belongs to a thread
+ * @grows: how often the device grows, at the most
+ */
+struct situation {
+	const char *name;
+	u16 more[NR_ACTS];
+	bool small;
+	bool full;
+	bool coloured;
+	unsigned int grows;
+};
+
+static const struct situation situations[] = {
+	{ "any", .grows = 2 },
+	{ "claim", { [CLAIM] = 2000 }, .small = true },
+	{ "drain", { [DRAIN] = 150, [CPU_DEAD] = 300, [STAT] = 50 } },
+	{ "duel", { [DUEL] = 1500 }, .coloured = true },
+	{ "full", { [DRAIN] = 20, [CLAIM] = 100, [STAT] = 20 }, .full = true },
+	{ "grow", { [GROW] = 200 }, .grows = 50 },
+	{ "hand-over", { [HAND_OVER] = 3000 } },
+	{ "hold", { [HOLD] = 300 } },
+	{ "shrink", { [SHRINK] = 600, [DRAIN_IDLE] = 300 } },
+};
 
 struct worker {
 	pthread_t thread;
@@ -32,14 +70,14 @@ struct worker {
 	struct dice dice;
 	struct extent live[MAX_LIVE];
 	unsigned int nr_live;
-	struct extent freed[NR_FREED];	/* the last ones of a length of its own */
+	struct extent freed[NR_FREED];	/* recently, of lengths that belong to this thread */
 	struct { u64 len, align; } failed[NR_FAILED];
 	unsigned int nr_failed;
-	unsigned int searches;		/* that it may still make in this phase */
+	unsigned int searches;		/* allocations that may still fail in this phase */
 	struct fuzz_count count;
 };
 
-/* An extent that two threads free at a time. */
+/* An extent that two threads free at the same time. */
 struct duel {
 	struct extent e;
 	int ret;
@@ -50,10 +88,12 @@ struct duel {
 struct team {
 	struct fuzzer *z;
 	pthread_barrier_t barrier;
-	struct marks marks;		/* who has what */
-	struct extent fixed[2];		/* which nobody frees */
+	const struct situation *situation;
+	struct marks marks;		/* of the blocks that are taken */
+	struct extent fixed[2];		/* never freed while the threads run */
 	u64 end;			/* of the device, now */
-	struct extent *slots[NR_SLOTS];
+	u64 recent;			/* start of an extent of some thread */
+	struct extent *passed[NR_PASSED];
 	struct duel *duel;
 	unsigned int max_live;
 	u64 usual;
@@ -65,9 +105,9 @@ struct team {
 	struct worker *workers;
 };
 
-/* ---- who has what ---- */
+/* ---- the marks ---- */
 
-/* Roughly, as the others are at work. */
+/* What it prints may be out of date: the other threads still run. */
 static void __attribute__((noreturn))
 overlap(struct worker *w, const char *what, u64 start, u64 len)
 {
@@ -107,7 +147,7 @@ static void mark(struct worker *w, const char *what, u64 start, u64 len, u64 ali
 static void unmark(struct worker *w, u64 start, u64 len)
 {
 	if (!marks_clear(&w->team->marks, start, len))
-		fuzz_wrong(w->z, "%llu blocks at %llu: were nobody's", len, start);
+		fuzz_wrong(w->z, "%llu blocks at %llu: were not taken", len, start);
 }
 
 /* ---- operations ---- */
@@ -138,6 +178,7 @@ static void add_live(struct worker *w, u64 start, u64 len)
 		if (w->freed[i].start == start && w->freed[i].len == len)
 			w->freed[i].len = 0;
 	w->live[w->nr_live++] = (struct extent) { start, len };
+	WRITE_ONCE(w->team->recent, start);
 }
 
 static struct extent remove_live(struct worker *w)
@@ -194,13 +235,16 @@ static void give(struct worker *w, struct extent e)
 	w->count.frees++;
 }
 
-/* Let another thread free it, and free what another one has left there. */
+/* Leave an extent for another thread to free, and free what was left in the same place. */
 static void hand_over(struct worker *w)
 {
-	struct extent *e = malloc(sizeof(*e));
+	struct extent *e;
 
+	if (!w->nr_live)
+		return;
+	e = malloc(sizeof(*e));
 	*e = remove_live(w);
-	e = __atomic_exchange_n(&w->team->slots[pick(&w->dice, NR_SLOTS)], e, __ATOMIC_ACQ_REL);
+	e = __atomic_exchange_n(&w->team->passed[pick(&w->dice, NR_PASSED)], e, __ATOMIC_ACQ_REL);
 	if (e)
 		give(w, *e);
 	free(e);
@@ -241,7 +285,7 @@ static void wrong_free(struct worker *w)
 		must_refuse(w, e.start, len, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
 }
 
-/* Start at about the same time. */
+/* Lets both threads go on at about the same time. */
 static void wait_for_two(struct worker *w, int *ready)
 {
 	int spins = 0;
@@ -257,7 +301,7 @@ static void wait_for_two(struct worker *w, int *ready)
 		cpu_relax();
 }
 
-/* Only of a length that nobody else allocates, and this thread not while it waits. */
+/* Only this thread allocates this length, and not while it waits: the extent stays free. */
 static void begin_duel(struct worker *w)
 {
 	struct duel d = { .e = remove_live(w) }, *expected = NULL;
@@ -276,7 +320,7 @@ static void begin_duel(struct worker *w)
 	expected = &d;
 	if (__atomic_compare_exchange_n(slot, &expected, NULL, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED)) {
-		give(w, d.e);	/* nobody came */
+		give(w, d.e);	/* no thread joined */
 		return;
 	}
 	unmark(w, d.e.start, d.e.len);
@@ -307,6 +351,15 @@ static void join_duel(struct worker *w)
 	__atomic_store_n(&d->done, true, __ATOMIC_RELEASE);
 }
 
+static void duel(struct worker *w)
+{
+	if (!w->team->coloured)
+		return;
+	join_duel(w);
+	if (w->nr_live)
+		begin_duel(w);
+}
+
 static void do_claim(struct worker *w)
 {
 	u64 len = draw_len(w), start = w->z->cfg.first_block + pick(&w->dice, fuzz_size(w->z));
@@ -315,8 +368,11 @@ static void do_claim(struct worker *w)
 
 	if (!len || w->nr_live == w->team->max_live)
 		return;
-	if (e && pick(&w->dice, 2))	/* close to others, or into it */
+	/* near another extent, or in it: a slab with free objects becomes a mixed part */
+	if (e && pick(&w->dice, 2))
 		start = e->start + pick(&w->dice, e->len + 1);
+	else if (pick(&w->dice, 2))
+		start = READ_ONCE(w->team->recent) + pick(&w->dice, 64);
 	if (start + len > w->z->cfg.nr_blocks)
 		return;
 	w->count.claims++;
@@ -331,7 +387,7 @@ static void do_claim(struct worker *w)
 	add_live(w, start, len);
 }
 
-/* An extent of one's own is in the map. */
+/* An extent of the thread's own is in the map. */
 static void look(struct worker *w)
 {
 	struct haslab_extent entry;
@@ -347,7 +403,7 @@ static void look(struct worker *w)
 			   entry.len, entry.start, entry.state, e->len, e->start);
 }
 
-/* As TRIM does. Meanwhile it must not wait for what it holds. */
+/* As TRIM does. An allocation of the holder must not wait, for it would wait for itself. */
 static void hold(struct worker *w)
 {
 	u64 start = w->z->cfg.first_block + pick(&w->dice, fuzz_size(w->z)), len;
@@ -377,12 +433,15 @@ static void grow(struct worker *w)
 {
 	struct fuzzer *z = w->z;
 	u64 before = READ_ONCE(w->team->end);
-	u64 end = before + pick_log(&w->dice, ilog2(fuzz_size(z)) + 1);
+	u64 more = 1 + pick(&w->dice, 2 * SLOT_BLOCKS), end;
 	int ret;
 
-	if (w->id || w->count.grows == 2 || end > w->team->marks.nr_blocks)
+	if (pick(&w->dice, 2))
+		more = pick_log(&w->dice, ilog2(fuzz_size(z)) + 1);
+	end = before + more;
+	if (w->id || w->count.grows == w->team->situation->grows || end > w->team->marks.nr_blocks)
 		return;
-	/* others may be given what is new before this is done */
+	/* other threads may get new blocks before hapool_grow() returns */
 	WRITE_ONCE(w->team->end, end);
 	ret = hapool_grow(&z->pool, end, GFP_KERNEL);
 	if (ret)
@@ -390,59 +449,78 @@ static void grow(struct worker *w)
 	w->count.grows++;
 }
 
-static void do_rare(struct worker *w)
+static void drain(struct worker *w)
+{
+	hapool_drain(&w->z->pool);
+}
+
+static void cpu_dead(struct worker *w)
+{
+	hapool_cpu_dead(&w->z->pool, pick(&w->dice, nr_cpu_ids));
+}
+
+/* As the kernel does when memory is short. */
+static void shrink(struct worker *w)
+{
+	hapool_shrink(&w->z->pool, pick(&w->dice, 8));
+}
+
+/* As the module does now and then, from one task. */
+static void drain_idle(struct worker *w)
+{
+	if (!w->id)
+		hapool_drain_idle(&w->z->pool);
+}
+
+static void take_stat(struct worker *w)
 {
 	struct hapool_stat st;
 
-	switch (pick(&w->dice, 12)) {
-	case 0:
-		hapool_drain(&w->z->pool);
-		break;
-	case 1:
-		hapool_cpu_dead(&w->z->pool, pick(&w->dice, nr_cpu_ids));
-		break;
-	case 2:
-		if (fuzz_size(w->z) < LOOK_BLOCKS * 16)
-			hapool_stat(&w->z->pool, &st, pick(&w->dice, 2));
-		break;
-	case 3:
-		grow(w);
-		break;
-	case 4:
-	case 5:
-		hold(w);
-		break;
-	default:
-		sim_set_cpu(1 + 2 * w->id + pick(&w->dice, 2));
-	}
+	if (fuzz_size(w->z) < LOOK_BLOCKS * 16)
+		hapool_stat(&w->z->pool, &st, pick(&w->dice, 2));
 }
+
+static void move(struct worker *w)
+{
+	sim_set_cpu(1 + 2 * w->id + pick(&w->dice, 2));
+}
+
+/* How often in 10000 operations; the rest are allocations and frees. */
+static const struct {
+	void (*run)(struct worker *w);
+	u16 weight;
+} acts[NR_ACTS] = {
+	[HAND_OVER] = { hand_over, 500 },
+	[WRONG_FREE] = { wrong_free, 800 },
+	[CLAIM] = { do_claim, 400 },
+	[LOOK] = { look, 300 },
+	[DUEL] = { duel, 400 },
+	[DRAIN] = { drain, 8 },
+	[CPU_DEAD] = { cpu_dead, 8 },
+	[SHRINK] = { shrink, 8 },
+	[DRAIN_IDLE] = { drain_idle, 8 },
+	[STAT] = { take_stat, 8 },
+	[GROW] = { grow, 8 },
+	[HOLD] = { hold, 17 },
+	[MOVE] = { move, 50 },
+};
 
 static void do_something(struct worker *w)
 {
-	u64 what = pick(&w->dice, 100);
+	unsigned int what = pick(&w->dice, 10000), act, weight;
 
-	if (what < 80) {
-		if (pick(&w->dice, 100) < w->team->allocs)
-			do_alloc(w, pick(&w->dice, 16) ? GFP_KERNEL : GFP_NOWAIT);
-		else if (w->nr_live && pick(&w->dice, 8))
-			give(w, remove_live(w));
-		else if (w->nr_live)
-			hand_over(w);
-	} else if (what < 88) {
-		wrong_free(w);
-	} else if (what < 92) {
-		do_claim(w);
-	} else if (what < 95) {
-		look(w);
-	} else if (what < 99) {
-		if (!w->team->coloured)
+	for (act = 0; act < NR_ACTS; act++) {
+		weight = acts[act].weight + w->team->situation->more[act];
+		if (what < weight) {
+			acts[act].run(w);
 			return;
-		join_duel(w);
-		if (w->nr_live)
-			begin_duel(w);
-	} else {
-		do_rare(w);
+		}
+		what -= weight;
 	}
+	if (pick(&w->dice, 100) < w->team->allocs)
+		do_alloc(w, pick(&w->dice, 16) ? GFP_KERNEL : GFP_NOWAIT);
+	else if (w->nr_live)
+		give(w, remove_live(w));
 }
 
 /* ---- phases ---- */
@@ -452,8 +530,8 @@ static void begin_phase(struct team *t)
 	static const u8 allocs[] = { 30, 45, 50, 55, 90 };
 	struct dice *d = &t->z->dice;
 
-	t->mix[0] = pick(d, FUZZ_MIXES);
-	t->mix[1] = pick(d, FUZZ_MIXES);
+	t->mix[0] = t->situation->small ? FUZZ_MIX_USUAL : pick(d, FUZZ_MIXES);
+	t->mix[1] = t->situation->small ? FUZZ_MIX_USUAL : pick(d, FUZZ_MIXES);
 	t->allocs = allocs[pick(d, ARRAY_SIZE(allocs))];
 	t->phase_ops = 50 + pick(d, 1000);
 	fuzz_draw_faults(d, false);
@@ -467,7 +545,7 @@ static void ledger_add(struct team *t, struct extent e)
 		fuzz_wrong(t->z, "when all had stopped: %s", why);
 }
 
-/* All have stopped, after a phase that only allocated. */
+/* All threads have stopped, after a phase that only allocated. */
 static void check_phase(struct team *t)
 {
 	struct fuzzer *z = t->z;
@@ -480,9 +558,9 @@ static void check_phase(struct team *t)
 	for (k = 0; k < 2; k++)
 		if (t->fixed[k].len)
 			ledger_add(t, t->fixed[k]);
-	for (i = 0; i < NR_SLOTS; i++)
-		if (t->slots[i])
-			ledger_add(t, *t->slots[i]);
+	for (i = 0; i < NR_PASSED; i++)
+		if (t->passed[i])
+			ledger_add(t, *t->passed[i]);
 	memset(&z->count, 0, sizeof(z->count));
 	z->count.checks = checks;
 	for (i = 0; i < z->threads; i++) {
@@ -547,12 +625,13 @@ static void *worker_main(void *arg)
 
 /* ---- a seed ---- */
 
-/* Leave only some space of a large device. */
+/* Leaves only some space of a large device. */
 static void occupy(struct team *t)
 {
 	struct fuzzer *z = t->z;
 	u64 size = fuzz_size(z), start = z->cfg.first_block;
-	u64 leave = min(size, 1 + pick(&z->dice, 2 * z->threads * t->max_live * t->usual));
+	u64 wanted = z->threads * t->max_live * t->usual;
+	u64 leave = min(size, 1 + pick(&z->dice, t->situation->full ? wanted / 2 : 2 * wanted));
 	u64 before = pick(&z->dice, size - leave + 1);
 
 	t->fixed[0] = (struct extent) { start, before };
@@ -560,7 +639,7 @@ static void occupy(struct team *t)
 	if ((before && hapool_claim(&z->pool, start, before, GFP_KERNEL)) ||
 	    (t->fixed[1].len && hapool_claim(&z->pool, t->fixed[1].start, t->fixed[1].len,
 					     GFP_KERNEL)))
-		fuzz_wrong(z, "claim of what nobody has");
+		fuzz_wrong(z, "a claim of free blocks failed");
 }
 
 static void free_all(struct team *t)
@@ -572,17 +651,40 @@ static void free_all(struct team *t)
 	for (i = 0; i < t->z->threads; i++)
 		while (t->workers[i].nr_live)
 			give(w, remove_live(&t->workers[i]));
-	for (i = 0; i < NR_SLOTS; i++) {
-		if (t->slots[i])
-			give(w, *t->slots[i]);
-		free(t->slots[i]);
+	for (i = 0; i < NR_PASSED; i++) {
+		if (t->passed[i])
+			give(w, *t->passed[i]);
+		free(t->passed[i]);
 	}
 	for (i = 0; i < 2; i++)
 		if (t->fixed[i].len && hapool_free(&t->z->pool, t->fixed[i].start,
 						   t->fixed[i].len, &reason))
-			fuzz_wrong(t->z, "free of what was there before the threads");
+			fuzz_wrong(t->z, "a free of an extent from before the threads failed");
 	ledger_free(t->z->ledger);
 	t->z->ledger = ledger_new(t->z->cfg.first_block, t->z->cfg.nr_blocks);
+}
+
+void fuzz_list(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(situations); i++)
+		printf("%s\n", situations[i].name);
+}
+
+static const struct situation *find_situation(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(situations); i++)
+		if (!strcmp(situations[i].name, name))
+			return &situations[i];
+	return NULL;
+}
+
+bool fuzz_has_situation(const char *name)
+{
+	return find_situation(name);
 }
 
 void fuzz_threads(struct fuzzer *z, u64 ops)
@@ -593,15 +695,18 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	sim_set_nr_cpus(2 * z->threads + 1);
 	fuzz_begin(z);
 	t->z = z;
+	t->situation = given_situation ? find_situation(given_situation) :
+					 &situations[pick(&z->dice, ARRAY_SIZE(situations))];
 	t->ops = min(ops, fuzz_draw_ops(&z->dice));
 	t->end = z->cfg.nr_blocks;
-	/* it may grow */
+	/* also for what the device grows by */
 	if (!marks_init(&t->marks, 2 * t->end + 1024))
 		fuzz_wrong(z, "no memory for the record");
 	t->max_live = 16 + pick(&z->dice, MAX_LIVE - 15);
-	t->usual = pick_log(&z->dice, min_t(unsigned int, 12, ilog2(fuzz_size(z)) + 1));
-	t->coloured = pick(&z->dice, 2);
-	if (pick(&z->dice, 3) || fuzz_size(z) > LOOK_BLOCKS * 1024)
+	t->usual = t->situation->small ? 1 + pick(&z->dice, 4) :
+		   pick_log(&z->dice, min_t(unsigned int, 12, ilog2(fuzz_size(z)) + 1));
+	t->coloured = t->situation->coloured || pick(&z->dice, 2);
+	if (t->situation->full || pick(&z->dice, 3) || fuzz_size(z) > LOOK_BLOCKS * 1024)
 		occupy(t);
 	begin_phase(t);
 	t->workers = calloc(z->threads, sizeof(*t->workers));
