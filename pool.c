@@ -66,19 +66,19 @@
 #define MAG_SHARE_SHIFT	8
 
 /* Allocated, other than by a hit; or with a negative length freed. */
-static inline void count(struct hapool *p, s64 len)
+static inline void hapool_count(struct hapool *p, s64 len)
 {
 	this_cpu_add(p->cpus->charged, len);
 	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
 }
 
 /* Between these two what is counted need not be what there is; see hapool_check(). */
-static void call_begin(struct hapool *p)
+static void hapool_call_begin(struct hapool *p)
 {
 	this_cpu_inc(p->cpus->begun);
 }
 
-static int call_end(struct hapool *p, int ret)
+static int hapool_call_end(struct hapool *p, int ret)
 {
 	this_cpu_inc(p->cpus->done);
 	return ret;
@@ -86,18 +86,18 @@ static int call_end(struct hapool *p, int ret)
 
 /* ---- magazines ---- */
 
-static u32 mag_nr(const struct hapool_mag *mag)
+static u32 hapool_mag_nr(const struct hapool_mag *mag)
 {
 	return mag->used / sizeof(mag->refs[0]);
 }
 
 /* What who traces is told of a class. */
-static u64 class_bytes(const struct hapool *p, int class)
+static u64 hapool_class_bytes(const struct hapool *p, int class)
 {
 	return hapool_class_blocks(p, class) << p->slab.cfg.byte_shift;
 }
 
-static void mag_set_nr(struct hapool_mag *mag, u32 nr)
+static void hapool_mag_set_nr(struct hapool_mag *mag, u32 nr)
 {
 	mag->used = nr * sizeof(mag->refs[0]);
 }
@@ -107,7 +107,7 @@ static void mag_set_nr(struct hapool_mag *mag, u32 nr)
  * if there is no memory, and by the time it is there the task may be on
  * another CPU, which then has one it may not need yet.
  */
-static void mag_make(struct hapool *p, int class, gfp_t gfp)
+static void hapool_mag_make(struct hapool *p, int class, gfp_t gfp)
 {
 	struct hapool_mag *mag;
 	struct hapool_cpu *cpu;
@@ -130,20 +130,20 @@ static void mag_make(struct hapool *p, int class, gfp_t gfp)
 }
 
 /* Give the oldest objects of a taken magazine back, all but @keep. */
-static void mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 keep,
-		      enum hapool_drain why)
+static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 keep,
+			     enum hapool_drain why)
 {
-	u32 nr = mag_nr(mag) - keep;
+	u32 nr = hapool_mag_nr(mag) - keep;
 
 	haslab_put_objects(&p->slab, class, mag->refs, nr);
 	memmove(mag->refs, mag->refs + nr, keep * sizeof(mag->refs[0]));
-	mag_set_nr(mag, keep);
+	hapool_mag_set_nr(mag, keep);
 	this_cpu_inc(p->cpus->drains);
-	trace_ha_drain(p->slab.cfg.dev, mag->cpu, class_bytes(p, class), nr, keep, why);
+	trace_ha_drain(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), nr, keep, why);
 }
 
 /* Empty one slot, waiting for whoever has taken its magazine. May sleep. */
-static void slot_drain(struct hapool *p, int class, struct hapool_slot *slot)
+static void hapool_slot_drain(struct hapool *p, int class, struct hapool_slot *slot)
 {
 	struct hapool_mag *mag;
 
@@ -154,7 +154,7 @@ static void slot_drain(struct hapool *p, int class, struct hapool_slot *slot)
 			continue;
 		}
 		if (mag->used)
-			mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
+			hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
 		hapool_mag_put(slot, mag);
 		break;
 	}
@@ -173,7 +173,7 @@ void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
 	int class;
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		slot_drain(p, class, &c->slot[class]);
+		hapool_slot_drain(p, class, &c->slot[class]);
 }
 
 /**
@@ -191,18 +191,18 @@ void hapool_drain(struct hapool *p)
 }
 
 /* Empty a taken magazine and free it. The CPU makes another one when it needs it. */
-static void mag_release(struct hapool *p, int class, struct hapool_slot *slot,
-			struct hapool_mag *mag)
+static void hapool_mag_release(struct hapool *p, int class, struct hapool_slot *slot,
+			       struct hapool_mag *mag)
 {
 	if (mag->used)
-		mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
+		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
 	hapool_mag_put(slot, NULL);
 	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
 	kfree(mag);
 }
 
 /* A magazine that was not used since the last look is emptied; at the next it goes. */
-static void slot_drain_idle(struct hapool *p, int class, struct hapool_slot *slot)
+static void hapool_slot_drain_idle(struct hapool *p, int class, struct hapool_slot *slot)
 {
 	struct hapool_mag *mag = hapool_mag_take(slot);
 	u64 uses;
@@ -211,11 +211,11 @@ static void slot_drain_idle(struct hapool *p, int class, struct hapool_slot *slo
 		return;
 	uses = slot->hits + slot->frees;
 	if (mag->seen == uses && !mag->used) {
-		mag_release(p, class, slot, mag);
+		hapool_mag_release(p, class, slot, mag);
 		return;
 	}
 	if (mag->seen == uses)
-		mag_drain(p, class, mag, 0, HAPOOL_DRAIN_IDLE);
+		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_IDLE);
 	mag->seen = uses;
 	hapool_mag_put(slot, mag);
 }
@@ -235,7 +235,7 @@ void hapool_drain_idle(struct hapool *p)
 
 	for_each_possible_cpu(cpu) {
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			slot_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]);
+			hapool_slot_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]);
 		cond_resched();
 	}
 }
@@ -280,7 +280,7 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 
 			if (!mag)
 				continue;
-			mag_release(p, class, slot, mag);
+			hapool_mag_release(p, class, slot, mag);
 			done++;
 		}
 	return done;
@@ -288,7 +288,7 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 
 /* ---- the slow mode ---- */
 
-static int slow_begin(struct hapool *p, gfp_t gfp)
+static int hapool_slow_begin(struct hapool *p, gfp_t gfp)
 {
 	if (!gfpflags_allow_blocking(gfp))
 		return -EAGAIN;
@@ -301,7 +301,7 @@ static int slow_begin(struct hapool *p, gfp_t gfp)
 	return 0;
 }
 
-static void slow_end(struct hapool *p)
+static void hapool_slow_end(struct hapool *p)
 {
 	/* pairs with hapool_closed() */
 	smp_mb__before_atomic();
@@ -312,13 +312,13 @@ static void slow_end(struct hapool *p)
 /* ---- alloc ---- */
 
 /* Who may not wait for memory is told that, not that there is none. */
-static int would_wait(int ret, gfp_t gfp)
+static int hapool_would_wait(int ret, gfp_t gfp)
 {
 	return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
 }
 
 /* Take one object of a common size past the pools. */
-static noinline int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
+static noinline int hapool_alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
 	struct haslab_ref ref;
 	int ret = haslab_get_objects(&p->slab, class, &ref, 1, gfp);
@@ -331,30 +331,30 @@ static noinline int alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *st
 }
 
 /* From the slab layer, in the order of where it fits best. */
-static __always_inline int alloc_direct(struct hapool *p, int class, u64 len, u64 align,
-					gfp_t gfp, u64 *start)
+static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 len, u64 align,
+					       gfp_t gfp, u64 *start)
 {
 	int ret = -ENOSPC;
 
 	if (class >= 0)
-		ret = alloc_object(p, class, gfp, start);
+		ret = hapool_alloc_object(p, class, gfp, start);
 	if (ret == -ENOSPC)
 		ret = haslab_alloc(&p->slab, len, align, gfp, start);
 	return ret;
 }
 
-static noinline int alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
-			       u64 *start)
+static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
+				      u64 *start)
 {
-	int ret = slow_begin(p, gfp);
+	int ret = hapool_slow_begin(p, gfp);
 
 	if (ret)
 		return ret;
 	this_cpu_inc(p->cpus->searches);
-	ret = alloc_direct(p, class, len, align, gfp, start);
+	ret = hapool_alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = haslab_search(&p->slab, len, align, gfp, start);
-	slow_end(p);
+	hapool_slow_end(p);
 	return ret;
 }
 
@@ -362,18 +362,20 @@ static noinline int alloc_slow(struct hapool *p, int class, u64 len, u64 align, 
  * Fill a magazine that is taken and empty. It must not wait for memory, with the
  * magazine taken. Return: whether there is something in it now.
  */
-static bool mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
+static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 {
 	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
 
 	this_cpu_inc(p->cpus->refills);
-	mag_set_nr(mag, max(0, haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT)));
-	trace_ha_refill(p->slab.cfg.dev, mag->cpu, class_bytes(p, class), want, mag_nr(mag));
+	hapool_mag_set_nr(mag,
+			  max(0, haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT)));
+	trace_ha_refill(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), want,
+			hapool_mag_nr(mag));
 	return mag->used;
 }
 
 /* What comes first when a magazine has nothing, or there is none. */
-static noinline bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
+static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
 	struct hapool_slot *slot;
 	struct hapool_mag *mag;
@@ -385,10 +387,10 @@ static noinline bool alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *s
 	put_cpu_ptr(p->cpus);
 	this_cpu_inc(p->cpus->misses);
 	if (make)
-		mag_make(p, class, gfp);
+		hapool_mag_make(p, class, gfp);
 	if (!mag)
 		return false;
-	got = mag->used || mag_refill(p, class, mag);
+	got = mag->used || hapool_mag_refill(p, class, mag);
 	if (got) {
 		mag->used -= sizeof(mag->refs[0]);
 		haslab_own(hapool_mag_ref(mag, mag->used));
@@ -421,29 +423,29 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 		class = -1;
 	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, class, start))
 		return 0;
-	call_begin(p);
+	hapool_call_begin(p);
 	if (goal != HAPOOL_NO_GOAL)
 		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
-	if (ret && class >= 0 && alloc_missed(p, class, gfp, start))
+	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
 		ret = 0;
 	if (ret)
-		ret = alloc_direct(p, class, len, align, gfp, start);
+		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
-		ret = alloc_slow(p, class, len, align, gfp, start);
+		ret = hapool_alloc_slow(p, class, len, align, gfp, start);
 	if (!ret)
-		count(p, len);
-	return call_end(p, would_wait(ret, gfp));
+		hapool_count(p, len);
+	return hapool_call_end(p, hapool_would_wait(ret, gfp));
 }
 
-static int claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
+static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 {
-	int ret = slow_begin(p, gfp);
+	int ret = hapool_slow_begin(p, gfp);
 
 	if (ret)
 		return ret;
 	while ((ret = haslab_claim(&p->slab, start, len, true, gfp)) == -EAGAIN)
 		schedule_timeout_uninterruptible(1);
-	slow_end(p);
+	hapool_slow_end(p);
 	return ret;
 }
 
@@ -463,13 +465,13 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 {
 	int ret;
 
-	call_begin(p);
+	hapool_call_begin(p);
 	ret = haslab_claim(&p->slab, start, len, false, gfp);
 	if (ret == -EAGAIN)
-		ret = claim_slow(p, start, len, gfp);
+		ret = hapool_claim_slow(p, start, len, gfp);
 	if (!ret)
-		count(p, len);
-	return call_end(p, would_wait(ret, gfp));
+		hapool_count(p, len);
+	return hapool_call_end(p, hapool_would_wait(ret, gfp));
 }
 
 /* ---- hold and grow ---- */
@@ -508,13 +510,13 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 
 	if (mutex_lock_killable(&p->slow))
 		return -EINTR;
-	call_begin(p);
+	hapool_call_begin(p);
 	ret = haslab_hold(&p->slab, start, len, gfp);
 	if (ret)
 		mutex_unlock(&p->slow);
 	else
 		WRITE_ONCE(p->held, *len);
-	return call_end(p, ret);
+	return hapool_call_end(p, ret);
 }
 
 /**
@@ -527,10 +529,10 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
  */
 void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
-	call_begin(p);
+	hapool_call_begin(p);
 	WRITE_ONCE(p->held, 0);
 	haslab_reuse(&p->slab, start, len);
-	call_end(p, 0);
+	hapool_call_end(p, 0);
 	mutex_unlock(&p->slow);
 }
 
@@ -549,22 +551,22 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 
 	if (mutex_lock_killable(&p->slow))
 		return -EINTR;
-	call_begin(p);
+	hapool_call_begin(p);
 	ret = haslab_grow(&p->slab, nr_blocks, gfp);
 	mutex_unlock(&p->slow);
-	return call_end(p, ret);
+	return hapool_call_end(p, ret);
 }
 
 /* ---- free ---- */
 
-static bool free_pooled(struct hapool *p, int class, u64 start)
+static bool hapool_free_pooled(struct hapool *p, int class, u64 start)
 {
 	return hapool_from_buddy(p, class) ? hapool_free_hit(p, class, true, start) :
 					     hapool_free_hit(p, class, false, start);
 }
 
 /* Drain this CPU's magazine to the half if it is full. Return: whether it was. */
-static bool mag_make_room(struct hapool *p, int class)
+static bool hapool_mag_make_room(struct hapool *p, int class)
 {
 	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
 	struct hapool_mag *mag = hapool_mag_take(slot);
@@ -575,27 +577,27 @@ static bool mag_make_room(struct hapool *p, int class)
 		return false;
 	full = mag->used == mag->size;
 	if (full)
-		mag_drain(p, class, mag, mag_nr(mag) / 2, HAPOOL_DRAIN_FULL);
+		hapool_mag_drain(p, class, mag, hapool_mag_nr(mag) / 2, HAPOOL_DRAIN_FULL);
 	hapool_mag_put(slot, mag);
 	return full;
 }
 
 /* What is no hit at once: a block of the buddy, a full magazine, past the pools, or refused. */
-static noinline int free_missed(struct hapool *p, u64 start, u64 len,
-				enum hybrid_alloc_reason *reason)
+static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
+				       enum hybrid_alloc_reason *reason)
 {
 	int class = haslab_class_of(&p->slab, len), ret;
 
-	if (class >= 0 && (free_pooled(p, class, start) ||
-			   (mag_make_room(p, class) && free_pooled(p, class, start))))
+	if (class >= 0 && (hapool_free_pooled(p, class, start) ||
+			   (hapool_mag_make_room(p, class) && hapool_free_pooled(p, class, start))))
 		return 0;
-	call_begin(p);
+	hapool_call_begin(p);
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret)
 		this_cpu_inc(p->cpus->refused[*reason]);
 	else
-		count(p, -(s64)len);
-	return call_end(p, ret);
+		hapool_count(p, -(s64)len);
+	return hapool_call_end(p, ret);
 }
 
 /**
@@ -618,13 +620,13 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 
 	if (!hapool_from_buddy(p, class) && hapool_free_hit(p, class, false, start))
 		return 0;
-	return free_missed(p, start, len, reason);
+	return hapool_free_missed(p, start, len, reason);
 }
 
 /* ---- stat and check ---- */
 
 /* Allocations less frees that were hits. Who has the magazine counts; this only looks. */
-static u64 slot_live(const struct hapool_slot *slot)
+static u64 hapool_slot_live(const struct hapool_slot *slot)
 {
 	/* when nobody is at work it is exact */
 	return data_race(slot->hits - slot->frees);
@@ -647,7 +649,7 @@ u64 hapool_charged(struct hapool *p)
 
 		sum += READ_ONCE(c->charged);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++)
-			sum += slot_live(&c->slot[i]) * p->slab.classes[i].blocks;
+			sum += hapool_slot_live(&c->slot[i]) * p->slab.classes[i].blocks;
 	}
 	return max_t(s64, sum, 0);
 }
@@ -666,7 +668,7 @@ int hapool_map(struct hapool *p, u64 from, struct haslab_extent *entries, int nr
 	return haslab_extents(&p->slab, from, entries, nr);
 }
 
-static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
+static u64 hapool_cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
 {
 	u64 sum = 0;
 	int class;
@@ -677,7 +679,7 @@ static u64 cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
 
 		if (!mag)
 			continue;
-		sum += (u64)mag_nr(mag) * p->slab.classes[class].blocks;
+		sum += (u64)hapool_mag_nr(mag) * p->slab.classes[class].blocks;
 		hapool_mag_put(slot, mag);
 	}
 	return sum;
@@ -708,12 +710,12 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
-		st->cached += cpu_cached(p, c);
+		st->cached += hapool_cpu_cached(p, c);
 		live += READ_ONCE(c->live);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			/* as in slot_live() */
+			/* as in hapool_slot_live() */
 			st->hits += data_race(c->slot[i].hits);
-			live += slot_live(&c->slot[i]);
+			live += hapool_slot_live(&c->slot[i]);
 		}
 		st->misses += READ_ONCE(c->misses);
 		st->refills += READ_ONCE(c->refills);
@@ -739,7 +741,7 @@ void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
 }
 
 /* Under a taken magazine nobody else looks at it. */
-static bool check_mag(struct hapool *p, int class, struct hapool_slot *slot)
+static bool hapool_check_mag(struct hapool *p, int class, struct hapool_slot *slot)
 {
 	struct hapool_mag *mag = hapool_mag_take(slot);
 	bool ok;
@@ -752,7 +754,7 @@ static bool check_mag(struct hapool *p, int class, struct hapool_slot *slot)
 }
 
 /* As haslab_check(). */
-static int check_once(struct hapool *p)
+static int hapool_check_once(struct hapool *p)
 {
 	struct hapool_stat st;
 	unsigned int cpu;
@@ -760,7 +762,7 @@ static int check_once(struct hapool *p)
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			if (!check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]))
+			if (!hapool_check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]))
 				return -EUCLEAN;
 	hapool_stat(p, &st, false);
 	ret = haslab_check(&p->slab);
@@ -774,7 +776,7 @@ static int check_once(struct hapool *p)
  * those who have ended are counted first, and nobody ends who has not begun, none is
  * at work if both are as many; a hit shows by its magazine.
  */
-static bool nobody_at_work(struct hapool *p, u64 *events)
+static bool hapool_is_quiet(struct hapool *p, u64 *events)
 {
 	u64 begun = 0, done = 0;
 	unsigned int cpu;
@@ -793,7 +795,7 @@ static bool nobody_at_work(struct hapool *p, u64 *events)
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
 			if (READ_ONCE(c->slot[i].mag) == MAG_TAKEN)
 				return false;
-			/* as in slot_live() */
+			/* as in hapool_slot_live() */
 			*events += data_race(c->slot[i].hits + c->slot[i].frees);
 		}
 	}
@@ -817,12 +819,12 @@ int hapool_check(struct hapool *p)
 
 	for (tries = 0; tries < CHECK_TRIES; tries++) {
 		u64 before, after;
-		bool alone = nobody_at_work(p, &before);
+		bool alone = hapool_is_quiet(p, &before);
 
-		ret = check_once(p);
+		ret = hapool_check_once(p);
 		if (ret != -EAGAIN)
 			return ret;
-		if (alone && nobody_at_work(p, &after) && before == after &&
+		if (alone && hapool_is_quiet(p, &after) && before == after &&
 		    ++quiet == CHECK_QUIET)
 			return -EUCLEAN;
 		schedule_timeout_uninterruptible(1);
@@ -832,7 +834,7 @@ int hapool_check(struct hapool *p)
 
 /* ---- life ---- */
 
-static u16 mag_limit(u32 blocks, u64 capacity)
+static u16 hapool_mag_limit(u32 blocks, u64 capacity)
 {
 	u64 limit = clamp(MAG_MAX_BLOCKS / blocks, MAG_MIN_OBJECTS, MAG_MAX_OBJECTS);
 
@@ -861,8 +863,8 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 		return -ENOMEM;
 	}
 	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		p->limit[class] = mag_limit(p->slab.classes[class].blocks,
-					    cfg->nr_blocks - cfg->first_block);
+		p->limit[class] = hapool_mag_limit(p->slab.classes[class].blocks,
+						   cfg->nr_blocks - cfg->first_block);
 	return 0;
 }
 

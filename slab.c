@@ -135,7 +135,7 @@ const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
 /* ---- alloc ---- */
 
 /* Whether a mixed slot can serve it. */
-static bool is_mixed_size(const struct haslab *s, u64 len, u64 align)
+static bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align)
 {
 	return len <= slot_blocks(s) && align <= slot_blocks(s);
 }
@@ -156,15 +156,16 @@ static int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len,
 		if (ret != -ENOSPC)
 			return ret;
 	}
-	return is_mixed_size(s, len, align) ? haslab_mixed_alloc(s, g, len, align, op, start) :
-					      -EBUSY;
+	return haslab_is_mixed_size(s, len, align) ?
+		       haslab_mixed_alloc(s, g, len, align, op, start) :
+		       -EBUSY;
 }
 
 /* With all groups shut out. */
 static int haslab_alloc_exclusive(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
 				  u64 *start)
 {
-	if (is_mixed_size(s, len, align))
+	if (haslab_is_mixed_size(s, len, align))
 		return haslab_mixed_alloc(s, haslab_own_group(s), len, align, op, start);
 	if (!haslab_best_run(s, len, align, start))
 		return -ENOSPC;
@@ -220,7 +221,7 @@ int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 			ret = haslab_alloc_exclusive(s, len, align, &op, start);
 			haslab_unlock_all(s);
 		} while (hamem_again(&op, ret));
-	if (ret == -ENOSPC && is_mixed_size(s, len, align))
+	if (ret == -ENOSPC && haslab_is_mixed_size(s, len, align))
 		ret = haslab_alloc_others(s, g, len, align, &op, start);
 	return ret;
 }

@@ -19,7 +19,7 @@ struct found {
 	long small_bytes;
 };
 
-static bool check_slab(struct haslab *s, struct haslab_slab *slab, struct found *found)
+static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct found *found)
 {
 	u64 pos;
 
@@ -42,7 +42,8 @@ static bool check_slab(struct haslab *s, struct haslab_slab *slab, struct found 
 }
 
 /* The list that it is to be in, of which the links fit together around it. */
-static bool check_indexed(struct haslab *s, const struct haslab_group *g, u32 slot, u32 bucket)
+static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g, u32 slot,
+				 u32 bucket)
 {
 	u32 next = slot_link(s, slot)->next, prev = slot_link(s, slot)->prev;
 	bool is_first = false;
@@ -61,7 +62,7 @@ static bool check_indexed(struct haslab *s, const struct haslab_group *g, u32 sl
 }
 
 /* What is part of it, and what is not, in the runs. */
-static bool check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
+static bool haslab_check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
 	u64 start = slot_start(s, slot), end = start + slot_blocks(s), pos, known = 0;
 
@@ -83,7 +84,7 @@ static bool check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 }
 
 /* What goes on here has begun in the slot before, and that knows it. */
-static bool check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
+static bool haslab_check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
 	u64 border = slot_start(s, slot);
 	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
@@ -96,8 +97,8 @@ static bool check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
 			      mixed_run(s, before, border - 1).state == HARUNS_LIVE);
 }
 
-static bool check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
-			struct found *found)
+static bool haslab_check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
+			       struct found *found)
 {
 	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks;
 	bool lasts = (!IS_ALIGNED(first, unit_blocks(s)) && slot_of(s, first) == slot) ||
@@ -106,19 +107,19 @@ static bool check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
 	found->free += m->runs.nr_free;
 	found->nr_mixed++;
 	found->nr_listed += !!haslab_mixed_bucket(m);
-	return haruns_check(&m->runs) && check_continued(s, m, slot) &&
-	       check_units(s, m, slot) && (lasts || m->runs.nr_free < m->runs.nr_known) &&
-	       check_indexed(s, mixed_group(s, m), slot, haslab_mixed_bucket(m));
+	return haruns_check(&m->runs) && haslab_check_continued(s, m, slot) &&
+	       haslab_check_units(s, m, slot) && (lasts || m->runs.nr_free < m->runs.nr_known) &&
+	       haslab_check_indexed(s, mixed_group(s, m), slot, haslab_mixed_bucket(m));
 }
 
 /* What is in a slot. */
-static bool check_slot(struct haslab *s, u32 slot, struct found *found)
+static bool haslab_check_slot(struct haslab *s, u32 slot, struct found *found)
 {
 	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
 	struct haslab_mixed *m = mixed_slot(s, slot);
 	struct haslab_slab *slab;
 
-	if (m && !check_mixed(s, m, slot, found))
+	if (m && !haslab_check_mixed(s, m, slot, found))
 		return false;
 	slab = rcu_dereference_raw(map_dir(s, pos)->slabs[slot % DIR_SLOTS]);
 	if ((unsigned long)slab & MAP_SPLIT)
@@ -129,14 +130,14 @@ static bool check_slot(struct haslab *s, u32 slot, struct found *found)
 			pos += unit_blocks(s);
 			continue;
 		}
-		if (slab->start != pos || !check_slab(s, slab, found))
+		if (slab->start != pos || !haslab_check_slab(s, slab, found))
 			return false;
 		pos = slab_end(slab);
 	}
 	return true;
 }
 
-static bool check_dir(struct haslab *s, const struct haslab_dir *dir, struct found *found)
+static bool haslab_check_dir(struct haslab *s, const struct haslab_dir *dir, struct found *found)
 {
 	u64 nr_slabs = found->nr_slabs, nr_mixed = found->nr_mixed;
 	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT;
@@ -146,14 +147,14 @@ static bool check_dir(struct haslab *s, const struct haslab_dir *dir, struct fou
 	    !dir->links != !dir->mixed)
 		return false;
 	for (; slot < dir_slots_end(s, dir - s->dirs) && (dir->nr_slabs || dir->mixed); slot++)
-		if (!check_slot(s, slot, found))
+		if (!haslab_check_slot(s, slot, found))
 			return false;
 	return found->nr_slabs - nr_slabs == dir->nr_slabs &&
 	       found->nr_mixed - nr_mixed == dir->nr_mixed;
 }
 
 /* Count all that is in a list of a group, and is of that group. */
-static bool check_lists(struct haslab *s, const struct haslab_group *g, u64 max, u64 *found)
+static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, u64 max, u64 *found)
 {
 	struct haslab_slab *slab;
 	u32 slot, i;
@@ -173,7 +174,7 @@ static bool check_lists(struct haslab *s, const struct haslab_group *g, u64 max,
 }
 
 /* What the groups count is what there is. */
-static bool check_groups(struct haslab *s, const struct found *found)
+static bool haslab_check_groups(struct haslab *s, const struct found *found)
 {
 	u64 nr_slabs = 0, nr_listed = 0, free = 0;
 	unsigned int i;
@@ -181,7 +182,7 @@ static bool check_groups(struct haslab *s, const struct found *found)
 	for (i = 0; i < s->nr_groups; i++) {
 		const struct haslab_group *g = &s->groups[i];
 
-		if (g->nr != i || !check_lists(s, g, found->nr_listed, &nr_listed))
+		if (g->nr != i || !haslab_check_lists(s, g, found->nr_listed, &nr_listed))
 			return false;
 		nr_slabs += g->nr_slabs;
 		free += g->free;
@@ -192,7 +193,7 @@ static bool check_groups(struct haslab *s, const struct found *found)
 }
 
 /* Every span: its pieces are SPECIAL or not free. */
-static bool check_spans(struct haslab *s)
+static bool haslab_check_spans(struct haslab *s)
 {
 	struct rb_node *node;
 	u64 end = 0;
@@ -242,11 +243,11 @@ int haslab_check(struct haslab *s)
 
 	haslab_walk_start(&w, s, 0, U64_MAX, 0);
 	for (; ok && haslab_walk_next(&w); w.pos = w.end)
-		ok = check_dir(s, map_dir(s, w.pos), &found);
+		ok = haslab_check_dir(s, map_dir(s, w.pos), &found);
 	haslab_walk_end(&w);
 	haslab_lock_all(s);
-	ok = ok && !habuddy_check(&s->buddy) && check_spans(s);
-	sums = ok && check_groups(s, &found);
+	ok = ok && !habuddy_check(&s->buddy) && haslab_check_spans(s);
+	sums = ok && haslab_check_groups(s, &found);
 	haslab_unlock_all(s);
 	return !ok ? -EUCLEAN : sums ? 0 : -EAGAIN;
 }

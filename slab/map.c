@@ -14,13 +14,13 @@
 
 struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 
-static u32 slot_units(const struct haslab *s)
+static u32 haslab_slot_units(const struct haslab *s)
 {
 	return 1U << (s->slot_shift - s->cfg.unit_shift);
 }
 
 /* How many slots a dir has on a device of so many blocks: of the last one not all are there. */
-static u32 dir_slots(const struct haslab *s, const struct haslab_dir *dir, u64 nr_blocks)
+static u32 haslab_dir_slots(const struct haslab *s, const struct haslab_dir *dir, u64 nr_blocks)
 {
 	u64 slots = DIV_ROUND_UP_ULL(nr_blocks, slot_blocks(s));
 
@@ -28,28 +28,29 @@ static u32 dir_slots(const struct haslab *s, const struct haslab_dir *dir, u64 n
 }
 
 /* The first unit of the slot of a slab. */
-static u64 first_unit(const struct haslab *s, const struct haslab_slab *slab)
+static u64 haslab_first_unit(const struct haslab *s, const struct haslab_slab *slab)
 {
 	return round_down(slab->start, slot_blocks(s)) >> s->cfg.unit_shift;
 }
 
 /* The table of the units of a slab's slot that an entry of the map stands for, or NULL. */
-static struct haslab_slab __rcu **split_of(const struct haslab *s, struct haslab_slab *entry,
-					   const struct haslab_slab *slab)
+static struct haslab_slab __rcu **haslab_split_of(const struct haslab *s, struct haslab_slab *entry,
+						  const struct haslab_slab *slab)
 {
-	return entry ? map_split(entry, first_unit(s, slab)) : NULL;
+	return entry ? map_split(entry, haslab_first_unit(s, slab)) : NULL;
 }
 
-static struct haslab_slab *split_entry(const struct haslab *s, struct haslab_slab __rcu **split,
-				       const struct haslab_slab *slab)
+static struct haslab_slab *haslab_split_entry(const struct haslab *s,
+					      struct haslab_slab __rcu **split,
+					      const struct haslab_slab *slab)
 {
-	return (void *)((unsigned long)split - (unsigned long)first_unit(s, slab) * sizeof(*split) +
-			MAP_SPLIT);
+	return (void *)((unsigned long)split -
+			(unsigned long)haslab_first_unit(s, slab) * sizeof(*split) + MAP_SPLIT);
 }
 
 /* Enter @value for the units of a slab. */
-static void split_fill(struct haslab *s, struct haslab_slab __rcu **split,
-		       const struct haslab_slab *slab, struct haslab_slab *value)
+static void haslab_split_fill(struct haslab *s, struct haslab_slab __rcu **split,
+			      const struct haslab_slab *slab, struct haslab_slab *value)
 {
 	u32 unit = slot_unit(s, slab->start), end = unit + (slab->nr_blocks >> s->cfg.unit_shift);
 
@@ -58,31 +59,31 @@ static void split_fill(struct haslab *s, struct haslab_slab __rcu **split,
 }
 
 /* Others look at it without the lock. */
-static void small_add(struct haslab *s, long bytes)
+static void haslab_small_add(struct haslab *s, long bytes)
 {
 	WRITE_ONCE(s->small_bytes, s->small_bytes + bytes);
 }
 
 /* What is to be in the map for the slot of a slab. NULL: no memory. */
-static struct haslab_slab *map_entry_of(struct haslab *s, struct haslab_slab *entry,
-					struct haslab_slab *slab, struct hamem_op *op)
+static struct haslab_slab *haslab_map_entry_of(struct haslab *s, struct haslab_slab *entry,
+					       struct haslab_slab *slab, struct hamem_op *op)
 {
-	struct haslab_slab __rcu **split = split_of(s, entry, slab);
+	struct haslab_slab __rcu **split = haslab_split_of(s, entry, slab);
 
 	if (slab->nr_blocks == slot_blocks(s))
 		return slab;
 	if (!split)
-		split = hamem_get(&s->mem, op, slot_units(s) * sizeof(*split));
+		split = hamem_get(&s->mem, op, haslab_slot_units(s) * sizeof(*split));
 	if (!split)
 		return NULL;
 	if (!entry)
-		small_add(s, ksize(split));
-	small_add(s, slab_bytes(slab));
-	split_fill(s, split, slab, slab);
-	return split_entry(s, split, slab);
+		haslab_small_add(s, ksize(split));
+	haslab_small_add(s, slab_bytes(slab));
+	haslab_split_fill(s, split, slab, slab);
+	return haslab_split_entry(s, split, slab);
 }
 
-static int map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
+static int haslab_map_slab_locked(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
 	struct haslab_dir *dir = map_dir(s, slab->start);
 	struct haslab_slab __rcu **slabs = dir->slabs;
@@ -90,10 +91,11 @@ static int map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 
 	if (!dir->nr_slabs)
-		slabs = hamem_get(&s->mem, op, dir_slots(s, dir, s->map_blocks) * sizeof(*slabs));
+		slabs = hamem_get(&s->mem, op,
+				  haslab_dir_slots(s, dir, s->map_blocks) * sizeof(*slabs));
 	if (!slabs)
 		return -ENOMEM;
-	entry = map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
+	entry = haslab_map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
 	if (!entry) {
 		if (!dir->nr_slabs)
 			hamem_put(&s->mem, slabs);
@@ -112,23 +114,23 @@ int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	int ret;
 
 	spin_lock(&s->space_lock);
-	ret = map_slab(s, slab, op);
+	ret = haslab_map_slab_locked(s, slab, op);
 	spin_unlock(&s->space_lock);
 	return ret;
 }
 
-static bool split_is_empty(struct haslab *s, struct haslab_slab __rcu **split)
+static bool haslab_split_is_empty(struct haslab *s, struct haslab_slab __rcu **split)
 {
 	u32 i;
 
-	for (i = 0; i < slot_units(s); i++)
+	for (i = 0; i < haslab_slot_units(s); i++)
 		if (rcu_access_pointer(split[i]))
 			return false;
 	return true;
 }
 
 /* A part of the map goes with a slab, after the same grace period. */
-static void map_forget_with(struct haslab *s, struct haslab_slab *slab, u32 i, void *part)
+static void haslab_map_forget_with(struct haslab *s, struct haslab_slab *slab, u32 i, void *part)
 {
 	atomic_long_sub(ksize(part), &s->mem.bytes);
 	slab->tables[i] = part;
@@ -146,26 +148,26 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 
 	spin_lock(&s->space_lock);
 	if (slab->nr_blocks < slot_blocks(s)) {
-		split = split_of(s, rcu_dereference_raw(dir->slabs[i]), slab);
-		split_fill(s, split, slab, NULL);
-		small_add(s, -slab_bytes(slab));
+		split = haslab_split_of(s, rcu_dereference_raw(dir->slabs[i]), slab);
+		haslab_split_fill(s, split, slab, NULL);
+		haslab_small_add(s, -slab_bytes(slab));
 	}
 	slab->tables[0] = NULL;
 	slab->tables[1] = NULL;
-	if (!split || split_is_empty(s, split))
+	if (!split || haslab_split_is_empty(s, split))
 		rcu_assign_pointer(dir->slabs[i], NULL);
 	if (split && !rcu_access_pointer(dir->slabs[i])) {
-		small_add(s, -(long)ksize(split));
-		map_forget_with(s, slab, 0, split);
+		haslab_small_add(s, -(long)ksize(split));
+		haslab_map_forget_with(s, slab, 0, split);
 	}
 	if (!--dir->nr_slabs) {
-		map_forget_with(s, slab, 1, dir->slabs);
+		haslab_map_forget_with(s, slab, 1, dir->slabs);
 		WRITE_ONCE(dir->slabs, haslab_no_slabs);
 	}
 	spin_unlock(&s->space_lock);
 }
 
-static void mixed_free_rcu(struct rcu_head *rcu)
+static void haslab_map_mixed_rcu(struct rcu_head *rcu)
 {
 	union haslab_links *links = container_of(rcu, union haslab_links, gone.rcu);
 
@@ -174,15 +176,16 @@ static void mixed_free_rcu(struct rcu_head *rcu)
 }
 
 /* Free what was the mixed parts of a dir. Lockless readers may still look. */
-static void mixed_put(struct haslab *s, struct haslab_mixed *mixed, union haslab_links *links)
+static void haslab_map_put_mixed(struct haslab *s, struct haslab_mixed *mixed,
+				 union haslab_links *links)
 {
 	atomic_long_sub(ksize(mixed) + ksize(links), &s->mem.bytes);
 	links->gone.mixed = mixed;
-	call_rcu(&links->gone.rcu, mixed_free_rcu);
+	call_rcu(&links->gone.rcu, haslab_map_mixed_rcu);
 }
 
 /* Free the mixed parts of a dir, if there is none. */
-static void map_trim(struct haslab *s, struct haslab_dir *dir)
+static void haslab_map_trim(struct haslab *s, struct haslab_dir *dir)
 {
 	struct haslab_mixed *mixed = dir->mixed;
 	union haslab_links *links = dir->links;
@@ -191,12 +194,12 @@ static void map_trim(struct haslab *s, struct haslab_dir *dir)
 		return;
 	WRITE_ONCE(dir->mixed, NULL);
 	WRITE_ONCE(dir->links, NULL);
-	mixed_put(s, mixed, links);
+	haslab_map_put_mixed(s, mixed, links);
 }
 
 /* Make the mixed parts of so many slots. */
-static struct haslab_mixed *mixed_new(struct haslab *s, u32 nr, struct hamem_op *op,
-				      union haslab_links **links)
+static struct haslab_mixed *haslab_map_new_mixed(struct haslab *s, u32 nr, struct hamem_op *op,
+						 union haslab_links **links)
 {
 	struct haslab_mixed *mixed = hamem_get(&s->mem, op, nr * sizeof(*mixed));
 
@@ -209,35 +212,35 @@ static struct haslab_mixed *mixed_new(struct haslab *s, u32 nr, struct hamem_op 
 }
 
 /* Publish the mixed parts of the slots of a dir. */
-static void mixed_set(struct haslab_dir *dir, struct haslab_mixed *mixed,
-		      union haslab_links *links)
+static void haslab_map_publish(struct haslab_dir *dir, struct haslab_mixed *mixed,
+			       union haslab_links *links)
 {
 	WRITE_ONCE(dir->links, links);
 	/* pairs with mixed_slot() */
 	smp_store_release(&dir->mixed, mixed);
 }
 
-static int map_make(struct haslab *s, struct haslab_dir *dir, struct hamem_op *op)
+static int haslab_map_make(struct haslab *s, struct haslab_dir *dir, struct hamem_op *op)
 {
 	struct haslab_mixed *mixed;
 	union haslab_links *links;
 
 	if (dir->mixed)
 		return 0;
-	mixed = mixed_new(s, dir_slots(s, dir, s->map_blocks), op, &links);
+	mixed = haslab_map_new_mixed(s, haslab_dir_slots(s, dir, s->map_blocks), op, &links);
 	if (!mixed)
 		return -ENOMEM;
-	mixed_set(dir, mixed, links);
+	haslab_map_publish(dir, mixed, links);
 	return 0;
 }
 
-static int map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
-		     struct hamem_op *op)
+static int haslab_map_mixed_locked(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
+				   struct hamem_op *op)
 {
 	struct haslab_dir *dir = map_dir(s, block);
 	struct haslab_mixed *m;
 
-	if (map_make(s, dir, op))
+	if (haslab_map_make(s, dir, op))
 		return -ENOMEM;
 	m = &dir->mixed[slot_of(s, block) % DIR_SLOTS];
 	if (!m->units) {
@@ -263,7 +266,7 @@ int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 un
 	int ret;
 
 	spin_lock(&s->space_lock);
-	ret = map_mixed(s, g, block, units, op);
+	ret = haslab_map_mixed_locked(s, g, block, units, op);
 	spin_unlock(&s->space_lock);
 	return ret;
 }
@@ -277,7 +280,7 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 	WRITE_ONCE(dir->mixed[slot_of(s, block) % DIR_SLOTS].units, units);
 	if (!units) {
 		dir->nr_mixed--;
-		map_trim(s, dir);
+		haslab_map_trim(s, dir);
 	}
 	spin_unlock(&s->space_lock);
 }
@@ -290,7 +293,8 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old)
 {
 	struct haslab_dir *dir = map_dir(s, s->map_blocks - 1);
-	u32 from = dir_slots(s, dir, s->map_blocks), to = dir_slots(s, dir, nr_blocks);
+	u32 from = haslab_dir_slots(s, dir, s->map_blocks),
+	    to = haslab_dir_slots(s, dir, nr_blocks);
 	struct haslab_slab __rcu **slabs = NULL;
 	struct haslab_mixed *mixed = NULL, *old_mixed = dir->mixed;
 	union haslab_links *links, *old_links = dir->links;
@@ -302,18 +306,18 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 			return -ENOMEM;
 	}
 	if (old_mixed && from < to) {
-		mixed = mixed_new(s, to, op, &links);
+		mixed = haslab_map_new_mixed(s, to, op, &links);
 		if (!mixed) {
 			hamem_put(&s->mem, slabs);
 			return -ENOMEM;
 		}
 		memcpy(mixed, old_mixed, from * sizeof(*mixed));
 		memcpy(links->link, old_links->link, from * sizeof(links->link[0]));
-		mixed_set(dir, mixed, links);
+		haslab_map_publish(dir, mixed, links);
 		/* who has found one in there, and waits for a lock, looks at this: haslab_free() */
 		for (i = 0; i < from; i++)
 			WRITE_ONCE(old_mixed[i].units, 0);
-		mixed_put(s, old_mixed, old_links);
+		haslab_map_put_mixed(s, old_mixed, old_links);
 	}
 	if (slabs) {
 		*old = dir->slabs;
@@ -328,7 +332,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 
 /* ---- the buddy, in blocks ---- */
 
-static void buddy_changed(struct haslab *s, u64 start, u64 len)
+static void haslab_buddy_changed(struct haslab *s, u64 start, u64 len)
 {
 	u64 pos;
 
@@ -347,7 +351,7 @@ int haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op
 	if (ret)
 		return ret;
 	*start = unit << s->cfg.unit_shift;
-	buddy_changed(s, *start, (u64)unit_blocks(s) << order);
+	haslab_buddy_changed(s, *start, (u64)unit_blocks(s) << order);
 	return 0;
 }
 
@@ -385,7 +389,7 @@ int haslab_buddy_fit(struct haslab *s, int min_order, int max_order, struct hame
 	if (ret)
 		return ret;
 	*start = unit << s->cfg.unit_shift;
-	buddy_changed(s, *start, (u64)unit_blocks(s) << order);
+	haslab_buddy_changed(s, *start, (u64)unit_blocks(s) << order);
 	return order;
 }
 
@@ -394,14 +398,14 @@ void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order)
 	spin_lock(&s->space_lock);
 	habuddy_free(&s->buddy, start >> s->cfg.unit_shift, order);
 	spin_unlock(&s->space_lock);
-	buddy_changed(s, start, (u64)unit_blocks(s) << order);
+	haslab_buddy_changed(s, start, (u64)unit_blocks(s) << order);
 }
 
 int haslab_buddy_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {
 	int ret;
 
-	buddy_changed(s, start, len);
+	haslab_buddy_changed(s, start, len);
 	spin_lock(&s->space_lock);
 	ret = habuddy_take(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift, op);
 	spin_unlock(&s->space_lock);
@@ -413,5 +417,5 @@ void haslab_buddy_put(struct haslab *s, u64 start, u64 len)
 	spin_lock(&s->space_lock);
 	habuddy_put(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift);
 	spin_unlock(&s->space_lock);
-	buddy_changed(s, start, len);
+	haslab_buddy_changed(s, start, len);
 }

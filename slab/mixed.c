@@ -55,8 +55,8 @@ int haslab_mixed_bucket(const struct haslab_mixed *m)
 	return haslab_bucket_of(m->runs.max_free);
 }
 
-static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
-		      struct haslab_link *link)
+static void haslab_index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
+			     struct haslab_link *link)
 {
 	u32 first = g->mixed[bucket];
 
@@ -68,8 +68,8 @@ static void index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bu
 	g->mixed[bucket] = slot;
 }
 
-static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
-		      struct haslab_link link)
+static void haslab_index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
+			     struct haslab_link link)
 {
 	if (link.next != NO_SLOT)
 		slot_link(s, link.next)->prev = link.prev == slot ? link.next : link.prev;
@@ -86,8 +86,8 @@ static void index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bu
 }
 
 /* Fetch what taking a slot out of its list is going to write to. */
-static __always_inline void index_prefetch(const struct haslab *s, u32 slot,
-					   const struct haslab_mixed *m)
+static __always_inline void haslab_index_prefetch(const struct haslab *s, u32 slot,
+						  const struct haslab_mixed *m)
 {
 	struct haslab_link link = *slot_link(s, slot);
 
@@ -99,7 +99,7 @@ static __always_inline void index_prefetch(const struct haslab *s, u32 slot,
 }
 
 /* The same for a slot that is the first one. */
-static __always_inline void index_prefetch_first(const struct haslab *s, u32 slot)
+static __always_inline void haslab_index_prefetch_first(const struct haslab *s, u32 slot)
 {
 	u32 next = slot_link(s, slot)->next;
 
@@ -108,26 +108,26 @@ static __always_inline void index_prefetch_first(const struct haslab *s, u32 slo
 }
 
 /* From one list to another one. Full slots are in none: bucket 0. */
-static noinline void index_relink(struct haslab *s, struct haslab_group *g, u32 slot, u32 from,
-				  u32 to)
+static noinline void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 slot,
+					 u32 from, u32 to)
 {
 	struct haslab_link *link = slot_link(s, slot);
 
 	haslab_assert_group(s, g);
 	if (from)
-		index_del(s, g, slot, from, *link);
+		haslab_index_del(s, g, slot, from, *link);
 	if (to)
-		index_add(s, g, slot, to, link);
+		haslab_index_add(s, g, slot, to, link);
 }
 
 /* The largest run of a slot is another one than @max_free now. */
-static inline void index_move(struct haslab *s, struct haslab_group *g, u32 slot,
-			      const struct haslab_mixed *m, u32 max_free)
+static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u32 slot,
+				     const struct haslab_mixed *m, u32 max_free)
 {
 	u32 from = haslab_bucket_of(max_free), to = haslab_bucket_of(m->runs.max_free);
 
 	if (from != to)
-		index_relink(s, g, slot, from, to);
+		haslab_index_relink(s, g, slot, from, to);
 }
 
 /* The lists are empty. */
@@ -141,7 +141,7 @@ void haslab_mixed_init(struct haslab_group *g)
 
 /* ---- units come and go ---- */
 
-static u64 units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
+static u64 haslab_units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
 {
 	u32 first = slot_unit(s, start), last = slot_unit(s, start + nr_blocks - 1);
 
@@ -149,7 +149,7 @@ static u64 units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
 }
 
 /* The units of a slot that stay, free or not. */
-static u64 lasting_units(const struct haslab *s, u32 slot)
+static u64 haslab_lasting_units(const struct haslab *s, u32 slot)
 {
 	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks, units = 0;
 
@@ -171,7 +171,7 @@ static u64 lasting_units(const struct haslab *s, u32 slot)
 int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr_blocks,
 		     u32 nr_runs, struct hamem_op *op)
 {
-	u64 units = units_mask(s, start, nr_blocks);
+	u64 units = haslab_units_mask(s, start, nr_blocks);
 	u32 slot = slot_of(s, start), max_free;
 	int ret = haslab_map_mixed(s, g, start, units, op);
 	struct haslab_mixed *m;
@@ -190,7 +190,7 @@ int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr
 	}
 	max_free = m->runs.max_free;
 	haruns_add(&m->runs, start & (slot_blocks(s) - 1), nr_blocks);
-	index_move(s, g, slot, m, max_free);
+	haslab_index_move(s, g, slot, m, max_free);
 	g->free += nr_blocks;
 	map_changed(s, start);
 	return 0;
@@ -209,7 +209,7 @@ void haslab_mixed_forget(struct haslab *s, u32 slot)
 }
 
 /* Of a slot in which all is free keep just the given units, which are lasting ones. */
-static void lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 slot, u64 keep)
+static void haslab_lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 slot, u64 keep)
 {
 	u64 start, end;
 	u32 unit;
@@ -227,7 +227,7 @@ static void lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 slot, u64
 }
 
 /* Give units of a slot back to the buddy. */
-static void units_put(struct haslab *s, u32 slot, u64 units)
+static void haslab_units_put(struct haslab *s, u32 slot, u64 units)
 {
 	while (units) {
 		u32 unit = __ffs64(units);
@@ -251,29 +251,29 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 	haruns_shrink(&m->runs, &s->mem);
 	if (m->runs.nr_free != m->runs.nr_known)
 		return;
-	keep = m->units & lasting_units(s, slot);
+	keep = m->units & haslab_lasting_units(s, slot);
 	back = m->units & ~keep;
 	if (!back)
 		return;
-	index_relink(s, g, slot, haslab_mixed_bucket(m), 0);
+	haslab_index_relink(s, g, slot, haslab_mixed_bucket(m), 0);
 	if (keep) {
 		g->free -= m->runs.nr_free;
-		lasting_keep(s, m, slot, keep);
+		haslab_lasting_keep(s, m, slot, keep);
 		g->free += m->runs.nr_free;
-		index_relink(s, g, slot, 0, haslab_mixed_bucket(m));
+		haslab_index_relink(s, g, slot, 0, haslab_mixed_bucket(m));
 	} else {
 		haslab_mixed_forget(s, slot);
 	}
 	g->returned++;
-	units_put(s, slot, back);
+	haslab_units_put(s, slot, back);
 }
 
 /* ---- extents ---- */
 
 /* Make an extent of a part of a free run. */
-static __always_inline int run_set(struct haslab *s, struct haslab_mixed *m,
-				   struct haruns_run *run, u32 others, u64 start, u32 len,
-				   enum haruns_state state, struct hamem_op *op)
+static __always_inline int haslab_run_set(struct haslab *s, struct haslab_mixed *m,
+					  struct haruns_run *run, u32 others, u64 start, u32 len,
+					  enum haruns_state state, struct hamem_op *op)
 {
 	struct haslab_group *g = mixed_group(s, m);
 	u32 max_free = m->runs.max_free;
@@ -284,7 +284,7 @@ static __always_inline int run_set(struct haslab *s, struct haslab_mixed *m,
 	if (m->runs.cap != cap)
 		*run = haruns_at(&m->runs, run->start);
 	haruns_set(&m->runs, run, others, start & (slot_blocks(s) - 1), len, state);
-	index_move(s, g, slot_of(s, start), m, max_free);
+	haslab_index_move(s, g, slot_of(s, start), m, max_free);
 	g->free -= len;
 	map_changed(s, start);
 	return 0;
@@ -297,7 +297,7 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 	struct haslab_mixed *m = mixed_at(s, start);
 	struct haruns_run run = mixed_run(s, m, start);
 
-	return run_set(s, m, &run, haruns_others(&m->runs, &run), start, len, state, op);
+	return haslab_run_set(s, m, &run, haruns_others(&m->runs, &run), start, len, state, op);
 }
 
 /*
@@ -320,20 +320,20 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 		others = max(others, behind);
 		run.len = at - run.start;
 	}
-	index_move(s, g, slot_of(s, start), m, max_free);
+	haslab_index_move(s, g, slot_of(s, start), m, max_free);
 	map_changed(s, start);
 }
 
-static struct haslab_holes *holes_of(struct haslab_group *g, u32 len)
+static struct haslab_holes *haslab_holes_of(struct haslab_group *g, u32 len)
 {
 	return &g->holes[hash_32(len, ilog2(HASLAB_HOLE_SETS))];
 }
 
 /* Remember where an extent was. */
-static __always_inline void hole_note(const struct haslab *s, struct haslab_group *g, u64 start,
-				      u32 len)
+static __always_inline void haslab_hole_note(const struct haslab *s, struct haslab_group *g,
+					     u64 start, u32 len)
 {
-	struct haslab_holes *h = holes_of(g, len);
+	struct haslab_holes *h = haslab_holes_of(g, len);
 
 	/* memmove() would be called */
 	BUILD_BUG_ON(HASLAB_HOLE_WAYS != 4);
@@ -346,15 +346,15 @@ static __always_inline void hole_note(const struct haslab *s, struct haslab_grou
 }
 
 /* The extent or the piece of one, which is there, is no more. */
-static __always_inline void run_clear(struct haslab *s, struct haslab_mixed *m,
-				      const struct haruns_run *run, u64 start)
+static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_mixed *m,
+					     const struct haruns_run *run, u64 start)
 {
 	u32 max_free = m->runs.max_free, slot = slot_of(s, start);
 	struct haslab_group *g = mixed_group(s, m);
 
 	haruns_clear(&m->runs, run);
-	index_move(s, g, slot, m, max_free);
-	hole_note(s, g, start, run->len);
+	haslab_index_move(s, g, slot, m, max_free);
+	haslab_hole_note(s, g, start, run->len);
 	g->free += run->len;
 	map_changed(s, start);
 	if (m->runs.nr_free == m->runs.nr_known || unlikely(haruns_can_shrink(&m->runs)))
@@ -366,7 +366,7 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 	struct haslab_mixed *m = mixed_at(s, start);
 	struct haruns_run run = mixed_run(s, m, start);
 
-	run_clear(s, m, &run, start);
+	haslab_run_clear(s, m, &run, start);
 }
 
 /*
@@ -379,29 +379,29 @@ struct place {
 	struct haruns_run run;
 };
 
-static __always_inline bool slot_find(struct haslab *s, u32 len, u64 align,
-				      struct place *place)
+static __always_inline bool haslab_slot_find(struct haslab *s, u32 len, u64 align,
+					     struct place *place)
 {
 	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
 			       &place->others);
 }
 
 /* Of the slots in a bucket the first in which it fits, and the best place in it. */
-static noinline bool bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket, u32 len,
-				 u64 align, struct place *place)
+static noinline bool haslab_bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket,
+					u32 len, u64 align, struct place *place)
 {
 	u32 tries = MAX_TRIES;
 
 	for (place->slot = g->mixed[bucket]; place->slot != NO_SLOT && tries--;
 	     place->slot = slot_link(s, place->slot)->next)
-		if (slot_find(s, len, align, place))
+		if (haslab_slot_find(s, len, align, place))
 			return true;
 	return false;
 }
 
 /* A slot of which the longest run is at least @len, and the best place in it. */
-static __always_inline bool find_longer(struct haslab *s, struct haslab_group *g, u32 len,
-					u32 min_longest, u64 align, struct place *place)
+static __always_inline bool haslab_find_longer(struct haslab *s, struct haslab_group *g, u32 len,
+					       u32 min_longest, u64 align, struct place *place)
 {
 	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS,
 				   haslab_bucket_of(min_longest - 1) + 1);
@@ -409,16 +409,16 @@ static __always_inline bool find_longer(struct haslab *s, struct haslab_group *g
 	if (bucket == HASLAB_NR_BUCKETS)
 		return false;
 	place->slot = g->mixed[bucket];
-	index_prefetch_first(s, place->slot);
-	return slot_find(s, len, align, place);
+	haslab_index_prefetch_first(s, place->slot);
+	return haslab_slot_find(s, len, align, place);
 }
 
 /*
  * Slots that may fit, where it is not too much to look at. In a run of @len + @align - 1
  * it always fits.
  */
-static noinline bool find_aligned(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-				  struct place *place)
+static noinline bool haslab_find_aligned(struct haslab *s, struct haslab_group *g, u32 len,
+					 u64 align, struct place *place)
 {
 	u32 bucket = haslab_bucket_of(len), tries = MAX_TRIES, look = MAX_LOOK;
 	u64 sure = len + align - 1;
@@ -433,15 +433,15 @@ static noinline bool find_aligned(struct haslab *s, struct haslab_group *g, u32 
 			if (r->nr > look)
 				continue;
 			look -= r->nr;
-			if (slot_find(s, len, align, place))
+			if (haslab_slot_find(s, len, align, place))
 				return true;
 		}
 longer:
-	return sure <= slot_blocks(s) && find_longer(s, g, len, sure, align, place);
+	return sure <= slot_blocks(s) && haslab_find_longer(s, g, len, sure, align, place);
 }
 
 /* Which of four 16-bit numbers are @len: the highest bit of each of these. */
-static u64 lens_equal(u64 lens, u32 len)
+static u64 haslab_lens_equal(u64 lens, u32 len)
 {
 	/* what is 0 then is the only one that lets the highest bit go */
 	return ~(((lens ^ len * HARUNS_LANES) | HARUNS_HIGH_BITS) - HARUNS_LANES) &
@@ -449,8 +449,8 @@ static u64 lens_equal(u64 lens, u32 len)
 }
 
 /* Whether there is a hole of @len blocks where @h says so at number @i, which it does not again. */
-static bool hole_take(struct haslab *s, struct haslab_group *g, u32 len, struct haslab_holes *h,
-		      u32 i, struct place *place)
+static bool haslab_hole_take(struct haslab *s, struct haslab_group *g, u32 len,
+			     struct haslab_holes *h, u32 i, struct place *place)
 {
 	const struct haslab_mixed *m = mixed_slot(s, h->slot[i]);
 
@@ -466,13 +466,13 @@ static bool hole_take(struct haslab *s, struct haslab_group *g, u32 len, struct 
 }
 
 /* A hole of just this length that an extent has left, if it still is one. */
-static bool hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct place *place)
+static bool haslab_hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct place *place)
 {
-	struct haslab_holes *h = holes_of(g, len);
+	struct haslab_holes *h = haslab_holes_of(g, len);
 	u64 found;
 
-	for (found = lens_equal(h->lens, len); found; found &= found - 1)
-		if (hole_take(s, g, len, h, __ffs64(found) / 16, place))
+	for (found = haslab_lens_equal(h->lens, len); found; found &= found - 1)
+		if (haslab_hole_take(s, g, len, h, __ffs64(found) / 16, place))
 			return true;
 	return false;
 }
@@ -483,19 +483,19 @@ static bool hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct 
  * of a bucket or @align is large it may miss one that fits; haslab_search() does
  * not.
  */
-static __always_inline bool mixed_find(struct haslab *s, struct haslab_group *g, u32 len,
-				       u64 align, struct place *place)
+static __always_inline bool haslab_mixed_find(struct haslab *s, struct haslab_group *g, u32 len,
+					      u64 align, struct place *place)
 {
 	if (unlikely(align > 1))
-		return find_aligned(s, g, len, align, place);
-	return hole_find(s, g, len, place) || find_longer(s, g, len, len, 1, place) ||
+		return haslab_find_aligned(s, g, len, align, place);
+	return haslab_hole_find(s, g, len, place) || haslab_find_longer(s, g, len, len, 1, place) ||
 	       /* in this one some may be */
 	       (haslab_bucket_of(len) == haslab_bucket_of(len - 1) &&
-		bucket_find(s, g, haslab_bucket_of(len), len, 1, place));
+		haslab_bucket_find(s, g, haslab_bucket_of(len), len, 1, place));
 }
 
 /* Remember what is asked for. */
-static void recent_note(struct haslab_group *g, u32 len)
+static void haslab_recent_note(struct haslab_group *g, u32 len)
 {
 	u32 i;
 
@@ -510,7 +510,7 @@ static void recent_note(struct haslab_group *g, u32 len)
  * If each slot had a rest like this one, would what fits there fill them? If that is less
  * than half of it, as a part of all that is asked for, nobody has a use for it.
  */
-static bool rest_is_useless(const struct haslab *s, const struct haslab_group *g, u32 rest)
+static bool haslab_rest_is_useless(const struct haslab *s, const struct haslab_group *g, u32 rest)
 {
 	u64 all = 0, fits = 0;
 	u32 i;
@@ -527,8 +527,8 @@ static bool rest_is_useless(const struct haslab *s, const struct haslab_group *g
  * Allocate across the border between the slot before and the one that begins at
  * @border, with a run that is free. -ENOSPC: not a good place for it.
  */
-static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, struct hamem_op *op,
-			  u64 *start)
+static int haslab_mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align,
+				 struct hamem_op *op, u64 *start)
 {
 	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
 	struct haslab_mixed *m = mixed_of(s, slot_of(s, border));
@@ -543,7 +543,7 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	run = mixed_run(s, before, border - 1);
 	*start = round_up(run_start(s, border - 1, &run), align);
 	if (run.state != HARUNS_FREE || *start >= border || *start + len <= border ||
-	    !rest_is_useless(s, g, border - *start))
+	    !haslab_rest_is_useless(s, g, border - *start))
 		return -ENOSPC;
 	rest = len - (border - *start);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
@@ -556,12 +556,12 @@ static int mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align, stru
 	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
 }
 
-static __always_inline int place_take(struct haslab *s, struct place *place, u32 len, u64 align,
-				      struct hamem_op *op, u64 *start)
+static __always_inline int haslab_place_take(struct haslab *s, struct place *place, u32 len,
+					     u64 align, struct hamem_op *op, u64 *start)
 {
 	*start = round_up(slot_start(s, place->slot) + place->run.start, align);
-	return run_set(s, mixed_of(s, place->slot), &place->run, place->others, *start, len,
-		       HARUNS_LIVE, op);
+	return haslab_run_set(s, mixed_of(s, place->slot), &place->run, place->others, *start, len,
+			      HARUNS_LIVE, op);
 }
 
 /* Allocate in one of the mixed slots that a group has. Return: 0; -ENOSPC; -ENOMEM. */
@@ -570,30 +570,30 @@ int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 alig
 {
 	struct place place;
 
-	if (!mixed_find(s, g, len, align, &place))
+	if (!haslab_mixed_find(s, g, len, align, &place))
 		return -ENOSPC;
-	return place_take(s, &place, len, align, op, start);
+	return haslab_place_take(s, &place, len, align, op, start);
 }
 
 /* Allocate in units that are new in their slot. */
-static int mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align, struct hamem_op *op,
-			  u64 *start)
+static int haslab_mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align,
+				 struct hamem_op *op, u64 *start)
 {
 	struct place place = { .slot = slot_of(s, from) };
 	int ret = -ENOSPC;
 
 	if (from == slot_start(s, place.slot))
-		ret = mixed_straddle(s, from, len, align, op, start);
-	if (ret == -ENOSPC && slot_find(s, len, align, &place))
-		ret = place_take(s, &place, len, align, op, start);
+		ret = haslab_mixed_straddle(s, from, len, align, op, start);
+	if (ret == -ENOSPC && haslab_slot_find(s, len, align, &place))
+		ret = haslab_place_take(s, &place, len, align, op, start);
 	if (ret)
 		haslab_mixed_settle(s, place.slot);
 	return ret;
 }
 
 /* Allocate in new units of a group. Return: as haslab_mixed_alloc(). */
-static noinline int mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-				     struct hamem_op *op, u64 *start)
+static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len,
+					    u64 align, struct hamem_op *op, u64 *start)
 {
 	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
 	int order, ret;
@@ -608,7 +608,7 @@ static noinline int mixed_alloc_more(struct haslab *s, struct haslab_group *g, u
 		haslab_buddy_free(s, from, order);
 		return ret;
 	}
-	return mixed_alloc_in(s, from, len, align, op, start);
+	return haslab_mixed_alloc_in(s, from, len, align, op, start);
 }
 
 /*
@@ -620,9 +620,9 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 {
 	int ret;
 
-	recent_note(g, len);
+	haslab_recent_note(g, len);
 	ret = haslab_mixed_fit(s, g, len, align, op, start);
-	return likely(ret != -ENOSPC) ? ret : mixed_alloc_more(s, g, len, align, op, start);
+	return likely(ret != -ENOSPC) ? ret : haslab_mixed_alloc_more(s, g, len, align, op, start);
 }
 
 /*
@@ -638,7 +638,7 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 	struct haslab_mixed *next;
 
 	haslab_assert_group(s, mixed_group(s, m));
-	index_prefetch(s, slot_of(s, start), m);
+	haslab_index_prefetch(s, slot_of(s, start), m);
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (m->runs.tag & MIXED_CONTINUES && !run.start)
@@ -657,7 +657,7 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 			haslab_mixed_clear(s, end);
 	}
 	if (reuse)
-		run_clear(s, m, &run, start);
+		haslab_run_clear(s, m, &run, start);
 	else
 		haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
 	return 0;
@@ -698,7 +698,7 @@ int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64
 /* ---- growing ---- */
 
 /* The lasting unit at the end: its first block, or the end if there is none. */
-static u64 tail_start(const struct haslab *s)
+static u64 haslab_tail_start(const struct haslab *s)
 {
 	return round_down(s->cfg.nr_blocks, unit_blocks(s));
 }
@@ -709,7 +709,7 @@ static u64 tail_start(const struct haslab *s)
  */
 int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 {
-	u64 start = tail_start(s), new_start = round_down(nr_blocks, unit_blocks(s));
+	u64 start = haslab_tail_start(s), new_start = round_down(nr_blocks, unit_blocks(s));
 
 	/* two for each of the two, which may be in one slot */
 	if (start < s->cfg.nr_blocks &&
@@ -734,7 +734,7 @@ void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 	max_free = m->runs.max_free;
 	haruns_add(&m->runs, from & (slot_blocks(s) - 1), end - from);
 	g = mixed_group(s, m);
-	index_move(s, g, slot_of(s, from), m, max_free);
+	haslab_index_move(s, g, slot_of(s, from), m, max_free);
 	g->free += end - from;
 	haslab_mixed_settle(s, slot_of(s, from));
 }

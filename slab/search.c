@@ -18,13 +18,13 @@
  * Hence who looks at every free block of the buddy, and at what is around every
  * part that is so long, has seen all runs that are long enough; and the groups
  * have lists of mixed slots by their longest run, and of the slabs that have a free
- * object. When the device is as full as it gets these are few: on a TiB search_large()
+ * object. When the device is as full as it gets these are few: on a TiB haslab_search_large()
  * takes some microseconds, seldom up to 50, for nothing that other operations have to
  * keep up. The first run that fits is as good as any.
  *
  * All runs
  * --------
- * Where there are many, which is bounded, it is given up for search_dirs(): by the
+ * Where there are many, which is bounded, it is given up for haslab_search_dirs(): by the
  * sums of the dirs, of which those of dirs in which something changed since are
  * made anew, and looking at all there is takes a millisecond for each TiB.
  *
@@ -58,7 +58,7 @@
 #define SLAB_REST	16
 
 /* Whether an extent fits in a free run, and then where it begins. */
-static bool run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
+static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
 {
 	u64 skip = -start & (align - 1);
 
@@ -95,14 +95,14 @@ struct large {
 	u64 *found;
 };
 
-static bool large_spend(struct large *l, u32 pieces)
+static bool haslab_large_spend(struct large *l, u32 pieces)
 {
 	l->pieces -= pieces;
 	return l->pieces >= 0;
 }
 
 /* The rest of a slab just in front of @pos, or the free objects there, begin here; or @pos. */
-static u64 objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
+static u64 haslab_objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
 {
 	u32 i = object_of(s, slab, pos - 1);
 
@@ -114,7 +114,7 @@ static u64 objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
 }
 
 /* What is free just in front of @pos begins here, or further in front; @pos if nothing is. */
-static u64 part_before(struct haslab *s, u64 pos)
+static u64 haslab_part_before(struct haslab *s, u64 pos)
 {
 	struct haslab_mixed *m = mixed_at(s, pos - 1);
 	struct haslab_slab *slab;
@@ -127,29 +127,29 @@ static u64 part_before(struct haslab *s, u64 pos)
 	}
 	slab = haslab_lookup(s, pos - 1);
 	if (slab)
-		return objects_before(s, slab, pos);
+		return haslab_objects_before(s, slab, pos);
 	order = habuddy_free_order(&s->buddy, (pos - 1) >> s->cfg.unit_shift);
 	return order < 0 ? pos : round_down(pos - 1, (u64)unit_blocks(s) << order);
 }
 
 /* The free run of which @pos is the start of a part. */
-static bool large_run(struct haslab *s, struct large *l, u64 pos)
+static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
 	u64 start = pos, size;
 
-	if (!large_spend(l, LARGE_VISIT))
+	if (!haslab_large_spend(l, LARGE_VISIT))
 		return false;
 	do {
 		pos = start;
-		start = pos ? part_before(s, pos) : pos;
+		start = pos ? haslab_part_before(s, pos) : pos;
 	} while (start < pos);
 	haslab_next_run(s, pos, pos + 1, l->len + l->align, &start, &size);
-	l->done = run_fits(start, size, l->len, l->align, l->found);
+	l->done = haslab_run_fits(start, size, l->len, l->align, l->found);
 	return !l->done;
 }
 
 /* A slot that is a mixed part as a whole, or NULL. */
-static const struct haruns *whole_slot(struct haslab *s, u32 slot)
+static const struct haruns *haslab_whole_slot(struct haslab *s, u32 slot)
 {
 	const struct haslab_mixed *m = mixed_slot(s, slot);
 
@@ -157,73 +157,74 @@ static const struct haruns *whole_slot(struct haslab *s, u32 slot)
 }
 
 /* What is free on both sides of a border, of which one has something. */
-static bool large_across(struct haslab *s, struct large *l, u32 slot)
+static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 {
-	const struct haruns *before = whole_slot(s, slot - 1), *behind = whole_slot(s, slot);
+	const struct haruns *before = haslab_whole_slot(s, slot - 1),
+			    *behind = haslab_whole_slot(s, slot);
 
 	/* neither is free as a whole */
 	return (before && behind && haruns_trail(before) + haruns_lead(behind) < l->len) ||
-		large_run(s, l, part_before(s, slot_start(s, slot)));
+	       haslab_large_run(s, l, haslab_part_before(s, slot_start(s, slot)));
 }
 
 /*
  * There is a part beside a border. What is on the other side of it, in @other, is fetched
  * first, and looked at when some more borders have been found.
  */
-static bool large_border(struct haslab *s, struct large *l, u32 slot, u32 other)
+static bool haslab_large_border(struct haslab *s, struct large *l, u32 slot, u32 other)
 {
 	u32 *border = &l->border[l->nr_borders % LARGE_BORDERS];
 
-	if (l->nr_borders++ >= LARGE_BORDERS && !large_across(s, l, *border))
+	if (l->nr_borders++ >= LARGE_BORDERS && !haslab_large_across(s, l, *border))
 		return false;
 	*border = slot;
 	prefetch(mixed_place(s, other));
 	return true;
 }
 
-static bool large_last_borders(struct haslab *s, struct large *l)
+static bool haslab_large_last_borders(struct haslab *s, struct large *l)
 {
 	u32 i;
 
 	for (i = 0; i < min_t(u32, l->nr_borders, LARGE_BORDERS); i++)
-		if (!large_across(s, l, l->border[i]))
+		if (!haslab_large_across(s, l, l->border[i]))
 			return false;
 	return true;
 }
 
 /* Of a slot in which nothing is long enough by itself only the ends matter. */
-static bool large_at_ends(struct haslab *s, struct large *l, u32 slot)
+static bool haslab_large_at_ends(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
 
-	if (!large_spend(l, LARGE_VISIT))
+	if (!haslab_large_spend(l, LARGE_VISIT))
 		return false;
-	if (haruns_lead(r) >= l->part && slot && !large_border(s, l, slot, slot - 1))
+	if (haruns_lead(r) >= l->part && slot && !haslab_large_border(s, l, slot, slot - 1))
 		return false;
 	return haruns_trail(r) < l->part || slot_start(s, slot + 1) >= s->cfg.nr_blocks ||
-	       large_border(s, l, slot + 1, slot + 1);
+	       haslab_large_border(s, l, slot + 1, slot + 1);
 }
 
-static bool large_in_slot(struct haslab *s, struct large *l, u32 slot)
+static bool haslab_large_in_slot(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haslab_mixed *m = mixed_of(s, slot);
 	struct haruns_run run;
 
 	if (m->runs.nr_known == slot_blocks(s) && m->runs.max_free < l->len)
-		return large_at_ends(s, l, slot);
+		return haslab_large_at_ends(s, l, slot);
 	run = haruns_at(&m->runs, 0);
-	if (!large_spend(l, LARGE_VISIT + m->runs.nr))
+	if (!haslab_large_spend(l, LARGE_VISIT + m->runs.nr))
 		return false;
 	do {
 		if (run.state == HARUNS_FREE && run.len >= l->part &&
-		    !large_run(s, l, slot_start(s, slot) + run.start))
+		    !haslab_large_run(s, l, slot_start(s, slot) + run.start))
 			return false;
 	} while (haruns_next(&m->runs, &run));
 	return true;
 }
 
 /* Fetch what is to be looked at soon. */
-static u32 large_prefetch(struct haslab *s, u32 slot)
+static u32 haslab_large_prefetch(struct haslab *s, u32 slot)
 {
 	prefetch(mixed_of(s, slot));
 	prefetch(slot_link(s, slot));
@@ -231,7 +232,7 @@ static u32 large_prefetch(struct haslab *s, u32 slot)
 }
 
 /* The list before another one, if that has slots with a part that is long enough. */
-static u32 large_list(const struct large *l, const struct haslab_group *g, u32 bucket)
+static u32 haslab_large_list(const struct large *l, const struct haslab_group *g, u32 bucket)
 {
 	u32 end = bucket;
 
@@ -243,19 +244,19 @@ static u32 large_list(const struct large *l, const struct haslab_group *g, u32 b
  * The longest first, as what is beside them need not be long. Several lists at a time, as
  * each takes its time from one slot to the next.
  */
-static bool large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
+static bool haslab_large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
 {
-	u32 bucket = large_list(l, g, HASLAB_NR_BUCKETS), at[LARGE_LISTS], nr = 0, i, next;
+	u32 bucket = haslab_large_list(l, g, HASLAB_NR_BUCKETS), at[LARGE_LISTS], nr = 0, i, next;
 
 	while (nr || bucket) {
-		for (; bucket && nr < LARGE_LISTS; bucket = large_list(l, g, bucket))
-			at[nr++] = large_prefetch(s, g->mixed[bucket]);
+		for (; bucket && nr < LARGE_LISTS; bucket = haslab_large_list(l, g, bucket))
+			at[nr++] = haslab_large_prefetch(s, g->mixed[bucket]);
 		for (i = 0; i < nr;) {
-			if (!large_in_slot(s, l, at[i]))
+			if (!haslab_large_in_slot(s, l, at[i]))
 				return false;
 			next = slot_link(s, at[i])->next;
 			if (next != NO_SLOT)
-				at[i++] = large_prefetch(s, next);
+				at[i++] = haslab_large_prefetch(s, next);
 			else
 				at[i] = at[--nr];
 		}
@@ -263,37 +264,38 @@ static bool large_in_slots(struct haslab *s, struct large *l, const struct hasla
 	return true;
 }
 
-static bool large_in_slab(struct haslab *s, struct large *l, struct haslab_slab *slab)
+static bool haslab_large_in_slab(struct haslab *s, struct large *l, struct haslab_slab *slab)
 {
 	u32 nr_used = slab->nr_objects - slab->nr_free;
 	u64 pos, end;
 
-	if (!large_spend(l, LARGE_VISIT))
+	if (!haslab_large_spend(l, LARGE_VISIT))
 		return false;
 	if (slab->nr_blocks - nr_used * s->classes[slab->class].blocks < l->part)
 		return true;
-	if (!large_spend(l, 2 * min_t(u32, slab->nr_free, nr_used)))
+	if (!haslab_large_spend(l, 2 * min_t(u32, slab->nr_free, nr_used)))
 		return false;
 	for (pos = slab->start; pos < slab_end(slab); pos = end)
-		if (haslab_stretch(s, pos, &end) && end - pos >= l->part && !large_run(s, l, pos))
+		if (haslab_stretch(s, pos, &end) && end - pos >= l->part &&
+		    !haslab_large_run(s, l, pos))
 			return false;
 	return true;
 }
 
-static bool large_in_slabs(struct haslab *s, struct large *l, const struct haslab_group *g)
+static bool haslab_large_in_slabs(struct haslab *s, struct large *l, const struct haslab_group *g)
 {
 	struct haslab_slab *slab;
 	int class;
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++)
 		list_for_each_entry(slab, &g->partial[class], list)
-			if (!large_in_slab(s, l, slab))
+			if (!haslab_large_in_slab(s, l, slab))
 				return false;
 	return true;
 }
 
 /* Around the free blocks of the buddy, whatever their size. */
-static bool large_in_buddy(struct haslab *s, struct large *l)
+static bool haslab_large_in_buddy(struct haslab *s, struct large *l)
 {
 	u64 units[LARGE_BLOCKS + 1], avail;
 	int nr = 0, i;
@@ -304,23 +306,24 @@ static bool large_in_buddy(struct haslab *s, struct large *l)
 	if (nr > LARGE_BLOCKS)
 		return false;
 	for (i = 0; i < nr; i++)
-		if (!large_run(s, l, units[i] << s->cfg.unit_shift))
+		if (!haslab_large_run(s, l, units[i] << s->cfg.unit_shift))
 			return false;
 	return true;
 }
 
-static bool large_in_groups(struct haslab *s, struct large *l)
+static bool haslab_large_in_groups(struct haslab *s, struct large *l)
 {
 	unsigned int i;
 
 	for (i = 0; i < s->nr_groups; i++)
-		if (!large_in_slots(s, l, &s->groups[i]) || !large_in_slabs(s, l, &s->groups[i]))
+		if (!haslab_large_in_slots(s, l, &s->groups[i]) ||
+		    !haslab_large_in_slabs(s, l, &s->groups[i]))
 			return false;
-	return large_last_borders(s, l);
+	return haslab_large_last_borders(s, l);
 }
 
 /* Return: 0; -ENOSPC no free run fits; -E2BIG it is given up, or too short to know. */
-static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
+static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
 	struct large l = {
@@ -334,7 +337,8 @@ static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 	if (haslab_free_blocks(s) < len)
 		return -ENOSPC;
 	/* no part but blocks of the buddy is longer than a slot */
-	if ((l.part > slot_blocks(s) || large_in_groups(s, &l)) && large_in_buddy(s, &l))
+	if ((l.part > slot_blocks(s) || haslab_large_in_groups(s, &l)) &&
+	    haslab_large_in_buddy(s, &l))
 		return l.part > SLAB_REST ? -ENOSPC : -E2BIG;
 	return l.done ? 0 : -E2BIG;
 }
@@ -342,14 +346,14 @@ static int search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 /* ---- the best run ---- */
 
 /* What is free around @pos, but not in slabs: of them pools may have something. */
-static u64 run_around(struct haslab *s, u64 pos, u64 *start)
+static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start)
 {
 	u64 end = pos, next;
 
 	do {
 		*start = pos;
 		if (pos && !haslab_lookup(s, pos - 1))
-			pos = part_before(s, pos);
+			pos = haslab_part_before(s, pos);
 	} while (pos < *start);
 	while (end < s->cfg.nr_blocks && !haslab_lookup(s, end) && haslab_stretch(s, end, &next))
 		end = next;
@@ -370,36 +374,36 @@ struct best {
 	u64 *found;
 };
 
-static void best_around(struct haslab *s, u64 pos, struct best *b)
+static void haslab_best_around(struct haslab *s, u64 pos, struct best *b)
 {
-	u64 start, size = run_around(s, pos, &start);
+	u64 start, size = haslab_run_around(s, pos, &start);
 
-	if (size < b->size && run_fits(start, size, b->len, b->align, b->found))
+	if (size < b->size && haslab_run_fits(start, size, b->len, b->align, b->found))
 		b->size = size;
 }
 
 /* Runs around free blocks of an order. */
-static void best_of_order(struct haslab *s, unsigned int order, struct best *b)
+static void haslab_best_of_order(struct haslab *s, unsigned int order, struct best *b)
 {
 	u64 units[BEST_TRIES];
 	int nr = habuddy_free_blocks(&s->buddy, order, units, BEST_TRIES), i;
 
 	for (i = 0; i < nr; i++)
-		best_around(s, units[i] << s->cfg.unit_shift, b);
+		haslab_best_around(s, units[i] << s->cfg.unit_shift, b);
 }
 
-static void best_at_ends(struct haslab *s, u32 slot, struct best *b)
+static void haslab_best_at_ends(struct haslab *s, u32 slot, struct best *b)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
 
 	if (haruns_lead(r))
-		best_around(s, slot_start(s, slot), b);
+		haslab_best_around(s, slot_start(s, slot), b);
 	if (haruns_trail(r))
-		best_around(s, slot_start(s, slot + 1) - haruns_trail(r), b);
+		haslab_best_around(s, slot_start(s, slot + 1) - haruns_trail(r), b);
 }
 
 /* Runs that go on behind the ends of the slots with the longest runs. */
-static void best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
+static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
 {
 	u32 least = haslab_bucket_of(slot_blocks(s) / 4), tries = BEST_TRIES;
 	u32 end = HASLAB_NR_BUCKETS, bucket, slot;
@@ -408,7 +412,7 @@ static void best_of_slots(struct haslab *s, const struct haslab_group *g, struct
 		for (slot = g->mixed[bucket]; slot != NO_SLOT; slot = slot_link(s, slot)->next) {
 			if (!tries--)
 				return;
-			best_at_ends(s, slot, b);
+			haslab_best_at_ends(s, slot, b);
 		}
 }
 
@@ -426,14 +430,14 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 	struct best b = { .len = len, .align = align, .size = U64_MAX, .found = found };
 
 	for (i = 0; i < s->nr_groups; i++)
-		best_of_slots(s, &s->groups[i], &b);
+		haslab_best_of_slots(s, &s->groups[i], &b);
 	/* one less, as there may be parts of slots beside them */
 	low -= min(low, 3U);
 	for (avail = s->buddy.avail >> low << low; avail; avail &= avail - 1) {
 		order = __ffs64(avail);
 		if (order >= enough && b.size < U64_MAX)
 			break;
-		best_of_order(s, order, &b);
+		haslab_best_of_order(s, order, &b);
 	}
 	return b.size < U64_MAX;
 }
@@ -444,12 +448,12 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
  * Look for a free run that fits among those that begin before @limit; the first
  * to look at begins at or behind @pos.
  */
-static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
+static bool haslab_search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
 {
 	u64 start, size;
 
 	while (haslab_next_run(s, pos, limit, len + align, &start, &size)) {
-		if (run_fits(start, size, len, align, found))
+		if (haslab_run_fits(start, size, len, align, found))
 			return true;
 		pos = start + size;
 	}
@@ -457,7 +461,7 @@ static bool search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align
 }
 
 /* Look through the device by the sums of its dirs; into those where a run is long enough. */
-static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
+static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	struct haslab_sum sum;
 	struct haslab_walk w;
@@ -468,21 +472,21 @@ static int search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 	for (; !done && haslab_walk_next(&w); w.pos = w.end) {
 		sum = haslab_dir_sum(s, w.pos);
 		if (max(sum.longest, carry + sum.lead) >= len)
-			done = search_runs(s, w.pos - carry, w.end, len, align, found);
+			done = haslab_search_runs(s, w.pos - carry, w.end, len, align, found);
 		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
 	}
 	haslab_walk_end(&w);
 	return done ? 0 : -ENOSPC;
 }
 
-static int search(struct haslab *s, u64 len, u64 align, u64 *found)
+static int haslab_search_any(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	int ret;
 
 	haslab_lock_all(s);
-	ret = search_large(s, len, align, found);
+	ret = haslab_search_large(s, len, align, found);
 	haslab_unlock_all(s);
-	return ret == -E2BIG ? search_dirs(s, len, align, found) : ret;
+	return ret == -E2BIG ? haslab_search_dirs(s, len, align, found) : ret;
 }
 
 /**
@@ -505,7 +509,7 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	int ret;
 
 	do {
-		ret = search(s, len, align, start);
+		ret = haslab_search_any(s, len, align, start);
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
