@@ -19,10 +19,10 @@
  *
  * Who has a magazine
  * ------------------
- * A magazine is in its slot, or taken: then the slot holds MAG_TAKEN and the
+ * A magazine is in its bin, or taken: then the bin holds MAG_TAKEN and the
  * taker has it to himself, may enable preemption, take locks and put it back.
  * Taking is one atomic exchange, from any CPU: drainers need no interrupt on
- * the other CPU, and what a dead CPU cached is reachable. Who finds a slot
+ * the other CPU, and what a dead CPU cached is reachable. Who finds a bin
  * taken does not wait but goes to the slab layer directly; only drainers wait.
  * No memory is waited for while a magazine is taken, so they never wait long.
  *
@@ -121,7 +121,7 @@ static void hapool_mag_make(struct hapool *p, int class, gfp_t gfp)
 	mag->cpu = smp_processor_id();
 	/* once it is there others may take and free it */
 	bytes = ksize(mag);
-	if (!cmpxchg(&cpu->slot[class].mag, NULL, mag)) {
+	if (!cmpxchg(&cpu->bin[class].mag, NULL, mag)) {
 		this_cpu_add(p->cpus->mag_bytes, bytes);
 		mag = NULL;
 	}
@@ -142,20 +142,20 @@ static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag
 	trace_ha_drain(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), nr, keep, why);
 }
 
-/* Empty one slot, waiting for whoever has taken its magazine. May sleep. */
-static void hapool_slot_drain(struct hapool *p, int class, struct hapool_slot *slot)
+/* Empty one bin, waiting for whoever has taken its magazine. May sleep. */
+static void hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin)
 {
 	struct hapool_mag *mag;
 
-	while (READ_ONCE(slot->mag)) {
-		mag = hapool_mag_take(slot);
+	while (READ_ONCE(bin->mag)) {
+		mag = hapool_mag_take(bin);
 		if (!mag) {
 			schedule_timeout_uninterruptible(1);
 			continue;
 		}
 		if (mag->used)
 			hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
-		hapool_mag_put(slot, mag);
+		hapool_mag_put(bin, mag);
 		break;
 	}
 }
@@ -173,7 +173,7 @@ void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
 	int class;
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		hapool_slot_drain(p, class, &c->slot[class]);
+		hapool_bin_drain(p, class, &c->bin[class]);
 }
 
 /**
@@ -191,33 +191,33 @@ void hapool_drain(struct hapool *p)
 }
 
 /* Empty a taken magazine and free it. The CPU makes another one when it needs it. */
-static void hapool_mag_release(struct hapool *p, int class, struct hapool_slot *slot,
+static void hapool_mag_release(struct hapool *p, int class, struct hapool_bin *bin,
 			       struct hapool_mag *mag)
 {
 	if (mag->used)
 		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
-	hapool_mag_put(slot, NULL);
+	hapool_mag_put(bin, NULL);
 	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
 	kfree(mag);
 }
 
 /* A magazine that was not used since the last look is emptied; at the next it goes. */
-static void hapool_slot_drain_idle(struct hapool *p, int class, struct hapool_slot *slot)
+static void hapool_bin_drain_idle(struct hapool *p, int class, struct hapool_bin *bin)
 {
-	struct hapool_mag *mag = hapool_mag_take(slot);
+	struct hapool_mag *mag = hapool_mag_take(bin);
 	u64 uses;
 
 	if (!mag)
 		return;
-	uses = slot->hits + slot->frees;
+	uses = bin->hits + bin->frees;
 	if (mag->seen == uses && !mag->used) {
-		hapool_mag_release(p, class, slot, mag);
+		hapool_mag_release(p, class, bin, mag);
 		return;
 	}
 	if (mag->seen == uses)
 		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_IDLE);
 	mag->seen = uses;
-	hapool_mag_put(slot, mag);
+	hapool_mag_put(bin, mag);
 }
 
 /**
@@ -235,7 +235,7 @@ void hapool_drain_idle(struct hapool *p)
 
 	for_each_possible_cpu(cpu) {
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			hapool_slot_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]);
+			hapool_bin_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->bin[class]);
 		cond_resched();
 	}
 }
@@ -254,7 +254,7 @@ unsigned long hapool_nr_mags(struct hapool *p)
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			nr += !!READ_ONCE(per_cpu_ptr(p->cpus, cpu)->slot[class].mag);
+			nr += !!READ_ONCE(per_cpu_ptr(p->cpus, cpu)->bin[class].mag);
 	return nr;
 }
 
@@ -275,12 +275,12 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES && done < nr; class++) {
-			struct hapool_slot *slot = &per_cpu_ptr(p->cpus, cpu)->slot[class];
-			struct hapool_mag *mag = hapool_mag_take(slot);
+			struct hapool_bin *bin = &per_cpu_ptr(p->cpus, cpu)->bin[class];
+			struct hapool_mag *mag = hapool_mag_take(bin);
 
 			if (!mag)
 				continue;
-			hapool_mag_release(p, class, slot, mag);
+			hapool_mag_release(p, class, bin, mag);
 			done++;
 		}
 	return done;
@@ -377,13 +377,13 @@ static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *ma
 /* What comes first when a magazine has nothing, or there is none. */
 static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
-	struct hapool_slot *slot;
+	struct hapool_bin *bin;
 	struct hapool_mag *mag;
 	bool make, got;
 
-	slot = &get_cpu_ptr(p->cpus)->slot[class];
-	mag = hapool_mag_take(slot);
-	make = !READ_ONCE(slot->mag);
+	bin = &get_cpu_ptr(p->cpus)->bin[class];
+	mag = hapool_mag_take(bin);
+	make = !READ_ONCE(bin->mag);
 	put_cpu_ptr(p->cpus);
 	this_cpu_inc(p->cpus->misses);
 	if (make)
@@ -396,7 +396,7 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
 		haslab_own(hapool_mag_ref(mag, mag->used));
 		*start = hapool_mag_ref(mag, mag->used)->start;
 	}
-	hapool_mag_put(slot, mag);
+	hapool_mag_put(bin, mag);
 	return got;
 }
 
@@ -568,8 +568,8 @@ static bool hapool_free_pooled(struct hapool *p, int class, u64 start)
 /* Drain this CPU's magazine to the half if it is full. Return: whether it was. */
 static bool hapool_mag_make_room(struct hapool *p, int class)
 {
-	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
-	struct hapool_mag *mag = hapool_mag_take(slot);
+	struct hapool_bin *bin = &get_cpu_ptr(p->cpus)->bin[class];
+	struct hapool_mag *mag = hapool_mag_take(bin);
 	bool full;
 
 	put_cpu_ptr(p->cpus);
@@ -578,7 +578,7 @@ static bool hapool_mag_make_room(struct hapool *p, int class)
 	full = mag->used == mag->size;
 	if (full)
 		hapool_mag_drain(p, class, mag, hapool_mag_nr(mag) / 2, HAPOOL_DRAIN_FULL);
-	hapool_mag_put(slot, mag);
+	hapool_mag_put(bin, mag);
 	return full;
 }
 
@@ -626,10 +626,10 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 /* ---- stat and check ---- */
 
 /* Allocations less frees that were hits. Who has the magazine counts; this only looks. */
-static u64 hapool_slot_live(const struct hapool_slot *slot)
+static u64 hapool_bin_live(const struct hapool_bin *bin)
 {
 	/* when nobody is at work it is exact */
-	return data_race(slot->hits - slot->frees);
+	return data_race(bin->hits - bin->frees);
 }
 
 /**
@@ -649,7 +649,7 @@ u64 hapool_charged(struct hapool *p)
 
 		sum += READ_ONCE(c->charged);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++)
-			sum += hapool_slot_live(&c->slot[i]) * p->slab.classes[i].blocks;
+			sum += hapool_bin_live(&c->bin[i]) * p->slab.classes[i].blocks;
 	}
 	return max_t(s64, sum, 0);
 }
@@ -674,13 +674,13 @@ static u64 hapool_cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
 	int class;
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
-		struct hapool_slot *slot = &cpu->slot[class];
-		struct hapool_mag *mag = hapool_mag_take(slot);
+		struct hapool_bin *bin = &cpu->bin[class];
+		struct hapool_mag *mag = hapool_mag_take(bin);
 
 		if (!mag)
 			continue;
 		sum += (u64)hapool_mag_nr(mag) * p->slab.classes[class].blocks;
-		hapool_mag_put(slot, mag);
+		hapool_mag_put(bin, mag);
 	}
 	return sum;
 }
@@ -713,9 +713,9 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 		st->cached += hapool_cpu_cached(p, c);
 		live += READ_ONCE(c->live);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			/* as in hapool_slot_live() */
-			st->hits += data_race(c->slot[i].hits);
-			live += hapool_slot_live(&c->slot[i]);
+			/* as in hapool_bin_live() */
+			st->hits += data_race(c->bin[i].hits);
+			live += hapool_bin_live(&c->bin[i]);
 		}
 		st->misses += READ_ONCE(c->misses);
 		st->refills += READ_ONCE(c->refills);
@@ -741,15 +741,15 @@ void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
 }
 
 /* Under a taken magazine nobody else looks at it. */
-static bool hapool_check_mag(struct hapool *p, int class, struct hapool_slot *slot)
+static bool hapool_check_mag(struct hapool *p, int class, struct hapool_bin *bin)
 {
-	struct hapool_mag *mag = hapool_mag_take(slot);
+	struct hapool_mag *mag = hapool_mag_take(bin);
 	bool ok;
 
 	if (!mag)
 		return true;
 	ok = mag->used <= mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
-	hapool_mag_put(slot, mag);
+	hapool_mag_put(bin, mag);
 	return ok;
 }
 
@@ -762,7 +762,7 @@ static int hapool_check_once(struct hapool *p)
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			if (!hapool_check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->slot[class]))
+			if (!hapool_check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->bin[class]))
 				return -EUCLEAN;
 	hapool_stat(p, &st, false);
 	ret = haslab_check(&p->slab);
@@ -793,10 +793,10 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 		begun += READ_ONCE(c->begun);
 		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			if (READ_ONCE(c->slot[i].mag) == MAG_TAKEN)
+			if (READ_ONCE(c->bin[i].mag) == MAG_TAKEN)
 				return false;
-			/* as in hapool_slot_live() */
-			*events += data_race(c->slot[i].hits + c->slot[i].frees);
+			/* as in hapool_bin_live() */
+			*events += data_race(c->bin[i].hits + c->bin[i].frees);
 		}
 	}
 	*events += begun;
@@ -881,7 +881,7 @@ void hapool_destroy(struct hapool *p)
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			kfree(per_cpu_ptr(p->cpus, cpu)->slot[class].mag);
+			kfree(per_cpu_ptr(p->cpus, cpu)->bin[class].mag);
 	free_percpu(p->cpus);
 	haslab_destroy(&p->slab);
 }

@@ -17,7 +17,7 @@
  * @used: how much of @refs is in use, in bytes: what is a product in an index is
  *	a sum here
  * @size: how much there is of it
- * @seen: hits and frees of its slot when hapool_drain_idle() last looked
+ * @seen: hits and frees of its bin when hapool_drain_idle() last looked
  * @cpu: whose it is
  * @refs: the objects, the last freed last
  */
@@ -30,12 +30,12 @@ struct hapool_mag {
 };
 
 /**
- * struct hapool_slot - a common size on one CPU
+ * struct hapool_bin - a common size on one CPU
  * @mag: its magazine; NULL until the CPU first needs the size
  * @hits: allocations from it; who has the magazine counts, others may look
  * @frees: frees into it
  */
-struct hapool_slot {
+struct hapool_bin {
 	struct hapool_mag *mag;
 	u64 hits;
 	u64 frees;
@@ -43,7 +43,7 @@ struct hapool_slot {
 
 /**
  * struct hapool_cpu - what one CPU has
- * @slot: for each common size, and one for all others, which stays empty
+ * @bin: for each common size, and one for all others, which stays empty
  * @charged: blocks allocated otherwise here, less those freed otherwise here
  * @live: the same in extents
  * @begun: calls that were no hit, and change something
@@ -56,7 +56,7 @@ struct hapool_slot {
  * @mag_bytes: memory of the magazines
  */
 struct hapool_cpu {
-	struct hapool_slot slot[HASLAB_NR_CLASSES + 1];
+	struct hapool_bin bin[HASLAB_NR_CLASSES + 1];
 	s64 charged;
 	s64 live;
 	u64 begun;
@@ -69,21 +69,21 @@ struct hapool_cpu {
 	u64 mag_bytes;
 };
 
-static __always_inline void hapool_mag_put(struct hapool_slot *slot, struct hapool_mag *mag)
+static __always_inline void hapool_mag_put(struct hapool_bin *bin, struct hapool_mag *mag)
 {
 	/* what was done to the magazine comes before it is there to be taken */
-	smp_store_release(&slot->mag, mag);
+	smp_store_release(&bin->mag, mag);
 }
 
 /* NULL if there is none or somebody else has it. A full barrier if not. */
-static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_slot *slot)
+static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_bin *bin)
 {
-	struct hapool_mag *mag = xchg(&slot->mag, MAG_TAKEN);
+	struct hapool_mag *mag = xchg(&bin->mag, MAG_TAKEN);
 
 	if (likely(mag > MAG_TAKEN))
 		return mag;
 	if (!mag)
-		hapool_mag_put(slot, NULL);
+		hapool_mag_put(bin, NULL);
 	return NULL;
 }
 
@@ -113,18 +113,18 @@ static __always_inline bool hapool_closed(struct hapool *p)
 static __always_inline bool hapool_alloc_hit(struct hapool *p, unsigned long class,
 					     u64 *start)
 {
-	struct hapool_slot *slot;
+	struct hapool_bin *bin;
 	struct hapool_mag *mag;
 	const struct haslab_ref *ref;
 	unsigned long used;
 
-	slot = &get_cpu_ptr(p->cpus)->slot[class];
-	mag = hapool_mag_take(slot);
+	bin = &get_cpu_ptr(p->cpus)->bin[class];
+	mag = hapool_mag_take(bin);
 	if (unlikely(!mag))
 		goto miss;
 	used = mag->used;
 	if (unlikely(!used)) {
-		hapool_mag_put(slot, mag);
+		hapool_mag_put(bin, mag);
 		goto miss;
 	}
 	ref = hapool_mag_ref(mag, used - sizeof(*ref));
@@ -132,8 +132,8 @@ static __always_inline bool hapool_alloc_hit(struct hapool *p, unsigned long cla
 	haslab_own(ref);
 	/* in memory: a register for it would be one too many */
 	mag->used -= sizeof(*ref);
-	slot->hits++;
-	hapool_mag_put(slot, mag);
+	bin->hits++;
+	hapool_mag_put(bin, mag);
 	put_cpu_ptr(p->cpus);
 	return true;
 miss:
@@ -166,26 +166,26 @@ static __always_inline bool hapool_from_buddy(const struct hapool *p, unsigned l
 static __always_inline bool hapool_free_hit(struct hapool *p, unsigned long class,
 					    const bool from_buddy, u64 start)
 {
-	struct hapool_slot *slot = &get_cpu_ptr(p->cpus)->slot[class];
+	struct hapool_bin *bin = &get_cpu_ptr(p->cpus)->bin[class];
 	struct hapool_mag *mag;
 	struct haslab_ref ref;
 
 	/* gcc would keep the parts of the sum, in two registers more */
-	OPTIMIZER_HIDE_VAR(slot);
-	mag = hapool_mag_take(slot);
+	OPTIMIZER_HIDE_VAR(bin);
+	mag = hapool_mag_take(bin);
 	if (unlikely(!mag))
 		goto miss;
 	/* making room is for those who may call: that nothing here does saves a stack frame */
 	if (unlikely(mag->used == mag->size) || unlikely(hapool_closed(p)) ||
 	    unlikely(!haslab_disown(&p->slab, class, !from_buddy, start, &ref))) {
-		hapool_mag_put(slot, mag);
+		hapool_mag_put(bin, mag);
 		goto miss;
 	}
 	*hapool_mag_ref(mag, mag->used) = ref;
 	/* in memory: a register for it would be one too many */
 	mag->used += sizeof(ref);
-	slot->frees++;
-	hapool_mag_put(slot, mag);
+	bin->frees++;
+	hapool_mag_put(bin, mag);
 	put_cpu_ptr(p->cpus);
 	return true;
 miss:
