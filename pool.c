@@ -515,7 +515,7 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 	if (ret)
 		mutex_unlock(&p->slow);
 	else
-		WRITE_ONCE(p->held, *len);
+		atomic64_add(*len, &p->held);
 	return hapool_call_end(p, ret);
 }
 
@@ -530,7 +530,7 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
 	hapool_call_begin(p);
-	WRITE_ONCE(p->held, 0);
+	atomic64_sub(len, &p->held);
 	haslab_reuse(&p->slab, start, len);
 	hapool_call_end(p, 0);
 	mutex_unlock(&p->slow);
@@ -623,6 +623,52 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 	return hapool_free_missed(p, start, len, reason);
 }
 
+/**
+ * hapool_retire - the first half of a free: end the ownership of an extent
+ * @p: the pool
+ * @start: first block
+ * @len: number of blocks; all inside the device
+ * @reason: out: why it was refused
+ *
+ * LIVE becomes HELD: the blocks cannot be allocated, claimed or freed again until
+ * hapool_reuse(). This is where a log sits: it writes the free down in between. A
+ * volatile instance has nothing to do there, so hapool_free() does both at once.
+ * An allocation in the slow mode may wait for hapool_reuse(), so the caller must not
+ * allocate in between. Never needs memory.
+ *
+ * Context: process context. Return: as hapool_free().
+ */
+int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	int ret;
+
+	hapool_call_begin(p);
+	ret = haslab_retire(&p->slab, start, len, reason);
+	if (ret) {
+		this_cpu_inc(p->cpus->refused[*reason]);
+	} else {
+		atomic64_add(len, &p->held);
+		hapool_count(p, -(s64)len);
+	}
+	return hapool_call_end(p, ret);
+}
+
+/**
+ * hapool_reuse - the second half of a free: the blocks can be allocated again
+ * @p: the pool
+ * @start: as for hapool_retire()
+ * @len: as for hapool_retire()
+ *
+ * Context: process context. Never needs memory.
+ */
+void hapool_reuse(struct hapool *p, u64 start, u64 len)
+{
+	hapool_call_begin(p);
+	atomic64_sub(len, &p->held);
+	haslab_reuse(&p->slab, start, len);
+	hapool_call_end(p, 0);
+}
+
 /* ---- stat and check ---- */
 
 /* Allocations less frees that were hits. Who has the magazine counts; this only looks. */
@@ -703,7 +749,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	haslab_stat(&p->slab, &st->slab, walk);
 	st->capacity = READ_ONCE(p->slab.cfg.nr_blocks) - p->slab.cfg.first_block;
 	st->charged = hapool_charged(p);
-	st->retired = READ_ONCE(p->held);
+	st->retired = atomic64_read(&p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
 	/* one for each CPU too, if the device is large enough */
 	st->percpu = p->slab.nr_groups * sizeof(*p->slab.groups);

@@ -63,7 +63,7 @@ struct hapool {
 	u16 limit[HASLAB_NR_CLASSES];
 	atomic_t bypass;
 	struct mutex slow;	/* see pool.c */
-	u64 held;
+	atomic64_t held;
 };
 
 /* For hapool_alloc(): anywhere. */
@@ -76,6 +76,8 @@ int __must_check hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gf
 			      u64 *start);
 int __must_check hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp);
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+void hapool_reuse(struct hapool *p, u64 start, u64 len);
 
 bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len);
 int __must_check hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp);

@@ -261,8 +261,9 @@ static void haslab_prefetch_link(const struct haslab *s, u64 start)
 }
 
 /* The group of what lies at @start, in @m if that is not NULL; any group if the buddy's. */
-static struct haslab_group *haslab_group_at(const struct haslab *s, const struct haslab_mixed *m,
-					    u64 start)
+static __always_inline struct haslab_group *haslab_group_at(const struct haslab *s,
+							    const struct haslab_mixed *m,
+							    u64 start)
 {
 	const struct haslab_slab *slab;
 

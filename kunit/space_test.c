@@ -321,6 +321,42 @@ static void free_blocks_are_held_and_all_of_them(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* The two halves of a free, for every kind of extent. */
+static void retired_extent_is_held_until_reuse(struct kunit *test)
+{
+	/* objects, a mixed extent, buddy blocks, one longer than a slot */
+	static const u32 lens[] = { 1, 5, 16, 17, 300, 256, 512, 1024, 2048, 5000 };
+	struct fixture *f = test->priv;
+	enum hybrid_alloc_reason reason;
+	u64 at[ARRAY_SIZE(lens)], other, live = 0;
+	unsigned int i;
+
+	start(test, 4 * 4096 + 77);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		at[i] = alloc(test, lens[i]);
+		live += lens[i];
+	}
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		KUNIT_EXPECT_EQ(test, hapool_retire(&f->p, at[i], lens[i] + 1, &reason), -EINVAL);
+		KUNIT_EXPECT_EQ(test, reason, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+		KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, at[i], lens[i], &reason), 0);
+		live -= lens[i];
+		expect_account(test, live, ARRAY_SIZE(lens) - i - 1);
+		KUNIT_EXPECT_EQ(test, f->st.retired, lens[i]);
+		KUNIT_EXPECT_EQ(test, hapool_retire(&f->p, at[i], lens[i], &reason), -ENOENT);
+		KUNIT_EXPECT_EQ(test, hapool_free(&f->p, at[i], lens[i], &reason), -ENOENT);
+		KUNIT_EXPECT_EQ(test, claim(test, at[i], lens[i]), -EEXIST);
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		hapool_reuse(&f->p, at[i], lens[i]);
+		expect_account(test, live, ARRAY_SIZE(lens) - i - 1);
+		KUNIT_EXPECT_EQ(test, f->st.retired, 0);
+		KUNIT_EXPECT_EQ(test, hapool_free(&f->p, at[i], lens[i], &reason), -ENOENT);
+		other = alloc(test, lens[i]);
+		expect_freed(test, other, lens[i]);
+	}
+	expect_all_comes_back(test);
+}
+
 static void free_blocks_far_behind_used_ones_are_found(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1071,6 +1107,7 @@ static struct kunit_case space_cases[] = {
 	KUNIT_CASE(front_tail_and_middle_are_taken),
 	KUNIT_CASE(freed_extent_merges_left_right_both_and_none),
 	KUNIT_CASE(free_blocks_are_held_and_all_of_them),
+	KUNIT_CASE(retired_extent_is_held_until_reuse),
 	KUNIT_CASE(free_blocks_far_behind_used_ones_are_found),
 	KUNIT_CASE(what_is_held_is_not_handed_out),
 	KUNIT_CASE(hold_of_what_is_partly_used),
