@@ -41,7 +41,6 @@
 static atomic64_t ha_lost_extents;
 static atomic64_t ha_lost_bytes;
 
-
 /* From Linux 6.5 on the block layer reports a removal; before, each call looks for it. */
 COMPAT_HOLDER_OPS(ha_holder_ops, ha_dev_set_gone);
 
@@ -206,7 +205,6 @@ static struct block_device *ha_file_bdev(struct file *file)
 		return ERR_PTR(ha_refuse("attach", -ENODEV, "the device of the file went away"));
 	return bdev;
 }
-
 
 static struct ha_dev *ha_bind_file(struct file *file, const struct hybrid_alloc_params *params,
 				   bool sealed)

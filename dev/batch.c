@@ -268,19 +268,18 @@ typedef int ha_item_fn(struct ha_call *call, const struct hybrid_alloc_extent *e
 		       enum hybrid_alloc_reason *reason);
 
 static int ha_free_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
-			    enum hybrid_alloc_reason *reason)
+			enum hybrid_alloc_reason *reason)
 {
 	return ha_file_free(call->file, extent->start, extent->len, reason);
 }
 
 static int ha_claim_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
-			     enum hybrid_alloc_reason *reason)
+			 enum hybrid_alloc_reason *reason)
 {
 	return hybrid_alloc_claim(call->dev->ha, extent->start, extent->len, GFP_KERNEL);
 }
 
-static int ha_do_item(struct ha_call *call, ha_item_fn *fn,
-			  struct hybrid_alloc_free_item *item)
+static int ha_do_item(struct ha_call *call, ha_item_fn *fn, struct hybrid_alloc_free_item *item)
 {
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
 	int ret = -EINVAL;

@@ -80,15 +80,18 @@ struct ha_array {
 	u32 item_size;
 };
 
-#define HA_IS_ARRAY(_struct)						\
-	(offsetof(struct _struct, epoch) == offsetof(struct ha_array, epoch) && \
-	 offsetof(struct _struct, items) == offsetof(struct ha_array, items) && \
-	 offsetof(struct _struct, nr) == offsetof(struct ha_array, nr) && \
-	 offsetof(struct _struct, item_size) == offsetof(struct ha_array, item_size))
-
-static_assert(HA_IS_ARRAY(hybrid_alloc_batch));
-static_assert(HA_IS_ARRAY(hybrid_alloc_many));
-static_assert(HA_IS_ARRAY(hybrid_alloc_map));
+static_assert(offsetof(struct hybrid_alloc_batch, epoch) == offsetof(struct ha_array, epoch));
+static_assert(offsetof(struct hybrid_alloc_batch, items) == offsetof(struct ha_array, items));
+static_assert(offsetof(struct hybrid_alloc_batch, nr) == offsetof(struct ha_array, nr));
+static_assert(offsetofend(struct hybrid_alloc_batch, item_size) == sizeof(struct ha_array));
+static_assert(offsetof(struct hybrid_alloc_many, epoch) == offsetof(struct ha_array, epoch));
+static_assert(offsetof(struct hybrid_alloc_many, items) == offsetof(struct ha_array, items));
+static_assert(offsetof(struct hybrid_alloc_many, nr) == offsetof(struct ha_array, nr));
+static_assert(offsetofend(struct hybrid_alloc_many, item_size) == sizeof(struct ha_array));
+static_assert(offsetof(struct hybrid_alloc_map, epoch) == offsetof(struct ha_array, epoch));
+static_assert(offsetof(struct hybrid_alloc_map, items) == offsetof(struct ha_array, items));
+static_assert(offsetof(struct hybrid_alloc_map, nr) == offsetof(struct ha_array, nr));
+static_assert(offsetofend(struct hybrid_alloc_map, item_size) == sizeof(struct ha_array));
 
 /**
  * struct ha_call - a call in flight

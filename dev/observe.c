@@ -74,17 +74,19 @@ static ssize_t ha_stat_show(struct device *device, struct device_attribute *attr
 #define HA_REFUSED(_name, _reason) \
 	HA_ATTR(stat, __stringify(_name), refused_frees[HYBRID_ALLOC_REASON_##_reason])
 
-static ssize_t disk_show(struct device *device, struct device_attribute *attr, char *buf)
+static ssize_t ha_disk_show(struct device *device, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%s\n", ha_dev_of(device)->disk);
 }
-static DEVICE_ATTR_RO(disk);
 
-static ssize_t uuid_show(struct device *device, struct device_attribute *attr, char *buf)
+static struct device_attribute dev_attr_disk = __ATTR(disk, 0444, ha_disk_show, NULL);
+
+static ssize_t ha_uuid_show(struct device *device, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%pUb\n", ha_dev_of(device)->uuid);
 }
-static DEVICE_ATTR_RO(uuid);
+
+static struct device_attribute dev_attr_uuid = __ATTR(uuid, 0444, ha_uuid_show, NULL);
 
 static ssize_t ha_state_show(struct device *device, u32 bit, char *buf)
 {
@@ -94,17 +96,19 @@ static ssize_t ha_state_show(struct device *device, u32 bit, char *buf)
 	return sysfs_emit(buf, "%d\n", !!(info.state & bit));
 }
 
-static ssize_t sealed_show(struct device *device, struct device_attribute *attr, char *buf)
+static ssize_t ha_sealed_show(struct device *device, struct device_attribute *attr, char *buf)
 {
 	return ha_state_show(device, HYBRID_ALLOC_STATE_SEALED, buf);
 }
-static DEVICE_ATTR_RO(sealed);
 
-static ssize_t gone_show(struct device *device, struct device_attribute *attr, char *buf)
+static struct device_attribute dev_attr_sealed = __ATTR(sealed, 0444, ha_sealed_show, NULL);
+
+static ssize_t ha_gone_show(struct device *device, struct device_attribute *attr, char *buf)
 {
 	return ha_state_show(device, HYBRID_ALLOC_STATE_GONE, buf);
 }
-static DEVICE_ATTR_RO(gone);
+
+static struct device_attribute dev_attr_gone = __ATTR(gone, 0444, ha_gone_show, NULL);
 
 static struct attribute *ha_info_attrs[] = {
 	&dev_attr_disk.attr,
@@ -185,7 +189,7 @@ const struct attribute_group *ha_dev_groups[] = {
 static struct dentry *ha_debugfs;
 
 /* The free runs by length, as STAT counts them. */
-static int free_runs_show(struct seq_file *m, void *unused)
+static int ha_free_runs_show(struct seq_file *m, void *unused)
 {
 	struct ha_dev *dev = m->private;
 	struct hybrid_alloc_stat *stat = kmalloc(sizeof(*stat), GFP_KERNEL);
@@ -202,10 +206,10 @@ static int free_runs_show(struct seq_file *m, void *unused)
 	kfree(stat);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(free_runs);
+DEFINE_SHOW_ATTRIBUTE(ha_free_runs);
 
 /* What the slab layer is made of; other is in the pools, or held. */
-static int slabs_show(struct seq_file *m, void *unused)
+static int ha_slabs_show(struct seq_file *m, void *unused)
 {
 	struct ha_dev *dev = m->private;
 	struct hybrid_alloc *ha = dev->ha;
@@ -234,7 +238,7 @@ static int slabs_show(struct seq_file *m, void *unused)
 	kfree(c);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(slabs);
+DEFINE_SHOW_ATTRIBUTE(ha_slabs);
 
 /**
  * ha_debugfs_add - a device has its directory
@@ -245,8 +249,8 @@ DEFINE_SHOW_ATTRIBUTE(slabs);
 void ha_debugfs_add(struct ha_dev *dev)
 {
 	dev->debugfs = debugfs_create_dir(dev->name, ha_debugfs);
-	debugfs_create_file("free_runs", 0400, dev->debugfs, dev, &free_runs_fops);
-	debugfs_create_file("slabs", 0400, dev->debugfs, dev, &slabs_fops);
+	debugfs_create_file("free_runs", 0400, dev->debugfs, dev, &ha_free_runs_fops);
+	debugfs_create_file("slabs", 0400, dev->debugfs, dev, &ha_slabs_fops);
 }
 
 /**

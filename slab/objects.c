@@ -360,7 +360,7 @@ int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int
 	if (s->classes[class].kind == HASLAB_FROM_BUDDY)
 		return ret;
 	for (g = s->groups; ret == -ENOSPC && g < s->groups + s->nr_groups; g++) {
-		/* a look without the lock saves most of the locks; the list is read again with it */
+		/* a look without the lock; the list is read again with it */
 		if (g == own || list_empty(&g->partial[class]))
 			continue;
 		haslab_lock_group(s, g);

@@ -121,7 +121,8 @@ static u64 haruns_bitmap_free_starts(const struct haruns *r, u32 word)
 static u32 haruns_bitmap_run_start(const struct haruns *r, u32 pos)
 {
 	u32 word = pos / BITMAP_PER_WORD;
-	u64 bits = haruns_bitmap_starts(r, word) & (~0ULL >> (63 - pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
+	u64 bits = haruns_bitmap_starts(r, word) &
+		   (~0ULL >> (63 - pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
 
 	while (!bits)
 		bits = haruns_bitmap_starts(r, --word);
@@ -136,7 +137,8 @@ static u32 haruns_bitmap_next_start(const struct haruns *r, u32 pos)
 
 	if (pos >= r->nr_blocks)
 		return r->nr_blocks;
-	bits = haruns_bitmap_starts(r, word) & (~0ULL << (pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
+	bits = haruns_bitmap_starts(r, word) &
+	       (~0ULL << (pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
 	while (!bits && word < last)
 		bits = haruns_bitmap_starts(r, ++word);
 	return bits ? word * BITMAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
@@ -166,8 +168,8 @@ static void haruns_bitmap_drop(struct haruns *r, u32 pos)
 	r->nr--;
 }
 
-static void haruns_bitmap_cut(struct haruns *r, u32 start, u32 len, u32 after, enum haruns_state state,
-		    enum haruns_state old)
+static void haruns_bitmap_cut(struct haruns *r, u32 start, u32 len, u32 after,
+			      enum haruns_state state, enum haruns_state old)
 {
 	if (after)
 		haruns_bitmap_put(r, start + len, old);
@@ -205,7 +207,8 @@ static bool haruns_is_bitmap(const struct haruns *r)
  */
 struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
 {
-	return haruns_is_bitmap(r) ? haruns_bitmap_recorded(r, at) : haruns_mark_run(haruns_marks(r), at);
+	return haruns_is_bitmap(r) ? haruns_bitmap_recorded(r, at) :
+				     haruns_mark_run(haruns_marks(r), at);
 }
 
 /**
@@ -217,7 +220,8 @@ struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
  */
 struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 {
-	return haruns_is_bitmap(r) ? haruns_bitmap_at(r, pos) : haruns_mark_run(haruns_marks(r), haruns_marks_find(r, pos));
+	return haruns_is_bitmap(r) ? haruns_bitmap_at(r, pos) :
+				     haruns_mark_run(haruns_marks(r), haruns_marks_find(r, pos));
 }
 
 /**
@@ -269,7 +273,8 @@ void haruns_destroy(struct haruns *r, struct hamem *mem)
 
 static int haruns_to_bitmap(struct haruns *r, struct hamem *mem, struct hamem_op *op)
 {
-	u64 *bitmap = hamem_get(mem, op, DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD) * sizeof(*bitmap));
+	u64 *bitmap =
+		hamem_get(mem, op, DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD) * sizeof(*bitmap));
 	const u16 *marks = haruns_marks(r);
 	u32 i;
 
@@ -333,7 +338,8 @@ void haruns_shrink(struct haruns *r, struct hamem *mem)
  * Whether the runs that follow cannot change the answer: a run fits exactly, and another
  * run is the longest. In a slot of thousands of short runs that is so after a few.
  */
-static bool haruns_look_is_over(const struct haruns *r, struct haruns_look *look, u32 len, u32 align)
+static bool haruns_look_is_over(const struct haruns *r, struct haruns_look *look, u32 len,
+				u32 align)
 {
 	/* with alignment, an exact fit need not be the shortest run */
 	if (look->best >> HARUNS_AT_BITS || align > 1)
@@ -364,7 +370,8 @@ static noinline struct haruns_look haruns_bitmap_look(const struct haruns *r, u3
 	return look;
 }
 
-static __always_inline struct haruns_look haruns_marks_look(const struct haruns *r, u32 len, u32 align)
+static __always_inline struct haruns_look haruns_marks_look(const struct haruns *r, u32 len,
+							    u32 align)
 {
 	const u32 step = HARUNS_LANE_BITS * HARUNS_PER_WORD;
 	struct haruns_look look = HARUNS_LOOK;
@@ -383,7 +390,8 @@ static __always_inline struct haruns_look haruns_marks_look(const struct haruns 
 	return look;
 }
 
-static noinline struct haruns_look haruns_marks_look_aligned(const struct haruns *r, u32 len, u32 align)
+static noinline struct haruns_look haruns_marks_look_aligned(const struct haruns *r, u32 len,
+							     u32 align)
 {
 	return haruns_marks_look(r, len, align);
 }
@@ -393,7 +401,8 @@ struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align)
 {
 	if (haruns_is_bitmap(r))
 		return haruns_bitmap_look(r, len, align);
-	return likely(align == 1) ? haruns_marks_look(r, len, 1) : haruns_marks_look_aligned(r, len, align);
+	return likely(align == 1) ? haruns_marks_look(r, len, 1) :
+				    haruns_marks_look_aligned(r, len, align);
 }
 
 /* Give a part of the run @old another state, in any form. Needs room for two more runs. */

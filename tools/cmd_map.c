@@ -137,8 +137,8 @@ static int cmd_map(const struct command *cmd, const struct args *args)
 	int fd;
 
 	if (args->svg && list) {
-		complain("--svg draws, and --list, --json, --raw and --output list; give only one of "
-			 "them");
+		complain("--svg draws, and --list, --json, --raw and --output list; give only one "
+			 "of them");
 		return EXIT_USAGE;
 	}
 	fd = open_node(path, O_RDONLY);

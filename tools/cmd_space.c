@@ -60,7 +60,7 @@ static int trim_pieces(int fd, __u64 start, __u64 len, __u64 minlen, __u64 *trim
 
 /* Cuts the part to trim to the managed range; if nothing is left, the kernel explains why. */
 static void cut_to_range(const struct args *args, const struct hybrid_alloc_info *info,
-		       __u64 *start, __u64 *len)
+			 __u64 *start, __u64 *len)
 {
 	__u64 end = info->range_start + info->range_len, begin = args->offset, last;
 

@@ -181,8 +181,8 @@ static void man(void)
 	puts(".SH COMMANDS");
 	for (size_t i = 0; i < nr_commands; i++)
 		put_command(commands[i]);
-	puts(".SH COMMON OPTIONS\nAll commands have the first two options;\nall commands that print a "
-	     "table have the others.");
+	puts(".SH COMMON OPTIONS\nAll commands have the first two options;\n"
+	     "all commands that print a table have the others.");
 	put_options(BIT(OPT_HELP) | BIT(OPT_VERSION), BIT(OPT_HELP) | BIT(OPT_VERSION));
 	put_options(OPTS_TABLE, OPTS_TABLE);
 	puts(".PP\nIn JSON the names of columns are in lower case, and sizes are in bytes.");

@@ -800,7 +800,8 @@ static void test_no_memory(void)
 	long faults;
 
 	for (nr = 0; nr < NR; nr++) {
-		u64 size = nr % 3 ? 1 + random_next(&rng) % (300 * KIB) : BLOCK << random_next(&rng) % 11;
+		u64 size = nr % 3 ? 1 + random_next(&rng) % (300 * KIB) :
+				    BLOCK << random_next(&rng) % 11;
 
 		if (nr % 500 == 0)
 			size = 40 * MIB + BLOCK;

@@ -248,7 +248,9 @@ static void *noise(void *arg)
 		u32 i;
 
 		for (i = 0; i < 4; i++)
-			if (ha_alloc(f, 1 + random_next(&rng) % (random_next(&rng) % 2 ? MIB : 8 * BLOCK),
+			if (ha_alloc(f,
+				     1 + random_next(&rng) %
+						     (random_next(&rng) % 2 ? MIB : 8 * BLOCK),
 				     0, &e[i]))
 				t_die("ALLOC");
 		for (i = 0; i < 4; i++)

@@ -261,7 +261,8 @@ static void test_granularity(u64 gran, u64 shift)
 		/* some end or begin where a unit does */
 		if (nr % 5 == 1)
 			holes[nr].start = (holes[nr].start + gran - 1) / gran * gran + shift;
-		holes[nr].end = holes[nr].start + (1 + random_next(&rnd) % (4 * gran / BLOCK)) * BLOCK;
+		holes[nr].end =
+			holes[nr].start + (1 + random_next(&rnd) % (4 * gran / BLOCK)) * BLOCK;
 		if (nr % 5 == 2)
 			holes[nr].end = (holes[nr].end + gran - 1) / gran * gran + shift;
 		/* a unit over the border of two slabs is left alone */

@@ -44,7 +44,8 @@ static void test_attach(void)
 	int f;
 
 	got(hybrid_alloc_lookup(&info), ENODEV, "lookup: there is no instance");
-	got(hybrid_alloc_attach_disk("/dev/nothing", &a), ENOENT, "attach: a disk that is not there");
+	got(hybrid_alloc_attach_disk("/dev/nothing", &a), ENOENT,
+	    "attach: a disk that is not there");
 	t_ok(a.fd == -1, "no descriptor is left behind");
 	got(hybrid_alloc_attach_disk("/dev/null", &a), ENOTBLK, "attach: not a block device");
 	if (!got(hybrid_alloc_attach_disk(disk, &a), 0, "attach"))
