@@ -100,8 +100,8 @@ struct haslab_span {
 
 /* ---- locks (slab.c) ---- */
 
-void haslab_lock_all(struct haslab *s);
-void haslab_unlock_all(struct haslab *s);
+void haslab_lock_all(struct haslab *s) __acquires(&s->lock);
+void haslab_unlock_all(struct haslab *s) __releases(&s->lock);
 void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
 
 /*

@@ -252,6 +252,8 @@ bool haslab_walk_next(struct haslab_walk *w)
 	if (w->ret || w->pos >= min(w->limit, READ_ONCE(s->cfg.nr_blocks)))
 		return false;
 	haslab_lock_all(s);
+	/* for sparse: it is held until haslab_walk_end() */
+	__release(&s->lock);
 	w->end = min(w->limit, s->cfg.nr_blocks);
 	if (!(w->flags & HASLAB_WALK_WHOLE))
 		w->end = min(w->end, round_down(w->pos, dir_blocks(s)) + dir_blocks(s));
@@ -266,8 +268,10 @@ bool haslab_walk_next(struct haslab_walk *w)
  */
 int haslab_walk_end(struct haslab_walk *w)
 {
-	if (w->end)
+	if (w->end) {
+		__acquire(&w->s->lock);
 		haslab_unlock_all(w->s);
+	}
 	w->end = 0;
 	return w->ret;
 }
