@@ -2,7 +2,7 @@
 /*
  * Pool hits: what most calls are, in as few instructions as we know how. Inline
  * into the exported functions, because calls are a third of what a hit costs
- * (docs/profile-kernel-before.txt). The design is told in pool.c.
+ *. The design is told in pool.c.
  */
 #ifndef _HYBRID_ALLOC_POOL_HIT_H
 #define _HYBRID_ALLOC_POOL_HIT_H

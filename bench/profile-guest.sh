@@ -4,15 +4,15 @@
 #
 # usage (in the guest): profile-guest.sh SIZE
 #
-# Says where the kernel's functions are, and then allocates and frees for as
-# long as the machine runs: see bench/profile-kernel.
+# Prints the addresses of the kernel's functions, then allocates and frees until
+# the machine is stopped: see bench/profile-kernel.
 
 set -e
 modprobe null_blk nr_devices=1 gb=64
 modprobe drm_buddy
 insmod /lib/hybrid-alloc.ko
 insmod /lib/ha_bench.ko device=/dev/nullb0 loop=100000000 size="$1" &
-# It has its symbols by the time that it has begun with the device.
+# When ha_bench has begun to use the device, its symbols are in /proc/kallsyms.
 while ! dmesg | grep -q 'ha_bench: looping'; do
 	sleep 1
 done

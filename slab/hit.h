@@ -2,7 +2,7 @@
 /*
  * What a free into a pool needs of the slab layer: from an address to the mark
  * that says that somebody owns what is there. Inline, because calls are a third
- * of what a pool hit costs (docs/profile-kernel-before.txt). For the pool and the slab layer
+ * of what a pool hit costs. For the pool and the slab layer
  * only; the design is told in slab.c.
  */
 #ifndef _HYBRID_ALLOC_SLAB_HIT_H
