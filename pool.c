@@ -1,47 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool layer: per-CPU caches of ready extents, and the way into the
- * allocator.
+ * The pool layer: per-CPU caches of ready extents, and the entry to the allocator.
  *
- * For each common size (haslab_class) every CPU has a magazine: a small array
- * of CACHED objects, which are neither live nor free. An allocation takes one
- * out, a free puts one in, and neither touches a shared lock. A magazine is
- * refilled to the half when it is empty and drained to the half when it is
- * full, so that a CPU that allocates and frees in turn stays in it. (The word
- * and the idea are Bonwick's, 2001; that a free is checked before it is cached
- * is not: the live mark of the slab layer is cleared atomically first, and who
- * does not find it set is refused.)
+ * For each common size (haslab_class) every CPU has a magazine: a small array of
+ * CACHED objects, which are neither live nor free. An allocation takes one out, a
+ * free puts one in, and neither touches a shared lock. A magazine is refilled to the
+ * half when it is empty and drained to the half when it is full, so a CPU that
+ * allocates and frees by turns stays inside it. (Magazines are Bonwick's, 2001. What
+ * is added is that a free is checked before it is cached: it first clears the live
+ * bit of the slab layer atomically, and is refused if the bit is not set.)
  *
- * The limit of a magazine is set per size, so that large extents do not evict
+ * The capacity of a magazine is set for each size, so that large extents do not evict
  * small ones and no size hoards space. Magazines that are not used for a while are
- * emptied, then freed (hapool_drain_idle()); when memory is short all are freed at
- * once (hapool_shrink()).
+ * emptied, then freed (hapool_drain_idle()). When memory is short all of them are
+ * freed at once (hapool_shrink()).
  *
- * Who has a magazine
- * ------------------
- * A magazine is in its bin, or taken: then the bin holds MAG_TAKEN and the
- * taker has it to himself, may enable preemption, take locks and put it back.
- * Taking is one atomic exchange, from any CPU: drainers need no interrupt on
- * the other CPU, and what a dead CPU cached is reachable. Who finds a bin
- * taken does not wait but goes to the slab layer directly; only drainers wait.
- * No memory is waited for while a magazine is taken, so they never wait long.
+ * A free is retire, which checks the extent and ends its ownership, and reuse, which
+ * makes the space available again. A hit does both, inlined (pool_hit.h);
+ * hapool_free() does both; hapool_retire() and hapool_reuse() are for a caller that
+ * has something to do in between.
+ *
+ * Ownership of a magazine
+ * -----------------------
+ * A CPU keeps the magazine of a size in a bin. A bin holds the magazine, NULL, or
+ * MAG_TAKEN. Taking is one atomic exchange, from any CPU: so a drainer needs no
+ * interrupt on another CPU, and the magazines of a dead CPU are within reach. The task
+ * that has taken a magazine owns it: it may enable preemption, take locks, and puts it
+ * back. A task that finds a bin taken does not wait but goes to the slab layer; only
+ * drainers wait. No memory is waited for while a magazine is taken, so that is short.
  *
  * The slow mode
  * -------------
- * An allocation for which the slab layer finds nothing must not fail because
- * the space sits in a pool. It takes @slow, raises @bypass, and empties all
- * magazines. @bypass is read after a magazine was taken: a free either sees it
- * and goes to the slab layer, or its magazine is still to be emptied. So from
- * then on everything that was freed is free in the slab layer, and what
- * haslab_search() does not find is not there. The same mode serves claims that
- * meet objects of the pools.
+ * An allocation for which the slab layer finds nothing must not fail because the
+ * space sits in a magazine. It takes hapool.slow, raises hapool.bypass, and empties
+ * all magazines. A free reads bypass after it has taken a magazine: it either sees it
+ * raised and goes to the slab layer, or its magazine is still to be emptied. So from
+ * then on everything that was freed is free in the slab layer, and what haslab_search()
+ * does not find does not exist: that is where a false ENOSPC is prevented. Claims that
+ * meet CACHED objects use the same mode.
  *
- * Lock order
- * ----------
- *   slow  >  a taken magazine  >  the locks of the slab layer
+ * Locks
+ * -----
+ * In this order:
  *
- * Accounting is by per-CPU counters; a sum over them is exact when nobody is
- * at work.
+ *   1. hapool.slow
+ *   2. a taken magazine
+ *   3. the locks of the slab layer (slab.c)
+ *
+ * hapool.slow is a mutex: one task at a time is in the slow mode, holds blocks for
+ * TRIM (from hapool_hold() to hapool_unhold()), or grows the device. It does not keep
+ * other tasks from allocating and freeing. The shrinker does not take it.
+ *
+ * A taken magazine belongs to its task; see above. What is in it is CACHED and pins
+ * its slabs.
+ *
+ * Counters are per CPU; a sum over them is exact when no call is in flight.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -59,20 +72,20 @@
 #define MAG_MAX_OBJECTS	64U
 #define MAG_MAX_BLOCKS	1024U
 #define MAG_MIN_OBJECTS	4U
-/* How often CHECK looks, and how often it is to be sure of what it does not like. */
+/* CHECK looks at most this often, and reports wrong sums only if they were wrong this often. */
 #define CHECK_TRIES	20
 #define CHECK_QUIET	3
 /* One size on one CPU caches at most this part of a small device. */
 #define MAG_SHARE_SHIFT	8
 
-/* Allocated, other than by a hit; or with a negative length freed. */
+/* Count an allocation that is no hit or, with a negative length, a free. */
 static inline void hapool_count(struct hapool *p, s64 len)
 {
 	this_cpu_add(p->cpus->charged, len);
 	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
 }
 
-/* Between these two what is counted need not be what there is; see hapool_check(). */
+/* Between these two the counters need not match the space; see hapool_check(). */
 static void hapool_call_begin(struct hapool *p)
 {
 	this_cpu_inc(p->cpus->begun);
@@ -91,7 +104,7 @@ static u32 hapool_mag_nr(const struct hapool_mag *mag)
 	return mag->used / sizeof(mag->refs[0]);
 }
 
-/* What who traces is told of a class. */
+/* The size of a class, for tracepoints. */
 static u64 hapool_class_bytes(const struct hapool *p, int class)
 {
 	return hapool_class_blocks(p, class) << p->slab.cfg.byte_shift;
@@ -103,9 +116,9 @@ static void hapool_mag_set_nr(struct hapool_mag *mag, u32 nr)
 }
 
 /*
- * Make the magazine that this CPU lacks. It is only a cache: nothing happens
- * if there is no memory, and by the time it is there the task may be on
- * another CPU, which then has one it may not need yet.
+ * Make the magazine that this CPU lacks. It is only a cache: without memory nothing
+ * happens. While memory is waited for the task may move to another CPU, which then
+ * gets the magazine.
  */
 static void hapool_mag_make(struct hapool *p, int class, gfp_t gfp)
 {
@@ -119,7 +132,7 @@ static void hapool_mag_make(struct hapool *p, int class, gfp_t gfp)
 	mag->size = p->limit[class] * sizeof(mag->refs[0]);
 	cpu = get_cpu_ptr(p->cpus);
 	mag->cpu = smp_processor_id();
-	/* once it is there others may take and free it */
+	/* once it is in the bin, another task may take and free it */
 	bytes = ksize(mag);
 	if (!cmpxchg(&cpu->bin[class].mag, NULL, mag)) {
 		this_cpu_add(p->cpus->mag_bytes, bytes);
@@ -129,7 +142,7 @@ static void hapool_mag_make(struct hapool *p, int class, gfp_t gfp)
 	kfree(mag);
 }
 
-/* Give the oldest objects of a taken magazine back, all but @keep. */
+/* Give back the oldest objects of a taken magazine, all but @keep. */
 static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag, u32 keep,
 			     enum hapool_drain why)
 {
@@ -142,7 +155,7 @@ static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag
 	trace_ha_drain(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), nr, keep, why);
 }
 
-/* Empty one bin, waiting for whoever has taken its magazine. May sleep. */
+/* Empty one bin, and wait for its magazine if that is taken. May sleep. */
 static void hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin)
 {
 	struct hapool_mag *mag;
@@ -180,7 +193,7 @@ void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
  * hapool_drain - empty all pools
  * @p: the pool
  *
- * What others free meanwhile may be cached again. Context: may sleep.
+ * What other tasks free meanwhile may be cached again. Context: may sleep.
  */
 void hapool_drain(struct hapool *p)
 {
@@ -190,7 +203,7 @@ void hapool_drain(struct hapool *p)
 		hapool_cpu_dead(p, cpu);
 }
 
-/* Empty a taken magazine and free it. The CPU makes another one when it needs it. */
+/* Empty a taken magazine and free it. Its CPU makes another one when it needs it. */
 static void hapool_mag_release(struct hapool *p, int class, struct hapool_bin *bin,
 			       struct hapool_mag *mag)
 {
@@ -201,7 +214,7 @@ static void hapool_mag_release(struct hapool *p, int class, struct hapool_bin *b
 	kfree(mag);
 }
 
-/* A magazine that was not used since the last look is emptied; at the next it goes. */
+/* A magazine that was not used since the last look is emptied; at the next look it is freed. */
 static void hapool_bin_drain_idle(struct hapool *p, int class, struct hapool_bin *bin)
 {
 	struct hapool_mag *mag = hapool_mag_take(bin);
@@ -224,9 +237,9 @@ static void hapool_bin_drain_idle(struct hapool *p, int class, struct hapool_bin
  * hapool_drain_idle - empty the magazines that were not used since the last call
  * @p: the pool
  *
- * Tasks move to other CPUs, and frees land elsewhere than allocations: without
- * this, what a CPU has cached once it would keep. To be called now and then, by
- * one task at a time. Context: process context. Never needs memory.
+ * Tasks move to other CPUs, and frees happen on other CPUs than allocations: without
+ * this a CPU would keep what it has cached once. To be called now and then, by one
+ * task at a time. Context: process context. Never needs memory.
  */
 void hapool_drain_idle(struct hapool *p)
 {
@@ -244,7 +257,7 @@ void hapool_drain_idle(struct hapool *p)
  * hapool_nr_mags - how many magazines hapool_shrink() could free
  * @p: the pool
  *
- * Context: any. Return: about so many.
+ * Context: any. Return: an estimate.
  */
 unsigned long hapool_nr_mags(struct hapool *p)
 {
@@ -303,7 +316,11 @@ static int hapool_slow_begin(struct hapool *p, gfp_t gfp)
 
 static void hapool_slow_end(struct hapool *p)
 {
-	/* pairs with hapool_closed() */
+	lockdep_assert_held(&p->slow);
+	/*
+	 * Pairs with hapool_closed(): a CPU that sees the pools open again also sees every
+	 * conversion of a slab that was made meanwhile.
+	 */
 	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
 	mutex_unlock(&p->slow);
@@ -311,7 +328,7 @@ static void hapool_slow_end(struct hapool *p)
 
 /* ---- alloc ---- */
 
-/* Who may not wait for memory is told that, not that there is none. */
+/* A caller that may not wait for memory gets EAGAIN, not ENOMEM. */
 static int hapool_would_wait(int ret, gfp_t gfp)
 {
 	return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
@@ -330,7 +347,7 @@ static noinline int hapool_alloc_object(struct hapool *p, int class, gfp_t gfp, 
 	return 0;
 }
 
-/* From the slab layer, in the order of where it fits best. */
+/* From the slab layer: the best place first. */
 static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 len, u64 align,
 					       gfp_t gfp, u64 *start)
 {
@@ -359,8 +376,8 @@ static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 
 }
 
 /*
- * Fill a magazine that is taken and empty. It must not wait for memory, with the
- * magazine taken. Return: whether there is something in it now.
+ * Fill a magazine that is taken and empty; so this does not wait for memory. Return:
+ * whether it has an object now.
  */
 static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 {
@@ -374,7 +391,7 @@ static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *ma
 	return mag->used;
 }
 
-/* What comes first when a magazine has nothing, or there is none. */
+/* The first try after a miss: refill the magazine, or make one. */
 static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
 	struct hapool_bin *bin;
@@ -405,7 +422,7 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
  * @p: the pool
  * @len: number of blocks, at least one
  * @align: of its start, a power of two, in blocks
- * @goal: place to be at or soon behind, if there is space; or HAPOOL_NO_GOAL
+ * @goal: place to be at or soon after, if there is space; or HAPOOL_NO_GOAL
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
  *
@@ -418,7 +435,7 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 {
 	int class = haslab_class_of(&p->slab, len), ret = -ENOSPC;
 
-	/* objects of a power of two are aligned to their size, others to nothing */
+	/* objects of a power of two are aligned to their size, others are not aligned */
 	if (align > 1 && (align > len || !is_power_of_2(len)))
 		class = -1;
 	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, class, start))
@@ -483,7 +500,7 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
  * @start: out: first free block
  * @len: out: how many are free; more may follow
  *
- * What is in the pools is not free here. Context: may sleep.
+ * What is in the pools does not count as free. Context: may sleep.
  * Return: whether there are any.
  */
 bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
@@ -498,8 +515,8 @@ bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
  * @len: number of blocks, not more than it said; out: how many are held
  * @gfp: how to wait for memory
  *
- * Until hapool_unhold(), which the same task must call, allocations that find
- * nothing else wait: they may find what is held.
+ * Until hapool_unhold(), which the same task must call, allocations in the slow mode
+ * wait: what is held may be the space that they need.
  *
  * Context: may sleep. Return: 0; -EAGAIN they are not free any more, or nothing
  * of them can be held; -ENOMEM; -EINTR killed while waiting.
@@ -529,6 +546,7 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
  */
 void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
+	lockdep_assert_held(&p->slow);
 	hapool_call_begin(p);
 	atomic64_sub(len, &p->held);
 	haslab_reuse(&p->slab, start, len);
@@ -582,7 +600,7 @@ static bool hapool_mag_make_room(struct hapool *p, int class)
 	return full;
 }
 
-/* What is no hit at once: a block of the buddy, a full magazine, past the pools, or refused. */
+/* No hit at once: a buddy block, a full magazine, a size without a class, or a refusal. */
 static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
 				       enum hybrid_alloc_reason *reason)
 {
@@ -671,10 +689,10 @@ void hapool_reuse(struct hapool *p, u64 start, u64 len)
 
 /* ---- stat and check ---- */
 
-/* Allocations less frees that were hits. Who has the magazine counts; this only looks. */
+/* Allocations less frees that were hits. The owner of the magazine counts them. */
 static u64 hapool_bin_live(const struct hapool_bin *bin)
 {
-	/* when nobody is at work it is exact */
+	/* exact when no call is in flight */
 	return data_race(bin->hits - bin->frees);
 }
 
@@ -682,7 +700,7 @@ static u64 hapool_bin_live(const struct hapool_bin *bin)
  * hapool_charged - blocks in live extents
  * @p: the pool
  *
- * Context: any. Return: exact if nobody is at work.
+ * Context: any. Return: exact if no call is in flight.
  */
 u64 hapool_charged(struct hapool *p)
 {
@@ -737,7 +755,7 @@ static u64 hapool_cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
  * @st: out
  * @walk: also look at all free runs
  *
- * Context: process context; may sleep with @walk. Exact if nobody is at work.
+ * Context: process context; may sleep with @walk. Exact if no call is in flight.
  */
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 {
@@ -779,14 +797,14 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
  * @p: the pool
  * @h: out
  *
- * What is in the pools is not free here. Context: may sleep.
+ * What is in the pools does not count as free. Context: may sleep.
  */
 void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
 {
 	haslab_histogram(&p->slab, h);
 }
 
-/* Under a taken magazine nobody else looks at it. */
+/* Only the task that has taken a magazine looks into it. */
 static bool hapool_check_mag(struct hapool *p, int class, struct hapool_bin *bin)
 {
 	struct hapool_mag *mag = hapool_mag_take(bin);
@@ -818,9 +836,9 @@ static int hapool_check_once(struct hapool *p)
 }
 
 /*
- * A number that changes whenever an extent comes or goes, if nobody is at work. As
- * those who have ended are counted first, and nobody ends who has not begun, none is
- * at work if both are as many; a hit shows by its magazine.
+ * Whether no call is in flight, and a number that changes with each call. `done` is
+ * summed before `begun`, so equality proves that no call was in flight. A hit is not
+ * counted there; it shows by its magazine, which is taken.
  */
 static bool hapool_is_quiet(struct hapool *p, u64 *events)
 {
@@ -831,7 +849,7 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 	*events = 0;
 	for_each_possible_cpu(cpu)
 		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
-	/* what was done before it was counted is seen, as far as it matters, a tick later */
+	/* reads `done` first; a store that another CPU has under way is seen at the next try */
 	smp_rmb();
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
@@ -853,11 +871,11 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
  * hapool_check - verify every invariant of all layers, naively
  * @p: the pool
  *
- * Looks at all metadata, and at the accounting. That only fits when nobody is at
- * work: if it does not fit and somebody was, it looks again some time later.
+ * Looks at all metadata, and at the accounting. The sums only match when no call is
+ * in flight: if they do not match and calls were in flight, it looks again later.
  *
- * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN others are at
- * work all the time: what is checked a part at a time is right, sums are not known.
+ * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN other calls
+ * kept changing the device: each part is consistent, the totals could not be verified.
  */
 int hapool_check(struct hapool *p)
 {
@@ -888,7 +906,7 @@ static u16 hapool_mag_limit(u32 blocks, u64 capacity)
 }
 
 /**
- * hapool_init - all is free
+ * hapool_init - set up an allocator in which all space is free
  * @p: the pool
  * @cfg: shape of the allocator
  *
@@ -916,7 +934,7 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 
 /**
  * hapool_destroy - forget everything
- * @p: the pool; nobody may use it any more
+ * @p: the pool; no task may use it any more
  *
  * Context: may sleep.
  */
