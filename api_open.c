@@ -237,15 +237,14 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 }
 
 /**
- * hybrid_alloc_open - open an allocator on a block device of the caller's
+ * hybrid_alloc_open - open an allocator on the caller's block device
  * @bdev: the block device, which the caller has open
  * @params: shape of the allocator, or NULL for defaults
- * @gfp: GFP_KERNEL, or what the caller must do without of __GFP_IO, __GFP_FS
+ * @gfp: GFP_KERNEL, or without __GFP_IO or __GFP_FS if the caller may not use them
  *
- * All space is free at first. There is no device node, and the device is not
- * claimed: to keep others off it is the caller's part, who also must have it
- * open for as long as its size matters to him. The allocator does not keep
- * @bdev.
+ * All space is free at first. There is no device node, and the device is not claimed:
+ * the caller keeps other users off it, and keeps it open for as long as its size matters
+ * (for GROW). The allocator does not keep @bdev.
  *
  * Context: Process context, may sleep whatever @gfp says. Not from a CPU
  * hotplug callback.

@@ -2,9 +2,14 @@
 /*
  * hybrid_alloc - hands out the space of block devices
  *
- * This file joins the allocator (pool.c, and below it slab.c and buddy.c) to
- * the rest of the kernel: block devices, device nodes, ioctls and the exported
- * API. The allocator counts in blocks, everything here in bytes.
+ * This file has the module's parameters, init and exit. Below it, each rung using only
+ * those under it (Kbuild lists the objects in this order):
+ *
+ *	dev/	     block devices, nodes, calls, files     bytes
+ *	api, watch   the exported API, low space            bytes
+ *	pool	     per-CPU magazines of ready extents     blocks, from here on
+ *	slab, slab/  everything that is partly used
+ *	buddy	     power-of-two blocks
  *
  *	     ATTACH, DETACH, INFO            ALLOC, FREE, CLAIM, ...
  *	              |                                |
@@ -19,101 +24,98 @@
  * Objects
  * =======
  *
- * struct hybrid_alloc is an allocator for a range of a block device, and all
- * that a user in the kernel gets. It belongs to who opened it. It looks at the
- * block device only while it is opened, to learn its size, and again for GROW.
- * TRIM holds free space in the allocator while it discards it.
+ * struct hybrid_alloc is an allocator for a range of a block device. It is all that a
+ * kernel user gets, and belongs to the caller that opened it. It looks at the block
+ * device only when it is opened, to learn its size, and again for GROW.
  *
- * struct ha_dev is an attached device: a block device claimed exclusively, the
- * allocator on it, and the node. It is referred to by ha_devs and by each open
- * file of the node (struct ha_file), and freed with the last of these. What it
- * holds (claim, allocator, number) goes earlier, when it is detached.
+ * struct ha_dev is an attached device, an instance: a block device claimed exclusively,
+ * the allocator on it, and the node. ha_devs and each open file of the node (struct
+ * ha_file) refer to it; the last one frees it. Its claim, allocator and number are given
+ * up earlier, when it is detached.
  *
- * The claim on the block device is made in the name of the ha_dev. So each
- * attach is a holder of its own, and a second one on the same disk is refused.
+ * The claim on the block device is made in the name of the ha_dev. So each attach is a
+ * holder of its own, and a second one on the same disk is refused.
  *
  * Detach
  * ======
  *
- * Each call on an instance node holds a reference on ha_dev.calls, which costs
- * an increment of a per-CPU counter. Detaching
+ * Each call on an instance node holds a reference on ha_dev.calls, which costs an
+ * increment of a per-CPU counter. Detaching
  *
- *  1. marks the ha_dev as dying under its lock: no file is opened any more, and
- *     whoever else wants to detach it is too late;
- *  2. takes it out of ha_devs and removes the node, with its files in sysfs and
- *     debugfs, in which nobody is any more then;
- *  3. kills ha_dev.calls, and waits until the calls in flight have returned;
- *     all later ones get ENODEV;
- *  4. closes the allocator, releases the block device, and gives the number
- *     free, last of all, as the name of a node must not be used twice.
+ *  1. marks the ha_dev as dying under its lock: no file can be opened any more, and
+ *     any other detach is too late;
+ *  2. takes it out of ha_devs and removes the node with its files in sysfs and debugfs,
+ *     after which no reader is left in them;
+ *  3. kills ha_dev.calls, and waits until the calls in flight have returned; all later
+ *     ones get ENODEV;
+ *  4. closes the allocator, releases the block device, and frees the number last, as
+ *     the name of a node must not be used twice.
  *
- * No call touches user memory while it holds the reference: a page fault may
- * take as long as its user likes, and would hold up the one who detaches.
+ * No call touches user memory while it holds the reference: a page fault may take as
+ * long as the owner of that memory likes, and would delay the detach.
  *
- * Unless it is forced, detach refuses a device that has open files or live
- * extents. So does rmmod: an open file holds the module (fops.owner). To hold
- * it for live extents as well without counting them on the hot path, the last
- * close of a node takes a reference on the module if any extent is live, and
- * gives it back if none is (ha_dev.pinned).
+ * Unless it is forced, detach refuses a device that has open files or live extents. So
+ * does rmmod: an open file holds the module (fops.owner). To hold it for live extents as
+ * well without counting them on the hot path, the last close of a node takes a reference
+ * on the module if any extent is live, and drops it if none is (ha_dev.pinned).
  *
  * Bound extents
  * =============
  *
- * An extent may be bound to the file through which it was allocated: then it
- * has a record, in a tree of the device by address and in a list of the file.
- * Closing the file frees what is in the list, which needs no memory.
+ * An extent may be bound to the file through which it was allocated. Then it has a
+ * record, in a tree of the device by address and in a list of the file. Closing the file
+ * frees the extents in the list, which needs no memory.
  *
- * No free by others may come through, also not one of an address that happens
- * to be allocated and bound in that very moment. So allocating with the record
- * made excludes "looking for a record and freeing" (ha_dev.bound_lock). Devices
- * on which nothing was ever bound (ha_dev.binds) do not pay for that: their
- * frees run under RCU, and who binds first waits until all of them are done.
+ * No free through another file may succeed, not even one that races with the allocation
+ * of the same address. So "allocate and record" excludes "look for a record and free"
+ * (ha_dev.bound_lock). Devices on which nothing was ever bound (ha_dev.binds) do not pay
+ * for that: their frees run under RCU, and the first caller that binds waits until all of
+ * them are done.
  *
  * Removal of the disk
  * ===================
  *
- * Linux 6.1 does not tell the holder of a block device that its disk was
- * removed. Each call looks whether it is still there, and gives ENODEV from
- * then on; only INFO works, and detach. Live extents on it are in nobody's way:
- * no one could free them. The capacity is read again only by GROW, which never
- * shrinks anything: a removed disk has none.
+ * Linux 6.1 does not tell the holder of a block device that its disk was removed. Each
+ * call checks whether it is still there, and returns ENODEV from then on; only INFO and
+ * detach work. Live extents on it do not prevent detach: no caller could free them. Only
+ * GROW reads the capacity again, and it never shrinks anything: a removed disk has none.
  *
  * Low space
  * =========
  *
- * A file may have a threshold, and poll() on it then says when there is less free
- * space. Free is what STAT calls so: it does not change when a pool serves a call, so
- * it is looked at after all others (ha_space_changed()), and a hit costs nothing.
- * See watch.c.
+ * A file may have a threshold; poll() on it reports when less space is free. Free is
+ * what STAT reports as free: a hit does not change it, so it is checked after all other
+ * calls (ha_space_changed()), and a hit costs nothing. See watch.c.
  *
  * Locks
  * =====
  *
- * There is no lock around attach and detach as a whole; each is one of the
- * steps above, which exclude each other by themselves.
+ * There is no lock around attach and detach as a whole: each is a series of the steps
+ * above, which exclude each other. All locks are taken in process context.
  *
- *	ha_dev.bound_lock
- *	  ha_watch.lock
- *	    the locks of pool.c and below
- *	misc_mtx (held by the misc core in ->open and in misc_(de)register)
- *	  ha_dev.lock
- *	    the locks of pool.c and below
- *	xa_lock of ha_devs
+ *   1. misc_mtx, of the misc core: held in ->open and in misc_register() and
+ *      misc_deregister()
+ *   2. ha_dev.bound_lock
+ *   3. ha_watch.lock
+ *   4. ha_dev.lock
+ *   5. the locks of pool.c and below
+ *   6. xa_lock of ha_devs
  *
- * ha_dev.lock protects nr_open, dying and pinned; ha_dev.bound_lock protects
- * ha_dev.bound and ha_file.bound, and see "Bound extents". No memory is waited
- * for long while it is held, as frees wait for it. The xa_lock makes "look up
- * and take a reference" one step. ->open takes only ha_dev.lock: whatever it
- * took beyond that could not be held while a node is registered.
+ * Locks 2 and 3 are never taken under 1, nor 4 under 2 or 3.
  *
- * Order of this file
- * ==================
+ * ha_dev.bound_lock (rwsem) protects ha_dev.bound and ha_file.bound. Taken for reading
+ * by a free that looks for a record, for writing by a caller that makes or ends one. It
+ * does not protect the extents themselves. Frees wait for it, so an allocation under it
+ * does not try hard to get memory.
  *
- * From the inside to the outside, each part using those before it: the
- * allocator on a block device, which is the exported API, and with it GROW and
- * TRIM; attached devices and their end; bound extents; how a call is checked
- * and its result delivered; the calls of the instance nodes; those of the
- * control node; the module and its parameters.
+ * ha_watch.lock (spinlock) protects the list of thresholds and the two marks. The marks
+ * are read without it.
+ *
+ * ha_dev.lock (spinlock) protects nr_open, dying and pinned. ->open takes no other lock:
+ * a lock taken in ->open could not be held while a node is registered.
+ *
+ * The xa_lock makes "look up an instance and take a reference" one step. No other lock of
+ * the module is taken under it.
  */
 #include <linux/ctype.h>
 #include <linux/kernel.h>

@@ -7,7 +7,7 @@
  * device, as they belong to it, and they are an ABI (docs/ABI). debugfs is for people:
  * tables, which may look different in the next version.
  *
- * The files are gone, and nobody is in them any more, when the node has been
+ * The files are gone, and no reader is in them any more, when the node has been
  * deregistered or the directory in debugfs removed; both come before the allocator is
  * closed. So nothing here takes a reference. What they call takes locks of the
  * allocator only: misc_mtx is held while the files go.
@@ -254,7 +254,7 @@ void ha_debugfs_add(struct ha_dev *dev)
 }
 
 /**
- * ha_debugfs_remove - nobody reads there any more
+ * ha_debugfs_remove - remove the directory of a device, after its last reader
  * @dev: the device
  */
 void ha_debugfs_remove(struct ha_dev *dev)

@@ -13,7 +13,7 @@
  *  - compares its catalogue with what the allocator tells of the device.
  *
  * It gives back all of them when it is unloaded. Nothing is written to the
- * device, but use one that nobody will miss:
+ * device, but use one whose data is not needed:
  *
  *	insmod ha_user.ko device=/dev/vdb nr=1000 kib=68
  */
@@ -42,7 +42,7 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
 /**
  * struct ha_user - a store of segments
  * @disk: the block device
- * @ha: who knows what is free there
+ * @ha: the allocator on it
  * @wq: writes back
  * @write: the work item of @wq
  * @segments: the catalogue
@@ -59,7 +59,7 @@ static struct ha_user {
 	int err;
 } user;
 
-/* Each segment right behind the last one, if the space there is free. */
+/* Each segment starts right after the last one, if that space is free. */
 static void ha_user_write(struct work_struct *work)
 {
 	u64 goal = HYBRID_ALLOC_NO_GOAL;
@@ -68,7 +68,7 @@ static void ha_user_write(struct work_struct *work)
 		struct hybrid_alloc_range *s = &user.segments[user.nr_segments];
 
 		user.err = hybrid_alloc_alloc(user.ha, (u64)kib * SZ_1K, 0, goal, GFP_NOIO, s);
-		/* behind the last byte of the device there is no goal */
+		/* no goal after the last byte of the device */
 		if (user.err == -ERANGE)
 			user.err = hybrid_alloc_alloc(user.ha, (u64)kib * SZ_1K, 0,
 						      HYBRID_ALLOC_NO_GOAL, GFP_NOIO, s);
