@@ -40,11 +40,10 @@ static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goa
 		return -EINVAL;
 	if (len > READ_ONCE(ha->max_len))
 		return -EFBIG;
-	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL)) {
-		if (goal < ha->start || goal >= READ_ONCE(ha->end))
-			return -ERANGE;
-		goal >>= ha->shift;
-	}
+	/* a goal is no condition: outside the range it is none */
+	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL))
+		goal = goal < ha->start || goal >= READ_ONCE(ha->end) ? HAPOOL_NO_GOAL :
+								       goal >> ha->shift;
 
 	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
 	blocks = ha_blocks(ha, len);
@@ -73,17 +72,17 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
  * @ha: the allocator
  * @len: bytes wanted, rounded up to the smallest unit of space
  * @align: alignment of the start on the device, a power of two, or 0
- * @goal: where it should be if possible, inside the managed range and rounded
- *	down; or HYBRID_ALLOC_NO_GOAL
+ * @goal: where it should be if possible, rounded down; outside the managed range it
+ *	has no effect, as HYBRID_ALLOC_NO_GOAL has none
  * @gfp: how to get memory for metadata
  * @out: the extent, with the rounded length; untouched on failure
  *
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
  * Without that it does not wait for anything but spinlocks.
  * Return: 0, or EINVAL @len is 0 or @align not a power of two; EFBIG @len is
- * larger than params.max_block or the managed range; ERANGE @goal is outside of
- * the managed range; ENOSPC no free run fits; ENOMEM; EAGAIN it would have to
- * wait to know, and @gfp forbids; EINTR killed while it waited.
+ * larger than params.max_block or the managed range; ENOSPC no free run fits;
+ * ENOMEM; EAGAIN it would have to wait to know, and @gfp forbids; EINTR killed
+ * while it waited.
  */
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)

@@ -163,9 +163,6 @@ static int ha_many_fits(const struct hybrid_alloc *ha, const struct hybrid_alloc
 	if (!(many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) &&
 	    !check_mul_overflow(ha->max_len, (u64)many->nr, &most) && many->len > most)
 		return -EFBIG;
-	if ((many->flags & HYBRID_ALLOC_ALLOC_GOAL) &&
-	    (many->goal < ha->start || many->goal >= ha->end))
-		return -ERANGE;
 	return 0;
 }
 
@@ -215,8 +212,6 @@ static int ha_many_alloc(struct ha_call *call)
 		};
 		many->total += range.len;
 		goal = range.start + range.len;
-		if (goal >= ha->end)
-			flags &= ~HYBRID_ALLOC_ALLOC_GOAL;
 		ret = -EINTR;
 		if (fatal_signal_pending(current))
 			goto out_undo;

@@ -125,8 +125,6 @@ int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
 {
 	if (!(flags & HYBRID_ALLOC_ALLOC_GOAL))
 		goal = HYBRID_ALLOC_NO_GOAL;
-	else if (goal == HYBRID_ALLOC_NO_GOAL)
-		goal--;		/* said to be an address, and as far outside */
 	if (unlikely(flags & HYBRID_ALLOC_ALLOC_BOUND))
 		return ha_file_alloc_bound(f, len, align, goal, range);
 	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, GFP_KERNEL, range);

@@ -108,7 +108,7 @@ int hybrid_alloc_attach_disk(const char *disk, struct hybrid_alloc_attach *attac
  *
  * Return: 0; -EPERM without CAP_SYS_ADMIN in the initial namespace, -EACCES the
  * control node may not be opened, -ENODEV no such instance, -EBUSY it has open
- * files, live extents or users in the kernel, and @flags does not force it.
+ * files or live extents, and @flags does not force it.
  */
 int hybrid_alloc_detach_disk(uint32_t id, uint32_t flags);
 
@@ -193,7 +193,7 @@ int hybrid_alloc_alloc_extent(int fd, uint64_t len, struct hybrid_alloc_extent *
  * soon after it, if there is space.
  *
  * Return: as hybrid_alloc_alloc_extent(); also -EINVAL for an alignment that is not a
- * power of two, -ERANGE the goal is outside the managed range.
+ * power of two.
  */
 int hybrid_alloc_alloc_request(int fd, struct hybrid_alloc_alloc *request);
 

@@ -258,8 +258,8 @@ const struct command detach_command = {
 	.words = "NODE",
 	.summary = "detach a block device",
 	.description =
-		"Ends the instance and releases its block device. An instance with live extents, open "
-		"files or users in the kernel is refused without --force.",
+		"Ends the instance and releases its block device. An instance with live extents or "
+		"open files is refused without --force.",
 	.examples =
 		"hybridctl detach 0\n"
 		"Detach /dev/hybrid_alloc0.\n",

@@ -101,7 +101,7 @@ static const struct cause {
 	  "there is no such instance",
 	  "`hybridctl list` shows all instances." },
 	{ "detach", EBUSY,
-	  "it has live extents, open files or users in the kernel",
+	  "it has live extents or open files",
 	  "Free the extents (`hybridctl stat %` counts them) and end the programs (`fuser "
 	  "-v %` names them), or forget all extents with `hybridctl detach --force %`." },
 	{ "detach", EPERM,

@@ -12,88 +12,85 @@
 
 const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_FRESH] = { 0, "fresh", NULL,
-			"All space of the range is free. Without this option the instance is "
-			"attached for a "
-			"rebuild: see DESCRIPTION." },
+		"All space of the range is free. Without this option the instance is attached for a "
+		"rebuild: see DESCRIPTION." },
 	[OPT_FORCE] = { 'f', "force", NULL,
-			"Attach even if the disk has a known signature. Attaching wipes nothing, "
-			"but extents "
-			"may be allocated where that data is." },
+		"Attach even if the disk has a known signature. Attaching wipes nothing, but extents "
+		"may be allocated where that data is." },
 	[OPT_RANGE] = { 0, "range", "START[,LEN]",
-			"Manage only this part of the device. Without LEN, or if it is 0, the part "
-			"ends at the "
-			"end of the device." },
+		"Manage only this part of the device. Without LEN, or if it is 0, the part ends at the "
+		"end of the device." },
 	[OPT_MIN_BLOCK] = { 0, "min-block", "SIZE",
-			    "The size of a block, the granularity of all space: a power of two "
-			    "from 4K to 1M that "
-			    "is at least the disk's logical block; 4K by default. All sizes are "
-			    "rounded up to it." },
+		"The size of a block, the granularity of all space: a power of two from 4K to 1M that "
+		"is at least the disk's logical block; 4K by default. All sizes are rounded up "
+		"to it." },
 	[OPT_MAX_BLOCK] = { 0, "max-block", "SIZE",
-			    "The largest single extent, a multiple of the block size; no limit by "
-			    "default." },
+		"The largest single extent, a multiple of the block size; no limit by default." },
 	[OPT_SLAB_MAX] = { 0, "slab-max", "SIZE",
-			   "The largest size that is served from slabs, a power of two from 1 to "
-			   "1024 blocks; 1M "
-			   "by default." },
+		"The largest size that is served from slabs, a power of two from 1 to 1024 blocks; 1M "
+		"by default." },
 	[OPT_BUDDY_START] = { 0, "buddy-start", "SIZE",
-			      "The size of a unit, the smallest block of the buddy: a power of two "
-			      "from 1 to 4096 "
-			      "blocks; 1M by default. It is also the smallest range that can be "
-			      "attached." },
+		"The size of a unit, the smallest block of the buddy: a power of two from 1 to 4096 "
+		"blocks; 1M by default. It is also the smallest range that can be attached." },
 	[OPT_DETACH_FORCE] = { 'f', "force", NULL,
-			       "Detach even if there are live extents, open files or users in the "
-			       "kernel. All extents "
-			       "are lost, and programs that still have the node open get ENODEV." },
+		"Detach even if there are live extents or open files. All extents "
+		"are lost, and programs that still have the node open get ENODEV." },
 	[OPT_ALIGN] = { 'a', "align", "SIZE",
-			"Start each extent at a multiple of SIZE, a power of two, on the device." },
-	[OPT_COUNT] = { 'c', "count", "N", "Allocate N extents of each SIZE; 1 by default." },
+		"Start each extent at a multiple of SIZE, a power of two, on the device." },
+	[OPT_COUNT] = { 'c', "count", "N",
+		"Allocate N extents of each SIZE; 1 by default." },
 	[OPT_FILE] = { 'f', "file", "FILE",
-		       "Read extents from FILE, or from standard input if that is -." },
+		"Read extents from FILE, or from standard input if that is -." },
 	[OPT_OFFSET] = { 0, "offset", "START",
-			 "Start at this byte of the disk; at the start of the range by default." },
+		"Start at this byte of the disk; at the start of the range by default." },
 	[OPT_LENGTH] = { 'l', "length", "LEN",
-			 "The length of the part to trim; to the end of the range by default." },
-	[OPT_MINIMUM] = { 'm', "minimum", "SIZE", "Skip free runs that are shorter than this." },
+		"The length of the part to trim; to the end of the range by default." },
+	[OPT_MINIMUM] = { 'm', "minimum", "SIZE",
+		"Skip free runs that are shorter than this." },
 	[OPT_SIZE] = { 's', "size", "SIZE",
-		       "The new length of the range; to the end of the disk by default." },
+		"The new length of the range; to the end of the disk by default." },
 	[OPT_KEEP] = { 'k', "keep", NULL,
-		       "Do not free the extents that are live at the end of the trace." },
+		"Do not free the extents that are live at the end of the trace." },
 	[OPT_BATCH] = { 0, "batch-size", "N",
-			"Give at most N operations to the kernel in one call; 1024 by default." },
+		"Give at most N operations to the kernel in one call; 1024 by default." },
 	[OPT_DELAY] = { 'd', "delay", "SECONDS",
-			"Time between two rounds, at least 0.1; 2 by default." },
-	[OPT_ITERATIONS] = { 'n', "iterations", "N", "End after N rounds." },
-	[OPT_BATCH_MODE] = { 'b', "batch", NULL, "Print line after line, also on a terminal." },
+		"Time between two rounds, at least 0.1; 2 by default." },
+	[OPT_ITERATIONS] = { 'n', "iterations", "N",
+		"End after N rounds." },
+	[OPT_BATCH_MODE] = { 'b', "batch", NULL,
+		"Print line after line, also on a terminal." },
 	[OPT_BELOW] = { 0, "below", "SIZE",
-			"The threshold: wait until less than this is free. Required." },
+		"The threshold: wait until less than this is free. Required." },
 	[OPT_TIMEOUT] = { 't', "timeout", "SECONDS",
-			  "Wait no longer than this, up to 86400; 0 checks without waiting; for "
-			  "ever by default." },
-	[OPT_LIST] = { 'l', "list", NULL, "List the entries of the map instead of drawing it." },
+		"Wait no longer than this, up to 86400; 0 checks without waiting; for ever by "
+		"default." },
+	[OPT_LIST] = { 'l', "list", NULL,
+		"List the entries of the map instead of drawing it." },
 	[OPT_SVG] = { 0, "svg", "FILE",
-		      "Write the picture as SVG to FILE, or to standard output if that is -." },
+		"Write the picture as SVG to FILE, or to standard output if that is -." },
 	[OPT_TITLE] = { 0, "title", "TEXT",
-			"The title of the SVG; the name of the disk by default." },
+		"The title of the SVG; the name of the disk by default." },
 	[OPT_COLOR] = { 0, "color", "WHEN",
-			"Use colours: auto, only on a terminal and if NO_COLOR is not set in the "
-			"environment; "
-			"always; or never." },
+		"Use colours: auto, only on a terminal and if NO_COLOR is not set in the environment; "
+		"always; or never." },
 	[OPT_WIDTH] = { 'w', "width", "N",
-			"Draw N characters wide, from 20; the width of the terminal, or 80, by "
-			"default." },
-	[OPT_ROWS] = { 0, "rows", "N", "Draw at most N lines of cells; 16 by default." },
+		"Draw N characters wide, from 20; the width of the terminal, or 80, by default." },
+	[OPT_ROWS] = { 0, "rows", "N",
+		"Draw at most N lines of cells; 16 by default." },
 	[OPT_RUNS] = { 0, "runs", NULL,
-		       "Also walk the free space, and show the number of free runs and the longest "
-		       "of them. "
-		       "Takes longer." },
-	[OPT_BYTES] = { 'b', "bytes", NULL, "Print sizes in bytes, not as 1.5G." },
-	[OPT_JSON] = { 'J', "json", NULL, "Print JSON. Sizes are numbers, in bytes." },
-	[OPT_NOHEADINGS] = { 'n', "noheadings", NULL, "Print no line of headings." },
+		"Also walk the free space, and show the number of free runs and the longest of them. "
+		"Takes longer." },
+	[OPT_BYTES] = { 'b', "bytes", NULL,
+		"Print sizes in bytes, not as 1.5G." },
+	[OPT_JSON] = { 'J', "json", NULL,
+		"Print JSON. Sizes are numbers, in bytes." },
+	[OPT_NOHEADINGS] = { 'n', "noheadings", NULL,
+		"Print no line of headings." },
 	[OPT_OUTPUT] = { 'o', "output", "COLUMN[,COLUMN...]",
-			 "Print these columns; with + before the first name, in addition to the "
-			 "default. See "
-			 "COLUMNS." },
-	[OPT_RAW] = { 'r', "raw", NULL, "Print columns separated by a single blank, for scripts." },
+		"Print these columns; with + before the first name, in addition to the default. See "
+		"COLUMNS." },
+	[OPT_RAW] = { 'r', "raw", NULL,
+		"Print columns separated by a single blank, for scripts." },
 	[OPT_HELP] = { 'h', "help", NULL, "Print this text." },
 	[OPT_VERSION] = { 'V', "version", NULL, "Print the version." },
 };
