@@ -143,6 +143,7 @@ static bool haslab_check_dir(struct haslab *s, const struct haslab_dir *dir, str
 	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT;
 	bool has_slabs = dir->slabs != haslab_no_slabs;
 
+	haslab_assert_all(s);
 	if (!!dir->nr_slabs != has_slabs || !dir->nr_mixed != !dir->mixed ||
 	    !dir->links != !dir->mixed)
 		return false;
@@ -179,6 +180,7 @@ static bool haslab_check_groups(struct haslab *s, const struct found *found)
 	u64 nr_slabs = 0, nr_listed = 0, free = 0;
 	unsigned int i;
 
+	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++) {
 		const struct haslab_group *g = &s->groups[i];
 
@@ -198,6 +200,7 @@ static bool haslab_check_spans(struct haslab *s)
 	struct rb_node *node;
 	u64 end = 0;
 
+	haslab_assert_all(s);
 	for (node = rb_first(&s->spans); node; node = rb_next(node)) {
 		struct haslab_span *span = rb_entry(node, struct haslab_span, node);
 		u64 pos = span->start, next;

@@ -61,6 +61,7 @@ static void haslab_split_fill(struct haslab *s, struct haslab_slab __rcu **split
 /* Others look at it without the lock. */
 static void haslab_small_add(struct haslab *s, long bytes)
 {
+	lockdep_assert_held(&s->space_lock);
 	WRITE_ONCE(s->small_bytes, s->small_bytes + bytes);
 }
 
@@ -70,6 +71,7 @@ static struct haslab_slab *haslab_map_entry_of(struct haslab *s, struct haslab_s
 {
 	struct haslab_slab __rcu **split = haslab_split_of(s, entry, slab);
 
+	lockdep_assert_held(&s->space_lock);
 	if (slab->nr_blocks == slot_blocks(s))
 		return slab;
 	if (!split)
@@ -90,6 +92,7 @@ static int haslab_map_slab_locked(struct haslab *s, struct haslab_slab *slab, st
 	struct haslab_slab *entry;
 	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 
+	lockdep_assert_held(&s->space_lock);
 	if (!dir->nr_slabs)
 		slabs = hamem_get(&s->mem, op,
 				  haslab_dir_slots(s, dir, s->map_blocks) * sizeof(*slabs));
@@ -190,6 +193,7 @@ static void haslab_map_trim(struct haslab *s, struct haslab_dir *dir)
 	struct haslab_mixed *mixed = dir->mixed;
 	union haslab_links *links = dir->links;
 
+	lockdep_assert_held(&s->space_lock);
 	if (dir->nr_mixed || !links)
 		return;
 	WRITE_ONCE(dir->mixed, NULL);
@@ -240,6 +244,7 @@ static int haslab_map_mixed_locked(struct haslab *s, struct haslab_group *g, u64
 	struct haslab_dir *dir = map_dir(s, block);
 	struct haslab_mixed *m;
 
+	lockdep_assert_held(&s->space_lock);
 	if (haslab_map_make(s, dir, op))
 		return -ENOMEM;
 	m = &dir->mixed[slot_of(s, block) % DIR_SLOTS];
@@ -300,6 +305,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 	union haslab_links *links, *old_links = dir->links;
 	u32 i;
 
+	haslab_assert_all(s);
 	if (dir->nr_slabs && from < to) {
 		slabs = hamem_get(&s->mem, op, to * sizeof(*slabs));
 		if (!slabs)

@@ -176,6 +176,7 @@ int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr
 	int ret = haslab_map_mixed(s, g, start, units, op);
 	struct haslab_mixed *m;
 
+	haslab_assert_group(s, g);
 	if (ret)
 		return ret;
 	m = mixed_of(s, slot);
@@ -248,6 +249,7 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 	struct haslab_group *g = mixed_group(s, m);
 	u64 keep, back;
 
+	haslab_assert_group(s, g);
 	haruns_shrink(&m->runs, &s->mem);
 	if (m->runs.nr_free != m->runs.nr_known)
 		return;
@@ -279,6 +281,7 @@ static __always_inline int haslab_run_set(struct haslab *s, struct haslab_mixed 
 	u32 max_free = m->runs.max_free;
 	u16 cap = m->runs.cap;
 
+	haslab_assert_group(s, g);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op))
 		return -ENOMEM;
 	if (m->runs.cap != cap)
@@ -352,6 +355,7 @@ static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_mix
 	u32 max_free = m->runs.max_free, slot = slot_of(s, start);
 	struct haslab_group *g = mixed_group(s, m);
 
+	haslab_assert_group(s, g);
 	haruns_clear(&m->runs, run);
 	haslab_index_move(s, g, slot, m, max_free);
 	haslab_hole_note(s, g, start, run->len);
@@ -570,6 +574,7 @@ int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 alig
 {
 	struct place place;
 
+	haslab_assert_group(s, g);
 	if (!haslab_mixed_find(s, g, len, align, &place))
 		return -ENOSPC;
 	return haslab_place_take(s, &place, len, align, op, start);
@@ -711,6 +716,7 @@ int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *
 {
 	u64 start = haslab_tail_start(s), new_start = round_down(nr_blocks, unit_blocks(s));
 
+	haslab_assert_all(s);
 	/* two for each of the two, which may be in one slot */
 	if (start < s->cfg.nr_blocks &&
 	    haruns_reserve(&mixed_at(s, start)->runs, 4, &s->mem, op))
@@ -728,6 +734,7 @@ void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 	struct haslab_mixed *m;
 	u32 max_free;
 
+	haslab_assert_all(s);
 	if (from == end)
 		return;
 	m = mixed_at(s, from);

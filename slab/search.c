@@ -137,6 +137,7 @@ static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
 	u64 start = pos, size;
 
+	haslab_assert_all(s);
 	if (!haslab_large_spend(l, LARGE_VISIT))
 		return false;
 	do {
@@ -331,6 +332,7 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
 	};
 
+	haslab_assert_all(s);
 	/* full slabs are in no list */
 	l.pieces = l.part > SLAB_REST ? LARGE_PIECES : LARGE_FEW;
 
@@ -429,6 +431,7 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 	unsigned int enough = order_base_2(max(units, align >> s->cfg.unit_shift));
 	struct best b = { .len = len, .align = align, .size = U64_MAX, .found = found };
 
+	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++)
 		haslab_best_of_slots(s, &s->groups[i], &b);
 	/* one less, as there may be parts of slots beside them */
