@@ -19,7 +19,7 @@ struct hapool_cpu;
  * @capacity: size of the managed space
  * @charged: in live extents
  * @cached: in the pools
- * @retired: held: neither free nor in use
+ * @retired: HELD: neither free nor live
  * @slab: of the layers below
  * @nr_live: live extents
  * @hits: allocations that a pool served
@@ -29,7 +29,7 @@ struct hapool_cpu;
  * @searches: allocations that went through the slow mode
  * @refused: refused frees by enum hybrid_alloc_reason
  * @metadata: bytes of metadata, per-CPU memory apart
- * @percpu: bytes of what there is for each CPU: magazines, counters, groups
+ * @percpu: bytes of per-CPU memory: magazines, counters, groups
  */
 struct hapool_stat {
 	u64 capacity;

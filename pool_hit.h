@@ -32,7 +32,7 @@ struct hapool_mag {
 /**
  * struct hapool_bin - a common size on one CPU
  * @mag: its magazine; NULL until the CPU first needs the size
- * @hits: allocations from it; who has the magazine counts, others may look
+ * @hits: allocations from it; written by the owner of the magazine, read by any CPU
  * @frees: frees into it
  */
 struct hapool_bin {
@@ -75,7 +75,7 @@ static __always_inline void hapool_mag_put(struct hapool_bin *bin, struct hapool
 	smp_store_release(&bin->mag, mag);
 }
 
-/* NULL if there is none or somebody else has it. A full barrier if not. */
+/* NULL if there is none or it is taken; otherwise also a full barrier. */
 static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_bin *bin)
 {
 	struct hapool_mag *mag = xchg(&bin->mag, MAG_TAKEN);
@@ -97,7 +97,10 @@ static __always_inline struct haslab_ref *hapool_mag_ref(struct hapool_mag *mag,
 /* Frees go past the pools. Read it after hapool_mag_take(). */
 static __always_inline bool hapool_closed(struct hapool *p)
 {
-	/* who finds them open again finds what became of the slabs; pairs with slow_end() */
+	/*
+	 * Pairs with hapool_slow_end(): a CPU that sees the pools reopened also sees every
+	 * conversion of a slab made meanwhile.
+	 */
 	return atomic_read_acquire(&p->bypass);
 }
 
@@ -175,7 +178,7 @@ static __always_inline bool hapool_free_hit(struct hapool *p, unsigned long clas
 	mag = hapool_mag_take(bin);
 	if (unlikely(!mag))
 		goto miss;
-	/* making room is for those who may call: that nothing here does saves a stack frame */
+	/* room is made in a slow path: without a call here there is no stack frame */
 	if (unlikely(mag->used == mag->size) || unlikely(hapool_closed(p)) ||
 	    unlikely(!haslab_disown(&p->slab, class, !from_buddy, start, &ref))) {
 		hapool_mag_put(bin, mag);

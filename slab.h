@@ -51,7 +51,7 @@ struct haslab_dir;
  * @slab_max: largest common size that is served from slabs of equal objects,
  *	in blocks; larger ones are whole blocks of the buddy
  * @nr_groups: how many groups; 0: one for each CPU, fewer on a small device
- * @dev: number of the block device, for who traces
+ * @dev: number of the block device, for tracepoints
  * @byte_shift: log2 of bytes in a block, likewise
  */
 struct haslab_config {
@@ -68,7 +68,7 @@ struct haslab_config {
  * struct haslab_ref - an object of a common size, on its way to or from a pool
  * @live: bitmap of its owner, a slab or a node of the buddy
  * @start: its first block
- * @bit: of @live: it is somebody's extent
+ * @bit: its bit in @live: it is an extent
  *
  * An object in a pool is CACHED: neither live nor free. It pins its owner.
  */
@@ -96,7 +96,7 @@ struct haslab_class {
 	} kind;
 };
 
-/* How many holes are remembered: so many lengths have a set each, or share one. */
+/* Remembered holes: a hash table of sets, by length, with this many ways. */
 #define HASLAB_HOLE_SETS	64
 #define HASLAB_HOLE_WAYS	4
 
@@ -181,7 +181,7 @@ struct haslab_histogram {
 };
 
 /**
- * struct haslab_census - what there is in the slab layer
+ * struct haslab_census - what the slab layer consists of
  * @class: slabs of equal objects, by common size; an object that is neither free nor
  *	live is in a pool, or held
  * @mixed: mixed slots by how full they are, in tenths; [10] are those without a free
@@ -225,9 +225,9 @@ struct haslab_extent {
  * @buddy: where the slabs' space comes from
  * @mem: account of the metadata of both
  * @slot_shift: log2 of blocks in a slot
- * @dirs: the map from an address to what is there
+ * @dirs: the map from an address to what lies there
  * @nr_dirs: number of entries of @dirs
- * @map_blocks: the tables of the dirs are for so many blocks: cfg.nr_blocks, or more
+ * @map_blocks: number of blocks that the tables of the dirs cover: cfg.nr_blocks, or more
  *	when it did not grow as it was to
  * @nr_from_slabs: the common sizes below this come from slabs of equal objects
  * @small_bytes: metadata of the slabs of equal objects that are less than a slot

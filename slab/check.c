@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The invariants of the slab layer, verified naively: by way of the map, every
- * slab, every free run, every span, against what the layer believes. For tests.
- * And a count of what there is, for people.
+ * The invariants of the slab layer, verified naively: every slab, every mixed part and
+ * every span is found through the map and compared with counters, lists and links.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -10,7 +9,7 @@
 
 #include "slab/internal.h"
 
-/* What is found by way of the map. */
+/* Sums over everything that is found through the map. */
 struct found {
 	u64 free;
 	u64 nr_slabs;
@@ -41,7 +40,7 @@ static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct
 	       (slab->nr_free || list_empty(&slab->list));
 }
 
-/* The list that it is to be in, of which the links fit together around it. */
+/* It is in the right list, and the links around it match. */
 static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g, u32 slot,
 				 u32 bucket)
 {
@@ -61,7 +60,7 @@ static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g,
 	return next == NO_SLOT || slot_link(s, next)->prev == slot;
 }
 
-/* What is part of it, and what is not, in the runs. */
+/* The units that are part of it, and those that are not, match the runs. */
 static bool haslab_check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
 	u64 start = slot_start(s, slot), end = start + slot_blocks(s), pos, known = 0;
@@ -83,7 +82,7 @@ static bool haslab_check_units(struct haslab *s, struct haslab_mixed *m, u32 slo
 	return known == m->runs.nr_known;
 }
 
-/* What goes on here has begun in the slot before, and that knows it. */
+/* An extent that continues here begins in the slot before, and both are tagged so. */
 static bool haslab_check_continued(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
 	u64 border = slot_start(s, slot);
@@ -112,7 +111,7 @@ static bool haslab_check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slo
 	       haslab_check_indexed(s, mixed_group(s, m), slot, haslab_mixed_bucket(m));
 }
 
-/* What is in a slot. */
+/* Everything in a slot. */
 static bool haslab_check_slot(struct haslab *s, u32 slot, struct found *found)
 {
 	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
@@ -154,7 +153,7 @@ static bool haslab_check_dir(struct haslab *s, const struct haslab_dir *dir, str
 	       found->nr_mixed - nr_mixed == dir->nr_mixed;
 }
 
-/* Count all that is in a list of a group, and is of that group. */
+/* Count the members of a group's lists, which must be of that group. */
 static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, u64 max, u64 *found)
 {
 	struct haslab_slab *slab;
@@ -174,7 +173,7 @@ static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, u
 	return true;
 }
 
-/* What the groups count is what there is. */
+/* The counters of the groups match the sums. */
 static bool haslab_check_groups(struct haslab *s, const struct found *found)
 {
 	u64 nr_slabs = 0, nr_listed = 0, free = 0;
@@ -232,11 +231,11 @@ static bool haslab_check_spans(struct haslab *s)
  * haslab_check - verify every invariant of this layer and the buddy, naively
  * @s: the slab allocator
  *
- * Looks at all metadata, a GiB at a time, and at what is found of it together: that
- * only fits when nobody is at work. For tests. Context: process context, may sleep.
+ * Looks at all metadata, a dir at a time, then at the sums, which only match when no
+ * call is in flight. Context: process context, may sleep.
  *
- * Return: 0; -EUCLEAN something is broken; -EAGAIN the sums over all of it do not
- * fit: the same, if nobody was at work.
+ * Return: 0; -EUCLEAN something is broken; -EAGAIN the sums do not match: something is
+ * broken if no call was in flight.
  */
 int haslab_check(struct haslab *s)
 {

@@ -32,7 +32,7 @@
 /**
  * struct haslab_mixed - the part of a slot in which extents of any length lie
  * @units: the units of the slot that are part of it; 0: nothing is
- * @runs: what is in them; its tag has bits MIXED_...
+ * @runs: their runs; the tag has bits MIXED_...
  *
  * One cache line, if there are not many runs.
  */
@@ -41,9 +41,9 @@ struct haslab_mixed {
 	struct haruns runs;
 };
 
-/* The first run is the rest of the extent that ends the slot before. */
+/* The first run is the second part of the extent at the end of the slot before. */
 #define MIXED_CONTINUES	1
-/* The last run has its rest in the slot behind. */
+/* The extent of the last run continues in the next slot. */
 #define MIXED_GOES_ON	2
 
 /**
@@ -106,7 +106,7 @@ void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
 
 /*
  * A spin lock also holds off the end of a grace period, on PREEMPT_RT, too (see
- * kernel/locking/spinlock_rt.c): what is found under it stays until the unlock.
+ * kernel/locking/spinlock_rt.c): a slab or table found under it stays until the unlock.
  */
 static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g)
 	__acquires(&g->lock)
@@ -123,7 +123,7 @@ static inline void haslab_unlock_group(struct haslab_group *g)
 	spin_unlock(&g->lock);
 }
 
-/* Whether the caller has shut all groups out; somebody else may be about to. */
+/* Whether this task has shut out all groups; another task may be doing so. */
 static inline bool haslab_has_all(const struct haslab *s)
 {
 	return READ_ONCE(s->exclusive) == current;
@@ -196,7 +196,7 @@ static inline u64 slot_start(const struct haslab *s, u32 slot)
 	return (u64)slot << s->slot_shift;
 }
 
-/* The slot behind the last one of a dir. */
+/* The slot after the last one of a dir. */
 static inline u32 dir_slots_end(const struct haslab *s, u64 dir)
 {
 	return min_t(u64, (dir + 1) << DIR_SHIFT,
@@ -254,7 +254,7 @@ static inline void map_changed(struct haslab *s, u64 block)
 {
 	struct haslab_dir *dir = map_dir(s, block);
 
-	/* the dir is in the caches of all CPUs at work there, if nobody writes to it */
+	/* no store without need: the cache line is shared by all CPUs that use the dir */
 	if (READ_ONCE(dir->summed))
 		WRITE_ONCE(dir->summed, false);
 }

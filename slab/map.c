@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the groups share: the slab layer's map, from an address to what is there,
+ * What the groups share: the slab layer's map, from an address to what lies there,
  * and the buddy as the slab layer uses it: in blocks, with the sums of the dirs
  * kept up. See slab.c.
  *
@@ -19,7 +19,7 @@ static u32 haslab_slot_units(const struct haslab *s)
 	return 1U << (s->slot_shift - s->cfg.unit_shift);
 }
 
-/* How many slots a dir has on a device of so many blocks: of the last one not all are there. */
+/* The number of slots of a dir, which is less in the last one, on a device of @nr_blocks. */
 static u32 haslab_dir_slots(const struct haslab *s, const struct haslab_dir *dir, u64 nr_blocks)
 {
 	u64 slots = DIV_ROUND_UP_ULL(nr_blocks, slot_blocks(s));
@@ -58,14 +58,14 @@ static void haslab_split_fill(struct haslab *s, struct haslab_slab __rcu **split
 		rcu_assign_pointer(split[unit], value);
 }
 
-/* Others look at it without the lock. */
+/* It is read without the lock. */
 static void haslab_small_add(struct haslab *s, long bytes)
 {
 	lockdep_assert_held(&s->space_lock);
 	WRITE_ONCE(s->small_bytes, s->small_bytes + bytes);
 }
 
-/* What is to be in the map for the slot of a slab. NULL: no memory. */
+/* The entry of the map for the slot of a slab. NULL: no memory. */
 static struct haslab_slab *haslab_map_entry_of(struct haslab *s, struct haslab_slab *entry,
 					       struct haslab_slab *slab, struct hamem_op *op)
 {
@@ -132,7 +132,7 @@ static bool haslab_split_is_empty(struct haslab *s, struct haslab_slab __rcu **s
 	return true;
 }
 
-/* A part of the map goes with a slab, after the same grace period. */
+/* A table of the map is freed with a slab, after the same grace period. */
 static void haslab_map_forget_with(struct haslab *s, struct haslab_slab *slab, u32 i, void *part)
 {
 	atomic_long_sub(ksize(part), &s->mem.bytes);
@@ -201,7 +201,7 @@ static void haslab_map_trim(struct haslab *s, struct haslab_dir *dir)
 	haslab_map_put_mixed(s, mixed, links);
 }
 
-/* Make the mixed parts of so many slots. */
+/* Make the mixed parts of @nr slots. */
 static struct haslab_mixed *haslab_map_new_mixed(struct haslab *s, u32 nr, struct hamem_op *op,
 						 union haslab_links **links)
 {
@@ -276,7 +276,7 @@ int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 un
 	return ret;
 }
 
-/* Just these units are left of the mixed part, of which there is no more if it is none. */
+/* Only these units of the mixed part are left; with none it ceases to exist. */
 void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 {
 	struct haslab_dir *dir = map_dir(s, block);
@@ -291,9 +291,9 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 }
 
 /*
- * There will be so many blocks: make the tables of what now is the last dir longer. All
- * groups are shut out; lockless readers find slabs in the old ones too, of which @old is
- * to be freed when they are done, and no mixed parts. -ENOMEM.
+ * The device grows to @nr_blocks: make the tables of the last dir longer. All groups are
+ * shut out. Lockless readers may still use the old tables: they find slabs there, in the
+ * table @old, which the caller frees after a grace period, and no mixed parts. -ENOMEM.
  */
 int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old)
 {
@@ -320,7 +320,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 		memcpy(mixed, old_mixed, from * sizeof(*mixed));
 		memcpy(links->link, old_links->link, from * sizeof(links->link[0]));
 		haslab_map_publish(dir, mixed, links);
-		/* who has found one in there, and waits for a lock, looks at this: haslab_free() */
+		/* a free that found one there and waits for a lock checks this: mixed_has() */
 		for (i = 0; i < from; i++)
 			WRITE_ONCE(old_mixed[i].units, 0);
 		haslab_map_put_mixed(s, old_mixed, old_links);

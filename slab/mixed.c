@@ -5,7 +5,7 @@
  * The units of a slot that were taken from the buddy for this are its mixed
  * part; what else is in the slot (blocks of the buddy, slabs of equal objects)
  * is SPECIAL in its runs, and so are pieces of extents that lie in several
- * places, and what is held. Units are added one block of the buddy at a time,
+ * places, and HELD blocks. Units are added one block of the buddy at a time,
  * and side by side they are one space. When all of them are free they go back
  * together.
  *
@@ -22,14 +22,14 @@
  * bitmap of the lists that are not empty.
  *
  * When no run fits, units are added somewhere. If a slot begins with them and
- * the one before it ends with a free run for which nobody has a use, the extent
+ * the one before it ends with a free run that no expected size uses, the extent
  * begins there and continues in the new slot: sizes that do not divide a slot
  * would leave a rest in each otherwise. (Where small sizes are asked for enough
  * the rest is of use, and slots that hang together do not become empty: doing it
  * always lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
  *
- * What is not a whole unit, before the first one and behind the last one, is
- * known to no buddy. It is added at the start and stays: the lasting units.
+ * A part of a unit, before the first whole one or after the last, is not in the
+ * buddy. It is added at the start and stays: the lasting units.
  *
  * See slab.c for the layer as a whole.
  */
@@ -40,16 +40,16 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-/* After so many requests what was asked for counts half. */
+/* After this many requests the history of lengths is halved. */
 #define RECENT_WINDOW	128
-/* How many mixed slots to look at that need not fit. */
+/* Mixed slots to look at in which the extent may not fit. */
 #define MAX_TRIES	16
-/* How many runs there may be in them, if it takes a look at all of them. */
+/* Runs in them to look at, all together. */
 #define MAX_LOOK	512
 
 /* ---- the index ---- */
 
-/* Where a mixed slot is listed. */
+/* The list that a mixed slot belongs to. */
 int haslab_mixed_bucket(const struct haslab_mixed *m)
 {
 	return haslab_bucket_of(m->runs.max_free);
@@ -81,11 +81,11 @@ static void haslab_index_del(struct haslab *s, struct haslab_group *g, u32 slot,
 	if (link.next == NO_SLOT)
 		__clear_bit(bucket, g->mixed_mask);
 	else
-		/* somebody will want it, and then not have to wait for it */
+		/* the next request for this list will need it */
 		prefetch(mixed_of(s, link.next));
 }
 
-/* Fetch what taking a slot out of its list is going to write to. */
+/* Prefetch the links that taking a slot out of its list writes to. */
 static __always_inline void haslab_index_prefetch(const struct haslab *s, u32 slot,
 						  const struct haslab_mixed *m)
 {
@@ -120,7 +120,7 @@ static noinline void haslab_index_relink(struct haslab *s, struct haslab_group *
 		haslab_index_add(s, g, slot, to, link);
 }
 
-/* The largest run of a slot is another one than @max_free now. */
+/* The largest run of a slot had @max_free blocks and may have changed. */
 static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u32 slot,
 				     const struct haslab_mixed *m, u32 max_free)
 {
@@ -209,7 +209,7 @@ void haslab_mixed_forget(struct haslab *s, u32 slot)
 	haslab_map_keep(s, slot_start(s, slot), 0);
 }
 
-/* Of a slot in which all is free keep just the given units, which are lasting ones. */
+/* Keep only the given units, lasting ones, of a slot that is wholly free. */
 static void haslab_lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 slot, u64 keep)
 {
 	u64 start, end;
@@ -242,7 +242,7 @@ static void haslab_units_put(struct haslab *s, u32 slot, u64 units)
 	}
 }
 
-/* If all that is in the mixed part of a slot is free, its units go back to the buddy. */
+/* If the mixed part of a slot is wholly free, its units go back to the buddy. */
 void haslab_mixed_settle(struct haslab *s, u32 slot)
 {
 	struct haslab_mixed *m = mixed_of(s, slot);
@@ -332,7 +332,7 @@ static struct haslab_holes *haslab_holes_of(struct haslab_group *g, u32 len)
 	return &g->holes[hash_32(len, ilog2(HASLAB_HOLE_SETS))];
 }
 
-/* Remember where an extent was. */
+/* Remember the hole that an extent leaves. */
 static __always_inline void haslab_hole_note(const struct haslab *s, struct haslab_group *g,
 					     u64 start, u32 len)
 {
@@ -348,7 +348,7 @@ static __always_inline void haslab_hole_note(const struct haslab *s, struct hasl
 	h->starts = h->starts << 16 | (start & (slot_blocks(s) - 1));
 }
 
-/* The extent or the piece of one, which is there, is no more. */
+/* The run becomes free. */
 static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_mixed *m,
 					     const struct haruns_run *run, u64 start)
 {
@@ -403,7 +403,7 @@ static noinline bool haslab_bucket_find(struct haslab *s, struct haslab_group *g
 	return false;
 }
 
-/* A slot of which the longest run is at least @len, and the best place in it. */
+/* A slot whose longest run is at least @min_longest, and the best place in it. */
 static __always_inline bool haslab_find_longer(struct haslab *s, struct haslab_group *g, u32 len,
 					       u32 min_longest, u64 align, struct place *place)
 {
@@ -418,8 +418,8 @@ static __always_inline bool haslab_find_longer(struct haslab *s, struct haslab_g
 }
 
 /*
- * Slots that may fit, where it is not too much to look at. In a run of @len + @align - 1
- * it always fits.
+ * Slots in which it may fit, up to a bounded effort. In a run of @len + @align - 1 blocks it
+ * always fits.
  */
 static noinline bool haslab_find_aligned(struct haslab *s, struct haslab_group *g, u32 len,
 					 u64 align, struct place *place)
@@ -447,12 +447,12 @@ longer:
 /* Which of four 16-bit numbers are @len: the highest bit of each of these. */
 static u64 haslab_lens_equal(u64 lens, u32 len)
 {
-	/* what is 0 then is the only one that lets the highest bit go */
+	/* the subtraction clears the highest bit of a lane only if the rest of it is 0 */
 	return ~(((lens ^ len * HARUNS_LANES) | HARUNS_HIGH_BITS) - HARUNS_LANES) &
 		HARUNS_HIGH_BITS;
 }
 
-/* Whether there is a hole of @len blocks where @h says so at number @i, which it does not again. */
+/* Consume hint @i of @h; true if that hole is still free and exactly @len blocks. */
 static bool haslab_hole_take(struct haslab *s, struct haslab_group *g, u32 len,
 			     struct haslab_holes *h, u32 i, struct place *place)
 {
@@ -469,7 +469,7 @@ static bool haslab_hole_take(struct haslab *s, struct haslab_group *g, u32 len,
 	return true;
 }
 
-/* A hole of just this length that an extent has left, if it still is one. */
+/* A remembered hole of exactly this length, if it is still free. */
 static bool haslab_hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct place *place)
 {
 	struct haslab_holes *h = haslab_holes_of(g, len);
@@ -493,12 +493,12 @@ static __always_inline bool haslab_mixed_find(struct haslab *s, struct haslab_gr
 	if (unlikely(align > 1))
 		return haslab_find_aligned(s, g, len, align, place);
 	return haslab_hole_find(s, g, len, place) || haslab_find_longer(s, g, len, len, 1, place) ||
-	       /* in this one some may be */
+	       /* some slots in the list of this length may fit, too */
 	       (haslab_bucket_of(len) == haslab_bucket_of(len - 1) &&
 		haslab_bucket_find(s, g, haslab_bucket_of(len), len, 1, place));
 }
 
-/* Remember what is asked for. */
+/* Record a request in the history of lengths. */
 static void haslab_recent_note(struct haslab_group *g, u32 len)
 {
 	u32 i;
@@ -511,8 +511,8 @@ static void haslab_recent_note(struct haslab_group *g, u32 len)
 }
 
 /*
- * If each slot had a rest like this one, would what fits there fill them? If that is less
- * than half of it, as a part of all that is asked for, nobody has a use for it.
+ * Whether a remainder at the end of a slot would stay unused: if each slot had one like it,
+ * would the recent lengths that fit there fill at least half of it?
  */
 static bool haslab_rest_is_useless(const struct haslab *s, const struct haslab_group *g, u32 rest)
 {
@@ -603,7 +603,7 @@ static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_grou
 	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
 	int order, ret;
 
-	/* what is left between larger extents first, so that there still is space for these */
+	/* small blocks between larger extents first: that keeps space for large extents */
 	order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift, op,
 				 &from);
 	if (order < 0)
@@ -726,7 +726,7 @@ int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *
 	return haslab_mixed_add(s, haslab_own_group(s), new_start, nr_blocks - new_start, 0, op);
 }
 
-/* The lasting unit at the old end, @from, gets what there is more of it now. */
+/* The lasting unit at the old end, @from, becomes longer. */
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 {
 	u64 end = min(round_up(from, unit_blocks(s)), nr_blocks);

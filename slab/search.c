@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab layer's last resort: a search for a free run that is long enough,
- * wherever it is and whatever it consists of. What is not found here is not there.
+ * The slab layer's last resort: a search for a free run that is long enough, wherever it
+ * is and whatever it consists of. A run that is not found here does not exist.
  *
  * Large parts
  * -----------
- * A free run consists of parts: free blocks of the buddy, free runs within a mixed
- * part, free objects in a row of a slab. A mixed part or a slab that is free as a
- * whole goes back to the buddy at once, so without a block of the buddy in it a run
- * is the end of one thing and the start of another: one of the two is at least half
- * as long. The exception are islands: units of a mixed part that are free but stay
- * because of others of it elsewhere in the slot. Two of them can be side by side, on
- * both sides of a border between slots; three cannot, as the one in the middle would
- * be all of a mixed part. So there are at most four parts then, and one of them is
- * a unit or more.
+ * A free run consists of parts: free buddy blocks, free runs within a mixed part, free
+ * objects in a row of a slab. A mixed part or a slab that is wholly free goes back to the
+ * buddy at once. So a run without a buddy block in it is the end of one place and the
+ * start of another, and one of the two parts is at least half as long as the run. The
+ * exception are islands: free units of a mixed part that stay because other units of it,
+ * elsewhere in the slot, are in use. Two islands can be side by side, on both sides of a
+ * border between slots; three cannot, as the one in the middle would be a whole mixed
+ * part. Then there are at most four parts, and one of them is a unit or more.
  *
- * Hence who looks at every free block of the buddy, and at what is around every
- * part that is so long, has seen all runs that are long enough; and the groups
- * have lists of mixed slots by their longest run, and of the slabs that have a free
- * object. When the device is as full as it gets these are few: on a TiB haslab_search_large()
- * takes some microseconds, seldom up to 50, for nothing that other operations have to
- * keep up. The first run that fits is as good as any.
+ * So a search that looks at every free buddy block, and around every part of that length,
+ * sees all runs that are long enough. The groups have lists of mixed slots by their
+ * longest run, and of the slabs that have a free object. On a full device these are few:
+ * on a TiB haslab_search_large() takes some microseconds, seldom up to 50, and other
+ * operations maintain nothing for it. The first run that fits is taken.
  *
  * All runs
  * --------
- * Where there are many, which is bounded, it is given up for haslab_search_dirs(): by the
- * sums of the dirs, of which those of dirs in which something changed since are
- * made anew, and looking at all there is takes a millisecond for each TiB.
+ * Where there are many parts, the search for large parts gives up after a bounded number
+ * of them, and haslab_search_dirs() goes through the sums of all dirs. The sum of a dir in
+ * which something changed is computed again. That takes a millisecond for each TiB.
  *
  * See slab.c for the layer as a whole.
  */
@@ -38,26 +36,26 @@
 #include "slab/internal.h"
 
 /*
- * How many pieces of the device to look at before the search for large parts is given up:
- * less than the other one takes for a TiB. If what is not found may still be there, so
- * few that it costs nearly nothing.
+ * The search for large parts gives up after this many pieces: fewer than the other search
+ * looks at for a TiB. LARGE_FEW is for lengths at which it cannot prove that there is no
+ * run, so it must cost nearly nothing.
  */
 #define LARGE_PIECES	32768
 #define LARGE_FEW	2048
-/* What it takes to look at a slot or a slab, or at a run, in terms of pieces of it. */
+/* The cost of a look at a slot, a slab or a run, in pieces. */
 #define LARGE_VISIT	8
-/* How many lists of slots to look through at a time. */
+/* Lists of slots that are followed at a time, so that their cache misses overlap. */
 #define LARGE_LISTS	16
-/* How many borders between slots wait for what is to be fetched. */
+/* Borders between slots that wait for a prefetch. */
 #define LARGE_BORDERS	16
-/* For an extent of more than a slot: around how many free blocks of an order to look. */
+/* For an extent longer than a slot: free blocks of an order to look around. */
 #define BEST_TRIES	16
-/* How many free blocks of the buddy may be left for it. */
+/* Free buddy blocks to look around; with more of them the search gives up. */
 #define LARGE_BLOCKS	32
-/* What a slab without a free object can have free behind the last one, and more. */
+/* More than a slab without a free object has free after its last one. */
 #define SLAB_REST	16
 
-/* Whether an extent fits in a free run, and then where it begins. */
+/* Whether an extent fits in a free run; @found: out: where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
 {
 	u64 skip = -start & (align - 1);
@@ -74,15 +72,15 @@ static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
  * struct large - a search by large parts
  * @len: of the extent that is to fit
  * @align: of its start
- * @part: what is long enough, and has no block of the buddy in it, has a part of at
- *	least this length
- * @pieces: how many may still be looked at
+ * @part: a run that is long enough and has no buddy block in it has a part of at least
+ *	this length
+ * @pieces: the number that may still be looked at
  * @nr_borders: borders between slots with such a part beside them, so far
- * @border: the last of these, which are not looked at yet: the slots behind them
+ * @border: the last of these, which are still to be looked at: the slots after them
  * @done: a run that fits was found
  * @found: out: the place in it
  *
- * The functions that use it return whether there is any use in going on.
+ * The functions that use it return whether the search goes on.
  */
 struct large {
 	u64 len;
@@ -101,7 +99,7 @@ static bool haslab_large_spend(struct large *l, u32 pieces)
 	return l->pieces >= 0;
 }
 
-/* The rest of a slab just in front of @pos, or the free objects there, begin here; or @pos. */
+/* The start of the free objects, or of the remainder, of a slab just before @pos; or @pos. */
 static u64 haslab_objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
 {
 	u32 i = object_of(s, slab, pos - 1);
@@ -113,7 +111,7 @@ static u64 haslab_objects_before(struct haslab *s, struct haslab_slab *slab, u64
 	return pos;
 }
 
-/* What is free just in front of @pos begins here, or further in front; @pos if nothing is. */
+/* The start of a free part that ends at @pos, or @pos; more may be free before it. */
 static u64 haslab_part_before(struct haslab *s, u64 pos)
 {
 	struct haslab_mixed *m = mixed_at(s, pos - 1);
@@ -132,7 +130,7 @@ static u64 haslab_part_before(struct haslab *s, u64 pos)
 	return order < 0 ? pos : round_down(pos - 1, (u64)unit_blocks(s) << order);
 }
 
-/* The free run of which @pos is the start of a part. */
+/* Look at the free run that has a part starting at @pos. */
 static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
 	u64 start = pos, size;
@@ -157,7 +155,7 @@ static const struct haruns *haslab_whole_slot(struct haslab *s, u32 slot)
 	return m && m->runs.nr_known == slot_blocks(s) ? &m->runs : NULL;
 }
 
-/* What is free on both sides of a border, of which one has something. */
+/* Look at a border between slots with free blocks on at least one side. */
 static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *before = haslab_whole_slot(s, slot - 1),
@@ -169,8 +167,8 @@ static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 }
 
 /*
- * There is a part beside a border. What is on the other side of it, in @other, is fetched
- * first, and looked at when some more borders have been found.
+ * There is a part beside a border. The slot on its other side, @other, is prefetched, and
+ * the border is looked at after some more borders have been found.
  */
 static bool haslab_large_border(struct haslab *s, struct large *l, u32 slot, u32 other)
 {
@@ -193,7 +191,7 @@ static bool haslab_large_last_borders(struct haslab *s, struct large *l)
 	return true;
 }
 
-/* Of a slot in which nothing is long enough by itself only the ends matter. */
+/* In a slot without a run that is long enough by itself, only the ends matter. */
 static bool haslab_large_at_ends(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
@@ -224,7 +222,7 @@ static bool haslab_large_in_slot(struct haslab *s, struct large *l, u32 slot)
 	return true;
 }
 
-/* Fetch what is to be looked at soon. */
+/* Prefetch a slot that is looked at soon. */
 static u32 haslab_large_prefetch(struct haslab *s, u32 slot)
 {
 	prefetch(mixed_of(s, slot));
@@ -232,7 +230,7 @@ static u32 haslab_large_prefetch(struct haslab *s, u32 slot)
 	return slot;
 }
 
-/* The list before another one, if that has slots with a part that is long enough. */
+/* The next list with shorter runs, if these are long enough to be a part; or 0. */
 static u32 haslab_large_list(const struct large *l, const struct haslab_group *g, u32 bucket)
 {
 	u32 end = bucket;
@@ -242,8 +240,8 @@ static u32 haslab_large_list(const struct large *l, const struct haslab_group *g
 }
 
 /*
- * The longest first, as what is beside them need not be long. Several lists at a time, as
- * each takes its time from one slot to the next.
+ * The longest first, as their neighbours need not be long. Several lists at a time, so
+ * that their cache misses overlap.
  */
 static bool haslab_large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
 {
@@ -347,7 +345,7 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /* ---- the best run ---- */
 
-/* What is free around @pos, but not in slabs: of them pools may have something. */
+/* The free run around @pos, slabs left out: pools may have objects of them. */
 static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start)
 {
 	u64 end = pos, next;
@@ -404,7 +402,7 @@ static void haslab_best_at_ends(struct haslab *s, u32 slot, struct best *b)
 		haslab_best_around(s, slot_start(s, slot + 1) - haruns_trail(r), b);
 }
 
-/* Runs that go on behind the ends of the slots with the longest runs. */
+/* Runs that continue past the ends of the slots with the longest runs. */
 static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
 {
 	u32 least = haslab_bucket_of(slot_blocks(s) / 4), tries = BEST_TRIES;
@@ -449,7 +447,7 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /*
  * Look for a free run that fits among those that begin before @limit; the first
- * to look at begins at or behind @pos.
+ * to look at begins at or after @pos.
  */
 static bool haslab_search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
 {
