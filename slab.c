@@ -215,6 +215,8 @@ int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		ret = haslab_group_alloc(s, g, len, align, &op, start);
 		haslab_unlock_group(g);
 	} while (hamem_again(&op, ret));
+	if (likely(!ret))
+		return 0;
 	if (ret == -EBUSY)
 		do {
 			haslab_lock_all(s);
