@@ -39,7 +39,7 @@ claim()
 		hybridctl free 0 "$1"
 	else
 		case $out in
-		*"it is taken"*) ;;
+		*EEXIST*) ;;
 		*) echo "$out"; return 1 ;;
 		esac
 	fi
