@@ -13,16 +13,15 @@
  * Rules that hold for every structure:
  *
  * - All positions and lengths are in bytes. Positions count from the start of
- *   the block device, so that they can be given to pread() and pwrite() as
- *   they are.
+ *   the block device and can be passed to pread() and pwrite() unchanged.
  * - The first field is the size of the structure as the caller knows it. A
- *   caller that is older than the kernel gets only the fields that it knows;
- *   one that is newer gets E2BIG if it uses a field that the kernel does not
- *   know (if the unknown bytes are not zero).
+ *   caller older than the kernel gets only the fields that it knows. A newer
+ *   caller gets E2BIG if it uses a field that the kernel does not know (if any
+ *   of the unknown bytes is not zero).
  * - Unknown flags, and reserved fields that are not zero, give EINVAL.
- * - epoch: 0, or the epoch that INFO returned; a call that names another
- *   epoch than the instance's gets ESTALE.
- * - A call that fails changes nothing, with the exceptions that are said at
+ * - epoch: 0, or the epoch that INFO returned. If it is neither 0 nor the
+ *   instance's epoch, the call gives ESTALE.
+ * - A call that fails changes nothing, except as described for
  *   hybrid_alloc_free and hybrid_alloc_batch below.
  *
  * Checks run in this order: command (ENOTTY), structure (EFAULT, EINVAL,
@@ -55,31 +54,31 @@ struct hybrid_alloc_extent {
 };
 
 /* flags of ATTACH */
-#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all is free; else sealed, see CLAIM */
+#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all free; else sealed, see CLAIM */
 
 /**
  * struct hybrid_alloc_attach - take over a block device (control node)
  * @size: sizeof(struct hybrid_alloc_attach)
- * @flags: HYBRID_ALLOC_ATTACH_FRESH, or 0 for rebuild: the instance is sealed,
+ * @flags: HYBRID_ALLOC_ATTACH_FRESH, or 0 for a rebuild: the instance is sealed,
  *	CLAIM works, ALLOC gives EAGAIN until SEAL
  * @fd: a file descriptor of the block device, open for reading and writing
  * @id: out: the number of the instance, N of /dev/hybrid_allocN
  * @range_start: first byte of the managed range, 0 for the whole device
- * @range_len: its length, 0 for all that follows @range_start
- * @min_block: smallest unit of space, a power of two from 4 KiB to 1 MiB, at
- *	least the logical block of the device; 0 for 4 KiB
+ * @range_len: its length, 0 for everything from @range_start to the end of the device
+ * @min_block: the smallest unit of space, a power of two from 4 KiB to 1 MiB, at
+ *	least the logical block size of the device; 0 for 4 KiB
  * @max_block: the largest single extent, a multiple of @min_block; 0 for no limit
  * @slab_max: the largest size that is served from slabs of equal objects, a
  *	power of two from 1 to 1024 times @min_block; 0 for 1 MiB
- * @buddy_start: smallest block of the buddy layer, a power of two from 1 to 4096
- *	times @min_block; 0 for 1 MiB
+ * @buddy_start: the smallest block of the buddy layer, a power of two from 1 to
+ *	4096 times @min_block; 0 for 1 MiB
  *
- * EPERM without CAP_SYS_ADMIN in the initial namespace; EBADF bad @fd, or not
- * open for reading and writing; ENOTBLK not a block device; EROFS read-only;
- * EOPNOTSUPP zoned; EBUSY mounted, attached or held by others; ERANGE the
- * range is not inside the device; EINVAL the sizes do not fit each other, the
- * logical block is larger than @min_block, or the range is too small;
- * ENODEV the device is gone.
+ * EPERM without CAP_SYS_ADMIN in the initial namespace; EBADF @fd is bad, or not
+ * open for reading and writing; ENOTBLK not a block device; EROFS the device is
+ * read-only; EOPNOTSUPP the device is zoned; EBUSY the device is mounted, attached
+ * or otherwise held; ERANGE the range is not inside the device; EINVAL the sizes
+ * are not compatible, the logical block is larger than @min_block, or the range
+ * is too small; ENODEV the device is gone.
  */
 struct hybrid_alloc_attach {
 	__u32 size;
@@ -95,20 +94,20 @@ struct hybrid_alloc_attach {
 };
 
 /* flags of DETACH */
-#define HYBRID_ALLOC_DETACH_FORCE	(1U << 0)	/* even with users and live extents */
+#define HYBRID_ALLOC_DETACH_FORCE	(1U << 0)	/* even with open files and live extents */
 
 /**
- * struct hybrid_alloc_detach - give a block device back (control node)
+ * struct hybrid_alloc_detach - release a block device (control node)
  * @size: sizeof(struct hybrid_alloc_detach)
  * @flags: HYBRID_ALLOC_DETACH_FORCE
  * @id: number of the instance
  * @__reserved: must be 0
  *
  * EPERM without CAP_SYS_ADMIN in the initial namespace; ENODEV no such
- * instance; EBUSY it has open files, live extents or users in the kernel. A
- * forced detach forgets the extents; later calls on files that are still open
- * give ENODEV. When the disk is gone live extents do not count: nobody could
- * free them.
+ * instance; EBUSY it has open files or live extents. A forced detach discards
+ * the records of the extents; later calls on files that are still open give
+ * ENODEV. After the disk is gone, live extents do not prevent a detach, because
+ * they cannot be freed any more.
  */
 struct hybrid_alloc_detach {
 	__u32 size;
@@ -118,7 +117,7 @@ struct hybrid_alloc_detach {
 };
 
 /* flags of INFO */
-/* control node: the first with this number or a higher one */
+/* control node: the first instance with this number or a higher one */
 #define HYBRID_ALLOC_INFO_NEXT		(1U << 0)
 
 /* bits of hybrid_alloc_info.state */
@@ -135,21 +134,21 @@ struct hybrid_alloc_detach {
  * @flags: HYBRID_ALLOC_INFO_NEXT (control node only)
  * @id: number of the instance; in on the control node, out everywhere
  * @state: out: HYBRID_ALLOC_STATE_ bits
- * @features: out: what this kernel can do beyond this header's first version
- * @epoch: out: changes whenever the instance's extents may have been forgotten
- * @uuid: out: random, new with every attach
- * @dev_major: out: of the block device
- * @dev_minor: out: of the block device
+ * @features: out: what this kernel supports beyond the first version of this header
+ * @epoch: out: changes whenever the records of the extents may have been lost
+ * @uuid: out: random, different after every attach
+ * @dev_major: out: major number of the block device
+ * @dev_minor: out: minor number of the block device
  * @range_start: out: first byte of the managed range
- * @range_len: out: its length, whole blocks only
+ * @range_len: out: its length in bytes, whole blocks only
  * @min_block: out: as configured at attach, in bytes
- * @max_block: out: 0 for no limit
- * @slab_max: out
- * @buddy_start: out
- * @disk: out: the name of the block device, ends with a zero byte
+ * @max_block: out: as configured at attach; 0 for no limit
+ * @slab_max: out: as configured at attach
+ * @buddy_start: out: as configured at attach
+ * @disk: out: the name of the block device, terminated by a zero byte
  *
- * Works on files opened read-only. ENODEV there is no such instance (with
- * HYBRID_ALLOC_INFO_NEXT: none with this or a higher number).
+ * Works on files opened read-only. ENODEV no such instance (with
+ * HYBRID_ALLOC_INFO_NEXT: none with this number or a higher one).
  */
 struct hybrid_alloc_info {
 	__u32 size;
@@ -174,23 +173,24 @@ struct hybrid_alloc_info {
  * flags of ALLOC, ALLOC_BATCH and ALLOC_MANY
  *
  * HYBRID_ALLOC_ALLOC_BOUND: the extent is bound to the open file description.
- * It goes back when that is closed for the last time, by whatever end of the
- * process, as a FREE would give it back; duplicated and inherited descriptors
- * keep it. I/O to the extent must have finished by then. Only a FREE through
- * this description is accepted, all others get EPERM.
+ * The last close of the description frees it as a FREE would, however the
+ * process ends; duplicated and inherited descriptors keep it. I/O to the extent
+ * must have finished by then. Only a FREE through this description is accepted,
+ * any other gets EPERM.
  */
 #define HYBRID_ALLOC_ALLOC_BOUND	(1U << 0)
 
 /*
  * flags of ALLOC, ALLOC_MANY and an item of ALLOC_BATCH
  *
- * HYBRID_ALLOC_ALLOC_GOAL: goal is an address inside the managed range, else it
- * must be 0. The extent begins there if the space is free, or close to it if
- * that can be found out quickly. It never fails because of its goal.
+ * HYBRID_ALLOC_ALLOC_GOAL: goal is an address inside the managed range; without
+ * this flag it must be 0. The extent starts at goal if the space there is free,
+ * else close to it if such space can be found quickly. A goal inside the managed
+ * range never makes an allocation fail.
  */
 #define HYBRID_ALLOC_ALLOC_GOAL		(1U << 1)
 
-/* a flag of ALLOC_MANY: less than was wanted will do */
+/* a flag of ALLOC_MANY: accept less than len */
 #define HYBRID_ALLOC_ALLOC_PARTIAL	(1U << 2)
 
 /**
@@ -201,12 +201,13 @@ struct hybrid_alloc_info {
  * @len: bytes wanted, rounded up to min_block
  * @align: alignment of the start on the device, a power of two, or 0
  * @extent: out: the extent; its len is the rounded length. In: cookie, flags
- *	and domain must be 0, start and len do not matter
+ *	and domain must be 0, start and len are ignored
  * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
  *
- * EINVAL @len is 0 or @align not a power of two; EFBIG @len is larger than
- * max_block or the managed range; ERANGE @goal is outside of it; ENOSPC no free
- * run fits; EAGAIN before SEAL; ENOMEM; EINTR killed while it waited.
+ * EINVAL @len is 0 or @align is not a power of two; EFBIG @len is larger than
+ * max_block or the managed range; ERANGE @goal is outside the managed range;
+ * ENOSPC no free run fits; EAGAIN before SEAL; ENOMEM; EINTR the task was killed
+ * while it waited.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -221,9 +222,9 @@ struct hybrid_alloc_alloc {
 /* why a FREE was refused */
 enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_NONE = 0,
-	HYBRID_ALLOC_REASON_NOT_ALLOCATED,	/* ENOENT: never, or already freed */
+	HYBRID_ALLOC_REASON_NOT_ALLOCATED,	/* ENOENT: never allocated, or already freed */
 	HYBRID_ALLOC_REASON_WRONG_START,	/* EINVAL: inside a live extent, not its start */
-	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: start is right, len is not */
+	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: start is right, len is wrong */
 	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
 	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
@@ -232,7 +233,7 @@ enum hybrid_alloc_reason {
 };
 
 /**
- * struct hybrid_alloc_free - give an extent back
+ * struct hybrid_alloc_free - free an extent
  * @size: sizeof(struct hybrid_alloc_free)
  * @flags: must be 0
  * @epoch: 0 or the instance's
@@ -241,10 +242,10 @@ enum hybrid_alloc_reason {
  *	ENOENT, ERANGE or EPERM on the extent
  * @__reserved: must be 0
  *
- * I/O to the extent must have finished: what is still dirty in the page cache
- * of the block device lands in the data of the extent's next owner. Never
- * fails for lack of memory. EFAULT when the result cannot be written back
- * although it could before: the extent is free all the same.
+ * I/O to the extent must have finished: pages of it that are still dirty in the
+ * page cache of the block device overwrite the data of the next owner. Never
+ * fails for lack of memory. EFAULT the result cannot be written back, although a
+ * test before the free succeeded: the extent is free nevertheless.
  */
 struct hybrid_alloc_free {
 	__u32 size;
@@ -259,28 +260,28 @@ struct hybrid_alloc_free {
 #define HYBRID_ALLOC_MAX_ITEMS	1024
 
 /**
- * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH: many at once
+ * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH: many items in one call
  * @size: sizeof(struct hybrid_alloc_batch)
  * @flags: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND, for all items; else 0
  * @epoch: 0 or the instance's
- * @items: address of the first item, struct hybrid_alloc_alloc_item of
+ * @items: address of the first item, struct hybrid_alloc_alloc_item for
  *	ALLOC_BATCH, else struct hybrid_alloc_free_item
  * @nr: number of items, 1 to HYBRID_ALLOC_MAX_ITEMS
  * @item_size: size of an item as the caller knows it, a multiple of 8; the
- *	rules for the size of a structure hold
- * @nr_done: out: so many items, from the first, carry a result
- * @nr_failed: out: so many of these carry an error
+ *	rules for the size of a structure apply
+ * @nr_done: out: number of items, from the first, that carry a result
+ * @nr_failed: out: number of these that carry an error
  *
- * Does the items in their order, each as the call for one would, and writes the
- * result into each. Returns 0 also when items fail. EINVAL @nr or @item_size is
- * wrong; EFAULT @items cannot be read and written, which is tried before
- * anything is done.
+ * Processes the items in order, each as the call for a single one would, and
+ * writes the result into each. Returns 0 even if items fail. EINVAL @nr or
+ * @item_size is wrong; EFAULT @items cannot be read and written, which is tested
+ * before any item is processed.
  *
- * When the call itself fails half-way, ALLOC_BATCH has allocated nothing:
- * ENOMEM, EINTR killed, EFAULT the results cannot be written although they
- * could before. What FREE_BATCH has freed stays free, and what CLAIM_BATCH has
- * claimed stays live; @nr_done tells how far they came, whatever they return.
- * FREE_BATCH needs no memory.
+ * If the call itself fails half-way, ALLOC_BATCH has allocated nothing: ENOMEM;
+ * EINTR the task was killed; EFAULT the results cannot be written, although the
+ * test succeeded. What FREE_BATCH has freed stays free, and what CLAIM_BATCH has
+ * claimed stays live; @nr_done is the number of items processed, whatever the
+ * call returns. FREE_BATCH needs no memory.
  */
 struct hybrid_alloc_batch {
 	__u32 size;
@@ -295,13 +296,13 @@ struct hybrid_alloc_batch {
 
 /**
  * struct hybrid_alloc_alloc_item - an item of ALLOC_BATCH
- * @len: as of ALLOC
- * @align: as of ALLOC
- * @goal: as of ALLOC
+ * @len: as in ALLOC
+ * @align: as in ALLOC
+ * @goal: as in ALLOC
  * @flags: HYBRID_ALLOC_ALLOC_GOAL
- * @error: out: 0, or the errno that ALLOC would have given, EINVAL also for
- *	flags and reserved fields
- * @extent: as of ALLOC; all zeroes if there is an error
+ * @error: out: 0, or the errno that ALLOC would give; EINVAL also for unknown
+ *	flags and for reserved fields that are not zero
+ * @extent: as in ALLOC; all zeroes on error
  */
 struct hybrid_alloc_alloc_item {
 	__u64 len;
@@ -314,9 +315,9 @@ struct hybrid_alloc_alloc_item {
 
 /**
  * struct hybrid_alloc_free_item - an item of FREE_BATCH or CLAIM_BATCH
- * @extent: as of FREE or CLAIM
- * @error: out: 0, or the errno that FREE or CLAIM would have given, EINVAL also
- *	for fields of @extent that must be 0
+ * @extent: as in FREE or CLAIM
+ * @error: out: 0, or the errno that FREE or CLAIM would give; EINVAL also if
+ *	fields of @extent that must be 0 are not
  * @reason: out: enum hybrid_alloc_reason, why the free was refused; 0 for a claim
  */
 struct hybrid_alloc_free_item {
@@ -331,28 +332,29 @@ struct hybrid_alloc_free_item {
  * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL,
  *	HYBRID_ALLOC_ALLOC_PARTIAL
  * @epoch: 0 or the instance's
- * @items: address of an array of struct hybrid_alloc_extent, to be filled in
- * @nr: its length, the largest number of extents that will do, 1 to
+ * @items: address of an array of struct hybrid_alloc_extent, filled in by the call
+ * @nr: entries in the array, which bounds the number of extents, 1 to
  *	HYBRID_ALLOC_MAX_ITEMS
  * @item_size: size of an extent as the caller knows it, a multiple of 8
- * @len: bytes wanted in all, rounded up to min_block
+ * @len: bytes wanted in total, rounded up to min_block
  * @align: alignment of each start on the device, a power of two, or 0
  * @goal: where the first extent should be, see HYBRID_ALLOC_ALLOC_GOAL; the
- *	others follow if they can
- * @total: out: bytes in all extents
+ *	others follow it if possible
+ * @total: out: total length of the extents in bytes
  * @nr_extents: out: number of extents
  * @__reserved: must be 0
  *
- * Gives one extent if there is a free run for it, else the largest that there
- * are, until @len is reached; none is larger than max_block. Each is an extent
- * of its own, to be freed by itself. If @nr extents do not reach @len, it is
- * ENOSPC and nothing is allocated; with HYBRID_ALLOC_ALLOC_PARTIAL only if not
- * even one block is free.
+ * Allocates one extent if a free run fits, else the largest that are available
+ * until @len is reached; none is larger than max_block. Each is a separate extent
+ * and is freed separately. If @nr extents do not reach @len, the call gives ENOSPC
+ * and allocates nothing; with HYBRID_ALLOC_ALLOC_PARTIAL, it gives ENOSPC only if
+ * not even one block is free.
  *
- * EINVAL @len is 0, @align not a power of two, @nr or @item_size wrong; EFBIG
- * @len is larger than the managed range, or than @nr times max_block although
- * all of it is wanted; ERANGE @goal is outside of the managed range; EAGAIN
- * before SEAL; ENOMEM; EINTR killed. A call that fails has allocated nothing.
+ * EINVAL @len is 0, @align is not a power of two, @nr or @item_size is wrong;
+ * EFBIG @len is larger than the managed range, or, without
+ * HYBRID_ALLOC_ALLOC_PARTIAL, larger than @nr times max_block; ERANGE @goal is
+ * outside the managed range; EAGAIN before SEAL; ENOMEM; EINTR the task was
+ * killed. A call that fails has allocated nothing.
  */
 struct hybrid_alloc_many {
 	__u32 size;
@@ -374,15 +376,15 @@ struct hybrid_alloc_many {
  * @size: sizeof(struct hybrid_alloc_claim)
  * @flags: must be 0
  * @epoch: 0 or the instance's
- * @extent: the range; start a multiple of min_block, len rounds up to it
+ * @extent: the range; start is a multiple of min_block, len is rounded up to one
  *
- * For users that keep their own catalogue: attach in rebuild mode, claim all
- * that the catalogue names, SEAL. For a large catalogue there is CLAIM_BATCH: see
+ * For users that keep their own catalogue: attach in rebuild mode, claim every
+ * extent in the catalogue, SEAL. For a large catalogue use CLAIM_BATCH, see
  * struct hybrid_alloc_batch.
  *
- * EINVAL the length is 0 or the start not a multiple; ERANGE the range is not
- * inside the managed one; EEXIST it is (partly) taken; ENOMEM; EINTR killed while
- * it waited.
+ * EINVAL the length is 0 or the start is not a multiple of min_block; ERANGE the
+ * range is not inside the managed range; EEXIST some of it is not free; ENOMEM;
+ * EINTR the task was killed while it waited.
  */
 struct hybrid_alloc_claim {
 	__u32 size;
@@ -397,15 +399,14 @@ struct hybrid_alloc_claim {
  * @flags: must be 0
  * @epoch: 0 or the instance's
  *
- * SEAL ends the rebuild mode: ALLOC works from then on; without effect when
- * it did already. DRAIN empties the per-CPU pools.
+ * SEAL ends the rebuild mode: ALLOC works from then on. It has no effect on an
+ * instance that is not sealed. DRAIN empties the per-CPU pools.
  *
- * CHECK rebuilds what the allocator believes of its space from its metadata,
- * and compares. It takes time in proportion to the metadata. EUCLEAN something
- * is broken; EAGAIN others are at work all the time, and what was found fits
- * together but for the sums over all of it, which nobody knows then; EPERM
- * without CAP_SYS_ADMIN in the initial namespace. Works on files opened
- * read-only.
+ * CHECK recomputes the allocator's counters and summaries from its metadata and
+ * compares them. The time that it takes is proportional to the metadata. EUCLEAN
+ * the metadata is inconsistent; EAGAIN other calls kept changing the device: each
+ * part is consistent, but the totals could not be verified; EPERM without
+ * CAP_SYS_ADMIN in the initial namespace. Works on files opened read-only.
  */
 struct hybrid_alloc_op {
 	__u32 size;
@@ -414,24 +415,25 @@ struct hybrid_alloc_op {
 };
 
 /**
- * struct hybrid_alloc_trim - tell the disk what is free
+ * struct hybrid_alloc_trim - discard free space on the disk
  * @size: sizeof(struct hybrid_alloc_trim)
  * @flags: must be 0
  * @epoch: 0 or the instance's
- * @start: first byte of the part to trim; what lies before the managed range is
- *	passed over
- * @len: its length; may reach beyond the end
- * @minlen: free runs shorter than this are left alone
- * @trimmed: out: so many bytes were discarded, also when the call fails
+ * @start: first byte of the part to trim; space before the managed range is
+ *	skipped
+ * @len: its length; may extend past the end of the managed range
+ * @minlen: free runs shorter than this are not trimmed
+ * @trimmed: out: number of bytes discarded, also if the call fails
  *
- * As FITRIM does for a file system. The pools are emptied before. What is being
- * discarded is kept from use for that moment and counts as retired; nobody gets
- * it, and who needs just that space waits. A run is trimmed as far as the disk's
- * discard granularity allows: whole units of the disk. One that lies over a
- * border of what the allocator keeps its space in may be left alone.
+ * The counterpart of FITRIM for a file system. The pools are emptied first. Space
+ * cannot be allocated while it is being discarded, and counts as retired; an
+ * allocation that needs that very space waits. A run is trimmed in whole units of
+ * the disk's discard granularity. A unit that crosses a border between the
+ * allocator's internal structures may be left untrimmed.
  *
- * EINVAL @len is 0; ERANGE @start is behind the managed range; EOPNOTSUPP the
- * disk cannot; EAGAIN before SEAL; EINTR killed; EIO the disk failed; ENOMEM.
+ * EINVAL @len is 0; ERANGE @start is past the managed range; EOPNOTSUPP the disk
+ * does not support discard; EAGAIN before SEAL; EINTR the task was killed; EIO
+ * the disk failed; ENOMEM.
  */
 struct hybrid_alloc_trim {
 	__u32 size;
@@ -444,17 +446,18 @@ struct hybrid_alloc_trim {
 };
 
 /**
- * struct hybrid_alloc_grow - take over what the disk has grown by
+ * struct hybrid_alloc_grow - extend the managed range after the disk has grown
  * @size: sizeof(struct hybrid_alloc_grow)
  * @flags: must be 0
  * @epoch: 0 or the instance's
- * @range_len: new length of the managed range, as at ATTACH; 0 for all that
- *	follows its start
- * @capacity: out: the managed range, as in STAT
+ * @range_len: new length of the managed range, as at ATTACH; 0 for everything
+ *	from its start to the end of the disk
+ * @capacity: out: length of the managed range, as in STAT
  *
- * Without effect if nothing has grown. EPERM without CAP_SYS_ADMIN in the
- * initial namespace; EINVAL the range would become shorter, also because the
- * disk has; ERANGE it would not be inside the disk; ENOMEM; EINTR killed.
+ * No effect if the range does not grow. EPERM without CAP_SYS_ADMIN in the initial
+ * namespace; EINVAL the range would become shorter, also because the disk has
+ * shrunk; ERANGE the range would not be inside the disk; ENOMEM; EINTR the task
+ * was killed.
  */
 struct hybrid_alloc_grow {
 	__u32 size;
@@ -465,23 +468,23 @@ struct hybrid_alloc_grow {
 };
 
 /**
- * struct hybrid_alloc_watch - be told when free space is low
+ * struct hybrid_alloc_watch - report when free space is low
  * @size: sizeof(struct hybrid_alloc_watch)
  * @flags: must be 0
  * @epoch: 0 or the instance's
- * @low_space: space is low when less than so many bytes are free; 0 for never
- * @free: out: what is free now, as STAT says
+ * @low_space: space is low while fewer than this many bytes are free; 0 for never
+ * @free: out: bytes free now, as in STAT
  *
- * Sets the threshold of this open file description, in place of the one before;
- * at first it is 0. While space is low poll() gives POLLPRI, and a waiter is woken
- * when it becomes low; an edge-triggered one is told again once there was enough in
- * between. What is in the pools is not free, nor is what TRIM has in hand for a
- * moment: as they shrink and grow in batches, this comes a little early; DRAIN
- * tells what they have.
+ * Replaces the threshold of this open file description, which is 0 at first.
+ * While space is low, poll() gives POLLPRI. A waiter is woken when space becomes
+ * low; an edge-triggered waiter is woken again only after free space has been at
+ * or above the threshold in between. Space in the pools and space that TRIM is
+ * discarding is not free. Since both change in batches, the report comes a little
+ * early; DRAIN returns the space in the pools.
  *
- * When the instance is detached by force, or the disk went away, poll() gives
- * POLLERR and POLLHUP. Kernels before 6.5 tell of the latter only when somebody next
- * calls. Works on files opened read-only.
+ * After a forced detach, or after the disk has gone, poll() gives POLLERR and
+ * POLLHUP. Kernels before 6.5 report a disk that has gone only at the next call.
+ * Works on files opened read-only.
  */
 struct hybrid_alloc_watch {
 	__u32 size;
@@ -491,21 +494,21 @@ struct hybrid_alloc_watch {
 	__u64 free;
 };
 
-/* what a part of the device is */
+/* the state of a part of the device */
 enum hybrid_alloc_map_state {
 	HYBRID_ALLOC_MAP_FREE = 0,
-	HYBRID_ALLOC_MAP_LIVE,		/* one live extent, as a whole */
+	HYBRID_ALLOC_MAP_LIVE,		/* one whole live extent */
 	HYBRID_ALLOC_MAP_CACHED,	/* free, in a per-CPU pool */
-	HYBRID_ALLOC_MAP_HELD,		/* free, kept from use for a moment */
+	HYBRID_ALLOC_MAP_HELD,		/* free, temporarily kept from use */
 };
 
-/* where a part of the device lies; there may be more kinds one day */
+/* what a part of the device lies in; more kinds may be added */
 enum hybrid_alloc_map_kind {
-	HYBRID_ALLOC_MAP_KIND_NONE = 0,	/* free space, which may cross their borders */
-	HYBRID_ALLOC_MAP_KIND_EQUAL,	/* in a slab of equal objects, of its length all */
+	HYBRID_ALLOC_MAP_KIND_NONE = 0,	/* free space; may cross borders of kinds */
+	HYBRID_ALLOC_MAP_KIND_EQUAL,	/* in a slab of objects of this length */
 	HYBRID_ALLOC_MAP_KIND_MIXED,	/* in a slab of mixed lengths */
-	HYBRID_ALLOC_MAP_KIND_BUDDY,	/* a block of the buddy layer, as a whole */
-	HYBRID_ALLOC_MAP_KIND_SPAN,	/* over several of these */
+	HYBRID_ALLOC_MAP_KIND_BUDDY,	/* a whole block of the buddy layer */
+	HYBRID_ALLOC_MAP_KIND_SPAN,	/* in several of these */
 };
 
 /**
@@ -523,29 +526,28 @@ struct hybrid_alloc_map_entry {
 };
 
 /* flags of MAP */
-#define HYBRID_ALLOC_MAP_KINDS		(1U << 0)	/* also tell the kind of each entry */
+#define HYBRID_ALLOC_MAP_KINDS		(1U << 0)	/* also report the kind of each entry */
 
 /**
- * struct hybrid_alloc_map - what the device is used for
+ * struct hybrid_alloc_map - list the extents and the free space
  * @size: sizeof(struct hybrid_alloc_map)
  * @flags: HYBRID_ALLOC_MAP_KINDS
  * @epoch: 0 or the instance's
  * @items: address of an array of struct hybrid_alloc_map_entry
- * @nr: its length, 1 to HYBRID_ALLOC_MAX_ITEMS
- * @item_size: size of an entry as the caller knows it, a multiple of 8; what an
- *	entry has beyond what the kernel knows is left as it is
- * @start: the first byte of interest, a multiple of min_block; what lies before
- *	the managed range is passed over
- * @len: how much is of interest, 0 for all that follows
- * @nr_entries: out: number of entries that were filled in, 0 at the end
+ * @nr: entries in the array, 1 to HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an entry as the caller knows it, a multiple of 8; bytes of
+ *	an entry that the kernel does not know are left unchanged
+ * @start: first byte of the part to list, a multiple of min_block; space before
+ *	the managed range is skipped
+ * @len: its length, 0 for everything from @start on
+ * @nr_entries: out: number of entries filled in, 0 at the end
  * @__reserved: must be 0
  *
- * The entries are in the order of addresses and without gaps. Each live extent
- * is one, with its own start and length, also if @start lies inside it or it
- * reaches beyond the part of interest. Free space next to each other may be told
- * in several entries. To see more, call again with the end of the last entry as
- * @start. The entries of one call belong together: they were true at one moment;
- * the next call may see changes.
+ * The entries are in address order and without gaps. Each live extent is one
+ * entry, with its own start and length, even if @start lies inside it or it
+ * extends past the part to list. Adjacent free space may be split into several
+ * entries. To continue, call again with the end of the last entry as @start. The
+ * entries of one call are a consistent snapshot; the next call may see changes.
  *
  * Works on files opened read-only. EINVAL @start is not a multiple of min_block,
  * @nr or @item_size is wrong; ERANGE @start + @len wraps; ENOMEM.
@@ -564,45 +566,46 @@ struct hybrid_alloc_map {
 };
 
 /* flags of STAT */
-#define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also walk the free runs; takes longer */
+#define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also count the free runs; takes longer */
 
-/* Number of lengths that free runs are counted by. */
+/* Number of length classes in the histogram of free runs. */
 #define HYBRID_ALLOC_RUN_LENGTHS	40
 
 /**
- * struct hybrid_alloc_stat - where the space is
+ * struct hybrid_alloc_stat - space accounting and counters
  * @size: sizeof(struct hybrid_alloc_stat)
  * @flags: HYBRID_ALLOC_STAT_RUNS
  * @epoch: 0 or the instance's
- * @capacity: out: the managed range
- * @charged: out: in live extents
- * @cached: out: in the per-CPU pools
- * @free: out: free in slab and buddy
- * @retired: out: given back but not yet reusable
- * @unusable: out: what is no whole block, at either end of the managed range
- * @metadata: out: RAM of the allocator's metadata, per-CPU memory apart
- * @percpu: out: RAM of what there is for each CPU: pools, groups
+ * @capacity: out: length of the managed range
+ * @charged: out: bytes in live extents
+ * @cached: out: bytes in the per-CPU pools
+ * @free: out: bytes free in slab and buddy
+ * @retired: out: bytes neither live nor free: freed but not reusable yet, or being
+ *	discarded by TRIM
+ * @unusable: out: bytes at either end of the managed range that are no whole block
+ * @metadata: out: RAM of the allocator's metadata, without @percpu
+ * @percpu: out: RAM of the per-CPU pools and of the groups
  * @nr_live: out: number of live extents
  * @nr_slabs: out: number of slabs
  * @nr_free_runs: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs
- * @largest_free_run: out
+ * @largest_free_run: out: length in bytes of the largest free run
  * @pool_hits: out: allocations that a pool served
- * @pool_misses: out: allocations of a pooled size that had to go further
- * @pool_refills: out
- * @pool_drains: out
- * @slabs_made: out
- * @slabs_returned: out
- * @buddy_splits: out
- * @buddy_merges: out
+ * @pool_misses: out: allocations of a pooled size that no pool served
+ * @pool_refills: out: batches of objects moved from the slab layer to a pool
+ * @pool_drains: out: batches of objects moved from a pool to the slab layer
+ * @slabs_made: out: number of slabs created
+ * @slabs_returned: out: number of slabs returned to the buddy layer
+ * @buddy_splits: out: number of buddy blocks split
+ * @buddy_merges: out: number of buddy blocks merged
  * @slow_searches: out: allocations that had to empty the pools and search
- * @refused_frees: out: by enum hybrid_alloc_reason; [0] is 0
+ * @refused_frees: out: number of refused frees by enum hybrid_alloc_reason; [0] is 0
  * @run_count: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs by length;
  *	[i] counts those of at least 2^i and less than 2^(i+1) times min_block,
- *	the last one also all that are longer
- * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: how long these are together
+ *	the last one also counts all longer ones
+ * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: total length of these runs in bytes
  *
- * capacity = charged + cached + free + retired + unusable, at every moment at
- * which nobody else is at work. Works on files opened read-only.
+ * capacity = charged + cached + free + retired + unusable whenever no other call
+ * is running. Works on files opened read-only.
  */
 struct hybrid_alloc_stat {
 	__u32 size;
