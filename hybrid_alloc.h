@@ -2,30 +2,31 @@
 /*
  * hybrid_alloc - the allocator for users in the kernel
  *
- * A file system or a device-mapper target opens an allocator on a block device
- * of its own, asks it for ranges of the device and gives them back. The
- * allocator never touches the data and writes nothing to the device: who needs
- * to know its extents after a restart keeps a catalogue and claims what it
- * names before the first allocation.
+ * A file system or a device-mapper target opens an allocator on its own block
+ * device, allocates ranges of the device and frees them. The allocator never
+ * touches the data and writes nothing to the device. A user that needs its
+ * extents after a restart keeps a catalogue, and claims every extent in it before
+ * the first allocation.
  *
- * samples/ha_user.c shows a user from its start to its end.
+ * samples/ha_user.c is a complete example.
  *
- * Contexts: hybrid_alloc_open() and _close(), _drain() and _stat() may sleep
- * and belong into process context. So do all others, where
+ * Contexts: all functions are called from process context. hybrid_alloc_open(),
+ * _close(), _drain() and _stat() may sleep. For the others:
  *
- *  - what takes a gfp_t waits for memory as that says, and for other tasks (who
- *    empty the pools) only if that may sleep: GFP_KERNEL, GFP_NOFS, GFP_NOIO.
- *    On the way of writing back, use GFP_NOIO;
- *  - with GFP_NOWAIT, allocating and claiming take spinlocks only. EAGAIN then
- *    says "ask again where you may sleep"; it is never a false ENOSPC;
- *  - freeing needs no memory and waits for spinlocks only.
+ *  - A function that takes a gfp_t waits for memory as the gfp_t allows, and for
+ *    other tasks (which empty the pools) only if it allows sleeping: GFP_KERNEL,
+ *    GFP_NOFS, GFP_NOIO. Use GFP_NOIO in the writeback path.
+ *  - With GFP_NOWAIT, allocating and claiming take spinlocks only. They may then
+ *    return EAGAIN, which means "retry where sleeping is allowed", but never a
+ *    false ENOSPC.
+ *  - Freeing needs no memory and waits for spinlocks only.
  *
- * Spinlocks are taken without disabling interrupts: no call may come from an
- * interrupt handler, a softirq, a timer, or with interrupts disabled.
+ * Spinlocks are taken without disabling interrupts: no function may be called
+ * from an interrupt handler, a softirq, a timer, or with interrupts disabled.
  *
  * All positions and lengths are in bytes. Positions count from the start of
  * the block device. Calls on one allocator may run at the same time on all
- * CPUs, except for hybrid_alloc_close(), which must be the last one.
+ * CPUs, except for hybrid_alloc_close(), which must be the last call.
  */
 #ifndef _HYBRID_ALLOC_H
 #define _HYBRID_ALLOC_H
@@ -39,11 +40,11 @@ struct block_device;
 struct hybrid_alloc;
 
 /**
- * struct hybrid_alloc_params - shape of an allocator; 0 stands for the default
+ * struct hybrid_alloc_params - configuration of an allocator; 0 selects the default
  * @range_start: first byte of the managed range
- * @range_len: its length; 0: all that follows @range_start
+ * @range_len: its length; 0: everything from @range_start to the end of the device
  * @min_block: smallest unit of space, a power of two from 4 KiB to 1 MiB, at
- *	least the logical block of the device; 0: 4 KiB
+ *	least the logical block size of the device; 0: 4 KiB
  * @max_block: largest single extent, a multiple of @min_block; 0: no limit
  * @slab_max: largest size that is served from slabs of equal objects, a power
  *	of two, at most 1024 * @min_block; 0: 1 MiB
@@ -69,7 +70,7 @@ struct hybrid_alloc_range {
 	u64 len;
 };
 
-/* For hybrid_alloc_alloc(): anywhere. */
+/* For hybrid_alloc_alloc(): no preferred address. */
 #define HYBRID_ALLOC_NO_GOAL	U64_MAX
 
 struct hybrid_alloc * __must_check
