@@ -183,10 +183,10 @@ struct hybrid_alloc_info {
 /*
  * flags of ALLOC, ALLOC_MANY and an item of ALLOC_BATCH
  *
- * HYBRID_ALLOC_ALLOC_GOAL: goal is an address inside the managed range; without
- * this flag it must be 0. The extent starts at goal if the space there is free,
- * else close to it if such space can be found quickly. A goal inside the managed
- * range never makes an allocation fail.
+ * HYBRID_ALLOC_ALLOC_GOAL: goal is an address; without this flag it must be 0. The
+ * extent starts at goal if the space there is free, else close to it if such space
+ * can be found quickly. A goal never makes an allocation fail: outside the managed
+ * range it has no effect.
  */
 #define HYBRID_ALLOC_ALLOC_GOAL		(1U << 1)
 
@@ -205,9 +205,8 @@ struct hybrid_alloc_info {
  * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
  *
  * EINVAL @len is 0 or @align is not a power of two; EFBIG @len is larger than
- * max_block or the managed range; ERANGE @goal is outside the managed range;
- * ENOSPC no free run fits; EAGAIN before SEAL; ENOMEM; EINTR the task was killed
- * while it waited.
+ * max_block or the managed range; ENOSPC no free run fits; EAGAIN before SEAL;
+ * ENOMEM; EINTR the task was killed while it waited.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -352,9 +351,8 @@ struct hybrid_alloc_free_item {
  *
  * EINVAL @len is 0, @align is not a power of two, @nr or @item_size is wrong;
  * EFBIG @len is larger than the managed range, or, without
- * HYBRID_ALLOC_ALLOC_PARTIAL, larger than @nr times max_block; ERANGE @goal is
- * outside the managed range; EAGAIN before SEAL; ENOMEM; EINTR the task was
- * killed. A call that fails has allocated nothing.
+ * HYBRID_ALLOC_ALLOC_PARTIAL, larger than @nr times max_block; EAGAIN before SEAL;
+ * ENOMEM; EINTR the task was killed. A call that fails has allocated nothing.
  */
 struct hybrid_alloc_many {
 	__u32 size;
