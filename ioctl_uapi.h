@@ -2,29 +2,30 @@
 /*
  * hybrid_alloc - user ABI of the block-space allocator
  *
- * Two kinds of device node:
+ * There are two kinds of device node:
  *
  *   /dev/hybrid_alloc    the control node: ATTACH, DETACH, INFO (of any instance)
- *   /dev/hybrid_allocN   one attached block device: INFO, ALLOC, FREE, CLAIM,
- *                        SEAL, DRAIN, STAT, ALLOC_BATCH, FREE_BATCH,
- *                        CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW, CHECK,
- *                        WATCH; poll()
+ *   /dev/hybrid_allocN   an instance, one attached block device: INFO, ALLOC,
+ *                        FREE, CLAIM, SEAL, DRAIN, STAT, ALLOC_BATCH,
+ *                        FREE_BATCH, CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW,
+ *                        CHECK, WATCH; poll()
  *
- * Rules that hold for every structure:
+ * Rules for all structures:
  *
  * - All positions and lengths are in bytes. Positions count from the start of
- *   the block device and can be passed to pread() and pwrite() unchanged.
+ *   the block device, so they can be passed to pread() and pwrite() as they
+ *   are.
  * - The first field is the size of the structure as the caller knows it. A
- *   caller older than the kernel gets only the fields that it knows. A newer
- *   caller gets E2BIG if it uses a field that the kernel does not know (if any
- *   of the unknown bytes is not zero).
+ *   caller that is older than the kernel gets only the fields that it knows. A
+ *   caller that is newer gets E2BIG if any byte of the fields that the kernel
+ *   does not know is not zero.
  * - Unknown flags, and reserved fields that are not zero, give EINVAL.
- * - epoch: 0, or the epoch that INFO returned. If it is neither 0 nor the
- *   instance's epoch, the call gives ESTALE.
- * - A call that fails changes nothing, except as described for
- *   hybrid_alloc_free and hybrid_alloc_batch below.
+ * - epoch is 0, or the epoch that INFO returned. A call with another epoch
+ *   than the instance's gets ESTALE.
+ * - A call that fails changes nothing, except as documented at hybrid_alloc_free
+ *   and hybrid_alloc_batch below.
  *
- * Checks run in this order: command (ENOTTY), structure (EFAULT, EINVAL,
+ * Checks are made in this order: command (ENOTTY), structure (EFAULT, EINVAL,
  * E2BIG), flags (EINVAL), mode of the file (EBADF), state of the device
  * (ENODEV, ESTALE, EAGAIN), ranges (EINVAL, EFBIG, ERANGE), the operation.
  */
@@ -54,31 +55,31 @@ struct hybrid_alloc_extent {
 };
 
 /* flags of ATTACH */
-#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all free; else sealed, see CLAIM */
+#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all space is free; without it: sealed, see CLAIM */
 
 /**
- * struct hybrid_alloc_attach - take over a block device (control node)
+ * struct hybrid_alloc_attach - ATTACH: make an instance of a block device (control node)
  * @size: sizeof(struct hybrid_alloc_attach)
- * @flags: HYBRID_ALLOC_ATTACH_FRESH, or 0 for a rebuild: the instance is sealed,
- *	CLAIM works, ALLOC gives EAGAIN until SEAL
+ * @flags: HYBRID_ALLOC_ATTACH_FRESH, or 0 for rebuild: the instance is sealed,
+ *	so CLAIM works, and ALLOC and TRIM give EAGAIN until SEAL
  * @fd: a file descriptor of the block device, open for reading and writing
- * @id: out: the number of the instance, N of /dev/hybrid_allocN
- * @range_start: first byte of the managed range, 0 for the whole device
- * @range_len: its length, 0 for everything from @range_start to the end of the device
- * @min_block: the smallest unit of space, a power of two from 4 KiB to 1 MiB, at
- *	least the logical block size of the device; 0 for 4 KiB
- * @max_block: the largest single extent, a multiple of @min_block; 0 for no limit
- * @slab_max: the largest size that is served from slabs of equal objects, a
- *	power of two from 1 to 1024 times @min_block; 0 for 1 MiB
- * @buddy_start: the smallest block of the buddy layer, a power of two from 1 to
- *	4096 times @min_block; 0 for 1 MiB
+ * @id: out: number of the instance, the N of /dev/hybrid_allocN
+ * @range_start: first byte of the managed range
+ * @range_len: length of the managed range; 0: up to the end of the device
+ * @min_block: length of a block, the smallest unit of space: a power of two from
+ *	4 KiB to 1 MiB, at least the device's logical block size; 0: 4 KiB
+ * @max_block: largest length of an extent, a multiple of @min_block; 0: no limit
+ * @slab_max: largest size that is served from slabs of equal objects, a power
+ *	of two from 1 to 1024 times @min_block; 0: 1 MiB
+ * @buddy_start: smallest block of the buddy layer, a power of two from 1 to 4096
+ *	times @min_block; 0: 1 MiB
  *
- * EPERM without CAP_SYS_ADMIN in the initial namespace; EBADF @fd is bad, or not
- * open for reading and writing; ENOTBLK not a block device; EROFS the device is
- * read-only; EOPNOTSUPP the device is zoned; EBUSY the device is mounted, attached
- * or otherwise held; ERANGE the range is not inside the device; EINVAL the sizes
- * are not compatible, the logical block is larger than @min_block, or the range
- * is too small; ENODEV the device is gone.
+ * EPERM the caller has no CAP_SYS_ADMIN in the initial namespace; EBADF @fd is
+ * not open for reading and writing; ENOTBLK it is not a block device; EROFS the
+ * device is read-only; EOPNOTSUPP it is zoned; EBUSY it is mounted, attached or
+ * otherwise in exclusive use; ERANGE the range is not inside the device; EINVAL
+ * a size is not valid, the logical block size is larger than @min_block, or the
+ * range is smaller than @buddy_start; ENODEV the device went away.
  */
 struct hybrid_alloc_attach {
 	__u32 size;
@@ -94,20 +95,22 @@ struct hybrid_alloc_attach {
 };
 
 /* flags of DETACH */
-#define HYBRID_ALLOC_DETACH_FORCE	(1U << 0)	/* even with open files and live extents */
+#define HYBRID_ALLOC_DETACH_FORCE	(1U << 0)	/* even with open files or live extents */
 
 /**
- * struct hybrid_alloc_detach - release a block device (control node)
+ * struct hybrid_alloc_detach - DETACH: end an instance (control node)
  * @size: sizeof(struct hybrid_alloc_detach)
  * @flags: HYBRID_ALLOC_DETACH_FORCE
  * @id: number of the instance
  * @__reserved: must be 0
  *
- * EPERM without CAP_SYS_ADMIN in the initial namespace; ENODEV no such
- * instance; EBUSY it has open files or live extents. A forced detach discards
- * the records of the extents; later calls on files that are still open give
- * ENODEV. After the disk is gone, live extents do not prevent a detach, because
- * they cannot be freed any more.
+ * A forced detach forgets the live extents. Later calls through files that are
+ * still open give ENODEV.
+ *
+ * EPERM the caller has no CAP_SYS_ADMIN in the initial namespace; ENODEV there
+ * is no such instance; EBUSY it has open files or live extents, and the detach is
+ * not forced. Once the disk went away live extents do not count, since they can
+ * no longer be freed.
  */
 struct hybrid_alloc_detach {
 	__u32 size;
@@ -121,34 +124,36 @@ struct hybrid_alloc_detach {
 #define HYBRID_ALLOC_INFO_NEXT		(1U << 0)
 
 /* bits of hybrid_alloc_info.state */
-#define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* before SEAL: CLAIM only */
-#define HYBRID_ALLOC_STATE_GONE		(1U << 1)	/* the device went away */
+#define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* no ALLOC or TRIM before SEAL */
+#define HYBRID_ALLOC_STATE_GONE		(1U << 1)	/* the block device was removed */
 
 /* bits of hybrid_alloc_info.features */
-#define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH, and poll() */
+#define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH and poll() */
 #define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP knows HYBRID_ALLOC_MAP_KINDS */
 
 /**
- * struct hybrid_alloc_info - what an instance is
+ * struct hybrid_alloc_info - INFO: what an instance is
  * @size: sizeof(struct hybrid_alloc_info)
  * @flags: HYBRID_ALLOC_INFO_NEXT (control node only)
- * @id: number of the instance; in on the control node, out everywhere
+ * @id: out: number of the instance; on the control node also in: which instance
  * @state: out: HYBRID_ALLOC_STATE_ bits
- * @features: out: what this kernel supports beyond the first version of this header
- * @epoch: out: changes whenever the records of the extents may have been lost
- * @uuid: out: random, different after every attach
+ * @features: out: HYBRID_ALLOC_FEATURE_ bits, what the module can do beyond the
+ *	first version of this header
+ * @epoch: out: not 0; another one whenever extents may have been forgotten
+ * @uuid: out: random, another one with each attach
  * @dev_major: out: major number of the block device
  * @dev_minor: out: minor number of the block device
- * @range_start: out: first byte of the managed range
- * @range_len: out: its length in bytes, whole blocks only
- * @min_block: out: as configured at attach, in bytes
- * @max_block: out: as configured at attach; 0 for no limit
- * @slab_max: out: as configured at attach
- * @buddy_start: out: as configured at attach
- * @disk: out: the name of the block device, terminated by a zero byte
+ * @range_start: out: first byte of the managed range, rounded up to a block
+ * @range_len: out: length of the managed range in whole blocks
+ * @min_block: out: length of a block
+ * @max_block: out: largest length of an extent; 0: no limit
+ * @slab_max: out: as in ATTACH
+ * @buddy_start: out: as in ATTACH
+ * @disk: out: name of the block device, ends with a zero byte
  *
- * Works on files opened read-only. ENODEV no such instance (with
- * HYBRID_ALLOC_INFO_NEXT: none with this number or a higher one).
+ * Works on files opened read-only, and after the disk went away. ENODEV there is
+ * no such instance (with HYBRID_ALLOC_INFO_NEXT: none with this number or a
+ * higher one).
  */
 struct hybrid_alloc_info {
 	__u32 size;
@@ -173,40 +178,40 @@ struct hybrid_alloc_info {
  * flags of ALLOC, ALLOC_BATCH and ALLOC_MANY
  *
  * HYBRID_ALLOC_ALLOC_BOUND: the extent is bound to the open file description.
- * The last close of the description frees it as a FREE would, however the
- * process ends; duplicated and inherited descriptors keep it. I/O to the extent
- * must have finished by then. Only a FREE through this description is accepted,
- * any other gets EPERM.
+ * It is freed when the last descriptor of that description is closed, however
+ * the process ends; duplicated and inherited descriptors keep it. I/O to the
+ * extent must have finished by then. A FREE through another description gets
+ * EPERM.
  */
 #define HYBRID_ALLOC_ALLOC_BOUND	(1U << 0)
 
 /*
  * flags of ALLOC, ALLOC_MANY and an item of ALLOC_BATCH
  *
- * HYBRID_ALLOC_ALLOC_GOAL: goal is an address; without this flag it must be 0. The
- * extent starts at goal if the space there is free, else close to it if such space
- * can be found quickly. A goal never makes an allocation fail: outside the managed
- * range it has no effect.
+ * HYBRID_ALLOC_ALLOC_GOAL: goal is an address; without the flag it must be 0. The
+ * extent starts there if the space is free, or soon after if such space is found
+ * quickly. A goal is never a condition: an allocation does not fail because of it,
+ * and a goal outside the managed range has no effect.
  */
 #define HYBRID_ALLOC_ALLOC_GOAL		(1U << 1)
 
-/* a flag of ALLOC_MANY: accept less than len */
+/* flag of ALLOC_MANY: fewer bytes than requested are accepted */
 #define HYBRID_ALLOC_ALLOC_PARTIAL	(1U << 2)
 
 /**
- * struct hybrid_alloc_alloc - allocate an extent
+ * struct hybrid_alloc_alloc - ALLOC: allocate an extent
  * @size: sizeof(struct hybrid_alloc_alloc)
  * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL
- * @epoch: 0 or the instance's
- * @len: bytes wanted, rounded up to min_block
- * @align: alignment of the start on the device, a power of two, or 0
- * @extent: out: the extent; its len is the rounded length. In: cookie, flags
- *	and domain must be 0, start and len are ignored
+ * @epoch: 0, or the instance's
+ * @len: bytes requested, rounded up to whole blocks
+ * @align: alignment of the start on the device, a power of two; 0: a block
+ * @extent: out: the extent, with the rounded length. In: cookie, flags and domain
+ *	must be 0; start and len are ignored
  * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
  *
- * EINVAL @len is 0 or @align is not a power of two; EFBIG @len is larger than
- * max_block or the managed range; ENOSPC no free run fits; EAGAIN before SEAL;
- * ENOMEM; EINTR the task was killed while it waited.
+ * EINVAL @len is 0, or @align is not a power of two; EFBIG @len is larger than
+ * max_block or the managed range; ENOSPC no free run fits; EAGAIN the instance is
+ * sealed; ENOMEM; EINTR the caller was killed while it waited.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -223,28 +228,33 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_NONE = 0,
 	HYBRID_ALLOC_REASON_NOT_ALLOCATED,	/* ENOENT: never allocated, or already freed */
 	HYBRID_ALLOC_REASON_WRONG_START,	/* EINVAL: inside a live extent, not its start */
-	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: start is right, len is wrong */
+	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: start of a live extent of another length */
 	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
-	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
-	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: bound to another file */
+	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or start + len wraps */
+	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: bound to another open file */
 	HYBRID_ALLOC_REASON_COUNT
 };
 
 /**
- * struct hybrid_alloc_free - free an extent
+ * struct hybrid_alloc_free - FREE: free an extent
  * @size: sizeof(struct hybrid_alloc_free)
  * @flags: must be 0
- * @epoch: 0 or the instance's
- * @extent: start, and a len that rounds up to the extent's length
- * @reason: out: enum hybrid_alloc_reason, set when the call fails with EINVAL,
- *	ENOENT, ERANGE or EPERM on the extent
+ * @epoch: 0, or the instance's
+ * @extent: start, and a len that rounds up to the extent's length; cookie, flags
+ *	and domain must be 0
+ * @reason: out: enum hybrid_alloc_reason: why the free was refused, or 0
  * @__reserved: must be 0
  *
- * I/O to the extent must have finished: pages of it that are still dirty in the
- * page cache of the block device overwrite the data of the next owner. Never
- * fails for lack of memory. EFAULT the result cannot be written back, although a
- * test before the free succeeded: the extent is free nevertheless.
+ * The extent must be live, and exactly of this start and length; otherwise the
+ * free is refused and nothing changes.
+ *
+ * I/O to the extent must have finished. If pages of it are still dirty in the page
+ * cache of the block device, they overwrite data of the extent's next owner.
+ *
+ * A free needs no memory. EINVAL, ENOENT, ERANGE, EPERM as @reason says; EFAULT
+ * the result could not be written back although it could be before the operation:
+ * the extent is free nevertheless.
  */
 struct hybrid_alloc_free {
 	__u32 size;
@@ -255,32 +265,32 @@ struct hybrid_alloc_free {
 	__u32 __reserved;
 };
 
-/* The largest number of items in one call. */
+/* Largest number of items of a call. */
 #define HYBRID_ALLOC_MAX_ITEMS	1024
 
 /**
- * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH: many items in one call
+ * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH: many extents in a call
  * @size: sizeof(struct hybrid_alloc_batch)
  * @flags: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND, for all items; else 0
- * @epoch: 0 or the instance's
- * @items: address of the first item, struct hybrid_alloc_alloc_item for
- *	ALLOC_BATCH, else struct hybrid_alloc_free_item
+ * @epoch: 0, or the instance's
+ * @items: user address of an array: of struct hybrid_alloc_alloc_item for
+ *	ALLOC_BATCH, else of struct hybrid_alloc_free_item
  * @nr: number of items, 1 to HYBRID_ALLOC_MAX_ITEMS
- * @item_size: size of an item as the caller knows it, a multiple of 8; the
- *	rules for the size of a structure apply
- * @nr_done: out: number of items, from the first, that carry a result
- * @nr_failed: out: number of these that carry an error
+ * @item_size: size of an item as the caller knows it, a multiple of 8; the rules
+ *	for the size of a structure apply
+ * @nr_done: out: number of items, from the first one, that have a result
+ * @nr_failed: out: number of items among these that have an error
  *
- * Processes the items in order, each as the call for a single one would, and
- * writes the result into each. Returns 0 even if items fail. EINVAL @nr or
- * @item_size is wrong; EFAULT @items cannot be read and written, which is tested
- * before any item is processed.
+ * Processes the items in order, each like the call for one extent, and writes the
+ * result into each. Returns 0 even if items fail. EINVAL @nr or @item_size is not
+ * valid; EFAULT @items cannot be read and written, which is checked before the
+ * first item.
  *
- * If the call itself fails half-way, ALLOC_BATCH has allocated nothing: ENOMEM;
- * EINTR the task was killed; EFAULT the results cannot be written, although the
- * test succeeded. What FREE_BATCH has freed stays free, and what CLAIM_BATCH has
- * claimed stays live; @nr_done is the number of items processed, whatever the
- * call returns. FREE_BATCH needs no memory.
+ * If the call itself fails half-way (ENOMEM; EINTR the caller was killed; EFAULT
+ * the results could not be written although they could be before), ALLOC_BATCH
+ * has allocated nothing. What FREE_BATCH has freed stays free, and what CLAIM_BATCH
+ * has claimed stays live; whatever they return, @nr_done says how far they came.
+ * FREE_BATCH needs no memory.
  */
 struct hybrid_alloc_batch {
 	__u32 size;
@@ -299,9 +309,9 @@ struct hybrid_alloc_batch {
  * @align: as in ALLOC
  * @goal: as in ALLOC
  * @flags: HYBRID_ALLOC_ALLOC_GOAL
- * @error: out: 0, or the errno that ALLOC would give; EINVAL also for unknown
- *	flags and for reserved fields that are not zero
- * @extent: as in ALLOC; all zeroes on error
+ * @error: out: 0, or the errno that ALLOC would return; EINVAL also for unknown
+ *	flags and reserved fields that are not 0
+ * @extent: as in ALLOC; all zeroes if there is an error
  */
 struct hybrid_alloc_alloc_item {
 	__u64 len;
@@ -315,9 +325,9 @@ struct hybrid_alloc_alloc_item {
 /**
  * struct hybrid_alloc_free_item - an item of FREE_BATCH or CLAIM_BATCH
  * @extent: as in FREE or CLAIM
- * @error: out: 0, or the errno that FREE or CLAIM would give; EINVAL also if
- *	fields of @extent that must be 0 are not
- * @reason: out: enum hybrid_alloc_reason, why the free was refused; 0 for a claim
+ * @error: out: 0, or the errno that FREE or CLAIM would return; EINVAL also for
+ *	fields of @extent that must be 0
+ * @reason: out: enum hybrid_alloc_reason: why the free was refused; 0 for a claim
  */
 struct hybrid_alloc_free_item {
 	struct hybrid_alloc_extent extent;
@@ -326,33 +336,34 @@ struct hybrid_alloc_free_item {
 };
 
 /**
- * struct hybrid_alloc_many - ALLOC_MANY: several extents instead of one
+ * struct hybrid_alloc_many - ALLOC_MANY: allocate a number of bytes in several extents
  * @size: sizeof(struct hybrid_alloc_many)
  * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL,
  *	HYBRID_ALLOC_ALLOC_PARTIAL
- * @epoch: 0 or the instance's
- * @items: address of an array of struct hybrid_alloc_extent, filled in by the call
- * @nr: entries in the array, which bounds the number of extents, 1 to
+ * @epoch: 0, or the instance's
+ * @items: user address of an array of struct hybrid_alloc_extent, to be filled in
+ * @nr: length of the array: the largest number of extents that is accepted, 1 to
  *	HYBRID_ALLOC_MAX_ITEMS
  * @item_size: size of an extent as the caller knows it, a multiple of 8
- * @len: bytes wanted in total, rounded up to min_block
- * @align: alignment of each start on the device, a power of two, or 0
- * @goal: where the first extent should be, see HYBRID_ALLOC_ALLOC_GOAL; the
- *	others follow it if possible
- * @total: out: total length of the extents in bytes
+ * @len: bytes requested in total, rounded up to whole blocks
+ * @align: alignment of each start on the device, a power of two; 0: a block
+ * @goal: where the first extent should be, see HYBRID_ALLOC_ALLOC_GOAL; with the
+ *	flag each further extent has the end of the previous one as its goal
+ * @total: out: bytes in all extents
  * @nr_extents: out: number of extents
  * @__reserved: must be 0
  *
- * Allocates one extent if a free run fits, else the largest that are available
- * until @len is reached; none is larger than max_block. Each is a separate extent
- * and is freed separately. If @nr extents do not reach @len, the call gives ENOSPC
- * and allocates nothing; with HYBRID_ALLOC_ALLOC_PARTIAL, it gives ENOSPC only if
- * not even one block is free.
+ * Allocates one extent if a free run is long enough, otherwise the largest free
+ * runs until @len is reached. No extent is larger than max_block. Each is an
+ * extent of its own and is freed separately. If @nr extents do not reach @len:
+ * ENOSPC, and nothing is allocated; with HYBRID_ALLOC_ALLOC_PARTIAL only if not
+ * even one block is free.
  *
- * EINVAL @len is 0, @align is not a power of two, @nr or @item_size is wrong;
+ * EINVAL @len is 0, @align is not a power of two, @nr or @item_size is not valid;
  * EFBIG @len is larger than the managed range, or, without
- * HYBRID_ALLOC_ALLOC_PARTIAL, larger than @nr times max_block; EAGAIN before SEAL;
- * ENOMEM; EINTR the task was killed. A call that fails has allocated nothing.
+ * HYBRID_ALLOC_ALLOC_PARTIAL, than @nr times max_block; EAGAIN the instance is
+ * sealed; ENOMEM; EINTR the caller was killed. A call that fails has allocated
+ * nothing.
  */
 struct hybrid_alloc_many {
 	__u32 size;
@@ -370,19 +381,20 @@ struct hybrid_alloc_many {
 };
 
 /**
- * struct hybrid_alloc_claim - mark a given range as a live extent
+ * struct hybrid_alloc_claim - CLAIM: make a live extent of a given free range
  * @size: sizeof(struct hybrid_alloc_claim)
  * @flags: must be 0
- * @epoch: 0 or the instance's
- * @extent: the range; start is a multiple of min_block, len is rounded up to one
+ * @epoch: 0, or the instance's
+ * @extent: the range: start is a multiple of min_block, len is rounded up to whole
+ *	blocks; cookie, flags and domain must be 0
  *
- * For users that keep their own catalogue: attach in rebuild mode, claim every
- * extent in the catalogue, SEAL. For a large catalogue use CLAIM_BATCH, see
- * struct hybrid_alloc_batch.
+ * For programs that keep a catalogue of their extents: attach in rebuild mode,
+ * claim each extent in the catalogue, SEAL. For a large catalogue use CLAIM_BATCH,
+ * see struct hybrid_alloc_batch.
  *
- * EINVAL the length is 0 or the start is not a multiple of min_block; ERANGE the
- * range is not inside the managed range; EEXIST some of it is not free; ENOMEM;
- * EINTR the task was killed while it waited.
+ * EINVAL the length is 0, or the start is not a multiple of min_block; ERANGE the
+ * range is not inside the managed range; EEXIST part of it is not free; ENOMEM;
+ * EINTR the caller was killed while it waited.
  */
 struct hybrid_alloc_claim {
 	__u32 size;
@@ -395,16 +407,16 @@ struct hybrid_alloc_claim {
  * struct hybrid_alloc_op - SEAL, DRAIN and CHECK
  * @size: sizeof(struct hybrid_alloc_op)
  * @flags: must be 0
- * @epoch: 0 or the instance's
+ * @epoch: 0, or the instance's
  *
- * SEAL ends the rebuild mode: ALLOC works from then on. It has no effect on an
- * instance that is not sealed. DRAIN empties the per-CPU pools.
+ * SEAL ends the rebuild mode: ALLOC and TRIM work from then on. It has no effect
+ * if the instance is not sealed. DRAIN empties the per-CPU pools.
  *
- * CHECK recomputes the allocator's counters and summaries from its metadata and
- * compares them. The time that it takes is proportional to the metadata. EUCLEAN
- * the metadata is inconsistent; EAGAIN other calls kept changing the device: each
- * part is consistent, but the totals could not be verified; EPERM without
- * CAP_SYS_ADMIN in the initial namespace. Works on files opened read-only.
+ * CHECK computes the state of the space again from the metadata, and compares. It
+ * takes time in proportion to the metadata. EUCLEAN the metadata is broken; EAGAIN
+ * other calls kept changing the device: each part is consistent, but the totals
+ * could not be verified; EPERM the caller has no CAP_SYS_ADMIN in the initial
+ * namespace. Works on files opened read-only.
  */
 struct hybrid_alloc_op {
 	__u32 size;
@@ -413,24 +425,24 @@ struct hybrid_alloc_op {
 };
 
 /**
- * struct hybrid_alloc_trim - discard free space on the disk
+ * struct hybrid_alloc_trim - TRIM: discard free space
  * @size: sizeof(struct hybrid_alloc_trim)
  * @flags: must be 0
- * @epoch: 0 or the instance's
- * @start: first byte of the part to trim; space before the managed range is
+ * @epoch: 0, or the instance's
+ * @start: first byte of the part to trim; the part before the managed range is
  *	skipped
- * @len: its length; may extend past the end of the managed range
- * @minlen: free runs shorter than this are not trimmed
+ * @len: length of the part; may reach past the end of the managed range
+ * @minlen: shortest free run to trim
  * @trimmed: out: number of bytes discarded, also if the call fails
  *
- * The counterpart of FITRIM for a file system. The pools are emptied first. Space
- * cannot be allocated while it is being discarded, and counts as retired; an
- * allocation that needs that very space waits. A run is trimmed in whole units of
- * the disk's discard granularity. A unit that crosses a border between the
- * allocator's internal structures may be left untrimmed.
+ * Does for the device what FITRIM does for a file system. It empties the pools
+ * first. Space is held while it is being discarded: it counts as retired, is not
+ * allocated, and an allocation that needs it waits. A run is trimmed in whole units
+ * of the disk's discard granularity. A unit that lies across a border between two
+ * places of the allocator may be skipped.
  *
  * EINVAL @len is 0; ERANGE @start is past the managed range; EOPNOTSUPP the disk
- * does not support discard; EAGAIN before SEAL; EINTR the task was killed; EIO
+ * has no discard; EAGAIN the instance is sealed; EINTR the caller was killed; EIO
  * the disk failed; ENOMEM.
  */
 struct hybrid_alloc_trim {
@@ -444,18 +456,18 @@ struct hybrid_alloc_trim {
 };
 
 /**
- * struct hybrid_alloc_grow - extend the managed range after the disk has grown
+ * struct hybrid_alloc_grow - GROW: extend the managed range after the disk has grown
  * @size: sizeof(struct hybrid_alloc_grow)
  * @flags: must be 0
- * @epoch: 0 or the instance's
- * @range_len: new length of the managed range, as at ATTACH; 0 for everything
- *	from its start to the end of the disk
+ * @epoch: 0, or the instance's
+ * @range_len: new length of the managed range, counted as in ATTACH; 0: up to the
+ *	end of the disk
  * @capacity: out: length of the managed range, as in STAT
  *
- * No effect if the range does not grow. EPERM without CAP_SYS_ADMIN in the initial
- * namespace; EINVAL the range would become shorter, also because the disk has
- * shrunk; ERANGE the range would not be inside the disk; ENOMEM; EINTR the task
- * was killed.
+ * Has no effect if the length is the same. EPERM the caller has no CAP_SYS_ADMIN in
+ * the initial namespace; EINVAL the range would become shorter, possibly because
+ * the disk has; ERANGE it would not be inside the disk; ENOMEM; EINTR the caller was
+ * killed.
  */
 struct hybrid_alloc_grow {
 	__u32 size;
@@ -466,22 +478,21 @@ struct hybrid_alloc_grow {
 };
 
 /**
- * struct hybrid_alloc_watch - report when free space is low
+ * struct hybrid_alloc_watch - WATCH: set the threshold of low space for poll()
  * @size: sizeof(struct hybrid_alloc_watch)
  * @flags: must be 0
- * @epoch: 0 or the instance's
- * @low_space: space is low while fewer than this many bytes are free; 0 for never
- * @free: out: bytes free now, as in STAT
+ * @epoch: 0, or the instance's
+ * @low_space: space is low while fewer bytes than this are free; 0: never
+ * @free: out: free bytes, as in STAT
  *
- * Replaces the threshold of this open file description, which is 0 at first.
- * While space is low, poll() gives POLLPRI. A waiter is woken when space becomes
- * low; an edge-triggered waiter is woken again only after free space has been at
- * or above the threshold in between. Space in the pools and space that TRIM is
- * discarding is not free. Since both change in batches, the report comes a little
- * early; DRAIN returns the space in the pools.
+ * Sets the threshold of this open file description; initially it is 0. While space
+ * is low poll() reports POLLPRI. A waiter is woken when space becomes low; with
+ * edge-triggered polling again each time it becomes low after it was not. Space in
+ * the pools is not free, and neither is space that TRIM holds, so space may become
+ * low a little early. DRAIN returns what the pools have.
  *
- * After a forced detach, or after the disk has gone, poll() gives POLLERR and
- * POLLHUP. Kernels before 6.5 report a disk that has gone only at the next call.
+ * After a forced detach, or when the disk went away, poll() reports POLLERR and
+ * POLLHUP. Kernels before 6.5 notice that the disk went away only in the next call.
  * Works on files opened read-only.
  */
 struct hybrid_alloc_watch {
@@ -495,18 +506,18 @@ struct hybrid_alloc_watch {
 /* the state of a part of the device */
 enum hybrid_alloc_map_state {
 	HYBRID_ALLOC_MAP_FREE = 0,
-	HYBRID_ALLOC_MAP_LIVE,		/* one whole live extent */
-	HYBRID_ALLOC_MAP_CACHED,	/* free, in a per-CPU pool */
-	HYBRID_ALLOC_MAP_HELD,		/* free, temporarily kept from use */
+	HYBRID_ALLOC_MAP_LIVE,		/* a whole live extent */
+	HYBRID_ALLOC_MAP_CACHED,	/* in a per-CPU pool: can be allocated */
+	HYBRID_ALLOC_MAP_HELD,		/* held by TRIM: can be allocated soon */
 };
 
-/* what a part of the device lies in; more kinds may be added */
+/* what a part of the device lies in; later versions may add kinds */
 enum hybrid_alloc_map_kind {
-	HYBRID_ALLOC_MAP_KIND_NONE = 0,	/* free space; may cross borders of kinds */
-	HYBRID_ALLOC_MAP_KIND_EQUAL,	/* in a slab of objects of this length */
-	HYBRID_ALLOC_MAP_KIND_MIXED,	/* in a slab of mixed lengths */
+	HYBRID_ALLOC_MAP_KIND_NONE = 0,	/* free space, in any of these */
+	HYBRID_ALLOC_MAP_KIND_EQUAL,	/* in a slab of equal objects, all of this length */
+	HYBRID_ALLOC_MAP_KIND_MIXED,	/* among extents of any length */
 	HYBRID_ALLOC_MAP_KIND_BUDDY,	/* a whole block of the buddy layer */
-	HYBRID_ALLOC_MAP_KIND_SPAN,	/* in several of these */
+	HYBRID_ALLOC_MAP_KIND_SPAN,	/* an extent across several of these */
 };
 
 /**
@@ -524,31 +535,31 @@ struct hybrid_alloc_map_entry {
 };
 
 /* flags of MAP */
-#define HYBRID_ALLOC_MAP_KINDS		(1U << 0)	/* also report the kind of each entry */
+#define HYBRID_ALLOC_MAP_KINDS		(1U << 0)	/* report the kind of each entry */
 
 /**
- * struct hybrid_alloc_map - list the extents and the free space
+ * struct hybrid_alloc_map - MAP: list extents and free space
  * @size: sizeof(struct hybrid_alloc_map)
  * @flags: HYBRID_ALLOC_MAP_KINDS
- * @epoch: 0 or the instance's
- * @items: address of an array of struct hybrid_alloc_map_entry
- * @nr: entries in the array, 1 to HYBRID_ALLOC_MAX_ITEMS
- * @item_size: size of an entry as the caller knows it, a multiple of 8; bytes of
- *	an entry that the kernel does not know are left unchanged
- * @start: first byte of the part to list, a multiple of min_block; space before
- *	the managed range is skipped
- * @len: its length, 0 for everything from @start on
- * @nr_entries: out: number of entries filled in, 0 at the end
+ * @epoch: 0, or the instance's
+ * @items: user address of an array of struct hybrid_alloc_map_entry, to be filled in
+ * @nr: length of the array, 1 to HYBRID_ALLOC_MAX_ITEMS
+ * @item_size: size of an entry as the caller knows it, a multiple of 8; fields that
+ *	the kernel does not know are left as they are
+ * @start: first byte to report, a multiple of min_block; the part before the managed
+ *	range is skipped
+ * @len: number of bytes to report; 0: up to the end of the managed range
+ * @nr_entries: out: number of entries that were filled in; 0 at the end
  * @__reserved: must be 0
  *
- * The entries are in address order and without gaps. Each live extent is one
- * entry, with its own start and length, even if @start lies inside it or it
- * extends past the part to list. Adjacent free space may be split into several
- * entries. To continue, call again with the end of the last entry as @start. The
- * entries of one call are a consistent snapshot; the next call may see changes.
+ * The entries are in order of address, without gaps. Each live extent is one entry,
+ * with its own start and length, even if @start is inside it or it ends after the
+ * part to report. Adjacent free space may be reported in several entries. To
+ * continue, call again with the end of the last entry as @start. All entries of a
+ * call are of the same moment; the next call may see changes.
  *
- * Works on files opened read-only. EINVAL @start is not a multiple of min_block,
- * @nr or @item_size is wrong; ERANGE @start + @len wraps; ENOMEM.
+ * Works on files opened read-only. EINVAL @start is not a multiple of min_block, or
+ * @nr or @item_size is not valid; ERANGE @start + @len wraps; ENOMEM.
  */
 struct hybrid_alloc_map {
 	__u32 size;
@@ -564,46 +575,46 @@ struct hybrid_alloc_map {
 };
 
 /* flags of STAT */
-#define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also count the free runs; takes longer */
+#define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also count the free runs, which takes longer */
 
-/* Number of length classes in the histogram of free runs. */
+/* Number of classes of length in which free runs are counted. */
 #define HYBRID_ALLOC_RUN_LENGTHS	40
 
 /**
- * struct hybrid_alloc_stat - space accounting and counters
+ * struct hybrid_alloc_stat - STAT: how the space is used
  * @size: sizeof(struct hybrid_alloc_stat)
  * @flags: HYBRID_ALLOC_STAT_RUNS
- * @epoch: 0 or the instance's
+ * @epoch: 0, or the instance's
  * @capacity: out: length of the managed range
  * @charged: out: bytes in live extents
  * @cached: out: bytes in the per-CPU pools
  * @free: out: bytes free in slab and buddy
- * @retired: out: bytes neither live nor free: freed but not reusable yet, or being
- *	discarded by TRIM
+ * @retired: out: bytes that are held: neither free nor in a live extent
  * @unusable: out: bytes at either end of the managed range that are no whole block
- * @metadata: out: RAM of the allocator's metadata, without @percpu
- * @percpu: out: RAM of the per-CPU pools and of the groups
+ * @metadata: out: bytes of memory for metadata, without per-CPU memory
+ * @percpu: out: bytes of memory that depend on the number of CPUs: pools, groups
  * @nr_live: out: number of live extents
  * @nr_slabs: out: number of slabs
  * @nr_free_runs: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs
- * @largest_free_run: out: length in bytes of the largest free run
+ * @largest_free_run: out: length of the longest free run
  * @pool_hits: out: allocations that a pool served
- * @pool_misses: out: allocations of a pooled size that no pool served
- * @pool_refills: out: batches of objects moved from the slab layer to a pool
- * @pool_drains: out: batches of objects moved from a pool to the slab layer
- * @slabs_made: out: number of slabs created
- * @slabs_returned: out: number of slabs returned to the buddy layer
- * @buddy_splits: out: number of buddy blocks split
- * @buddy_merges: out: number of buddy blocks merged
+ * @pool_misses: out: allocations of a common size that no pool served
+ * @pool_refills: out: batches of extents that went from the slab layer to a pool
+ * @pool_drains: out: batches of extents that went from a pool to the slab layer
+ * @slabs_made: out: slabs that were created
+ * @slabs_returned: out: slabs whose space went back to the buddy layer
+ * @buddy_splits: out: blocks of the buddy layer that were split
+ * @buddy_merges: out: pairs of such blocks that were merged
  * @slow_searches: out: allocations that had to empty the pools and search
- * @refused_frees: out: number of refused frees by enum hybrid_alloc_reason; [0] is 0
- * @run_count: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs by length;
- *	[i] counts those of at least 2^i and less than 2^(i+1) times min_block,
- *	the last one also counts all longer ones
- * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: total length of these runs in bytes
+ * @refused_frees: out: refused frees by enum hybrid_alloc_reason; [0] is 0
+ * @run_count: out, with HYBRID_ALLOC_STAT_RUNS: number of free runs by length: [i]
+ *	counts those of at least 2^i and less than 2^(i+1) blocks; the last one also
+ *	counts all longer ones
+ * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: bytes in the runs that @run_count
+ *	counts
  *
- * capacity = charged + cached + free + retired + unusable whenever no other call
- * is running. Works on files opened read-only.
+ * capacity = charged + cached + free + retired + unusable, at every moment at which no
+ * other call is running. Works on files opened read-only.
  */
 struct hybrid_alloc_stat {
 	__u32 size;

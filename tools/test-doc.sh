@@ -48,7 +48,7 @@ is "and true for programs of 32 bits" "$(CC="gcc -m32" ../scripts/abi 2>&1 | dif
 mkdir "$tmp/scripts" "$tmp/dev" && cp ../scripts/abi "$tmp/scripts" && cp ../dev/*.c "$tmp/dev"
 sed '/^ \* @minlen:/d' ../ioctl_uapi.h >"$tmp/ioctl_uapi.h"
 is "a field without a text is found" "$("$tmp/scripts/abi" 2>&1 >/dev/null)" \
-	"scripts/abi: the comment of struct hybrid_alloc_trim does not tell of its fields, in their order"
+	"scripts/abi: the comment of struct hybrid_alloc_trim does not describe its fields in their order"
 sed '/HYBRID_ALLOC_IOC_GROW/d' ../ioctl_uapi.h >"$tmp/ioctl_uapi.h"
 is "and a call that is not in the header" "$("$tmp/scripts/abi" 2>&1 >/dev/null)" \
 	"scripts/abi: not the same calls in ioctl_uapi.h and in the tables of dev/"
