@@ -23,13 +23,13 @@
 #include "api_trace.h"
 #include "pool_hit.h"
 
-/* A length that is known to be inside the range, in blocks. */
+/* A length in blocks, rounded up; it fits into the range, so it does not overflow. */
 static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
 {
 	return round_up(len, ha->params.min_block) >> ha->shift;
 }
 
-/* As hybrid_alloc_alloc(), with everything checked. */
+/* hybrid_alloc_alloc() with all checks. */
 static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 			    struct hybrid_alloc_range *out)
 {
@@ -40,12 +40,12 @@ static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goa
 		return -EINVAL;
 	if (len > READ_ONCE(ha->max_len))
 		return -EFBIG;
-	/* a goal is no condition: outside the range it is none */
-	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL))
-		goal = goal < ha->start || goal >= READ_ONCE(ha->end) ? HAPOOL_NO_GOAL :
-								       goal >> ha->shift;
+	/* a goal is never a condition: outside the range it is ignored */
+	if (goal < ha->start || goal >= READ_ONCE(ha->end))
+		goal = HAPOOL_NO_GOAL;
+	else
+		goal >>= ha->shift;
 
-	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);
 	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
@@ -57,7 +57,7 @@ static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goa
 	return 0;
 }
 
-/* All allocations that are no hit, or traced. */
+/* The long way of an allocation: not a hit, or traced. */
 static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 			     struct hybrid_alloc_range *out)
 {
@@ -70,28 +70,27 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
 /**
  * hybrid_alloc_alloc - allocate an extent
  * @ha: the allocator
- * @len: bytes wanted, rounded up to the smallest unit of space
- * @align: alignment of the start on the device, a power of two, or 0
- * @goal: where it should be if possible, rounded down; outside the managed range it
- *	has no effect, as HYBRID_ALLOC_NO_GOAL has none
+ * @len: bytes requested, rounded up to whole blocks
+ * @align: alignment of the start on the device, a power of two; 0: a block
+ * @goal: the extent should start there or soon after; rounded down to a block. Outside
+ *	the managed range it has no effect. HYBRID_ALLOC_NO_GOAL: anywhere.
  * @gfp: how to get memory for metadata
  * @out: the extent, with the rounded length; untouched on failure
  *
- * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
- * Without that it does not wait for anything but spinlocks.
- * Return: 0, or EINVAL @len is 0 or @align not a power of two; EFBIG @len is
- * larger than params.max_block or the managed range; ENOSPC no free run fits;
- * ENOMEM; EAGAIN it would have to wait to know, and @gfp forbids; EINTR killed
- * while it waited.
+ * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp); otherwise it waits
+ * for spinlocks only.
+ * Return: 0, or EINVAL @len is 0 or @align is not a power of two; EFBIG @len is larger than
+ * params.max_block or the managed range; ENOSPC no free run fits; ENOMEM; EAGAIN the answer
+ * would take a wait that @gfp forbids; EINTR the task was killed while it waited.
  */
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
 {
-	/* of what overflows here nothing is left */
+	/* 0 if the sum overflows, and no class */
 	u64 blocks = (len + ha->mask) >> ha->shift, start;
 	unsigned int shift;
 
-	/* a size for which there is a magazine has been checked before */
+	/* a length that has a magazine was checked when the magazine was made */
 	if (unlikely(align | ~goal) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS) ||
 	    !hapool_alloc_hit(&ha->pool, READ_ONCE(ha_hit_classes[blocks]), &start))
 		return ha_alloc(ha, len, align, goal, gfp, out);
@@ -103,10 +102,17 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 
-/* Why a range cannot be one of the allocator's. */
+/**
+ * ha_range_fault - whether a range can be an extent at all
+ * @ha: the allocator
+ * @start: first byte
+ * @len: length in bytes
+ *
+ * Return: HYBRID_ALLOC_REASON_NONE, _ZERO_LENGTH, _UNALIGNED or _OUT_OF_RANGE.
+ */
 enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len)
 {
-	/* while the range grows the pool knows of more already, and may have handed it out */
+	/* not ha->end: during GROW the pool may already have handed out space after it */
 	u64 end = hapool_end(&ha->pool) << ha->shift;
 
 	if (!len)
@@ -124,19 +130,19 @@ static int ha_fault_errno(enum hybrid_alloc_reason fault)
 }
 
 /**
- * hybrid_alloc_claim - mark a given range as a live extent
+ * hybrid_alloc_claim - make a live extent of a given free range
  * @ha: the allocator
- * @start: first byte, a multiple of the smallest unit of space
- * @len: bytes, rounded up to the smallest unit of space
+ * @start: first byte, a multiple of a block
+ * @len: length in bytes, rounded up to whole blocks
  * @gfp: how to get memory for metadata
  *
- * For users that keep a catalogue of their extents: they claim all of them
- * after they have opened the allocator.
+ * For callers that keep a catalogue of their extents: they claim all of them after they
+ * have opened the allocator.
  *
- * Context: as hybrid_alloc_alloc().
- * Return: 0, or EINVAL @len is 0 or @start not a multiple; ERANGE the range is
- * not inside the managed one; EEXIST it is (partly) taken; ENOMEM, EAGAIN,
- * EINTR as hybrid_alloc_alloc().
+ * Context: As hybrid_alloc_alloc().
+ * Return: 0, or EINVAL @len is 0 or @start is not a multiple of a block; ERANGE the range is
+ * not inside the managed range; EEXIST part of it is not free; ENOMEM, EAGAIN, EINTR as
+ * hybrid_alloc_alloc().
  */
 int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 {
@@ -154,7 +160,7 @@ int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
 
-/* As hybrid_alloc_free(), with everything checked. */
+/* The long way of a free, with all checks: not a hit, refused, or traced. */
 static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 			    enum hybrid_alloc_reason *reason)
 {
@@ -177,7 +183,7 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	return ret;
 }
 
-/* The same for a common size and a block, both inside the device. */
+/* ha_free() of a block inside the device and a class, when the magazine has not taken it. */
 static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, unsigned long class,
 				   enum hybrid_alloc_reason *reason)
 {
@@ -186,7 +192,7 @@ static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, unsigned 
 	return ha_free(ha, block << ha->shift, blocks << ha->shift, reason);
 }
 
-/* For what may be a block of the buddy; the pools have no magazine for what is not. */
+/* A free of a length that is served by buddy blocks, or that has no class. */
 static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks,
 				  unsigned long class, enum hybrid_alloc_reason *reason)
 {
@@ -196,27 +202,26 @@ static noinline int ha_free_block(struct hybrid_alloc *ha, u64 block, u64 blocks
 }
 
 /**
- * hybrid_alloc_free - give an extent back
+ * hybrid_alloc_free - free an extent
  * @ha: the allocator
  * @start: first byte of the extent
- * @len: bytes, rounding up to the extent's length
- * @reason: out: why it was refused, untouched if it was not; may be NULL
+ * @len: a length in bytes that rounds up to the extent's
+ * @reason: out: why the free was refused, untouched if it was not; may be NULL
  *
- * The extent must be live and of exactly this place and length, or nothing
- * changes. I/O to it must have finished: it may have a new owner before this
- * returns.
+ * The extent must be live, and exactly of this start and length; otherwise the free is
+ * refused and nothing changes. I/O to the extent must have finished: it may have a new
+ * owner before this function returns.
  *
- * Context: Process context. Does not sleep, but on PREEMPT_RT, where spinlocks
- * do. Needs no memory.
- * Return: 0, or EINVAL @len is 0, @start not a multiple of the smallest unit
- * of space, or start or length are wrong inside a live extent; ERANGE the
- * range is not inside the managed one; ENOENT nothing is allocated there.
+ * Context: Process context. Sleeps on PREEMPT_RT only, where spinlocks do. Needs no memory.
+ * Return: 0, or EINVAL @len is 0, @start is not a multiple of a block, or start or length do
+ * not match the live extent there; ERANGE the range is not inside the managed range; ENOENT
+ * nothing is allocated there.
  */
 int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
 	u64 blocks = (len + ha->mask) >> ha->shift;
-	/* of a start that is inside a block this is beyond every end */
+	/* a start inside a block becomes a number past any end */
 	u64 block = ror64(start, ha->shift);
 	unsigned long class;
 
@@ -226,7 +231,7 @@ int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	class = READ_ONCE(ha_hit_classes[blocks]);
 	if (unlikely(hapool_from_buddy(&ha->pool, class)))
 		return ha_free_block(ha, block, blocks, class, reason);
-	/* from here on neither @start nor @len is needed: each would cost a register */
+	/* @start and @len are not used after this point: each would cost a register */
 	if (!hapool_free_hit(&ha->pool, class, false, block))
 		return ha_free_missed(ha, block, class, reason);
 	return 0;
@@ -237,7 +242,7 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_free);
  * hybrid_alloc_drain - empty the per-CPU pools
  * @ha: the allocator
  *
- * What is freed meanwhile may be in a pool again afterwards.
+ * Extents that are freed meanwhile may end up in a pool.
  *
  * Context: Process context, may sleep. Needs no memory.
  */
@@ -248,7 +253,7 @@ void hybrid_alloc_drain(struct hybrid_alloc *ha)
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_drain);
 
-/* Not in its caller, for the sake of the stack. */
+/* Not inlined, to keep the histogram off the stack of STAT without the flag. */
 static noinline_for_stack void ha_stat_runs(struct hybrid_alloc *ha,
 					    struct hybrid_alloc_stat *stat)
 {
@@ -264,16 +269,16 @@ static noinline_for_stack void ha_stat_runs(struct hybrid_alloc *ha,
 }
 
 /**
- * hybrid_alloc_stat - where the space is
+ * hybrid_alloc_stat - how the space is used
  * @ha: the allocator
- * @stat: filled in, but for size, flags and epoch
- * @runs: also walk the free runs, which takes time in proportion to them
+ * @stat: out: all but size, flags and epoch
+ * @runs: also count the free runs, which takes time in proportion to their number
  *
  * Context: Process context, may sleep.
  */
 void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, bool runs)
 {
-	/* once: GROW may change it, and the end of the blocks in it, meanwhile */
+	/* read once, since GROW may change it; the end is computed from the same value */
 	u64 range_len = READ_ONCE(ha->params.range_len), end;
 	struct hapool_stat st;
 	int i;
@@ -315,21 +320,21 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
 
 /**
- * hybrid_alloc_map - what the device is used for
+ * hybrid_alloc_map - list extents and free space
  * @ha: the allocator
- * @start: the first byte of interest, a multiple of the smallest unit of space;
- *	what lies before the managed range is passed over
- * @entries: out: in the order of addresses, without gaps; a live extent is one,
- *	as a whole even if @start lies inside it
- * @nr: how many there may be
+ * @start: first byte to report, a multiple of a block; the part before the managed range is
+ *	skipped
+ * @entries: out: the entries in order of address, without gaps; a live extent is one entry,
+ *	with its own start even if @start is inside it
+ * @nr: length of @entries
  * @gfp: how to get memory
  *
- * The entries of one call were true at one moment. To see more, call again with
- * the end of the last one.
+ * All entries of a call are of the same moment. To continue, call again with the end of the
+ * last entry.
  *
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
- * Return: The number of entries, 0 at the end, or EINVAL @start is not a
- * multiple; ENOMEM.
+ * Return: The number of entries, 0 at the end, or EINVAL @start is not a multiple of a
+ * block; ENOMEM.
  */
 int hybrid_alloc_map(struct hybrid_alloc *ha, u64 start, struct hybrid_alloc_map_entry *entries,
 		     int nr, gfp_t gfp)

@@ -21,6 +21,8 @@
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -42,7 +44,11 @@ unsigned int ha_idle_ms = 10000;
  */
 int ha_refuse(const char *what, int err, const char *why)
 {
-	pr_err("%s: %s (error %d)\n", what, why, err);
+	/* far more than an administrator causes, and few enough not to flood the log */
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, 100);
+
+	if (__ratelimit(&limit))
+		pr_err("%s: %s (error %d)\n", what, why, err);
 	return err;
 }
 
@@ -178,7 +184,7 @@ static int ha_resolve_range(struct hybrid_alloc *ha, u64 size, const char *disk)
 	ha->end = round_down(p->range_start + p->range_len, p->min_block);
 	if (ha->end < ha->start || ha->end - ha->start < p->buddy_start)
 		return ha_refuse(disk, -EINVAL,
-				 "the range is smaller than buddy_start: give a larger one");
+				 "the range is smaller than buddy_start: set a larger range");
 	ha->max_len = ha->end - ha->start;
 	if (p->max_block)
 		ha->max_len = min(ha->max_len, p->max_block);
@@ -195,13 +201,13 @@ static int ha_resolve(struct hybrid_alloc *ha, struct block_device *bdev)
 		return ha_refuse(disk, -EROFS, "the device is read-only: see blockdev --setrw");
 	if (bdev_is_zoned(bdev))
 		return ha_refuse(disk, -EOPNOTSUPP,
-				 "the device is zoned: use one that can be written anywhere");
+				 "the device is zoned: use one that accepts random writes");
 	ret = ha_resolve_sizes(&ha->params, disk);
 	if (ret)
 		return ret;
 	if (bdev_logical_block_size(bdev) > ha->params.min_block)
 		return ha_refuse(disk, -EINVAL,
-				 "the logical block is larger than min_block: give that a larger one");
+				 "the logical block size is larger than min_block: set a larger min_block");
 	return ha_resolve_range(ha, bdev_nr_bytes(bdev), disk);
 }
 
@@ -237,21 +243,19 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 }
 
 /**
- * hybrid_alloc_open - open an allocator on the caller's block device
+ * hybrid_alloc_open - open an allocator on a block device
  * @bdev: the block device, which the caller has open
- * @params: shape of the allocator, or NULL for defaults
- * @gfp: GFP_KERNEL, or without __GFP_IO or __GFP_FS if the caller may not use them
+ * @params: the parameters, or NULL for the defaults
+ * @gfp: GFP_KERNEL; or without __GFP_IO or __GFP_FS, if the caller must do without these
  *
- * All space is free at first. There is no device node, and the device is not claimed:
- * the caller keeps other users off it, and keeps it open for as long as its size matters
- * (for GROW). The allocator does not keep @bdev.
+ * All space is free at first. There is no device node. The device is not claimed: the caller
+ * has to keep others from using it, and to keep it open for as long as its size matters. The
+ * allocator does not keep @bdev.
  *
- * Context: Process context, may sleep whatever @gfp says. Not from a CPU
- * hotplug callback.
- * Return: The allocator, or an ERR_PTR: EROFS the device is read-only;
- * EOPNOTSUPP it is zoned; EINVAL the sizes in @params do not fit each other or
- * the device, or the range is smaller than params.buddy_start; ERANGE the
- * range is not inside the device; ENOMEM.
+ * Context: Process context, may sleep whatever @gfp says. Not from a CPU hotplug callback.
+ * Return: The allocator, or an ERR_PTR: EROFS the device is read-only; EOPNOTSUPP it is
+ * zoned; EINVAL a size in @params is not valid or does not suit the device, or the range is
+ * smaller than params.buddy_start; ERANGE the range is not inside the device; ENOMEM.
  */
 struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
 				       const struct hybrid_alloc_params *params, gfp_t gfp)
@@ -268,7 +272,7 @@ struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
 	if (params)
 		ha->params = *params;
 
-	/* Much of what is allocated below is not told @gfp. */
+	/* Most functions below do not take a gfp. */
 	if ((gfp & all) == all) {
 		ret = ha_open(ha, bdev);
 	} else {
@@ -288,8 +292,8 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_open);
  * hybrid_alloc_close - close an allocator
  * @ha: the allocator
  *
- * Live extents are forgotten; nothing happens to the data in them. No other
- * call may be under way, nor come later.
+ * Live extents are forgotten; their data is not touched. No other call may be running, and
+ * none may follow.
  *
  * Context: Process context, may sleep. Never fails, needs no memory.
  */

@@ -31,91 +31,65 @@
  * struct ha_dev is an attached device, an instance: a block device claimed exclusively,
  * the allocator on it, and the node. ha_devs and each open file of the node (struct
  * ha_file) refer to it; the last one frees it. Its claim, allocator and number are given
- * up earlier, when it is detached.
+ * up earlier, when it is detached: see dev/attach.c.
  *
- * The claim on the block device is made in the name of the ha_dev. So each attach is a
- * holder of its own, and a second one on the same disk is refused.
- *
- * Detach
- * ======
+ * struct ha_file is an open file of a node. Extents may be bound to it (dev/bound.c), and
+ * it may have a threshold of free space (watch.c).
  *
  * Each call on an instance node holds a reference on ha_dev.calls, which costs an
- * increment of a per-CPU counter. Detaching
+ * increment of a per-CPU counter. Detach waits until none is left. So no call touches user
+ * memory while it holds the reference: a page fault may take as long as the owner of that
+ * memory likes.
  *
- *  1. marks the ha_dev as dying under its lock: no file can be opened any more, and
- *     any other detach is too late;
- *  2. takes it out of ha_devs and removes the node with its files in sysfs and debugfs,
- *     after which no reader is left in them;
- *  3. kills ha_dev.calls, and waits until the calls in flight have returned; all later
- *     ones get ENODEV;
- *  4. closes the allocator, releases the block device, and frees the number last, as
- *     the name of a node must not be used twice.
- *
- * No call touches user memory while it holds the reference: a page fault may take as
- * long as the owner of that memory likes, and would delay the detach.
- *
- * Unless it is forced, detach refuses a device that has open files or live extents. So
- * does rmmod: an open file holds the module (fops.owner). To hold it for live extents as
- * well without counting them on the hot path, the last close of a node takes a reference
- * on the module if any extent is live, and drops it if none is (ha_dev.pinned).
- *
- * Bound extents
- * =============
- *
- * An extent may be bound to the file through which it was allocated. Then it has a
- * record, in a tree of the device by address and in a list of the file. Closing the file
- * frees the extents in the list, which needs no memory.
- *
- * No free through another file may succeed, not even one that races with the allocation
- * of the same address. So "allocate and record" excludes "look for a record and free"
- * (ha_dev.bound_lock). Devices on which nothing was ever bound (ha_dev.binds) do not pay
- * for that: their frees run under RCU, and the first caller that binds waits until all of
- * them are done.
+ * An open file holds the module (fops.owner). To hold it for live extents as well without
+ * counting them on the hot path, the last close of a node takes a reference on the module
+ * if any extent is live, and drops it if none is (ha_dev.pinned).
  *
  * Removal of the disk
  * ===================
  *
- * Linux 6.1 does not tell the holder of a block device that its disk was removed. Each
- * call checks whether it is still there, and returns ENODEV from then on; only INFO and
- * detach work. Live extents on it do not prevent detach: no caller could free them. Only
- * GROW reads the capacity again, and it never shrinks anything: a removed disk has none.
- *
- * Low space
- * =========
- *
- * A file may have a threshold; poll() on it reports when less space is free. Free is
- * what STAT reports as free: a hit does not change it, so it is checked after all other
- * calls (ha_space_changed()), and a hit costs nothing. See watch.c.
+ * Linux before 6.5 does not tell the holder of a block device that its disk was removed.
+ * So each call checks whether it is still there, and returns ENODEV from then on; only INFO
+ * and detach work. Only GROW reads the capacity again, and it never shrinks anything: a
+ * removed disk has none.
  *
  * Locks
  * =====
  *
- * There is no lock around attach and detach as a whole: each is a series of the steps
- * above, which exclude each other. All locks are taken in process context.
+ * There is no lock around attach and detach as a whole: the steps of these exclude each
+ * other (dev/attach.c). All locks are taken in process context.
  *
  *   1. misc_mtx, of the misc core: held in ->open and in misc_register() and
  *      misc_deregister()
  *   2. ha_dev.bound_lock
- *   3. ha_watch.lock
- *   4. ha_dev.lock
- *   5. the locks of pool.c and below
- *   6. xa_lock of ha_devs
+ *   3. ha_grow_lock
+ *   4. ha_watch.lock
+ *   5. ha_dev.lock
+ *   6. the locks of pool.c and below
+ *   7. xa_lock of ha_devs
  *
- * Locks 2 and 3 are never taken under 1, nor 4 under 2 or 3.
+ * Locks 2 to 4 are never taken under 1, nor 3 under 2, nor 5 under 2 to 4. ha_trace_lock
+ * (api_trace.c) is taken with the tracing core's locks held, and no other lock under it.
  *
  * ha_dev.bound_lock (rwsem) protects ha_dev.bound and ha_file.bound. Taken for reading
  * by a free that looks for a record, for writing by a caller that makes or ends one. It
  * does not protect the extents themselves. Frees wait for it, so an allocation under it
  * does not try hard to get memory.
  *
- * ha_watch.lock (spinlock) protects the list of thresholds and the two marks. The marks
- * are read without it.
+ * ha_grow_lock (mutex, killable) makes one GROW at a time change the end of a managed
+ * range. It does not protect readers of the range: they may see the old or the new end.
  *
- * ha_dev.lock (spinlock) protects nr_open, dying and pinned. ->open takes no other lock:
- * a lock taken in ->open could not be held while a node is registered.
+ * ha_watch.lock (spinlock) protects the list of thresholds and the two marks. Taken by
+ * poll(), WATCH, the close of a file, and by a call that has moved free space past a mark.
+ * The marks are read without it.
  *
- * The xa_lock makes "look up an instance and take a reference" one step. No other lock of
- * the module is taken under it.
+ * ha_dev.lock (spinlock) protects nr_open, dying and pinned. Taken by open, close and
+ * detach. ->open takes no other lock: a lock taken in ->open could not be held while a node
+ * is registered.
+ *
+ * The xa_lock makes "look up an instance and take a reference" one step. INFO on the
+ * control node holds it while it reads the instance, which detach first has to remove from
+ * ha_devs. No other lock of the module is taken under it.
  */
 #include <linux/ctype.h>
 #include <linux/kernel.h>
@@ -142,7 +116,7 @@ static int ha_param_set_size(const char *val, const struct kernel_param *kp)
 	char *end;
 	u64 size = memparse(val, &end);
 
-	/* 0 only where it is meant: too many digits, or "16E", may come to 0, too */
+	/* memparse() also returns 0 for too many digits and for "16E": accept only "0" as 0 */
 	if (!isdigit(*val) || *end || (!size && strcmp(val, "0")))
 		return -EINVAL;
 	*(u64 *)kp->arg = size;
@@ -154,7 +128,7 @@ static const struct kernel_param_ops ha_param_size_ops = {
 	.get = param_get_ullong,
 };
 
-/* For all that @device names. What is not given stays 0, the default. */
+/* For all devices that the parameter "device" names. 0 stands for the default. */
 static struct hybrid_alloc_params ha_param_sizes;
 module_param_cb(min_block, &ha_param_size_ops, &ha_param_sizes.min_block, 0444);
 MODULE_PARM_DESC(min_block,
@@ -171,7 +145,7 @@ MODULE_PARM_DESC(buddy_start,
 
 module_param_named(idle_ms, ha_idle_ms, uint, 0444);
 MODULE_PARM_DESC(idle_ms,
-		 "a CPU gives cached extents back if it does not use them for so long (default: 10000; 0: never)");
+		 "milliseconds after which a CPU returns cached extents that it does not use (default: 10000; 0: never)");
 
 static int __init ha_attach_params(void)
 {

@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * hybrid_alloc - the allocator for users in the kernel
+ * hybrid_alloc - the allocator for kernel users
  *
- * A file system or a device-mapper target opens an allocator on its own block
- * device, allocates ranges of the device and frees them. The allocator never
- * touches the data and writes nothing to the device. A user that needs its
- * extents after a restart keeps a catalogue, and claims every extent in it before
- * the first allocation.
+ * A file system or a device-mapper target opens an allocator on a block device that it has
+ * open, allocates extents of the device, and frees them. The allocator never touches the
+ * data and writes nothing to the device. A user that needs its extents after a restart keeps
+ * a catalogue of them, and claims all extents in the catalogue before the first allocation.
  *
- * samples/ha_user.c is a complete example.
+ * samples/ha_user.c is a complete user.
  *
- * Contexts: all functions are called from process context. hybrid_alloc_open(),
- * _close(), _drain() and _stat() may sleep. For the others:
+ * Contexts: all functions are called in process context. hybrid_alloc_open(), _close(),
+ * _drain() and _stat() may sleep. Of the others,
  *
- *  - A function that takes a gfp_t waits for memory as the gfp_t allows, and for
- *    other tasks (which empty the pools) only if it allows sleeping: GFP_KERNEL,
- *    GFP_NOFS, GFP_NOIO. Use GFP_NOIO in the writeback path.
- *  - With GFP_NOWAIT, allocating and claiming take spinlocks only. They may then
- *    return EAGAIN, which means "retry where sleeping is allowed", but never a
- *    false ENOSPC.
- *  - Freeing needs no memory and waits for spinlocks only.
+ *  - those that take a gfp_t wait for memory as it says, and wait for other tasks (that
+ *    empty the pools) only if it allows sleeping: GFP_KERNEL, GFP_NOFS, GFP_NOIO. Use
+ *    GFP_NOIO in the writeback path;
+ *  - with GFP_NOWAIT, allocating and claiming wait for spinlocks only. EAGAIN then means
+ *    "try again where you may sleep"; it never stands for ENOSPC;
+ *  - freeing needs no memory and waits for spinlocks only.
  *
- * Spinlocks are taken without disabling interrupts: no function may be called
- * from an interrupt handler, a softirq, a timer, or with interrupts disabled.
+ * Spinlocks are taken without disabling interrupts. So no function may be called from an
+ * interrupt handler, a softirq or a timer, or with interrupts disabled.
  *
- * All positions and lengths are in bytes. Positions count from the start of
- * the block device. Calls on one allocator may run at the same time on all
- * CPUs, except for hybrid_alloc_close(), which must be the last call.
+ * All positions and lengths are in bytes. Positions count from the start of the block
+ * device. Calls on one allocator may run at the same time on all CPUs, except for
+ * hybrid_alloc_close(), which must be the last one.
  */
 #ifndef _HYBRID_ALLOC_H
 #define _HYBRID_ALLOC_H
@@ -40,16 +38,16 @@ struct block_device;
 struct hybrid_alloc;
 
 /**
- * struct hybrid_alloc_params - configuration of an allocator; 0 selects the default
+ * struct hybrid_alloc_params - parameters of an allocator; 0 stands for the default
  * @range_start: first byte of the managed range
- * @range_len: its length; 0: everything from @range_start to the end of the device
- * @min_block: smallest unit of space, a power of two from 4 KiB to 1 MiB, at
- *	least the logical block size of the device; 0: 4 KiB
- * @max_block: largest single extent, a multiple of @min_block; 0: no limit
- * @slab_max: largest size that is served from slabs of equal objects, a power
- *	of two, at most 1024 * @min_block; 0: 1 MiB
- * @buddy_start: smallest block of the buddy layer, a power of two, at most
- *	4096 * @min_block; 0: 1 MiB
+ * @range_len: length of the managed range; 0: up to the end of the device
+ * @min_block: length of a block, the smallest unit of space: a power of two from 4 KiB to
+ *	1 MiB, at least the device's logical block size; 0: 4 KiB
+ * @max_block: largest length of an extent, a multiple of @min_block; 0: no limit
+ * @slab_max: largest size that is served from slabs of equal objects, a power of two from 1
+ *	to 1024 times @min_block; 0: 1 MiB
+ * @buddy_start: smallest block of the buddy layer, a power of two from 1 to 4096 times
+ *	@min_block; 0: 1 MiB
  */
 struct hybrid_alloc_params {
 	u64 range_start;
@@ -70,7 +68,7 @@ struct hybrid_alloc_range {
 	u64 len;
 };
 
-/* For hybrid_alloc_alloc(): no preferred address. */
+/* A goal for hybrid_alloc_alloc(): anywhere. */
 #define HYBRID_ALLOC_NO_GOAL	U64_MAX
 
 struct hybrid_alloc * __must_check

@@ -55,7 +55,7 @@ struct hybrid_alloc_extent {
 };
 
 /* flags of ATTACH */
-#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all space is free; without it: sealed, see CLAIM */
+#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all is free; else sealed */
 
 /**
  * struct hybrid_alloc_attach - ATTACH: make an instance of a block device (control node)
@@ -228,10 +228,10 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_NONE = 0,
 	HYBRID_ALLOC_REASON_NOT_ALLOCATED,	/* ENOENT: never allocated, or already freed */
 	HYBRID_ALLOC_REASON_WRONG_START,	/* EINVAL: inside a live extent, not its start */
-	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: start of a live extent of another length */
+	HYBRID_ALLOC_REASON_WRONG_LENGTH,	/* EINVAL: start is right, len is not */
 	HYBRID_ALLOC_REASON_UNALIGNED,		/* EINVAL: start is not a multiple of min_block */
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
-	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or start + len wraps */
+	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
 	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: bound to another open file */
 	HYBRID_ALLOC_REASON_COUNT
 };
@@ -575,7 +575,7 @@ struct hybrid_alloc_map {
 };
 
 /* flags of STAT */
-#define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also count the free runs, which takes longer */
+#define HYBRID_ALLOC_STAT_RUNS		(1U << 0)	/* also count free runs; takes longer */
 
 /* Number of classes of length in which free runs are counted. */
 #define HYBRID_ALLOC_RUN_LENGTHS	40

@@ -54,9 +54,9 @@ static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
 		return 0;
 	case -EBUSY:
 		return ha_refuse(what, -EBUSY,
-				 "mounted, attached or held by others: lsblk shows by whom");
+				 "mounted, attached or otherwise in use: lsblk shows by what");
 	case -ENXIO:
-		return ha_refuse(what, -ENODEV, "there is no such device any more");
+		return ha_refuse(what, -ENODEV, "the device went away");
 	default:
 		return ha_refuse(what, ret, "cannot be opened");
 	}

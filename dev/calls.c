@@ -159,7 +159,7 @@ static int ha_call_check(struct ha_call *call)
 		return -EPERM;
 	ret = hapool_check(&call->dev->ha->pool);
 	if (ret == -EUCLEAN)
-		pr_err("%s: what the allocator believes of its space is wrong: rebuild it\n",
+		pr_err("%s: the allocator's metadata is inconsistent: attach again and rebuild it\n",
 		       call->dev->name);
 	return ret;
 }

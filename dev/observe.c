@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What can be read of an attached device without a program: sysfs and debugfs
+ * sysfs and debugfs: an instance's properties and counters as files
  *
- * sysfs has one value a file, below the node's device: what INFO, and in directories
- * what STAT say, under the same names. The files exist before user space hears of the
- * device, as they belong to it, and they are an ABI (docs/ABI). debugfs is for people:
- * tables, which may look different in the next version.
+ * sysfs has one value per file, below the node's device: the fields of INFO, and in
+ * directories the fields of STAT, under the same names. They are an ABI (docs/ABI), and
+ * exist before user space is told of the device. debugfs has tables for people, which may
+ * change with each version.
  *
- * The files are gone, and no reader is in them any more, when the node has been
- * deregistered or the directory in debugfs removed; both come before the allocator is
- * closed. So nothing here takes a reference. What they call takes locks of the
- * allocator only: misc_mtx is held while the files go.
+ * The sysfs files go away when the node is deregistered, the debugfs files when their
+ * directory is removed. Both wait for readers, and both come before the allocator is
+ * closed. So the functions here take no reference. They may take locks of the allocator
+ * only, since misc_mtx is held while the sysfs files are removed.
  */
 #include <linux/debugfs.h>
 #include <linux/device.h>
@@ -23,9 +23,9 @@
 /* ---- sysfs ---- */
 
 /**
- * struct ha_attr - a number
+ * struct ha_attr - a file with a number
  * @attr: the file
- * @offset: of the number, a u64, in the structure that it is of
+ * @offset: offset of the number, a u64, in the structure that has it
  */
 struct ha_attr {
 	struct device_attribute attr;
@@ -60,7 +60,7 @@ static ssize_t ha_stat_show(struct device *device, struct device_attribute *attr
 	return ha_emit(attr, buf, &stat);
 }
 
-/* A number that is a @_member of a structure, as a file of the name @_file. */
+/* The file @_file with the member @_member of struct hybrid_alloc_@_struct. */
 #define HA_ATTR(_struct, _file, _member) (&((struct ha_attr[]) { {		\
 	.attr = {								\
 		.attr = { .name = _file, .mode = 0444 },			\
@@ -208,7 +208,7 @@ static int ha_free_runs_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(ha_free_runs);
 
-/* What the slab layer is made of; other is in the pools, or held. */
+/* What the slab layer consists of; "other" objects are in the pools, or held. */
 static int ha_slabs_show(struct seq_file *m, void *unused)
 {
 	struct ha_dev *dev = m->private;
@@ -241,10 +241,10 @@ static int ha_slabs_show(struct seq_file *m, void *unused)
 DEFINE_SHOW_ATTRIBUTE(ha_slabs);
 
 /**
- * ha_debugfs_add - a device has its directory
- * @dev: the device
+ * ha_debugfs_add - make the directory of an instance
+ * @dev: the instance
  *
- * Nothing depends on it: if it cannot be made there is none.
+ * If it cannot be made there is none: nothing depends on it.
  */
 void ha_debugfs_add(struct ha_dev *dev)
 {
@@ -254,8 +254,8 @@ void ha_debugfs_add(struct ha_dev *dev)
 }
 
 /**
- * ha_debugfs_remove - remove the directory of a device, after its last reader
- * @dev: the device
+ * ha_debugfs_remove - remove the directory of an instance, and wait for its readers
+ * @dev: the instance
  */
 void ha_debugfs_remove(struct ha_dev *dev)
 {
@@ -263,7 +263,7 @@ void ha_debugfs_remove(struct ha_dev *dev)
 }
 
 /**
- * ha_debugfs_init - the module's directory
+ * ha_debugfs_init - make the module's directory
  */
 void __init ha_debugfs_init(void)
 {
@@ -271,7 +271,7 @@ void __init ha_debugfs_init(void)
 }
 
 /**
- * ha_debugfs_exit - the module goes; all devices have gone
+ * ha_debugfs_exit - remove the module's directory; all instances are detached
  */
 void ha_debugfs_exit(void)
 {

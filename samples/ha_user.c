@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ha_user - a user of hybrid_alloc in the kernel
+ * ha_user - a sample kernel user of hybrid_alloc
  *
- * What a file system or a device-mapper target does with the exported API, in
- * small: a store of segments on a block device of its own. When it is loaded it
+ * Does what a file system or a device-mapper target does with the exported API, in small: a
+ * store of segments on a block device. When it is loaded, it
  *
- *  - opens the device exclusively, and an allocator on all but its first MiB,
- *    where a real store would keep its catalogue;
- *  - writes segments: a work item allocates space for each of them. Writing
- *    back may be what the system waits for to get memory. So nothing on that
- *    way may wait for I/O, which is what GFP_NOIO says to the allocator;
- *  - compares its catalogue with what the allocator tells of the device.
+ *  - opens the device exclusively, and an allocator on all but its first MiB, where a real
+ *    store would keep its catalogue;
+ *  - writes segments: a work item allocates space for each. The system may be waiting for
+ *    this writeback to get memory, so nothing in it may wait for other I/O: GFP_NOIO;
+ *  - compares its catalogue with the allocator's map of the device.
  *
- * It gives back all of them when it is unloaded. Nothing is written to the
- * device, but use one whose data is not needed:
+ * When it is unloaded, it frees all segments. It writes nothing to the device. Still, use a
+ * device whose data is not needed:
  *
  *	insmod ha_user.ko device=/dev/vdb nr=1000 kib=68
  */
@@ -43,11 +42,11 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
  * struct ha_user - a store of segments
  * @disk: the block device
  * @ha: the allocator on it
- * @wq: writes back
- * @write: the work item of @wq
+ * @wq: the workqueue of the writeback
+ * @write: the writeback
  * @segments: the catalogue
- * @nr_segments: how many are written
- * @err: why no more were
+ * @nr_segments: number of segments written
+ * @err: why the writeback stopped early, or 0
  */
 static struct ha_user {
 	struct ha_bdev disk;
@@ -68,10 +67,6 @@ static void ha_user_write(struct work_struct *work)
 		struct hybrid_alloc_range *s = &user.segments[user.nr_segments];
 
 		user.err = hybrid_alloc_alloc(user.ha, (u64)kib * SZ_1K, 0, goal, GFP_NOIO, s);
-		/* no goal after the last byte of the device */
-		if (user.err == -ERANGE)
-			user.err = hybrid_alloc_alloc(user.ha, (u64)kib * SZ_1K, 0,
-						      HYBRID_ALLOC_NO_GOAL, GFP_NOIO, s);
 		if (user.err)
 			return;
 		goal = s->start + s->len;
@@ -81,7 +76,7 @@ static void ha_user_write(struct work_struct *work)
 	}
 }
 
-/* Whether the allocator knows each segment, and no other. */
+/* Whether the allocator's live extents are exactly the segments. */
 static int ha_user_compare(void)
 {
 	struct hybrid_alloc_map_entry e;
@@ -173,7 +168,7 @@ static void __exit ha_user_exit(void)
 	hybrid_alloc_drain(user.ha);
 	hybrid_alloc_stat(user.ha, &st, true);
 	if (st.charged || st.nr_free_runs != 1)
-		pr_err("%llu bytes did not come back\n", st.charged);
+		pr_err("%llu bytes were not returned\n", st.charged);
 	else
 		pr_info("all came back\n");
 	hybrid_alloc_close(user.ha);
