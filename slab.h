@@ -11,7 +11,6 @@
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/log2.h>
-#include <linux/nospec.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include "buddy.h"
@@ -275,11 +274,7 @@ extern const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1];
  */
 static inline int haslab_class_of(const struct haslab *s, u64 len)
 {
-	int class = HASLAB_NR_CLASSES;
-
-	/* the length is a user's */
-	if (len <= HASLAB_MAX_CLASS_BLOCKS)
-		class = haslab_classes[array_index_nospec(len, ARRAY_SIZE(haslab_classes))];
+	int class = len <= HASLAB_MAX_CLASS_BLOCKS ? haslab_classes[len] : HASLAB_NR_CLASSES;
 
 	return class == HASLAB_NR_CLASSES || s->classes[class].kind == HASLAB_FROM_MIXED ?
 	       -1 : class;
