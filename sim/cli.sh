@@ -3,8 +3,8 @@
 #
 # usage: sim/cli.sh PROGRAM
 #
-# The command line of hybrid-sim: what is wrong with it is said on standard error, with
-# the remedy, nothing on standard output, status 2. TAP on stdout.
+# The command line of hybrid-sim. A mistake is reported on standard error, with the
+# remedy; nothing goes to standard output, and the status is 2. TAP on stdout.
 
 here=$(dirname "$0")
 # shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
@@ -23,7 +23,7 @@ refused()
 	refuses "$name" "*hybrid?sim*: *$pattern*" "$sim" "$@"
 }
 
-# value NAME JSON: of a document on one line
+# value NAME JSON: a value in a document of one line
 value()
 {
 	printf '%s\n' "$2" | sed -n "s/.*\"$1\": \"*\\([^,\"}]*\\).*/\\1/p"
@@ -42,8 +42,8 @@ is "every option is used here" "$missing" ""
 try "--help" "$sim" --help
 is "-h is short for it" "$("$sim" -h)" "$("$sim" --help)"
 refused "no command" "which command? bench, replay or fuzz"
-refused "a command that there is not" "no command 'run'" run
-refused "an option that there is not" "unrecognized option '--fast'" bench --fast pingpong-4K
+refused "a command that does not exist" "no command 'run'" run
+refused "an option that does not exist" "unrecognized option '--fast'" bench --fast pingpong-4K
 refused "... its letter" "invalid option" -x
 refused "an option without its argument" "requires an argument" bench --seed
 refused "--threads where it is not allowed" "bench takes no --threads; leave it out" \
@@ -57,14 +57,14 @@ refused "--list with an option" "--list takes no --json" bench --list --json
 refused "--situation where it is not allowed" "bench takes no --situation" bench --situation any x
 refused "fuzz with a word too many" "fuzz takes no 'x'; leave it out" fuzz x
 for number in x '' -1 1.5 0x10 1K 18446744073709551616; do
-	refused "--seed '$number'" "--seed: '$number' is no number from 0 to" bench --seed "$number" pingpong-4K
+	refused "--seed '$number'" "--seed: '$number' is not a number from 0 to" bench --seed "$number" pingpong-4K
 done
 for number in 0 64 4294967297 two; do
-	refused "--threads '$number'" "--threads: '$number' is no number from 1 to 63" \
+	refused "--threads '$number'" "--threads: '$number' is not a number from 1 to 63" \
 		replay --capacity 1G --threads "$number" -
 done
 refused "fuzz with more threads than it knows" "--threads from 1 to" fuzz --threads 63
-refused "fuzz of no operation" "--ops: '0' is no number from 1" fuzz --ops 0
+refused "fuzz of no operation" "--ops: '0' is not a number from 1" fuzz --ops 0
 refused "fuzz of no seed" "a --seed from 1 up" fuzz --seed 0
 refused "a situation without threads" "--situation 'grow' is for threads; give --threads, too" \
 	fuzz --situation grow
@@ -112,7 +112,7 @@ for workload in x '' pingpong pingpong- pingpong-0 pingpong-x pingpong-4KK first
 	threads-4294967297 stress10; do
 	refused "a workload '$workload'" "no workload '$workload'; 'hybrid-sim bench --list' shows" bench "$workload"
 done
-refused "a bad name behind a good one: nothing is done" "no workload 'x'" bench firstfail-1M x
+refused "a bad name after a good one: nothing is done" "no workload 'x'" bench firstfail-1M x
 for workload in pingpong-1E pingpong-65G sustain-u1P; do
 	refused "a size beyond the device: $workload" "too small for $workload; give a larger --capacity" \
 		bench $workload
@@ -123,9 +123,9 @@ done
 refused "a device in which no extent can be freed" "too small for this workload" bench --capacity 4M stress10t
 refused "... nor one be replaced" "too small for this workload" bench --capacity 4K churn-4k
 json=$("$sim" bench --json --capacity 16M --seed 7 firstfail-3M)
-is "a workload with a capacity and a seed of mine" \
+is "a workload with a given capacity and seed" \
 	"$? $(value capacity_bytes "$json") $(value seed "$json") $(value ledger "$json")" "0 16777216 7 ok"
-# All that there are, on small devices and for a moment; of a size, one
+# All workloads, briefly, on small devices; one size for those that take a size
 for workload in $("$sim" bench --list); do
 	case $workload in
 	*-SIZE) workload=${workload%SIZE}3M capacity=256M ;;
@@ -143,7 +143,7 @@ done
 refused "replay without a capacity" "replay needs --capacity" replay -
 refused "replay without a trace" "one file with a trace, or -" replay --capacity 1G
 refused "replay of two" "one file with a trace, or -" replay --capacity 1G - -
-refused "a trace that there is not" "cannot open $tmp/none: No such file or directory; name a file" \
+refused "a trace that does not exist" "cannot open $tmp/none: No such file or directory; name a file" \
 	replay --capacity 1G "$tmp/none"
 refused "a directory" "cannot read $tmp: Is a directory; name a file" replay --capacity 1G "$tmp"
 while IFS='|' read -r line why; do
@@ -187,7 +187,7 @@ for threads in 1 2 63; do
 done
 printf 'a 1 18446744073709551615\na 2 4096 9223372036854775808\na 3 15E 8E\na 4 1G\na 5 1\na 6 4K 64K\n' >"$tmp/trace"
 json=$("$sim" replay --json --capacity 1G "$tmp/trace")
-is "sizes beyond the device find no space, which is no mistake" \
+is "sizes beyond the device find no space, which is not an error" \
 	"$? $(value allocs "$json") $(value failed_allocs "$json") $(value first_failure_op "$json") $(
 		value false_enospc "$json") $(value ledger "$json")" "0 6 3 1 0 ok"
 json=$("$sim" replay --json --capacity 4K "$tmp/trace")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hybrid-sim: the allocator in user space, from the sources of the module, for
- * speed, traces and fuzzing.
+ * hybrid-sim: the allocator in user space, built from the sources of the module, for
+ * measurements, traces and fuzzing.
  */
 #include <getopt.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ double cas_ns(void)
 void *need(void *allocated)
 {
 	if (!allocated) {
-		fprintf(stderr, "hybrid-sim: no memory for this; give a smaller --capacity\n");
+		fprintf(stderr, "hybrid-sim: out of memory; give a smaller --capacity\n");
 		exit(2);
 	}
 	return allocated;
@@ -146,26 +146,26 @@ static const char help[] =
 "bench    measures workloads by name\n"
 "replay   runs a trace, one operation a line: \"a ID SIZE [ALIGN]\" allocates,\n"
 "         \"f ID\" frees, # begins a comment; ID is a number, SIZE and ALIGN are\n"
-"         bytes, or such as 64K; - is standard input; with threads all operations\n"
-"         of an ID are done by one of them\n"
-"fuzz     random operations, valid and not, on devices of all shapes, each\n"
-"         compared with a naive model; every seed makes its own device\n"
+"         sizes in bytes, or with a unit, such as 64K or 1.5M; - is standard input;\n"
+"         with threads, one thread does all operations of an ID\n"
+"fuzz     does random operations, valid and invalid, on devices of all shapes, and\n"
+"         compares each answer with a naive model; every seed makes its own device\n"
 "\n"
 "  --json           one JSON object a line\n"
 "  --list           the names of the workloads or the situations, one a line\n"
-"  --seed N         of the random numbers (1)\n"
-"  --capacity SIZE  of the device, such as 64G or 1TiB; what is no whole block of\n"
-"                   4 KiB is not used\n"
-"  --ops N          number of operations of fuzz (1000000); of the pairs of churn\n"
-"                   and pingpong, and the operations of each of bench's threads\n"
-"  --threads N      of replay and fuzz (1)\n"
+"  --seed N         seed of the random numbers (1)\n"
+"  --capacity SIZE  size of the device, such as 64G or 1TiB; only whole blocks of\n"
+"                   4 KiB are used\n"
+"  --ops N          number of operations of fuzz (1000000); number of pairs of churn\n"
+"                   and pingpong, and of operations of each thread of bench\n"
+"  --threads N      number of threads of replay and fuzz (1)\n"
 "  --situation NAME what the threads of fuzz do most, such as grow; otherwise each\n"
 "                   seed chooses one\n"
 "  -h, --help       print this text\n"
 "\n"
-"Every answer of the allocator is compared with an independent record; the\n"
-"field \"ledger\" is \"ok\" or says what is wrong. Exit status: 0 all is well, 1 the\n"
-"allocator is wrong, 2 it could not be run.\n";
+"Every answer of the allocator is compared with an independent record; the field\n"
+"\"ledger\" is \"ok\" or says what is wrong. Exit status: 0 success, 1 the allocator\n"
+"is wrong, 2 the command could not be run.\n";
 
 static u64 number(const char *s, const char *option, u64 least, u64 most)
 {
@@ -175,7 +175,7 @@ static u64 number(const char *s, const char *option, u64 least, u64 most)
 	errno = 0;
 	n = strtoull(s, &end, 10);
 	if (*s < '0' || *s > '9' || *end || errno || n < least || n > most) {
-		fprintf(stderr, "hybrid-sim: --%s: '%s' is no number from %llu to %llu\n",
+		fprintf(stderr, "hybrid-sim: --%s: '%s' is not a number from %llu to %llu\n",
 			option, s, least, most);
 		exit(2);
 	}
@@ -188,7 +188,7 @@ static int usage(void)
 	return 2;
 }
 
-/* What a command does not look at is a mistake of who gave it. */
+/* Refuses an option that the command would ignore. */
 static bool takes(const char *command, const char *letters, const struct option *options,
 		  const bool *given)
 {
@@ -246,20 +246,20 @@ static int run_fuzz(char **words)
 	return fuzz();
 }
 
-/* Output that did not arrive is a failure, also when it is only noticed at the end. */
+/* A failed write is a failure, also if only the last flush notices it. */
 static int flushed(int status)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
-	fprintf(stderr, "hybrid-sim: cannot write the output: %s; look at where it goes\n",
+	fprintf(stderr, "hybrid-sim: cannot write the output: %s; check where it goes\n",
 		strerror(errno));
 	return 2;
 }
 
 /*
- * The kernel's metadata lies in huge pages, as all its memory does; so that a
- * miss of the TLB costs here what it costs there, malloc() is to use them, too.
- * It only looks at the environment, at the start.
+ * The kernel maps its memory with huge pages, so metadata causes few TLB misses there.
+ * malloc() should use huge pages, too, for times that can be compared. It reads the
+ * environment when the program starts: hence the exec.
  */
 static void use_huge_pages(char **argv)
 {
@@ -349,7 +349,7 @@ int main(int argc, char **argv)
 			return usage();
 		return flushed(commands[i].run(argv + optind));
 	}
-	fprintf(stderr, "hybrid-sim: there is no command '%s', but bench, replay and fuzz\n",
+	fprintf(stderr, "hybrid-sim: there is no command '%s'; give bench, replay or fuzz\n",
 		command);
 	return usage();
 }

@@ -19,7 +19,7 @@ static inline u64 now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* What a workload of one thread takes is processor time: others may be at work. */
+/* The time of a workload with one thread: processor time, as the machine may be busy. */
 static inline u64 cpu_ns(void)
 {
 	struct timespec t;
@@ -28,7 +28,7 @@ static inline u64 cpu_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-/* Ticks for the time of one operation; ticks_ns() says how long one is. */
+/* A clock for single operations; ticks_ns() is the length of a tick. */
 static inline u64 ticks(void)
 {
 #ifdef __x86_64__
@@ -41,7 +41,7 @@ static inline u64 ticks(void)
 double ticks_ns(void);
 double cas_ns(void);
 
-/* Ends the program when there is no memory. */
+/* Ends the program if @allocated is NULL. */
 void *need(void *allocated);
 
 /* ---- the allocator under test ---- */
@@ -66,9 +66,9 @@ void out_end(void);
 /* ---- commands ---- */
 
 extern u64 seed;
-extern u64 capacity;		/* bytes; 0: as the workload has it */
+extern u64 capacity;		/* bytes; 0: the default of the workload */
 extern unsigned int nr_threads;
-extern u64 given_ops;		/* 0: as the command or the workload has it */
+extern u64 given_ops;		/* 0: the default of the command or workload */
 extern const char *given_situation;	/* NULL: each seed chooses one */
 
 int bench(char **workloads);

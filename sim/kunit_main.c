@@ -55,9 +55,9 @@ static void run(struct kunit_suite *s, struct kunit_case *c, const void *param, 
 		test.memory = m->next;
 		kfree(m);
 	}
-	/* a case that was broken off may leave things behind */
+	/* a case that ended early may not have freed its memory */
 	if (!test.failed && !test.skipped)
-		SIM_KUNIT(&test, 0, sim_objects() == objects, "%ld objects of memory lost",
+		SIM_KUNIT(&test, 0, sim_objects() == objects, "%ld memory objects not freed",
 			  sim_objects() - objects);
 	nr_failed += test.failed;
 	nr_skipped += !!test.skipped;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The extents in a treap by address. Each knows how much is free behind it, and
- * the root of each subtree what the most of that is in it: so whether a request
- * fits, and where it does not overlap, takes a walk from the root. What is free
- * before the first extent belongs to a node of no length, which is always there.
+ * The extents in a treap, ordered by address. Each node has the number of free blocks
+ * after its extent, and the maximum of these in its subtree: so a walk from the root
+ * tells whether a request fits and whether a range is free. The free blocks before the
+ * first extent belong to a node of length 0, which is always there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +17,8 @@
 struct node {
 	u64 start;
 	u64 len;
-	u64 gap;	/* free blocks behind it */
-	u64 max_gap;	/* in the subtree */
+	u64 gap;	/* free blocks after it */
+	u64 max_gap;	/* largest gap in the subtree */
 	u32 left, right;
 	u32 priority;
 };
@@ -29,7 +29,7 @@ struct ledger {
 	u64 nr;
 	struct node *nodes;
 	u32 nr_nodes, max_nodes;
-	u32 unused;		/* list by left */
+	u32 unused;		/* list of nodes, linked by left */
 	u32 root;
 	u64 random;
 	char message[120];
@@ -86,7 +86,7 @@ static void update(struct ledger *l, u32 i)
 	struct node *n = node(l, i);
 	u64 max_gap = n->gap;
 
-	/* of no node it is 0 */
+	/* node 0 stands for no node; its max_gap is 0 */
 	if (node(l, n->left)->max_gap > max_gap)
 		max_gap = node(l, n->left)->max_gap;
 	if (node(l, n->right)->max_gap > max_gap)
@@ -94,38 +94,38 @@ static void update(struct ledger *l, u32 i)
 	n->max_gap = max_gap;
 }
 
-static void split(struct ledger *l, u32 i, u64 start, u32 *before, u32 *behind)
+static void split(struct ledger *l, u32 i, u64 start, u32 *before, u32 *after)
 {
 	if (!i) {
 		*before = 0;
-		*behind = 0;
+		*after = 0;
 		return;
 	}
 	if (node(l, i)->start <= start) {
-		split(l, node(l, i)->right, start, &node(l, i)->right, behind);
+		split(l, node(l, i)->right, start, &node(l, i)->right, after);
 		*before = i;
 	} else {
 		split(l, node(l, i)->left, start, before, &node(l, i)->left);
-		*behind = i;
+		*after = i;
 	}
 	update(l, i);
 }
 
-static u32 merge(struct ledger *l, u32 before, u32 behind)
+static u32 merge(struct ledger *l, u32 before, u32 after)
 {
-	if (!before || !behind)
-		return before ? before : behind;
-	if (node(l, before)->priority > node(l, behind)->priority) {
-		node(l, before)->right = merge(l, node(l, before)->right, behind);
+	if (!before || !after)
+		return before ? before : after;
+	if (node(l, before)->priority > node(l, after)->priority) {
+		node(l, before)->right = merge(l, node(l, before)->right, after);
 		update(l, before);
 		return before;
 	}
-	node(l, behind)->left = merge(l, before, node(l, behind)->left);
-	update(l, behind);
-	return behind;
+	node(l, after)->left = merge(l, before, node(l, after)->left);
+	update(l, after);
+	return after;
 }
 
-/* Which child of a node another one is below, or belongs below. */
+/* The child of node @i below which @to is, or belongs. */
 static u32 *towards(struct ledger *l, u32 i, u32 to)
 {
 	struct node *n = node(l, i);
@@ -162,7 +162,7 @@ static u32 delete(struct ledger *l, u32 i, u32 old)
 	return i;
 }
 
-/* After the gap of a node has changed. */
+/* Updates the maxima on the path to a node whose gap has changed. */
 static void update_path(struct ledger *l, u32 i, u32 changed)
 {
 	if (i != changed)
@@ -170,7 +170,7 @@ static void update_path(struct ledger *l, u32 i, u32 changed)
 	update(l, i);
 }
 
-/* The last node that begins before @block, or at it if @at; its gap may be what @block is in. */
+/* The last node that starts before @block, or at it if @at. @block may be in its gap. */
 static u32 last_before(const struct ledger *l, u64 block, bool at)
 {
 	u32 i = l->root, best = HEAD;
@@ -209,11 +209,11 @@ const char *ledger_take(struct ledger *l, u64 start, u64 len, u64 align)
 	if (align > 1 && start % align)
 		return wrong_range(l, start, len, "not aligned");
 	before = last_before(l, start, true);
-	gap = node_end(l, before) + node(l, before)->gap;	/* where it ends */
+	gap = node_end(l, before) + node(l, before)->gap;	/* its end */
 	if (start < node_end(l, before) || start + len > gap)
 		return wrong_range(l, start, len, "handed out twice");
 	node(l, before)->gap = start - node_end(l, before);
-	/* the way down to the new one leads past that before it */
+	/* the path down to the new node passes the one before it, which is updated, too */
 	l->root = insert(l, l->root, node_new(l, start, len, gap - start - len));
 	l->used += len;
 	l->nr++;

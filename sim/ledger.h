@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An independent record of who has what: the extents by address. It shares no
- * code with the allocator, whose word is not taken for anything. Positions and
- * lengths are in blocks.
+ * An independent record of the live extents, by address. It shares no code with the
+ * allocator, and relies on nothing that the allocator says. Positions and lengths are in
+ * blocks.
  */
 #ifndef _SIM_LEDGER_H
 #define _SIM_LEDGER_H
@@ -17,17 +17,17 @@ struct extent {
 
 struct ledger;
 
-/* All from @first to @end is free. */
+/* A record in which all blocks from @first to before @end are free. */
 struct ledger *ledger_new(u64 first, u64 end);
 void ledger_free(struct ledger *l);
 void ledger_grow(struct ledger *l, u64 end);
 
-/* NULL, or what is wrong with handing out this range. */
+/* Records an allocation. Return: NULL, or what is wrong with it. */
 const char *ledger_take(struct ledger *l, u64 start, u64 len, u64 align);
-/* NULL, or what is wrong with giving it back. */
+/* Records a free. Return: NULL, or what is wrong with it. */
 const char *ledger_give(struct ledger *l, u64 start, u64 len);
 
-/* The extent that a block is in. */
+/* Finds the extent that contains a block. Return: whether there is one. */
 bool ledger_find(const struct ledger *l, u64 block, struct extent *e);
 bool ledger_is_free(const struct ledger *l, u64 start, u64 len);
 bool ledger_fits(const struct ledger *l, u64 len, u64 align);

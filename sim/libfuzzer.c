@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The operations of hybrid-sim fuzz, chosen by clang's libFuzzer: it makes up
- * the bytes that stand for the random numbers, and keeps those that reach code
- * that none did before. See tests/fuzz/run.
+ * The operations of hybrid-sim fuzz, chosen by clang's libFuzzer: it generates the bytes
+ * that replace the random numbers, and keeps those that reach new code. See
+ * tests/fuzz/run.
  */
 #include <stdlib.h>
 

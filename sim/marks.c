@@ -10,7 +10,7 @@ static u64 bytes_of(const struct marks *m)
 	return (m->nr_blocks / WORD_BITS + 1) * sizeof(u64);
 }
 
-/* What is never touched takes no memory. */
+/* Pages that are never touched take no memory. */
 bool marks_init(struct marks *m, u64 nr_blocks)
 {
 	m->nr_blocks = nr_blocks;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A record of who has what for many threads: a bit for each block, set when an
- * extent was handed out and cleared before it is freed, so that an overlap is
- * found at once. The bits are changed atomically, but relaxed: the record must
- * not order what the allocator fails to. It shares no code with the allocator.
+ * A record of the live blocks for many threads: a bit for each block, set after its extent
+ * was allocated and cleared before it is freed, so that an overlap is found at once. The
+ * bits are changed by relaxed atomics: the record must not provide ordering that the
+ * allocator fails to provide. It shares no code with the allocator.
  */
 #ifndef _SIM_MARKS_H
 #define _SIM_MARKS_H
@@ -19,7 +19,7 @@ struct marks {
 bool marks_init(struct marks *m, u64 nr_blocks);
 void marks_destroy(struct marks *m);
 
-/* Whether all blocks were nobody's; whether all were somebody's. */
+/* Set or clear the bits of all blocks. Return: false if one of them was set or clear already. */
 bool marks_set(struct marks *m, u64 start, u64 len);
 bool marks_clear(struct marks *m, u64 start, u64 len);
 

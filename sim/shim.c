@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* User-space stand-in for the kernel: what is more than a macro. */
+/* User-space stand-in for the kernel: the parts that are more than a macro. */
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -40,7 +40,7 @@ void sim_spin_wait(spinlock_t *l)
 	sim_lock_recursion(l);
 	do {
 		while (__atomic_load_n(&l->locked, __ATOMIC_RELAXED)) {
-			/* the owner may not be running: there are few processors */
+			/* with few processors, the owner may not be running */
 			if (++spins % 128)
 				cpu_relax();
 			else
@@ -111,7 +111,7 @@ static void __attribute__((constructor)) sim_threads_init(void)
 	syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 }
 
-/* Under threads_lock. */
+/* Called with threads_lock held. */
 static void sim_thread_enter(int cpu)
 {
 	struct sim_thread *t = &sim_thread;
@@ -124,7 +124,7 @@ static void sim_thread_enter(int cpu)
 	pthread_setspecific(thread_key, t);
 }
 
-/* A thread gets the first CPU that nobody has. */
+/* Gives the thread the first CPU that is not taken. */
 void sim_thread_register(void)
 {
 	int cpu = 0;
@@ -137,7 +137,7 @@ void sim_thread_register(void)
 	pthread_mutex_unlock(&threads_lock);
 }
 
-/* Before anything asks for per-CPU memory. */
+/* To be called before per-CPU memory is allocated. */
 void sim_set_nr_cpus(unsigned int nr)
 {
 	BUG_ON(!nr || nr > NR_CPUS);
@@ -153,7 +153,7 @@ void sim_set_cpu(int cpu)
 	pthread_mutex_lock(&threads_lock);
 	BUG_ON(cpu_taken[cpu]);
 	if (sim_thread.cpu < 0) {
-		/* at once: on the way another one's CPU would be taken for a moment */
+		/* not by way of sim_thread_register(), which may take another thread's CPU */
 		sim_thread_enter(cpu);
 	} else {
 		cpu_taken[sim_thread.cpu] = false;
@@ -173,7 +173,7 @@ struct sim_object {
 static atomic_long_t nr_objects;
 bool (*sim_fails)(gfp_t gfp);
 
-/* kmalloc's caches, then whole pages in powers of two. */
+/* The size classes of kmalloc(), then powers of two of pages. */
 static size_t sim_round(size_t size)
 {
 	if (size <= 8)
@@ -185,7 +185,7 @@ static size_t sim_round(size_t size)
 	return roundup_pow_of_two(size);
 }
 
-/* As kmalloc() aligns it: from a cache line up to cache lines. */
+/* kmalloc()'s alignment: from the size of a cache line up, that of a cache line. */
 static size_t sim_align(size_t size)
 {
 	return size < SMP_CACHE_BYTES ? sizeof(struct sim_object) : SMP_CACHE_BYTES;
@@ -246,7 +246,7 @@ void free_percpu(void *p)
 
 unsigned long sim_rcu_era = 1;
 
-/* What is gathered, and what waits for the end of an era. */
+/* Callbacks: those being collected, and those that wait for the readers of an era. */
 struct sim_rcu_list {
 	struct rcu_head *first, **last;
 	unsigned long nr;
@@ -256,10 +256,10 @@ static pthread_mutex_t rcu_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sim_rcu_list rcu_next = { .last = &rcu_next.first }, rcu_wait;
 static unsigned long rcu_wait_era;
 
-/* With several threads the system call is worth a batch. */
+/* membarrier() is expensive with several threads: once a batch. */
 #define RCU_BATCH	64
 
-/* The era before which no reader is left. */
+/* The era of the oldest reader; ULONG_MAX if there is none. */
 static unsigned long sim_rcu_oldest(void)
 {
 	unsigned long oldest = ULONG_MAX;
@@ -267,8 +267,8 @@ static unsigned long sim_rcu_oldest(void)
 
 	pthread_mutex_lock(&threads_lock);
 	/*
-	 * After it, a reader either shows its era or sees all that was
-	 * unlinked before.
+	 * Pairs with sim_reader_enter(), which has no barrier of its own: after this, a
+	 * reader either has published its era, or sees everything unlinked before.
 	 */
 	if (nr_threads > 1)
 		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
@@ -292,7 +292,7 @@ static void sim_rcu_invoke(struct rcu_head *head)
 		head->func(head);
 }
 
-/* An era ends, and what was gathered in it waits for its readers. */
+/* Ends the era; what was collected in it now waits for its readers. */
 static void sim_rcu_advance(void)
 {
 	rcu_wait = rcu_next;
@@ -321,7 +321,7 @@ static void sim_rcu_reap(void)
 	}
 }
 
-/* The callback may come at once, or later from another thread. */
+/* The callback may be called at once, or later by another thread. */
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
 	pthread_mutex_lock(&rcu_lock);
@@ -334,7 +334,7 @@ void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 	pthread_mutex_unlock(&rcu_lock);
 }
 
-/* Waits until all that was given to call_rcu() is done. */
+/* Waits until all callbacks given to call_rcu() so far have been called. */
 void rcu_barrier(void)
 {
 	BUG_ON(rcu_read_lock_held());
@@ -368,7 +368,7 @@ static unsigned long rb_priority(const struct rb_node *n)
 	return hash_64((unsigned long)n, 63);
 }
 
-/* Let @new, or nothing, hang where @old hangs. */
+/* Puts @new, which may be NULL, in the place of @old below its parent. */
 static void rb_set_link(struct rb_node *old, struct rb_node *new, struct rb_root *root)
 {
 	if (!old->parent)
@@ -381,7 +381,7 @@ static void rb_set_link(struct rb_node *old, struct rb_node *new, struct rb_root
 		new->parent = old->parent;
 }
 
-/* Turn @n above its parent. */
+/* Rotates @n above its parent. */
 static void rb_rotate_up(struct rb_node *n, struct rb_root *root)
 {
 	struct rb_node *p = n->parent, *middle;
@@ -417,7 +417,7 @@ void rb_erase(struct rb_node *n, struct rb_root *root)
 
 void rb_replace_node(struct rb_node *old, struct rb_node *new, struct rb_root *root)
 {
-	/* the priority belongs to the address: enter it anew in the old one's place */
+	/* the priority depends on the address: restore the heap order from the old node's place */
 	*new = *old;
 	rb_set_link(old, new, root);
 	if (new->rb_left)

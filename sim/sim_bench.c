@@ -2,11 +2,11 @@
 /*
  * hybrid-sim bench: the workloads.
  *
- * A workload of one thread does the same at each run of a seed, so it is run
- * several times: for the time it takes as a whole, for what each operation
- * takes (the least over the runs, so that noise drops out), and with the ledger
- * and the metadata looked at after each operation. With threads there are two
- * runs: the measured one, and one in which the record is kept.
+ * A workload with one thread does the same in each run of a seed. So it is run
+ * several times: for the total time, for the time of each operation (the minimum over
+ * the runs, which removes noise), and with the ledger and the size of the metadata
+ * checked after each operation. A workload with threads has two runs: one is measured,
+ * one keeps the marks.
  */
 #include <math.h>
 #include <pthread.h>
@@ -51,7 +51,7 @@ struct run {
 	/* results */
 	u64 allocs, frees;
 	u64 alloc_ns, free_ns, pair_ns, pairs;
-	u64 mixed_ns;		/* not told apart */
+	u64 mixed_ns;		/* of both together */
 	double fill_sum, fill_min;
 	u64 fills;
 	double sustained;
@@ -63,7 +63,7 @@ static void fail(struct run *r, const char *why)
 		r->wrong = strdup(why);
 }
 
-/* It is not the allocator that is wrong. */
+/* Ends the program for a reason that is not a fault of the allocator. */
 static void impossible(const char *why)
 {
 	fprintf(stderr, "hybrid-sim: %s\n", why);
@@ -84,14 +84,14 @@ static void op_time(struct run *r, u64 t)
 	r->op++;
 }
 
-/* Inline, so that what is measured is the allocator. */
+/* Inline, so that little but the allocator is measured. */
 static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len)
 {
 	struct extent *e = &r->live[r->nr_live];
 	u64 t = 0;
 	int ret;
 
-	/* the device's own limit is the caller's to check */
+	/* hapool_alloc() expects that the length fits the device */
 	if (unlikely(len > r->nr_blocks))
 		return -ENOSPC;
 	if (r->mode == EACH)
@@ -160,7 +160,7 @@ static void fill_is(struct run *r)
 		r->fill_min = fill;
 }
 
-/* Allocate until it fails, if that is before @limit blocks have been asked for. */
+/* Allocates until it fails, or until @limit blocks have been asked for. Return: how many were. */
 static u64 fill_up(struct run *r, const struct sizes *s, u64 limit)
 {
 	u64 asked = 0, t = cpu_ns(), n = r->nr_live;
@@ -187,7 +187,7 @@ static u64 fill_up(struct run *r, const struct sizes *s, u64 limit)
 	return asked;
 }
 
-/* Which extents go is decided first: looking for them is not what is measured. */
+/* The extents to free are chosen first, so that choosing is not measured. */
 static void free_some(struct run *r, u64 nr)
 {
 	struct extent *gone = malloc(nr * sizeof(*gone));
@@ -226,8 +226,8 @@ static void stress(struct run *r, const struct sizes *s, u64 total)
 }
 
 /*
- * Which extents go is drawn some time before, so that the harness does not wait
- * for its own list of them: that is not what is measured.
+ * The extents to free are chosen some pairs ahead and prefetched, so that cache misses
+ * in the harness's own list are not measured.
  */
 static void churn_pairs(struct run *r, const struct sizes *s, u64 pairs)
 {
@@ -332,9 +332,9 @@ struct workload {
 	struct sizes sizes;
 	void (*work)(struct run *r, const struct sizes *s, u64 arg);
 	u64 arg;
-	bool each;		/* say what the slowest operation takes */
-	int nr_threads;		/* 0: it has none of its own */
-	bool apart;		/* each of them has an allocator */
+	bool each;		/* print the time of the slowest operation */
+	int nr_threads;		/* 0: runs in the main thread */
+	bool apart;		/* each thread has an allocator of its own */
 };
 
 static const struct workload workloads[] = {
@@ -360,7 +360,7 @@ static struct run *run_new(const struct workload *w, u64 nr_blocks)
 	struct run *r = calloc(1, sizeof(*r));
 
 	r->nr_blocks = nr_blocks;
-	/* more than there can be, but for distributions of smallest extents only */
+	/* an upper bound, except for distributions of very small extents */
 	r->max_live = w->sizes.fixed ? nr_blocks / w->sizes.max + 2 :
 				       nr_blocks / (w->sizes.max / 4 + 1) + 1000;
 	r->live = need(malloc(r->max_live * sizeof(*r->live)));
@@ -386,7 +386,7 @@ static void run_once(struct run *r, const struct workload *w, enum mode mode)
 	r->metadata_peak = pool_metadata(&r->pool);
 	w->work(r, &w->sizes, w->arg);
 	if (mode == LEDGER && r->used != ledger_used(r->ledger))
-		fail(r, "the ledger has another sum");
+		fail(r, "the sum of the ledger differs");
 	if (mode == LEDGER && hapool_check(&r->pool))
 		fail(r, "hapool_check() found a broken invariant");
 	hapool_destroy(&r->pool);
@@ -465,7 +465,7 @@ static bool report(const struct workload *w, u64 nr_blocks)
 #define BATCH		32		/* extents handed over at a time */
 #define RING		64		/* batches between two threads */
 
-/* From one thread to the next; one writes, one reads. */
+/* From one thread to the next: one writer, one reader. */
 struct ring {
 	struct extent batch[RING][BATCH];
 	unsigned long head ____cacheline_aligned;
@@ -498,7 +498,7 @@ static void tfree(struct tworker *t, struct extent e)
 	enum hybrid_alloc_reason reason;
 
 	if (t->marks && !marks_clear(t->marks, e.start, e.len))
-		t->wrong = "an extent was nobody's";
+		t->wrong = "an extent was not allocated";
 	if (hapool_free(t->pool, e.start, e.len, &reason))
 		t->wrong = "a free was refused";
 	if (t->marks)
@@ -523,17 +523,17 @@ static void tfree_some(struct tworker *t)
 	if (t->nr_batch < BATCH)
 		return;
 	t->nr_batch = 0;
-	/* the reader is done with what lies before tail */
+	/* pairs with the release in ttake_over(): all batches before tail have been read */
 	tail = smp_load_acquire(&t->out->tail);
 	if (t->out->head == tail + RING) {
-		/* the other one is slow: do it here */
+		/* the ring is full: free them here */
 		for (i = 0; i < BATCH; i++)
 			tfree(t, t->batch[i]);
 		t->ops += BATCH;
 		return;
 	}
 	memcpy(t->out->batch[t->out->head % RING], t->batch, sizeof(t->batch));
-	/* the batch is there before head says so */
+	/* pairs with the acquire in ttake_over(): the batch is complete before head covers it */
 	smp_store_release(&t->out->head, t->out->head + 1);
 }
 
@@ -541,12 +541,12 @@ static void ttake_over(struct tworker *t)
 {
 	int i;
 
-	/* what lies before head has been written */
+	/* pairs with the release in tfree_some(): all batches before head are complete */
 	while (t->in && smp_load_acquire(&t->in->head) != t->in->tail) {
 		for (i = 0; i < BATCH; i++)
 			tfree(t, t->in->batch[t->in->tail % RING][i]);
 		t->ops += BATCH;
-		/* read before tail says so */
+		/* pairs with the acquire in tfree_some(): the batch has been read */
 		smp_store_release(&t->in->tail, t->in->tail + 1);
 	}
 }
@@ -606,7 +606,7 @@ static int by_start(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* What is live at the end: no overlap, and the allocator's own sum. */
+/* The extents that are live at the end do not overlap, and add up to what is charged. */
 static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
 {
 	u64 n = 0, sum = 0, i, end = 0;
@@ -642,13 +642,13 @@ static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
 	return why;
 }
 
-/* What the threads of one run did, taken together. */
+/* The results of a run, over all its threads. */
 struct tresult {
 	u64 ops;
 	double rate;
 	u64 metadata_peak;
 	const char *wrong;
-	/* how often a lock was waited for: all of the kind, and the busiest group's */
+	/* how often threads waited for a lock: for all of the kind, and for the busiest group's */
 	u64 all_waits, space_waits, group_waits, busiest_waits;
 };
 
@@ -666,7 +666,7 @@ static void count_waits(struct tresult *res, const struct haslab *s)
 	}
 }
 
-/* @nr threads on one allocator, or on one each, for a while. */
+/* Runs @nr threads on one allocator, or each on its own, for three seconds or --ops. */
 static struct tresult run_threads(int nr, bool apart, u64 nr_blocks, bool checked)
 {
 	int i, nr_pools = apart ? nr : 1;
@@ -835,13 +835,13 @@ static bool find_workload(const char *name, struct workload *w)
 		return false;
 	}
 	nr_blocks = capacity ? capacity >> BLOCK_SHIFT : w->nr_blocks;
-	/* in what they hand over to each other a thread has a GiB */
+	/* the extents on their way to another thread take about a GiB for each thread */
 	if (nr_blocks < w->sizes.max || nr_blocks / 4 / GIB < w->nr_threads) {
 		fprintf(stderr, "hybrid-sim: the device is too small for %s; give a larger "
 			"--capacity\n", name);
 		return false;
 	}
-	/* so many times the device */
+	/* a multiple of the size of the device */
 	if (w->work == stress)
 		w->arg = w->arg / w->nr_blocks * nr_blocks;
 	else if (given_ops)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hybrid-sim fuzz: random operations, valid and not, on devices of random
- * shape. With one thread every answer is compared with the ledger: what is
- * handed out, what is refused and why, and whether there was no space indeed.
- * For several threads see sim_fuzz_threads.c.
+ * hybrid-sim fuzz: random operations, valid and invalid, on devices of random shape.
+ * With one thread every answer is compared with the ledger: what is handed out, what is
+ * refused and why, and that ENOSPC is returned only if nothing fits. For several threads
+ * see sim_fuzz_threads.c.
  *
- * A seed makes its own device, and phases of operations which fill it, keep it
- * full or empty it. What it does is independent of --ops, which only says when
- * to stop; so "--seed N --ops M" comes to the same place again.
+ * A seed makes its own device, and phases of operations that fill it, keep it full or
+ * empty it. What a seed does is independent of --ops, which only limits the operations;
+ * so "--seed N --ops M" reaches the same state again.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -21,16 +21,16 @@
 #define MAX_LIVE	8192
 #define NR_FREED	8
 #define NR_ENTRIES	32
-#define MAX_HELD	(1ULL << 14)	/* blocks; TRIM holds half of that at a time */
+#define MAX_HELD	(1ULL << 14)	/* blocks; twice what TRIM holds at a time */
 
 struct one {
 	struct fuzzer *z;
 	struct extent live[MAX_LIVE];
 	unsigned int nr_live, max_live;
-	unsigned int nr_fixed;		/* the first of them, which stay */
-	struct extent freed[NR_FREED];	/* the last ones */
-	u64 usual;			/* length */
-	u64 faults;			/* before this operation */
+	unsigned int nr_fixed;		/* the first of them, which are not freed */
+	struct extent freed[NR_FREED];	/* recently */
+	u64 usual;			/* usual length */
+	u64 faults;			/* number before this operation */
 	/* this phase */
 	unsigned int mix[2], allocs, bad;
 	bool by_address;		/* frees: neighbours first */
@@ -38,7 +38,7 @@ struct one {
 	u64 phase_end;
 };
 
-/* ---- what was done, and what is wrong ---- */
+/* ---- counts and errors ---- */
 
 static struct fuzz_count sum;
 static u64 seeds, began;
@@ -55,7 +55,7 @@ void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c)
 		to[i] += from[i];
 }
 
-/* Of the seeds so far. */
+/* The counts of all seeds so far. */
 static void summary(const char *ledger)
 {
 	const struct fuzz_count *c = &sum;
@@ -120,7 +120,7 @@ void fuzz_wrong(struct fuzzer *z, const char *format, ...)
 	fuzz_count_add(&sum, &z->count);
 	summary(what);
 	if (z->threads > 1)
-		_exit(1);	/* others may be at work */
+		_exit(1);	/* other threads may be running */
 	exit(1);
 }
 
@@ -143,7 +143,7 @@ static bool on_kmalloc(gfp_t gfp)
 	return true;
 }
 
-/* A thread's state, so that a seed does what it did as one of many. */
+/* Resets the state of the thread, so that a seed does the same alone as after others. */
 void fuzz_begin_thread(u64 seed, int cpu)
 {
 	fault_rng = seed;
@@ -167,7 +167,7 @@ int fuzz_free(struct fuzzer *z, u64 start, u64 len, enum hybrid_alloc_reason *re
 	return ret;
 }
 
-/* A broken assertion, or a seed that does not come to its end. */
+/* A failed assertion, or a seed that does not end. */
 static void on_signal(int sig)
 {
 	const struct fuzzer *z = current_fuzzer;
@@ -182,12 +182,12 @@ static void on_signal(int sig)
 
 /* ---- the device ---- */
 
-/* From one block to 64 TiB, odd ones mostly. */
+/* From one block to 64 TiB, mostly odd sizes. */
 static void draw_shape(struct fuzzer *z)
 {
 	static const u8 bits[] = { 6, 12, 18, 18, 22, 28, 34, 34 };
 	struct haslab_config *cfg = &z->cfg;
-	/* for libFuzzer nothing that takes long */
+	/* libFuzzer needs fast runs: no large devices */
 	u64 kinds = ARRAY_SIZE(bits) - (z->dice.bytes ? 3 : 0);
 	u64 nr = 1ULL << pick(&z->dice, bits[pick(&z->dice, kinds)] + 1), unit;
 
@@ -204,9 +204,9 @@ static void draw_shape(struct fuzzer *z)
 	unit = 1ULL << cfg->unit_shift;
 	if ((cfg->first_block + unit - 1) / unit * unit <= cfg->nr_blocks)
 		return;
-	/* not a whole unit, and not at the start of one either */
+	/* no whole unit, but a first block that is not 0: this is invalid */
 	if (hapool_init(&z->pool, cfg) != -EINVAL)
-		fuzz_wrong(z, "init: a shape that cannot be");
+		fuzz_wrong(z, "init: an invalid shape was accepted");
 	cfg->first_block = 0;
 	cfg->nr_blocks = nr;
 }
@@ -229,27 +229,27 @@ void fuzz_begin(struct fuzzer *z)
 	hapool_stat(&z->pool, &st, false);
 	z->percpu = st.percpu;
 	if (hapool_grow(&z->pool, z->cfg.nr_blocks - 1, GFP_KERNEL) != -EINVAL)
-		fuzz_wrong(z, "grow: it can be made smaller");
+		fuzz_wrong(z, "grow: a smaller size was accepted");
 }
 
-/* A device of this size, at its start. */
+/* The metadata of a new device of this size. */
 static long metadata_of_new(struct fuzzer *z)
 {
 	struct haslab_config cfg = z->cfg;
 	struct hapool *p = malloc(sizeof(*p));
 	long bytes;
 
-	/* one that has grown keeps the groups of its old size */
+	/* a device that has grown keeps its number of groups */
 	cfg.nr_groups = z->pool.slab.nr_groups;
 	if (hapool_init(p, &cfg))
-		fuzz_wrong(z, "init of another one");
+		fuzz_wrong(z, "init of another device of the same size");
 	bytes = atomic_long_read(&p->slab.mem.bytes);
 	hapool_destroy(p);
 	free(p);
 	return bytes;
 }
 
-/* All extents have been freed: everything has come back. */
+/* All extents have been freed: all space and memory must have come back. */
 void fuzz_end(struct fuzzer *z)
 {
 	struct hapool_stat st;
@@ -261,8 +261,8 @@ void fuzz_end(struct fuzzer *z)
 	if (z->count.grows)
 		z->metadata = metadata_of_new(z);
 	/*
-	 * One that has grown may keep nodes which were on the way to its old end;
-	 * one that could not, what the next try needs.
+	 * A device that has grown may keep the nodes that led to its old end; one that
+	 * could not grow may keep what the next attempt needs.
 	 */
 	if (ledger_nr(z->ledger) || bytes < z->metadata - 128 * (long)z->count.grows ||
 	    (bytes > z->metadata + 128 * (long)z->count.grows && !z->grow_failed))
@@ -288,7 +288,7 @@ u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size)
 	unsigned int bits = ilog2(size) + 1;
 
 	switch (mix) {
-	case 0:		/* the common sizes */
+	case 0:		/* common sizes */
 		len = pick(d, 2) ? 1 + pick(d, 16) : 16ULL << pick(d, 7);
 		break;
 	case 1:
@@ -310,11 +310,11 @@ u64 fuzz_len(struct dice *d, unsigned int mix, u64 usual, u64 size)
 	return min(len, size);
 }
 
-/* ---- what the allocator says of itself ---- */
+/* ---- the reports of the allocator ---- */
 
 /*
- * Whether an entry of the map is so. What is held is nobody's, but not free: it
- * may be told in pieces, and as if a pool had it.
+ * Whether an entry of the map is right. Held blocks are neither live nor free; the map
+ * may list them in pieces, and as CACHED.
  */
 static bool entry_is_right(const struct fuzzer *z, const struct haslab_extent *e)
 {
@@ -370,7 +370,7 @@ static void compare_runs(struct fuzzer *z, const struct hapool_stat *st)
 				   h.blocks[i], h.count[i], i, runs.blocks[i], runs.count[i]);
 }
 
-/* The layers' own check looks at every unit, so that a large device is checked less often. */
+/* The layers' own check visits every unit, so large devices are checked less often. */
 static bool check_is_due(struct fuzzer *z)
 {
 	u64 much = (fuzz_size(z) >> z->cfg.unit_shift) >> 14;
@@ -378,7 +378,7 @@ static bool check_is_due(struct fuzzer *z)
 	return z->dice.bytes ? much < 4 : !pick(&z->dice, 1 + much);
 }
 
-/* Nobody is at work. */
+/* No other thread may be running. */
 void fuzz_compare(struct fuzzer *z, bool drained)
 {
 	u64 used = ledger_used(z->ledger);
@@ -420,7 +420,7 @@ static bool no_memory(struct one *o, int ret)
 	return true;
 }
 
-/* While blocks are held whoever finds nothing waits, so this thread must not. */
+/* An allocation that finds nothing waits for blocks that are held: the holder must not wait. */
 static gfp_t gfp_of(struct one *o)
 {
 	return o->z->held.len || !pick(&o->z->dice, 16) ? GFP_NOWAIT : GFP_KERNEL;
@@ -501,7 +501,7 @@ static void claim(struct one *o, u64 start, u64 len)
 	add_live(o, start, len);
 }
 
-/* Anywhere, or close to an extent. */
+/* Anywhere, or next to an extent. */
 static u64 some_block(struct one *o)
 {
 	struct fuzzer *z = o->z;
@@ -543,13 +543,13 @@ static void do_free(struct one *o)
 	unsigned int nr = o->nr_live - o->nr_fixed;
 
 	if (o->by_address && nr)
-		/* those that were allocated one after the other */
+		/* in the order of their allocation, mostly that of their addresses */
 		free_live(o, o->nr_fixed + o->next++ % nr);
 	else if (nr)
 		free_live(o, o->nr_fixed + pick(&z->dice, nr));
 }
 
-/* What a free must answer. */
+/* What a free must return. */
 static int expect_free(struct one *o, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
 	struct fuzzer *z = o->z;
@@ -576,10 +576,10 @@ static void do_wrong_free(struct one *o)
 	int ret, err;
 
 	switch (pick(&z->dice, 6)) {
-	case 0:		/* nowhere in particular */
+	case 0:		/* anywhere */
 		start = z->cfg.first_block + pick(&z->dice, fuzz_size(z));
 		break;
-	case 1:		/* once more */
+	case 1:		/* a second free */
 		start = e->start;
 		len = e->len;
 		break;
@@ -601,7 +601,7 @@ static void do_wrong_free(struct one *o)
 			len = e->len - 1 + pick(&z->dice, 3);
 	}
 	if (!len || start < z->cfg.first_block || start + len > z->cfg.nr_blocks)
-		return;		/* the caller's to refuse */
+		return;		/* hapool_free() expects a range on the device */
 	err = expect_free(o, start, len, &expected);
 	if (!err)
 		return;
@@ -615,7 +615,7 @@ static void do_wrong_free(struct one *o)
 	z->count.refused[reason]++;
 }
 
-/* What a block is in. */
+/* Looks up one block. */
 static void do_look(struct one *o)
 {
 	struct fuzzer *z = o->z;
@@ -651,7 +651,7 @@ static void do_hold(struct one *o)
 		start += pick(&z->dice, len) / 2;
 		len = 1 + pick(&z->dice, len / 2);
 	}
-	/* the map tells what is held of the buddy unit by unit */
+	/* the map has an entry for each held unit of the buddy */
 	len = min(len, MAX_HELD);
 	z->held = (struct extent) { start, len };
 	ret = hapool_hold(&z->pool, &z->held.start, &z->held.len, GFP_KERNEL);
@@ -696,7 +696,7 @@ static void do_compare(struct one *o)
 	fuzz_compare(o->z, drain);
 }
 
-/* Leave only some space of a large device, or it would never be full. */
+/* Leaves only some space of a large device, which would never be full otherwise. */
 static void occupy(struct one *o)
 {
 	struct fuzzer *z = o->z;
@@ -762,7 +762,7 @@ static void do_something(struct one *o)
 	}
 }
 
-/* For how long: some devices shall age. */
+/* How many operations a seed does: some devices should age. */
 u64 fuzz_draw_ops(struct dice *d)
 {
 	return pick(d, 4) ? 2000 + pick(d, 40000) : 20000 + pick(d, 200000);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the fuzzers share: one thread, several, and libFuzzer's. */
+/* What the fuzzers share: with one thread, with several, and libFuzzer's. */
 #ifndef _SIM_FUZZ_H
 #define _SIM_FUZZ_H
 
@@ -8,7 +8,7 @@
 #define MAX_BLOCKS	(1ULL << 34)	/* 64 TiB of 4 KiB */
 #define FUZZ_MAX_THREADS	((NR_CPUS - 1) / 2)	/* a thread has two CPUs */
 
-/* Choices: random numbers, or the bytes that libFuzzer makes up. */
+/* Choices: random numbers, or the bytes that libFuzzer generates. */
 struct dice {
 	u64 rng;
 	const u8 *bytes;
@@ -39,16 +39,16 @@ static inline u64 pick_log(struct dice *d, unsigned int bits)
 	return n + pick(d, n);
 }
 
-/* What was done. */
+/* Number of operations, by kind and result. */
 struct fuzz_count {
 	u64 ops;
 	u64 allocs, frees, claims, holds, grows, looks, checks;
-	u64 duels;		/* two frees of one extent at a time */
+	u64 duels;		/* extents that two threads freed at the same time */
 	u64 enospc, false_enospc;
-	u64 again;		/* would have had to wait */
-	u64 faults;		/* allocations of memory that failed on purpose */
-	u64 enomem;		/* operations that failed for it */
-	u64 exists;		/* claims refused */
+	u64 again;		/* EAGAIN: would have had to wait */
+	u64 faults;		/* memory allocations that failed on purpose */
+	u64 enomem;		/* operations that failed because of that */
+	u64 exists;		/* refused claims */
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];
 };
 
@@ -60,16 +60,16 @@ struct fuzzer {
 	struct haslab_config cfg;
 	long metadata;		/* at the start */
 	u64 percpu;		/* at the start */
-	long objects;		/* before that */
+	long objects;		/* of memory, before the start */
 	bool grow_failed;	/* for lack of memory */
 	struct ledger *ledger;
-	struct extent held;	/* if len: in the ledger, but nobody's */
+	struct extent held;	/* if len: held, and in the ledger */
 	struct fuzz_count count;
 };
 
 /*
- * Memory fails now and then: one allocation in @every of those that may not
- * wait, or of all. A free must do without: there it is wrong to ask for any.
+ * Memory allocations fail now and then: one in @every of those that may not wait, or of
+ * all. A free must not allocate memory at all.
  */
 struct fuzz_faults {
 	u32 every;		/* 0: never */
@@ -82,11 +82,11 @@ extern __thread u64 fuzz_nr_faults;
 void fuzz_draw_faults(struct dice *d, bool all);
 void fuzz_begin_thread(u64 seed, int cpu);
 
-/* Says what is wrong and how to get there again; does not return. */
+/* Prints what is wrong and how to repeat it; does not return. */
 void __attribute__((noreturn, format(printf, 2, 3)))
 fuzz_wrong(struct fuzzer *z, const char *format, ...);
 
-/* hapool_free(), without memory. */
+/* hapool_free(), which must not allocate memory. */
 int fuzz_free(struct fuzzer *z, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
 void fuzz_begin(struct fuzzer *z);
@@ -102,8 +102,8 @@ static inline u64 fuzz_size(const struct fuzzer *z)
 }
 
 /*
- * A search that fails, and a check, look at each 4 GiB of a device. So many of
- * these a seed may have looked at, or the largest devices would take all the time.
+ * A search that fails, and a check, visit each 4 GiB of a device. MAX_LOOKS limits these
+ * visits for each seed, or the largest devices would take nearly all of the time.
  */
 #define LOOK_BLOCKS	(1ULL << 20)
 #define MAX_LOOKS	(1ULL << 18)
@@ -113,12 +113,12 @@ static inline bool fuzz_has_looked_enough(const struct fuzzer *z)
 	return (z->count.enospc + z->count.checks) * (fuzz_size(z) / LOOK_BLOCKS) > MAX_LOOKS;
 }
 
-/* Add what was done. */
+/* Adds the counts of @c to @sum. */
 void fuzz_count_add(struct fuzz_count *sum, const struct fuzz_count *c);
 
 u64 fuzz_draw_ops(struct dice *d);
 
-/* Operations on one device until @ops are done; fewer if the seed has it so. */
+/* Does @ops operations on one device, or fewer if the seed says so. */
 void fuzz_one(struct fuzzer *z, u64 ops);
 void fuzz_threads(struct fuzzer *z, u64 ops);
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hybrid-sim replay: a trace of the user's.
+ * hybrid-sim replay: runs a trace of the user's.
  *
- * The trace is run twice: measured, and with the ledger. With threads, all
- * operations of an ID are done by the same thread, in the order of the trace;
- * those of different IDs are not ordered, but for barriers around each stretch of
- * allocations that is long enough to be worth it. In these stretches space is
- * only taken. So what was refused in one, and fits at its end, was refused
- * although there was space.
+ * The trace is run twice: once measured, once with the ledger. With threads, one
+ * thread does all operations of an ID, in the order of the trace. Operations of
+ * different IDs are not ordered, except by barriers around each long stretch of
+ * allocations. In such a stretch free space only shrinks. So an allocation that was
+ * refused in it, and that fits at its end, was refused although there was space.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -91,7 +90,7 @@ struct result {
 	const char *wrong;
 };
 
-/* What was refused in a stretch of allocations. */
+/* An allocation that was refused in a stretch of allocations. */
 struct refusal {
 	u64 len;
 	u64 align;
@@ -103,7 +102,7 @@ struct run {
 	u64 nr_blocks;
 	struct extent *live;		/* by the number of the ID; not live: len is 0 */
 	struct ledger *ledger;		/* NULL: this run is measured */
-	pthread_mutex_t lock;		/* the ledger, and all below; when it is not measured */
+	pthread_mutex_t lock;		/* protects the ledger and the members below */
 	struct refusal *refusals;
 	u64 nr_refusals, max_refusals;
 	bool allocs_only;
@@ -142,7 +141,7 @@ static void note_refusal(struct run *r, const struct op *op)
 	r->refusals[r->nr_refusals++] = (struct refusal) { op->len, op->align };
 }
 
-/* After an operation of the run that is not measured. */
+/* Records an allocation of the run that is not measured. */
 static void note(struct run *r, const struct op *op, int ret, const struct extent *e)
 {
 	const char *why = NULL;
@@ -167,7 +166,7 @@ static void note_free(struct run *r, const struct extent *e)
 	why = ledger_give(r->ledger, e->start, e->len);
 	if (why && !r->res.wrong)
 		r->res.wrong = strdup(why);
-	/* a free may need memory for what it leaves behind: of the one before this */
+	/* the last free may have needed metadata for the hole it left */
 	r->res.metadata_peak = max(r->res.metadata_peak, pool_metadata(&r->pool));
 	pthread_mutex_unlock(&r->lock);
 }
@@ -178,7 +177,7 @@ static void do_alloc(struct runner *t, const struct op *op, struct extent *e)
 	u64 tick = ticks();
 	int ret = -ENOSPC;
 
-	/* the device's own limit is the caller's to check */
+	/* hapool_alloc() expects that the length fits the device */
 	if (op->len <= r->nr_blocks)
 		ret = hapool_alloc(&r->pool, op->len, op->align, HAPOOL_NO_GOAL, GFP_KERNEL,
 				   &e->start);
@@ -250,7 +249,7 @@ static u64 phase_end(const struct trace *t, u64 from, bool *allocs_only)
 	return i;
 }
 
-/* Nobody is at work. */
+/* All threads wait at the barrier. */
 static void end_phase(struct run *r)
 {
 	u64 i;
@@ -290,7 +289,7 @@ static void *runner_main(void *arg)
 	return NULL;
 }
 
-/* At its end the allocator and the ledger must be of one mind. */
+/* At the end of the run the allocator and the ledger must agree. */
 static void compare(struct run *r)
 {
 	struct result *res = &r->res;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * User-space stand-in: as much of KUnit as the suites use. Prints TAP, see
+ * User-space stand-in: the parts of KUnit that the suites use. Prints TAP, see
  * sim/kunit_main.c.
  */
 #ifndef _SIM_KUNIT_TEST_H

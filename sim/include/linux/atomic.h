@@ -95,7 +95,7 @@ _SIM_ATOMIC(atomic64, atomic64_t, s64)
 #define smp_store_release(p, v)		__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define smp_store_mb(x, v)		__atomic_store_n(&(x), v, __ATOMIC_SEQ_CST)
 #ifdef __SANITIZE_THREAD__
-/* The thread sanitizer knows no fences, but it knows this. */
+/* The thread sanitizer ignores fences, but not a read-modify-write. */
 extern int sim_fence;
 #define smp_mb()			((void)__atomic_fetch_add(&sim_fence, 0, __ATOMIC_SEQ_CST))
 #define smp_rmb()			smp_mb()

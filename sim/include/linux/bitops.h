@@ -98,11 +98,11 @@ static inline bool __test_and_clear_bit(long n, unsigned long *p)
 }
 
 /*
- * Bitmaps are read word by word as marked accesses: a race with set_bit() is
- * fine, one with __set_bit() is found by the thread sanitizer.
+ * Bitmaps are read word by word as marked accesses: a race with set_bit() is allowed,
+ * and the thread sanitizer reports one with __set_bit().
  */
 
-/* The first bit at or behind @i that differs from those of @flip; @n if none. */
+/* The first bit from @i on that differs from those of @flip; @n if there is none. */
 static inline unsigned long sim_find_bit(const unsigned long *p, unsigned long n,
 					 unsigned long i, unsigned long flip)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* User-space stand-in: how an allocation may wait. */
+/* User-space stand-in: whether an allocation may wait. */
 #ifndef _SIM_LINUX_GFP_H
 #define _SIM_LINUX_GFP_H
 

@@ -11,7 +11,7 @@
 
 #define min_t(t, a, b) ({ t _mina = (a), _minb = (b); _mina < _minb ? _mina : _minb; })
 #define max_t(t, a, b) ({ t _maxa = (a), _maxb = (b); _maxa > _maxb ? _maxa : _maxb; })
-/* As strict about types as the kernel: comparing the pointers warns. */
+/* As strict about types as the kernel's: the comparison of the pointers warns. */
 #define sim_same_type(a, b)	((void)sizeof((__typeof__(a) *)1 == (__typeof__(b) *)1))
 #define min(a, b) ({ __auto_type _a = (a); __auto_type _b = (b);	\
 	sim_same_type(_a, _b); _a < _b ? _a : _b; })
@@ -77,7 +77,7 @@
 #define pr_info(f, ...)		sim_pr(f, ##__VA_ARGS__)
 #define pr_debug(f, ...)	do { if (0) sim_pr(f, ##__VA_ARGS__); } while (0)
 
-/* A warning of the kernel is the end here. */
+/* A warning of the kernel ends the program here. */
 void __attribute__((noreturn)) sim_bug(const char *file, int line, const char *what);
 #define WARN_ON(c) ({							\
 	bool _c = !!(c);						\
@@ -92,7 +92,7 @@ void __attribute__((noreturn)) sim_bug(const char *file, int line, const char *w
 #define BUG()			BUG_ON(1)
 #define VM_WARN_ON_ONCE(c)	WARN_ON(c)
 
-/* Checks that only debug builds make. */
+/* An assertion, in debug builds only. */
 #ifdef SIM_DEBUG
 #define SIM_ASSERT(c)		BUG_ON(!(c))
 #else

@@ -9,7 +9,7 @@
 #define LIST_HEAD(name)		struct list_head name = LIST_HEAD_INIT(name)
 #define LIST_POISON		((void *)0x100)
 
-/* What list_empty() may look at without a lock is written as Linux does. */
+/* h->next is a marked access, as in Linux: list_empty() may read it without a lock. */
 static inline void INIT_LIST_HEAD(struct list_head *h)
 {
 	WRITE_ONCE(h->next, h);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * User-space stand-in: CPUs and per-CPU memory. A CPU here is a number that a
- * thread takes with sim_set_cpu(); no two threads may hold the same one at a
- * time, so a thread is never preempted on its CPU.
+ * User-space stand-in: CPUs and per-CPU memory. A CPU here is a number that a thread
+ * takes with sim_set_cpu(). No two threads may have the same one at the same time, so a
+ * thread is never preempted on its CPU.
  */
 #ifndef _SIM_LINUX_PERCPU_H
 #define _SIM_LINUX_PERCPU_H
@@ -12,7 +12,7 @@
 #include <linux/rcupdate.h>
 
 #define NR_CPUS			64
-#define SIM_PERCPU_STRIDE	(32UL << 10)	/* the kernel's limit, too */
+#define SIM_PERCPU_STRIDE	(32UL << 10)	/* as the kernel's limit */
 
 extern unsigned int nr_cpu_ids;
 void sim_set_nr_cpus(unsigned int nr);
@@ -27,7 +27,7 @@ static inline int sim_cpu(void)
 
 #define smp_processor_id()	sim_cpu()
 #define raw_smp_processor_id()	sim_cpu()
-/* with preemption off no grace period ends */
+/* as in the kernel, no grace period ends while preemption is off */
 #define preempt_disable()	rcu_read_lock()
 #define preempt_enable()	rcu_read_unlock()
 #define migrate_disable()	barrier()

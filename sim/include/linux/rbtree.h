@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * User-space stand-in: ordered trees with the interface of the kernel's
- * rbtree. Inside it is a treap whose priorities are hashes of the nodes'
- * addresses, which is balanced as well and takes a tenth of the code.
+ * User-space stand-in: ordered trees with the interface of the kernel's rbtree. The tree
+ * is a treap whose priorities are hashes of the nodes' addresses: it is about as well
+ * balanced, and takes a tenth of the code.
  */
 #ifndef _SIM_LINUX_RBTREE_H
 #define _SIM_LINUX_RBTREE_H
@@ -10,7 +10,7 @@
 #include <linux/kernel.h>
 
 struct rb_node {
-	struct rb_node *parent;		/* the node itself: in no tree */
+	struct rb_node *parent;		/* the node itself if it is in no tree */
 	struct rb_node *rb_right;
 	struct rb_node *rb_left;
 };

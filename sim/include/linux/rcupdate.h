@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * User-space stand-in: RCU. A reader notes the era in which it began. What is
- * given to call_rcu() is gathered; a batch of it ends an era, and is freed once
- * no reader of that era or an earlier one is left. membarrier() in the one that
- * frees makes up for the memory barrier that readers do without (see sim/shim.c).
+ * User-space stand-in: RCU. A reader publishes the era in which it began. Callbacks given
+ * to call_rcu() are collected; a full batch ends the era, and is called once no reader of
+ * that era or an earlier one is left. Readers have no memory barrier: membarrier() in the
+ * thread that calls the batch takes its place (see sim/shim.c).
  */
 #ifndef _SIM_LINUX_RCUPDATE_H
 #define _SIM_LINUX_RCUPDATE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* User-space stand-in: memory, rounded up as the kernel's size classes do. */
+/* User-space stand-in: memory, rounded up to the kernel's size classes. */
 #ifndef _SIM_LINUX_SLAB_H
 #define _SIM_LINUX_SLAB_H
 
@@ -10,7 +10,7 @@ void *sim_kmalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
 size_t ksize(const void *p);
 long sim_objects(void);		/* objects not freed so far */
-extern bool (*sim_fails)(gfp_t gfp);	/* whether an allocation shall fail; NULL: none does */
+extern bool (*sim_fails)(gfp_t gfp);	/* whether an allocation fails; NULL: none does */
 
 #define kmalloc(size, gfp)		sim_kmalloc(size, gfp)
 #define kzalloc(size, gfp)		sim_kmalloc(size, (gfp) | __GFP_ZERO)
@@ -25,7 +25,7 @@ extern bool (*sim_fails)(gfp_t gfp);	/* whether an allocation shall fail; NULL: 
 #define vzalloc(size)			kzalloc(size, GFP_KERNEL)
 #define vfree(p)			kfree(p)
 
-/* Linux gives no more than this at a time, and complains if it is not told not to. */
+/* Linux allocates no more than INT_MAX bytes, and warns unless __GFP_NOWARN is given. */
 static inline void *sim_kvzalloc(size_t size, gfp_t gfp)
 {
 	if (size > INT_MAX) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* User-space stand-in: locks. A debug build knows who holds them. */
+/* User-space stand-in: locks. A debug build records their owners. */
 #ifndef _SIM_LINUX_SPINLOCK_H
 #define _SIM_LINUX_SPINLOCK_H
 
@@ -7,11 +7,11 @@
 #include <linux/kernel.h>
 
 /*
- * What the current thread may not do: > 0 in places where the kernel may not
- * sleep. Only debug builds count.
+ * > 0 where the current thread may not sleep, as in the kernel. Counted in debug builds
+ * only.
  */
 extern __thread int sim_atomic_depth;
-extern __thread char sim_self;		/* its address names the thread */
+extern __thread char sim_self;		/* its address identifies the thread */
 
 #ifdef SIM_DEBUG
 #define sim_atomic_enter()	((void)sim_atomic_depth++)
@@ -24,12 +24,12 @@ extern __thread char sim_self;		/* its address names the thread */
 #endif
 #define might_sleep_if(c)	do { if (c) might_sleep(); } while (0)
 
-/* What a thread has to do with RCU; see rcupdate.h. */
+/* The RCU state of a thread, and its CPU; see rcupdate.h. */
 struct sim_thread {
 	unsigned long era;	/* 0: not reading */
 	unsigned int depth;
-	unsigned int asked;	/* of these, rcu_read_lock() */
-	int cpu;		/* -1: not known yet */
+	unsigned int asked;	/* those by rcu_read_lock() */
+	int cpu;		/* -1: not chosen yet */
 	struct sim_thread *next;
 };
 
@@ -61,7 +61,7 @@ static inline void sim_reader_exit(void)
 
 typedef struct {
 	int locked;
-	unsigned int waits;	/* how often somebody found it taken; for hybrid-sim bench */
+	unsigned int waits;	/* how often a thread had to wait for it; for hybrid-sim bench */
 #ifdef SIM_DEBUG
 	const void *owner;
 #endif
@@ -95,7 +95,7 @@ void sim_spin_wait(spinlock_t *l);
 #define lockdep_set_class(l, k)	do { } while (0)
 struct lock_class_key { char dummy; };
 
-/* Who holds one is a reader, as in the kernel. */
+/* The owner of a spinlock is an RCU reader, as in the kernel. */
 static inline void spin_lock(spinlock_t *l)
 {
 	sim_atomic_enter();

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* An array of any length in a union. */
+/* A flexible array in a union. */
 #define DECLARE_FLEX_ARRAY(type, name) struct { struct { } before_##name; type name[]; }
 
 #endif

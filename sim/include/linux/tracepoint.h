@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Nobody traces here. */
+/* User-space stand-in: no tracing. */
 #ifndef SIM_LINUX_TRACEPOINT_H
 #define SIM_LINUX_TRACEPOINT_H
 

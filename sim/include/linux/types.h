@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* User-space stand-in: the types and compiler words of the kernel. */
+/* User-space stand-in: the types and compiler attributes of the kernel. */
 #ifndef _SIM_LINUX_TYPES_H
 #define _SIM_LINUX_TYPES_H
 
@@ -28,10 +28,10 @@ typedef struct { s64 counter __attribute__((aligned(8))); } atomic64_t;
 struct list_head { struct list_head *next, *prev; };
 struct hlist_node { struct hlist_node *next, **pprev; };
 struct hlist_head { struct hlist_node *first; };
-/* As large as in Linux: it is part of what metadata takes. */
+/* As large as in Linux, because metadata contains it. */
 struct rcu_head {
 	struct rcu_head *next;
-	void (*func)(struct rcu_head *head);	/* less than a page: free the object it is in */
+	void (*func)(struct rcu_head *head);	/* less than a page: offset in the object to free */
 };
 
 #define __rcu
@@ -93,8 +93,8 @@ struct rcu_head {
 #define BUILD_BUG_ON_NOT_POWER_OF_2(n)	BUILD_BUG_ON((n) == 0 || ((n) & ((n) - 1)))
 
 /*
- * Marked accesses are relaxed atomics, so that the thread sanitizer tells them
- * from plain ones.
+ * Marked accesses are relaxed atomics, so that the thread sanitizer can tell them from
+ * plain ones.
  */
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* User-space stand-in: waiting for a variable, and giving way. */
+/* User-space stand-in: waiting for a variable, and rescheduling. */
 #ifndef _SIM_LINUX_WAIT_BIT_H
 #define _SIM_LINUX_WAIT_BIT_H
 
