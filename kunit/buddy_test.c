@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The buddy layer by itself. Units everywhere. */
+/* The buddy layer alone. All lengths are in units. */
 #include <linux/bitmap.h>
 #include <linux/log2.h>
 #include <linux/string.h>
@@ -10,11 +10,11 @@
 struct fixture {
 	struct habuddy b;
 	struct hamem mem;
-	long bytes;		/* of metadata when all was free */
-	u64 avail;		/* orders that were free then */
+	long bytes;		/* of metadata while all is free */
+	u64 avail;		/* orders that are free then */
 };
 
-/* Everything that an operation which fails must leave alone. */
+/* The state that an operation that fails must not change. */
 struct snapshot {
 	u64 free_units;
 	u64 avail;
@@ -40,7 +40,7 @@ static void expect_unchanged(struct kunit *test, struct snapshot before)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&f->mem.bytes), before.bytes);
 }
 
-/* The first run that is long enough. */
+/* The first free run that is long enough. */
 static bool find_run(struct habuddy *b, u64 nr, u64 *unit)
 {
 	u64 from = 0, len;
@@ -120,7 +120,7 @@ static int take(struct kunit *test, u64 unit, u64 nr)
 	return take_gfp(test, unit, nr, GFP_KERNEL);
 }
 
-/* ---- sizes of blocks ---- */
+/* ---- orders ---- */
 
 static void whole_space_is_one_block(struct kunit *test)
 {
@@ -186,7 +186,7 @@ static void ascending_frees_enable_each_next_order(struct kunit *test)
 	unsigned int k, top = 29;
 	u64 unit[29], last, block;
 
-	/* a power of two, cut so that one block of each smaller order is used */
+	/* a power of two, split so that one block of each smaller order is allocated */
 	start(test, 1ULL << top);
 	for (k = top; k--;)
 		KUNIT_ASSERT_EQ(test, alloc(test, k, &unit[k]), 0);
@@ -232,7 +232,7 @@ static void half_full_checkerboard_serves_single_units_only(struct kunit *test)
 	expect_all_free(test);
 }
 
-/* Free the largest block, whittle it down to one unit, and so on downwards. */
+/* Frees the largest block, splits it down to one unit, and repeats this order by order. */
 static void whittled_down_until_only_holes_are_left(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -269,14 +269,14 @@ static void smallest_block_that_fits_is_taken(struct kunit *test)
 	unsigned int k;
 	u64 unit;
 
-	/* free: one block of each order 0 to 20 */
+	/* one free block of each order from 0 to 20 */
 	start(test, (2ULL << 20) - 1);
 	for (k = 0; k <= 20; k++) {
 		KUNIT_ASSERT_EQ(test, alloc(test, k, &unit), 0);
 		KUNIT_EXPECT_EQ(test, f->b.splits, 0);
 		habuddy_free(&f->b, unit, k);
 	}
-	/* without the one of order 3, the one of order 4 is cut, no other */
+	/* the second allocation finds no block of order 3, and splits that of order 4 only */
 	KUNIT_ASSERT_EQ(test, alloc(test, 3, &unit), 0);
 	KUNIT_ASSERT_EQ(test, alloc(test, 3, &unit), 0);
 	KUNIT_EXPECT_EQ(test, f->b.splits, 1);
@@ -302,7 +302,7 @@ static void any_capacity_is_one_run(struct kunit *test)
 		u64 n = capacities[i];
 
 		start(test, n);
-		/* one block of each order that has its bit in the size */
+		/* one block for each bit that is set in the size */
 		KUNIT_EXPECT_EQ(test, f->b.avail, n);
 		KUNIT_EXPECT_TRUE(test, find_run(&f->b, n, &unit));
 		KUNIT_EXPECT_EQ(test, unit, 0);
@@ -388,7 +388,7 @@ static void untouched_100_tib_costs_a_few_nodes(struct kunit *test)
 
 	start(test, 100000000);
 	KUNIT_EXPECT_LT(test, f->bytes, 64L << 10);
-	/* a block at a time: no more than a path of nodes */
+	/* one block: at most the nodes of one path */
 	for (i = 0; i < 64; i++)
 		KUNIT_ASSERT_EQ(test, alloc(test, 0, &unit[i]), 0);
 	KUNIT_EXPECT_LT(test, atomic_long_read(&f->mem.bytes), f->bytes + (32L << 10));
@@ -413,7 +413,7 @@ static void no_space_at_all(struct kunit *test)
 
 static void neighbours_that_are_no_buddies_serve_a_contiguous_request(struct kunit *test)
 {
-	/* borders: inside a word, of a word, of nodes of each height */
+	/* borders inside a word, of a word, and of nodes of each height */
 	static const u64 borders[] = { 2, 62, 64, 512, 1024, 1ULL << 18, 1ULL << 27 };
 	struct fixture *f = test->priv;
 	unsigned int i;
@@ -423,7 +423,7 @@ static void neighbours_that_are_no_buddies_serve_a_contiguous_request(struct kun
 		u64 mid = borders[i], nr = 2 * mid + 3;
 
 		start(test, nr);
-		/* all is used but for the two units at the border */
+		/* only the two units at the border are free */
 		KUNIT_ASSERT_EQ(test, take(test, 0, mid - 1), 0);
 		KUNIT_ASSERT_EQ(test, take(test, mid + 1, nr - mid - 1), 0);
 		KUNIT_EXPECT_EQ(test, f->b.free_units, 2);
@@ -458,13 +458,13 @@ static void partly_taken_range_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, take(test, 1000, 1000), 0);
 }
 
-/* Three neighbours freed in each order: the same state. */
+/* Three neighbours, freed in any order, leave the same state. */
 static void order_of_frees_does_not_matter(struct kunit *test)
 {
 	static const u8 orders[6][3] = {
 		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
 	};
-	/* odd lengths, over a node's border */
+	/* odd lengths, across a border of a node */
 	static const u64 at[] = { 300, 417, 530, 1000 };
 	struct fixture *f = test->priv;
 	struct snapshot all, first = {};
@@ -546,7 +546,7 @@ static void disown_of_another_order_is_refused(struct kunit *test)
 
 /* ---- memory ---- */
 
-/* A space whose every corner needs new nodes when something is cut off. */
+/* A space in which each split of a large block needs new nodes. */
 static void start_deep(struct kunit *test)
 {
 	start(test, (1ULL << 40) + (1ULL << 22) + 5);
@@ -563,7 +563,7 @@ static void alloc_without_memory_changes_nothing(struct kunit *test)
 
 	for (order = 0; order < 40; order++) {
 		start_deep(test);
-		/* no small blocks: they would be taken without a split */
+		/* no small blocks, which could be allocated without a split */
 		KUNIT_ASSERT_EQ(test, take(test, 1ULL << 40, (1ULL << 22) + 5), 0);
 		before = take_snapshot(f);
 		for (nth = 1; ; nth++) {
@@ -645,7 +645,7 @@ static void caller_that_may_wait_gets_its_memory(struct kunit *test)
 	u64 unit;
 
 	start_deep(test);
-	/* no allocation that may not wait succeeds at all */
+	/* all allocations that may not wait fail */
 	hatest_inject_start(0, 1, false);
 	KUNIT_EXPECT_EQ(test, alloc_gfp(test, 3, &unit, GFP_KERNEL), 0);
 	KUNIT_EXPECT_EQ(test, take_gfp(test, 1ULL << 39, 3, GFP_NOIO), 0);
@@ -682,7 +682,7 @@ static void giving_back_needs_no_memory(struct kunit *test)
 
 /* ---- random ---- */
 
-/* The naive model: a bit for each unit, and a list of what was handed out. */
+/* The naive model: a bit for each unit, and a list of the allocated blocks. */
 #define MODEL_UNITS	5000
 #define MODEL_BLOCKS	600
 
@@ -830,7 +830,7 @@ static void random_operations_match_the_model(struct kunit *test)
 	}
 }
 
-/* Huge and odd spaces, filled with blocks of any order; counters sum up. */
+/* Huge and odd spaces, filled with blocks of any order; the counters add up. */
 static void random_fill_of_huge_spaces_comes_back(struct kunit *test)
 {
 	struct { u64 unit; unsigned int order; } *blocks;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the suites share. */
+/* What the suites share: see hatest.h. */
 #define HATEST_INJECT_REAL
 #include <linux/bitmap.h>
 #include <linux/cpumask.h>
@@ -60,7 +60,7 @@ bool hatest_fails(gfp_t gfp)
 
 	if (inject.nowait_every && !gfpflags_allow_blocking(gfp))
 		fails |= n % inject.nowait_every == 0;
-	/* who tries for ever shall fail the test, not hang it */
+	/* a loop that retries for ever fails the test, but does not hang it */
 	if (atomic_long_read(&inject.failed) >= HATEST_MAX_FAILED)
 		return false;
 	if (fails)

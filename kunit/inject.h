@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Allocations that fail on demand. Included in front of the layers' sources
- * when they are compiled for the suites, so that it needs nothing of the
- * kernel's fault injection and works in user space, too.
+ * Memory allocations that fail on demand. Included before the sources of the layers when
+ * they are compiled for the suites. So it does not need the kernel's fault injection, and
+ * works in user space, too.
  */
 #ifndef _HYBRID_ALLOC_INJECT_H
 #define _HYBRID_ALLOC_INJECT_H
@@ -16,11 +16,11 @@
 
 /**
  * struct hatest_inject - which allocations fail
- * @nth: this one, counted from 1 and from when it was set; 0: none
- * @nowait_every: every Nth of those that may not wait; 0: none
+ * @nth: this one, counted from 1 since hatest_inject_start(); 0: none
+ * @nowait_every: every Nth allocation, if it may not wait; 0: none
  * @all: all of them
  * @seen: allocations since hatest_inject_start()
- * @failed: how many of them were made to fail
+ * @failed: how many of them failed on purpose
  */
 struct hatest_inject {
 	unsigned long nth;
@@ -30,13 +30,13 @@ struct hatest_inject {
 	atomic_long_t failed;
 };
 
-/* So many failures are not due to memory that is short. */
+/* More failures than that mean a loop, not a lack of memory: allocations succeed again. */
 #define HATEST_MAX_FAILED	10000
 
 void hatest_inject_start(unsigned long nth, unsigned long nowait_every, bool all);
-/* Back to normal. Return: how many allocations failed. */
+/* Ends the injection. Return: how many allocations failed. */
 unsigned long hatest_inject_stop(void);
-/* How many allocations there were since the start. */
+/* Return: how many allocations were made since hatest_inject_start(). */
 unsigned long hatest_inject_seen(void);
 
 bool hatest_fails(gfp_t gfp);

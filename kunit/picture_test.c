@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the allocator tells of the device: the map, the free runs by length, and
- * the largest of them, each compared with what is found naively.
+ * What the allocator reports about the device: the map, the free runs by length, and the
+ * largest of them, each compared with what a naive walk of the model finds.
  */
 #include "pool_fixture.h"
 
@@ -35,7 +35,7 @@ static void expect_entry(struct kunit *test, const struct haslab_extent *e, u64 
 	KUNIT_EXPECT_EQ(test, (int)e->state, (int)state);
 }
 
-/* The only extent there is, read from any of its blocks, and with all around it. */
+/* The only extent, looked up by several of its blocks, and the free space around it. */
 static void expect_map_of_one(struct kunit *test, u64 at, u64 len)
 {
 	const u64 from[] = { at, at + len / 2, at + len - 1 };
@@ -52,7 +52,7 @@ static void expect_map_of_one(struct kunit *test, u64 at, u64 len)
 		KUNIT_ASSERT_EQ(test, hapool_map(&f->p, at - 3, e, 1), 1);
 		expect_entry(test, e, at - 3, 3, HYBRID_ALLOC_MAP_FREE);
 	}
-	/* free space next to each other may be told in several entries */
+	/* adjacent free space may be listed in several entries */
 	while ((got = hapool_map(&f->p, pos, e, 4)))
 		for (n = 0; n < got; n++) {
 			KUNIT_ASSERT_EQ(test, e[n].start, pos);
@@ -109,13 +109,13 @@ static void map_in_pages_of_any_size_is_the_models(struct kunit *test)
 			hatest_on_cpu(i % 3);
 			for (k = 0; k < 100; k++)
 				random_step(test, m, &rng, i < 3);
-			/* with what is in the pools, and without */
+			/* with objects in the pools, and without */
 			expect_map(test, m, pages[i]);
 			if (i == 2)
 				hapool_drain(&f->p);
 			expect_map(test, m, pages[i]);
 		}
-		/* from anywhere: an extent as a whole, or what is left of a free run */
+		/* from anywhere: a whole extent, or the rest of a free run */
 		for (i = 0; i < 200; i++) {
 			u64 from = hatest_below(&rng, m->nr_blocks);
 			struct haslab_extent e;
@@ -137,7 +137,7 @@ static void map_in_pages_of_any_size_is_the_models(struct kunit *test)
 	}
 }
 
-/* Of a size that divides nothing, one after the other, they lie across all borders. */
+/* Adjacent extents of a size that divides nothing lie across all kinds of borders. */
 static void map_of_extents_of_an_odd_size(struct kunit *test)
 {
 	static const u16 sizes[] = { 77, 300, 1500, 3000, 3 * HASLAB_MAX_BLOCKS / 4 + 1, 5000 };
@@ -199,7 +199,7 @@ static void map_of_what_is_in_the_pools(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* Equal objects and blocks of the buddy, also in the pools; the odd, and what lies across. */
+/* Objects of slabs and of the buddy, also while cached; mixed parts, and spans. */
 static void map_tells_where_each_lies(struct kunit *test)
 {
 	const struct { u64 at, len; u32 kind; } claims[] = {
@@ -266,7 +266,7 @@ static void expect_histogram(struct kunit *test, const struct hatest_model *m, s
 	KUNIT_ASSERT_EQ(test, stat(test)->slab.free, free);
 }
 
-/* The exact largest run can be had, and no block more. */
+/* The largest run can be allocated as a whole, and nothing longer. */
 static void expect_largest(struct kunit *test, struct hatest_model *m)
 {
 	u64 largest = hatest_model_runs(m).largest, at;
@@ -314,8 +314,8 @@ static void free_runs_of_any_layout_are_the_models(struct kunit *test)
 }
 
 /*
- * Runs over the borders of all there is: two that meet are one, and the border of
- * 4 GiB, where the sums are cut, is none to them.
+ * Runs across borders of all kinds: adjacent runs are one, also across the border between
+ * dirs.
  */
 static void largest_run_over_borders(struct kunit *test)
 {
@@ -326,7 +326,7 @@ static void largest_run_over_borders(struct kunit *test)
 	start(test, nr);
 	for (i = 0; i < ARRAY_SIZE(borders); i++)
 		for (j = i; j < ARRAY_SIZE(borders); j++) {
-			/* the only free run is from a to b; and half of it is the rest */
+			/* the only free run is from a to b; then a claim halves it */
 			u64 a = borders[i] - 1, b = borders[j] + 1, mid = (a + b) / 2;
 
 			if (a)
@@ -347,7 +347,7 @@ static void largest_run_over_borders(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* ---- what a score of fragmentation is made of ---- */
+/* ---- the figures for a fragmentation score ---- */
 
 static void empty_device_has_one_run(struct kunit *test)
 {
@@ -360,7 +360,7 @@ static void empty_device_has_one_run(struct kunit *test)
 		u64 at = 0;
 
 		start(test, sizes[i]);
-		/* after all was freed, too */
+		/* also after all was freed */
 		for (k = 0; k < 2; k++) {
 			unsigned int len;
 
@@ -386,7 +386,7 @@ static void every_second_block_is_all_runs_of_one_block(struct kunit *test)
 	struct fixture *f = test->priv;
 	unsigned int i, pooled;
 
-	/* as extents of the pools, and as claims */
+	/* as objects from the pools, and as claims */
 	for (pooled = 0; pooled < 2; pooled++) {
 		start(test, nr);
 		for (i = 0; i < nr; i++) {
@@ -425,7 +425,7 @@ static void block_in_100_mb_leaves_long_runs_only(struct kunit *test)
 		u64 count = i == ilog2(step - 1) ? used - 1 : 0;
 		u64 blocks = count * (step - 1);
 
-		/* and the ends of the device */
+		/* and the runs at both ends of the device */
 		count += (i == ilog2(step / 2)) + (i == ilog2(nr - 1 - (at - step)));
 		blocks += (i == ilog2(step / 2) ? step / 2 : 0) +
 			  (i == ilog2(nr - 1 - (at - step)) ? nr - 1 - (at - step) : 0);

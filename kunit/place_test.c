@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where extents come to lie: goals, alignments, sizes beyond 4 GiB, and
- * allocators of another shape than the usual one.
+ * Where extents are placed: goals, alignments, sizes beyond 4 GiB, and allocators of
+ * unusual shapes.
  */
 #include "pool_fixture.h"
 
@@ -25,7 +25,7 @@ static const u32 lens[] = { 1, 3, 16, 17, 100, 256, 300, 1000, 1024, 5000, 16384
 
 static void free_goal_is_met(struct kunit *test)
 {
-	/* at the borders of units and of the largest slabs, beyond 4 GiB, in between */
+	/* at borders of units, slots and dirs, beyond 4 GiB, and in between */
 	static const u64 goals[] = {
 		0, 1, 255, 256, 257, 12345, 16383, 16384, 16385, 4 * GIB - 1, 4 * GIB,
 		5 * GIB + 77, 11 * GIB - 1,
@@ -42,7 +42,7 @@ static void free_goal_is_met(struct kunit *test)
 			expect_freed(test, at, lens[j]);
 		}
 	expect_all_comes_back(test);
-	/* the last place there is */
+	/* the last place on the device */
 	for (j = 0; j < ARRAY_SIZE(lens); j++) {
 		u64 last = 16 * GIB + 77 - lens[j];
 
@@ -70,8 +70,8 @@ static void file_grows_where_it_ends(struct kunit *test)
 }
 
 /*
- * All is taken but for three holes, of which one is before the goal, one soon
- * behind it, and one far; between the goal and the second are some too short.
+ * Three holes are free: one before the goal, one soon after it, and one far after it. The
+ * holes between the goal and the second one are too short.
  */
 static void nearest_hole_behind_a_taken_goal_then_any(struct kunit *test)
 {
@@ -100,13 +100,13 @@ static void nearest_hole_behind_a_taken_goal_then_any(struct kunit *test)
 
 		KUNIT_ASSERT_EQ(test, alloc_at(test, goal, len, 1, &at), 0);
 		KUNIT_EXPECT_EQ_MSG(test, at, second, "length %llu", len);
-		/* a goal never makes a call fail, also when only what is before it is left */
+		/* a goal never makes a call fail, even if only space before it is left */
 		KUNIT_ASSERT_EQ(test, alloc_at(test, goal, len, 1, &at), 0);
 		KUNIT_EXPECT_TRUE(test, at == first || at == third);
 		KUNIT_ASSERT_EQ(test, alloc_at(test, goal, len, 1, &at), 0);
 		KUNIT_EXPECT_TRUE(test, at == first || at == third);
 		expect_account(test, nr - free + 3 * len, n + 4);
-		/* but lack of space does */
+		/* only lack of space does */
 		KUNIT_EXPECT_EQ(test, alloc_at(test, goal, len, 1, &at), -ENOSPC);
 		KUNIT_EXPECT_EQ(test, alloc_at(test, first, len, 1, &at), -ENOSPC);
 		expect_account(test, nr - free + 3 * len, n + 4);
@@ -149,7 +149,7 @@ static void alignment_comes_before_the_goal(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* The managed space begins at 300: none of it is before, and none behind the end. */
+/* The managed space begins at block 300: nothing lies before it, or after its end. */
 static void goal_outside_of_the_space_is_none(struct kunit *test)
 {
 	const struct haslab_config cfg = {
@@ -179,7 +179,7 @@ static void goal_outside_of_the_space_is_none(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* What was freed near the goal may sit in a pool, among what others have. */
+/* Extents freed near the goal may be cached, between live ones. */
 static void goal_among_extents_of_the_pools(struct kunit *test)
 {
 	struct hatest_model *m = hatest_model(test, 1500);
@@ -229,7 +229,7 @@ static void goal_of_who_may_not_wait(struct kunit *test)
 
 /* ---- alignments ---- */
 
-/* One place alone is aligned, to 1 GiB; it is found, and then there is none. */
+/* Only one place is aligned to 1 GiB. It is found, and after that none is. */
 static void only_aligned_place_is_found(struct kunit *test)
 {
 	static const u64 sizes[] = { 1, 3, 16, 256, 1000, 20000, GIB - 1, GIB };
@@ -258,7 +258,7 @@ static void only_aligned_place_is_found(struct kunit *test)
 		}
 }
 
-/* So large that only the first block is aligned. */
+/* An alignment so large that only the first block has it. */
 static void alignment_beyond_the_device(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -280,7 +280,7 @@ static void every_alignment_next_to_live_extents(struct kunit *test)
 	u64 align, at, taken[19];
 	unsigned int j, n = 0;
 
-	/* what they leave is odd everywhere */
+	/* these leave free runs with odd borders everywhere */
 	start(test, 64 * GIB + 5);
 	for (align = 1; align <= GIB; align *= 2) {
 		KUNIT_ASSERT_EQ(test, alloc_aligned(test, 3, align, &taken[n]), 0);
@@ -312,7 +312,7 @@ static void largest_extent_is_the_device_and_no_block_more(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		u64 n = sizes[i], at;
-		/* more than there is, and so much that a part of 64 bits would fit */
+		/* more than the device, and lengths of which the lower 32 bits would fit */
 		u64 beyond[] = { n + 1, n + (1ULL << 32), 1ULL << 61 };
 
 		start(test, n);
@@ -325,7 +325,7 @@ static void largest_extent_is_the_device_and_no_block_more(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, alloc(test, n), 0);
 		expect_account(test, n, 1);
 		KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), -ENOSPC);
-		/* which looks at each unit that is in use */
+		/* hapool_check() visits each unit in use */
 		if (n <= GIB)
 			KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
 		expect_freed(test, 0, n);
@@ -344,7 +344,7 @@ static void extents_beyond_4_gib(struct kunit *test)
 	u64 at[ARRAY_SIZE(sizes)], sum = 0;
 	unsigned int i, j;
 
-	/* 16 TiB and a bit: all of them are there at the same time, the largest first */
+	/* just over 16 TiB; all extents are live at the same time, the largest first */
 	start(test, nr);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		at[i] = alloc(test, sizes[i]);
@@ -356,7 +356,7 @@ static void extents_beyond_4_gib(struct kunit *test)
 	}
 	expect_account(test, sum, ARRAY_SIZE(sizes));
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		/* what is the same in 32 bits is not the same */
+		/* lengths that are equal in the lower 32 bits are still wrong */
 		u64 wrong[] = { sizes[i] - 1, sizes[i] + (1ULL << 32), sizes[i] - (1ULL << 32) };
 
 		for (j = 0; j < ARRAY_SIZE(wrong); j++) {
@@ -378,7 +378,7 @@ static void extents_beyond_4_gib(struct kunit *test)
 
 /* ---- shapes ---- */
 
-/* All sizes at once, up to the last block; then the same again. */
+/* Fills the device to the last block with all sizes, twice. */
 static void fill_to_the_last_block(struct kunit *test, struct hatest_model *m)
 {
 	struct fixture *f = test->priv;
@@ -396,7 +396,7 @@ static void fill_to_the_last_block(struct kunit *test, struct hatest_model *m)
 			} else {
 				KUNIT_ASSERT_EQ(test, ret, -ENOSPC);
 			}
-			/* two of the large, many of the small ones */
+			/* two extents of each large size, as many as possible of the small ones */
 			if (ret || (i > 16 && m->nr % 2 == 0))
 				i--;
 		}
@@ -413,8 +413,8 @@ static void fill_to_the_last_block(struct kunit *test, struct hatest_model *m)
 static void any_shape_can_be_filled_to_the_last_block(struct kunit *test)
 {
 	/*
-	 * As min_block 4 KiB to 1 MiB, buddy_start and slab_max make them: the
-	 * unit can be a block, and slab_max larger than the unit.
+	 * The shapes that min_block from 4 KiB to 1 MiB, buddy_start and slab_max make:
+	 * a unit can be a block, and slab_max can be larger than a unit.
 	 */
 	static const u8 unit_shifts[] = { 0, 1, 4, 8, HASLAB_MAX_SHIFT };
 	static const u8 slab_shifts[] = { 0, 3, 10 };

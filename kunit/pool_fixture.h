@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the suites of the whole allocator share: one that is started in some
- * shape, what must hold of it at any time, and random operations that are
- * compared with the model. They know the functions of pool.h and nothing of
- * what is behind them. Blocks everywhere.
+ * What the suites of the whole allocator share: starting an allocator of some shape, what
+ * must be true of it at any time, and random operations that are compared with the model.
+ * They use the functions of pool.h and know nothing of their implementation. All lengths
+ * are in blocks.
  */
 #ifndef _HYBRID_ALLOC_POOL_FIXTURE_H
 #define _HYBRID_ALLOC_POOL_FIXTURE_H
@@ -21,8 +21,8 @@ struct fixture {
 	bool alive;
 	struct haslab_config cfg;
 	unsigned int nr_groups;	/* for start() and start_shape() */
-	u64 metadata;		/* when all was free */
-	/* not on the stack: it is small in a debug kernel */
+	u64 metadata;		/* while all is free */
+	/* not on the stack, which is small for a debug kernel */
 	struct hapool_stat st;
 	struct hapool_stat before;
 };
@@ -45,7 +45,7 @@ static inline int try_start(struct kunit *test, const struct haslab_config *cfg)
 	return ret;
 }
 
-/* What it says now. */
+/* The statistics now. */
 static inline const struct hapool_stat *stat(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -54,7 +54,7 @@ static inline const struct hapool_stat *stat(struct kunit *test)
 	return &f->st;
 }
 
-/* The same with a look at all free runs. */
+/* The same, with a walk over all free runs. */
 static inline const struct hapool_stat *stat_walk(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -77,7 +77,7 @@ static inline void start_shape(struct kunit *test, u64 nr_blocks, unsigned int u
 			       u64 slab_max)
 {
 	struct fixture *f = test->priv;
-	/* where something is placed is to depend on no CPU, if a case does not say so */
+	/* placement must not depend on the CPU, unless a case asks for groups */
 	struct haslab_config cfg = {
 		.nr_blocks = nr_blocks, .unit_shift = unit_shift, .slab_max = slab_max,
 		.nr_groups = f->nr_groups ?: 1,
@@ -91,7 +91,7 @@ static inline void start(struct kunit *test, u64 nr_blocks)
 	start_shape(test, nr_blocks, ilog2(UNIT), UNIT);
 }
 
-/* The accounting identity, and what is charged is what we know of. */
+/* The sums add up, and the allocator has charged just these extents. */
 static inline void expect_account(struct kunit *test, u64 charged, u64 nr_live)
 {
 	const struct hapool_stat *st = stat(test);
@@ -102,7 +102,7 @@ static inline void expect_account(struct kunit *test, u64 charged, u64 nr_live)
 	KUNIT_ASSERT_EQ(test, st->nr_live, nr_live);
 }
 
-/* Once the pools are empty all is one free run; of the metadata it says nothing. */
+/* With empty pools, all is one free run. The metadata is not checked. */
 static inline void expect_one_run(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -177,7 +177,7 @@ static const u16 common[] = {
 	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32, 64, 128, 256, 512, 1024,
 };
 
-/* Make this CPU's magazine of a size, and leave something in it. */
+/* Makes this CPU's magazine of a size, with objects in it. */
 static inline void warm_up(struct kunit *test, u64 len)
 {
 	u64 a = alloc(test, len), b = alloc(test, len);
@@ -188,7 +188,7 @@ static inline void warm_up(struct kunit *test, u64 len)
 
 /* ---- the model ---- */
 
-/* What lies before the first block is nobody's. */
+/* The model has the blocks before the first one as cached: neither free nor live. */
 static inline void model_start(struct kunit *test, struct hatest_model *m)
 {
 	struct fixture *f = test->priv;
@@ -250,7 +250,7 @@ static inline void random_alloc(struct kunit *test, struct hatest_model *m,
 	if (!hatest_below(rng, 8))
 		goal = hatest_below(rng, m->nr_blocks);
 	ret = hapool_alloc(&f->p, len, align, goal, GFP_KERNEL, &at);
-	/* no false ENOSPC: what is cached counts as free */
+	/* no false ENOSPC: cached objects count as free */
 	KUNIT_ASSERT_EQ_MSG(test, ret, hatest_model_fits(m, len, align) ? 0 : -ENOSPC,
 			    "length %llu, alignment %llu, goal %llu", len, align, goal);
 	if (ret)
@@ -278,7 +278,7 @@ static inline void random_claim(struct kunit *test, struct hatest_model *m,
 		hatest_model_add(m, at, len);
 }
 
-/* Allocations, frees and claims, more of the first if it is @filling. */
+/* An allocation, free or claim; while @filling, more often an allocation. */
 static inline void random_step(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng,
 			       bool filling)
 {
@@ -295,7 +295,7 @@ static inline void random_step(struct kunit *test, struct hatest_model *m, struc
 		hapool_cpu_dead(&f->p, hatest_below(rng, 3) % nr_cpu_ids);
 }
 
-/* Free one extent of the model's, rightly. */
+/* Frees one extent of the model, correctly. */
 static inline void free_extent(struct kunit *test, struct hatest_model *m, unsigned int i)
 {
 	enum hybrid_alloc_reason reason;
@@ -314,9 +314,9 @@ static inline void free_all(struct kunit *test, struct hatest_model *m, struct h
 #define MAX_PAGE	16
 
 /*
- * The map, read @page entries at a time, is the model's: it has no gaps, each
- * live extent is one entry, and the rest is free or in a pool. What the model
- * has as cached is neither free nor live.
+ * The map, read @page entries at a time, matches the model: it has no gaps, each live
+ * extent is one entry, and the rest is free or cached. Blocks that the model has as cached
+ * are neither free nor live.
  */
 static inline void expect_map(struct kunit *test, const struct hatest_model *m, int page)
 {
@@ -349,7 +349,7 @@ static inline void expect_map(struct kunit *test, const struct hatest_model *m, 
 	KUNIT_ASSERT_EQ(test, pos, m->nr_blocks);
 }
 
-/* The free runs, with empty pools, are the model's. */
+/* With empty pools, the free runs match the model. */
 static inline void expect_runs(struct kunit *test, const struct hatest_model *m)
 {
 	struct hatest_runs runs = hatest_model_runs(m);

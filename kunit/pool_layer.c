@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The layer as it is, but with allocations that fail on demand. */
+/* The unchanged layer, with memory allocations that fail on demand. */
 #include "inject.h"
 #include "pool.c"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The pool layer, which is the whole allocator. Blocks everywhere. */
+/* The pool layer, and with it the whole allocator. All lengths are in blocks. */
 #include "pool_fixture.h"
 
 /* ---- hits ---- */
@@ -69,7 +69,7 @@ static void magazines_are_bounded(struct kunit *test)
 		cached = stat(test)->cached;
 		KUNIT_EXPECT_GT(test, cached, 0);
 		KUNIT_EXPECT_LE(test, cached, (u64)f->p.limit[class] * common[class]);
-		/* 4 MiB a size, but at least four objects */
+		/* at most 4 MiB for each size, but at least four objects */
 		KUNIT_EXPECT_LE(test, cached, max(1024U, 4U * common[class]));
 		expect_all_comes_back(test);
 	}
@@ -114,7 +114,7 @@ static void double_free_through_the_pool(struct kunit *test)
 		expect_freed(test, at, common[i]);
 		expect_refused(test, at, common[i], -ENOENT, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 		expect_account(test, common[i], 1);
-		/* and it is not handed out twice */
+		/* the extent is not handed out twice */
 		KUNIT_EXPECT_EQ(test, alloc(test, common[i]), at);
 		KUNIT_EXPECT_NE(test, alloc(test, common[i]), at);
 		expect_account(test, 3 * common[i], 3);
@@ -241,13 +241,13 @@ static void idle_magazines_go_back_and_used_ones_stay(struct kunit *test)
 	warm_up(test, 16);
 	both = stat(test)->cached;
 	percpu = f->st.percpu;
-	/* a first look: all were used since the one before */
+	/* the first call finds all magazines used */
 	hapool_drain_idle(&f->p);
 	KUNIT_EXPECT_EQ(test, stat(test)->cached, both);
 	expect_freed(test, alloc(test, 1), 1);
 	hapool_drain_idle(&f->p);
 	KUNIT_EXPECT_EQ(test, stat(test)->cached, small);
-	/* then what is unused goes: extents first, memory next */
+	/* unused magazines are emptied, and freed by the next call */
 	hapool_drain_idle(&f->p);
 	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
 	hapool_drain_idle(&f->p);
@@ -297,7 +297,7 @@ static void what_another_cpu_cached_can_be_allocated(struct kunit *test)
 		while (!(ret = try_alloc(test, len, &at[n])))
 			n++;
 		KUNIT_ASSERT_EQ(test, ret, -ENOSPC);
-		/* CPU 1 caches the last one, CPU 0 has to get it */
+		/* CPU 1 caches the last extent; CPU 0 must get it */
 		expect_freed(test, at[n - 1], len);
 		hatest_on_cpu(0);
 		KUNIT_EXPECT_EQ(test, alloc(test, len), at[n - 1]);
@@ -491,7 +491,7 @@ static void free_needs_no_memory(struct kunit *test)
 	hatest_inject_start(0, 0, true);
 	for (i = 0; i < ARRAY_SIZE(lengths); i++)
 		for (j = 0; j < 10; j++) {
-			/* on a CPU with magazines and on one without */
+			/* on a CPU with magazines, and on one without */
 			hatest_on_cpu(j % 2);
 			expect_freed(test, at[i][j], lengths[i]);
 			expect_refused(test, at[i][j], lengths[i], -ENOENT,
@@ -561,7 +561,7 @@ static void random_operations_in_any_shape(struct kunit *test)
 				     1ULL << max_shift, hatest_ops / 48);
 }
 
-/* Allocated here, freed there, for long: caches do not grow, nothing is lost. */
+/* Extents are allocated on one CPU and freed on another, many times. */
 static void extents_that_migrate_between_cpus(struct kunit *test)
 {
 	struct hatest_rng rng = hatest_rng(test);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The slab layer (with the buddy below it). Blocks everywhere. */
+/* The slab layer, with the buddy below it. All lengths are in blocks. */
 #include <linux/bitmap.h>
 #include <linux/log2.h>
 #include <linux/string.h>
@@ -12,9 +12,9 @@
 struct fixture {
 	struct haslab s;
 	bool alive;
-	long bytes;		/* of metadata when all was free */
-	u64 nr_slabs;		/* the tail, if there is one */
-	struct haslab_stat st;	/* not on the stack: it is small in a debug kernel */
+	long bytes;		/* of metadata while all is free */
+	u64 nr_slabs;		/* while all is free: a lasting unit, or none */
+	struct haslab_stat st;	/* not on the stack, which is small for a debug kernel */
 };
 
 static bool disown(struct fixture *f, int class, u64 start, struct haslab_ref *ref)
@@ -22,7 +22,7 @@ static bool disown(struct fixture *f, int class, u64 start, struct haslab_ref *r
 	return haslab_disown(&f->s, class, class < f->s.nr_from_slabs, start, ref);
 }
 
-/* Everything that an operation which fails must leave alone. */
+/* The state that an operation that fails must not change. */
 struct snapshot {
 	struct haslab_stat st;
 	long bytes;
@@ -78,14 +78,14 @@ static struct snapshot take_snapshot(struct fixture *f, bool walk)
 	return snap;
 }
 
-/* What it says now. */
+/* The statistics now. */
 static const struct haslab_stat *stat(struct fixture *f, bool walk)
 {
 	haslab_stat(&f->s, &f->st, walk);
 	return &f->st;
 }
 
-/* Runs are compared if @before was taken with a walk. */
+/* Free runs are compared if @before was taken with a walk. */
 static void expect_unchanged(struct kunit *test, const struct snapshot *before)
 {
 	struct fixture *f = test->priv;
@@ -113,7 +113,7 @@ static void expect_all_free(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, now.bytes, f->bytes);
 }
 
-/* An extent of a common size, without a pool. */
+/* Allocates an extent of a common size, without a pool. */
 static int object_alloc(struct kunit *test, int class, u64 *at, gfp_t gfp)
 {
 	struct fixture *f = test->priv;
@@ -155,7 +155,7 @@ static void expect_refused(struct kunit *test, u64 at, u64 len, int err,
 	KUNIT_EXPECT_EQ_MSG(test, (int)reason, (int)why, "start %llu, length %llu", at, len);
 }
 
-/* Every way to free the live extent wrongly; nothing may change. */
+/* Tries all kinds of wrong frees of a live extent; nothing may change. */
 static void expect_wrong_frees_refused(struct kunit *test, u64 at, u64 len)
 {
 	struct fixture *f = test->priv;
@@ -182,7 +182,7 @@ static void expect_wrong_frees_refused(struct kunit *test, u64 at, u64 len)
 	expect_unchanged(test, &before);
 }
 
-/* Free it, and try to do it again. */
+/* Frees an extent; a second free is refused. */
 static void expect_freed_once(struct kunit *test, u64 at, u64 len)
 {
 	struct fixture *f = test->priv;
@@ -220,7 +220,7 @@ static void common_sizes_have_classes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_class_of(&f->s, 1ULL << 32), -1);
 	KUNIT_EXPECT_EQ(test, haslab_class_of(&f->s, U64_MAX), -1);
 
-	/* what is neither a small object nor a unit is not pooled */
+	/* lengths that are not a common size are not pooled */
 	start_shape(test, 1 << 16, 8, 16);
 	KUNIT_EXPECT_EQ(test, haslab_class_of(&f->s, 16), 15);
 	KUNIT_EXPECT_EQ(test, haslab_class_of(&f->s, 32), -1);
@@ -284,7 +284,7 @@ static void device_full_of_each_class(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, got, -ENOSPC);
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 		KUNIT_EXPECT_EQ(test, stat(f, false)->free, f->s.cfg.nr_blocks - sum);
-		/* no unit is left untouched */
+		/* no unit is left free */
 		KUNIT_EXPECT_LT(test, f->s.buddy.free_units * UNIT, max_t(u64, blocks, UNIT));
 		for (i = 0; i < m->nr; i++)
 			expect_freed(test, m->extents[i].start, blocks);
@@ -376,7 +376,7 @@ static void wrong_free_of_a_block_of_the_buddy(struct kunit *test)
 
 static void wrong_free_of_an_extent_over_many_slabs(struct kunit *test)
 {
-	/* larger than a slab: whole units and a rest */
+	/* longer than a slab: whole units and a rest */
 	static const u64 lens[] = { 16385, 20000, 100000, 1000001, (1 << 24) + 1 };
 	struct fixture *f = test->priv;
 	unsigned int i;
@@ -408,7 +408,7 @@ static void free_of_what_was_never_allocated(struct kunit *test)
 			expect_refused(test, 256, 256, -ENOENT, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	}
 	expect_all_free(test);
-	/* with a slab of each kind around */
+	/* with a slab of each kind next to it */
 	KUNIT_ASSERT_EQ(test, object_alloc(test, 2, &at, GFP_KERNEL), 0);
 	KUNIT_ASSERT_EQ(test, haslab_alloc(&f->s, 100, 1, GFP_KERNEL, &at), 0);
 	before = take_snapshot(f, true);
@@ -420,11 +420,11 @@ static void free_of_what_was_never_allocated(struct kunit *test)
 	expect_unchanged(test, &before);
 }
 
-/* ---- mixed slabs ---- */
+/* ---- mixed slots ---- */
 
 static void smallest_hole_that_fits_is_taken(struct kunit *test)
 {
-	/* holes of 20, 50, 30 and 40 blocks in one slab */
+	/* holes of 20, 50, 30 and 40 blocks in one slot */
 	static const struct { u64 at, len; } holes[] = {
 		{ 100, 20 }, { 300, 50 }, { 600, 30 }, { 1000, 40 },
 	};
@@ -451,7 +451,7 @@ static void smallest_hole_that_fits_is_taken(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, 118);
 }
 
-/* In another slot there is a longer hole, which is the shortest that it has. */
+/* Another slot has a longer hole, the shortest one of that slot. */
 static void hole_of_just_the_length_is_taken(struct kunit *test)
 {
 	static const struct { u64 at, len; } holes[] = {
@@ -474,7 +474,7 @@ static void hole_of_just_the_length_is_taken(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, haslab_alloc(&f->s, holes[i].len, 1, GFP_KERNEL, &at), 0);
 		KUNIT_EXPECT_EQ(test, at, holes[i].at);
 	}
-	/* one that is no more: a part of it is in use, or it has become longer */
+	/* remembered holes that are gone: a part is in use, or the hole has become longer */
 	expect_freed(test, 100, 20);
 	KUNIT_ASSERT_EQ(test, claim(test, 119, 1), 0);
 	KUNIT_EXPECT_EQ(test, haslab_alloc(&f->s, 20, 1, GFP_KERNEL, &at), -ENOSPC);
@@ -501,7 +501,7 @@ static void alignment_is_kept(struct kunit *test)
 		prev = at;
 	}
 	expect_freed(test, prev, 3);
-	/* beyond a slab only the search can tell */
+	/* alignments larger than a slab are found by the search only */
 	for (; align <= 1 << 17; align *= 2) {
 		KUNIT_ASSERT_EQ(test, claim(test, 0, 1), 0);
 		KUNIT_ASSERT_EQ(test, haslab_search(&f->s, 3, align, GFP_KERNEL, &at), 0);
@@ -529,8 +529,8 @@ static void alignment_that_no_run_has_is_enospc(struct kunit *test)
 }
 
 /*
- * The bounded look at mixed slabs gives up, for none of the slabs it sees has
- * an aligned place; the run that ends the slab before the new one has.
+ * The bounded search of mixed slots gives up, because none of the slots that it visits has
+ * an aligned place; the run at the end of another slot has one.
  */
 static void run_that_the_bounded_look_missed(struct kunit *test)
 {
@@ -560,7 +560,7 @@ static void many_small_extents_in_one_slab(struct kunit *test)
 	struct fixture *f = test->priv;
 	u64 i;
 
-	/* a mark for every block: as much metadata as there can be; the array doubles */
+	/* a mark for every block, which is the maximum; the array of marks doubles repeatedly */
 	start(test, 4096);
 	for (i = 0; i < 4096; i++)
 		KUNIT_ASSERT_EQ(test, claim(test, i, 1), 0);
@@ -591,7 +591,7 @@ static void range_of_a_free_device_is_claimed(struct kunit *test)
 	struct snapshot claimed;
 	unsigned int i;
 
-	/* 273 units and a tail of 112 blocks */
+	/* 273 units and a last one of 112 blocks */
 	start(test, 70000);
 	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
 		u64 at = ranges[i].at, len = ranges[i].len;
@@ -620,7 +620,7 @@ static void range_of_a_free_device_is_claimed(struct kunit *test)
 
 static void neighbours_are_claimed_over_borders(struct kunit *test)
 {
-	/* three extents without a gap, over slabs, units and the tail */
+	/* three adjacent extents, across slabs, units and the tail */
 	static const u64 cuts[][4] = {
 		{ 0, 100, 300, 70000 }, { 200, 260, 16390, 33000 }, { 255, 256, 257, 258 },
 		{ 16380, 16384, 16400, 69000 }, { 50000, 69600, 69640, 70000 },
@@ -661,7 +661,7 @@ static void claim_in_mixed_slabs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_claim(&f->s, free_at, 10, false, GFP_KERNEL), 0);
 	KUNIT_EXPECT_EQ(test, claim(test, at + 999, 2), -EEXIST);
 	KUNIT_EXPECT_EQ(test, claim(test, at, 1), -EEXIST);
-	/* from the middle of this slab to behind its end */
+	/* from the middle of this slab to beyond its end */
 	KUNIT_EXPECT_EQ(test, claim(test, at + 1500, 5000), 0);
 	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 	expect_wrong_frees_refused(test, at + 1500, 5000);
@@ -685,7 +685,7 @@ static void claim_in_a_slab_of_equal_objects_converts_it(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, class, refs, 8, GFP_KERNEL), 8);
 		for (i = 0; i < 8; i++)
 			haslab_own(&refs[i]);
-		/* every second object leaves a hole */
+		/* free every second object */
 		for (i = 1; i < 8; i += 2)
 			expect_freed(test, refs[i].start, blocks);
 
@@ -694,7 +694,7 @@ static void claim_in_a_slab_of_equal_objects_converts_it(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, claim(test, refs[2].start, 1), -EEXIST);
 		KUNIT_EXPECT_EQ(test, claim(test, refs[3].start, blocks), 0);
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
-		/* the others are extents still, but no objects any more */
+		/* the others are still extents, but no longer objects */
 		for (i = 0; i < 8; i += 2) {
 			KUNIT_EXPECT_FALSE(test, disown(f, class, refs[i].start, &ref));
 			expect_wrong_frees_refused(test, refs[i].start, blocks);
@@ -746,7 +746,7 @@ static void claim_over_slabs_of_all_kinds(struct kunit *test)
 		if (!haslab_alloc(&f->s, 17 + i, 1, GFP_KERNEL, &at))
 			hatest_model_add(m, at, 17 + i);
 	}
-	/* every range of a grid, wherever it begins and ends */
+	/* all ranges of a grid */
 	for (start_at = 0; start_at < n; start_at += 61)
 		for (len = 1; start_at + len <= n; len += 97) {
 			bool free = hatest_model_free(m, start_at, len);
@@ -778,7 +778,7 @@ static void run_over_the_border_of_slabs_is_found(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(borders); i++) {
 		u64 from = borders[i] - 7, to = borders[i] + 5;
 
-		/* 156 units and a tail of 64 blocks */
+		/* 156 units and a last one of 64 blocks */
 		start(test, 40000);
 		KUNIT_ASSERT_EQ(test, claim(test, 0, from), 0);
 		KUNIT_ASSERT_EQ(test, claim(test, to, 40000 - to), 0);
@@ -800,7 +800,7 @@ static void run_among_equal_objects_is_found(struct kunit *test)
 	struct fixture *f = test->priv;
 	u64 at, sum = 0, hole;
 
-	/* full of single blocks but for three in a row */
+	/* full of single blocks, except for three adjacent ones */
 	start(test, 2 * UNIT);
 	while (!object_alloc(test, 0, &at, GFP_KERNEL))
 		sum++;
@@ -818,7 +818,7 @@ static void run_among_equal_objects_is_found(struct kunit *test)
 	expect_all_free(test);
 }
 
-/* The unit @u, which is all that is free, becomes part of a run that is to be. */
+/* Unit @u, the only free one, becomes a part of the planned run, of some kind. */
 static void make_part(struct kunit *test, char kind, u64 u)
 {
 	u64 at;
@@ -846,8 +846,9 @@ static void free_blocks_from(struct kunit *test, u64 from, u64 nr)
 static void run_of_many_parts_is_found(struct kunit *test)
 {
 	/*
-	 * Units from 14 on, and a slot begins with 16: S slab, of which the near end is
-	 * free; I island, which is free but stays with a slot; B a block of the buddy.
+	 * The kinds of the units from 14 on; a slot begins at unit 16. S: a slab, whose end
+	 * next to the run is free. I: an island, free, but part of a mixed slot. B: a buddy
+	 * block.
 	 */
 	static const char * const parts[] = {
 		"SS", "SIS", "SIIS", "SBS", "SBIS", "SIBS", "SIBIS", "SBBBS",
@@ -860,7 +861,7 @@ static void run_of_many_parts_is_found(struct kunit *test)
 		start(test, 32 * UNIT);
 		for (u = 0; u < 32; u++)
 			KUNIT_ASSERT_EQ(test, claim(test, u * UNIT, UNIT), 0);
-		/* what the islands stay with */
+		/* the rest of the mixed parts that the islands belong to */
 		make_part(test, 'I', 10);
 		make_part(test, 'I', 26);
 		for (u = 0; u < nr; u++)
@@ -883,7 +884,7 @@ static void run_of_many_parts_is_found(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, at, 15 * UNIT - 90);
 		KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 		expect_freed_once(test, at, len);
-		/* a place in the middle that is aligned */
+		/* an aligned place in the middle */
 		KUNIT_ASSERT_EQ(test, haslab_search(&f->s, len - 90, UNIT, GFP_KERNEL, &at), 0);
 		KUNIT_EXPECT_EQ(test, at, 15 * UNIT);
 		KUNIT_EXPECT_EQ(test, haslab_search(&f->s, len - 89, UNIT, GFP_KERNEL, &at),
@@ -897,7 +898,7 @@ static void run_behind_a_full_slab_is_found(struct kunit *test)
 	u64 at;
 	int i;
 
-	/* a slab of 19 objects of 13 blocks, with a rest of 9, and one of single blocks */
+	/* a slab of 19 objects of 13 blocks with a rest of 9 blocks, and a slab of single blocks */
 	start(test, 2 * UNIT);
 	for (i = 0; i < 19; i++)
 		KUNIT_ASSERT_EQ(test, object_alloc(test, 12, &at, GFP_KERNEL), 0);
@@ -917,7 +918,7 @@ static void one_run_among_many_large_parts_is_found(struct kunit *test)
 	struct fixture *f = test->priv;
 	u64 i, at;
 
-	/* slots that end with 600 free blocks, more than are looked at one by one */
+	/* slots that end with 600 free blocks: too many of them to be checked one by one */
 	start(test, nr * slot);
 	for (i = 0; i < nr; i++) {
 		KUNIT_ASSERT_EQ(test, claim(test, i * slot, 500), 0);
@@ -984,7 +985,7 @@ static void impossible_shapes_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_start(test, U64_MAX, 8, 256), -EINVAL);
 }
 
-/* And there is no warning: see kvmalloc_node(). */
+/* It fails without a warning: see kvmalloc_node(). */
 static void device_of_64_pib_is_too_much_for_the_memory(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, try_start(test, (1ULL << 44) - (1 << 20), 8, 256), -ENOMEM);
@@ -1033,7 +1034,7 @@ static const struct attempt attempts[] = {
 	{ CLAIM, 100000, 3000000 }, { CLAIM, (5 << 20) - 1, 102 },
 };
 
-/* Each allocation in turn fails; then none does. */
+/* Fails each memory allocation in turn, until the attempt makes no more of them. */
 static unsigned long fail_each(struct kunit *test, const struct attempt *t)
 {
 	struct fixture *f = test->priv;
@@ -1069,7 +1070,7 @@ static void failure_on_a_free_device_changes_nothing(struct kunit *test)
 	}
 }
 
-/* All units are parts of slabs, some of equal objects. */
+/* All units are in slabs or mixed parts. */
 static void start_busy(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1079,7 +1080,7 @@ static void start_busy(struct kunit *test)
 	start(test, 4 * UNIT + 50);
 	for (i = 0; i < 3; i++)
 		KUNIT_ASSERT_EQ(test, object_alloc(test, i, &keep[i], GFP_KERNEL), 0);
-	/* more than a mixed slot has room for without memory of its own */
+	/* more objects than a mixed slot has marks for without memory of its own */
 	for (i = 0; i < 40; i++)
 		KUNIT_ASSERT_EQ(test, object_alloc(test, 0, &at, GFP_KERNEL), 0);
 	while (!haslab_alloc(&f->s, 100, 1, GFP_KERNEL, &at))
@@ -1103,7 +1104,7 @@ static void failure_on_a_busy_device_changes_nothing(struct kunit *test)
 			continue;
 		start_busy(test);
 		failed += fail_each(test, &busy[i]);
-		/* claims over whatever is free, block by block */
+		/* claims all over the device */
 		start_busy(test);
 		for (at = 0; at + 3 < f->s.cfg.nr_blocks; at += 3) {
 			struct attempt t = { CLAIM, at, 3 };
@@ -1124,7 +1125,7 @@ static void conversion_without_memory_changes_nothing(struct kunit *test)
 	u64 at;
 	int i;
 
-	/* 200 single objects: their marks have to grow several times */
+	/* 200 objects of one block: after the conversion, the marks grow several times */
 	for (i = 0; i < 3; i++) {
 		struct attempt t = { CLAIM, 250 + i, 1 + i };
 
@@ -1154,7 +1155,7 @@ static void init_without_memory_leaves_nothing(struct kunit *test)
 		ret = try_start(test, (5 << 20) + 101, 8, 256);
 		if (!hatest_inject_stop())
 			break;
-		/* one that did not have to succeed was tried again */
+		/* an allocation that is optional is made again, or left out */
 		KUNIT_EXPECT_TRUE(test, !ret || ret == -ENOMEM);
 		failed += ret == -ENOMEM;
 	}
@@ -1171,7 +1172,7 @@ static void caller_that_may_wait_gets_its_memory(struct kunit *test)
 	unsigned int i;
 	u64 at, len;
 
-	/* no allocation that may not wait succeeds at all */
+	/* all allocations that may not wait fail */
 	for (i = 0; i < ARRAY_SIZE(attempts); i++) {
 		start(test, (5 << 20) + 101);
 		hatest_inject_start(0, 1, false);
@@ -1276,7 +1277,7 @@ static void fuzz_get(struct kunit *test, struct fuzz *z)
 	}
 }
 
-/* One of the cached objects becomes live, or free. */
+/* Makes one of the cached objects live, or free. */
 static void fuzz_use_cached(struct kunit *test, struct fuzz *z)
 {
 	struct fixture *f = test->priv;
@@ -1360,7 +1361,7 @@ static void fuzz_claim(struct kunit *test, struct fuzz *z)
 		hatest_model_add(z->m, at, len);
 }
 
-/* Free something, rightly or nearly so. */
+/* Frees an extent, correctly or almost. */
 static void fuzz_free(struct kunit *test, struct fuzz *z)
 {
 	enum hybrid_alloc_reason reason = 0, expected;
@@ -1384,7 +1385,7 @@ static void fuzz_free(struct kunit *test, struct fuzz *z)
 	}
 	if (at + len > z->m->nr_blocks)
 		return;
-	/* some of them by way of a pool */
+	/* some frees go through a pool */
 	class = haslab_class_of(&f->s, len);
 	if (class >= 0 && z->nr_cached < MAX_CACHED && hatest_below(&z->rng, 2) &&
 	    disown(f, class, at, &ref)) {
@@ -1423,7 +1424,7 @@ static void fuzz_shape(struct kunit *test, struct fuzz *z, u64 nr_blocks, unsign
 	start_shape(test, nr_blocks, unit_shift, slab_max);
 	hatest_model_start(z->m, nr_blocks);
 	for (i = 0; i < ops; i++) {
-		/* phases that fill, and phases that empty */
+		/* phases that fill the device, and phases that empty it */
 		u32 free = (i / 256) % 2 ? 30 : 60;
 		u32 what = hatest_below(&z->rng, 100);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The space over time: filled and freed again and again, shredded, held, grown,
- * claimed in bulk, and without memory.
+ * The space over time: filled and freed repeatedly, fragmented, held, grown, claimed in
+ * bulk, and without memory.
  */
 #include "pool_fixture.h"
 
@@ -9,7 +9,7 @@
 
 /* ---- fill and free ---- */
 
-/* Until not a block is left; sizes at random, then ever smaller ones. */
+/* Allocates random sizes, then smaller and smaller ones, until no block is free. */
 static void fill_up(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
 {
 	u64 len, max = 1 << 10, at;
@@ -43,7 +43,7 @@ static void fill_free_refill_gives_the_same_total(struct kunit *test)
 	for (round = 0; round < 6; round++) {
 		fill_up(test, m, &rng);
 		expect_account(test, 30011, m->nr);
-		/* all of it, or a part at random */
+		/* free all of it, or a random half */
 		if (round % 2) {
 			free_all(test, m, &rng);
 			expect_all_comes_back(test);
@@ -58,7 +58,7 @@ static void fill_free_refill_gives_the_same_total(struct kunit *test)
 	}
 }
 
-/* Of sizes that no pool has; for the others see the pool's suite. */
+/* Sizes that are not pooled; for the others see pool_test.c. */
 static void pairs_of_one_size_leave_the_free_space_as_it_is(struct kunit *test)
 {
 	static const u32 sizes[] = { 100, 300, 5000 };
@@ -92,7 +92,7 @@ static void every_second_block_serves_single_blocks_only(struct kunit *test)
 	u64 len, at, i;
 	int pooled;
 
-	/* as extents of the pools, and as claims */
+	/* as objects from the pools, and as claims */
 	for (pooled = 0; pooled < 2; pooled++) {
 		start(test, 3000);
 		model_start(test, m);
@@ -113,7 +113,7 @@ static void every_second_block_serves_single_blocks_only(struct kunit *test)
 		hatest_model_add(m, at, 1);
 		KUNIT_EXPECT_EQ(test, at % 2, 0);
 		expect_runs(test, m);
-		/* a MiB in one is not there, but in 256 it is */
+		/* no MiB is contiguous, but 256 single blocks are free */
 		KUNIT_EXPECT_EQ(test, try_alloc(test, UNIT, &at), -ENOSPC);
 		for (i = 0; i < 1499; i++) {
 			at = alloc(test, 1);
@@ -138,7 +138,7 @@ static void failing_search_of_1_tib_is_fast(struct kunit *test)
 	struct fixture *f = test->priv;
 	u64 at, begin, i;
 
-	/* 1024 runs, each of them with a place that is aligned, but for the last one */
+	/* 1024 free runs, none of them long enough, none with an aligned place */
 	start(test, nr);
 	for (i = 0; i < nr; i += step)
 		KUNIT_ASSERT_EQ(test, claim(test, i, 1), 0);
@@ -148,11 +148,11 @@ static void failing_search_of_1_tib_is_fast(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, try_alloc(test, step, &at), -ENOSPC);
 		KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, step, HAPOOL_NO_GOAL, GFP_KERNEL,
 						   &at), -ENOSPC);
-		/* so that nothing can be remembered */
+		/* a change, so that the result of the last search cannot be reused */
 		expect_freed(test, i * step, 1);
 		KUNIT_ASSERT_EQ(test, claim(test, i * step, 1), 0);
 	}
-	/* to look at each of its blocks takes a hundred times as long */
+	/* visiting each block would take a hundred times as long */
 #ifdef __KERNEL__
 	KUNIT_EXPECT_LT(test, hatest_now() - begin, searches * 1000000000ULL);
 #else
@@ -169,7 +169,7 @@ static const u32 borders[] = {
 	100, 256, 512, HASLAB_MAX_BLOCKS, 4 * HASLAB_MAX_BLOCKS, 3 * GIB, 4 * GIB,
 };
 
-/* A live extent from @from to @to is replaced by what the claims leave of it. */
+/* Claims of parts of the only free run, at its start, end and middle, across borders. */
 static void front_tail_and_middle_are_taken(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -178,7 +178,7 @@ static void front_tail_and_middle_are_taken(struct kunit *test)
 	start(test, 6 * GIB + 5);
 	for (i = 0; i < ARRAY_SIZE(borders); i++) {
 		u64 from = borders[i] - 60, to = borders[i] + 41;
-		/* { start, length, free runs then, the largest of them } */
+		/* { start, length, resulting number of free runs, the longest of them } */
 		const u64 parts[][4] = {
 			{ from, 7, 1, 94 }, { to - 9, 9, 1, 92 }, { from + 30, 45, 2, 30 },
 			{ from + 1, 99, 2, 1 }, { from, 101, 0, 0 }, { borders[i], 1, 2, 60 },
@@ -205,7 +205,7 @@ static void front_tail_and_middle_are_taken(struct kunit *test)
 	}
 }
 
-/* Which of its neighbours is free when an extent is freed; and in any order. */
+/* Three neighbours, allocated and freed in all orders: they merge with what is free. */
 static void freed_extent_merges_left_right_both_and_none(struct kunit *test)
 {
 	static const u8 orders[6][3] = {
@@ -253,7 +253,7 @@ static void freed_extent_merges_left_right_both_and_none(struct kunit *test)
 
 /* ---- hold ---- */
 
-/* Everything that can be held of the device, a part of at most @max at a time. */
+/* Holds all free blocks in turn, at most @max at a time. Return: how many. */
 static u64 hold_everything(struct kunit *test, struct hatest_model *m, u64 max)
 {
 	struct fixture *f = test->priv;
@@ -284,7 +284,7 @@ static u64 hold_everything(struct kunit *test, struct hatest_model *m, u64 max)
 			expect_refused(test, start + len / 2, 1, -ENOENT,
 				       HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 		}
-		/* and the rest is as it was; not every time, for it takes long */
+		/* the rest is unchanged; checked now and then only, because it takes long */
 		if (nr_held++ % 8 == 0) {
 			expect_map(test, m, MAX_PAGE);
 			KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
@@ -298,7 +298,7 @@ static u64 hold_everything(struct kunit *test, struct hatest_model *m, u64 max)
 
 static void free_blocks_are_held_and_all_of_them(struct kunit *test)
 {
-	/* live extents: what is between them is free */
+	/* live extents, with free space between them */
 	static const struct { u32 at, len; } live[] = {
 		{ 0, 1 }, { 2, 5 }, { 200, 100 }, { 512, 256 }, { 1000, 3000 }, { 4096, 1 },
 		{ 5000, 4096 }, { 9999, 1 },
@@ -392,7 +392,7 @@ static void what_is_held_is_not_handed_out(struct kunit *test)
 	unsigned int i;
 	int ret;
 
-	/* nobody may wait here: who holds cannot wait for himself */
+	/* GFP_NOWAIT: a holder that waits would wait for itself */
 	start(test, 5000);
 	model_start(test, m);
 	KUNIT_ASSERT_TRUE(test, hapool_next_free(&f->p, 700, &start_at, &len));
@@ -406,7 +406,7 @@ static void what_is_held_is_not_handed_out(struct kunit *test)
 		u64 goal = i % 2 ? start_at + len / 2 : HAPOOL_NO_GOAL;
 
 		ret = hapool_alloc(&f->p, lens[i], 1, goal, GFP_NOWAIT, &at);
-		/* not ENOSPC, for what is held is free soon */
+		/* not ENOSPC, because the held blocks will be free soon */
 		if (ret) {
 			KUNIT_ASSERT_EQ(test, ret, -EAGAIN);
 			i++;
@@ -415,7 +415,7 @@ static void what_is_held_is_not_handed_out(struct kunit *test)
 		KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, lens[i]));
 		hatest_model_add(m, at, lens[i]);
 	}
-	/* what can be freed meanwhile is freed, next to it, too */
+	/* frees work meanwhile, also next to the held blocks */
 	while (m->nr > 20)
 		free_extent(test, m, m->nr / 2);
 	expect_map(test, m, 3);
@@ -428,7 +428,7 @@ static void what_is_held_is_not_handed_out(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* Somebody was faster: of what next_free() said, a part is not free any more. */
+/* A part of the range has been allocated since hapool_next_free() returned it. */
 static void hold_of_what_is_partly_used(struct kunit *test)
 {
 	static const struct { u32 at, len; } taken[] = {
@@ -462,7 +462,7 @@ static void hold_of_what_is_partly_used(struct kunit *test)
 	}
 }
 
-/* Among extents of all kinds, also those of the pools. */
+/* Among extents of all kinds, also cached ones. */
 static void hold_while_others_come_and_go(struct kunit *test)
 {
 	struct hatest_model *m = hatest_model(test, 20000);
@@ -521,7 +521,7 @@ static void device_grows_from_tiny_by_odd_steps(struct kunit *test)
 	struct fixture *f = test->priv;
 	unsigned int i, from;
 
-	/* empty all the time */
+	/* always empty */
 	start(test, 1);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		grow_to(test, NULL, sizes[i]);
@@ -530,7 +530,7 @@ static void device_grows_from_tiny_by_odd_steps(struct kunit *test)
 		expect_freed(test, 0, sizes[i]);
 		expect_one_run(test);
 	}
-	/* full all the time; what is new is one run behind the old end */
+	/* always full; the new space is one run after the old end */
 	for (from = 0; from < 6; from++) {
 		start(test, sizes[from]);
 		KUNIT_EXPECT_EQ(test, alloc(test, sizes[from]), 0);
@@ -573,7 +573,7 @@ static void device_grows_while_extents_live(struct kunit *test)
 		while (true) {
 			for (k = 0; k < 10 + hatest_ops / 200; k++)
 				random_step(test, m, &rng, true);
-			/* by a block, to the next unit, over a whole one */
+			/* by one block, to the next unit, or by any length */
 			switch (hatest_below(&rng, 4)) {
 			case 0:
 				nr++;
@@ -594,7 +594,7 @@ static void device_grows_while_extents_live(struct kunit *test)
 	}
 }
 
-/* After all is freed it is what one of that size has from the start. */
+/* When all is freed, the metadata is that of a new device of this size. */
 static void metadata_of_what_has_grown(struct kunit *test)
 {
 	static const u64 sizes[] = { 300, 3 * HASLAB_MAX_BLOCKS, 9 * GIB + 7 };
@@ -618,7 +618,7 @@ static void metadata_of_what_has_grown(struct kunit *test)
 		}
 }
 
-/* All that is left, and a pool that has no slab for it is no reason to fail. */
+/* Allocates all that is left: also blocks of which no slab can be made. */
 static void fill_with(struct kunit *test, u64 len)
 {
 	u64 at;
@@ -633,7 +633,7 @@ static void expect_metadata_in_bounds(struct kunit *test, const char *what, u64 
 	u64 all = stat(test)->metadata - f->metadata, first, per_gib;
 
 	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
-	/* what the first extent needs is there for the whole GiB, of which this is a part */
+	/* the device is a part of a GiB; the memory for its first extent serves the whole GiB */
 	start(test, f->cfg.nr_blocks);
 	KUNIT_ASSERT_EQ(test, claim(test, 0, 1), 0);
 	first = stat(test)->metadata - f->metadata;
@@ -642,7 +642,7 @@ static void expect_metadata_in_bounds(struct kunit *test, const char *what, u64 
 			    what, hole, len);
 }
 
-/* Space that has come back in holes is filled, and then the others. */
+/* Fills the holes between claims; with @others, then the freed claims, too. */
 static void fill_holes(struct kunit *test, u64 nr, u64 hole, u64 len, bool others)
 {
 	u64 at;
@@ -657,7 +657,7 @@ static void fill_holes(struct kunit *test, u64 nr, u64 hole, u64 len, bool other
 	expect_metadata_in_bounds(test, others ? "all of them" : "holes", hole, len);
 }
 
-/* Small extents that are no objects in every second of the holes, objects in the others. */
+/* Single blocks claimed in every second hole; the others are filled with objects. */
 static void fill_beside_claims(struct kunit *test, u64 nr, u64 hole, u64 len)
 {
 	u64 at, i;
@@ -670,11 +670,11 @@ static void fill_beside_claims(struct kunit *test, u64 nr, u64 hole, u64 len)
 	expect_metadata_in_bounds(test, "beside claims", hole, len);
 }
 
-/* Whatever the space is cut into: at most 80 KiB per GiB. */
+/* However fragmented the space is: at most 80 KiB of metadata for each GiB. */
 static void metadata_has_a_bound(struct kunit *test)
 {
 #ifdef __KERNEL__
-	/* natively all of them, as a kernel for tests is a hundred times slower */
+	/* only some of them, because a debug kernel is a hundred times slower */
 	static const u16 holes[] = { 2 * UNIT }, lengths[] = { 2 };
 #else
 	static const u16 holes[] = { UNIT, 2 * UNIT, 8 * UNIT }, lengths[] = { 1, 2, 16 };
@@ -689,7 +689,7 @@ static void metadata_has_a_bound(struct kunit *test)
 		}
 }
 
-/* Extents that begin in a part of a slot and go on over units that are nobody's yet. */
+/* Extents that start in a mixed part and continue over free units. */
 static void metadata_of_extents_across_units(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -721,11 +721,11 @@ static void metadata_of_extents_across_units(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-#ifndef __KERNEL__	/* natively only, as a kernel for tests is a hundred times slower */
+#ifndef __KERNEL__	/* in user space only, because a debug kernel is a hundred times slower */
 /*
- * One unit of each slot is left, around it all is in extents of one and two blocks, of
- * which one lies across each border of slots. So every slot has a bitmap, and in its unit
- * there is a small slab, of each common size if there may be so many.
+ * One unit of each slot is free; all other blocks are in extents of one and two blocks, of
+ * which one lies across each border of slots. So every slot has a mixed part in bitmap form
+ * and, in its free unit, a slab: one of each common size, if there are enough slots.
  */
 static void metadata_of_all_kinds_at_once(struct kunit *test)
 {
@@ -764,8 +764,8 @@ static void metadata_of_all_kinds_at_once(struct kunit *test)
 }
 
 /*
- * Nearly all is in slabs that are whole slots, some in those of other sizes, and the rest in
- * a mixed slot; on devices that end somewhere in a slot, just behind or before a whole GiB.
+ * Most blocks are in slabs of a whole slot, some in slabs of other sizes, and the rest in a
+ * mixed slot. The devices end within a slot, just after or before a whole GiB.
  */
 static void metadata_of_single_blocks_on_odd_devices(struct kunit *test)
 {
@@ -787,7 +787,7 @@ static void metadata_of_single_blocks_on_odd_devices(struct kunit *test)
 }
 #endif
 
-/* Sizes of which the rest of a slot, or of a power of two, is lost if they do not adjoin. */
+/* Extents that would waste the rest of a slot, or of a buddy block, if they did not adjoin. */
 static void extents_longer_than_a_slot_adjoin(struct kunit *test)
 {
 	static const u32 sizes[] = {
@@ -806,7 +806,7 @@ static void extents_longer_than_a_slot_adjoin(struct kunit *test)
 	}
 }
 
-/* A small size that is asked for now and then, and a large one that does not divide a slot. */
+/* Allocations of a small size alternate with a large one that does not divide a slot. */
 static void small_sizes_leave_no_rests_they_do_not_fill(struct kunit *test)
 {
 	static const struct { u32 large, small; } sizes[] = {
@@ -828,11 +828,11 @@ static void small_sizes_leave_no_rests_they_do_not_fill(struct kunit *test)
 	}
 }
 
-/* Of the runs that are long enough the shortest, whatever it consists of. */
+/* The shortest run that is long enough is taken, whatever it consists of. */
 static void run_that_fits_best_is_taken(struct kunit *test)
 {
 	static const struct { u64 at, len; } holes[] = {
-		/* one in units of a slot and the next, others that begin and end within units */
+		/* whole units in two slots, and runs that start or end within units */
 		{ 20 * UNIT, 40 * UNIT }, { 80 * UNIT + 9, 18 * UNIT }, { 120 * UNIT, 17 * UNIT },
 		{ 150 * UNIT - 1, 25 * UNIT },
 	};
@@ -855,7 +855,7 @@ static void run_that_fits_best_is_taken(struct kunit *test)
 
 /* ---- claims in bulk ---- */
 
-/* The extents of one allocator, claimed in a fresh one in any order. */
+/* The extents of one allocator, claimed in a new one in random order. */
 static void claims_reproduce_the_map(struct kunit *test)
 {
 	struct hatest_model *m = hatest_model(test, 60000);
@@ -951,7 +951,7 @@ static void undo(struct kunit *test, const struct attempt *t, u64 at, u64 len)
 #define BUSY	40077
 #define GROWN	10000
 
-/* Extents of all kinds with holes of all kinds between them. */
+/* Extents of all kinds, with holes of all kinds between them. */
 static void start_busy(struct kunit *test, struct hatest_model *m)
 {
 	struct hatest_rng rng = { .state = 7 };
@@ -974,9 +974,9 @@ static const struct attempt attempts[] = {
 };
 
 /*
- * Each allocation of each operation fails in turn, on an empty device and on a
- * busy one: an errno that says so, or success some other way, and after that what
- * was before it. Only the device has grown in the end.
+ * Each memory allocation of each operation fails in turn, on an empty device and on a busy
+ * one. The operation returns the errno for that, or succeeds in another way; afterwards the
+ * device is as before, except that it may have grown.
  */
 static void no_memory_at_any_place_changes_nothing(struct kunit *test)
 {
@@ -1025,7 +1025,7 @@ static void no_memory_at_any_place_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_GT(test, refused, 10);
 }
 
-/* With no memory at all they say so, and work when there is some again. */
+/* Without any memory the operations fail, and work when there is memory again. */
 static void no_memory_at_all_and_then_some(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1052,7 +1052,7 @@ static void no_memory_at_all_and_then_some(struct kunit *test)
 	KUNIT_EXPECT_GT(test, refused, 5);
 }
 
-/* What gives back or only looks asks for no memory, whatever the device is like. */
+/* Frees and reports allocate no memory, whatever the state of the device. */
 static void freeing_and_looking_need_no_memory(struct kunit *test)
 {
 	struct hatest_model *m = hatest_model(test, BUSY);
@@ -1074,7 +1074,7 @@ static void freeing_and_looking_need_no_memory(struct kunit *test)
 	hatest_inject_stop();
 }
 
-/* What a failed try leaves is in the way of no other one. */
+/* What a failed attempt leaves does not hinder the next one. */
 static void device_grows_further_after_a_try_without_memory(struct kunit *test)
 {
 	struct fixture *f = test->priv;
