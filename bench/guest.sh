@@ -4,7 +4,7 @@
 #
 # usage (in the guest): guest.sh UNIT SEED
 #
-# Runs the benchmarks of the kernel and prints a line for each result:
+# Runs the kernel benchmarks and prints a line for each result:
 # ALLOCATOR WORKLOAD UNIT VALUE.
 
 unit=$1

@@ -1,46 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ha_bench - what an allocation and a free cost in the kernel
+ * ha_bench - the cost of an allocation and a free in the kernel
  *
- * Measures hybrid_alloc through its exported API, and beside it, in the same
- * boot, the allocators that a stock Debian kernel exports. Of these only
- * hybrid_alloc checks everything that it is asked to free, and the fast ones
- * check nothing.
+ * Measures hybrid_alloc through its exported API and, in the same boot, the
+ * allocators that a stock Debian kernel exports. Only hybrid_alloc checks every
+ * free; the fast ones among the others check nothing.
  *
- * It does all its work when it is loaded and says the results in the kernel
- * log, one a line: "result ALLOCATOR WORKLOAD UNIT VALUE", the value in
+ * It does all its work when it is loaded, and prints the results to the kernel
+ * log, one a line: "result ALLOCATOR WORKLOAD UNIT VALUE", with the value in
  * thousandths:
  *
  *	insmod ha_bench.ko device=/dev/nullb0 unit=instructions
  *
- * The unit is what the time stamp counter counts: on a virtual machine whose
- * clock goes by one nanosecond with each instruction (qemu -icount shift=0),
- * instructions. With unit=ns it is the kernel's clock instead.
+ * The unit is that of the time stamp counter: in a virtual machine whose clock
+ * advances by one nanosecond with each instruction (qemu -icount shift=0),
+ * instructions. unit=ns uses the kernel's clock instead.
  *
  * Workloads
  * ---------
- * pingpong-SIZE: one task allocates and frees one extent, again and again. The
- * median over rounds of pairs, so that a timer tick does not show, less what
- * the same loop takes without the pair. -live100k: while there are 100 000
- * extents of 4 KiB. -aged95: on an aged device.
+ * pingpong-SIZE: one task repeatedly allocates and frees one extent. The result is
+ * the median over rounds of pairs, which excludes timer ticks, less the cost of
+ * the same loop without the pair. -live100k: with 100 000 live extents of 4 KiB.
+ * -aged95: on an aged device.
  *
  * churn-aged95: pairs that free a random extent and allocate one of another size
- * on an aged device, the mean over those that the pools did not serve, each
- * measured by itself; churn-aged95-all is the mean over all of them. The slowest
- * one may have a timer tick in it, which is some thousand instructions. On
- * churn-fresh95 the device was filled once and never freed from.
+ * on an aged device. The result is the mean over the pairs that the pools did not
+ * serve; each pair is measured separately. churn-aged95-all is the mean over all
+ * pairs. The slowest pair may contain a timer tick, which is some thousand
+ * instructions. churn-fresh95: the same on a device that was only filled.
  *
- * churn-60g-on-1T and -on-100T: the same on a device that is mostly empty, with as
- * many live extents on the one as on the other; the mean over all pairs.
+ * churn-60g-on-1T and -on-100T: the same on devices that are mostly empty, with the
+ * same number of live extents; the mean over all pairs.
  *
- * stress-10x and stress-100x: sizes uniform from 4 KiB to 4 MiB, allocate until
- * ENOSPC, free a random 30 to 50 % of all extents, and so on until 10 (100) times
- * the capacity was asked for; the mean over all operations.
+ * stress-10x and stress-100x: with sizes uniform from 4 KiB to 4 MiB, allocate until
+ * ENOSPC, free a random 30 to 50 % of all extents, and repeat until 10 (100) times
+ * the capacity has been requested; the mean over all operations.
  *
- * attach-100T: what it takes to begin with a device of 100 TiB, once.
+ * attach-100T: the cost to open a device of 100 TiB, once.
  *
- * Aged is what three rounds of filling to 95 % and freeing at random down to
- * 60 % leave, filled to 95 % again; sizes log-uniform from 4 KiB to 4 MiB.
+ * An aged device is filled to 95 % and freed at random down to 60 %, three times,
+ * then filled to 95 % again; sizes are log-uniform from 4 KiB to 4 MiB.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -66,7 +65,7 @@
 #define BENCH_MODE	(FMODE_READ | FMODE_WRITE | FMODE_EXCL)
 
 #define ROUNDS		51
-#define PAIRS		100		/* in a round: seldom a tick in it */
+#define PAIRS		100		/* of a round: short, so that few contain a tick */
 #define WARM_PAIRS	1000
 #define CHURN_PAIRS	20000
 #define NR_LIVE		100000
@@ -81,15 +80,15 @@ MODULE_PARM_DESC(unit, "what to measure: instructions, or ns");
 
 static ulong seed = 1;
 module_param(seed, ulong, 0444);
-MODULE_PARM_DESC(seed, "of the random numbers");
+MODULE_PARM_DESC(seed, "seed of the random numbers");
 
 static ulong loop;
 module_param(loop, ulong, 0444);
-MODULE_PARM_DESC(loop, "only that many pairs of pingpong with hybrid_alloc, for a profile");
+MODULE_PARM_DESC(loop, "number of pairs of pingpong with hybrid_alloc, for a profile; nothing else runs");
 
 static ulong size = SZ_4K;
 module_param(size, ulong, 0444);
-MODULE_PARM_DESC(size, "bytes of an extent in these pairs; 0: those of churn-aged95 instead");
+MODULE_PARM_DESC(size, "bytes of an extent of these pairs; 0: the pairs of churn-aged95 instead");
 
 static bool in_ns;
 static u64 rng;
@@ -99,7 +98,7 @@ static __always_inline u64 now(void)
 	return in_ns ? ktime_get_ns() : rdtsc_ordered();
 }
 
-/* 2 to the power of n/1024, with 32 binary digits behind the point */
+/* 2 to the power of n/1024, with 32 binary digits after the point */
 static u64 exp2_frac[1024];
 
 static void exp2_init(void)
@@ -111,7 +110,7 @@ static void exp2_init(void)
 		exp2_frac[i] = mul_u64_u64_shr(exp2_frac[i - 1], 4297875550ULL, 32);
 }
 
-/* log-uniform, 4 KiB to 4 MiB */
+/* A log-uniform size, from 4 KiB to 4 MiB. */
 static u64 draw(void)
 {
 	u64 r = random_next(&rng);
@@ -120,11 +119,11 @@ static u64 draw(void)
 }
 
 /**
- * struct object - what an allocator gave
- * @len: how much was asked for
- * @start: where it is
- * @p: the same of allocators of memory
- * @blocks: the same of drm_buddy
+ * struct object - the result of an allocation
+ * @len: requested length
+ * @start: its address
+ * @p: the address, for allocators of memory
+ * @blocks: the blocks, for drm_buddy
  */
 struct object {
 	u64 len;
@@ -136,23 +135,22 @@ struct object {
 };
 
 /**
- * struct allocator - one that is measured
- * @name: as in the results
- * @capacity: bytes that it manages; for the peers such that ageing them takes
- *	seconds
- * @aged_capacity: less for ageing; 0 for the same
- * @open: begin with all of it free
- * @close: forget it; everything is free again
- * @alloc: 0 or an errno
- * @free: what @alloc gave
- * @hits: so many allocations were served from a cache so far; NULL: not known
+ * struct allocator - an allocator to measure
+ * @name: its name in the results
+ * @capacity: bytes to manage; for the peers, small enough to age in seconds
+ * @aged_capacity: a smaller capacity to age; 0: the same
+ * @open: start with everything free
+ * @close: end; everything has been freed
+ * @alloc: allocate. Return: 0 or an errno
+ * @free: free the result of @alloc
+ * @hits: number of allocations that a cache has served; NULL: not known
  * @pingpong: time for a number of pairs of one length, or an errno
  * @lens: lengths for pingpong
- * @max_len: the largest that it can do
- * @live: also measure with many extents live
- * @aged: also measure aged
- * @churn: also pairs on a device that is fresh or aged
- * @far: also on devices of 1 and of 100 TiB, and the stress
+ * @max_len: the largest length it supports
+ * @live: also measure with many live extents
+ * @aged: also measure on an aged device
+ * @churn: also measure churn on a fresh and on an aged device
+ * @far: also measure on devices of 1 and of 100 TiB, and the stress
  */
 struct allocator {
 	const char *name;
@@ -172,7 +170,7 @@ struct allocator {
 	bool far;
 };
 
-/* A loop of its own for each allocator: a call by pointer would be measured too. */
+/* Each allocator has its own loop, so that no call by pointer is measured. */
 #define DEFINE_PINGPONG(name, vars, do_alloc, failed, do_free)	\
 static noinline s64 name##_pingpong(u64 len, unsigned int nr)	\
 {								\
@@ -226,7 +224,7 @@ static void hybrid_close(void)
 {
 	static struct hybrid_alloc_stat st;
 
-	/* a loop that does not look whether its frees succeed would leave some */
+	/* the loops do not check their frees: a failed one would leave an extent */
 	hybrid_alloc_stat(ha, &st, false);
 	WARN_ON_ONCE(st.charged);
 	hybrid_alloc_close(ha);
@@ -269,7 +267,7 @@ static int genalloc_open(u64 capacity)
 	pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
 	if (!pool)
 		return -ENOMEM;
-	/* 0 is its sign for "nothing" */
+	/* not from 0 on, which means failure */
 	ret = gen_pool_add(pool, SZ_1G, capacity, NUMA_NO_NODE);
 	if (ret)
 		gen_pool_destroy(pool);
@@ -395,7 +393,7 @@ DEFINE_PINGPONG(cache, void *p,
 		p = kmem_cache_alloc(cache, GFP_KERNEL), !p,
 		kmem_cache_free(cache, p))
 
-/* ---- drm_buddy; its users lock it, here nobody needs to ---- */
+/* ---- drm_buddy; it leaves locking to its users, and one task needs none ---- */
 
 static struct drm_buddy buddy;
 
@@ -453,7 +451,7 @@ static const struct allocator allocators[] = {
 		ALLOCATOR("iova", iova), ALL_LENS,
 		.capacity = SZ_1G, .live = true, .aged = true,
 	}, {
-		/* where no bit has just been freed a search of it is a long one */
+		/* a search is slow where no bit has just been freed */
 		.name = "sbitmap", .capacity = SZ_1G, .aged_capacity = SZ_64M,
 		.open = sbitmap_open, .close = sbitmap_close,
 		.alloc = sbitmap_alloc, .free = sbitmap_free_object, .pingpong = sbitmap_pingpong,
@@ -537,10 +535,10 @@ static int pingpongs(const struct allocator *a, const char *suffix)
 
 /**
  * struct state - a device in use
- * @capacity: of it
- * @objects: what is allocated
- * @nr: how many
- * @max: how many there may be
+ * @capacity: bytes
+ * @objects: the live objects
+ * @nr: number of them
+ * @max: maximal number of them
  * @used: bytes in them
  */
 struct state {
@@ -551,7 +549,7 @@ struct state {
 	u64 used;
 };
 
-/* A list has its head at its place. */
+/* drm_buddy: the list points to its head, which moves. */
 static void move_object(struct object *to, struct object *from, const struct allocator *a)
 {
 	*to = *from;
@@ -593,7 +591,7 @@ static u64 draw_for(const struct allocator *a)
 	return min_t(u64, draw(), a->max_len);
 }
 
-/* So many bytes, or as far as it goes. */
+/* Allocates until @limit bytes are in use, or until ENOSPC. */
 static int fill_to(const struct allocator *a, struct state *s, u64 limit)
 {
 	int ret = 0;
@@ -623,7 +621,7 @@ static int age(const struct allocator *a, struct state *s)
 	return fill(a, s);
 }
 
-/* What a pair costs that does nothing: @alloc and @free called by pointer. */
+/* The cost of a pair that does nothing, with @alloc and @free called by pointer. */
 static void empty_pair(u64 *alloc, u64 *free)
 {
 	const struct allocator *a = &empty;
@@ -631,7 +629,7 @@ static void empty_pair(u64 *alloc, u64 *free)
 	u64 t0, t1, t2;
 	int i;
 
-	/* so that these are calls by pointer, too */
+	/* keep the compiler from turning these into direct calls */
 	OPTIMIZER_HIDE_VAR(a);
 	*alloc = U64_MAX;
 	*free = U64_MAX;
@@ -650,7 +648,7 @@ static int churn(const struct allocator *a, struct state *s, const char *workloa
 {
 	s64 missed_alloc = 0, missed_free = 0, all = 0, worst = 0;
 	u64 missed = 0, failed = 0;
-	/* to ask takes its time on a large device: there, all pairs count */
+	/* @hits is slow on a large device: all pairs count there */
 	u64 (*hits)(void) = s->capacity == a->capacity ? a->hits : NULL;
 	u64 no_alloc, no_free, hit = 0;
 	struct object o;
@@ -663,7 +661,7 @@ static int churn(const struct allocator *a, struct state *s, const char *workloa
 		u64 len = draw_for(a), j = random_next(&rng) % s->nr, hit_before = hit;
 		s64 t0, t1, t2;
 
-		/* as do_free() and do_alloc(), with the object's place used again */
+		/* as do_free() and do_alloc(), but the new object takes the place of the old one */
 		move_object(&o, &s->objects[j], a);
 		t0 = now();
 		a->free(&o);
@@ -708,7 +706,7 @@ static int churn(const struct allocator *a, struct state *s, const char *workloa
 	return 0;
 }
 
-/* Until @times the capacity has been asked for. */
+/* Runs until @times the capacity has been requested. */
 static int stress(const struct allocator *a, struct state *s, int times, const char *workload)
 {
 	u64 no_alloc, no_free, asked = 0, allocs = 0, frees = 0, nr, i;
@@ -773,7 +771,7 @@ static int on_fresh95(const struct allocator *a, struct state *s)
 	return fill(a, s) ?: churn(a, s, "churn-fresh95");
 }
 
-/* As many extents as fill 60 GiB, on devices that are much larger. */
+/* 60 GiB in use, on devices that are much larger. */
 static int on_large(const struct allocator *a, struct state *s)
 {
 	return fill_to(a, s, 60ULL * SZ_1G) ?:
@@ -811,7 +809,7 @@ static int run(const struct allocator *a, u64 capacity,
 	s64 t;
 	int ret;
 
-	/* at a mean size of 591 KiB twice of what there can be */
+	/* the mean size is 591 KiB: about twice the number that fits */
 	s.max = min_t(u64, capacity, a->capacity) / min_t(u32, a->max_len, SZ_256K) + NR_LIVE;
 	s.objects = vmalloc(array_size(s.max, sizeof(*s.objects)));
 	if (!s.objects)
@@ -834,7 +832,7 @@ static int run(const struct allocator *a, u64 capacity,
 	return ret;
 }
 
-/* Misses, for the most part. */
+/* Mostly misses. */
 static int just_churn(const struct allocator *a, struct state *s)
 {
 	int ret = age(a, s);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The head of the tests that the Makefile makes of the fuzzer: the emulator, if any, the
-# program and the number of operations come first.
+# The functions of the tests that the Makefile makes of the fuzzer. It appends a call of
+# run or run_situations.
 
 n=0
 status=0
@@ -45,7 +45,7 @@ run_situations()
 	nr=$(echo "$situations" | wc -l)
 	echo "1..$nr"
 	for situation in $situations; do
-		# the seed makes the device: other ones for each situation
+		# other seeds, and so other devices, for each situation
 		fuzz "$emulator" "$program" --seed $((1000 * n + 1)) --ops $((ops / nr)) \
 			--situation "$situation" "$@"
 	done

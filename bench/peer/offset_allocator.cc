@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Drives sebbbi's OffsetAllocator through stress10t and churn-u4m as sim/sim_bench.c
- * drives hybrid_alloc: the same sizes and the same extents freed, in the same order.
- * See "run" here. Prints the times as JSON, of hybrid-sim's form.
+ * Runs stress10t and churn-u4m on sebbbi's OffsetAllocator, as sim/sim_bench.c does on
+ * hybrid_alloc: with the same sizes and the same frees, in the same order. See "run" in
+ * this directory. Prints the times as JSON, in the format of hybrid-sim.
  */
 #include <cstdint>
 #include <cstdio>
@@ -88,7 +88,7 @@ static extent take(uint64_t i)
 	return e;
 }
 
-/* Return: whether there was no space any more. */
+/* Return: whether an allocation failed. */
 static bool fill_up(uint64_t *asked, uint64_t limit)
 {
 	while (*asked < limit) {

@@ -2,10 +2,10 @@
 /*
  * usage (in a virtual machine, with the module loaded): ha_ioctl DISK UNIT SEED
  *
- * What a pair of ALLOC and FREE costs a process, the way into the kernel and
- * back included: one extent a call, and 256 with ALLOC_BATCH and FREE_BATCH, on
- * a fresh device and on an aged one. The median over rounds; per extent.
- * Prints lines as bench/guest.sh does; ha_bench.c explains the words.
+ * The cost of a pair of ALLOC and FREE for a process, including the system calls:
+ * with one extent a call, and with 256 by ALLOC_BATCH and FREE_BATCH, on a fresh
+ * device and on an aged one. The median over rounds, for each extent. Prints lines
+ * as bench/guest.sh does; ha_bench.c explains the terms.
  */
 #include <fcntl.h>
 #include <math.h>
