@@ -3,30 +3,29 @@
  * The slab layer's mixed slots: space in which extents of any length lie.
  *
  * The units of a slot that were taken from the buddy for this are its mixed
- * part; what else is in the slot (blocks of the buddy, slabs of equal objects)
- * is SPECIAL in its runs, and so are pieces of extents that lie in several
- * places, and HELD blocks. Units are added one block of the buddy at a time,
- * and side by side they are one space. When all of them are free they go back
- * together.
+ * part. The rest of the slot (buddy blocks, slabs) is SPECIAL in its runs, and
+ * so are pieces of extents that lie in several places, and HELD blocks. Units
+ * are added one buddy block at a time; adjacent units form one space. When all
+ * of them are free they go back together.
  *
- * An allocation goes to a hole that an extent of just its length has left, if one
- * is remembered: where there are few lengths, holes of one are not broken up for
- * another. (Extents of 2^k blocks and one more can hold .90 of 4 GiB so, less than .85 else.)
- * Else it goes to the slot whose largest free run is the smallest that fits, and
- * there to the run that fits best. So slots that are nearly full get
- * fuller, and the large runs of the others survive. (Strict segregation by size
- * wastes a quarter of a disk, first fit fragments it, and best fit over all
- * runs of the device packs worse than this: .98 against .99 of 1 TiB at the
- * first ENOSPC, sizes 4 KiB to 4 MiB.) The index for it is a list of slots for
- * each length of the largest run, above 1 MiB for a few lengths together, and a
- * bitmap of the lists that are not empty.
+ * An allocation goes to a remembered hole of exactly its length, if there is one:
+ * with few different lengths, holes of one are not broken up for another. (Extents
+ * of 2^k + 1 blocks then fill .90 of 4 GiB, without it less than .85.)
+ * Otherwise it goes to the slot whose largest free run is the smallest that fits,
+ * and there to the run that fits best. Slots that are nearly full get fuller, and
+ * the large runs of the others survive. (Strict segregation by size wastes a
+ * quarter of a disk, first fit fragments it, and best fit over all runs of the
+ * device packs worse than this: .98 against .99 of 1 TiB at the first ENOSPC,
+ * sizes 4 KiB to 4 MiB.) The index is a list of slots for each length of the
+ * largest run, above 1 MiB for a few lengths together, and a bitmap of the lists
+ * that are not empty.
  *
- * When no run fits, units are added somewhere. If a slot begins with them and
- * the one before it ends with a free run that no expected size uses, the extent
- * begins there and continues in the new slot: sizes that do not divide a slot
- * would leave a rest in each otherwise. (Where small sizes are asked for enough
- * the rest is of use, and slots that hang together do not become empty: doing it
- * always lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
+ * When no run fits, units are added to a slot. If they are at its start and the
+ * slot before ends with a free run that no expected size uses, the extent begins
+ * in that run and continues in the new slot: otherwise sizes that do not divide a
+ * slot would leave a remainder in each. (With enough small requests the remainder
+ * is used, and slots that share an extent do not become empty: always doing it
+ * lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
  *
  * A part of a unit, before the first whole one or after the last, is not in the
  * buddy. It is added at the start and stays: the lasting units.
@@ -98,7 +97,7 @@ static __always_inline void haslab_index_prefetch(const struct haslab *s, u32 sl
 		prefetchw(slot_link(s, link.next));
 }
 
-/* The same for a slot that is the first one. */
+/* The same for the first slot of a list. */
 static __always_inline void haslab_index_prefetch_first(const struct haslab *s, u32 slot)
 {
 	u32 next = slot_link(s, slot)->next;
@@ -107,7 +106,7 @@ static __always_inline void haslab_index_prefetch_first(const struct haslab *s, 
 		prefetchw(slot_link(s, next));
 }
 
-/* From one list to another one. Full slots are in none: bucket 0. */
+/* Move a slot between lists. Bucket 0 is no list: full slots are in none. */
 static noinline void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 slot,
 					 u32 from, u32 to)
 {
@@ -130,7 +129,7 @@ static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u
 		haslab_index_relink(s, g, slot, from, to);
 }
 
-/* The lists are empty. */
+/* Make the lists empty. */
 void haslab_mixed_init(struct haslab_group *g)
 {
 	u32 i;
@@ -139,7 +138,7 @@ void haslab_mixed_init(struct haslab_group *g)
 		g->mixed[i] = NO_SLOT;
 }
 
-/* ---- units come and go ---- */
+/* ---- adding and returning units ---- */
 
 static u64 haslab_units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
 {
@@ -148,7 +147,7 @@ static u64 haslab_units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
 	return (~0ULL >> (63 - (last - first))) << first;
 }
 
-/* The units of a slot that stay, free or not. */
+/* The lasting units of a slot: they stay even if they are free. */
 static u64 haslab_lasting_units(const struct haslab *s, u32 slot)
 {
 	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks, units = 0;
@@ -161,12 +160,11 @@ static u64 haslab_lasting_units(const struct haslab *s, u32 slot)
 }
 
 /*
- * Blocks that are not free in the buddy any more become free here, whole units
- * or a lasting one, with room for @nr_runs more runs in them. If there is no
- * mixed part yet it is @g's.
+ * Add blocks that were taken from the buddy, or a lasting unit, as free blocks, and
+ * reserve room for @nr_runs more runs. A new mixed part belongs to @g.
  *
- * Return: 0; else nothing changed: -ENOMEM; -EBUSY the mixed part of this slot is
- * another group's.
+ * Return: 0; on error nothing has changed: -ENOMEM; -EBUSY the mixed part of this
+ * slot belongs to another group.
  */
 int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr_blocks,
 		     u32 nr_runs, struct hamem_op *op)
@@ -197,7 +195,7 @@ int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr
 	return 0;
 }
 
-/* Forget the mixed part of a slot, which is in no list. */
+/* Delete the mixed part of a slot. The slot must be in no list. */
 void haslab_mixed_forget(struct haslab *s, u32 slot)
 {
 	struct haslab_mixed *m = mixed_of(s, slot);
@@ -233,7 +231,7 @@ static void haslab_units_put(struct haslab *s, u32 slot, u64 units)
 	while (units) {
 		u32 unit = __ffs64(units);
 		u64 behind = units + (1ULL << unit);
-		/* the units in a row from there on: up to the bit that the carry went to */
+		/* length of this range of units: it ends at the bit that the carry set */
 		u32 nr = (behind ? __ffs64(behind) : 64) - unit;
 
 		haslab_buddy_put(s, slot_start(s, slot) + ((u64)unit << s->cfg.unit_shift),
@@ -272,7 +270,7 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 
 /* ---- extents ---- */
 
-/* Make an extent of a part of a free run. */
+/* Make part of a free run an extent. */
 static __always_inline int haslab_run_set(struct haslab *s, struct haslab_mixed *m,
 					  struct haruns_run *run, u32 others, u64 start, u32 len,
 					  enum haruns_state state, struct hamem_op *op)
@@ -293,7 +291,7 @@ static __always_inline int haslab_run_set(struct haslab *s, struct haslab_mixed 
 	return 0;
 }
 
-/* Make an extent of free blocks that are known to lie in one run. */
+/* Make free blocks an extent. They must lie in one run. */
 int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state state,
 		     struct hamem_op *op)
 {
@@ -304,8 +302,8 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 }
 
 /*
- * Make extents of the live objects of what was a slab and is free now, in one run: there
- * is room for them. From the last to the first, so that the rest of the run remains.
+ * Make the live objects of a former slab extents. Its blocks are in one free run, and room
+ * for the runs is reserved. Goes from last to first, so that the rest of @run stays valid.
  */
 void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr, u32 blocks)
 {
@@ -338,7 +336,7 @@ static __always_inline void haslab_hole_note(const struct haslab *s, struct hasl
 {
 	struct haslab_holes *h = haslab_holes_of(g, len);
 
-	/* memmove() would be called */
+	/* unrolled: a loop would become a call of memmove() */
 	BUILD_BUG_ON(HASLAB_HOLE_WAYS != 4);
 	h->slot[3] = h->slot[2];
 	h->slot[2] = h->slot[1];
@@ -374,7 +372,7 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 }
 
 /*
- * A place for an extent: a free run, and the length of the longest of the others in
+ * A place for an extent: a free run, and the length of the longest other free run of
  * its slot.
  */
 struct place {
@@ -390,7 +388,7 @@ static __always_inline bool haslab_slot_find(struct haslab *s, u32 len, u64 alig
 			       &place->others);
 }
 
-/* Of the slots in a bucket the first in which it fits, and the best place in it. */
+/* The first slot of a bucket in which it fits, and the best place in it. */
 static noinline bool haslab_bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket,
 					u32 len, u64 align, struct place *place)
 {
@@ -418,8 +416,8 @@ static __always_inline bool haslab_find_longer(struct haslab *s, struct haslab_g
 }
 
 /*
- * Slots in which it may fit, up to a bounded effort. In a run of @len + @align - 1 blocks it
- * always fits.
+ * As haslab_mixed_find(), for @align > 1. Tries a bounded number of slots in which it may fit,
+ * then one with a run of @len + @align - 1 blocks, in which it always fits.
  */
 static noinline bool haslab_find_aligned(struct haslab *s, struct haslab_group *g, u32 len,
 					 u64 align, struct place *place)
@@ -444,7 +442,7 @@ longer:
 	return sure <= slot_blocks(s) && haslab_find_longer(s, g, len, sure, align, place);
 }
 
-/* Which of four 16-bit numbers are @len: the highest bit of each of these. */
+/* Compare four 16-bit lanes with @len. Return: the highest bit of each equal lane. */
 static u64 haslab_lens_equal(u64 lens, u32 len)
 {
 	/* the subtraction clears the highest bit of a lane only if the rest of it is 0 */
@@ -482,10 +480,9 @@ static bool haslab_hole_find(struct haslab *s, struct haslab_group *g, u32 len, 
 }
 
 /*
- * The mixed slot whose largest run is the smallest that fits, and the best place
- * in it. Looks at a bounded number of slots, so where the length is at the border
- * of a bucket or @align is large it may miss one that fits; haslab_search() does
- * not.
+ * Find a remembered hole, or the mixed slot whose largest run is the smallest that
+ * fits and the best place in it. Looks at a bounded number of slots: it may miss one
+ * that fits if a bucket has several lengths or @align is large. haslab_search() does not.
  */
 static __always_inline bool haslab_mixed_find(struct haslab *s, struct haslab_group *g, u32 len,
 					      u64 align, struct place *place)
@@ -511,8 +508,8 @@ static void haslab_recent_note(struct haslab_group *g, u32 len)
 }
 
 /*
- * Whether a remainder at the end of a slot would stay unused: if each slot had one like it,
- * would the recent lengths that fit there fill at least half of it?
+ * True if a remainder of @rest blocks at the end of a slot would stay unused: if each slot had
+ * one, the recent requests that fit there would fill less than half of it.
  */
 static bool haslab_rest_is_useless(const struct haslab *s, const struct haslab_group *g, u32 rest)
 {
@@ -528,8 +525,8 @@ static bool haslab_rest_is_useless(const struct haslab *s, const struct haslab_g
 }
 
 /*
- * Allocate across the border between the slot before and the one that begins at
- * @border, with a run that is free. -ENOSPC: not a good place for it.
+ * Allocate across @border, where a slot with a free first run begins. -ENOSPC: the slot
+ * before it does not end with a suitable run.
  */
 static int haslab_mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align,
 				 struct hamem_op *op, u64 *start)
@@ -541,7 +538,7 @@ static int haslab_mixed_straddle(struct haslab *s, u64 border, u32 len, u64 alig
 	u32 rest;
 	int ret;
 
-	/* both slots are of one group, so that a free needs no other lock */
+	/* both slots must be in one group: a free takes one lock only */
 	if (!before || !mixed_is_of(s, before, g))
 		return -ENOSPC;
 	run = mixed_run(s, before, border - 1);
@@ -568,7 +565,7 @@ static __always_inline int haslab_place_take(struct haslab *s, struct place *pla
 			      HARUNS_LIVE, op);
 }
 
-/* Allocate in one of the mixed slots that a group has. Return: 0; -ENOSPC; -ENOMEM. */
+/* Allocate in an existing mixed slot of a group. Return: 0; -ENOSPC; -ENOMEM. */
 int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 		     struct hamem_op *op, u64 *start)
 {
@@ -580,7 +577,7 @@ int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 alig
 	return haslab_place_take(s, &place, len, align, op, start);
 }
 
-/* Allocate in units that are new in their slot. */
+/* Allocate in units that were just added at @from; on failure they may go back. */
 static int haslab_mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align,
 				 struct hamem_op *op, u64 *start)
 {
@@ -617,8 +614,8 @@ static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_grou
 }
 
 /*
- * Allocate in a mixed slot of a group, with new units if need be.
- * Return: 0; -ENOSPC; -ENOMEM; -EBUSY there are units, but in a slot of another group.
+ * Allocate in a mixed slot of a group; adds units if necessary.
+ * Return: 0; -ENOSPC; -ENOMEM; -EBUSY the units found are in a slot of another group.
  */
 int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 		       struct hamem_op *op, u64 *start)
@@ -631,8 +628,8 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 }
 
 /*
- * Retire the extent of a mixed part and, with @reuse, make its blocks free. Inlined
- * with a constant @reuse: it is the main part of what a free costs.
+ * Retire an extent of a mixed part and, with @reuse, free its blocks. Inlined with a
+ * constant @reuse: this is most of the cost of a free.
  */
 static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixed *m, u64 start,
 					    u64 len, const bool reuse,
@@ -671,12 +668,12 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 /**
  * haslab_mixed_free - free an extent in a mixed part
  * @s: the slab allocator
- * @m: the mixed part; its group's lock is held, or all groups are shut out
+ * @m: the mixed part; the caller holds its group's lock, or all groups are shut out
  * @start: first block
  * @len: number of blocks
  * @reason: out: why not
  *
- * Return: as haslab_free(); -EBUSY the block is SPECIAL: ask haslab_span_retire().
+ * Return: as haslab_free(); -EBUSY the block is SPECIAL: try haslab_span_retire().
  */
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
@@ -692,7 +689,7 @@ int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 l
  * @len: number of blocks
  * @reason: out: why not
  *
- * Its blocks are HELD then, until haslab_reuse(). Return: as haslab_mixed_free().
+ * Its blocks are HELD until haslab_reuse(). Return: as haslab_mixed_free().
  */
 int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 			enum hybrid_alloc_reason *reason)
@@ -709,15 +706,15 @@ static u64 haslab_tail_start(const struct haslab *s)
 }
 
 /*
- * Get all memory that haslab_mixed_grow() needs, and add the lasting unit of the
- * new end, if that is another one. Context: all groups. Return: 0 or -ENOMEM.
+ * Get all memory that haslab_mixed_grow() needs, and add the lasting unit at the new
+ * end, if it is a new one. Context: all groups are shut out. Return: 0 or -ENOMEM.
  */
 int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 {
 	u64 start = haslab_tail_start(s), new_start = round_down(nr_blocks, unit_blocks(s));
 
 	haslab_assert_all(s);
-	/* two for each of the two, which may be in one slot */
+	/* two runs for each lasting unit, old and new: they may be in one slot */
 	if (start < s->cfg.nr_blocks &&
 	    haruns_reserve(&mixed_at(s, start)->runs, 4, &s->mem, op))
 		return -ENOMEM;
