@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the groups share: the slab layer's map, from an address to what lies there,
- * and the buddy as the slab layer uses it: in blocks, with the sums of the dirs
- * kept up. See slab.c.
+ * and the buddy as the slab layer uses it: in blocks; a change invalidates the sums
+ * of the dirs. See slab.c.
  *
- * All functions here change it under haslab.space_lock, which they take, and so
- * need the lock of some group or all of them.
+ * All functions that change it need the lock of a group, or all groups shut out.
+ * They take haslab.space_lock, except haslab_map_grow(), which needs the latter.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -19,7 +19,7 @@ static u32 haslab_slot_units(const struct haslab *s)
 	return 1U << (s->slot_shift - s->cfg.unit_shift);
 }
 
-/* The number of slots of a dir, which is less in the last one, on a device of @nr_blocks. */
+/* The number of slots of a dir on a device of @nr_blocks: the last dir may have fewer. */
 static u32 haslab_dir_slots(const struct haslab *s, const struct haslab_dir *dir, u64 nr_blocks)
 {
 	u64 slots = DIV_ROUND_UP_ULL(nr_blocks, slot_blocks(s));
@@ -27,13 +27,13 @@ static u32 haslab_dir_slots(const struct haslab *s, const struct haslab_dir *dir
 	return min_t(u64, slots - ((u64)(dir - s->dirs) << DIR_SHIFT), DIR_SLOTS);
 }
 
-/* The first unit of the slot of a slab. */
+/* The first unit of the slot that a slab is in. */
 static u64 haslab_first_unit(const struct haslab *s, const struct haslab_slab *slab)
 {
 	return round_down(slab->start, slot_blocks(s)) >> s->cfg.unit_shift;
 }
 
-/* The table of the units of a slab's slot that an entry of the map stands for, or NULL. */
+/* The table of units that the map entry of a slab's slot points to, or NULL. */
 static struct haslab_slab __rcu **haslab_split_of(const struct haslab *s, struct haslab_slab *entry,
 						  const struct haslab_slab *slab)
 {
@@ -48,7 +48,7 @@ static struct haslab_slab *haslab_split_entry(const struct haslab *s,
 			(unsigned long)haslab_first_unit(s, slab) * sizeof(*split) + MAP_SPLIT);
 }
 
-/* Enter @value for the units of a slab. */
+/* Set the entries of a slab's units to @value. */
 static void haslab_split_fill(struct haslab *s, struct haslab_slab __rcu **split,
 			      const struct haslab_slab *slab, struct haslab_slab *value)
 {
@@ -58,14 +58,14 @@ static void haslab_split_fill(struct haslab *s, struct haslab_slab __rcu **split
 		rcu_assign_pointer(split[unit], value);
 }
 
-/* It is read without the lock. */
+/* WRITE_ONCE: small_bytes is read without the lock. */
 static void haslab_small_add(struct haslab *s, long bytes)
 {
 	lockdep_assert_held(&s->space_lock);
 	WRITE_ONCE(s->small_bytes, s->small_bytes + bytes);
 }
 
-/* The entry of the map for the slot of a slab. NULL: no memory. */
+/* The map entry for the slot of a new slab. NULL: no memory. */
 static struct haslab_slab *haslab_map_entry_of(struct haslab *s, struct haslab_slab *entry,
 					       struct haslab_slab *slab, struct hamem_op *op)
 {
@@ -105,13 +105,13 @@ static int haslab_map_slab_locked(struct haslab *s, struct haslab_slab *slab, st
 		return -ENOMEM;
 	}
 	rcu_assign_pointer(slabs[i], entry);
-	/* pairs with rcu_dereference_raw() in haslab_lookup() */
+	/* pairs with rcu_dereference_raw() in haslab_lookup(): the table is seen filled */
 	smp_store_release(&dir->slabs, slabs);
 	dir->nr_slabs++;
 	return 0;
 }
 
-/* Enter a slab for its units. */
+/* Add a slab to the map. */
 int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
 	int ret;
@@ -140,8 +140,8 @@ static void haslab_map_forget_with(struct haslab *s, struct haslab_slab *slab, u
 }
 
 /*
- * A slab leaves. If it was the last in its slot or its dir, the tables go too:
- * lockless readers may still look at them.
+ * Remove a slab. If it was the last in its slot or its dir, the tables are freed with
+ * it, after a grace period: lockless readers may still use them.
  */
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 {
@@ -178,7 +178,7 @@ static void haslab_map_mixed_rcu(struct rcu_head *rcu)
 	kfree(links);
 }
 
-/* Free what was the mixed parts of a dir. Lockless readers may still look. */
+/* Free a dir's former mixed parts after a grace period, for lockless readers. */
 static void haslab_map_put_mixed(struct haslab *s, struct haslab_mixed *mixed,
 				 union haslab_links *links)
 {
@@ -187,7 +187,7 @@ static void haslab_map_put_mixed(struct haslab *s, struct haslab_mixed *mixed,
 	call_rcu(&links->gone.rcu, haslab_map_mixed_rcu);
 }
 
-/* Free the mixed parts of a dir, if there is none. */
+/* Free the table of mixed parts of a dir, if none is in use. */
 static void haslab_map_trim(struct haslab *s, struct haslab_dir *dir)
 {
 	struct haslab_mixed *mixed = dir->mixed;
@@ -220,7 +220,7 @@ static void haslab_map_publish(struct haslab_dir *dir, struct haslab_mixed *mixe
 			       union haslab_links *links)
 {
 	WRITE_ONCE(dir->links, links);
-	/* pairs with mixed_slot() */
+	/* pairs with rcu_dereference_raw() in mixed_place(): the table is seen initialized */
 	smp_store_release(&dir->mixed, mixed);
 }
 
@@ -252,7 +252,7 @@ static int haslab_map_mixed_locked(struct haslab *s, struct haslab_group *g, u64
 		dir->nr_mixed++;
 		WRITE_ONCE(m->runs.owner, g->nr);
 		haruns_init(&m->runs, slot_blocks(s));
-		/* pairs with mixed_is_of() */
+		/* pairs with mixed_is_of(): a CPU that sees units also sees the owner */
 		smp_wmb();
 	} else if (m->runs.owner != g->nr && !haslab_has_all(s)) {
 		return -EBUSY;
@@ -262,8 +262,8 @@ static int haslab_map_mixed_locked(struct haslab *s, struct haslab_group *g, u64
 }
 
 /*
- * Units become part of the mixed part of their slot. If there is none it is made,
- * and belongs to @g. -EBUSY: it belongs to another group.
+ * Add units to the mixed part of their slot. A new one belongs to @g. -EBUSY: it belongs
+ * to another group, and not all groups are shut out.
  */
 int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
 		     struct hamem_op *op)
@@ -276,7 +276,7 @@ int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 un
 	return ret;
 }
 
-/* Only these units of the mixed part are left; with none it ceases to exist. */
+/* Reduce a mixed part to @units; 0 removes it. */
 void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 {
 	struct haslab_dir *dir = map_dir(s, block);
@@ -320,7 +320,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 		memcpy(mixed, old_mixed, from * sizeof(*mixed));
 		memcpy(links->link, old_links->link, from * sizeof(links->link[0]));
 		haslab_map_publish(dir, mixed, links);
-		/* a free that found one there and waits for a lock checks this: mixed_has() */
+		/* a free that found one and waits for a lock then checks this: mixed_has() */
 		for (i = 0; i < from; i++)
 			WRITE_ONCE(old_mixed[i].units, 0);
 		haslab_map_put_mixed(s, old_mixed, old_links);
@@ -329,7 +329,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 		*old = dir->slabs;
 		memcpy(slabs, dir->slabs, from * sizeof(*slabs));
 		atomic_long_sub(ksize(dir->slabs), &s->mem.bytes);
-		/* pairs with rcu_dereference_raw() in haslab_lookup() */
+		/* pairs with rcu_dereference_raw() in haslab_lookup(): the table is seen filled */
 		smp_store_release(&dir->slabs, slabs);
 	}
 	s->map_blocks = nr_blocks;
@@ -376,8 +376,8 @@ int haslab_buddy_some(struct haslab *s, int order, int min_order, struct hamem_o
 }
 
 /*
- * The smallest block from 2^@min_order units on; if it is of more than 2^@max_order, a part
- * of that size. Return: the order; -ENOSPC; -ENOMEM.
+ * The smallest free block of at least 2^@min_order units, at most 2^@max_order units of it.
+ * Return: the order; -ENOSPC; -ENOMEM.
  */
 int haslab_buddy_fit(struct haslab *s, int min_order, int max_order, struct hamem_op *op,
 		     u64 *start)
