@@ -40,7 +40,7 @@ static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct
 	       (slab->nr_free || list_empty(&slab->list));
 }
 
-/* It is in the right list, and the links around it match. */
+/* The slot is in the right list, and the links around it match. */
 static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g, u32 slot,
 				 u32 bucket)
 {
@@ -60,7 +60,7 @@ static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g,
 	return next == NO_SLOT || slot_link(s, next)->prev == slot;
 }
 
-/* The units that are part of it, and those that are not, match the runs. */
+/* Units of the mixed part are not free in the buddy; all other blocks are SPECIAL. */
 static bool haslab_check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
 	u64 start = slot_start(s, slot), end = start + slot_blocks(s), pos, known = 0;
@@ -111,7 +111,7 @@ static bool haslab_check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slo
 	       haslab_check_indexed(s, mixed_group(s, m), slot, haslab_mixed_bucket(m));
 }
 
-/* Everything in a slot. */
+/* Check the mixed part and all slabs of a slot. */
 static bool haslab_check_slot(struct haslab *s, u32 slot, struct found *found)
 {
 	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
@@ -193,7 +193,7 @@ static bool haslab_check_groups(struct haslab *s, const struct found *found)
 	       nr_listed == found->nr_listed;
 }
 
-/* Every span: its pieces are SPECIAL or not free. */
+/* Spans do not overlap; their pieces are SPECIAL in a mixed part, else not free. */
 static bool haslab_check_spans(struct haslab *s)
 {
 	struct rb_node *node;
