@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab layer's last resort: a search for a free run that is long enough, wherever it
- * is and whatever it consists of. A run that is not found here does not exist.
+ * The slab layer's last resort: a search for any free run that is long enough,
+ * wherever it lies and whatever it consists of. If it finds nothing, no such run exists.
  *
  * Large parts
  * -----------
- * A free run consists of parts: free buddy blocks, free runs within a mixed part, free
- * objects in a row of a slab. A mixed part or a slab that is wholly free goes back to the
- * buddy at once. So a run without a buddy block in it is the end of one place and the
- * start of another, and one of the two parts is at least half as long as the run. The
- * exception are islands: free units of a mixed part that stay because other units of it,
- * elsewhere in the slot, are in use. Two islands can be side by side, on both sides of a
- * border between slots; three cannot, as the one in the middle would be a whole mixed
- * part. Then there are at most four parts, and one of them is a unit or more.
+ * A free run consists of parts: free buddy blocks, free runs in a mixed part, adjacent
+ * free objects of a slab. A mixed part or a slab that becomes wholly free goes back to
+ * the buddy at once. So a run without a buddy block is the end of one thing and the
+ * start of another, and one of the two parts is at least half of it. The exception are
+ * islands: free units that stay in a mixed part because other units of the slot are in
+ * use. Two islands can be adjacent, across a border between slots. Three cannot, as the
+ * middle one would be a whole mixed part. Such a run has at most four parts, and one of
+ * them is at least a unit long.
  *
- * So a search that looks at every free buddy block, and around every part of that length,
- * sees all runs that are long enough. The groups have lists of mixed slots by their
- * longest run, and of the slabs that have a free object. On a full device these are few:
- * on a TiB haslab_search_large() takes some microseconds, seldom up to 50, and other
- * operations maintain nothing for it. The first run that fits is taken.
+ * It is therefore enough to look around every free buddy block and around every part of
+ * that length. The groups list mixed slots by their longest run, and slabs that have a
+ * free object. On a nearly full device these are few: on a TiB haslab_search_large()
+ * takes some microseconds, seldom up to 50, and other operations maintain no extra state
+ * for it. It takes the first run that fits.
  *
  * All runs
  * --------
- * Where there are many parts, the search for large parts gives up after a bounded number
- * of them, and haslab_search_dirs() goes through the sums of all dirs. The sum of a dir in
- * which something changed is computed again. That takes a millisecond for each TiB.
+ * If there are too many parts, haslab_search_dirs() takes over: it goes by the sums of
+ * the dirs and recomputes those of dirs that have changed. To look at everything takes a
+ * millisecond for each TiB.
  *
  * See slab.c for the layer as a whole.
  */
@@ -36,26 +36,26 @@
 #include "slab/internal.h"
 
 /*
- * The search for large parts gives up after this many pieces: fewer than the other search
- * looks at for a TiB. LARGE_FEW is for lengths at which it cannot prove that there is no
- * run, so it must cost nearly nothing.
+ * How many pieces of the device the search for large parts may look at: cheaper than
+ * haslab_search_dirs() on a TiB. LARGE_FEW, at nearly no cost, is for a search that cannot
+ * prove that no run fits.
  */
 #define LARGE_PIECES	32768
 #define LARGE_FEW	2048
 /* The cost of a look at a slot, a slab or a run, in pieces. */
 #define LARGE_VISIT	8
-/* Lists of slots that are followed at a time, so that their cache misses overlap. */
+/* How many lists of slots to scan in parallel. */
 #define LARGE_LISTS	16
-/* Borders between slots that wait for a prefetch. */
+/* How many borders between slots may wait for their prefetch. */
 #define LARGE_BORDERS	16
-/* For an extent longer than a slot: free blocks of an order to look around. */
+/* For an extent of more than a slot: how many free buddy blocks of an order to try. */
 #define BEST_TRIES	16
-/* Free buddy blocks to look around; with more of them the search gives up. */
+/* The most free buddy blocks that the search for large parts looks at. */
 #define LARGE_BLOCKS	32
-/* More than a slab without a free object has free after its last one. */
+/* More than a slab without a free object can have free after its last object, in blocks. */
 #define SLAB_REST	16
 
-/* Whether an extent fits in a free run; @found: out: where it begins. */
+/* Whether an extent fits in a free run; if so, *@found is where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
 {
 	u64 skip = -start & (align - 1);
@@ -70,17 +70,17 @@ static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
 
 /**
  * struct large - a search by large parts
- * @len: of the extent that is to fit
- * @align: of its start
- * @part: a run that is long enough and has no buddy block in it has a part of at least
- *	this length
- * @pieces: the number that may still be looked at
- * @nr_borders: borders between slots with such a part beside them, so far
- * @border: the last of these, which are still to be looked at: the slots after them
+ * @len: length of the extent
+ * @align: alignment of its start
+ * @part: a run that is long enough and has no buddy block has a part of at least this
+ *	length
+ * @pieces: how many pieces may still be looked at
+ * @nr_borders: borders between slots found so far with such a part beside them
+ * @border: the last of these, still to be looked at: each the slot after the border
  * @done: a run that fits was found
- * @found: out: the place in it
+ * @found: out: where the extent begins in it
  *
- * The functions that use it return whether the search goes on.
+ * The functions that use it return whether to go on.
  */
 struct large {
 	u64 len;
@@ -99,7 +99,7 @@ static bool haslab_large_spend(struct large *l, u32 pieces)
 	return l->pieces >= 0;
 }
 
-/* The start of the free objects, or of the remainder, of a slab just before @pos; or @pos. */
+/* Start of the free objects, or of the rest of a slab, that end at @pos; @pos if none do. */
 static u64 haslab_objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
 {
 	u32 i = object_of(s, slab, pos - 1);
@@ -111,7 +111,7 @@ static u64 haslab_objects_before(struct haslab *s, struct haslab_slab *slab, u64
 	return pos;
 }
 
-/* The start of a free part that ends at @pos, or @pos; more may be free before it. */
+/* Start of a free part that ends at @pos (the run may begin before it); @pos if none does. */
 static u64 haslab_part_before(struct haslab *s, u64 pos)
 {
 	struct haslab_mixed *m = mixed_at(s, pos - 1);
@@ -130,7 +130,7 @@ static u64 haslab_part_before(struct haslab *s, u64 pos)
 	return order < 0 ? pos : round_down(pos - 1, (u64)unit_blocks(s) << order);
 }
 
-/* Look at the free run that has a part starting at @pos. */
+/* Try the free run that has a part starting at @pos. */
 static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
 	u64 start = pos, size;
@@ -147,7 +147,7 @@ static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 	return !l->done;
 }
 
-/* A slot that is a mixed part as a whole, or NULL. */
+/* The runs of a slot that is wholly a mixed part, or NULL. */
 static const struct haruns *haslab_whole_slot(struct haslab *s, u32 slot)
 {
 	const struct haslab_mixed *m = mixed_slot(s, slot);
@@ -155,20 +155,20 @@ static const struct haruns *haslab_whole_slot(struct haslab *s, u32 slot)
 	return m && m->runs.nr_known == slot_blocks(s) ? &m->runs : NULL;
 }
 
-/* Look at a border between slots with free blocks on at least one side. */
+/* Try the free run across the border before @slot; at least one side is free there. */
 static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *before = haslab_whole_slot(s, slot - 1),
 			    *behind = haslab_whole_slot(s, slot);
 
-	/* neither is free as a whole */
+	/* neither slot is wholly free */
 	return (before && behind && haruns_trail(before) + haruns_lead(behind) < l->len) ||
 	       haslab_large_run(s, l, haslab_part_before(s, slot_start(s, slot)));
 }
 
 /*
- * There is a part beside a border. The slot on its other side, @other, is prefetched, and
- * the border is looked at after some more borders have been found.
+ * A part lies beside the border before @slot. Prefetch @other, the slot on the other side,
+ * and queue the border; it is looked at after LARGE_BORDERS more have been found.
  */
 static bool haslab_large_border(struct haslab *s, struct large *l, u32 slot, u32 other)
 {
@@ -191,7 +191,7 @@ static bool haslab_large_last_borders(struct haslab *s, struct large *l)
 	return true;
 }
 
-/* In a slot without a run that is long enough by itself, only the ends matter. */
+/* Only the ends matter of a slot in which no run is long enough by itself. */
 static bool haslab_large_at_ends(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
@@ -230,7 +230,7 @@ static u32 haslab_large_prefetch(struct haslab *s, u32 slot)
 	return slot;
 }
 
-/* The next list with shorter runs, if these are long enough to be a part; or 0. */
+/* The next non-empty bucket below @bucket with parts that may be long enough, or 0. */
 static u32 haslab_large_list(const struct large *l, const struct haslab_group *g, u32 bucket)
 {
 	u32 end = bucket;
@@ -240,8 +240,8 @@ static u32 haslab_large_list(const struct large *l, const struct haslab_group *g
 }
 
 /*
- * The longest first, as their neighbours need not be long. Several lists at a time, so
- * that their cache misses overlap.
+ * Longest runs first, as their neighbours need not be long. Scan several lists in
+ * parallel, to hide the latency from one slot to the next in a list.
  */
 static bool haslab_large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
 {
@@ -293,7 +293,7 @@ static bool haslab_large_in_slabs(struct haslab *s, struct large *l, const struc
 	return true;
 }
 
-/* Around the free blocks of the buddy, whatever their size. */
+/* Try the runs around the free buddy blocks of all sizes. */
 static bool haslab_large_in_buddy(struct haslab *s, struct large *l)
 {
 	u64 units[LARGE_BLOCKS + 1], avail;
@@ -321,7 +321,7 @@ static bool haslab_large_in_groups(struct haslab *s, struct large *l)
 	return haslab_large_last_borders(s, l);
 }
 
-/* Return: 0; -ENOSPC no free run fits; -E2BIG it is given up, or too short to know. */
+/* Return: 0; -ENOSPC no free run fits; -E2BIG it gave up, or @len is too short to know. */
 static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
@@ -330,13 +330,12 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
 	};
 
-	haslab_assert_all(s);
-	/* full slabs are in no list */
+	/* slabs without a free object are in no list */
 	l.pieces = l.part > SLAB_REST ? LARGE_PIECES : LARGE_FEW;
 
 	if (haslab_free_blocks(s) < len)
 		return -ENOSPC;
-	/* no part but blocks of the buddy is longer than a slot */
+	/* only buddy blocks can be longer than a slot */
 	if ((l.part > slot_blocks(s) || haslab_large_in_groups(s, &l)) &&
 	    haslab_large_in_buddy(s, &l))
 		return l.part > SLAB_REST ? -ENOSPC : -E2BIG;
@@ -345,7 +344,7 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /* ---- the best run ---- */
 
-/* The free run around @pos, slabs left out: pools may have objects of them. */
+/* The free run around @pos, outside slabs: pools may hold some of their objects. */
 static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start)
 {
 	u64 end = pos, next;
@@ -362,10 +361,10 @@ static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start)
 
 /**
  * struct best - the shortest run that fits so far
- * @len: of the extent
- * @align: of its start
- * @size: of the run; U64_MAX: there is none
- * @found: the place in it
+ * @len: length of the extent
+ * @align: alignment of its start
+ * @size: length of the run; U64_MAX: none found
+ * @found: out: where the extent begins in it
  */
 struct best {
 	u64 len;
@@ -382,7 +381,7 @@ static void haslab_best_around(struct haslab *s, u64 pos, struct best *b)
 		b->size = size;
 }
 
-/* Runs around free blocks of an order. */
+/* Try runs around free buddy blocks of an order. */
 static void haslab_best_of_order(struct haslab *s, unsigned int order, struct best *b)
 {
 	u64 units[BEST_TRIES];
@@ -402,7 +401,7 @@ static void haslab_best_at_ends(struct haslab *s, u32 slot, struct best *b)
 		haslab_best_around(s, slot_start(s, slot + 1) - haruns_trail(r), b);
 }
 
-/* Runs that continue past the ends of the slots with the longest runs. */
+/* Try runs that extend past the ends of the slots with the longest runs. */
 static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
 {
 	u32 least = haslab_bucket_of(slot_blocks(s) / 4), tries = BEST_TRIES;
@@ -417,10 +416,10 @@ static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g,
 }
 
 /*
- * A free run for an extent that is longer than a slot, or aligned to more: the shortest
- * that fits of those that are looked at. The largest free block of some that are side by
- * side is more than a quarter of them, so smaller ones are left out, and so are larger
- * ones when something has been found. All groups are shut out.
+ * Find a free run for an extent that is longer than a slot, or aligned to more: the
+ * shortest that fits of those it looks at. The largest of several adjacent free buddy
+ * blocks is more than a quarter of their sum, so smaller blocks are skipped, and so are
+ * larger ones once a run has been found. The caller has shut out all groups.
  */
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 {
@@ -432,7 +431,7 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++)
 		haslab_best_of_slots(s, &s->groups[i], &b);
-	/* one less, as there may be parts of slots beside them */
+	/* 3, not 2: there may also be parts of slots beside the blocks */
 	low -= min(low, 3U);
 	for (avail = s->buddy.avail >> low << low; avail; avail &= avail - 1) {
 		order = __ffs64(avail);
@@ -445,10 +444,7 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /* ---- all runs ---- */
 
-/*
- * Look for a free run that fits among those that begin before @limit; the first
- * to look at begins at or after @pos.
- */
+/* Look for a free run that fits among those that begin at or after @pos and before @limit. */
 static bool haslab_search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
 {
 	u64 start, size;
@@ -461,7 +457,7 @@ static bool haslab_search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u6
 	return false;
 }
 
-/* Look through the device by the sums of its dirs; into those where a run is long enough. */
+/* Scan the sums of all dirs; look into a dir only if it has a run that is long enough. */
 static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	struct haslab_sum sum;
@@ -491,15 +487,15 @@ static int haslab_search_any(struct haslab *s, u64 len, u64 align, u64 *found)
 }
 
 /**
- * haslab_search - allocate from whatever free run fits
+ * haslab_search - allocate from any free run that fits
  * @s: the slab allocator
  * @len: number of blocks
- * @align: of its start, a power of two, in blocks
+ * @align: alignment of its start, a power of two, in blocks
  * @gfp: how to wait for memory
  * @start: out: its first block
  *
  * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one
- * takes what was found, this looks again.
+ * takes the run that was found, the search starts again.
  *
  * Context: exclusive mode (see haslab_claim()), may sleep.
  *
@@ -514,7 +510,7 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
-		/* the task that holds an object up may need this CPU */
+		/* the task that delays an object may need this CPU */
 		if (ret == -EAGAIN)
 			schedule_timeout_uninterruptible(1);
 	} while (ret == -EEXIST || ret == -EAGAIN);
