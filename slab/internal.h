@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the slab layer share. The design is told in slab.c.
+ * Shared by the files of the slab layer. See slab.c for the design and the files.
  *
- *   slab.c        slabs of equal objects, and extents of any size
- *   slab/mixed.c  slots in which extents of any length lie
- *   slab/map.c    from an address to what is there
- *   slab/range.c  given ranges, what is free by address
- *   slab/search.c a search for whatever free run fits
- *   slab/check.c  the invariants
- *
- * Every function needs the lock of the group that it is about, or all of them,
- * if it does not say otherwise. Those of the map take haslab.space_lock.
+ * Unless stated otherwise, the caller of a function holds the lock of the group
+ * concerned, or has shut out all groups. Functions of the map take haslab.space_lock.
  */
 #ifndef _HYBRID_ALLOC_SLAB_INTERNAL_H
 #define _HYBRID_ALLOC_SLAB_INTERNAL_H
@@ -31,28 +24,28 @@
 
 /**
  * struct haslab_mixed - the part of a slot in which extents of any length lie
- * @units: the units of the slot that are part of it; 0: nothing is
- * @runs: their runs; the tag has bits MIXED_...
+ * @units: bitmap of the units of the slot that belong to it; 0: no mixed part
+ * @runs: the runs in them; its tag has bits MIXED_...
  *
- * One cache line, if there are not many runs.
+ * One cache line, unless there are many runs.
  */
 struct haslab_mixed {
 	u64 units;
 	struct haruns runs;
 };
 
-/* The first run is the second part of the extent at the end of the slot before. */
+/* The first run continues the extent at the end of the slot before. */
 #define MIXED_CONTINUES	1
-/* The extent of the last run continues in the next slot. */
+/* The last run continues in the next slot. */
 #define MIXED_GOES_ON	2
 
 /**
- * struct haslab_link - where a mixed slot is in the list of its bucket
- * @next: the next
- * @prev: the one before; of the first its own number
+ * struct haslab_link - links of a mixed slot in the list of its bucket
+ * @next: number of the next slot, or NO_SLOT
+ * @prev: number of the slot before; the first slot has its own number
  *
- * Not in the mixed part: taking one out of a list touches two others, and these
- * are so small that they mostly are in the second level cache; mixed parts are not.
+ * Separate from the mixed part: an unlink touches two other slots, and links are small
+ * enough to be mostly in the second level cache; mixed parts are not.
  */
 struct haslab_link {
 	u32 next;
@@ -60,9 +53,10 @@ struct haslab_link {
 };
 
 /**
- * union haslab_links - places of the mixed slots of a dir
- * @gone: when there is none any more: what lockless readers may still look at
- * @link: of each slot
+ * union haslab_links - links of the mixed slots of a dir
+ * @gone: when the dir has no mixed slot any more: the table of mixed parts, which
+ *	lockless readers may still use
+ * @link: the links of each slot
  */
 union haslab_links {
 	struct {
@@ -98,21 +92,21 @@ struct haslab_span {
 	u64 len;
 };
 
-/* ---- locks (slab.c) ---- */
+/* ---- locks (slab/lock.c) ---- */
 
 void haslab_lock_all(struct haslab *s) __acquires(&s->lock);
 void haslab_unlock_all(struct haslab *s) __releases(&s->lock);
 void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
 
 /*
- * A spin lock also holds off the end of a grace period, on PREEMPT_RT, too (see
- * kernel/locking/spinlock_rt.c): a slab or table found under it stays until the unlock.
+ * A spin lock also holds off the end of a grace period, even on PREEMPT_RT (see
+ * kernel/locking/spinlock_rt.c): what is found under it stays until the unlock.
  */
 static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g)
 	__acquires(&g->lock)
 {
 	spin_lock(&g->lock);
-	/* pairs with haslab_unlock_all() */
+	/* pairs with haslab_unlock_all(): NULL means its changes to the group are visible */
 	if (unlikely(smp_load_acquire(&s->exclusive)))
 		haslab_lock_waited(s, g);
 }
@@ -123,30 +117,30 @@ static inline void haslab_unlock_group(struct haslab_group *g)
 	spin_unlock(&g->lock);
 }
 
-/* Whether this task has shut out all groups; another task may be doing so. */
+/* Whether the caller has shut out all groups. */
 static inline bool haslab_has_all(const struct haslab *s)
 {
 	return READ_ONCE(s->exclusive) == current;
 }
 
-/* All groups are shut out by this task. */
+/* Assert that the caller has shut out all groups. */
 static inline void haslab_assert_all(const struct haslab *s)
 {
 	lockdep_assert(haslab_has_all(s));
 }
 
-/* The caller may change what belongs to @g. */
+/* Assert that the caller may change what belongs to @g. */
 static inline void haslab_assert_group(const struct haslab *s, const struct haslab_group *g)
 {
 	lockdep_assert(lockdep_is_held(&g->lock) || haslab_has_all(s));
 }
 
-/* Where a CPU goes first. */
+/* The group that this CPU tries first. */
 static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 {
 	unsigned int cpu = raw_smp_processor_id();
 
-	/* a division takes its time */
+	/* avoid the division */
 	return &s->groups[likely(cpu < s->nr_groups) ? cpu : cpu % s->nr_groups];
 }
 
@@ -155,7 +149,7 @@ static inline u64 dir_blocks(const struct haslab *s)
 	return 1ULL << (s->slot_shift + DIR_SHIFT);
 }
 
-/* There is neither a slab nor a mixed part in it. */
+/* Whether a dir has neither a slab nor a mixed part. */
 static inline bool dir_is_gap(const struct haslab_dir *dir)
 {
 	return !dir->nr_slabs && !dir->mixed;
@@ -171,19 +165,19 @@ static inline u64 object_start(const struct haslab *s, const struct haslab_slab 
 	return slab->start + (u64)i * s->classes[slab->class].blocks;
 }
 
-/* See haslab_object_at(). */
+/* The number of the object at @block: see haslab_object_at(). */
 static inline u32 object_of(const struct haslab *s, const struct haslab_slab *slab, u64 block)
 {
 	return (block - slab->start) * s->inverse[slab->class] >> 32;
 }
 
-/* Whether a range is just one block of the buddy. */
+/* Whether a range is exactly one buddy block. */
 static inline bool is_block(const struct haslab *s, u64 start, u64 len)
 {
 	return len >= unit_blocks(s) && is_power_of_2(len) && IS_ALIGNED(start, len);
 }
 
-/* What the memory allocator gave for it. */
+/* Bytes of memory that a slab takes. */
 static inline long slab_bytes(const struct haslab_slab *slab)
 {
 	return ksize(slab) + ksize(slab->live);
@@ -203,7 +197,7 @@ static inline u32 dir_slots_end(const struct haslab *s, u64 dir)
 		     DIV_ROUND_UP_ULL(s->cfg.nr_blocks, slot_blocks(s)));
 }
 
-/* Where the mixed part of a slot would be, or NULL. */
+/* The entry for the mixed part of a slot, in use or not; NULL if there is no table. */
 static inline struct haslab_mixed *mixed_place(const struct haslab *s, u32 slot)
 {
 	struct haslab_dir *dir = &rcu_dereference_raw(s->dirs)[slot / DIR_SLOTS];
@@ -213,8 +207,8 @@ static inline struct haslab_mixed *mixed_place(const struct haslab *s, u32 slot)
 }
 
 /*
- * The mixed part of a slot, or NULL. Under RCU; the answer is only sure to last with
- * the lock of the group that it is found to belong to.
+ * The mixed part of a slot, or NULL. Under RCU; the answer is stable only under the
+ * lock of the group that the mixed part belongs to.
  */
 static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
 {
@@ -229,19 +223,19 @@ static inline struct haslab_mixed *mixed_of(const struct haslab *s, u32 slot)
 	return &s->dirs[slot / DIR_SLOTS].mixed[slot % DIR_SLOTS];
 }
 
-/* Its place in the index. */
+/* The links of a slot that is known to have a mixed part. */
 static inline struct haslab_link *slot_link(const struct haslab *s, u32 slot)
 {
 	return &s->dirs[slot / DIR_SLOTS].links->link[slot % DIR_SLOTS];
 }
 
-/* Whether a block of its slot belongs to a mixed part. As mixed_slot(). */
+/* Whether a block of its slot belongs to a mixed part. Locking: as mixed_slot(). */
 static inline bool mixed_has(const struct haslab *s, const struct haslab_mixed *m, u64 block)
 {
 	return READ_ONCE(m->units) >> slot_unit(s, block) & 1;
 }
 
-/* The mixed part that a block belongs to, or NULL. As mixed_slot(). */
+/* The mixed part that a block belongs to, or NULL. Locking: as mixed_slot(). */
 static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 {
 	struct haslab_mixed *m = mixed_place(s, slot_of(s, block));
@@ -249,12 +243,12 @@ static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 	return m && mixed_has(s, m, block) ? m : NULL;
 }
 
-/* Something around @block was taken or freed. Several groups may say so at once. */
+/* Invalidate the sum of the dir of @block. Several groups may do so at the same time. */
 static inline void map_changed(struct haslab *s, u64 block)
 {
 	struct haslab_dir *dir = map_dir(s, block);
 
-	/* no store without need: the cache line is shared by all CPUs that use the dir */
+	/* write only if needed: the cache line is shared by all CPUs that use the dir */
 	if (READ_ONCE(dir->summed))
 		WRITE_ONCE(dir->summed, false);
 }
@@ -272,15 +266,15 @@ static inline struct haslab_group *mixed_group(const struct haslab *s,
 }
 
 /*
- * Whether a mixed part that was found in the map is of @g, of which the caller has the
- * lock. Then it stays: only under that lock it can become @g's, or cease to be. Who found
- * it before he had the lock asks mixed_has() first: in a table that the map has no more
- * nothing has any units.
+ * Whether a mixed part that was found in the map belongs to @g, whose lock the caller
+ * holds. The answer is stable: a mixed part joins or leaves @g only under that lock. A
+ * caller that found it before it took the lock checks mixed_has() first: in a table that
+ * the map no longer uses, no mixed part has units.
  */
 static inline bool mixed_is_of(const struct haslab *s, const struct haslab_mixed *m,
 			       const struct haslab_group *g)
 {
-	/* whose it is comes after that it is there; pairs with map_mixed() */
+	/* pairs with smp_wmb() in haslab_map_mixed(): after the units, the owner is visible */
 	smp_rmb();
 	return mixed_group(s, m) == g;
 }
@@ -305,7 +299,7 @@ int __must_check haslab_buddy_some(struct haslab *s, int order, int min_order,
 
 /* ---- mixed slots (slab/mixed.c) ---- */
 
-/* The run that a block of a mixed slot lies in; positions are of the device. */
+/* Where @run, in the slot of @block, starts on the device. */
 static inline u64 run_start(const struct haslab *s, u64 block, const struct haruns_run *run)
 {
 	return round_down(block, slot_blocks(s)) + run->start;
@@ -317,7 +311,7 @@ static inline struct haruns_run mixed_run(const struct haslab *s, const struct h
 	return haruns_at(&m->runs, block & (slot_blocks(s) - 1));
 }
 
-/* The mixed slot in which the extent of @m that ends with @block goes on, or NULL. */
+/* The mixed slot in which the extent of @m that ends with @block continues, or NULL. */
 static inline struct haslab_mixed *haslab_continuation(const struct haslab *s,
 						       const struct haslab_mixed *m, u64 block)
 {
@@ -327,8 +321,8 @@ static inline struct haslab_mixed *haslab_continuation(const struct haslab *s,
 }
 
 /*
- * The bucket of slots whose longest free run is @len. Without a branch: the CPU could
- * only guess.
+ * The bucket of slots whose longest free run is @len. Branchless, as a branch would be
+ * unpredictable.
  */
 static inline u32 haslab_bucket_of(u32 len)
 {
@@ -369,7 +363,7 @@ void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, 
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
 
-/* ---- what is free by address, and passes over the device (walk.c) ---- */
+/* ---- free space by address, and passes over the device (walk.c) ---- */
 
 u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end);
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
@@ -377,19 +371,19 @@ bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *star
 void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next);
 struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
 
-/* The whole pass is one hold. */
+/* The whole pass is one hold of all groups. */
 #define HASLAB_WALK_WHOLE	BIT(0)
-/* It ends early when the caller is killed or the device is detached. */
+/* The pass ends early when the caller is killed or the device is detached. */
 #define HASLAB_WALK_KILLABLE	BIT(1)
 
 /**
  * struct haslab_walk - a pass over the blocks of a device, by address
  * @s: the slab allocator
- * @pos: the next block to look at; the caller moves it on
+ * @pos: the next block to look at; the caller advances it
  * @limit: where the pass ends, unless the end of the device comes first
- * @end: where the present hold of all groups ends; 0: they are not held
+ * @end: where the current hold of all groups ends; 0: they are not held
  * @flags: HASLAB_WALK_...
- * @ret: why it ended early, or 0
+ * @ret: why the pass ended early, or 0
  */
 struct haslab_walk {
 	struct haslab *s;
@@ -405,7 +399,7 @@ void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 lim
 bool haslab_walk_next(struct haslab_walk *w);
 int haslab_walk_end(struct haslab_walk *w);
 
-/* ---- extents that are made of pieces (span.c) ---- */
+/* ---- extents that consist of pieces (span.c) ---- */
 
 struct haslab_span *haslab_span_find(struct haslab *s, u64 block);
 void haslab_pieces_put(struct haslab *s, u64 pos, u64 end);
@@ -424,7 +418,7 @@ static inline int haslab_refuse(enum hybrid_alloc_reason *reason, enum hybrid_al
 	return why == HYBRID_ALLOC_REASON_NOT_ALLOCATED ? -ENOENT : -EINVAL;
 }
 
-/* @start is in the live extent from @at, of @len blocks. */
+/* Refuse a free at @start, which is in the live extent that starts at @at. */
 static inline int haslab_refuse_live(enum hybrid_alloc_reason *reason, u64 start, u64 at)
 {
 	return haslab_refuse(reason, start == at ? HYBRID_ALLOC_REASON_WRONG_LENGTH :
