@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a free into a pool needs of the slab layer: from an address to the mark
- * that says that somebody owns what is there. Inline, because calls are a third
- * of what a pool hit costs. For the pool and the slab layer
- * only; the design is told in slab.c.
+ * The part of the slab layer that a free into a pool needs: from an address to the
+ * live bit of the object there. Inline, because calls are a third of the cost of a pool
+ * hit (bench/profile-kernel). For the pool and the slab layer only. See slab.c for the
+ * design.
  */
 #ifndef _HYBRID_ALLOC_SLAB_HIT_H
 #define _HYBRID_ALLOC_SLAB_HIT_H
@@ -16,18 +16,18 @@
 #define DIR_SLOTS	(1U << DIR_SHIFT)
 
 /**
- * struct haslab_slab - a block of the buddy that is cut into equal objects
- * @list: in haslab_class.partial, if it has a free object
- * @nr_blocks: size; a power of two units
- * @nr_objects: how many there are
- * @nr_free: how many of them are free
+ * struct haslab_slab - a buddy block that is cut into equal objects
+ * @list: in haslab_group.partial, if it has a free object
+ * @nr_blocks: size in blocks; a power of two of units
+ * @nr_objects: number of objects
+ * @nr_free: number of free objects
  * @hint: no object before this one is free
- * @rcu: when it is no more; lockless readers may still look at what follows
- * @tables: then: tables of the map that are freed with it
+ * @rcu: for its deferred free; lockless readers may still use the fields after the union
+ * @tables: likewise: tables of the map that are freed with it
  * @start: first block
  * @live: bitmap of live objects
  * @free: bitmap of free objects
- * @class: of the objects
+ * @class: class of the objects
  * @group: number of the group that it belongs to
  */
 struct haslab_slab {
@@ -53,16 +53,16 @@ struct haslab_slab {
 
 /**
  * struct haslab_dir - 64 slots: 1 GiB
- * @slabs: for each slot the slab that it is as a whole; or, with MAP_SPLIT, a table
- *	of the slabs that its units belong to
+ * @slabs: for each slot the slab that fills it; or, with MAP_SPLIT, a table of the
+ *	slabs that its units belong to
  * @mixed: the mixed parts of the slots; NULL if there are none
- * @links: for the mixed parts; NULL if there are none
+ * @links: list links of the mixed slots; NULL if there are none
  * @lead: as in haslab_sum, if @summed
  * @longest: as in haslab_sum, if @summed
  * @trail: as in haslab_sum, if @summed
  * @summed: the sum is up to date
- * @nr_mixed: how many mixed parts are in use
- * @nr_slabs: how many slabs there are
+ * @nr_mixed: number of mixed parts in use
+ * @nr_slabs: number of slabs
  */
 struct haslab_dir {
 	struct haslab_slab __rcu **slabs;
@@ -88,7 +88,7 @@ static inline u32 slot_blocks(const struct haslab *s)
 
 static inline struct haslab_dir *map_dir(const struct haslab *s, u64 block)
 {
-	/* haslab_grow() replaces the array; the first shift is also that for the slot */
+	/* haslab_grow() replaces the array; slot_of() shares the first shift */
 	return &rcu_dereference_raw(s->dirs)[block >> s->slot_shift >> DIR_SHIFT];
 }
 
@@ -97,15 +97,15 @@ static inline u32 slot_of(const struct haslab *s, u64 block)
 	return block >> s->slot_shift;
 }
 
-/* The unit within its slot. */
+/* The number of the unit of @block within its slot. */
 static inline u32 slot_unit(const struct haslab *s, u64 block)
 {
 	return (block & (slot_blocks(s) - 1)) >> s->cfg.unit_shift;
 }
 
 /*
- * In a pointer in haslab_dir.slabs, which then is to where the table would begin if it
- * were one of all units of the device: so a look at it needs no subtraction.
+ * Flag in a pointer in haslab_dir.slabs: it points to where the table would begin if it
+ * covered all units of the device, so that a lookup needs no subtraction.
  */
 #define MAP_SPLIT	1UL
 
@@ -114,7 +114,7 @@ static __always_inline struct haslab_slab __rcu **map_split(struct haslab_slab *
 	return (void *)((unsigned long)entry - MAP_SPLIT + (unsigned long)unit * sizeof(entry));
 }
 
-/* What haslab_dir.slabs is when there are none. */
+/* haslab_dir.slabs points here if the dir has no slabs. */
 extern struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 
 /* The slab that a block belongs to, or NULL. Under RCU or the lock of its group. */
@@ -129,10 +129,10 @@ static __always_inline struct haslab_slab *haslab_lookup(const struct haslab *s,
 }
 
 /*
- * The object of @class at @start, whether it is live or not. Of the product the
- * upper half is the index, exactly, as a slab has 2^12 blocks at the most, and
- * the lower half is less than the inverse if nothing remains. The rest behind the
- * last object has a bit, too, which never is set. Under RCU.
+ * The object of @class at @start, live or not. The upper half of the product is the
+ * exact index, as a slab has at most 2^12 blocks; the lower half is less than the inverse
+ * if there is no remainder. The rest after the last object has a live bit, too, which is
+ * never set. Under RCU.
  */
 static __always_inline bool haslab_object_at(const struct haslab *s, unsigned long class,
 					     u64 start, struct haslab_ref *ref)
@@ -149,7 +149,7 @@ static __always_inline bool haslab_object_at(const struct haslab *s, unsigned lo
 	return likely((u32)product < s->inverse[class]);
 }
 
-/* The block of the buddy of @class at @start, whether it is live or not. Under RCU. */
+/* The buddy block of @class at @start, live or not. Under RCU. */
 static __always_inline bool haslab_block_at(struct haslab *s, unsigned long class, u64 start,
 					    struct haslab_ref *ref)
 {
@@ -165,16 +165,16 @@ static __always_inline bool haslab_block_at(struct haslab *s, unsigned long clas
 /**
  * haslab_disown - a live extent becomes a CACHED object
  * @s: the slab allocator
- * @class: the size that the caller claims it has
- * @from_slab: @class is of equal objects, less than haslab.nr_from_slabs
+ * @class: the class, as the caller states it
+ * @from_slab: objects of @class come from slabs: it is less than haslab.nr_from_slabs
  * @start: its first block, inside the device
  * @ref: out: the object
  *
- * Atomic: of several callers one wins. Context: preemption is off, which holds
- * off the end of a grace period; lockless.
+ * Atomic: only one of several callers succeeds. Context: preemption is off, which
+ * holds off the end of a grace period; lockless.
  *
- * Return: whether just this extent was live as an object of @class. If not,
- * haslab_free() tells what it is.
+ * Return: whether exactly this extent was live as an object of @class. If not,
+ * haslab_free() finds out why.
  */
 static __always_inline bool haslab_disown(struct haslab *s, unsigned long class,
 					  const bool from_slab, u64 start,
