@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The slab layer: all space that is only partly used. See slab.c for the design.
+ * The slab layer: space that is only partly used. See slab.c for the design.
  *
  * Positions and lengths are in blocks (of MinBlockSize bytes, 4 KiB unless
  * configured otherwise).
@@ -25,15 +25,15 @@
 #define HASLAB_MAX_CLASS_BLOCKS	1024
 
 /*
- * The address space goes by slots of 16 MiB, less if a unit of the buddy is less
- * than 64 blocks: a slot has at most 64 units.
+ * The address space is divided into slots of 16 MiB, or less if a unit is less than 64
+ * blocks: a slot has at most 64 units.
  */
 #define HASLAB_MAX_SHIFT	HARUNS_MAX_SHIFT
 #define HASLAB_UNITS_SHIFT	6
 #define HASLAB_MAX_BLOCKS	HARUNS_MAX_BLOCKS
 
 /*
- * Mixed slots are kept by their largest free run: a bucket for each length up
+ * Mixed slots are listed by their longest free run: a bucket for each length up
  * to 255 blocks, then 128 buckets for each power of two.
  */
 #define HASLAB_BUCKET_SHIFT	7
@@ -45,12 +45,12 @@ struct haslab_dir;
 
 /**
  * struct haslab_config - shape of an allocator
- * @first_block: where the managed space begins
- * @nr_blocks: where it ends
- * @unit_shift: log2 of blocks in a unit of the buddy, at most HASLAB_MAX_SHIFT
+ * @first_block: first block of the managed space
+ * @nr_blocks: end of the managed space
+ * @unit_shift: log2 of blocks in a unit, at most HASLAB_MAX_SHIFT
  * @slab_max: largest common size that is served from slabs of equal objects,
- *	in blocks; larger ones are whole blocks of the buddy
- * @nr_groups: how many groups; 0: one for each CPU, fewer on a small device
+ *	in blocks; larger ones are whole buddy blocks
+ * @nr_groups: number of groups; 0: one for each CPU, fewer on a small device
  * @dev: number of the block device, for tracepoints
  * @byte_shift: log2 of bytes in a block, likewise
  */
@@ -66,9 +66,9 @@ struct haslab_config {
 
 /**
  * struct haslab_ref - an object of a common size, on its way to or from a pool
- * @live: bitmap of its owner, a slab or a node of the buddy
+ * @live: live bitmap of its owner, a slab or a node of the buddy
  * @start: its first block
- * @bit: its bit in @live: it is an extent
+ * @bit: its bit in @live: set if it is an extent
  *
  * An object in a pool is CACHED: neither live nor free. It pins its owner.
  */
@@ -81,8 +81,8 @@ struct haslab_ref {
 /**
  * struct haslab_class - a common size
  * @blocks: size of an object
- * @order: of a block of the buddy of this size
- * @mask: blocks, less one, if they come from the buddy
+ * @order: order of a buddy block of this size
+ * @mask: @blocks - 1, if objects come from the buddy
  * @kind: where objects of this size come from
  */
 struct haslab_class {
@@ -91,20 +91,20 @@ struct haslab_class {
 	u64 mask;
 	enum haslab_kind {
 		HASLAB_FROM_SLAB,	/* equal objects of a slab */
-		HASLAB_FROM_BUDDY,	/* whole blocks of the buddy */
-		HASLAB_FROM_MIXED,	/* not pooled: between slab_max and a unit, say */
+		HASLAB_FROM_BUDDY,	/* whole buddy blocks */
+		HASLAB_FROM_MIXED,	/* not pooled: e.g. between slab_max and a unit */
 	} kind;
 };
 
-/* Remembered holes: a hash table of sets, by length, with this many ways. */
+/* Sets of remembered holes, by a hash of their length, and holes in each set. */
 #define HASLAB_HOLE_SETS	64
 #define HASLAB_HOLE_WAYS	4
 
 /**
- * struct haslab_holes - where some extents were in mixed slots, the last one first
- * @lens: number of blocks of each, 16 bits wide, the first in the lowest ones; 0: nowhere
- * @starts: the first block of each in its slot, in the same way
- * @slot: the slots
+ * struct haslab_holes - holes in mixed slots, the latest first
+ * @lens: length of each in blocks, 16 bits wide, the first in the lowest bits; 0: no hole
+ * @starts: first block of each within its slot, packed likewise
+ * @slot: slot of each
  */
 struct haslab_holes {
 	u64 lens;
@@ -117,15 +117,15 @@ struct haslab_holes {
  * @lock: see slab.c
  * @nr: its number
  * @partial: for each common size the slabs that have a free object
- * @nr_slab_blocks: space in slabs of each size, which decides how large the
- *	next one gets
- * @mixed: the first mixed slot of each bucket, by its largest free run
- * @mixed_mask: the buckets that are not empty
- * @recent_nr: extents that mixed slots were asked for
- * @recent: blocks in them, by log2 of their length
+ * @nr_slab_blocks: blocks in slabs of each common size, which determines the size of
+ *	the next slab
+ * @mixed: first mixed slot of each bucket, by longest free run
+ * @mixed_mask: buckets that are not empty
+ * @recent_nr: number of extents requested from mixed slots
+ * @recent: blocks in recent ones, by log2 of their length
  * @holes: holes, by a hash of their length
  * @free: free blocks
- * @nr_slabs: slabs of equal objects and mixed slots there are
+ * @nr_slabs: number of slabs of equal objects and mixed slots
  * @made: slabs made so far
  * @returned: slabs given back so far
  */
@@ -146,14 +146,14 @@ struct haslab_group {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct haslab_stat - counts, all in blocks unless said
+ * struct haslab_stat - counts, in blocks unless stated otherwise
  * @free: free in slab and buddy
  * @nr_slabs: slabs
  * @made: slabs made so far
  * @returned: slabs given back to the buddy so far
- * @splits: of the buddy
- * @merges: of the buddy
- * @largest_run: the largest free run
+ * @splits: splits of buddy blocks
+ * @merges: merges of buddy blocks
+ * @largest_run: longest free run
  * @nr_runs: number of free runs; only with a walk
  */
 struct haslab_stat {
@@ -167,13 +167,13 @@ struct haslab_stat {
 	u64 nr_runs;
 };
 
-/* More than log2 of any device in blocks: slots have numbers of 32 bits. */
+/* More than log2 of any device in blocks: slot numbers have 32 bits. */
 #define HASLAB_RUN_LENGTHS	48
 
 /**
  * struct haslab_histogram - free runs by log2 of their length in blocks
- * @count: how many there are
- * @blocks: how long they are together
+ * @count: number of runs
+ * @blocks: their total length
  */
 struct haslab_histogram {
 	u64 count[HASLAB_RUN_LENGTHS];
@@ -181,12 +181,11 @@ struct haslab_histogram {
 };
 
 /**
- * struct haslab_census - what the slab layer consists of
+ * struct haslab_census - contents of the slab layer
  * @class: slabs of equal objects, by common size; an object that is neither free nor
  *	live is in a pool, or held
- * @mixed: mixed slots by how full they are, in tenths; [10] are those without a free
- *	block
- * @nr_bitmaps: of these, slots with so many runs that they have the bitmap form
+ * @mixed: mixed slots by fill level, in tenths; [10]: those without a free block
+ * @nr_bitmaps: mixed slots in bitmap form
  * @nr_spans: extents that lie in more than one slot or block
  */
 struct haslab_census {
@@ -202,7 +201,7 @@ struct haslab_census {
 };
 
 /**
- * struct haslab_extent - what a part of the device is
+ * struct haslab_extent - state of a part of the device
  * @start: first block
  * @len: number of blocks
  * @state: HYBRID_ALLOC_MAP_...
@@ -219,23 +218,23 @@ struct haslab_extent {
  * struct haslab - the slab allocator of one device
  * @lock: see slab.c
  * @exclusive: the task that has shut out all groups, or NULL
- * @closing: the device is being detached: walks end soon
+ * @closing: the device is being detached: killable walks end early
  * @space_lock: see slab.c
  * @cfg: as given
- * @buddy: where the slabs' space comes from
- * @mem: account of the metadata of both
+ * @buddy: the buddy, which supplies the space
+ * @mem: memory account of both layers
  * @slot_shift: log2 of blocks in a slot
- * @dirs: the map from an address to what lies there
+ * @dirs: the map
  * @nr_dirs: number of entries of @dirs
- * @map_blocks: number of blocks that the tables of the dirs cover: cfg.nr_blocks, or more
- *	when it did not grow as it was to
- * @nr_from_slabs: the common sizes below this come from slabs of equal objects
- * @small_bytes: metadata of the slabs of equal objects that are less than a slot
- * @inverse: for each common size 2^32 / its blocks, rounded up: to divide by it
+ * @map_blocks: number of blocks that the tables of the dirs cover: cfg.nr_blocks, or
+ *	more after a failed grow
+ * @nr_from_slabs: classes below this come from slabs of equal objects
+ * @small_bytes: metadata of the slabs that are smaller than a slot
+ * @inverse: for each common size 2^32 / its blocks, rounded up, for divisions by it
  * @classes: the common sizes
  * @spans: extents that lie in more than one slot or block, by address
  * @groups: the groups
- * @nr_groups: how many there are
+ * @nr_groups: number of groups
  */
 struct haslab {
 	spinlock_t lock;	/* see slab.c */
@@ -261,16 +260,16 @@ struct haslab {
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
 void haslab_destroy(struct haslab *s);
 
-/* The common size that each length in blocks is; HASLAB_NR_CLASSES if it is none. */
+/* The class of each length in blocks; HASLAB_NR_CLASSES if it is not a common size. */
 extern const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1];
 
 /**
- * haslab_class_of - the common size that a length is
+ * haslab_class_of - the class of a length
  * @s: the slab allocator
  * @len: in blocks
  *
- * Return: the class, which the functions for objects take; -1 if it is none,
- * or one that is not served from objects in this configuration.
+ * Return: the class, for the functions that deal with objects; -1 if the length is not
+ * a common size, or one that this configuration does not serve from objects.
  */
 static inline int haslab_class_of(const struct haslab *s, u64 len)
 {
@@ -304,7 +303,7 @@ int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, 
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
-/* Blocks that are neither free nor an extent: held by TRIM, or between two halves of a free. */
+/* HELD blocks: held by TRIM, or between the two halves of a free. */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len);
 int __must_check haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp);
 int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
