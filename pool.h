@@ -15,20 +15,20 @@
 struct hapool_cpu;
 
 /**
- * struct hapool_stat - counts, all in blocks unless said
+ * struct hapool_stat - counts, in blocks unless stated otherwise
  * @capacity: size of the managed space
- * @charged: in live extents
- * @cached: in the pools
- * @retired: HELD: neither free nor live
- * @slab: of the layers below
+ * @charged: blocks in live extents
+ * @cached: blocks in the pools
+ * @retired: HELD blocks: neither free nor in use
+ * @slab: counts of the layers below
  * @nr_live: live extents
  * @hits: allocations that a pool served
- * @misses: allocations of a pooled size that went further
+ * @misses: allocations of a pooled size that no pool served
  * @refills: batches fetched from the slab layer
- * @drains: batches given back to it
+ * @drains: batches given back to the slab layer
  * @searches: allocations that went through the slow mode
  * @refused: refused frees by enum hybrid_alloc_reason
- * @metadata: bytes of metadata, per-CPU memory apart
+ * @metadata: bytes of metadata, without per-CPU memory
  * @percpu: bytes of per-CPU memory: magazines, counters, groups
  */
 struct hapool_stat {
@@ -54,8 +54,8 @@ struct hapool_stat {
  * @cpus: magazines and counters of each CPU
  * @limit: capacity of a magazine, by class
  * @bypass: > 0: the pools are closed; frees go straight to the slab layer
- * @slow: held in the slow mode, and while blocks are held
- * @held: blocks that are held
+ * @slow: held in the slow mode, and from hapool_hold() to hapool_unhold()
+ * @held: number of HELD blocks
  */
 struct hapool {
 	struct haslab slab;
@@ -66,7 +66,7 @@ struct hapool {
 	atomic64_t held;
 };
 
-/* For hapool_alloc(): anywhere. */
+/* For hapool_alloc(): no goal. */
 #define HAPOOL_NO_GOAL	U64_MAX
 
 int __must_check hapool_init(struct hapool *p, const struct haslab_config *cfg);
@@ -97,8 +97,8 @@ u64 hapool_charged(struct hapool *p);
 int hapool_check(struct hapool *p);
 
 /*
- * Where the space ends. It may be further in the next moment, and what is new
- * may be handed out before hapool_grow() has returned.
+ * The end of the managed space. It may grow at any time, and new space may be allocated
+ * before hapool_grow() returns.
  */
 static inline u64 hapool_end(const struct hapool *p)
 {
