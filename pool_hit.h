@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pool hits: what most calls are, in as few instructions as we know how. Inline
- * into the exported functions, because calls are a third of what a hit costs
- *. The design is told in pool.c.
+ * Pool hits: the path of most calls, in as few instructions as possible. Inline in the
+ * exported functions, because calls are a third of the cost of a hit
+ * (bench/profile-kernel). See pool.c for the design.
  */
 #ifndef _HYBRID_ALLOC_POOL_HIT_H
 #define _HYBRID_ALLOC_POOL_HIT_H
@@ -14,11 +14,10 @@
 
 /**
  * struct hapool_mag - a magazine
- * @used: how much of @refs is in use, in bytes: what is a product in an index is
- *	a sum here
- * @size: how much there is of it
+ * @used: bytes of @refs in use: an offset needs an addition, an index a multiplication
+ * @size: size of @refs in bytes
  * @seen: hits and frees of its bin when hapool_drain_idle() last looked
- * @cpu: whose it is
+ * @cpu: the CPU that it belongs to
  * @refs: the objects, the last freed last
  */
 struct hapool_mag {
@@ -32,7 +31,7 @@ struct hapool_mag {
 /**
  * struct hapool_bin - a common size on one CPU
  * @mag: its magazine; NULL until the CPU first needs the size
- * @hits: allocations from it; written by the owner of the magazine, read by any CPU
+ * @hits: allocations from it; written only with the magazine taken, read at any time
  * @frees: frees into it
  */
 struct hapool_bin {
@@ -42,15 +41,15 @@ struct hapool_bin {
 };
 
 /**
- * struct hapool_cpu - what one CPU has
- * @bin: for each common size, and one for all others, which stays empty
- * @charged: blocks allocated otherwise here, less those freed otherwise here
+ * struct hapool_cpu - bins and counters of a CPU
+ * @bin: a bin for each common size, and one for all other sizes, which stays empty
+ * @charged: blocks allocated here by other paths than a hit, less those freed likewise
  * @live: the same in extents
- * @begun: calls that were no hit, and change something
- * @done: how many of them have ended, here or on another CPU
- * @misses: allocations of a common size for which the magazine was empty
- * @refills: of a magazine
- * @drains: of a magazine
+ * @begun: calls begun here that are not hits and change something
+ * @done: such calls that ended here; they may have begun on another CPU
+ * @misses: allocations of a common size that found no object in the magazine
+ * @refills: refills of a magazine
+ * @drains: drains of a magazine
  * @searches: allocations in the slow mode
  * @refused: refused frees
  * @mag_bytes: memory of the magazines
@@ -71,11 +70,11 @@ struct hapool_cpu {
 
 static __always_inline void hapool_mag_put(struct hapool_bin *bin, struct hapool_mag *mag)
 {
-	/* what was done to the magazine comes before it is there to be taken */
+	/* pairs with xchg() in hapool_mag_take(): the next taker sees all changes to @mag */
 	smp_store_release(&bin->mag, mag);
 }
 
-/* NULL if there is none or it is taken; otherwise also a full barrier. */
+/* Return NULL if there is no magazine or it is taken. A full barrier otherwise. */
 static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_bin *bin)
 {
 	struct hapool_mag *mag = xchg(&bin->mag, MAG_TAKEN);
@@ -87,20 +86,17 @@ static __always_inline struct hapool_mag *hapool_mag_take(struct hapool_bin *bin
 	return NULL;
 }
 
-/* The object that ends before or begins at @used bytes. */
+/* The object at @used bytes. */
 static __always_inline struct haslab_ref *hapool_mag_ref(struct hapool_mag *mag,
 							 unsigned long used)
 {
 	return (void *)mag->refs + used;
 }
 
-/* Frees go past the pools. Read it after hapool_mag_take(). */
+/* Whether frees bypass the pools. Call it after hapool_mag_take(). */
 static __always_inline bool hapool_closed(struct hapool *p)
 {
-	/*
-	 * Pairs with hapool_slow_end(): a CPU that sees the pools reopened also sees every
-	 * conversion of a slab made meanwhile.
-	 */
+	/* pairs with hapool_slow_end(): if open again, all slab conversions are visible */
 	return atomic_read_acquire(&p->bypass);
 }
 
@@ -110,8 +106,8 @@ static __always_inline bool hapool_closed(struct hapool *p)
  * @class: the common size, of haslab_classes[]
  * @start: out: first block
  *
- * There is a magazine of a size only after hapool_alloc() was asked for it.
- * Context: process context. Return: whether there was something in it.
+ * A size has a magazine only after hapool_alloc() was called for it.
+ * Context: process context. Return: whether the magazine had an object.
  */
 static __always_inline bool hapool_alloc_hit(struct hapool *p, unsigned long class,
 					     u64 *start)
@@ -133,7 +129,7 @@ static __always_inline bool hapool_alloc_hit(struct hapool *p, unsigned long cla
 	ref = hapool_mag_ref(mag, used - sizeof(*ref));
 	*start = ref->start;
 	haslab_own(ref);
-	/* in memory: a register for it would be one too many */
+	/* in memory: to keep it in a register takes one too many */
 	mag->used -= sizeof(*ref);
 	bin->hits++;
 	hapool_mag_put(bin, mag);
@@ -144,13 +140,13 @@ miss:
 	return false;
 }
 
-/* In blocks. */
+/* The size of a class in blocks. */
 static inline u64 hapool_class_blocks(const struct hapool *p, unsigned long class)
 {
 	return p->slab.classes[class].blocks;
 }
 
-/* Whether a common size is served by blocks of the buddy, or not at all. */
+/* Whether a class is served from buddy blocks, or not pooled. */
 static __always_inline bool hapool_from_buddy(const struct hapool *p, unsigned long class)
 {
 	return class >= p->slab.nr_from_slabs;
@@ -160,11 +156,11 @@ static __always_inline bool hapool_from_buddy(const struct hapool *p, unsigned l
  * hapool_free_hit - free into this CPU's magazine
  * @p: the pool
  * @class: the common size, of haslab_classes[]
- * @from_buddy: what hapool_from_buddy() says
+ * @from_buddy: result of hapool_from_buddy()
  * @start: first block, inside the device
  *
- * Context: process context. Return: whether just that was a live extent of a
- * size for which there is a magazine with room; if not, hapool_free() knows more.
+ * Context: process context. Return: whether exactly this was a live extent and the
+ * magazine had room; if not, the caller falls back to hapool_free().
  */
 static __always_inline bool hapool_free_hit(struct hapool *p, unsigned long class,
 					    const bool from_buddy, u64 start)
@@ -173,19 +169,19 @@ static __always_inline bool hapool_free_hit(struct hapool *p, unsigned long clas
 	struct hapool_mag *mag;
 	struct haslab_ref ref;
 
-	/* gcc would keep the parts of the sum, in two registers more */
+	/* otherwise gcc keeps the parts of the sum, in two more registers */
 	OPTIMIZER_HIDE_VAR(bin);
 	mag = hapool_mag_take(bin);
 	if (unlikely(!mag))
 		goto miss;
-	/* room is made in a slow path: without a call here there is no stack frame */
+	/* leave it to the slow path to make room: without calls there is no stack frame */
 	if (unlikely(mag->used == mag->size) || unlikely(hapool_closed(p)) ||
 	    unlikely(!haslab_disown(&p->slab, class, !from_buddy, start, &ref))) {
 		hapool_mag_put(bin, mag);
 		goto miss;
 	}
 	*hapool_mag_ref(mag, mag->used) = ref;
-	/* in memory: a register for it would be one too many */
+	/* in memory: to keep it in a register takes one too many */
 	mag->used += sizeof(ref);
 	bin->frees++;
 	hapool_mag_put(bin, mag);
