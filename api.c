@@ -41,10 +41,10 @@ static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goa
 	if (len > READ_ONCE(ha->max_len))
 		return -EFBIG;
 	/* a goal is never a condition: outside the range it is ignored */
-	if (goal < ha->start || goal >= READ_ONCE(ha->end))
-		goal = HAPOOL_NO_GOAL;
-	else
-		goal >>= ha->shift;
+	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL))
+		goal = goal < ha->start || goal >= READ_ONCE(ha->end) ? HAPOOL_NO_GOAL :
+								       goal >> ha->shift;
+	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
 
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);

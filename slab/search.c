@@ -330,6 +330,7 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
 	};
 
+	haslab_assert_all(s);
 	/* slabs without a free object are in no list */
 	l.pieces = l.part > SLAB_REST ? LARGE_PIECES : LARGE_FEW;
 
