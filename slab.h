@@ -218,7 +218,6 @@ struct haslab_extent {
  * struct haslab - the slab allocator of one device
  * @lock: see slab.c
  * @exclusive: the task that has shut out all groups, or NULL
- * @closing: the device is being detached: killable walks end early
  * @space_lock: see slab.c
  * @cfg: as given
  * @buddy: the buddy, which supplies the space
@@ -235,11 +234,11 @@ struct haslab_extent {
  * @spans: extents that lie in more than one slot or block, by address
  * @groups: the groups
  * @nr_groups: number of groups
+ * @closing: the device is being detached: killable walks end early
  */
 struct haslab {
 	spinlock_t lock;	/* see slab.c */
 	struct task_struct *exclusive;
-	bool closing;
 	spinlock_t space_lock;	/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;
@@ -255,10 +254,22 @@ struct haslab {
 	struct rb_root spans;
 	struct haslab_group *groups;
 	unsigned int nr_groups;
+	bool closing;
 };
 
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
 void haslab_destroy(struct haslab *s);
+
+/**
+ * haslab_stop_walks - the device is being detached
+ * @s: the slab allocator
+ *
+ * Killable walks over the device end early from now on. Context: any.
+ */
+static inline void haslab_stop_walks(struct haslab *s)
+{
+	WRITE_ONCE(s->closing, true);
+}
 
 /* The class of each length in blocks; HASLAB_NR_CLASSES if it is not a common size. */
 extern const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1];

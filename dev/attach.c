@@ -101,6 +101,7 @@ static void ha_dev_unbind(struct ha_dev *dev)
 {
 	struct hybrid_alloc_stat st;
 
+	haslab_stop_walks(&dev->ha->pool.slab);
 	percpu_ref_kill(&dev->calls);
 	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 	wait_for_completion(&dev->idle);

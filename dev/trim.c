@@ -117,6 +117,14 @@ static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
 	return ret;
 }
 
+/* Whether TRIM is to stop: 0 or an errno. */
+static int ha_trim_stop(const struct ha_trim *t)
+{
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return percpu_ref_is_dying(t->dying) ? -ENODEV : 0;
+}
+
 static int ha_trim_all(struct ha_trim *t)
 {
 	unsigned int shift = t->ha->shift;
@@ -125,10 +133,9 @@ static int ha_trim_all(struct ha_trim *t)
 
 	hybrid_alloc_drain(t->ha);
 	while (ha_trim_next(t, &start, &len)) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (percpu_ref_is_dying(t->dying))
-			return -ENODEV;
+		ret = ha_trim_stop(t);
+		if (ret)
+			return ret;
 		/* a piece that ends at the end of a discard unit */
 		from = ha_trim_up(t, max(start << shift, t->pos));
 		next = max(ha_trim_down(t, from + HA_TRIM_BYTES), from + t->gran);
@@ -143,7 +150,8 @@ static int ha_trim_all(struct ha_trim *t)
 		}
 		cond_resched();
 	}
-	return 0;
+	/* the look for free blocks may have given up */
+	return ha_trim_stop(t);
 }
 
 /**

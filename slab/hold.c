@@ -22,7 +22,8 @@
  * @start: out: first free block
  * @len: out: how many are free, as far as their slab or the gap between slabs goes
  *
- * On a full device it looks at all of it, a dir at a time. Context: may sleep.
+ * On a full device it looks at all of it, a dir at a time. It gives up when the task is
+ * killed or the device is being detached. Context: may sleep.
  *
  * Return: whether there are any.
  */
@@ -32,7 +33,7 @@ bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 	bool found = false;
 
 	*start = from;
-	haslab_walk_start(&w, s, from, U64_MAX, 0);
+	haslab_walk_start(&w, s, from, U64_MAX, HASLAB_WALK_KILLABLE);
 	while (!found && haslab_walk_next(&w))
 		while (!found && w.pos < w.end) {
 			*start = w.pos;

@@ -561,6 +561,7 @@ static void *flipper(void *arg)
 {
 	struct t_flip *flip = arg;
 
+	t_unpin();
 	while (!atomic_load(&flip->stop)) {
 		mprotect(flip->mem, flip->len, PROT_READ);
 		mprotect(flip->mem, flip->len, PROT_READ | PROT_WRITE);
@@ -744,6 +745,15 @@ void t_pin(unsigned int cpu)
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		t_die("pin to CPU %u", cpu);
+}
+
+void t_unpin(void)
+{
+	cpu_set_t set;
+
+	memset(&set, 0xff, sizeof(set));
+	if (sched_setaffinity(0, sizeof(set), &set))
+		t_die("unpin");
 }
 
 void t_need_null_blk(void)

@@ -196,5 +196,7 @@ double t_now(void);
 int t_log_lines(void);
 int t_modprobe(const char *name, const char *params);
 void t_pin(unsigned int cpu);
+/* A thread or process may run anywhere, although the one that made it is pinned. */
+void t_unpin(void);
 
 #endif
