@@ -370,7 +370,6 @@ static void test_killed(void)
 			s->a[i].len = 2 * BLOCK;
 		pid = fork();
 		if (!pid) {
-			t_unpin();
 			atomic_store(&s->begun, true);
 			ha_alloc_batch(fd, s->a, MAX, NULL);
 			atomic_store(&s->done, true);
@@ -410,8 +409,6 @@ int main(void)
 	u32 id;
 
 	t_note("a caller of %zu bits", sizeof(long) * 8);
-	/* a refused call may make the magazine that its CPU lacks, which STAT counts */
-	t_pin(0);
 	ha_need_module();
 	page = sysconf(_SC_PAGESIZE);
 	id = ha_must_attach(t_disk("hat-batch", 1024), HYBRID_ALLOC_ATTACH_FRESH);
