@@ -81,7 +81,7 @@
  *   - habuddy.free_units may be read as an estimate.
  *
  * habuddy_grow_prepare() may replace the root and with it the owned bits of its
- * blocks, unless its height is 0. So whoever owns or disowns a block of order 9 or
+ * blocks, unless its height is 0. So a caller that owns or disowns a block of order 9 or
  * more is excluded meanwhile. The slab layer does that under the lock of a group.
  */
 #include <linux/bitmap.h>
