@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The pool layer: per-CPU caches of ready extents, and the entry to the
- * allocator. See pool.c for the design. Positions and lengths are in blocks
- * (of MinBlockSize bytes).
+ * The pool layer: per-CPU caches of ready extents, and the entry to the allocator. See pool.c for
+ * the design. Positions and lengths are in blocks (of MinBlockSize bytes).
  */
 #ifndef _HYBRID_ALLOC_POOL_H
 #define _HYBRID_ALLOC_POOL_H
@@ -14,56 +13,32 @@
 
 struct hapool_cpu;
 
-/**
- * struct hapool_stat - counts, in blocks unless stated otherwise
- * @capacity: size of the managed space
- * @charged: blocks in live extents
- * @cached: blocks in the pools
- * @retired: HELD blocks: neither free nor in use
- * @slab: counts of the layers below
- * @nr_live: live extents
- * @hits: allocations that a pool served
- * @misses: allocations of a pooled size that no pool served
- * @refills: batches fetched from the slab layer
- * @drains: batches given back to the slab layer
- * @searches: allocations that went through the slow mode
- * @refused: refused frees by enum hybrid_alloc_reason
- * @metadata: bytes of metadata, without per-CPU memory
- * @percpu: bytes of per-CPU memory: magazines, counters, groups
- */
+/* Counts, in blocks unless stated otherwise. */
 struct hapool_stat {
-	u64 capacity;
-	u64 charged;
-	u64 cached;
-	u64 retired;
-	struct haslab_stat slab;
-	u64 nr_live;
-	u64 hits;
-	u64 misses;
-	u64 refills;
-	u64 drains;
-	u64 searches;
-	u64 refused[HYBRID_ALLOC_REASON_COUNT];
-	u64 metadata;
-	u64 percpu;
+	u64 capacity;	/* size of the managed space */
+	u64 charged;	/* blocks in live extents */
+	u64 cached;	/* blocks in the pools */
+	u64 retired;	/* HELD blocks: neither free nor in use */
+	struct haslab_stat slab;	/* counts of the layers below */
+	u64 nr_live;	/* live extents */
+	u64 hits;	/* allocations that a pool served */
+	u64 misses;	/* allocations of a pooled size that no pool served */
+	u64 refills;	/* batches fetched from the slab layer */
+	u64 drains;	/* batches given back to the slab layer */
+	u64 searches;	/* allocations that went through the slow mode */
+	u64 refused[HYBRID_ALLOC_REASON_COUNT];	/* refused frees by enum hybrid_alloc_reason */
+	u64 metadata;	/* bytes of metadata, without per-CPU memory */
+	u64 percpu;	/* bytes of per-CPU memory: magazines, counters, groups */
 };
 
-/**
- * struct hapool - the allocator of one device
- * @slab: the layers below
- * @cpus: magazines and counters of each CPU
- * @limit: capacity of a magazine, by class
- * @bypass: > 0: the pools are closed; frees go straight to the slab layer
- * @slow: held in the slow mode, and from hapool_hold() to hapool_unhold()
- * @held: number of HELD blocks
- */
+/* The allocator of one device. */
 struct hapool {
-	struct haslab slab;
-	struct hapool_cpu __percpu *cpus;
-	u16 limit[HASLAB_NR_CLASSES];
-	atomic_t bypass;
-	struct mutex slow;	/* see pool.c */
-	atomic64_t held;
+	struct haslab slab;	/* the layers below */
+	struct hapool_cpu __percpu *cpus;	/* magazines and counters of each CPU */
+	u16 limit[HASLAB_NR_CLASSES];	/* capacity of a magazine, by class */
+	atomic_t bypass;	/* > 0: the pools are closed; frees go straight to the slab layer */
+	struct mutex slow;	/* held in the slow mode, by TRIM and by grow; see pool.c */
+	atomic64_t held;	/* number of HELD blocks */
 };
 
 /* For hapool_alloc(): no goal. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Pool hits: the path of most calls, in as few instructions as possible. Inline in the
- * exported functions, because calls are a third of the cost of a hit
- * (bench/profile-kernel). See pool.c for the design.
+ * Pool hits: the path of most calls, in as few instructions as possible. Inline in the exported
+ * functions, because calls are a third of the cost of a hit (bench/profile-kernel). See pool.c
+ * for the design.
  */
 #ifndef _HYBRID_ALLOC_POOL_HIT_H
 #define _HYBRID_ALLOC_POOL_HIT_H
@@ -12,60 +12,36 @@
 
 #define MAG_TAKEN	((struct hapool_mag *)1UL)
 
-/**
- * struct hapool_mag - a magazine
- * @used: bytes of @refs in use: an offset needs an addition, an index a multiplication
- * @size: size of @refs in bytes
- * @seen: hits and frees of its bin when hapool_drain_idle() last looked
- * @cpu: the CPU that it belongs to
- * @refs: the objects, the last freed last
- */
+/* A magazine. */
 struct hapool_mag {
-	unsigned long used;
-	unsigned long size;
-	u64 seen;
-	u32 cpu;
-	struct haslab_ref refs[];
+	unsigned long used;	/* bytes of refs in use: an offset is added, an index multiplied */
+	unsigned long size;	/* size of refs[] in bytes */
+	u64 seen;		/* hits and frees of its bin when hapool_drain_idle() last looked */
+	u32 cpu;		/* the CPU that it belongs to */
+	struct haslab_ref refs[];	/* the objects, the last freed last */
 };
 
-/**
- * struct hapool_bin - a common size on one CPU
- * @mag: its magazine; NULL until the CPU first needs the size
- * @hits: allocations from it; written only with the magazine taken, read at any time
- * @frees: frees into it
- */
+/* A common size on one CPU. Its counters are written with the magazine taken, read at any time. */
 struct hapool_bin {
-	struct hapool_mag *mag;
-	u64 hits;
-	u64 frees;
+	struct hapool_mag *mag;	/* or NULL, until the CPU needs the size; or MAG_TAKEN */
+	u64 hits;		/* allocations from it */
+	u64 frees;		/* frees into it */
 };
 
-/**
- * struct hapool_cpu - bins and counters of a CPU
- * @bin: a bin for each common size, and one for all other sizes, which stays empty
- * @charged: blocks allocated here by other paths than a hit, less those freed likewise
- * @live: the same in extents
- * @begun: calls begun here that are not hits and change something
- * @done: such calls that ended here; they may have begun on another CPU
- * @misses: allocations of a common size that found no object in the magazine
- * @refills: refills of a magazine
- * @drains: drains of a magazine
- * @searches: allocations in the slow mode
- * @refused: refused frees
- * @mag_bytes: memory of the magazines
- */
+/* Bins and counters of a CPU. */
 struct hapool_cpu {
+	/* one for each common size, and one for all other sizes, which stays empty */
 	struct hapool_bin bin[HASLAB_NR_CLASSES + 1];
-	s64 charged;
-	s64 live;
-	u64 begun;
-	u64 done;
-	u64 misses;
-	u64 refills;
-	u64 drains;
-	u64 searches;
-	u64 refused[HYBRID_ALLOC_REASON_COUNT];
-	u64 mag_bytes;
+	s64 charged;	/* blocks allocated here other than by a hit, less those freed likewise */
+	s64 live;	/* the same in extents */
+	u64 begun;	/* calls begun here that are not hits and change something */
+	u64 done;	/* such calls that ended here; they may have begun on another CPU */
+	u64 misses;	/* allocations of a common size that found no object in the magazine */
+	u64 refills;	/* of a magazine */
+	u64 drains;	/* of a magazine */
+	u64 searches;	/* allocations in the slow mode */
+	u64 refused[HYBRID_ALLOC_REASON_COUNT];	/* refused frees, by reason */
+	u64 mag_bytes;	/* memory of the magazines */
 };
 
 static __always_inline void hapool_mag_put(struct hapool_bin *bin, struct hapool_mag *mag)
@@ -106,8 +82,8 @@ static __always_inline bool hapool_closed(struct hapool *p)
  * @class: the common size, of haslab_classes[]
  * @start: out: first block
  *
- * A size has a magazine only after hapool_alloc() was called for it.
- * Context: process context. Return: whether the magazine had an object.
+ * Context: process context. Return: whether the magazine had an object; a size has a magazine
+ * only after hapool_alloc() was called for it.
  */
 static __always_inline bool hapool_alloc_hit(struct hapool *p, unsigned long class,
 					     u64 *start)
@@ -159,8 +135,8 @@ static __always_inline bool hapool_from_buddy(const struct hapool *p, unsigned l
  * @from_buddy: result of hapool_from_buddy()
  * @start: first block, inside the device
  *
- * Context: process context. Return: whether exactly this was a live extent and the
- * magazine had room; if not, the caller falls back to hapool_free().
+ * Context: process context. Return: whether exactly this was a live extent and the magazine had
+ * room; if not, the caller falls back to hapool_free().
  */
 static __always_inline bool hapool_free_hit(struct hapool *p, unsigned long class,
 					    const bool from_buddy, u64 start)
