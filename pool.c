@@ -2,57 +2,46 @@
 /*
  * The pool layer: per-CPU caches of ready extents, and the entry to the allocator.
  *
- * For each common size (haslab_class) every CPU has a magazine: a small array of
- * CACHED objects, which are neither live nor free. An allocation takes one out, a
- * free puts one in, and neither touches a shared lock. A magazine is refilled to the
- * half when it is empty and drained to the half when it is full, so a CPU that
- * allocates and frees by turns stays inside it. (Magazines are Bonwick's, 2001. What
- * is added is that a free is checked before it is cached: it first clears the live
- * bit of the slab layer atomically, and is refused if the bit is not set.)
+ * For each common size (haslab_class) every CPU has a magazine: a small array of CACHED objects,
+ * which are neither live nor free. An allocation takes one out, a free puts one in, and neither
+ * touches a shared lock. A magazine is refilled to the half when it is empty and drained to the
+ * half when it is full, so a CPU that allocates and frees by turns stays inside it. (Magazines
+ * are Bonwick's, 2001. What is added is that a free is checked before it is cached: it first
+ * clears the live bit of the slab layer atomically, and is refused if the bit is not set.)
  *
- * The capacity of a magazine is set for each size, so that large extents do not evict
- * small ones and no size hoards space. Magazines that are not used for a while are
- * emptied, then freed (hapool_drain_idle()). When memory is short all of them are
- * freed at once (hapool_shrink()).
+ * The capacity of a magazine is set for each size, so that large extents do not evict small ones
+ * and no size hoards space. Magazines that are not used for a while are emptied, then freed
+ * (hapool_drain_idle()). When memory is short all of them are freed at once (hapool_shrink()).
  *
- * A free is retire, which checks the extent and ends its ownership, and reuse, which
- * makes the space available again. A hit does both, inlined (pool_hit.h);
- * hapool_free() does both; hapool_retire() and hapool_reuse() are for a caller that
- * has something to do in between.
+ * A free is retire, which checks the extent and ends its ownership, and reuse, which makes the
+ * space available again. A hit does both, inlined (pool_hit.h); hapool_free() does both;
+ * hapool_retire() and hapool_reuse() are for a caller that has something to do in between.
  *
  * Ownership of a magazine
  * -----------------------
- * A CPU keeps the magazine of a size in a bin. A bin holds the magazine, NULL, or
- * MAG_TAKEN. Taking is one atomic exchange, from any CPU: so a drainer needs no
- * interrupt on another CPU, and the magazines of a dead CPU are within reach. The task
- * that has taken a magazine owns it: it may enable preemption, take locks, and puts it
- * back. A task that finds a bin taken does not wait but goes to the slab layer; only
- * drainers wait. No memory is waited for while a magazine is taken, so that is short.
+ * A CPU keeps the magazine of a size in a bin. A bin holds the magazine, NULL, or MAG_TAKEN.
+ * Taking is one atomic exchange, from any CPU: so a drainer needs no interrupt on another CPU,
+ * and the magazines of a dead CPU are within reach. The task that has taken a magazine owns it:
+ * it may enable preemption, take locks, and puts it back. A task that finds a bin taken does not
+ * wait but goes to the slab layer; only drainers wait. No memory is waited for while a magazine
+ * is taken, so that is short.
  *
  * The slow mode
  * -------------
- * An allocation for which the slab layer finds nothing must not fail because the
- * space sits in a magazine. It takes hapool.slow, raises hapool.bypass, and empties
- * all magazines. A free reads bypass after it has taken a magazine: it either sees it
- * raised and goes to the slab layer, or its magazine is still to be emptied. So from
- * then on everything that was freed is free in the slab layer, and what haslab_search()
- * does not find does not exist: that is where a false ENOSPC is prevented. Claims that
- * meet CACHED objects use the same mode.
+ * An allocation for which the slab layer finds nothing must not fail because the space sits in a
+ * magazine. It takes hapool.slow, raises hapool.bypass, and empties all magazines. A free reads
+ * bypass after it has taken a magazine: it either sees it raised and goes to the slab layer, or
+ * its magazine is still to be emptied. So from then on everything that was freed is free in the
+ * slab layer, and what haslab_search() does not find does not exist: that is where a false
+ * ENOSPC is prevented. Claims that meet CACHED objects use the same mode.
  *
- * Locks
- * -----
- * In this order:
- *
- *   1. hapool.slow
- *   2. a taken magazine
+ * Locks, in this order
+ * --------------------
+ *   1. hapool.slow, a mutex: one task at a time is in the slow mode, holds blocks for TRIM (from
+ *	hapool_hold() to hapool_unhold()), or grows the device. It does not keep other tasks from
+ *	allocating and freeing. The shrinker does not take it.
+ *   2. a taken magazine: it belongs to its task; what is in it is CACHED and pins its slabs
  *   3. the locks of the slab layer (slab.c)
- *
- * hapool.slow is a mutex: one task at a time is in the slow mode, holds blocks for
- * TRIM (from hapool_hold() to hapool_unhold()), or grows the device. It does not keep
- * other tasks from allocating and freeing. The shrinker does not take it.
- *
- * A taken magazine belongs to its task; see above. What is in it is CACHED and pins
- * its slabs.
  *
  * Counters are per CPU; a sum over them is exact when no call is in flight.
  */
@@ -66,8 +55,8 @@
 #include "trace.h"
 
 /*
- * Objects in a magazine: 64, or as many as make 4 MiB (1024 blocks), but at
- * least 4, also of 4 MiB: that still halves the trips to the slab layer.
+ * Objects in a magazine: 64, or as many as make 4 MiB (1024 blocks), but at least 4, also of
+ * 4 MiB: that still halves the trips to the slab layer.
  */
 #define MAG_MAX_OBJECTS	64U
 #define MAG_MAX_BLOCKS	1024U
@@ -116,9 +105,8 @@ static void hapool_mag_set_nr(struct hapool_mag *mag, u32 nr)
 }
 
 /*
- * Make the magazine that this CPU lacks. It is only a cache: without memory nothing
- * happens. While memory is waited for the task may move to another CPU, which then
- * gets the magazine.
+ * Make the magazine that this CPU lacks. It is only a cache: without memory nothing happens.
+ * While memory is waited for the task may move to another CPU, which then gets the magazine.
  */
 static void hapool_mag_make(struct hapool *p, int class, gfp_t gfp)
 {
@@ -177,7 +165,6 @@ static void hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin
  * hapool_cpu_dead - reclaim what a CPU cached
  * @p: the pool
  * @cpu: it is offline
- *
  * Context: may sleep.
  */
 void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
@@ -192,8 +179,7 @@ void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
 /**
  * hapool_drain - empty all pools
  * @p: the pool
- *
- * What other tasks free meanwhile may be cached again. Context: may sleep.
+ * Context: may sleep. What other tasks free meanwhile may be cached again.
  */
 void hapool_drain(struct hapool *p)
 {
@@ -237,9 +223,9 @@ static void hapool_bin_drain_idle(struct hapool *p, int class, struct hapool_bin
  * hapool_drain_idle - empty the magazines that were not used since the last call
  * @p: the pool
  *
- * Tasks move to other CPUs, and frees happen on other CPUs than allocations: without
- * this a CPU would keep what it has cached once. To be called now and then, by one
- * task at a time. Context: process context. Never needs memory.
+ * Tasks move to other CPUs, and frees happen on other CPUs than allocations: without this a CPU
+ * would keep what it has cached once. To be called now and then, by one task at a time.
+ * Context: process context. Never needs memory.
  */
 void hapool_drain_idle(struct hapool *p)
 {
@@ -256,7 +242,6 @@ void hapool_drain_idle(struct hapool *p)
 /**
  * hapool_nr_mags - how many magazines hapool_shrink() could free
  * @p: the pool
- *
  * Context: any. Return: an estimate.
  */
 unsigned long hapool_nr_mags(struct hapool *p)
@@ -276,9 +261,9 @@ unsigned long hapool_nr_mags(struct hapool *p)
  * @p: the pool
  * @nr: how many, at the most
  *
- * What was in them becomes free, and slabs that are empty then free their memory,
- * too. Context: process context, also from memory reclaim: takes no lock under
- * which memory is waited for. Return: how many magazines.
+ * What was in them becomes free, and slabs that are empty then free their memory, too.
+ * Context: process context, also from memory reclaim: takes no lock under which memory is waited
+ * for. Return: how many magazines.
  */
 unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 {
@@ -317,10 +302,7 @@ static int hapool_slow_begin(struct hapool *p, gfp_t gfp)
 static void hapool_slow_end(struct hapool *p)
 {
 	lockdep_assert_held(&p->slow);
-	/*
-	 * Pairs with hapool_closed(): a CPU that sees the pools open again also sees every
-	 * conversion of a slab that was made meanwhile.
-	 */
+	/* pairs with hapool_closed(): a CPU that sees the pools open sees all slab conversions */
 	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
 	mutex_unlock(&p->slow);
@@ -375,10 +357,7 @@ static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 
 	return ret;
 }
 
-/*
- * Fill a magazine that is taken and empty; so this does not wait for memory. Return:
- * whether it has an object now.
- */
+/* Refill an empty magazine. It is taken, so do not wait for memory. Return: whether it got any. */
 static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 {
 	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
@@ -425,11 +404,8 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
  * @goal: place to be at or soon after, if there is space; or HAPOOL_NO_GOAL
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
- *
- * Context: process context; may sleep if @gfp lets it.
- *
- * Return: 0; -ENOSPC no free run fits; -ENOMEM; -EINTR killed while waiting;
- * -EAGAIN @gfp does not let it wait, and it would have to.
+ * Context: process context; may sleep if @gfp lets it. Return: 0; -ENOSPC no free run fits;
+ * -ENOMEM; -EINTR killed while waiting; -EAGAIN @gfp does not let it wait, and it would have to.
  */
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
@@ -472,11 +448,8 @@ static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
  * @start: first block
  * @len: number of blocks, at least one; all inside the device
  * @gfp: how to wait for memory, and whether to wait at all
- *
- * Context: process context; may sleep if @gfp lets it.
- *
- * Return: 0; -EEXIST (part of) it is taken; -ENOMEM; -EINTR; -EAGAIN as for
- * hapool_alloc().
+ * Context: process context; may sleep if @gfp lets it. Return: 0; -EEXIST (part of) it is taken;
+ * -ENOMEM; -EINTR; -EAGAIN as for hapool_alloc().
  */
 int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 {
@@ -515,11 +488,9 @@ bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
  * @len: number of blocks, not more than it said; out: how many are held
  * @gfp: how to wait for memory
  *
- * Until hapool_unhold(), which the same task must call, allocations in the slow mode
- * wait: what is held may be the space that they need.
- *
- * Context: may sleep. Return: 0; -EAGAIN they are not free any more, or nothing
- * of them can be held; -ENOMEM; -EINTR killed while waiting.
+ * Until hapool_unhold(), which the same task must call, allocations in the slow mode wait: what
+ * is held may be the space that they need. Context: may sleep. Return: 0; -EAGAIN they are not
+ * free any more, or nothing of them can be held; -ENOMEM; -EINTR killed while waiting.
  */
 int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 {
@@ -541,7 +512,6 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
  * @p: the pool
  * @start: as hapool_hold() said
  * @len: as hapool_hold() said
- *
  * Context: process context. Never needs memory.
  */
 void hapool_unhold(struct hapool *p, u64 start, u64 len)
@@ -559,9 +529,7 @@ void hapool_unhold(struct hapool *p, u64 start, u64 len)
  * @p: the pool
  * @nr_blocks: its size now
  * @gfp: how to wait for memory
- *
- * Context: may sleep. Return: 0; -EINVAL it would shrink; -ENOMEM; -EINTR killed
- * while waiting.
+ * Context: may sleep. Return: 0; -EINVAL it would shrink; -ENOMEM; -EINTR killed while waiting.
  */
 int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 {
@@ -625,11 +593,9 @@ static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
  * @len: number of blocks; all inside the device
  * @reason: out: why it was refused
  *
- * Everything is checked, on every way. Never needs memory.
- * Context: process context.
- *
- * Return: 0; -ENOENT nothing is allocated there; -EINVAL there is a live
- * extent, but of another start or length.
+ * Everything is checked, on every way. Context: process context. Never needs memory.
+ * Return: 0; -ENOENT nothing is allocated there; -EINVAL there is a live extent, but of another
+ * start or length.
  */
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
@@ -648,13 +614,11 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
  * @len: number of blocks; all inside the device
  * @reason: out: why it was refused
  *
- * LIVE becomes HELD: the blocks cannot be allocated, claimed or freed again until
- * hapool_reuse(). This is where a log sits: it writes the free down in between. A
- * volatile instance has nothing to do there, so hapool_free() does both at once.
- * An allocation in the slow mode may wait for hapool_reuse(), so the caller must not
- * allocate in between. Never needs memory.
- *
- * Context: process context. Return: as hapool_free().
+ * LIVE becomes HELD: the blocks cannot be allocated, claimed or freed again until hapool_reuse().
+ * This is where a log sits: it writes the free down in between. A volatile instance has nothing
+ * to do there, so hapool_free() does both at once. An allocation in the slow mode may wait for
+ * hapool_reuse(), so the caller must not allocate in between.
+ * Context: process context. Never needs memory. Return: as hapool_free().
  */
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
@@ -676,7 +640,6 @@ int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason
  * @p: the pool
  * @start: as for hapool_retire()
  * @len: as for hapool_retire()
- *
  * Context: process context. Never needs memory.
  */
 void hapool_reuse(struct hapool *p, u64 start, u64 len)
@@ -699,7 +662,6 @@ static u64 hapool_bin_live(const struct hapool_bin *bin)
 /**
  * hapool_charged - blocks in live extents
  * @p: the pool
- *
  * Context: any. Return: exact if no call is in flight.
  */
 u64 hapool_charged(struct hapool *p)
@@ -754,7 +716,6 @@ static u64 hapool_cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
  * @p: the pool
  * @st: out
  * @walk: also look at all free runs
- *
  * Context: process context; may sleep with @walk. Exact if no call is in flight.
  */
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
@@ -836,9 +797,9 @@ static int hapool_check_once(struct hapool *p)
 }
 
 /*
- * Whether no call is in flight, and a number that changes with each call. `done` is
- * summed before `begun`, so equality proves that no call was in flight. A hit is not
- * counted there; it shows by its magazine, which is taken.
+ * Whether no call is in flight, and a number that changes with each call. `done` is summed before
+ * `begun`, so equality proves that no call was in flight. A hit is not counted there; it shows by
+ * its magazine, which is taken.
  */
 static bool hapool_is_quiet(struct hapool *p, u64 *events)
 {
@@ -871,11 +832,10 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
  * hapool_check - verify every invariant of all layers, naively
  * @p: the pool
  *
- * Looks at all metadata, and at the accounting. The sums only match when no call is
- * in flight: if they do not match and calls were in flight, it looks again later.
- *
- * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN other calls
- * kept changing the device: each part is consistent, the totals could not be verified.
+ * Looks at all metadata, and at the accounting. The sums only match when no call is in flight: if
+ * they do not match and calls were in flight, it looks again later.
+ * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN other calls kept changing
+ * the device: each part is consistent, the totals could not be verified.
  */
 int hapool_check(struct hapool *p)
 {
@@ -909,7 +869,6 @@ static u16 hapool_mag_limit(u32 blocks, u64 capacity)
  * hapool_init - set up an allocator in which all space is free
  * @p: the pool
  * @cfg: shape of the allocator
- *
  * Context: may sleep. Return: 0; -EINVAL for a shape that cannot be; -ENOMEM.
  */
 int hapool_init(struct hapool *p, const struct haslab_config *cfg)
@@ -935,7 +894,6 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 /**
  * hapool_destroy - forget everything
  * @p: the pool; no task may use it any more
- *
  * Context: may sleep.
  */
 void hapool_destroy(struct hapool *p)
