@@ -360,11 +360,11 @@ static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 
 /* Refill an empty magazine. It is taken, so do not wait for memory. Return: whether it got any. */
 static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 {
-	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
+	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2, got;
 
 	this_cpu_inc(p->cpus->refills);
-	hapool_mag_set_nr(mag,
-			  max(0, haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT)));
+	got = haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT);
+	hapool_mag_set_nr(mag, max(0, got));
 	trace_ha_refill(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), want,
 			hapool_mag_nr(mag));
 	return mag->used;
@@ -467,21 +467,6 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 /* ---- hold and grow ---- */
 
 /**
- * hapool_next_free - the next free blocks
- * @p: the pool
- * @from: first block to look at
- * @start: out: first free block
- * @len: out: how many are free; more may follow
- *
- * What is in the pools does not count as free. Context: may sleep.
- * Return: whether there are any.
- */
-bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
-{
-	return haslab_next_free(&p->slab, from, start, len);
-}
-
-/**
  * hapool_hold - keep free blocks from use
  * @p: the pool
  * @start: first block, as hapool_next_free() said; out: the first that is held
@@ -489,8 +474,9 @@ bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
  * @gfp: how to wait for memory
  *
  * Until hapool_unhold(), which the same task must call, allocations in the slow mode wait: what
- * is held may be the space that they need. Context: may sleep. Return: 0; -EAGAIN they are not
- * free any more, or nothing of them can be held; -ENOMEM; -EINTR killed while waiting.
+ * is held may be the space that they need.
+ * Context: may sleep. Return: 0; -EAGAIN they are not free any more, or nothing of them can be
+ * held; -ENOMEM; -EINTR killed while waiting.
  */
 int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 {
@@ -517,10 +503,7 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
 	lockdep_assert_held(&p->slow);
-	hapool_call_begin(p);
-	atomic64_sub(len, &p->held);
-	haslab_reuse(&p->slab, start, len);
-	hapool_call_end(p, 0);
+	hapool_reuse(p, start, len);
 	mutex_unlock(&p->slow);
 }
 
@@ -593,9 +576,9 @@ static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
  * @len: number of blocks; all inside the device
  * @reason: out: why it was refused
  *
- * Everything is checked, on every way. Context: process context. Never needs memory.
- * Return: 0; -ENOENT nothing is allocated there; -EINVAL there is a live extent, but of another
- * start or length.
+ * Everything is checked, on every way.
+ * Context: process context. Never needs memory. Return: 0; -ENOENT nothing is allocated there;
+ * -EINVAL there is a live extent, but of another start or length.
  */
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
@@ -675,40 +658,22 @@ u64 hapool_charged(struct hapool *p)
 
 		sum += READ_ONCE(c->charged);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++)
-			sum += hapool_bin_live(&c->bin[i]) * p->slab.classes[i].blocks;
+			sum += hapool_bin_live(&c->bin[i]) * hapool_class_blocks(p, i);
 	}
 	return max_t(s64, sum, 0);
 }
 
-/**
- * hapool_map - what the device is used for
- * @p: the pool
- * @from: first block of interest
- * @entries: out: in the order of addresses, without gaps; see haslab_extents()
- * @nr: how many entries there may be
- *
- * Context: process context. Return: the number of entries; 0 at the end.
- */
-int hapool_map(struct hapool *p, u64 from, struct haslab_extent *entries, int nr)
+/* Objects in the magazine of a bin; none if the magazine is taken. */
+static u64 hapool_bin_cached(struct hapool_bin *bin)
 {
-	return haslab_extents(&p->slab, from, entries, nr);
-}
+	struct hapool_mag *mag = hapool_mag_take(bin);
+	u64 nr;
 
-static u64 hapool_cpu_cached(struct hapool *p, struct hapool_cpu *cpu)
-{
-	u64 sum = 0;
-	int class;
-
-	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
-		struct hapool_bin *bin = &cpu->bin[class];
-		struct hapool_mag *mag = hapool_mag_take(bin);
-
-		if (!mag)
-			continue;
-		sum += (u64)hapool_mag_nr(mag) * p->slab.classes[class].blocks;
-		hapool_mag_put(bin, mag);
-	}
-	return sum;
+	if (!mag)
+		return 0;
+	nr = hapool_mag_nr(mag);
+	hapool_mag_put(bin, mag);
+	return nr;
 }
 
 /**
@@ -735,9 +700,9 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
-		st->cached += hapool_cpu_cached(p, c);
 		live += READ_ONCE(c->live);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
+			st->cached += hapool_bin_cached(&c->bin[i]) * hapool_class_blocks(p, i);
 			/* as in hapool_bin_live() */
 			st->hits += data_race(c->bin[i].hits);
 			live += hapool_bin_live(&c->bin[i]);
@@ -751,18 +716,6 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 			st->refused[i] += READ_ONCE(c->refused[i]);
 	}
 	st->nr_live = max_t(s64, live, 0);
-}
-
-/**
- * hapool_histogram - how the free space is divided
- * @p: the pool
- * @h: out
- *
- * What is in the pools does not count as free. Context: may sleep.
- */
-void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
-{
-	haslab_histogram(&p->slab, h);
 }
 
 /* Only the task that has taken a magazine looks into it. */
@@ -886,7 +839,7 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 		return -ENOMEM;
 	}
 	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		p->limit[class] = hapool_mag_limit(p->slab.classes[class].blocks,
+		p->limit[class] = hapool_mag_limit(hapool_class_blocks(p, class),
 						   cfg->nr_blocks - cfg->first_block);
 	return 0;
 }

@@ -54,7 +54,6 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void hapool_reuse(struct hapool *p, u64 start, u64 len);
 
-bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len);
 int __must_check hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp);
 void hapool_unhold(struct hapool *p, u64 start, u64 len);
 int __must_check hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp);
@@ -65,9 +64,7 @@ unsigned long hapool_nr_mags(struct hapool *p);
 unsigned long hapool_shrink(struct hapool *p, unsigned long nr);
 void hapool_cpu_dead(struct hapool *p, unsigned int cpu);
 
-int hapool_map(struct hapool *p, u64 from, struct haslab_extent *entries, int nr);
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk);
-void hapool_histogram(struct hapool *p, struct haslab_histogram *h);
 u64 hapool_charged(struct hapool *p);
 int hapool_check(struct hapool *p);
 
@@ -78,6 +75,24 @@ int hapool_check(struct hapool *p);
 static inline u64 hapool_end(const struct hapool *p)
 {
 	return READ_ONCE(p->slab.cfg.nr_blocks);
+}
+
+/* Find free blocks from @from on, as haslab_next_free(). What is in the pools does not count. */
+static inline bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
+{
+	return haslab_next_free(&p->slab, from, start, len);
+}
+
+/* What the device is used for from block @from on, as haslab_extents(). */
+static inline int hapool_map(struct hapool *p, u64 from, struct haslab_extent *entries, int nr)
+{
+	return haslab_extents(&p->slab, from, entries, nr);
+}
+
+/* How the free space is divided, as haslab_histogram(). What is in the pools does not count. */
+static inline void hapool_histogram(struct hapool *p, struct haslab_histogram *h)
+{
+	haslab_histogram(&p->slab, h);
 }
 
 #endif
