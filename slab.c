@@ -14,8 +14,8 @@
  *
  * Whatever is empty goes back to the buddy at once.
  *
- * This file has the policy: where an extent comes from, how it is freed, and the life
- * of the layer. The files below it, in the order in which they use each other:
+ * This file has the policy: where an extent comes from, how it is freed, and the life of the
+ * layer. The files below it, in the order in which they use each other:
  *
  *   slab/runs.c     the runs of one slot
  *   slab/lock.c     locks, sums over the groups
@@ -30,11 +30,11 @@
  *   slab/report.c   MAP, STAT, debugfs
  *   slab/check.c    the invariants
  *
- * Metadata is bounded, whatever the space is cut into: a whole slot, as a slab of
- * single blocks or as the bitmap of a mixed one, has 2 bits for each block and little
- * else, 74 KiB per GiB with the map. Slabs smaller than a slot cost up to twice as
- * much, so all of them together are bounded: see haslab_too_many_small(). An extent
- * that lies in one slot is recorded there and has no record of its own.
+ * Metadata is bounded, whatever the space is cut into: a whole slot, as a slab of single blocks
+ * or as the bitmap of a mixed one, has 2 bits for each block and little else, 74 KiB per GiB with
+ * the map. Slabs smaller than a slot cost up to twice as much, so all of them together are
+ * bounded: see haslab_too_many_small(). An extent that lies in one slot is recorded there and has
+ * no record of its own.
  *
  * Where an extent comes from
  * --------------------------
@@ -44,71 +44,67 @@
  *   larger                          a free run around free units, across all borders:
  *                                   the best of those that are looked at
  *
- * When the first choice is full, the others are tried: mixed slots serve common
- * sizes, too. When all of that fails, haslab_search() finds a free run across the
- * borders of slabs and blocks and takes it as a claim does: haslab_extent_take() can
- * make an extent of any free blocks. A slab in the way becomes a part of a mixed slot.
+ * When the first choice is full, the others are tried: mixed slots serve common sizes, too. When
+ * all of that fails, haslab_search() finds a free run across the borders of slabs and blocks and
+ * takes it as a claim does: haslab_extent_take() can make an extent of any free blocks. A slab in
+ * the way becomes a part of a mixed slot.
  *
- * A mixed slot records an extent by itself. An extent that lies in several places
- * is recorded as a span; its pieces are SPECIAL in their slots, and its whole units
- * are not free in the buddy.
+ * A mixed slot records an extent by itself. An extent that lies in several places is recorded as
+ * a span; its pieces are SPECIAL in their slots, and its whole units are not free in the buddy.
  *
  * The map
  * -------
- * The address space is divided into slots of 16 MiB; 64 of them are a dir. Two steps
- * lead from an address to what lies there: dirs[], and in a dir, for each slot, the
- * slab that fills it, or a table of the slabs in its units, and its mixed part, which
- * is one cache line and is found without a pointer of its own.
+ * The address space is divided into slots of 16 MiB; 64 of them are a dir. Two steps lead from an
+ * address to what lies there: dirs[], and in a dir, for each slot, the slab that fills it, or a
+ * table of the slabs in its units, and its mixed part, which is one cache line and is found
+ * without a pointer of its own.
  *
- * Each dir also has the lengths of its first, longest and last free run (haslab_sum;
- * the idea is that of the Go runtime's page allocator), for searches that have to look
- * at everything, and for statistics. They are made on demand and dropped at each
- * change, which is a store.
+ * Each dir also has the lengths of its first, longest and last free run (haslab_sum; the idea is
+ * that of the Go runtime's page allocator), for searches that have to look at everything, and for
+ * statistics. They are made on demand and dropped at each change, which is a store.
  *
  * Groups
  * ------
- * Slabs and mixed slots belong to groups, one for each CPU or fewer, and a CPU
- * allocates in its own. So allocations and frees of different CPUs do not meet. A
- * group is no interval of addresses: it takes blocks from the buddy wherever they
- * are, and gives them back, so no group has to be balanced. When a group has nothing
- * and the buddy has nothing, the other groups are asked.
+ * Slabs and mixed slots belong to groups, one for each CPU or fewer, and a CPU allocates in its
+ * own. So allocations and frees of different CPUs do not meet. A group is no interval of
+ * addresses: it takes blocks from the buddy wherever they are, and gives them back, so no group
+ * has to be balanced. When a group has nothing and the buddy has nothing, the other groups are
+ * asked.
  *
  * Locks
  * -----
- * In this order; all are taken in process context only, and no memory is waited for
- * under them (mem.h). Freeing never allocates.
+ * In this order; all are taken in process context only, and no memory is waited for under them
+ * (mem.h). Freeing never allocates.
  *
  *   1. haslab.lock
  *   2. haslab_group.lock
  *   3. haslab.space_lock
  *
- * haslab.lock is held to shut out all groups (haslab_lock_all()): for spans, given
- * ranges, searches, reports, and whatever concerns several groups. The holder sets
- * haslab.exclusive, then takes and drops the lock of each group once. A task that
- * takes a group's lock later sees the mark, drops the lock, and waits for haslab.lock.
- * So not many locks are held at a time, and an operation in a group pays one load.
- * It does not protect the live bits, nor what is CACHED.
+ * haslab.lock is held to shut out all groups (haslab_lock_all()): for spans, given ranges,
+ * searches, reports, and whatever concerns several groups. The holder sets haslab.exclusive, then
+ * takes and drops the lock of each group once. A task that takes a group's lock later sees the
+ * mark, drops the lock, and waits for haslab.lock. So not many locks are held at a time, and an
+ * operation in a group pays one load. It does not protect the live bits, nor what is CACHED.
  *
- * haslab_group.lock protects the group's slabs, but for their live bits, and its mixed
- * parts: runs, marks, tags, the lists of both, the remembered holes, and the counters.
- * No task holds two. The owner of a slot is found under RCU, before the lock is
- * taken, and checked again with the lock (mixed_is_of()). Holding it keeps slabs and
- * tables of the map from being freed: a spin lock holds off a grace period.
+ * haslab_group.lock protects the group's slabs, but for their live bits, and its mixed parts:
+ * runs, marks, tags, the lists of both, the remembered holes, and the counters. No task holds
+ * two. The owner of a slot is found under RCU, before the lock is taken, and checked again with
+ * the lock (mixed_is_of()). Holding it keeps slabs and tables of the map from being freed: a spin
+ * lock holds off a grace period.
  *
- * haslab.space_lock protects what the groups share: the buddy, and the map as to
- * which slabs and mixed parts exist, and haslab.small_bytes. It is taken under one of
- * the other two, for the shortest time. It does not protect what is in a slab or
- * in a mixed part.
+ * haslab.space_lock protects what the groups share: the buddy, and the map as to which slabs and
+ * mixed parts exist, and haslab.small_bytes. It is taken under one of the other two, for the
+ * shortest time. It does not protect what is in a slab or in a mixed part.
  *
  * Without a lock:
  *
- *   - haslab_own() and haslab_disown() set and clear live bits atomically. A caller
- *     of haslab_disown() finds the slab under RCU; slabs and the pointers to them are
- *     freed after a grace period. The task that clears a live bit makes the object
- *     CACHED, and a CACHED object pins its slab.
- *   - Turning a slab into a part of a mixed slot (and so a claim into one) needs that
- *     no other task does so and that no object is CACHED. The caller promises that by
- *     @exclusive; the slow mode of the pool layer is what makes it true.
+ *   - haslab_own() and haslab_disown() set and clear live bits atomically. A caller of
+ *     haslab_disown() finds the slab under RCU; slabs and the pointers to them are freed after a
+ *     grace period. The task that clears a live bit makes the object CACHED, and a CACHED object
+ *     pins its slab.
+ *   - Turning a slab into a part of a mixed slot (and so a claim into one) needs that no other
+ *     task does so and that no object is CACHED. The caller promises that by @exclusive; the slow
+ *     mode of the pool layer is what makes it true.
  */
 #include <linux/cpumask.h>
 #include <linux/errno.h>
@@ -201,8 +197,8 @@ static int haslab_alloc_others(struct haslab *s, struct haslab_group *own, u64 l
  *
  * Context: process context; may sleep if @gfp lets it.
  *
- * Return: 0; -ENOSPC nothing was found in the usual places, but haslab_search()
- * may find something; -ENOMEM.
+ * Return: 0; -ENOSPC nothing was found in the usual places, but haslab_search() may find
+ * something; -ENOMEM.
  */
 int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
@@ -275,10 +271,7 @@ static __always_inline struct haslab_group *haslab_group_at(const struct haslab 
 	return slab ? slab_group(s, slab) : haslab_own_group(s);
 }
 
-/*
- * With the lock of @g, or with all groups shut out if that is NULL. -EBUSY: that is
- * not enough.
- */
+/* With the lock of @g, or with all groups shut out if that is NULL. -EBUSY: that is not enough. */
 static noinline int haslab_free_locked(struct haslab *s, const struct haslab_group *g, u64 start,
 				       u64 len, bool reuse, enum hybrid_alloc_reason *reason)
 {
@@ -330,8 +323,8 @@ static __always_inline int haslab_free_in_group(struct haslab *s, u64 start, u64
 
 	rcu_read_lock();
 	/*
-	 * The end of the device, which the caller has read, comes before the tables. Pairs
-	 * with smp_mb() in haslab_grow_locked().
+	 * The end of the device, which the caller has read, comes before the tables. Pairs with
+	 * smp_mb() in haslab_grow_locked().
 	 */
 	smp_rmb();
 	haslab_prefetch_link(s, start);
@@ -356,11 +349,11 @@ static __always_inline int haslab_free_in_group(struct haslab *s, u64 start, u64
  * @len: number of blocks
  * @reason: out: why not
  *
- * haslab_retire() and haslab_reuse() in one. Everything is checked. Never needs
- * memory. Context: process context.
+ * haslab_retire() and haslab_reuse() in one. Everything is checked. Never needs memory. Context:
+ * process context.
  *
- * Return: 0; -ENOENT nothing is allocated there; -EINVAL the extent there has
- * another start or length.
+ * Return: 0; -ENOENT nothing is allocated there; -EINVAL the extent there has another start or
+ * length.
  */
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
@@ -374,9 +367,9 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
  * @len: number of blocks
  * @reason: out: why not
  *
- * The first half of a free: LIVE becomes HELD. The blocks cannot be allocated, claimed
- * or freed again until haslab_reuse(). A search in the slow mode may have to wait for
- * that. Everything is checked. Never needs memory. Context: process context.
+ * The first half of a free: LIVE becomes HELD. The blocks cannot be allocated, claimed or freed
+ * again until haslab_reuse(). A search in the slow mode may have to wait for that. Everything is
+ * checked. Never needs memory. Context: process context.
  *
  * Return: as haslab_free().
  */
@@ -422,8 +415,8 @@ static bool haslab_too_large(const struct haslab *s, u64 nr_blocks)
 }
 
 /*
- * The lasting units: no buddy has them, or not as a whole. What lies before the
- * managed range is never free.
+ * The lasting units: no buddy has them, or not as a whole. What lies before the managed range is
+ * never free.
  */
 static int haslab_init_lasting(struct haslab *s, struct hamem_op *op)
 {
@@ -568,8 +561,8 @@ static int haslab_grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *
 	map_changed(s, old - 1);
 	/*
 	 * Pairs with smp_rmb() in haslab_free_in_group() and with the exchange in
-	 * hapool_mag_take(): a task that sees the new end also sees the new tables and
-	 * the new root. (No smp_store_release(): on 32 bits the end is two words.)
+	 * hapool_mag_take(): a task that sees the new end also sees the new tables and the new
+	 * root. (No smp_store_release(): on 32 bits the end is two words.)
 	 */
 	smp_mb();
 	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);
@@ -609,8 +602,8 @@ static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
  *
  * No other task may be growing it or searching. Context: may sleep.
  *
- * Return: 0; -EINVAL it would shrink; -ENOMEM, then nothing changed but some
- * metadata that the next try needs.
+ * Return: 0; -EINVAL it would shrink; -ENOMEM, then nothing changed but some metadata that the
+ * next try needs.
  */
 int haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp)
 {

@@ -2,8 +2,7 @@
 /*
  * The slab layer: space that is only partly used. See slab.c for the design.
  *
- * Positions and lengths are in blocks (of MinBlockSize bytes, 4 KiB unless
- * configured otherwise).
+ * Positions and lengths are in blocks (of MinBlockSize bytes, 4 KiB unless configured otherwise).
  */
 #ifndef _HYBRID_ALLOC_SLAB_H
 #define _HYBRID_ALLOC_SLAB_H
@@ -18,23 +17,23 @@
 #include "slab/runs.h"
 
 /*
- * The common sizes: every multiple of a block up to 16, then powers of two up
- * to 1024 blocks (4 KiB, 8 KiB … 64 KiB, 128 KiB … 4 MiB).
+ * The common sizes: every multiple of a block up to 16, then powers of two up to 1024 blocks (4
+ * KiB, 8 KiB … 64 KiB, 128 KiB … 4 MiB).
  */
 #define HASLAB_NR_CLASSES	22
 #define HASLAB_MAX_CLASS_BLOCKS	1024
 
 /*
- * The address space is divided into slots of 16 MiB, or less if a unit is less than 64
- * blocks: a slot has at most 64 units.
+ * The address space is divided into slots of 16 MiB, or less if a unit is less than 64 blocks: a
+ * slot has at most 64 units.
  */
 #define HASLAB_MAX_SHIFT	HARUNS_MAX_SHIFT
 #define HASLAB_UNITS_SHIFT	6
 #define HASLAB_MAX_BLOCKS	HARUNS_MAX_BLOCKS
 
 /*
- * Mixed slots are listed by their longest free run: a bucket for each length up
- * to 255 blocks, then 128 buckets for each power of two.
+ * Mixed slots are listed by their longest free run: a bucket for each length up to 255 blocks,
+ * then 128 buckets for each power of two.
  */
 #define HASLAB_BUCKET_SHIFT	7
 #define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
@@ -48,8 +47,8 @@ struct haslab_dir;
  * @first_block: first block of the managed space
  * @nr_blocks: end of the managed space
  * @unit_shift: log2 of blocks in a unit, at most HASLAB_MAX_SHIFT
- * @slab_max: largest common size that is served from slabs of equal objects,
- *	in blocks; larger ones are whole buddy blocks
+ * @slab_max: largest common size that is served from slabs of equal objects, in blocks; larger
+ *	ones are whole buddy blocks
  * @nr_groups: number of groups; 0: one for each CPU, fewer on a small device
  * @dev: number of the block device, for tracepoints
  * @byte_shift: log2 of bytes in a block, likewise
@@ -117,8 +116,8 @@ struct haslab_holes {
  * @lock: see slab.c
  * @nr: its number
  * @partial: for each common size the slabs that have a free object
- * @nr_slab_blocks: blocks in slabs of each common size, which determines the size of
- *	the next slab
+ * @nr_slab_blocks: blocks in slabs of each common size, which determines the size of the next
+ *	slab
  * @mixed: first mixed slot of each bucket, by longest free run
  * @mixed_mask: buckets that are not empty
  * @recent_nr: number of extents requested from mixed slots
@@ -182,8 +181,8 @@ struct haslab_histogram {
 
 /**
  * struct haslab_census - contents of the slab layer
- * @class: slabs of equal objects, by common size; an object that is neither free nor
- *	live is in a pool, or held
+ * @class: slabs of equal objects, by common size; an object that is neither free nor live is in a
+ *	pool, or held
  * @mixed: mixed slots by fill level, in tenths; [10]: those without a free block
  * @nr_bitmaps: mixed slots in bitmap form
  * @nr_spans: extents that lie in more than one slot or block
@@ -225,8 +224,8 @@ struct haslab_extent {
  * @slot_shift: log2 of blocks in a slot
  * @dirs: the map
  * @nr_dirs: number of entries of @dirs
- * @map_blocks: number of blocks that the tables of the dirs cover: cfg.nr_blocks, or
- *	more after a failed grow
+ * @map_blocks: number of blocks that the tables of the dirs cover: cfg.nr_blocks, or more after a
+ *	failed grow
  * @nr_from_slabs: classes below this come from slabs of equal objects
  * @small_bytes: metadata of the slabs that are smaller than a slot
  * @inverse: for each common size 2^32 / its blocks, rounded up, for divisions by it
@@ -279,8 +278,8 @@ extern const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1];
  * @s: the slab allocator
  * @len: in blocks
  *
- * Return: the class, for the functions that deal with objects; -1 if the length is not
- * a common size, or one that this configuration does not serve from objects.
+ * Return: the class, for the functions that deal with objects; -1 if the length is not a common
+ * size, or one that this configuration does not serve from objects.
  */
 static inline int haslab_class_of(const struct haslab *s, u64 len)
 {

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Extents at given places: claims, and allocations with a goal.
+ * Extents at given places: claims, and allocations with a goal. See slab.c for the whole layer.
  *
- * Any blocks that are free can become an extent, whatever they lie in: a slab of
- * equal objects in the way is turned into a part of a mixed slot. That needs the
- * exclusive mode, in which no object is CACHED. A claim asks for one range and takes
- * it or fails. A goal is a wish: it takes one of the next free runs, and leaves slabs
- * alone.
- *
- * See slab.c for the layer as a whole.
+ * Any blocks that are free can become an extent, whatever they lie in: a slab of equal objects in
+ * the way is turned into a part of a mixed slot. That needs the exclusive mode, in which no
+ * object is CACHED. A claim asks for one range and takes it or fails. A goal is a wish: it takes
+ * one of the next free runs, and leaves slabs alone.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -20,10 +17,7 @@
 /* How far from it, in dirs. */
 #define NEAR_DIRS	4
 
-/*
- * Whether a range is free. -EAGAIN: the answer may be another one in the exclusive
- * mode, with the pools empty.
- */
+/* 0: it is free. -EAGAIN: the answer may change in the exclusive mode, with the pools empty. */
 static int haslab_range_is_free(struct haslab *s, u64 start, u64 len, bool exclusive)
 {
 	u64 pos = start, end;
@@ -45,11 +39,9 @@ static int haslab_range_is_free(struct haslab *s, u64 start, u64 len, bool exclu
  * @len: number of blocks; all inside the device
  * @exclusive: the pools are empty and closed, and nothing is freed into them
  * @gfp: how to wait for memory
- *
  * Context: process context; may sleep if @gfp lets it.
- *
- * Return: 0; -EEXIST (part of) it is taken; -EAGAIN only the exclusive mode can tell
- * or, in that mode, the caller tries again in a moment; -ENOMEM.
+ * Return: 0; -EEXIST (part of) it is taken; -EAGAIN only the exclusive mode can tell or, in that
+ * mode, the caller tries again in a moment; -ENOMEM.
  */
 int haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp)
 {
@@ -68,10 +60,7 @@ int haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp
 	return ret;
 }
 
-/*
- * Allocate from one of the free runs that begin in this hold. -ENOSPC: none of them
- * fits. Uses up @tries.
- */
+/* Allocate from a free run that begins in this hold, or -ENOSPC: none fits. Uses up @tries. */
 static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, u32 *tries,
 			      struct hamem_op *op, u64 *start)
 {
@@ -101,9 +90,7 @@ static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, u32 *tr
  * @start: out: its first block
  *
  * Looks at a bounded number of free runs within 4 GiB.
- *
  * Context: process context; may sleep if @gfp lets it.
- *
  * Return: 0; -ENOSPC there is nothing near it; -ENOMEM.
  */
 int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)

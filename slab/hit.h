@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The part of the slab layer that a free into a pool needs: from an address to the
- * live bit of the object there. Inline, because calls are a third of the cost of a pool
- * hit (bench/profile-kernel). For the pool and the slab layer only. See slab.c for the
- * design.
+ * The part of the slab layer that a free into a pool needs: from an address to the live bit of
+ * the object there. Inline, because calls are a third of the cost of a pool hit
+ * (bench/profile-kernel). For the pool and the slab layer only. See slab.c for the design.
  */
 #ifndef _HYBRID_ALLOC_SLAB_HIT_H
 #define _HYBRID_ALLOC_SLAB_HIT_H
@@ -53,8 +52,8 @@ struct haslab_slab {
 
 /**
  * struct haslab_dir - 64 slots: 1 GiB
- * @slabs: for each slot the slab that fills it; or, with MAP_SPLIT, a table of the
- *	slabs that its units belong to
+ * @slabs: for each slot the slab that fills it; or, with MAP_SPLIT, a table of the slabs that its
+ *	units belong to
  * @mixed: the mixed parts of the slots; NULL if there are none
  * @links: list links of the mixed slots; NULL if there are none
  * @lead: as in haslab_sum, if @summed
@@ -104,8 +103,8 @@ static inline u32 slot_unit(const struct haslab *s, u64 block)
 }
 
 /*
- * Flag in a pointer in haslab_dir.slabs: it points to where the table would begin if it
- * covered all units of the device, so that a lookup needs no subtraction.
+ * Flag in a pointer in haslab_dir.slabs: it points to where the table would begin if it covered
+ * all units of the device, so that a lookup needs no subtraction.
  */
 #define MAP_SPLIT	1UL
 
@@ -129,10 +128,9 @@ static __always_inline struct haslab_slab *haslab_lookup(const struct haslab *s,
 }
 
 /*
- * The object of @class at @start, live or not. The upper half of the product is the
- * exact index, as a slab has at most 2^12 blocks; the lower half is less than the inverse
- * if there is no remainder. The rest after the last object has a live bit, too, which is
- * never set. Under RCU.
+ * The object of @class at @start, live or not. The upper half of the product is the exact index,
+ * as a slab has at most 2^12 blocks; the lower half is less than the inverse if there is no
+ * remainder. The rest after the last object has a live bit, too, which is never set. Under RCU.
  */
 static __always_inline bool haslab_object_at(const struct haslab *s, unsigned long class,
 					     u64 start, struct haslab_ref *ref)
@@ -170,11 +168,11 @@ static __always_inline bool haslab_block_at(struct haslab *s, unsigned long clas
  * @start: its first block, inside the device
  * @ref: out: the object
  *
- * Atomic: only one of several callers succeeds. Context: preemption is off, which
- * holds off the end of a grace period; lockless.
+ * Atomic: only one of several callers succeeds. Context: preemption is off, which holds off the
+ * end of a grace period; lockless.
  *
- * Return: whether exactly this extent was live as an object of @class. If not,
- * haslab_free() finds out why.
+ * Return: whether exactly this extent was live as an object of @class. If not, haslab_free()
+ * finds out why.
  */
 static __always_inline bool haslab_disown(struct haslab *s, unsigned long class,
 					  const bool from_slab, u64 start,

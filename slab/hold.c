@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Free blocks that are kept from use for a while.
+ * Free blocks that are kept from use for a while. See slab.c for the layer as a whole.
  *
- * TRIM looks for free blocks, holds some of them, discards them, and lets them go.
- * Meanwhile they are HELD: neither free nor an extent, so that no allocation gets
- * them, and a free of them is refused. Only what one place can record is held at a
- * time: a run of a mixed part, whole objects of a slab, whole units of a gap.
+ * TRIM looks for free blocks, holds some of them, discards them, and lets them go. Meanwhile they
+ * are HELD: neither free nor an extent, so that no allocation gets them, and a free of them is
+ * refused. Only what one place can record is held at a time: a run of a mixed part, whole objects
+ * of a slab, whole units of a gap.
  *
- * The second half of a free ends here as well: haslab_reuse() makes free what
- * haslab_retire() (slab.c) has made HELD. See slab.c for the layer as a whole.
+ * The second half of a free ends here as well: haslab_reuse() makes free what haslab_retire()
+ * (slab.c) has made HELD.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -22,10 +22,8 @@
  * @start: out: first free block
  * @len: out: how many are free, as far as their slab or the gap between slabs goes
  *
- * On a full device it looks at all of it, a dir at a time. It gives up when the task is
- * killed or the device is being detached. Context: may sleep.
- *
- * Return: whether there are any.
+ * Looks at all of a full device, a dir at a time. Gives up when the task is killed or the device
+ * is being detached. Context: may sleep. Return: whether there are any.
  */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 {
@@ -87,12 +85,10 @@ static int haslab_hold_locked(struct haslab *s, u64 *start, u64 *len, struct ham
  * haslab_hold - keep free blocks from use
  * @s: the slab allocator
  * @start: first block; out: the first that is held
- * @len: number of blocks, all in one answer of haslab_next_free(); out: how
- *	many are held, which may be less
+ * @len: number of blocks, all in one answer of haslab_next_free(); out: how many are held, which
+ *	may be less
  * @gfp: how to wait for memory
- *
  * Context: process context; may sleep if @gfp lets it.
- *
  * Return: 0; -EAGAIN there is nothing to hold, or no more; -ENOMEM.
  */
 int haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp)
@@ -112,9 +108,7 @@ int haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp)
  * haslab_reuse - HELD blocks become free
  * @s: the slab allocator
  * @start: first block
- * @len: number of blocks: what haslab_hold() held, or one extent that
- *	haslab_retire() took
- *
+ * @len: number of blocks: what haslab_hold() held, or one extent that haslab_retire() took
  * Context: process context. Never needs memory.
  */
 void haslab_reuse(struct haslab *s, u64 start, u64 len)

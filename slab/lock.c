@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The locks of the slab layer, and sums over its groups. slab.c has the list of
- * locks and what each protects.
+ * The locks of the slab layer, and sums over its groups. See slab.c for what each lock protects.
  */
 #include <linux/kernel.h>
 #include <linux/sched.h>
 
 #include "slab/internal.h"
 
-/**
- * haslab_lock_all - shut out all groups
- * @s: the slab allocator
- *
- * When it returns, no other task holds the lock of a group, and any that takes one
- * sees haslab.exclusive and waits in haslab_lock_waited().
- *
- * Context: process context, no lock of the slab allocator held.
+/*
+ * Shut out all groups. On return no other task holds the lock of a group, and any task that takes
+ * one sees haslab.exclusive and waits in haslab_lock_waited(). Called in process context, with no
+ * lock of the slab allocator held.
  */
 void haslab_lock_all(struct haslab *s)
 	__acquires(&s->lock)
@@ -30,27 +25,21 @@ void haslab_lock_all(struct haslab *s)
 	}
 }
 
-/**
- * haslab_unlock_all - let the groups in again
- * @s: the slab allocator
- */
+/* Let the groups in again. */
 void haslab_unlock_all(struct haslab *s)
 	__releases(&s->lock)
 {
 	/*
-	 * Pairs with smp_load_acquire() in haslab_lock_group(): a task that reads NULL
-	 * sees everything that was done to its group meanwhile.
+	 * Pairs with smp_load_acquire() in haslab_lock_group(): a task that reads NULL sees
+	 * everything that was done to its group meanwhile.
 	 */
 	smp_store_release(&s->exclusive, NULL);
 	spin_unlock(&s->lock);
 }
 
-/**
- * haslab_lock_waited - take the lock of a group that is shut out
- * @s: the slab allocator
- * @g: the group; its lock is held, is given up, and held again on return
- *
- * Waits for haslab.lock until no task shuts out the groups any more.
+/*
+ * With the lock of @g held: drop it, wait for haslab.lock until no task shuts out the groups any
+ * more, and return with the lock of @g held again.
  */
 void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
 {
@@ -67,9 +56,8 @@ void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
  * haslab_free_blocks - about how much is free in slab and buddy
  * @s: the slab allocator
  *
- * Blocks on their way between a group and the buddy may be missing or counted twice.
- * What calls that have returned did is counted.
- *
+ * Blocks on their way between a group and the buddy may be missing or counted twice. What calls
+ * that have returned did is counted.
  * Context: any. Return: in blocks; exact while all groups are shut out.
  */
 u64 haslab_free_blocks(const struct haslab *s)
@@ -79,15 +67,13 @@ u64 haslab_free_blocks(const struct haslab *s)
 	unsigned int i;
 
 	for (i = 0; i < s->nr_groups; i++)
-		/* likewise */
-		sum += data_race(s->groups[i].free);
+		sum += data_race(s->groups[i].free);	/* likewise */
 	return sum;
 }
 
 /**
  * haslab_free_exact - how much is free in slab and buddy at one moment
  * @s: the slab allocator
- *
  * Context: process context. Return: in blocks.
  */
 u64 haslab_free_exact(struct haslab *s)

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Extents that are made of pieces.
+ * Extents that are made of pieces. The caller has shut out all groups. See slab.c for the layer.
  *
- * An extent that lies in one slot, or is one buddy block, is recorded there. One
- * that lies in several places is a span: a record by address, in haslab.spans. Its
- * pieces in mixed parts are SPECIAL runs, its whole units are not free in the buddy.
- * Blocks that are HELD are the same pieces without the record.
+ * An extent that lies in one slot, or is one buddy block, is recorded there. One that lies in
+ * several places is a span: a record by address, in haslab.spans. Its pieces in mixed parts are
+ * SPECIAL runs, its whole units are not free in the buddy. Blocks that are HELD are the same
+ * pieces without the record.
  *
- * haslab_pieces_put() finds the pieces again by the same rules by which
- * haslab_pieces_take() made them, so the buddy gets back the ranges that it gave.
- *
- * Everything here is done with all groups shut out. See slab.c for the layer as a
- * whole.
+ * haslab_pieces_put() finds the pieces again by the same rules by which haslab_pieces_take() made
+ * them, so the buddy gets back the ranges that it gave.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -30,13 +27,7 @@ static int haslab_span_cmp(const void *key, const struct rb_node *node)
 	return block - span->start >= span->len;
 }
 
-/**
- * haslab_span_find - the span that a block lies in
- * @s: the slab allocator; all groups are shut out
- * @block: the block
- *
- * Return: the span, or NULL.
- */
+/* The span that @block lies in, or NULL. */
 struct haslab_span *haslab_span_find(struct haslab *s, u64 block)
 {
 	struct rb_node *node = rb_find(&block, &s->spans, haslab_span_cmp);
@@ -120,14 +111,7 @@ static u64 haslab_mixed_run_end(struct haslab *s, u64 pos)
 	return run_start(s, pos, &run) + run.len;
 }
 
-/**
- * haslab_pieces_put - free the pieces of an extent, or what is HELD
- * @s: the slab allocator; all groups are shut out
- * @pos: first block
- * @end: the block after the last one
- *
- * Never needs memory.
- */
+/* Free the pieces of an extent, or what is HELD, from @pos to @end. Never needs memory. */
 void haslab_pieces_put(struct haslab *s, u64 pos, u64 end)
 {
 	struct haslab_slab *slab;
@@ -206,14 +190,9 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 	return 0;
 }
 
-/**
- * haslab_extent_take - make a live extent of blocks that are known to be free
- * @s: the slab allocator; all groups are shut out
- * @start: first block
- * @len: number of blocks
- * @op: memory
- *
- * Return: 0; else nothing changed: -ENOMEM; -EAGAIN as haslab_convert().
+/*
+ * Make a live extent of @len blocks that are known to be free. Return: 0; else nothing changed:
+ * -ENOMEM; -EAGAIN as haslab_convert().
  */
 int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {
@@ -238,17 +217,9 @@ int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op
 	return ret;
 }
 
-/**
- * haslab_span_retire - end the ownership of an extent that is a span
- * @s: the slab allocator; all groups are shut out
- * @start: first block
- * @len: number of blocks
- * @reason: out: why not
- *
- * Its pieces are HELD then, until haslab_pieces_put(). Never needs memory.
- *
- * Return: 0; -ENOENT nothing is allocated there; -EINVAL the extent there has
- * another start or length.
+/*
+ * End the ownership of an extent that is a span. Its pieces are HELD then, until
+ * haslab_pieces_put(). Never needs memory. Return, and @reason: as haslab_free().
  */
 int haslab_span_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is free, by address, and the way to look at all of it.
+ * What is free, by address, and the way to look at all of it. See slab.c for the layer as a whole.
  *
- * A stretch is what one place tells: blocks in a row that are all free, or all not,
- * within one mixed part, one slab, or one gap between them. A free run is made of
- * stretches and knows no borders. A sum has what is needed to join neighbours: the
- * first, the longest and the last free run of a part of the device.
+ * A stretch is what one place tells: blocks in a row that are all free, or all not, within one
+ * mixed part, one slab, or one gap between them. A free run is made of stretches and knows no
+ * borders. A sum has what is needed to join neighbours: the first, the longest and the last free
+ * run of a part of the device.
  *
- * Everything that passes over the device uses struct haslab_walk: STAT, MAP, CHECK,
- * TRIM, claims, goals, searches and debugfs. The iterator takes the locks, bounds
- * how long it holds them, reschedules in between, and ends early when the caller
- * is killed or the device is detached. A hold covers a dir (1 GiB) at most, unless
- * the caller needs its whole range at one moment.
+ * Everything that passes over the device uses struct haslab_walk: STAT, MAP, CHECK, TRIM, claims,
+ * goals, searches and debugfs. The iterator takes the locks, bounds how long it holds them,
+ * reschedules in between, and ends early when the caller is killed or the device is detached. A
+ * hold covers a dir (1 GiB) at most, unless the caller needs its whole range at one moment.
  *
- * See slab.c for the layer as a whole.
+ * Stretches, runs and sums are looked at with all groups shut out.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -38,13 +37,9 @@ static u64 haslab_gap_reach(struct haslab *s, u64 pos)
 	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
 }
 
-/**
- * haslab_gap_end - where the whole units of a gap end
- * @s: the slab allocator; all groups are shut out
- * @pos: the first block of a unit
- * @end: where to stop looking, rounded down to whole units
- *
- * Return: the end; @pos if there is no gap, or no unit before @end.
+/*
+ * Where the whole units of a gap end. @pos is the first block of a unit; the look stops at @end,
+ * rounded down to whole units. Return: the end; @pos if there is no gap, or no unit before @end.
  */
 u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end)
 {
@@ -87,14 +82,7 @@ static bool haslab_object_stretch(struct haslab *s, struct haslab_slab *slab, u6
 	return is_free;
 }
 
-/**
- * haslab_stretch - whether a block is free, and up to where the same holds
- * @s: the slab allocator; all groups are shut out
- * @pos: the block
- * @end: out: the end of the stretch; the next one may be of the same kind
- *
- * Return: whether it is free.
- */
+/* Whether @pos is free. @end: the end of the stretch; the next one may be of the same kind. */
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 {
 	struct haslab_mixed *m = mixed_at(s, pos);
@@ -111,16 +99,10 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 	return slab ? haslab_object_stretch(s, slab, pos, end) : haslab_gap_stretch(s, pos, end);
 }
 
-/**
- * haslab_next_run - the next free run, across all borders
- * @s: the slab allocator; all groups are shut out
- * @pos: first block to look at
- * @limit: the run begins before this block
- * @enough: a length from which the rest of the run does not matter
- * @start: out: its first block
- * @len: out: its length; if that is @enough or more, the run may be longer
- *
- * Return: whether there is one.
+/*
+ * The next free run from @pos on, across all borders, that begins before @limit. Return: whether
+ * there is one. The search for its end stops at @enough blocks: if @len is that or more, the run
+ * may be longer.
  */
 bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len)
 {
@@ -141,11 +123,7 @@ bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *star
 
 /* ---- sums ---- */
 
-/**
- * haslab_sum_append - join the sums of two neighbours
- * @sum: of the first; out: of both
- * @next: of the second
- */
+/* Join the sums of two neighbours: @sum becomes that of both. */
 void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
 {
 	sum->longest = max3(sum->longest, next->longest, sum->trail + next->lead);
@@ -174,15 +152,7 @@ static struct haslab_sum haslab_sum_at(struct haslab *s, u64 pos, u64 end)
 	return (struct haslab_sum) { len, len, len, next - pos };
 }
 
-/**
- * haslab_dir_sum - the sum of a dir
- * @s: the slab allocator; all groups are shut out
- * @start: the first block of the dir
- *
- * It is kept in the dir until something there changes.
- *
- * Return: the sum.
- */
+/* The sum of the dir that begins at @start. It is kept in the dir until something there changes. */
 struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
 {
 	u64 end = min(start + dir_blocks(s), s->cfg.nr_blocks), pos = start;
@@ -205,14 +175,7 @@ struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
 
 /* ---- the iterator ---- */
 
-/**
- * haslab_walk_start - begin a pass over (a part of) the device
- * @w: the pass, which holds nothing yet
- * @s: the slab allocator
- * @pos: the first block to look at
- * @limit: where it ends; the end of the device if that comes first
- * @flags: HASLAB_WALK_...
- */
+/* Begin a pass from @pos to @limit, or to the end of the device. It holds nothing yet. */
 void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 limit,
 		       unsigned int flags)
 {
@@ -229,15 +192,10 @@ static int haslab_walk_stop(const struct haslab_walk *w)
 	return READ_ONCE(w->s->closing) ? -ENODEV : 0;
 }
 
-/**
- * haslab_walk_next - the next hold of a pass
- * @w: the pass
- *
- * Gives up the hold before it and lets others run. Then all groups are shut out
- * again, and the caller looks at the blocks from @w->pos to @w->end and moves
- * @w->pos on; more than that belongs to the next hold, or the one after.
- *
- * Context: process context; may sleep.
+/*
+ * The next hold of a pass. Gives up the hold before it and lets others run. Then all groups are
+ * shut out again, and the caller looks at the blocks from w->pos to w->end and moves w->pos on;
+ * more than that belongs to the next hold, or the one after. Called in process context; may sleep.
  * Return: whether there is a hold; if not, haslab_walk_end() says why.
  */
 bool haslab_walk_next(struct haslab_walk *w)
@@ -260,11 +218,9 @@ bool haslab_walk_next(struct haslab_walk *w)
 	return true;
 }
 
-/**
- * haslab_walk_end - end a pass, wherever it is
- * @w: the pass
- *
- * Return: 0; -EINTR the caller was killed; -ENODEV the device is being detached.
+/*
+ * End a pass, wherever it is. Return: 0; -EINTR the caller was killed; -ENODEV the device is being
+ * detached.
  */
 int haslab_walk_end(struct haslab_walk *w)
 {
