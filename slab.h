@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The slab layer: space that is only partly used. See slab.c for the design.
- *
- * Positions and lengths are in blocks (of MinBlockSize bytes, 4 KiB unless configured otherwise).
+ * The slab layer: space that is only partly used. See slab.c for the design. Positions and lengths
+ * are in blocks (of MinBlockSize bytes, 4 KiB unless configured otherwise).
  */
 #ifndef _HYBRID_ALLOC_SLAB_H
 #define _HYBRID_ALLOC_SLAB_H
@@ -17,8 +16,8 @@
 #include "slab/runs.h"
 
 /*
- * The common sizes: every multiple of a block up to 16, then powers of two up to 1024 blocks (4
- * KiB, 8 KiB … 64 KiB, 128 KiB … 4 MiB).
+ * The common sizes: every multiple of a block up to 16, then powers of two up to 1024 blocks
+ * (4 KiB, 8 KiB … 64 KiB, 128 KiB … 4 MiB).
  */
 #define HASLAB_NR_CLASSES	22
 #define HASLAB_MAX_CLASS_BLOCKS	1024
@@ -99,49 +98,30 @@ struct haslab_class {
 #define HASLAB_HOLE_SETS	64
 #define HASLAB_HOLE_WAYS	4
 
-/**
- * struct haslab_holes - holes in mixed slots, the latest first
- * @lens: length of each in blocks, 16 bits wide, the first in the lowest bits; 0: no hole
- * @starts: first block of each within its slot, packed likewise
- * @slot: slot of each
- */
+/* Holes in mixed slots, the latest first: 16 bits each in @lens and @starts, from the lowest. */
 struct haslab_holes {
-	u64 lens;
-	u64 starts;
+	u64 lens;			/* length in blocks; 0: no hole */
+	u64 starts;			/* first block within its slot */
 	u32 slot[HASLAB_HOLE_WAYS];
 };
 
-/**
- * struct haslab_group - slabs and mixed slots that share a lock
- * @lock: see slab.c
- * @nr: its number
- * @partial: for each common size the slabs that have a free object
- * @nr_slab_blocks: blocks in slabs of each common size, which determines the size of the next
- *	slab
- * @mixed: first mixed slot of each bucket, by longest free run
- * @mixed_mask: buckets that are not empty
- * @recent_nr: number of extents requested from mixed slots
- * @recent: blocks in recent ones, by log2 of their length
- * @holes: holes, by a hash of their length
- * @free: free blocks
- * @nr_slabs: number of slabs of equal objects and mixed slots
- * @made: slabs made so far
- * @returned: slabs given back so far
- */
+/* Slabs and mixed slots that share a lock. */
 struct haslab_group {
-	spinlock_t lock;	/* see slab.c */
-	u32 nr;
-	u32 recent_nr;
-	u32 recent[HASLAB_MAX_SHIFT + 1];
-	struct haslab_holes holes[HASLAB_HOLE_SETS];
-	u64 free;
-	u64 nr_slabs;
-	u64 made;
-	u64 returned;
+	spinlock_t lock;			/* see slab.c */
+	u32 nr;					/* number of this group */
+	u32 recent_nr;				/* extents requested from mixed slots */
+	u32 recent[HASLAB_MAX_SHIFT + 1];	/* blocks in recent ones, by log2 of their length */
+	struct haslab_holes holes[HASLAB_HOLE_SETS];	/* by a hash of their length */
+	u64 free;				/* free blocks */
+	u64 nr_slabs;				/* slabs of equal objects and mixed slots */
+	u64 made;				/* slabs made so far */
+	u64 returned;				/* slabs given back so far */
+	/* for each common size: slabs that have a free object */
 	struct list_head partial[HASLAB_NR_CLASSES];
+	/* for each common size: blocks in slabs, which determines the size of the next slab */
 	u64 nr_slab_blocks[HASLAB_NR_CLASSES];
-	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);
-	u32 mixed[HASLAB_NR_BUCKETS];
+	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);	/* buckets that are not empty */
+	u32 mixed[HASLAB_NR_BUCKETS];		/* first slot of each bucket, by longest free run */
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -213,57 +193,38 @@ struct haslab_extent {
 	u32 kind;
 };
 
-/**
- * struct haslab - the slab allocator of one device
- * @lock: see slab.c
- * @exclusive: the task that has shut out all groups, or NULL
- * @space_lock: see slab.c
- * @cfg: as given
- * @buddy: the buddy, which supplies the space
- * @mem: memory account of both layers
- * @slot_shift: log2 of blocks in a slot
- * @dirs: the map
- * @nr_dirs: number of entries of @dirs
- * @map_blocks: number of blocks that the tables of the dirs cover: cfg.nr_blocks, or more after a
- *	failed grow
- * @nr_from_slabs: classes below this come from slabs of equal objects
- * @small_bytes: metadata of the slabs that are smaller than a slot
- * @inverse: for each common size 2^32 / its blocks, rounded up, for divisions by it
- * @classes: the common sizes
- * @spans: extents that lie in more than one slot or block, by address
- * @groups: the groups
- * @nr_groups: number of groups
- * @closing: the device is being detached: killable walks end early
- */
+/* The slab allocator of one device. */
 struct haslab {
-	spinlock_t lock;	/* see slab.c */
-	struct task_struct *exclusive;
-	spinlock_t space_lock;	/* see slab.c */
+	spinlock_t lock;		/* see slab.c */
+	struct task_struct *exclusive;	/* the task that has shut out all groups, or NULL */
+	spinlock_t space_lock;		/* see slab.c */
 	struct haslab_config cfg;
-	struct habuddy buddy;
-	struct hamem mem;
-	unsigned int slot_shift;
-	struct haslab_dir *dirs;
-	u64 nr_dirs;
+	struct habuddy buddy;		/* supplies the space */
+	struct hamem mem;		/* memory account of both layers */
+	unsigned int slot_shift;	/* log2 of blocks in a slot */
+	struct haslab_dir *dirs;	/* the map */
+	u64 nr_dirs;			/* number of entries of @dirs */
+	/* blocks that the tables of the dirs cover: cfg.nr_blocks, or more after a failed grow */
 	u64 map_blocks;
-	unsigned long nr_from_slabs;
-	long small_bytes;	/* under space_lock */
+	unsigned long nr_from_slabs;	/* classes below this come from slabs of equal objects */
+	/* metadata of the slabs that are smaller than a slot; under space_lock */
+	long small_bytes;
+	/* for each common size 2^32 / its blocks, rounded up, for divisions by it */
 	u64 inverse[HASLAB_NR_CLASSES];
 	struct haslab_class classes[HASLAB_NR_CLASSES];
-	struct rb_root spans;
+	struct rb_root spans;		/* extents in more than one slot or block, by address */
 	struct haslab_group *groups;
 	unsigned int nr_groups;
-	bool closing;
+	bool closing;			/* detach has begun: killable walks end early */
 };
 
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
 void haslab_destroy(struct haslab *s);
 
 /**
- * haslab_stop_walks - the device is being detached
+ * haslab_stop_walks - the device is being detached: killable walks end early from now on
  * @s: the slab allocator
- *
- * Killable walks over the device end early from now on. Context: any.
+ * Context: any.
  */
 static inline void haslab_stop_walks(struct haslab *s)
 {
@@ -277,7 +238,6 @@ extern const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1];
  * haslab_class_of - the class of a length
  * @s: the slab allocator
  * @len: in blocks
- *
  * Return: the class, for the functions that deal with objects; -1 if the length is not a common
  * size, or one that this configuration does not serve from objects.
  */
@@ -297,7 +257,6 @@ void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *re
 /**
  * haslab_own - a CACHED object becomes a live extent
  * @ref: the object
- *
  * Context: any, lockless.
  */
 static inline void haslab_own(const struct haslab_ref *ref)

@@ -14,65 +14,41 @@
 #define DIR_SHIFT	6
 #define DIR_SLOTS	(1U << DIR_SHIFT)
 
-/**
- * struct haslab_slab - a buddy block that is cut into equal objects
- * @list: in haslab_group.partial, if it has a free object
- * @nr_blocks: size in blocks; a power of two of units
- * @nr_objects: number of objects
- * @nr_free: number of free objects
- * @hint: no object before this one is free
- * @rcu: for its deferred free; lockless readers may still use the fields after the union
- * @tables: likewise: tables of the map that are freed with it
- * @start: first block
- * @live: bitmap of live objects
- * @free: bitmap of free objects
- * @class: class of the objects
- * @group: number of the group that it belongs to
- */
+/* A buddy block that is cut into equal objects. */
 struct haslab_slab {
 	union {
 		struct {
-			struct list_head list;
-			u32 nr_blocks;
+			struct list_head list;	/* in haslab_group.partial, if @nr_free */
+			u32 nr_blocks;		/* size in blocks; a power of two of units */
 			u16 nr_objects;
-			u16 nr_free;
-			u16 hint;
+			u16 nr_free;		/* number of free objects */
+			u16 hint;		/* no object before this one is free */
 		};
+		/* deferred free; lockless readers may still use the fields after the union */
 		struct {
 			struct rcu_head rcu;
-			void *tables[2];
+			void *tables[2];	/* tables of the map that are freed with it */
 		};
 	};
-	u64 start;
-	unsigned long *live;
-	unsigned long *free;
-	u32 class;
-	u8 group;
+	u64 start;		/* first block */
+	unsigned long *live;	/* bitmap of live objects */
+	unsigned long *free;	/* bitmap of free objects */
+	u32 class;		/* of the objects */
+	u8 group;		/* number of the group that it belongs to */
 };
 
-/**
- * struct haslab_dir - 64 slots: 1 GiB
- * @slabs: for each slot the slab that fills it; or, with MAP_SPLIT, a table of the slabs that its
- *	units belong to
- * @mixed: the mixed parts of the slots; NULL if there are none
- * @links: list links of the mixed slots; NULL if there are none
- * @lead: as in haslab_sum, if @summed
- * @longest: as in haslab_sum, if @summed
- * @trail: as in haslab_sum, if @summed
- * @summed: the sum is up to date
- * @nr_mixed: number of mixed parts in use
- * @nr_slabs: number of slabs
- */
+/* 64 slots: 1 GiB. */
 struct haslab_dir {
+	/* for each slot the slab that fills it, or, with MAP_SPLIT, a table of its units' slabs */
 	struct haslab_slab __rcu **slabs;
-	struct haslab_mixed *mixed;
-	union haslab_links *links;
-	u32 lead;
+	struct haslab_mixed *mixed;	/* the mixed parts of the slots; NULL if there are none */
+	union haslab_links *links;	/* list links of the mixed slots; NULL if there are none */
+	u32 lead;			/* this and the next two: as in haslab_sum, if @summed */
 	u32 longest;
 	u32 trail;
-	bool summed;
-	u8 nr_mixed;
-	u16 nr_slabs;
+	bool summed;			/* the sum is up to date */
+	u8 nr_mixed;			/* number of mixed parts in use */
+	u16 nr_slabs;			/* number of slabs */
 };
 
 static inline u32 unit_blocks(const struct haslab *s)
@@ -168,9 +144,8 @@ static __always_inline bool haslab_block_at(struct haslab *s, unsigned long clas
  * @start: its first block, inside the device
  * @ref: out: the object
  *
- * Atomic: only one of several callers succeeds. Context: preemption is off, which holds off the
- * end of a grace period; lockless.
- *
+ * Atomic: only one of several callers succeeds.
+ * Context: preemption is off, which holds off the end of a grace period; lockless.
  * Return: whether exactly this extent was live as an object of @class. If not, haslab_free()
  * finds out why.
  */
