@@ -4,13 +4,11 @@
  *
  * It takes power-of-two blocks from the buddy and cuts them up, in two ways:
  *
- *   slabs of equal objects   for one common size (haslab_class). Two bits an object:
- *	free, and live. An object that is neither is CACHED: it is in a pool. Taking
- *	and giving back is a bit operation, many at a time for the pools. The live
- *	bit is the ownership mark: a free into a pool clears it atomically, without
- *	a lock (slab/objects.c).
- *   mixed slots              for everything else: runs of any length, by best fit
- *	(slab/mixed.c).
+ *   slabs of equal objects   for one common size (haslab_class). Two bits an object: free, and
+ *	live. An object that is neither is CACHED: it is in a pool. Taking and giving back is a bit
+ *	operation, many at a time for the pools. The live bit is the ownership mark: a free into a
+ *	pool clears it atomically, without a lock (slab/objects.c).
+ *   mixed slots              for everything else: runs of any length, by best fit (slab/mixed.c).
  *
  * Whatever is empty goes back to the buddy at once.
  *
@@ -41,8 +39,8 @@
  *   a common size up to slab_max    slabs of equal objects
  *   a power of two from a unit up   a whole buddy block
  *   else, up to a slot              the mixed slot in which it fits best
- *   larger                          a free run around free units, across all borders:
- *                                   the best of those that are looked at
+ *   larger                          a free run around free units, across all borders: the best
+ *                                   of those that are looked at
  *
  * When the first choice is full, the others are tried: mixed slots serve common sizes, too. When
  * all of that fails, haslab_search() finds a free run across the borders of slabs and blocks and
@@ -194,9 +192,7 @@ static int haslab_alloc_others(struct haslab *s, struct haslab_group *own, u64 l
  * @align: of its start, a power of two, in blocks
  * @gfp: how to wait for memory
  * @start: out: its first block
- *
  * Context: process context; may sleep if @gfp lets it.
- *
  * Return: 0; -ENOSPC nothing was found in the usual places, but haslab_search() may find
  * something; -ENOMEM.
  */
@@ -349,9 +345,8 @@ static __always_inline int haslab_free_in_group(struct haslab *s, u64 start, u64
  * @len: number of blocks
  * @reason: out: why not
  *
- * haslab_retire() and haslab_reuse() in one. Everything is checked. Never needs memory. Context:
- * process context.
- *
+ * haslab_retire() and haslab_reuse() in one. Everything is checked. Never needs memory.
+ * Context: process context.
  * Return: 0; -ENOENT nothing is allocated there; -EINVAL the extent there has another start or
  * length.
  */
@@ -369,9 +364,7 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
  *
  * The first half of a free: LIVE becomes HELD. The blocks cannot be allocated, claimed or freed
  * again until haslab_reuse(). A search in the slow mode may have to wait for that. Everything is
- * checked. Never needs memory. Context: process context.
- *
- * Return: as haslab_free().
+ * checked. Never needs memory. Context: process context. Return: as haslab_free().
  */
 int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {
@@ -434,21 +427,15 @@ static int haslab_init_lasting(struct haslab *s, struct hamem_op *op)
 	return ret;
 }
 
-static unsigned int haslab_nr_groups_for(const struct haslab_config *cfg)
-{
-	u64 nr = cfg->nr_groups;
-
-	if (!nr)
-		nr = min_t(u64, num_possible_cpus(), cfg->nr_blocks >> MIN_GROUP_SHIFT);
-	return clamp_t(u64, nr, 1, MAX_GROUPS);
-}
-
 static int haslab_init_groups(struct haslab *s)
 {
+	u64 nr = s->cfg.nr_groups;
 	unsigned int i;
 	int class;
 
-	s->nr_groups = haslab_nr_groups_for(&s->cfg);
+	if (!nr)
+		nr = min_t(u64, num_possible_cpus(), s->cfg.nr_blocks >> MIN_GROUP_SHIFT);
+	s->nr_groups = clamp_t(u64, nr, 1, MAX_GROUPS);
 	s->groups = kvcalloc(s->nr_groups, sizeof(*s->groups), GFP_KERNEL);
 	if (!s->groups)
 		return -ENOMEM;
@@ -513,10 +500,7 @@ static int haslab_init_space(struct haslab *s)
  * haslab_init - set up a slab allocator in which all space is free
  * @s: the slab allocator
  * @cfg: its shape
- *
- * Context: may sleep.
- *
- * Return: 0; -EINVAL an impossible shape; -ENOMEM.
+ * Context: may sleep. Return: 0; -EINVAL an impossible shape; -ENOMEM.
  */
 int haslab_init(struct haslab *s, const struct haslab_config *cfg)
 {
@@ -601,7 +585,6 @@ static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
  * @gfp: how to wait for memory
  *
  * No other task may be growing it or searching. Context: may sleep.
- *
  * Return: 0; -EINVAL it would shrink; -ENOMEM, then nothing changed but some metadata that the
  * next try needs.
  */
@@ -643,10 +626,9 @@ static void haslab_slot_forget(struct haslab *s, u32 slot)
 }
 
 /**
- * haslab_destroy - forget everything
+ * haslab_destroy - forget everything, live extents too
  * @s: the slab allocator; no task may use it any more
- *
- * Live extents are forgotten, too. Context: may sleep.
+ * Context: may sleep.
  */
 void haslab_destroy(struct haslab *s)
 {

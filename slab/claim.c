@@ -12,10 +12,8 @@
 
 #include "slab/internal.h"
 
-/* How many free runs to look at near a goal. */
-#define NEAR_TRIES	64
-/* How far from it, in dirs. */
-#define NEAR_DIRS	4
+#define NEAR_TRIES	64	/* how many free runs to look at near a goal */
+#define NEAR_DIRS	4	/* how far from it, in dirs */
 
 /* 0: it is free. -EAGAIN: the answer may change in the exclusive mode, with the pools empty. */
 static int haslab_range_is_free(struct haslab *s, u64 start, u64 len, bool exclusive)
