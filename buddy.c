@@ -1,88 +1,82 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The buddy layer: blocks of a power of two of units (1 MiB each unless
- * configured otherwise), up to the largest that the device has room for.
+ * The buddy layer: blocks of a power of two of units (1 MiB each unless configured otherwise), up
+ * to the largest that the device has room for.
  *
- * The scheme is the classic one (Knowlton 1965). A block of order k has 2^k units
- * and starts at a multiple of 2^k. It can be split into two halves, which are each
- * other's buddies; two buddies that are free merge into their block again. The
- * buddy of a block is at its position XOR its size. What is particular to this
- * implementation is where the state is kept.
+ * The scheme is the classic one (Knowlton 1965). A block of order k has 2^k units and starts at a
+ * multiple of 2^k. It can be split into two halves, which are each other's buddies; two buddies
+ * that are free merge into their block again. The buddy of a block is at its position XOR its
+ * size. What is particular to this implementation is where the state is kept.
  *
  * The tree
  * --------
- * A device of 100 TiB has 10^8 units, and most of them are never split off on
- * their own. So the state is a radix tree of nodes of 512 cells each, which is
- * only as deep as blocks have been split:
+ * A device of 100 TiB has 10^8 units, and most of them are never split off on their own. So the
+ * state is a radix tree of nodes of 512 cells, which is only as deep as blocks have been split:
  *
  *   height 2    a cell is 2^18 units  (256 GiB)  orders 18..26
  *   height 1    a cell is 2^9 units   (512 MiB)  orders  9..17
  *   height 0    a cell is one unit    (1 MiB)    orders  0..8
  *
- * A node has the nine orders from one cell to half a node, as a heap of bits:
- * bit 512 + i is cell i, bit h has the halves 2h and 2h + 1, its buddy is h ^ 1.
- * Bit 1 would be the node as a whole. That is a cell of the parent, so its state is
- * kept there, and the node is freed. Each node has two such heaps:
+ * A node has the nine orders from one cell to half a node, as a heap of bits: bit 512 + i is cell
+ * i, bit h has the halves 2h and 2h + 1, its buddy is h ^ 1. Bit 1 would be the node as a whole.
+ * That is a cell of the parent, so its state is kept there, and the node is freed. Each node has
+ * two such heaps:
  *
  *   free    the block is free, and not part of a larger free block
  *   owned   the block is an extent, as the slab layer has said by habuddy_own()
  *
- * A cell of an upper node is free (its bit or one above it is set), or in use as a
- * whole (no bit, no child), or cut up (a child).
+ * A cell of an upper node is free (its bit or one above it is set), or in use as a whole (no bit,
+ * no child), or cut up (a child).
  *
- * For each order there is a list of the nodes that have a free block of it
- * (habuddy.nodes), and a mask of the orders whose list is not empty (habuddy.avail).
+ * Each order has a list of the nodes that have a free block of it (habuddy.nodes). A mask has the
+ * orders whose list is not empty (habuddy.avail).
  *
  * Invariants, as habuddy_check() verifies them:
  *
- *   - Free blocks are maximal: of two buddies at most one is free, and nothing
- *     within a free block is free or cut up. Hence an aligned free range of 2^k
- *     units lies in one free block, and taking a range and putting it back touch
- *     the same nodes: putting back needs no memory.
+ *   - Free blocks are maximal: of two buddies at most one is free, and nothing within a free block
+ *     is free or cut up. Hence an aligned free range of 2^k units lies in one free block, and
+ *     taking a range and putting it back touch the same nodes: putting back needs no memory.
  *   - A free block is neither owned nor part of an owned block.
- *   - Units past the end are never free. The root covers more units than the
- *     device has, so it never is one free block itself.
+ *   - Units past the end are never free. The root covers more units than the device has, so it
+ *     never is one free block itself.
  *   - The counters, lists and mask agree with the bits.
  *
  * Operations
  * ----------
- * The tree has at most HABUDDY_MAX_HEIGHT + 1 levels (three for 100 TiB), and a
- * look at one node on the way down tests at most ten bits.
+ * The tree has at most HABUDDY_MAX_HEIGHT + 1 levels (three for 100 TiB), and a look at one node
+ * on the way down tests at most ten bits.
  *
- *   alloc        takes from the smallest free block that fits, so large blocks
- *                survive: a list, a search in the 512 bits of one heap at most, and
- *                a split for each order in between; at most one new node a level
+ *   alloc        takes from the smallest free block that fits, so large blocks survive: a list, a
+ *                search in at most the 512 bits of one heap, a split for each order in between;
+ *                at most one new node a level
  *   free         merges upwards: a step for each order
- *   take, put    a given range, as the at most 2 * log2(nr) aligned blocks that it
- *                consists of; take looks first whether all of them are free
- *   free_order, own, disown, find_owned
- *                one way down
- *   next_free    a walk over the nodes between here and there, with a search in
- *                nine bitmaps and the children of each
+ *   take, put    a given range, as the at most 2 * log2(nr) aligned blocks that it consists of;
+ *                take looks first whether all of them are free
+ *   next_free    a walk over the nodes between here and there, with a search in nine bitmaps and
+ *                the children of each
  *   free_blocks  a walk over the list of one order
  *   grow         new nodes first (grow_prepare), which can fail; then a put
  *   check        all nodes
+ *   the others   one way down
  *
  * Locks
  * -----
  * The caller holds a lock, which this layer does not know: in the slab layer it is
- * haslab.space_lock, or haslab.lock with all groups shut out, which excludes
- * the holders of the former. With lockdep, habuddy_set_locks() names the two and
- * each function that needs one begins with habuddy_assert_locked(). The locks are
- * taken in process context; nothing here sleeps. During habuddy_init() and
- * habuddy_destroy() there is no other user.
+ * haslab.space_lock, or haslab.lock with all groups shut out, which excludes the holders of the
+ * former. With lockdep, habuddy_set_locks() names the two and each function that needs one begins
+ * with habuddy_assert_locked(). The locks are taken in process context; nothing here sleeps.
+ * During habuddy_init() and habuddy_destroy() there is no other user.
  *
  * Without the lock, in any context:
  *
- *   - habuddy_own(), habuddy_disown(), habuddy_find_owned() and habuddy_leaf_bit()
- *     walk down under RCU. Of several callers that clear the owned bit of a block,
- *     one succeeds and has the block. A node with a block that is owned or allocated
- *     is never one free block, so it stays.
+ *   - habuddy_own(), habuddy_disown(), habuddy_find_owned() and habuddy_leaf_bit() walk down under
+ *     RCU. Of several callers that clear the owned bit of a block, one succeeds and has the block.
+ *     A node with a block that is owned or allocated is never one free block, so it stays.
  *   - habuddy.free_units may be read as an estimate.
  *
- * habuddy_grow_prepare() may replace the root and with it the owned bits of its
- * blocks, unless its height is 0. So a caller that owns or disowns a block of order 9 or
- * more is excluded meanwhile. The slab layer does that under the lock of a group.
+ * habuddy_grow_prepare() may replace the root and with it the owned bits of its blocks, unless its
+ * height is 0. So a caller that owns or disowns a block of order 9 or more is excluded meanwhile.
+ * The slab layer does that under the lock of a group.
  */
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
@@ -137,10 +131,7 @@ static u64 habuddy_unit_of(const struct habuddy_node *n, unsigned int bit)
 
 /* ---- nodes ---- */
 
-/*
- * The node at @height that covers @unit, or the root if that is lower; NULL if the tree is
- * not that deep there.
- */
+/* The node at @height that covers @unit, or the root if that is lower; NULL if there is none. */
 static __always_inline struct habuddy_node *habuddy_node(const struct habuddy *b, u64 unit,
 							 unsigned int height)
 {
@@ -219,25 +210,19 @@ static unsigned int habuddy_covering_bit(const struct habuddy_node *n, const uns
 /* The node of the free block that contains @unit, and its bit; NULL if the unit is not free. */
 static struct habuddy_node *habuddy_covering(const struct habuddy *b, u64 unit, unsigned int *bit)
 {
-	struct habuddy_node *n = b->root;
+	struct habuddy_node *n = unit < b->nr_units ? b->root : NULL;
 
-	if (unit >= b->nr_units)
-		return NULL;
-	for (;;) {
+	for (; n; n = habuddy_child_or_null(n, unit)) {
 		*bit = habuddy_covering_bit(n, n->free, unit);
 		if (*bit)
-			return n;
-		if (!n->height)
-			return NULL;
-		n = habuddy_child_or_null(n, unit);
-		if (!n)
-			return NULL;
+			break;
 	}
+	return n;
 }
 
 /*
- * Allocate the block of @order at @unit by splitting the free block @bit of @n, which
- * contains it. On -ENOMEM nothing has changed.
+ * Allocate the block of @order at @unit by splitting the free block @bit of @n, which contains it.
+ * On -ENOMEM nothing has changed.
  */
 static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int bit,
 			 u64 unit, unsigned int order, struct hamem_op *op)
@@ -272,9 +257,8 @@ static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int
  * @order: order of the block
  * @op: memory
  * @unit: out: first unit of the block
- *
- * Context: caller's lock.
- * Return: 0; -ENOSPC if no free block is that large; -ENOMEM. On error nothing has changed.
+ * Context: caller's lock. Return: 0; -ENOSPC if no free block is that large; -ENOMEM. On error
+ * nothing has changed.
  */
 int habuddy_alloc(struct habuddy *b, unsigned int order, struct hamem_op *op, u64 *unit)
 {
@@ -297,8 +281,7 @@ int habuddy_alloc(struct habuddy *b, unsigned int order, struct hamem_op *op, u6
  * @b: the buddy
  * @unit: first unit
  * @order: order that it was allocated with
- *
- * Never needs memory. Context: caller's lock.
+ * Context: caller's lock. Never needs memory.
  */
 void habuddy_free(struct habuddy *b, u64 unit, unsigned int order)
 {
@@ -363,27 +346,25 @@ static bool habuddy_is_free(struct habuddy *b, u64 unit, u64 nr)
  * @unit: first unit
  * @nr: number of units, any
  * @op: memory
- *
- * Context: caller's lock.
- * Return: 0; -EEXIST if not all of it is free; -ENOMEM. On error nothing has changed.
+ * Context: caller's lock. Return: 0; -EEXIST if not all is free; -ENOMEM. On error nothing has
+ * changed.
  */
 int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
 {
-	u64 pos = unit, end = unit + nr;
+	u64 pos, end = unit + nr;
+	struct habuddy_node *n;
+	unsigned int order, bit;
 
 	habuddy_assert_locked(b);
 	if (!habuddy_is_free(b, unit, nr))
 		return -EEXIST;
-	while (pos < end) {
-		unsigned int order = habuddy_fitting_order(pos, end - pos);
-		unsigned int bit;
-		struct habuddy_node *n = habuddy_covering(b, pos, &bit);
-
+	for (pos = unit; pos < end; pos += 1ULL << order) {
+		order = habuddy_fitting_order(pos, end - pos);
+		n = habuddy_covering(b, pos, &bit);
 		if (habuddy_carve(b, n, bit, pos, order, op)) {
 			habuddy_put(b, unit, pos - unit);
 			return -ENOMEM;
 		}
-		pos += 1ULL << order;
 	}
 	return 0;
 }
@@ -393,18 +374,17 @@ int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
  * @b: the buddy
  * @unit: first unit
  * @nr: number of units
- *
- * Never needs memory. Context: caller's lock.
+ * Context: caller's lock. Never needs memory.
  */
 void habuddy_put(struct habuddy *b, u64 unit, u64 nr)
 {
-	habuddy_assert_locked(b);
-	while (nr) {
-		unsigned int order = habuddy_fitting_order(unit, nr);
+	u64 end = unit + nr;
+	unsigned int order;
 
+	habuddy_assert_locked(b);
+	for (; unit < end; unit += 1ULL << order) {
+		order = habuddy_fitting_order(unit, end - unit);
 		habuddy_free(b, unit, order);
-		unit += 1ULL << order;
-		nr -= 1ULL << order;
 	}
 }
 
@@ -412,7 +392,6 @@ void habuddy_put(struct habuddy *b, u64 unit, u64 nr)
  * habuddy_free_order - the order of the free block that contains a unit
  * @b: the buddy
  * @unit: the unit
- *
  * Context: caller's lock. Return: the order, or -1 if the unit is not free.
  */
 int habuddy_free_order(struct habuddy *b, u64 unit)
@@ -427,13 +406,12 @@ int habuddy_free_order(struct habuddy *b, u64 unit)
 /* The first cell after @cell at which a free block starts or which has a child. */
 static unsigned int habuddy_next_cell(const struct habuddy_node *n, unsigned int cell)
 {
-	unsigned int r, next = HABUDDY_FANOUT;
+	unsigned int next = HABUDDY_FANOUT, r, first, bit;
 
 	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
-		unsigned int first = HABUDDY_FANOUT >> r, bit;
-
 		if (!n->nr_free[r])
 			continue;
+		first = HABUDDY_FANOUT >> r;
 		bit = find_next_bit(n->free, 2 * first, first + (cell >> r) + 1);
 		next = min(next, (bit - first) << r);
 	}
@@ -448,13 +426,12 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
 			      unsigned int *order)
 {
 	u64 base = n->index << habuddy_cell_shift(n->height + 1);
-	unsigned int cell = from > base ? habuddy_cell_of(from, n->height) : 0;
+	unsigned int cell = from > base ? habuddy_cell_of(from, n->height) : 0, bit;
+	const struct habuddy_node *child;
+	u64 at;
 
 	for (; cell < HABUDDY_FANOUT; cell = habuddy_next_cell(n, cell)) {
-		u64 at = base + ((u64)cell << habuddy_cell_shift(n->height));
-		const struct habuddy_node *child;
-		unsigned int bit;
-
+		at = base + ((u64)cell << habuddy_cell_shift(n->height));
 		if (at >= to)
 			return false;
 		bit = habuddy_covering_bit(n, n->free, at);
@@ -463,7 +440,7 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
 			*order = habuddy_order_of(n, bit);
 			return true;
 		}
-		child = n->height ? habuddy_child_or_null(n, at) : NULL;
+		child = habuddy_child_or_null(n, at);
 		if (child && habuddy_node_next(child, max(from, at), to, unit, order))
 			return true;
 	}
@@ -477,7 +454,6 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
  * @to: unit to stop before
  * @unit: out: first free unit
  * @nr: out: length of the free run from there, up to @to
- *
  * Context: caller's lock. Return: whether there is one.
  */
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
@@ -503,7 +479,6 @@ bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
  * @order: the order
  * @units: out: the first unit of each, in no particular order
  * @max: size of @units
- *
  * Context: caller's lock. Return: how many were found; if it is @max there may be more.
  */
 int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max)
@@ -527,8 +502,8 @@ int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int m
 /* ---- ownership ---- */
 
 /*
- * The owned bit of the block of @order at @unit, NULL if there is no such block. Under RCU.
- * For how long the bitmap stays, see habuddy_leaf_bit().
+ * The owned bit of the block of @order at @unit, NULL if there is no such block. Under RCU. For
+ * how long the bitmap stays, see habuddy_leaf_bit().
  */
 static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order,
 					       u32 *bit)
@@ -545,7 +520,6 @@ static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsi
  * @b: the buddy
  * @unit: first unit
  * @order: order that it was allocated with
- *
  * Context: any, lockless.
  */
 void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
@@ -565,11 +539,9 @@ void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
  * @b: the buddy
  * @unit: first unit, a multiple of 2^@order
  * @order: order of the block
- *
- * Atomic: of several callers one succeeds. The block is then neither free nor owned;
- * that caller frees it or owns it again. Context: any, lockless.
- *
- * Return: whether the block of exactly this order was owned.
+ * Context: any, lockless. Atomic: of several callers one succeeds. The block is then neither free
+ * nor owned; that caller frees it or owns it again. Return: whether the block of exactly this
+ * order was owned.
  */
 bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
 {
@@ -590,9 +562,8 @@ bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
  * @unit: the unit
  * @start: out: first unit of the block
  * @order: out: order of the block
- *
- * A snapshot if lockless, which is enough to say why a free was refused.
- * Context: any, lockless. Return: whether there is one.
+ * Context: any, lockless: then a snapshot, which is enough to say why a free was refused. Return:
+ * whether there is one.
  */
 bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order)
 {
@@ -601,8 +572,7 @@ bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *o
 
 	rcu_read_lock();
 	/* pairs with smp_store_release() of the root: it is seen initialized */
-	for (n = rcu_dereference_raw(b->root); n;
-	     n = n->height ? habuddy_child_or_null(n, unit) : NULL) {
+	for (n = rcu_dereference_raw(b->root); n; n = habuddy_child_or_null(n, unit)) {
 		bit = habuddy_covering_bit(n, n->owned, unit);
 		if (bit) {
 			*start = habuddy_unit_of(n, bit);
@@ -619,11 +589,11 @@ bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *o
 /* Free @n and all below it. Depth: the height. */
 static void habuddy_node_destroy(struct habuddy *b, struct habuddy_node *n)
 {
+	struct habuddy_node *child;
 	unsigned int cell;
 
 	for (cell = 0; cell < n->nr_child; cell++) {
-		struct habuddy_node *child = rcu_dereference_raw(n->child[cell]);
-
+		child = rcu_dereference_raw(n->child[cell]);
 		if (child)
 			habuddy_node_destroy(b, child);
 	}
@@ -639,7 +609,7 @@ static unsigned int habuddy_root_cells(u64 nr_units, unsigned int height)
 /* Replace the root, unless it has room for @nr_child children, by one that has. */
 static int habuddy_root_widen(struct habuddy *b, unsigned int nr_child, struct hamem_op *op)
 {
-	struct habuddy_node *old = b->root, *n;
+	struct habuddy_node *old = b->root, *child, *n;
 	unsigned int r, cell;
 
 	if (old->nr_child >= nr_child || !old->height)
@@ -657,8 +627,7 @@ static int habuddy_root_widen(struct habuddy *b, unsigned int nr_child, struct h
 		hlist_add_head(&n->link[r], &b->nodes[habuddy_cell_shift(n->height) + r]);
 	}
 	for (cell = 0; cell < old->nr_child; cell++) {
-		struct habuddy_node *child = rcu_dereference_raw(old->child[cell]);
-
+		child = rcu_dereference_raw(old->child[cell]);
 		RCU_INIT_POINTER(n->child[cell], child);
 		if (child)
 			child->parent = n;
@@ -673,11 +642,11 @@ static int habuddy_root_widen(struct habuddy *b, unsigned int nr_child, struct h
 static void habuddy_prune(struct habuddy *b, struct habuddy_node *n)
 {
 	u64 base = n->index << habuddy_cell_shift(n->height + 1), at;
+	struct habuddy_node *child;
 	unsigned int cell;
 
 	for (cell = 0; cell < n->nr_child; cell++) {
-		struct habuddy_node *child = rcu_dereference_raw(n->child[cell]);
-
+		child = rcu_dereference_raw(n->child[cell]);
 		at = base + ((u64)cell << habuddy_cell_shift(n->height));
 		if (!child || at + (1ULL << habuddy_cell_shift(n->height)) <= b->nr_units)
 			continue;
@@ -694,13 +663,10 @@ static int habuddy_grow_path(struct habuddy *b, u64 unit, unsigned int order, st
 	struct habuddy_node *n = b->root;
 
 	while (n->height > order / HABUDDY_FANOUT_SHIFT) {
-		struct habuddy_node *child = habuddy_child_or_null(n, unit);
-
-		if (!child)
-			child = habuddy_node_new(b, n, unit, n->height - 1, HABUDDY_FANOUT, op);
-		if (!child)
+		n = habuddy_child_or_null(n, unit) ?:
+		    habuddy_node_new(b, n, unit, n->height - 1, HABUDDY_FANOUT, op);
+		if (!n)
 			return -ENOMEM;
-		n = child;
 	}
 	return 0;
 }
@@ -711,13 +677,12 @@ static int habuddy_grow_path(struct habuddy *b, u64 unit, unsigned int order, st
  * @nr_units: size of the managed space, any number, also 0
  * @mem: account of the metadata
  * @op: memory
- *
  * Context: no other user. Return: 0; -ENOMEM, then there is nothing to destroy.
  */
 int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hamem_op *op)
 {
-	unsigned int height = 0;
-	u64 unit = 0;
+	unsigned int height = 0, order;
+	u64 unit;
 
 	memset(b, 0, sizeof(*b));
 	b->mem = mem;
@@ -728,18 +693,16 @@ int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hame
 	if (!b->root)
 		return -ENOMEM;
 	/*
-	 * The blocks become smaller from one to the next. So where two share a node, the
-	 * path to the second is made after the first is free, below a cell that is not.
+	 * The blocks become smaller from one to the next. So where two share a node, the path to
+	 * the second is made after the first is free, below a cell that is not.
 	 */
-	while (unit < nr_units) {
-		unsigned int order = habuddy_fitting_order(unit, nr_units - unit);
-
+	for (unit = 0; unit < nr_units; unit += 1ULL << order) {
+		order = habuddy_fitting_order(unit, nr_units - unit);
 		if (habuddy_grow_path(b, unit, order, op)) {
 			habuddy_destroy(b);
 			return -ENOMEM;
 		}
 		habuddy_free(b, unit, order);
-		unit += 1ULL << order;
 	}
 	return 0;
 }
@@ -748,47 +711,39 @@ int habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem, struct hame
  * habuddy_grow_prepare - make all nodes that habuddy_grow() needs
  * @b: the buddy
  * @nr_units: new size of the managed space, not less than the present one
- * @from: the first new unit that becomes free; the unit before it, if also new, is
- *	then allocated
+ * @from: the first new unit that becomes free; the unit before it, if also new, is then allocated
  * @op: memory
- *
- * On failure the nodes made so far stay until the next call. Nobody may own or disown
- * a block of order 9 or more meanwhile. Context: caller's lock.
- *
- * Return: 0 or -ENOMEM.
+ * Context: caller's lock, and no caller owns or disowns a block of order 9 or more meanwhile.
+ * Return: 0, or -ENOMEM; the nodes made so far then stay until the next call.
  */
 int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem_op *op)
 {
-	u64 unit = from;
+	unsigned int height, order;
+	struct habuddy_node *n;
+	u64 unit;
 
 	habuddy_assert_locked(b);
 	/* a failed call for another size may have cut up a cell that is now free as a whole */
 	habuddy_prune(b, b->root);
 	while (nr_units >> habuddy_cell_shift(b->root->height + 1)) {
-		unsigned int height = b->root->height + 1;
-		struct habuddy_node *old, *n;
-
 		if (habuddy_root_widen(b, HABUDDY_FANOUT, op))
 			return -ENOMEM;
+		height = b->root->height + 1;
 		n = habuddy_node_new(b, NULL, 0, height, habuddy_root_cells(nr_units, height), op);
 		if (!n)
 			return -ENOMEM;
-		old = b->root;
-		RCU_INIT_POINTER(n->child[0], old);
-		old->parent = n;
+		RCU_INIT_POINTER(n->child[0], b->root);
+		b->root->parent = n;
 		/* pairs with rcu_dereference_raw() of the root: it is seen initialized */
 		smp_store_release(&b->root, n);
 	}
-	if (habuddy_root_widen(b, habuddy_root_cells(nr_units, b->root->height), op))
+	if (habuddy_root_widen(b, habuddy_root_cells(nr_units, b->root->height), op) ||
+	    (from > b->nr_units && habuddy_grow_path(b, from - 1, 0, op)))
 		return -ENOMEM;
-	if (from > b->nr_units && habuddy_grow_path(b, from - 1, 0, op))
-		return -ENOMEM;
-	while (unit < nr_units) {
-		unsigned int order = habuddy_fitting_order(unit, nr_units - unit);
-
+	for (unit = from; unit < nr_units; unit += 1ULL << order) {
+		order = habuddy_fitting_order(unit, nr_units - unit);
 		if (habuddy_grow_path(b, unit, order, op))
 			return -ENOMEM;
-		unit += 1ULL << order;
 	}
 	return 0;
 }
@@ -798,7 +753,6 @@ int habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from, struct hamem
  * @b: the buddy
  * @nr_units: its new size
  * @from: the first new unit that becomes free; both as given to habuddy_grow_prepare()
- *
  * Context: caller's lock.
  */
 void habuddy_grow(struct habuddy *b, u64 nr_units, u64 from)
@@ -812,7 +766,6 @@ void habuddy_grow(struct habuddy *b, u64 nr_units, u64 from)
 /**
  * habuddy_destroy - free all nodes
  * @b: the buddy
- *
  * Context: no other user.
  */
 void habuddy_destroy(struct habuddy *b)
@@ -832,12 +785,10 @@ struct habuddy_found {
 
 static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
 {
-	u64 unit = habuddy_unit_of(n, bit), nr = 1ULL << habuddy_order_of(n, bit);
-	u64 i;
+	u64 unit = habuddy_unit_of(n, bit), nr = 1ULL << habuddy_order_of(n, bit), i;
 
-	if (unit + nr > b->nr_units || test_bit(bit ^ 1, n->free))
-		return false;
-	if (habuddy_covering_bit(n, n->owned, unit))
+	if (unit + nr > b->nr_units || test_bit(bit ^ 1, n->free) ||
+	    habuddy_covering_bit(n, n->owned, unit))
 		return false;
 	/* no bit above it is set, and none of its cells is cut up */
 	for (i = bit >> 1; i > 1; i >>= 1)
@@ -854,6 +805,7 @@ static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
 			       struct habuddy_found *found)
 {
 	u16 nr_free[HABUDDY_FANOUT_SHIFT] = {};
+	struct habuddy_node *child;
 	unsigned int bit, r, cell;
 
 	for_each_set_bit(bit, n->free, HEAP_BITS) {
@@ -868,13 +820,10 @@ static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
 		found->nr_listed[habuddy_cell_shift(n->height) + r] += !!nr_free[r];
 	}
 	for (cell = 0; cell < n->nr_child; cell++) {
-		struct habuddy_node *child = rcu_dereference_raw(n->child[cell]);
-
-		if (!child)
-			continue;
-		if (child->parent != n || child->height + 1 != n->height ||
-		    child->index != (n->index << HABUDDY_FANOUT_SHIFT) + cell ||
-		    !habuddy_check_node(b, child, found))
+		child = rcu_dereference_raw(n->child[cell]);
+		if (child && (child->parent != n || child->height + 1 != n->height ||
+			      child->index != (n->index << HABUDDY_FANOUT_SHIFT) + cell ||
+			      !habuddy_check_node(b, child, found)))
 			return false;
 	}
 	return true;
@@ -896,8 +845,7 @@ static bool habuddy_check_list(struct habuddy *b, unsigned int order, u64 nr)
 /**
  * habuddy_check - verify every invariant, naively
  * @b: the buddy
- *
- * Looks at every node. Context: caller's lock. Return: 0; -EUCLEAN if one is violated.
+ * Context: caller's lock. Looks at every node. Return: 0; -EUCLEAN if one is violated.
  */
 int habuddy_check(struct habuddy *b)
 {
