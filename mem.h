@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory for metadata.
+ * Memory for metadata. The layers change their metadata under spin locks, where they cannot wait
+ * for memory, and an operation learns only on its way how many objects of which sizes it needs. So
+ * it asks with hamem_get(), which never waits. On failure it undoes what it did and returns
+ * -ENOMEM. Its caller drops the lock, calls hamem_refill(), which waits for all objects that were
+ * missing so far, and tries again: each round can rely on one object more than the round before.
  *
- * The layers change their metadata under spin locks, where they cannot wait for
- * memory, and an operation learns only on its way how many objects of which sizes
- * it needs. So it asks with hamem_get(), which never waits. On failure it undoes
- * what it did and returns -ENOMEM. Its caller drops the lock, calls hamem_refill(),
- * which waits for all objects that were missing so far, and tries again: each
- * round can rely on one object more than the round before.
- *
- * Giving memory back never needs memory.
- *
- * No lock is needed: hamem.bytes is atomic, and a struct hamem_op belongs to the
- * task that has it on its stack.
+ * Giving memory back never needs memory. No lock is needed: hamem.bytes is atomic, and a struct
+ * hamem_op belongs to the task that has it on its stack.
  */
 #ifndef _HYBRID_ALLOC_MEM_H
 #define _HYBRID_ALLOC_MEM_H
@@ -20,7 +15,6 @@
 #include <linux/atomic.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
-#include <linux/list.h>
 #include <linux/slab.h>
 
 /**
@@ -32,8 +26,8 @@ struct hamem {
 };
 
 /*
- * More objects than any operation needs at once: two mixed slots with their tables and
- * bitmaps, and the nodes of the buddy on the way to them.
+ * More objects than any operation needs at once: two mixed slots with their tables and bitmaps,
+ * and the nodes of the buddy on the way to them.
  */
 #define HAMEM_MAX_OBJECTS	32
 
@@ -42,8 +36,8 @@ struct hamem {
  * @gfp: says whether and how the caller can wait
  * @missing: size of the object that hamem_get() could not get, or 0
  * @nr_wanted: number of objects that were missing so far
- * @wanted: their sizes, or NULL. Not an array in here: few operations need it, but each
- *	would have to clear it
+ * @wanted: their sizes, or NULL. Not an array in here: few operations need it, but each would have
+ *	to clear it
  * @spare: objects from hamem_refill(); each begins with a struct hamem_spare
  */
 struct hamem_op {
@@ -65,20 +59,19 @@ static inline void *hamem_get(struct hamem *mem, struct hamem_op *op, size_t siz
 	struct hamem_spare **p;
 	void *obj;
 
-	for (p = &op->spare; *p; p = &(*p)->next) {
-		if ((*p)->size != size)
-			continue;
-		obj = *p;
+	for (p = &op->spare; *p && (*p)->size != size; p = &(*p)->next)
+		;
+	obj = *p;
+	if (obj) {
 		*p = (*p)->next;
 		memset(obj, 0, sizeof(struct hamem_spare));
-		goto out;
+	} else {
+		obj = kzalloc(size, GFP_NOWAIT | __GFP_NOWARN);
 	}
-	obj = kzalloc(size, GFP_NOWAIT | __GFP_NOWARN);
 	if (!obj) {
 		op->missing = size;
 		return NULL;
 	}
-out:
 	atomic_long_add(ksize(obj), &mem->bytes);
 	return obj;
 }
@@ -122,9 +115,9 @@ static inline void hamem_finish(struct hamem_op *op)
 }
 
 /*
- * After an operation that failed with -ENOMEM. By undoing what it did it has also freed
- * its objects, so allocate all of them again and the one that was missing. True if the
- * operation should be tried again; in either case the caller ends with hamem_finish().
+ * After an operation that failed with -ENOMEM. By undoing what it did it has also freed its
+ * objects, so allocate all of them again and the one that was missing. True if the operation
+ * should be tried again; in either case the caller ends with hamem_finish().
  * Context: no locks; may sleep if @op->gfp lets it.
  */
 static inline bool hamem_refill(struct hamem_op *op)
@@ -132,8 +125,7 @@ static inline bool hamem_refill(struct hamem_op *op)
 	struct hamem_spare *obj;
 	u32 i;
 
-	if (!op->missing || !gfpflags_allow_blocking(op->gfp) ||
-	    op->nr_wanted == HAMEM_MAX_OBJECTS)
+	if (!op->missing || !gfpflags_allow_blocking(op->gfp) || op->nr_wanted == HAMEM_MAX_OBJECTS)
 		return false;
 	if (!op->wanted)
 		op->wanted = kmalloc_array(HAMEM_MAX_OBJECTS, sizeof(*op->wanted), op->gfp);
@@ -154,8 +146,8 @@ static inline bool hamem_refill(struct hamem_op *op)
 }
 
 /*
- * Without locks, after a try that ended with @ret. True: try again, as memory was
- * missing and has been waited for. False: @ret is the result, and @op is finished.
+ * Without locks, after a try that ended with @ret. True: try again, as memory was missing and has
+ * been waited for. False: @ret is the result, and @op is finished.
  */
 static inline bool hamem_again(struct hamem_op *op, int ret)
 {
