@@ -82,9 +82,9 @@
 #include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/rcupdate.h>
-#include <linux/rculist.h>
 
 #include "buddy_hit.h"
 #include "trace.h"
@@ -257,8 +257,8 @@ static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int
  * @order: order of the block
  * @op: memory
  * @unit: out: first unit of the block
- * Context: caller's lock. Return: 0; -ENOSPC if no free block is that large; -ENOMEM. On error
- * nothing has changed.
+ * Context: caller's lock.
+ * Return: 0; -ENOSPC if no free block is that large; -ENOMEM. On error nothing has changed.
  */
 int habuddy_alloc(struct habuddy *b, unsigned int order, struct hamem_op *op, u64 *unit)
 {
@@ -322,22 +322,19 @@ static unsigned int habuddy_fitting_order(u64 unit, u64 nr)
 	return unit ? min_t(unsigned int, k, __ffs64(unit)) : k;
 }
 
-/* Whether all of a range is free. */
-static bool habuddy_is_free(struct habuddy *b, u64 unit, u64 nr)
+/* The first unit from @unit on that is not free, or @end if all before it are. */
+static u64 habuddy_free_end(const struct habuddy *b, u64 unit, u64 end)
 {
-	u64 end = unit + nr;
 	struct habuddy_node *n;
 	unsigned int bit;
 
-	if (end < unit)
-		return false;
 	while (unit < end) {
 		n = habuddy_covering(b, unit, &bit);
 		if (!n)
-			return false;
+			return unit;
 		unit = habuddy_unit_of(n, bit) + (1ULL << habuddy_order_of(n, bit));
 	}
-	return true;
+	return end;
 }
 
 /**
@@ -346,8 +343,8 @@ static bool habuddy_is_free(struct habuddy *b, u64 unit, u64 nr)
  * @unit: first unit
  * @nr: number of units, any
  * @op: memory
- * Context: caller's lock. Return: 0; -EEXIST if not all is free; -ENOMEM. On error nothing has
- * changed.
+ * Context: caller's lock.
+ * Return: 0; -EEXIST if not all of it is free; -ENOMEM. On error nothing has changed.
  */
 int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
 {
@@ -356,7 +353,7 @@ int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
 	unsigned int order, bit;
 
 	habuddy_assert_locked(b);
-	if (!habuddy_is_free(b, unit, nr))
+	if (end < unit || habuddy_free_end(b, unit, end) < end)
 		return -EEXIST;
 	for (pos = unit; pos < end; pos += 1ULL << order) {
 		order = habuddy_fitting_order(pos, end - pos);
@@ -421,27 +418,21 @@ static unsigned int habuddy_next_cell(const struct habuddy_node *n, unsigned int
 	return next;
 }
 
-/* The first free block in @n that ends past @from and starts before @to. Depth: the height. */
-static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u64 *unit,
-			      unsigned int *order)
+/* Find the first free unit in @n that is at least @from and less than @to. Depth: the height. */
+static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u64 *unit)
 {
 	u64 base = n->index << habuddy_cell_shift(n->height + 1);
-	unsigned int cell = from > base ? habuddy_cell_of(from, n->height) : 0, bit;
+	unsigned int cell = from > base ? habuddy_cell_of(from, n->height) : 0;
 	const struct habuddy_node *child;
-	u64 at;
 
 	for (; cell < HABUDDY_FANOUT; cell = habuddy_next_cell(n, cell)) {
-		at = base + ((u64)cell << habuddy_cell_shift(n->height));
-		if (at >= to)
+		*unit = max(from, base + ((u64)cell << habuddy_cell_shift(n->height)));
+		if (*unit >= to)
 			return false;
-		bit = habuddy_covering_bit(n, n->free, at);
-		if (bit) {
-			*unit = habuddy_unit_of(n, bit);
-			*order = habuddy_order_of(n, bit);
+		if (habuddy_covering_bit(n, n->free, *unit))
 			return true;
-		}
-		child = habuddy_child_or_null(n, at);
-		if (child && habuddy_node_next(child, max(from, at), to, unit, order))
+		child = habuddy_child_or_null(n, *unit);
+		if (child && habuddy_node_next(child, *unit, to, unit))
 			return true;
 	}
 	return false;
@@ -458,18 +449,11 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
  */
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
 {
-	unsigned int order;
-	u64 at, end;
-
 	habuddy_assert_locked(b);
 	to = min(to, b->nr_units);
-	if (from >= to || !habuddy_node_next(b->root, from, to, &at, &order))
+	if (from >= to || !habuddy_node_next(b->root, from, to, unit))
 		return false;
-	*unit = max(at, from);
-	end = at + (1ULL << order);
-	while (end < to && habuddy_node_next(b->root, end, end + 1, &at, &order))
-		end = at + (1ULL << order);
-	*nr = min(end, to) - *unit;
+	*nr = habuddy_free_end(b, *unit, to) - *unit;
 	return true;
 }
 
@@ -501,10 +485,7 @@ int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int m
 
 /* ---- ownership ---- */
 
-/*
- * The owned bit of the block of @order at @unit, NULL if there is no such block. Under RCU. For
- * how long the bitmap stays, see habuddy_leaf_bit().
- */
+/* As habuddy_leaf_bit(), for any order and any unit. */
 static inline unsigned long *habuddy_owned_bit(struct habuddy *b, u64 unit, unsigned int order,
 					       u32 *bit)
 {
@@ -540,8 +521,8 @@ void habuddy_own(struct habuddy *b, u64 unit, unsigned int order)
  * @unit: first unit, a multiple of 2^@order
  * @order: order of the block
  * Context: any, lockless. Atomic: of several callers one succeeds. The block is then neither free
- * nor owned; that caller frees it or owns it again. Return: whether the block of exactly this
- * order was owned.
+ * nor owned; that caller frees it or owns it again.
+ * Return: whether the block of exactly this order was owned.
  */
 bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
 {
@@ -562,8 +543,8 @@ bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order)
  * @unit: the unit
  * @start: out: first unit of the block
  * @order: out: order of the block
- * Context: any, lockless: then a snapshot, which is enough to say why a free was refused. Return:
- * whether there is one.
+ * Context: any, lockless: then a snapshot, which is enough to say why a free was refused.
+ * Return: whether there is one.
  */
 bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order)
 {

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The buddy layer: blocks of a power of two of units. See buddy.c for the design.
- *
- * Positions and lengths are in units (of BuddyStartSize bytes, 1 MiB unless
- * configured otherwise). A block of order k has 2^k units and starts at a
- * multiple of 2^k.
+ * The buddy layer: blocks of a power of two of units. See buddy.c for the design. Positions and
+ * lengths are in units (of BuddyStartSize bytes, 1 MiB unless configured otherwise).
  */
 #ifndef _HYBRID_ALLOC_BUDDY_H
 #define _HYBRID_ALLOC_BUDDY_H
@@ -64,27 +61,24 @@ static inline void habuddy_set_locks(struct habuddy *b, spinlock_t *lock, spinlo
 int __must_check habuddy_init(struct habuddy *b, u64 nr_units, struct hamem *mem,
 			      struct hamem_op *op);
 void habuddy_destroy(struct habuddy *b);
-
 int __must_check habuddy_grow_prepare(struct habuddy *b, u64 nr_units, u64 from,
 				      struct hamem_op *op);
 void habuddy_grow(struct habuddy *b, u64 nr_units, u64 from);
 
-int __must_check habuddy_alloc(struct habuddy *b, unsigned int order,
-			       struct hamem_op *op, u64 *unit);
+int __must_check habuddy_alloc(struct habuddy *b, unsigned int order, struct hamem_op *op,
+			       u64 *unit);
 void habuddy_free(struct habuddy *b, u64 unit, unsigned int order);
-
 int __must_check habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op);
 void habuddy_put(struct habuddy *b, u64 unit, u64 nr);
 
 int habuddy_free_order(struct habuddy *b, u64 unit);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);
 int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max);
+int habuddy_check(struct habuddy *b);
 
-/* Ownership of blocks that are extents. */
+/* ownership of blocks that are extents */
 void habuddy_own(struct habuddy *b, u64 unit, unsigned int order);
 bool habuddy_disown(struct habuddy *b, u64 unit, unsigned int order);
 bool habuddy_find_owned(struct habuddy *b, u64 unit, u64 *start, unsigned int *order);
-
-int habuddy_check(struct habuddy *b);
 
 #endif

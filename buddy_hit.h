@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a free into a pool needs of the buddy layer: the bit that says whether a
- * block is an extent. Inline, because calls are a third of what a hit costs, as
- * bench/profile-kernel shows. See buddy.c for the design.
+ * What a free into a pool needs of the buddy layer: the bit that says whether a block is an
+ * extent. Inline, because calls are a third of what a hit costs, as bench/profile-kernel shows.
+ * See buddy.c for the design.
  */
 #ifndef _HYBRID_ALLOC_BUDDY_HIT_H
 #define _HYBRID_ALLOC_BUDDY_HIT_H
@@ -12,29 +12,22 @@
 
 #define HABUDDY_FANOUT	(1U << HABUDDY_FANOUT_SHIFT)
 
-/**
- * struct habuddy_node - the state of 512 cells
- * @parent: the node above, NULL for the root
- * @index: position among the nodes of its height
- * @height: a cell has 2^(9 * height) units
- * @nr_free: number of free blocks, by order within the node
- * @link: entry in habuddy.nodes, by order within the node; hashed if @nr_free is not 0
- * @free: heap of free blocks
- * @owned: heap of blocks that are extents
- * @rcu: frees the node after a grace period, as lockless readers may still use it
- * @nr_child: number of cells that can be cut up: none at height 0, in the root those
- *	that the device reaches, 512 in all others
- * @child: the nodes of the cells that are cut up, NULL for the others
- */
+/* The state of 512 cells. */
 struct habuddy_node {
-	struct habuddy_node *parent;
-	u64 index;
-	unsigned int height;
+	struct habuddy_node *parent;	/* the node above, NULL for the root */
+	u64 index;			/* position among the nodes of its height */
+	unsigned int height;		/* a cell has 2^(9 * height) units */
+	/* by order within the node: number of free blocks, and, if not 0, entry in habuddy.nodes */
 	u16 nr_free[HABUDDY_FANOUT_SHIFT];
 	struct hlist_node link[HABUDDY_FANOUT_SHIFT];
+	/* the heaps: free blocks; blocks that are extents */
 	DECLARE_BITMAP(free, 2 * HABUDDY_FANOUT);
 	DECLARE_BITMAP(owned, 2 * HABUDDY_FANOUT);
-	struct rcu_head rcu;
+	struct rcu_head rcu;		/* lockless readers may still use a node that is freed */
+	/*
+	 * The nodes of the cells that are cut up, NULL for the others. Only so many cells can be
+	 * cut up: none at height 0, in the root those that the device reaches, 512 in all others.
+	 */
 	unsigned int nr_child;
 	struct habuddy_node __rcu *child[];
 };
@@ -45,9 +38,8 @@ static __always_inline unsigned int habuddy_cell_of(u64 unit, unsigned int heigh
 }
 
 /*
- * The child of @n that covers @unit, which the device has; NULL if the cell is not cut up.
- * Under RCU or the caller's lock. Pairs with rcu_assign_pointer() in habuddy_node_new():
- * the child is seen initialized.
+ * The child of @n at @unit, which the device has; NULL if the cell is not cut up. Under RCU or the
+ * caller's lock. Pairs with rcu_assign_pointer() in habuddy_node_new(): it is seen initialized.
  */
 static __always_inline struct habuddy_node *habuddy_child(const struct habuddy_node *n, u64 unit)
 {
@@ -62,13 +54,11 @@ static __always_inline struct habuddy_node *habuddy_child_or_null(const struct h
 }
 
 /*
- * The owned bit of the block of @order at @unit, which the device has; @order is less than
- * HABUDDY_FANOUT_SHIFT. NULL if there is no such block. Under RCU. Pairs with
- * smp_store_release() of the root in buddy.c: the root is seen initialized.
- *
- * Setting and clearing the bit is atomic: of several that clear it, one succeeds. While it
- * is set, or the block is allocated with this order, the bitmap stays; otherwise until the
- * end of the grace period.
+ * The owned bit of the block of @order, less than HABUDDY_FANOUT_SHIFT, at @unit, which the device
+ * has; NULL if there is no such block. Under RCU. Pairs with smp_store_release() of the root in
+ * buddy.c: it is seen initialized. Setting and clearing the bit is atomic: of several callers that
+ * clear it, one succeeds. While it is set, or the block is allocated with this order, the bitmap
+ * stays; otherwise until the end of the grace period.
  */
 static __always_inline unsigned long *habuddy_leaf_bit(struct habuddy *b, u64 unit,
 						       unsigned int order, u32 *bit)
