@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The runs of one slot: which of its blocks are free, and where the extents in it
- * begin and end.
+ * The runs of one slot: which of its blocks are free, and where the extents in it begin and end.
  *
- * A slot is cut without gaps into runs. A run is FREE, LIVE (an extent), or SPECIAL
- * (something of which the slab layer knows more). All that is recorded of a run is
- * its start and its state; it ends where the next one starts. Two extents side by
- * side keep the start between them, which makes the length of a free checkable. Two
- * free runs side by side are always merged.
+ * A slot is cut without gaps into runs. A run is FREE, LIVE (an extent), or SPECIAL (something of
+ * which the slab layer knows more). All that is recorded of a run is its start and its state; it
+ * ends where the next one starts. Two extents side by side keep the start between them, which
+ * makes the length of a free checkable. Two free runs side by side are always merged.
  *
  * Forms
  * -----
- *   marks in the struct     the usual case, few large extents: 20 marks, sorted, of
- *                           16 bits each, start and state. With the struct they are
- *                           one cache line, all that an operation needs
- *   marks in own memory     the same with 32 to 256 marks
- *   bitmap                  many small extents: two bits a block, the state of the
- *                           run that starts there, or 0. That bounds the memory (1 KiB
- *                           for 16 MiB) and the time (128 words to look at, none to move)
+ *   marks in the struct   the usual case, few large extents: 20 marks, sorted, of 16 bits each,
+ *                         start and state. They and the rest of the struct are one cache line,
+ *                         all that an operation needs
+ *   marks in own memory   the same with 32 to 256 marks
+ *   bitmap                many small extents: two bits a block, the state of the run that starts
+ *                         there, or 0. That bounds the memory (1 KiB for 16 MiB) and the time
+ *                         (128 words to look at, none to move)
  *
- * haruns_reserve() goes from one form to the next when there is no room, haruns_shrink()
- * from any form back to the first.
+ * haruns_reserve() goes from one form to the next when there is no room, haruns_shrink() from any
+ * form back to the first.
  *
  * Invariants, as haruns_check() verifies them:
  *
@@ -32,24 +30,23 @@
  *
  * Operations
  * ----------
- *   at, find          5 words of marks without a branch; in own memory a binary search;
- *                     in a bitmap backwards to the last start: 128 words at most
- *   best_fit, others  a look at all marks, four at a time, and at each free run; in a
- *                     bitmap all 128 words, unless nothing can change the answer any more
+ *   at, find          5 words of marks without a branch; in own memory a binary search; in a
+ *                     bitmap backwards to the last start: 128 words at most
+ *   best_fit, others  a look at all marks, four at a time, and at each free run; in a bitmap all
+ *                     128 words, unless nothing can change the answer any more
  *   set, clear        move the marks that follow; two or three changes in a bitmap
  *   reserve, shrink   copy all runs if the form changes
  *   next              one step
  *
- * An allocation adds at most two runs and a free adds none, so only allocations can
- * need memory.
+ * An allocation adds at most two runs and a free adds none, so only allocations can need memory.
  *
  * Locks
  * -----
- * The caller holds the lock of the slot's group, or has shut out all groups. The slab
- * layer asserts that (haslab_assert_group()); the struct has no room for it.
- * Without the lock only haruns.owner is read, to find the lock, and that is the slab
- * layer's: the memory of marks and bitmaps is freed at once, not after a grace period.
- * The locks are taken in process context; nothing here sleeps.
+ * The caller holds the lock of the slot's group, or has shut out all groups. The slab layer
+ * asserts that (haslab_assert_group()); the struct has no room for it. Without the lock only
+ * haruns.owner is read, to find the lock, and that is the slab layer's: the memory of marks and
+ * bitmaps is freed at once, not after a grace period. The locks are taken in process context;
+ * nothing here sleeps.
  */
 #include <linux/bitops.h>
 #include <linux/errno.h>
@@ -156,39 +153,11 @@ static noinline struct haruns_run haruns_bitmap_at(const struct haruns *r, u32 p
 	return haruns_bitmap_recorded(r, haruns_bitmap_run_start(r, pos));
 }
 
-static void haruns_bitmap_put(struct haruns *r, u32 pos, enum haruns_state state)
+/* Start a run of @state at @pos, or, if that is 0, none any more. */
+static void haruns_bitmap_put(struct haruns *r, u32 pos, u32 state)
 {
-	r->nr += !haruns_bitmap_state(r, pos);
+	r->nr += !!state - !!haruns_bitmap_state(r, pos);
 	haruns_bitmap_set(r->bitmap, pos, state);
-}
-
-static void haruns_bitmap_drop(struct haruns *r, u32 pos)
-{
-	haruns_bitmap_set(r->bitmap, pos, 0);
-	r->nr--;
-}
-
-static void haruns_bitmap_cut(struct haruns *r, u32 start, u32 len, u32 after,
-			      enum haruns_state state, enum haruns_state old)
-{
-	if (after)
-		haruns_bitmap_put(r, start + len, old);
-	haruns_bitmap_put(r, start, state);
-}
-
-/* Free a run, merging it with its neighbours. Return: length of the free run. */
-static u32 haruns_bitmap_free(struct haruns *r, u32 start, u32 end)
-{
-	u32 before = start ? haruns_bitmap_run_start(r, start - 1) : 0;
-
-	haruns_bitmap_put(r, start, HARUNS_FREE);
-	if (end < r->nr_blocks && haruns_bitmap_state(r, end) == HARUNS_FREE)
-		haruns_bitmap_drop(r, end);
-	if (before != start && haruns_bitmap_state(r, before) == HARUNS_FREE) {
-		haruns_bitmap_drop(r, start);
-		start = before;
-	}
-	return haruns_bitmap_next_start(r, start + 1) - start;
 }
 
 /* ---- all forms ---- */
@@ -198,39 +167,21 @@ static bool haruns_is_bitmap(const struct haruns *r)
 	return !r->cap;
 }
 
-/**
- * haruns_recorded - the run that is recorded at a place
- * @r: the runs
- * @at: as in struct haruns_run
- *
- * Return: the run.
- */
+/* The run that is recorded at @at, which is as in struct haruns_run. */
 struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
 {
 	return haruns_is_bitmap(r) ? haruns_bitmap_recorded(r, at) :
 				     haruns_mark_run(haruns_marks(r), at);
 }
 
-/**
- * haruns_at - the run that a block lies in
- * @r: the runs
- * @pos: the block
- *
- * Return: the run.
- */
+/* The run that block @pos lies in. */
 struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 {
 	return haruns_is_bitmap(r) ? haruns_bitmap_at(r, pos) :
 				     haruns_mark_run(haruns_marks(r), haruns_marks_find(r, pos));
 }
 
-/**
- * haruns_next - go to the next run
- * @r: the runs
- * @run: a run; out: the run after it, if there is one
- *
- * Return: whether there is one.
- */
+/* Go to the run after @run. False if there is none; @run is then unchanged. */
 bool haruns_next(const struct haruns *r, struct haruns_run *run)
 {
 	if (run->start + run->len == r->nr_blocks)
@@ -239,11 +190,7 @@ bool haruns_next(const struct haruns *r, struct haruns_run *run)
 	return true;
 }
 
-/**
- * haruns_init - start with one run, which is SPECIAL
- * @r: the runs
- * @nr_blocks: size of the slot, at most HARUNS_MAX_BLOCKS
- */
+/* Start with one run, which is SPECIAL. The slot has @nr_blocks, at most HARUNS_MAX_BLOCKS. */
 void haruns_init(struct haruns *r, u32 nr_blocks)
 {
 	u32 i;
@@ -260,11 +207,7 @@ void haruns_init(struct haruns *r, u32 nr_blocks)
 		r->own[i] = haruns_mark_end(r);
 }
 
-/**
- * haruns_destroy - free the memory of the runs
- * @r: the runs
- * @mem: account
- */
+/* Free the memory of the runs. */
 void haruns_destroy(struct haruns *r, struct hamem *mem)
 {
 	if (r->cap != HARUNS_INLINE)
@@ -310,11 +253,7 @@ int haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op
 	return 0;
 }
 
-/**
- * haruns_shrink - move few runs back into the struct; see haruns_can_shrink()
- * @r: the runs
- * @mem: account of the memory that is freed
- */
+/* Move few runs back into the struct; see haruns_can_shrink(). */
 void haruns_shrink(struct haruns *r, struct hamem *mem)
 {
 	struct haruns_run run;
@@ -335,8 +274,8 @@ void haruns_shrink(struct haruns *r, struct hamem *mem)
 }
 
 /*
- * Whether the runs that follow cannot change the answer: a run fits exactly, and another
- * run is the longest. In a slot of thousands of short runs that is so after a few.
+ * Whether the runs that follow cannot change the answer: a run fits exactly, and another run is
+ * the longest. In a slot of thousands of short runs that is so after a few.
  */
 static bool haruns_look_is_over(const struct haruns *r, struct haruns_look *look, u32 len,
 				u32 align)
@@ -411,26 +350,34 @@ void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 l
 {
 	u32 before = start - old->start, after = old->len - before - len;
 
-	if (haruns_is_bitmap(r))
-		haruns_bitmap_cut(r, start, len, after, state, old->state);
-	else
+	if (!haruns_is_bitmap(r)) {
 		haruns_cut_mark(r, haruns_marks(r) + old->at, old->at, before, after, state);
+		return;
+	}
+	if (after)
+		haruns_bitmap_put(r, start + len, old->state);
+	haruns_bitmap_put(r, start, state);
 }
 
 /* Free a run, merging it with its neighbours, in any form. Return: length of the free run. */
 u32 haruns_merge(struct haruns *r, const struct haruns_run *run)
 {
-	if (haruns_is_bitmap(r))
-		return haruns_bitmap_free(r, run->start, run->start + run->len);
-	return haruns_free_mark(r, haruns_marks(r), run->at);
+	u32 start = run->start, end = start + run->len, before;
+
+	if (!haruns_is_bitmap(r))
+		return haruns_free_mark(r, haruns_marks(r), run->at);
+	before = start ? haruns_bitmap_run_start(r, start - 1) : 0;
+	haruns_bitmap_put(r, start, HARUNS_FREE);
+	if (end < r->nr_blocks && haruns_bitmap_state(r, end) == HARUNS_FREE)
+		haruns_bitmap_put(r, end, 0);
+	if (before != start && haruns_bitmap_state(r, before) == HARUNS_FREE) {
+		haruns_bitmap_put(r, start, 0);
+		start = before;
+	}
+	return haruns_bitmap_next_start(r, start + 1) - start;
 }
 
-/**
- * haruns_add - free blocks of a SPECIAL run, and count them in nr_known
- * @r: the runs, with room for two more
- * @start: first block
- * @len: number of blocks, all in the same run
- */
+/* Free blocks of one SPECIAL run, and count them in nr_known. Needs room for two more runs. */
 void haruns_add(struct haruns *r, u32 start, u32 len)
 {
 	struct haruns_run run = haruns_at(r, start);
@@ -442,18 +389,12 @@ void haruns_add(struct haruns *r, u32 start, u32 len)
 	haruns_clear(r, &run);
 }
 
-/**
- * haruns_check - verify every invariant, naively
- * @r: the runs
- *
- * Return: whether all hold.
- */
+/* Whether every invariant holds, verified naively. */
 bool haruns_check(const struct haruns *r)
 {
 	enum haruns_state last = HARUNS_LIVE;
-	u32 nr = 0, pos = 0, nr_free = 0;
+	u32 nr = 0, pos = 0, nr_free = 0, max_free = 0, i;
 	struct haruns_run run = haruns_recorded(r, 0);
-	u32 max_free = 0, i;
 
 	for (i = r->nr; i < r->cap; i++)
 		if (haruns_marks(r)[i] != haruns_mark_end(r))

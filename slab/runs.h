@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The runs of one slot: which of its blocks are free, and where the extents in
- * it begin and end. Part of the slab layer. See runs.c for the design.
- *
- * Positions and lengths are in blocks; positions are relative to the slot.
+ * The runs of one slot. Part of the slab layer. See runs.c for the design. Positions and lengths
+ * are in blocks; positions are relative to the slot.
  */
 #ifndef _HYBRID_ALLOC_RUNS_H
 #define _HYBRID_ALLOC_RUNS_H
@@ -25,49 +23,29 @@ enum haruns_state {
 	HARUNS_SPECIAL = 3,	/* the slab layer knows what it is */
 };
 
-/**
- * struct haruns_run - a run
- * @start: first block
- * @len: number of blocks
- * @state: what it is
- * @at: where it is recorded: the number of its mark, or its start in the bitmap form
- */
+/* A run. */
 struct haruns_run {
-	u32 start;
-	u32 len;
+	u32 start;		/* first block */
+	u32 len;		/* number of blocks */
 	enum haruns_state state;
-	u32 at;
+	u32 at;			/* the number of its mark, or its start in the bitmap form */
 };
 
-/**
- * struct haruns - the runs of a slot
- * @nr: number of runs
- * @cap: size of the array of marks; 0 in the bitmap form
- * @nr_blocks: size of the slot
- * @nr_known: blocks that were added by haruns_add()
- * @nr_free: free blocks
- * @max_free: length of the longest free run
- * @tag: for the slab layer; cleared by haruns_init()
- * @owner: for the slab layer; never touched here
- * @own: the marks, if @cap is HARUNS_INLINE
- * @words: the same, four to a word
- * @marks: the marks, if there are more
- * @bitmap: two bits a block, if @cap is 0
- */
+/* The runs of a slot. */
 struct haruns {
-	u16 nr;
-	u16 cap;
-	u16 nr_blocks;
-	u16 nr_known;
-	u16 nr_free;
-	u16 max_free;
-	u8 tag;
-	u8 owner;
+	u16 nr;			/* number of runs */
+	u16 cap;		/* size of the array of marks; 0 in the bitmap form */
+	u16 nr_blocks;		/* size of the slot */
+	u16 nr_known;		/* blocks that were added by haruns_add() */
+	u16 nr_free;		/* free blocks */
+	u16 max_free;		/* length of the longest free run */
+	u8 tag;			/* for the slab layer; cleared by haruns_init() */
+	u8 owner;		/* for the slab layer; never touched here */
 	union {
-		u16 own[HARUNS_INLINE];
-		u64 words[HARUNS_INLINE / HARUNS_PER_WORD];
-		u16 *marks;
-		u64 *bitmap;
+		u16 own[HARUNS_INLINE];	/* the marks, if cap is HARUNS_INLINE */
+		u64 words[HARUNS_INLINE / HARUNS_PER_WORD];	/* the same, four to a word */
+		u16 *marks;	/* the marks, if there are more */
+		u64 *bitmap;	/* two bits a block, if cap is 0 */
 	};
 };
 
@@ -85,8 +63,8 @@ static inline int __must_check haruns_reserve(struct haruns *r, u32 nr, struct h
 }
 
 /*
- * Whether haruns_shrink() would do something: the runs fit into half of the struct, so
- * that they do not grow out of it again at once.
+ * Whether haruns_shrink() would do something: the runs fit into half of the struct, so that they
+ * do not grow out of it again at once.
  */
 static inline bool haruns_can_shrink(const struct haruns *r)
 {
@@ -94,12 +72,12 @@ static inline bool haruns_can_shrink(const struct haruns *r)
 }
 
 void haruns_shrink(struct haruns *r, struct hamem *mem);
-
 void haruns_add(struct haruns *r, u32 start, u32 len);
 
 struct haruns_run haruns_at(const struct haruns *r, u32 pos);
 struct haruns_run haruns_recorded(const struct haruns *r, u32 at);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
+bool haruns_check(const struct haruns *r);
 
 /* For runs_hit.h. */
 struct haruns_look;
@@ -107,7 +85,5 @@ struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align);
 void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
 		enum haruns_state state);
 u32 haruns_merge(struct haruns *r, const struct haruns_run *run);
-
-bool haruns_check(const struct haruns *r);
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What allocations and frees do in a slot whose marks are in the struct, the usual
- * case. Inline, because calls are a third of what a hit costs, as bench/profile-kernel
- * shows. For the slab layer only. See runs.c for the design and the locks.
+ * What allocations and frees do in a slot whose marks are in the struct, the usual case. Inline
+ * for the same reason as buddy_hit.h. For the slab layer only. See runs.c for design and locks.
  *
- * Which runs are free looks random to the CPU. A branch for each run would often be
- * mispredicted, and one misprediction costs as much as 60 instructions. So four marks
- * are compared at a time, and lengths are compared without branches.
+ * Which runs are free looks random to the CPU. A branch for each run would often be mispredicted,
+ * and one misprediction costs as much as 60 instructions. So four marks are compared at a time,
+ * and lengths are compared without branches.
  */
 #ifndef _HYBRID_ALLOC_RUNS_HIT_H
 #define _HYBRID_ALLOC_RUNS_HIT_H
@@ -60,8 +59,8 @@ static inline struct haruns_run haruns_mark_run(const u16 *marks, u32 at)
 }
 
 /*
- * The run of mark @i, which is @at, gets @state, except for the @before blocks at its
- * start and the @after blocks at its end: they become runs of the old state.
+ * The run of mark @i, which is @at, gets @state, except for the @before blocks at its start and
+ * the @after blocks at its end: they become runs of the old state.
  */
 static inline void haruns_cut_mark(struct haruns *r, u16 *at, u32 i, u32 before, u32 after,
 				   enum haruns_state state)
@@ -97,20 +96,15 @@ static inline u32 haruns_free_mark(struct haruns *r, u16 *marks, u32 i)
 
 /* ---- a look at all free runs ---- */
 
-/**
- * struct haruns_look - what a look at all free runs has found
- * @best: the best fit, by its length less the wanted length; larger than the length of
- *	any run if none fits
- * @longest: the longest run, by its length
- * @second: the longest of the other runs, by its length
- *
- * Each is a number of blocks, and in the lower HARUNS_AT_BITS haruns_run.at: one
- * comparison of two such keys compares the lengths and keeps the place.
+/*
+ * What a look at all free runs has found. Each is a number of blocks, and in the lower
+ * HARUNS_AT_BITS haruns_run.at: one comparison of two such keys compares the lengths and keeps the
+ * place.
  */
 struct haruns_look {
-	u32 best;
-	u32 longest;
-	u32 second;
+	u32 best;	/* its length less the wanted length; more than any run has if none fits */
+	u32 longest;	/* its length */
+	u32 second;	/* the length of the longest of the other runs */
 };
 
 #define HARUNS_AT_BITS	16
@@ -218,15 +212,10 @@ static inline u32 haruns_trail(const struct haruns *r)
 	return run.len * (run.state == HARUNS_FREE);
 }
 
-/**
- * haruns_best_fit - find the shortest free run that an extent fits in
- * @r: the runs
- * @len: length of the extent
- * @align: alignment of its start, a power of two, at most the size of the slot
- * @best: out: the run
- * @others: out: length of the longest of the other free runs
- *
- * Return: whether there is one.
+/*
+ * Find the shortest free run @best that an extent of @len fits in, with its start aligned to
+ * @align, a power of two, at most the size of the slot. False if there is none. @others is the
+ * length of the longest of the other free runs.
  */
 static __always_inline bool haruns_best_fit(const struct haruns *r, u32 len, u32 align,
 					    struct haruns_run *best, u32 *others)
@@ -259,14 +248,9 @@ static inline u32 haruns_others(const struct haruns *r, const struct haruns_run 
 	return haruns_look_others(&look, run->at);
 }
 
-/**
- * haruns_set - make free blocks a run that is not free
- * @r: the runs, with room for two more (haruns_reserve())
- * @old: the free run that contains them
- * @others: length of the longest of the other free runs
- * @start: first block
- * @len: number of blocks
- * @state: the new state
+/*
+ * Make @len blocks from @start, in the free run @old, a run of @state, which is not free. @others
+ * is as for haruns_best_fit(). Needs room for two more runs (haruns_reserve()).
  */
 static inline void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others,
 			      u32 start, u32 len, enum haruns_state state)
