@@ -8,21 +8,21 @@
  *     (ha_dev_bind());
  *  2. registers the node and makes the instance known (ha_dev_publish()).
  *
- * The claim is made in the name of the ha_dev. So each instance is a holder of its own, and
- * a second attach of the same disk is refused.
+ * The holder of the claim is the ha_dev. So each instance is another holder, and a second
+ * attach of the same disk is refused.
  *
  * Detach
  *
- *  1. marks the ha_dev as dying under its lock: no file can be opened any more, and of
- *     several callers that detach only one continues;
+ *  1. marks the ha_dev as dying under its lock: no file can be opened any more, and only
+ *     one of several detaching callers continues;
  *  2. takes it out of the registry, and removes the node with its files in sysfs and
  *     debugfs, and waits until no call is in one of these;
  *  3. kills ha_dev.calls: later calls get ENODEV; waits for the calls in flight;
  *  4. closes the allocator, releases the block device, and, last, releases the number: two
  *     nodes must not have the same name.
  *
- * Unless it is forced, it refuses an instance with open files or live extents. Live extents
- * on a disk that was removed do not count: they can no longer be freed.
+ * Unless forced, it refuses an instance with open files or live extents. Live extents on a
+ * removed disk do not count: they can no longer be freed.
  *
  * No lock is held around attach or detach as a whole. Their steps exclude each other.
  */
@@ -37,11 +37,11 @@
 
 #include "dev/internal.h"
 
-/* What was live on instances when they were detached. */
+/* Extents that were live when their instance was detached. */
 static atomic64_t ha_lost_extents;
 static atomic64_t ha_lost_bytes;
 
-/* From Linux 6.5 on the block layer reports a removal; before, each call looks for it. */
+/* From Linux 6.5 on the block layer reports a removal; before, each call checks for it. */
 COMPAT_HOLDER_OPS(ha_holder_ops, ha_dev_set_gone);
 
 static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
@@ -54,7 +54,7 @@ static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
 		return 0;
 	case -EBUSY:
 		return ha_refuse(what, -EBUSY,
-				 "mounted, attached or otherwise in use: lsblk shows by what");
+				 "mounted, attached or otherwise in use: lsblk shows its user");
 	case -ENXIO:
 		return ha_refuse(what, -ENODEV, "the device went away");
 	default:
@@ -96,7 +96,7 @@ out_put:
 	return ERR_PTR(ret);
 }
 
-/* The reverse of ha_dev_bind(), for a device whose node is gone or never was. */
+/* The reverse of ha_dev_bind(), for a device whose node is gone or never existed. */
 static void ha_dev_unbind(struct ha_dev *dev)
 {
 	struct hybrid_alloc_stat st;
@@ -121,9 +121,9 @@ static void ha_dev_unbind(struct ha_dev *dev)
 }
 
 /*
- * Registers the node and makes the instance known. On success the caller's reference has
- * become the registry's, and the instance may be detached at any time. On failure the
- * instance is still bound.
+ * Registers the node and makes the instance known. On success the caller's reference passes
+ * to the registry, and the instance may be detached at any time. On failure the instance is
+ * still bound.
  */
 static int ha_dev_publish(struct ha_dev *dev)
 {
@@ -284,8 +284,8 @@ ha_bind_path(const char *path, const struct hybrid_alloc_params *params, bool se
  * @params: as of hybrid_alloc_open()
  * @sealed: ALLOC has to wait for SEAL
  *
- * No node is registered before all devices are bound: an open file would not keep a module
- * whose init function fails.
+ * No node is registered before all devices are bound: an open file does not keep a module
+ * loaded whose init function fails.
  * Return: 0 or a negative errno.
  */
 int __init ha_attach_paths(char **paths, unsigned int nr,
@@ -323,7 +323,7 @@ out_unbind:
 }
 
 /**
- * ha_detach_all - detach all instances; no call and no attach can come any more
+ * ha_detach_all - detach all instances; no further call or attach can begin
  */
 void ha_detach_all(void)
 {

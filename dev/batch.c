@@ -167,10 +167,10 @@ static int ha_many_fits(const struct hybrid_alloc *ha, const struct hybrid_alloc
 }
 
 /*
- * The length to try after an allocation of @len bytes has found no space: that of the
- * largest free run. If that run is not shorter, it is not aligned as requested or was freed
- * only now: half of @len. If there is no free run, space may have gone to the pools only
- * now: a block. 0: that was already a block.
+ * The length to try after an allocation of @len bytes has found no space: 0 if @len is a
+ * block; a block if there is no free run, since space may just have gone to the pools; the
+ * largest free run if it is shorter than @len; otherwise half of @len, since that run is not
+ * aligned as requested or was freed just now.
  */
 static u64 ha_many_shorter(struct hybrid_alloc *ha, u64 len)
 {
@@ -289,7 +289,7 @@ static int ha_do_item(struct ha_call *call, ha_item_fn *fn, struct hybrid_alloc_
 /* Items copied at a time: few enough for the stack, so that a free needs no memory. */
 #define HA_ITEMS_CHUNK	16U
 
-/* Does items that are not undone, and reports how far it came. */
+/* Processes items that are not undone, and reports how many are done. */
 static int ha_do_items(struct ha_call *call, ha_item_fn *fn)
 {
 	struct hybrid_alloc_free_item items[HA_ITEMS_CHUNK];

@@ -7,10 +7,10 @@
  * that file may free it, and closing the file frees all in its list, which needs no memory.
  *
  * A free through another file must not succeed at any moment at which the extent is bound,
- * in particular not between the allocation and the insertion of the record. So allocating
- * and inserting is done with ha_dev.bound_lock held for writing, looking for a record and
- * freeing with it held for reading. The file's own free of a bound extent also erases the
- * record, and so holds it for writing.
+ * in particular not between the allocation and the insertion of the record. So both happen
+ * with ha_dev.bound_lock held for writing; a free looks for a record and frees with it held
+ * for reading. The file's own free of a bound extent also erases the record, and so holds it
+ * for writing.
  *
  * As long as nothing was ever bound on the instance (ha_dev.binds), frees do not take the
  * lock: they run under RCU. The first caller that binds sets ha_dev.binds and waits for a

@@ -2,8 +2,8 @@
 /*
  * The control node: ATTACH, DETACH, and INFO of any instance
  *
- * Locks: the xa_lock of ha_devs keeps an instance from being taken apart while INFO looks
- * at it. Everything else is attach.c's.
+ * Locks: the xa_lock of ha_devs keeps an instance from being taken apart while INFO reads
+ * it. attach.c does everything else.
  */
 #include <linux/capability.h>
 #include <linux/fs.h>

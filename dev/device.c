@@ -101,7 +101,7 @@ void ha_dev_put(struct ha_dev *dev)
  * ha_dev_set_gone - the block device was removed
  * @dev: the instance
  *
- * Logs it, and wakes those in poll(); once.
+ * Logs the removal and wakes tasks in poll(), once.
  */
 void ha_dev_set_gone(struct ha_dev *dev)
 {
@@ -113,7 +113,7 @@ void ha_dev_set_gone(struct ha_dev *dev)
 }
 
 /**
- * ha_dev_pin - keep the module loaded because of live extents, or no longer
+ * ha_dev_pin - start or stop keeping the module loaded for live extents
  * @dev: the instance
  * @pin: whether to keep it
  *

@@ -42,7 +42,7 @@ enum {
  * @pinned: a reference on the module is held for the live extents
  * @bound_lock: see "Locks" in hybrid_alloc.c
  * @bound: struct ha_bound of all files, by address
- * @binds: an extent was bound once; written under @bound_lock, read under it or RCU
+ * @binds: an extent was ever bound; written under @bound_lock, read under it or RCU
  * @watch: the thresholds of the open files
  * @misc: the node
  * @debugfs: its directory in debugfs
@@ -100,7 +100,7 @@ void ha_dev_set_gone(struct ha_dev *dev);
 void ha_dev_pin(struct ha_dev *dev, bool pin);
 void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info);
 
-/* A partition can be removed alone; with its disk it always is. */
+/* A partition can be removed alone, and is always removed with its disk. */
 static inline bool ha_bdev_gone(struct block_device *bdev, struct inode *inode)
 {
 	return inode_unhashed(inode) || !disk_live(bdev->bd_disk);

@@ -10,7 +10,7 @@
  * No user memory is touched between ha_dev_enter() and ha_dev_leave(): a page fault may
  * take as long as the owner of the memory likes, and detach waits for the calls in flight.
  *
- * A structure that is written back is written to once before the work, as a trial. If the
+ * A structure that is written back is also written before the work, as a trial. If the
  * copy after the work fails nevertheless, the entry's undo function undoes the work.
  */
 #include <linux/bits.h>
@@ -62,7 +62,7 @@ int ha_call_items_in(const struct ha_call *call, u32 first, u32 nr, void *items)
  * @nr: number of items
  * @items: the items, each of call->cmd->item_size bytes
  *
- * What an item has beyond that in the caller's array is left as it is.
+ * Larger items in the caller's array keep their remaining bytes.
  * Return: 0 or EFAULT.
  */
 int ha_call_items_out(const struct ha_call *call, u32 first, u32 nr, const void *items)

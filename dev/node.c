@@ -4,11 +4,10 @@
  *
  * An open file has a reference on the instance, and holds the module (fops.owner). Live
  * extents hold the module only while no file is open: the last close takes a reference on
- * it if any extent is live. That costs a look at each last close, and nothing on the way
- * of a call.
+ * it if any extent is live. That costs a check at each last close, and nothing in a call.
  *
  * ->open is called with misc_mtx held, which is also held while a node is registered or
- * deregistered. So it takes no lock that could be held then; it takes ha_dev.lock only.
+ * deregistered. So it must not take a lock that may be held then; it takes ha_dev.lock only.
  */
 #include <linux/fs.h>
 #include <linux/module.h>

@@ -244,7 +244,7 @@ DEFINE_SHOW_ATTRIBUTE(ha_slabs);
  * ha_debugfs_add - make the directory of an instance
  * @dev: the instance
  *
- * If it cannot be made there is none: nothing depends on it.
+ * A failure is ignored: nothing depends on the directory.
  */
 void ha_debugfs_add(struct ha_dev *dev)
 {

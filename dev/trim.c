@@ -3,8 +3,8 @@
  * TRIM: discards free space
  *
  * As long as a range is being discarded, it is held in the pool: neither free nor in use.
- * So its next owner's data cannot be discarded. It is held and discarded in pieces, and
- * between two pieces a TRIM gives way, and looks for signals and for detach.
+ * So its next owner's data cannot be discarded. It is held and discarded in pieces; between
+ * two pieces TRIM reschedules, and checks for signals and for detach.
  *
  * No lock is held here. hapool_hold() and hapool_unhold() exclude each other and the slow
  * mode: an allocation that needs held space waits for the piece.
@@ -117,7 +117,7 @@ static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
 	return ret;
 }
 
-/* Whether TRIM is to stop: 0 or an errno. */
+/* The errno with which TRIM has to stop; 0: it continues. */
 static int ha_trim_stop(const struct ha_trim *t)
 {
 	if (fatal_signal_pending(current))
@@ -150,7 +150,7 @@ static int ha_trim_all(struct ha_trim *t)
 		}
 		cond_resched();
 	}
-	/* the look for free blocks may have given up */
+	/* a kill or a detach may have ended the search for free blocks */
 	return ha_trim_stop(t);
 }
 
