@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The exported API: allocating, claiming, freeing, and what is where
+ * The exported API: allocating, claiming, freeing, and reports
  *
  * The layers below count in blocks, the API counts in bytes. Each call checks its
  * arguments, converts them, and calls the pool; after a call of the pool that was not a
  * hit, it tells the watch that free space may have changed.
  *
- * hybrid_alloc_alloc() and hybrid_alloc_free() contain the hits: what can be served by a
- * magazine of this CPU is, in as few instructions as possible. Everything else, including
- * every refusal and all calls while calls are traced, goes the long way: ha_alloc() and
- * ha_free(), which check everything and have the tracepoints.
+ * hybrid_alloc_alloc() and hybrid_alloc_free() contain the hits: calls that a magazine of
+ * this CPU can serve, in as few instructions as possible. Everything else, including every
+ * refusal and all calls while calls are traced, goes the long way: ha_alloc() and ha_free(),
+ * which check everything and have the tracepoints.
  *
  * There are no locks here.
  */
@@ -86,7 +86,7 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
 {
-	/* 0 if the sum overflows, and no class */
+	/* a sum that overflows gives 0, which has no class */
 	u64 blocks = (len + ha->mask) >> ha->shift, start;
 	unsigned int shift;
 
@@ -183,7 +183,7 @@ static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 	return ret;
 }
 
-/* ha_free() of a block inside the device and a class, when the magazine has not taken it. */
+/* ha_free() of an object of a class, inside the device, that the magazine did not take. */
 static noinline int ha_free_missed(struct hybrid_alloc *ha, u64 block, unsigned long class,
 				   enum hybrid_alloc_reason *reason)
 {

@@ -26,7 +26,7 @@
  * @params: the parameters, with defaults filled in; @params.range_len is as requested
  * @refused: frees refused before they reached the pool, by reason
  * @cpuhp: in the CPU hotplug state's list of instances
- * @idle: returns what the magazines of idle CPUs hold
+ * @idle: drains the magazines of idle CPUs
  * @shrinker: empties magazines when memory is short
  * @dev: number of the block device, for tracepoints
  * @watch: to be told of changes of free space; NULL until a threshold is first set

@@ -7,7 +7,7 @@
  * given its new size.
  *
  * As long as an allocator is open, three things empty magazines that would otherwise keep
- * space or memory for nothing: a work item that drains what a CPU has not used for
+ * space or memory for nothing: a work item for magazines that their CPU has not used for
  * ha_idle_ms, a shrinker, and a CPU hotplug callback for the magazines of a dead CPU. All
  * three end before the pool is destroyed.
  *
@@ -145,7 +145,7 @@ static bool ha_is_size(u64 size, u64 min, u64 max)
 	return ha_is_power_of_2(size) && size >= min && size <= max;
 }
 
-/* Fills in defaults and checks that the sizes go together. */
+/* Fills in defaults and checks that the sizes are compatible. */
 static int ha_resolve_sizes(struct hybrid_alloc_params *p, const char *disk)
 {
 	if (!p->min_block)
@@ -249,10 +249,10 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
  * @gfp: GFP_KERNEL; or without __GFP_IO or __GFP_FS, if the caller must do without these
  *
  * All space is free at first. There is no device node. The device is not claimed: the caller
- * has to keep others from using it, and to keep it open for as long as its size matters. The
+ * has to keep other users away, and to keep it open while it relies on the device's size. The
  * allocator does not keep @bdev.
  *
- * Context: Process context, may sleep whatever @gfp says. Not from a CPU hotplug callback.
+ * Context: Process context, may sleep with any @gfp. Not from a CPU hotplug callback.
  * Return: The allocator, or an ERR_PTR: EROFS the device is read-only; EOPNOTSUPP it is
  * zoned; EINVAL a size in @params is not valid or does not suit the device, or the range is
  * smaller than params.buddy_start; ERANGE the range is not inside the device; ENOMEM.
@@ -315,7 +315,7 @@ static DEFINE_MUTEX(ha_grow_lock);	/* one GROW at a time, of all allocators */
  * @size: bytes of the device
  * @range_len: new length of the managed range; 0: up to the end of the device
  *
- * The new space may be handed out, and freed again, before ha->end says so: see
+ * The new space may be handed out, and freed again, before ha->end includes it: see
  * ha_range_fault().
  *
  * Context: Process context, may sleep.
@@ -356,7 +356,7 @@ out:
 /**
  * ha_set_watch - follow each change of free space with ha_watch_look()
  * @ha: the allocator
- * @w: the watch, which was told the pool of @ha; the same in each call
+ * @w: the watch, bound to the pool of @ha; the same in each call
  *
  * Context: Process context, may sleep.
  */
@@ -365,6 +365,6 @@ void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w)
 	if (READ_ONCE(ha->watch))
 		return;
 	WRITE_ONCE(ha->watch, w);
-	/* A change of free space that did not see @w, and so has no barrier, is over then. */
+	/* Wait for changes of free space that did not see @w, and so have no barrier. */
 	synchronize_rcu();
 }

@@ -21,7 +21,7 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "hybrid_alloc needs Linux 6.1, or 6.9 and later"
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
-#error "hybrid_alloc cannot be built for Linux 6.5 to 6.8: take 6.1, or 6.9 and later"
+#error "hybrid_alloc cannot be built for Linux 6.5 to 6.8: use 6.1, or 6.9 and later"
 #endif
 
 /* ---- opening a block device ---- */
@@ -88,7 +88,7 @@ static const struct blk_holder_ops name = { .mark_dead = name##_mark_dead }
 
 #else
 
-/* The holder is not told of a removal: it has to look. */
+/* The holder is not told of a removal: it has to check. */
 struct blk_holder_ops {};
 
 #define COMPAT_HOLDER_OPS(name, gone)	static const struct blk_holder_ops name = {}

@@ -49,9 +49,9 @@
  * ===================
  *
  * Linux before 6.5 does not tell the holder of a block device that its disk was removed.
- * So each call checks whether it is still there, and returns ENODEV from then on; only INFO
- * and detach work. Only GROW reads the capacity again, and it never shrinks anything: a
- * removed disk has none.
+ * So each call checks whether the disk is still there, and returns ENODEV if not; only INFO
+ * and detach still work. Only GROW reads the capacity again, which is 0 after a removal, and
+ * it never shrinks the range.
  *
  * Locks
  * =====
@@ -72,7 +72,7 @@
  * (api_trace.c) is taken with the tracing core's locks held, and no other lock under it.
  *
  * ha_dev.bound_lock (rwsem) protects ha_dev.bound and ha_file.bound. Taken for reading
- * by a free that looks for a record, for writing by a caller that makes or ends one. It
+ * by a free that looks for a record, for writing by a caller that adds or erases one. It
  * does not protect the extents themselves. Frees wait for it, so an allocation under it
  * does not try hard to get memory.
  *

@@ -2,9 +2,9 @@
 /*
  * Low space: thresholds of free space
  *
- * A threshold (one for each open file that has called WATCH) says when space is low:
- * when fewer bytes are free. The wait queue is woken when space becomes low for at least
- * one threshold. "Free" is what STAT reports as free, so it does not change on a hit.
+ * Space is low for a threshold (one for each open file that has called WATCH) while fewer
+ * bytes are free. The wait queue is woken when space becomes low for at least one
+ * threshold. "Free" is what STAT reports as free, so it does not change on a hit.
  *
  * After each call of the pool that was not a hit, the caller calls ha_watch_look(), if a
  * threshold was ever set. It sums up the free space of all groups without locks. Two
@@ -114,7 +114,7 @@ void ha_watch_look(struct ha_watch *w)
 
 /**
  * ha_threshold_is_low - whether space is low for a threshold
- * @w: the watch, whose pool is still there
+ * @w: the watch; its pool still exists
  * @t: the threshold
  *
  * Context: Process context.
@@ -135,7 +135,7 @@ bool ha_threshold_is_low(struct ha_watch *w, struct ha_threshold *t)
 
 /**
  * ha_threshold_set - set a threshold
- * @w: the watch, whose pool is still there; if @bytes is not 0, changes of free space must
+ * @w: the watch; its pool still exists; if @bytes is not 0, changes of free space must
  *	already be followed by ha_watch_look()
  * @t: the threshold
  * @bytes: space is low when fewer bytes are free; 0: never
@@ -160,7 +160,7 @@ u64 ha_threshold_set(struct ha_watch *w, struct ha_threshold *t, u64 bytes)
 }
 
 /**
- * ha_threshold_clear - the owner of a threshold goes away
+ * ha_threshold_clear - remove a threshold when its file is closed
  * @w: the watch
  * @t: the threshold
  *
@@ -176,7 +176,7 @@ void ha_threshold_clear(struct ha_watch *w, struct ha_threshold *t)
 }
 
 /**
- * ha_threshold_init - a threshold that is not set
+ * ha_threshold_init - initialise a threshold: not set
  * @t: the threshold
  */
 void ha_threshold_init(struct ha_threshold *t)
@@ -187,7 +187,7 @@ void ha_threshold_init(struct ha_threshold *t)
 }
 
 /**
- * ha_watch_init - a watch without a pool or a threshold
+ * ha_watch_init - initialise a watch: no pool, no threshold
  * @w: the watch
  */
 void ha_watch_init(struct ha_watch *w)
@@ -198,9 +198,9 @@ void ha_watch_init(struct ha_watch *w)
 }
 
 /**
- * ha_watch_bind - tell a watch its pool, once
+ * ha_watch_bind - set the pool of a watch, once
  * @w: the watch
- * @pool: whose free space it is to watch
+ * @pool: the pool to watch
  * @shift: log2 of the bytes in a block
  */
 void ha_watch_bind(struct ha_watch *w, struct hapool *pool, unsigned int shift)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Thresholds of free space, and waking those that wait for low space. See watch.c. */
+/* Thresholds of free space, and waking tasks that wait for low space. See watch.c. */
 #ifndef _HYBRID_ALLOC_WATCH_H
 #define _HYBRID_ALLOC_WATCH_H
 

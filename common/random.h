@@ -24,7 +24,7 @@ static inline unsigned long long random_next(unsigned long long *state)
 /**
  * random_below - a random number from 0 to @n - 1
  * @state: the sequence
- * @n: more than 32 bits take a division of 64 bits
+ * @n: the bound; one of more than 32 bits costs a 64-bit division
  *
  * Return: the number; 0 if @n is 0 or 1.
  */

@@ -156,7 +156,7 @@ static const char *parse_op(struct trace_reader *t, char **words, int nr, struct
 	id = get_id(t, op->id);
 	if (!id)
 		return no_memory;
-	/* An allocation may follow another one, which was refused: only the caller knows. */
+	/* An allocation may follow one that was refused, which only the caller knows. */
 	if (op->kind == TRACE_FREE && !id->allocated)
 		return wrong_word(t, "ID", words[1], "is not allocated");
 	id->allocated = op->kind == TRACE_ALLOC;

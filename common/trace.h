@@ -19,7 +19,7 @@ enum trace_kind { TRACE_END, TRACE_ALLOC, TRACE_FREE };
 /**
  * struct trace_op - an operation of a trace
  * @kind: TRACE_END after the last operation
- * @number: stands for the ID: IDs are counted from 0, in the order of their first use
+ * @number: number of the ID, from 0 in the order of first use
  * @id: the ID
  * @size: TRACE_ALLOC: in bytes, at least 1
  * @align: TRACE_ALLOC: in bytes, a power of two
