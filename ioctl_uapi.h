@@ -17,11 +17,11 @@
  *   are.
  * - The first field is the size of the structure as the caller knows it. A
  *   caller that is older than the kernel gets only the fields that it knows. A
- *   caller that is newer gets E2BIG if any byte of the fields that the kernel
- *   does not know is not zero.
+ *   newer caller gets E2BIG if a field that the kernel does not know is not
+ *   zero.
  * - Unknown flags, and reserved fields that are not zero, give EINVAL.
- * - epoch is 0, or the epoch that INFO returned. A call with another epoch
- *   than the instance's gets ESTALE.
+ * - epoch is 0, or the epoch that INFO returned. An epoch other than the
+ *   instance's gives ESTALE.
  * - A call that fails changes nothing, except as documented at hybrid_alloc_free
  *   and hybrid_alloc_batch below.
  *
@@ -139,8 +139,8 @@ struct hybrid_alloc_detach {
  * @state: out: HYBRID_ALLOC_STATE_ bits
  * @features: out: HYBRID_ALLOC_FEATURE_ bits, what the module can do beyond the
  *	first version of this header
- * @epoch: out: not 0; another one whenever extents may have been forgotten
- * @uuid: out: random, another one with each attach
+ * @epoch: out: not 0; changes whenever extents may have been forgotten
+ * @uuid: out: random, new with each attach
  * @dev_major: out: major number of the block device
  * @dev_minor: out: minor number of the block device
  * @range_start: out: first byte of the managed range, rounded up to a block
@@ -253,8 +253,7 @@ enum hybrid_alloc_reason {
  * cache of the block device, they overwrite data of the extent's next owner.
  *
  * A free needs no memory. EINVAL, ENOENT, ERANGE, EPERM as @reason says; EFAULT
- * the result could not be written back although it could be before the operation:
- * the extent is free nevertheless.
+ * the result can no longer be written back: the extent is free nevertheless.
  */
 struct hybrid_alloc_free {
 	__u32 size;
@@ -287,10 +286,10 @@ struct hybrid_alloc_free {
  * first item.
  *
  * If the call itself fails half-way (ENOMEM; EINTR the caller was killed; EFAULT
- * the results could not be written although they could be before), ALLOC_BATCH
- * has allocated nothing. What FREE_BATCH has freed stays free, and what CLAIM_BATCH
- * has claimed stays live; whatever they return, @nr_done says how far they came.
- * FREE_BATCH needs no memory.
+ * the results can no longer be written), ALLOC_BATCH has allocated nothing. Extents
+ * that FREE_BATCH has freed stay free, and extents that CLAIM_BATCH has claimed stay
+ * live; @nr_done is the number of items done, also on failure. FREE_BATCH needs no
+ * memory.
  */
 struct hybrid_alloc_batch {
 	__u32 size;
@@ -412,8 +411,8 @@ struct hybrid_alloc_claim {
  * SEAL ends the rebuild mode: ALLOC and TRIM work from then on. It has no effect
  * if the instance is not sealed. DRAIN empties the per-CPU pools.
  *
- * CHECK computes the state of the space again from the metadata, and compares. It
- * takes time in proportion to the metadata. EUCLEAN the metadata is broken; EAGAIN
+ * CHECK recomputes the sums and links in the metadata, and compares them. It takes
+ * time in proportion to the metadata. EUCLEAN the metadata is broken; EAGAIN
  * other calls kept changing the device: each part is consistent, but the totals
  * could not be verified; EPERM the caller has no CAP_SYS_ADMIN in the initial
  * namespace. Works on files opened read-only.
@@ -438,8 +437,8 @@ struct hybrid_alloc_op {
  * Does for the device what FITRIM does for a file system. It empties the pools
  * first. Space is held while it is being discarded: it counts as retired, is not
  * allocated, and an allocation that needs it waits. A run is trimmed in whole units
- * of the disk's discard granularity. A unit that lies across a border between two
- * places of the allocator may be skipped.
+ * of the disk's discard granularity. A unit that crosses the border of a slab may
+ * be skipped.
  *
  * EINVAL @len is 0; ERANGE @start is past the managed range; EOPNOTSUPP the disk
  * has no discard; EAGAIN the instance is sealed; EINTR the caller was killed; EIO
@@ -466,7 +465,7 @@ struct hybrid_alloc_trim {
  *
  * Has no effect if the length is the same. EPERM the caller has no CAP_SYS_ADMIN in
  * the initial namespace; EINVAL the range would become shorter, possibly because
- * the disk has; ERANGE it would not be inside the disk; ENOMEM; EINTR the caller was
+ * the disk shrank; ERANGE it would not be inside the disk; ENOMEM; EINTR the caller was
  * killed.
  */
 struct hybrid_alloc_grow {
@@ -487,9 +486,9 @@ struct hybrid_alloc_grow {
  *
  * Sets the threshold of this open file description; initially it is 0. While space
  * is low poll() reports POLLPRI. A waiter is woken when space becomes low; with
- * edge-triggered polling again each time it becomes low after it was not. Space in
- * the pools is not free, and neither is space that TRIM holds, so space may become
- * low a little early. DRAIN returns what the pools have.
+ * edge-triggered polling, each time it becomes low again. Neither space in the pools
+ * nor space that TRIM holds counts as free, so space may become low a little early.
+ * DRAIN empties the pools.
  *
  * After a forced detach, or when the disk went away, poll() reports POLLERR and
  * POLLHUP. Kernels before 6.5 notice that the disk went away only in the next call.
@@ -590,7 +589,7 @@ struct hybrid_alloc_map {
  * @cached: out: bytes in the per-CPU pools
  * @free: out: bytes free in slab and buddy
  * @retired: out: bytes that are held: neither free nor in a live extent
- * @unusable: out: bytes at either end of the managed range that are no whole block
+ * @unusable: out: bytes at both ends of the managed range that do not fill a block
  * @metadata: out: bytes of memory for metadata, without per-CPU memory
  * @percpu: out: bytes of memory that depend on the number of CPUs: pools, groups
  * @nr_live: out: number of live extents
@@ -613,8 +612,8 @@ struct hybrid_alloc_map {
  * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: bytes in the runs that @run_count
  *	counts
  *
- * capacity = charged + cached + free + retired + unusable, at every moment at which no
- * other call is running. Works on files opened read-only.
+ * capacity = charged + cached + free + retired + unusable, while no other call is
+ * running. Works on files opened read-only.
  */
 struct hybrid_alloc_stat {
 	__u32 size;

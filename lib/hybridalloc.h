@@ -84,13 +84,13 @@ const char *hybrid_alloc_strreason(uint32_t reason);
 /**
  * hybrid_alloc_attach_disk - make an instance of a disk
  * @disk: path of the block device; or NULL if @attach->fd is a descriptor of it
- * @attach: what is wanted, and on success the number of the instance; see struct
+ * @attach: the request, and on success the number of the instance; see struct
  *	hybrid_alloc_attach. If @disk is given, @attach->fd is ignored and is -1
  *	afterwards.
  *
  * With HYBRID_ALLOC_ATTACH_FRESH in @attach->flags, all of the disk is free.
  * Without it, the instance is sealed: claim the extents of the catalogue, then call
- * hybrid_alloc_seal(). Neither the library nor the module looks at what is on the disk:
+ * hybrid_alloc_seal(). Neither the library nor the module looks at the disk's contents:
  * use libblkid to find a file system on it, as hybridctl does.
  *
  * Return: 0; -EPERM without CAP_SYS_ADMIN in the initial namespace, -EACCES the
@@ -188,8 +188,8 @@ int hybrid_alloc_alloc_extent(int fd, uint64_t len, struct hybrid_alloc_extent *
  * @request: length, alignment, goal, flags; @request->extent is filled in
  *
  * HYBRID_ALLOC_ALLOC_BOUND binds the extent to the open file: it is freed when the
- * file is closed, however the process ends, and only through this open file can it be
- * freed earlier. With HYBRID_ALLOC_ALLOC_GOAL the extent is placed at @request->goal or
+ * file is closed, however the process ends, and can be freed earlier only through this
+ * open file. With HYBRID_ALLOC_ALLOC_GOAL the extent is placed at @request->goal or
  * soon after it, if there is space.
  *
  * Return: as hybrid_alloc_alloc_extent(); also -EINVAL for an alignment that is not a
@@ -203,7 +203,7 @@ int hybrid_alloc_alloc_request(int fd, struct hybrid_alloc_alloc *request);
  * @extents: array to be filled in
  * @many: @many->nr is the length of @extents and at most HYBRID_ALLOC_MAX_ITEMS,
  *	@many->item_size the size of its elements, @many->len the bytes that are
- *	wanted in all; the library sets @many->items. @many->nr_extents and
+ *	wanted in total; the library sets @many->items. @many->nr_extents and
  *	@many->total are set to what was allocated.
  *
  * Allocates one extent if a free run is long enough, else the longest ones available.
@@ -269,7 +269,7 @@ int hybrid_alloc_free_batch(int fd, struct hybrid_alloc_free_item *items,
  *
  * Works before and after the seal.
  *
- * Return: 0; -EEXIST the range is not free, in part or as a whole, -EINVAL the start is
+ * Return: 0; -EEXIST part of the range, or all of it, is not free, -EINVAL the start is
  * not aligned or the length is 0, -ERANGE not inside the managed range, -EFBIG longer
  * than max_block.
  */
@@ -316,7 +316,7 @@ int hybrid_alloc_drain(int fd);
  * @fd: of the instance; read-only is enough
  *
  * Takes time in proportion to the metadata. Other calls may run at the same time, but
- * the sums can be checked only at a moment without any.
+ * the sums can be checked only while none is running.
  *
  * Return: 0 no error was found; -EUCLEAN something is broken, and the kernel's log says
  * what, -EAGAIN other calls ran all the time: each part is consistent, but the sums
