@@ -294,7 +294,7 @@ static void free_all(struct replay *r)
 	bool stopped = r->stopped;
 	__u64 left = 0;
 
-	/* The error that stopped the trace may not affect the frees. */
+	/* The error that stopped the trace need not affect the frees. */
 	r->stopped = false;
 	for (__u32 i = 0; i < r->nr_slots && !r->stopped; i++)
 		add_free(r, i);

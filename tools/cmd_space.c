@@ -16,8 +16,8 @@ static const struct column trim_columns[NR_TRIM] = {
 };
 
 /*
- * A single call would show no progress and could not be interrupted. On the other hand, a
- * run that a border cuts may become too short to be trimmed, so pieces are large.
+ * A single call would show no progress and could not be interrupted. But a run that is cut
+ * between two pieces may become too short to be trimmed, so pieces are large.
  */
 enum { NR_PIECES = 64 };
 #define MIN_PIECE	(1ULL << 30)

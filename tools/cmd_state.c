@@ -250,10 +250,10 @@ const struct command check_command = {
 	.words = "NODE...",
 	.summary = "check the metadata of the allocator",
 	.description =
-		"Computes the sums and links of the allocator's metadata again from its parts, and "
-		"compares. It takes time in proportion to the metadata, and changes nothing. Other calls "
-		"may run at the same time, but it fails if there are too many of them. Prints ok, broken "
-		"or failed for each NODE. Needs CAP_SYS_ADMIN.",
+		"Recomputes the sums and links in the allocator's metadata, and compares them. It takes "
+		"time in proportion to the metadata, and changes nothing. Other calls may run at the same "
+		"time, but it fails if there are too many of them. Prints ok, broken or failed for each "
+		"NODE. Needs CAP_SYS_ADMIN.",
 	.examples =
 		"hybridctl check 0 || echo status $?\n"
 		"Check /dev/hybrid_alloc0.\n",

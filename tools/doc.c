@@ -156,7 +156,7 @@ static void put_command(const struct command *cmd)
 static const char man_end[] =
 ".SH EXIT STATUS\n"
 ".TP\n0\nsuccess\n"
-".TP\n1\nfailure, even if only of a part\n"
+".TP\n1\nfailure, complete or partial\n"
 ".TP\n2\nthe command line is wrong; nothing was done\n"
 ".PP\n\\fBhybridctl check\\fR exits as \\fBfsck\\fR(8) does, \\fBhybridctl watch\\fR also with 3.\n"
 ".SH ENVIRONMENT\n"

@@ -131,7 +131,7 @@ static void exit_status(const struct command *cmd)
 		return;
 	}
 	printf("%*s0  success\n", INDENT, "");
-	printf("%*s1  failure, even if only of a part\n", INDENT, "");
+	printf("%*s1  failure, complete or partial\n", INDENT, "");
 	printf("%*s2  the command line is wrong; nothing was done\n", INDENT, "");
 	if (cmd && cmd->own_status)
 		printf("%*s%d  %s\n", INDENT, "", cmd->own_status, cmd->own_status_means);

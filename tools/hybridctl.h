@@ -52,7 +52,7 @@ __printf(1, 2) char *text(const char *format, ...);
 
 /* Prints an explanation and frees it; for `return failed(explain(...))`. */
 int failed(char *explanation);
-/* The same for a call through the control node: explains that this cannot be opened, if so. */
+/* The same for a call through the control node; if that cannot be opened, explains this. */
 int control_failed(char *explanation);
 /* "-" is standard input. @name is set to what messages call it. NULL after a complaint. */
 FILE *open_input(const char *path, const char **name);
@@ -61,7 +61,7 @@ FILE *open_input(const char *path, const char **name);
 char *node_path(const char *node);
 /* -1 after a complaint. */
 int open_node(const char *path, int mode);
-/* The number of an instance, from its path: an open file would keep it from detaching. */
+/* The number of an instance, from its path: an open file would prevent its detach. */
 bool node_number(const char *path, __u32 *id);
 /*
  * Replaces @info, all zeroes at first, by that of the next instance. 1; 0 at the end; -1 after
@@ -109,7 +109,7 @@ struct column {
 	enum column_kind kind;
 	unsigned int shown;
 	const char *help;
-	int width;		/* at least, if lines are printed before others are known */
+	int width;		/* minimum; for lines that are printed before the next are known */
 };
 
 /* By the kind of its column. A NULL text is an empty cell, null in JSON. */

@@ -63,7 +63,7 @@ static void put_rect(FILE *out, int x, int y, int w, int h, const char *fill)
 		h, fill);
 }
 
-/* The part of @full pixels that @bytes of @of are; at least one, unless @bytes is 0. */
+/* @bytes of @of, as a part of @full pixels; at least one, unless @bytes is 0. */
 static int pixels(__u64 bytes, __u64 of, int full)
 {
 	int n;
@@ -242,7 +242,7 @@ void map_svg(const struct picture *p, const char *title, FILE *out)
 	height = put_runs(mem, p, height + 8);
 	must(fclose(mem) ? NULL : body);
 
-	/* The height is known only now. */
+	/* The height is not known earlier. */
 	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
 		"viewBox=\"0 0 %d %d\">\n", WIDTH, height, WIDTH, height);
 	fputs(style, out);

@@ -12,10 +12,10 @@
 
 enum { LABEL_WIDTH = 8, NR_SHADES = 4 };
 
-/* The look of a cell: an enum map_part if nothing of it is in use, else kind and tenths. */
+/* The look of a cell: an enum map_part if none of it is in use, else kind and tenths. */
 enum { LOOK_USED = NR_PARTS, TENTHS = 10, LOOK_NONE = LOOK_USED + TENTHS * NR_USED_PARTS };
 
-/* Of the 256 colours of a terminal: the fuller, the brighter. */
+/* Of the 256 colours of a terminal, from nearly empty to full. */
 static const unsigned char used_colors[NR_USED_PARTS][NR_SHADES] = {
 	[PART_USED] = { 242, 246, 250, 255 },
 	[PART_EQUAL] = { 18, 20, 27, 33 },
@@ -185,8 +185,8 @@ static void put_legend(const struct picture *p, const struct args *args, bool co
 		put_sample(part, color, halves);
 		put_sum(p, part_names[part], p->bytes[part], args);
 	}
-	printf("\n each %s is %s; used from a tenth of it to all%s\n",
-	       halves ? "half block" : "character", cell, color ? ", the brighter the more" : "");
+	printf("\n each %s is %s, shown from a tenth used to all used%s\n",
+	       halves ? "half block" : "character", cell, color ? "; brighter is fuller" : "");
 	free(cell);
 }
 

@@ -89,8 +89,8 @@ int open_node(const char *path, int mode)
 }
 
 /*
- * The library opens the control node in each call that needs it, and the errors of that
- * look like those of the call. False after a complaint.
+ * The library opens the control node in each call that needs it, and an error of the open
+ * looks like one of the call. False after a complaint.
  */
 static bool control_opens(void)
 {
@@ -158,7 +158,7 @@ bool node_info(int fd, const char *path, struct hybrid_alloc_info *info)
 	*info = (struct hybrid_alloc_info){ .size = sizeof(*info) };
 	err = hybrid_alloc_get_info(fd, info);
 	if (err)
-		failed(explain("info", -err, 0, path, "ask %s what it is", path));
+		failed(explain("info", -err, 0, path, "get information on %s", path));
 	return !err;
 }
 

@@ -2,8 +2,8 @@
 /*
  * The progress bar on a terminal.
  *
- * A thread draws it, so that the work does not need to check the clock, and the time goes on
- * during a long call as well.
+ * A thread draws it, so that the work does not need to check the clock, and the time shown
+ * advances during a long call as well.
  */
 
 #include <pthread.h>
@@ -116,7 +116,7 @@ static void *draw_until_end(void *arg)
 	return NULL;
 }
 
-/* The new thread blocks all signals: they go to the one that works. */
+/* The new thread blocks all signals: they go to the thread that works. */
 static bool start_thread(struct progress *p)
 {
 	sigset_t all, before;
