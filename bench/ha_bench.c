@@ -267,7 +267,7 @@ static int genalloc_open(u64 capacity)
 	pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
 	if (!pool)
 		return -ENOMEM;
-	/* not from 0 on, which means failure */
+	/* not from 0: that address means failure */
 	ret = gen_pool_add(pool, SZ_1G, capacity, NUMA_NO_NODE);
 	if (ret)
 		gen_pool_destroy(pool);

@@ -318,7 +318,7 @@ static int ha_setup(struct thread_data *td)
 	/* The tables belong to the process. */
 	td->o.use_thread = 1;
 	if (o->mode == HA_ALLOC) {
-		/* In the flags of this job: those of the engine are common to all jobs. */
+		/* Not in the flags of the engine, which are common to all jobs. */
 		td->flags |= (unsigned long long)FIO_SYNCIO << TD_ENG_FLAG_SHIFT;
 	} else if (!td->o.odirect) {
 		log_err("hybrid_alloc: %s: mode=io needs direct=1: a page that is dirty in the page cache when its extent is freed overwrites the next owner's data\n",
@@ -644,7 +644,7 @@ static enum fio_q_status ha_queue_io(struct thread_data *td, struct io_u *io_u)
 	struct ha_extent *ext;
 	uint64_t offset;
 
-	/* Not from when fio set it, as it has filled the buffer since then. */
+	/* fio has filled the buffer since it set this time. */
 	fio_gettime(&io_u->start_time, NULL);
 	ext = ha_slot(job, io_u, &table);
 	offset = io_u->offset % table->slot_size;

@@ -828,7 +828,7 @@ static void small_sizes_leave_no_rests_they_do_not_fill(struct kunit *test)
 	}
 }
 
-/* The shortest run that is long enough is taken, whatever it consists of. */
+/* The shortest run that is long enough is taken, regardless of what it consists of. */
 static void run_that_fits_best_is_taken(struct kunit *test)
 {
 	static const struct { u64 at, len; } holes[] = {
@@ -1052,7 +1052,7 @@ static void no_memory_at_all_and_then_some(struct kunit *test)
 	KUNIT_EXPECT_GT(test, refused, 5);
 }
 
-/* Frees and reports allocate no memory, whatever the state of the device. */
+/* Frees and reports allocate no memory, in any state of the device. */
 static void freeing_and_looking_need_no_memory(struct kunit *test)
 {
 	struct hatest_model *m = hatest_model(test, BUSY);

@@ -2,8 +2,8 @@
 /*
  * ha_user - a sample kernel user of hybrid_alloc
  *
- * Does what a file system or a device-mapper target does with the exported API, in small: a
- * store of segments on a block device. When it is loaded, it
+ * Uses the exported API as a file system or a device-mapper target does, on a small scale: it
+ * is a store of segments on a block device. When it is loaded, it
  *
  *  - opens the device exclusively, and an allocator on all but its first MiB, where a real
  *    store would keep its catalogue;

@@ -125,7 +125,7 @@ static u32 merge(struct ledger *l, u32 before, u32 after)
 	return after;
 }
 
-/* The child of node @i below which @to is, or belongs. */
+/* The child of node @i in whose subtree @to is, or belongs. */
 static u32 *towards(struct ledger *l, u32 i, u32 to)
 {
 	struct node *n = node(l, i);

@@ -153,7 +153,7 @@ void sim_set_cpu(int cpu)
 	pthread_mutex_lock(&threads_lock);
 	BUG_ON(cpu_taken[cpu]);
 	if (sim_thread.cpu < 0) {
-		/* not by way of sim_thread_register(), which may take another thread's CPU */
+		/* not through sim_thread_register(), which may take another thread's CPU */
 		sim_thread_enter(cpu);
 	} else {
 		cpu_taken[sim_thread.cpu] = false;

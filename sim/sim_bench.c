@@ -160,7 +160,7 @@ static void fill_is(struct run *r)
 		r->fill_min = fill;
 }
 
-/* Allocates until it fails, or until @limit blocks have been asked for. Return: how many were. */
+/* Allocates until it fails, or until @limit blocks are requested. Return: how many were. */
 static u64 fill_up(struct run *r, const struct sizes *s, u64 limit)
 {
 	u64 asked = 0, t = cpu_ns(), n = r->nr_live;
@@ -635,7 +635,7 @@ static const char *tcheck(struct tworker *t, int nr, struct hapool *pool)
 		sum += all[i].len;
 	}
 	if (sum != hapool_charged(pool))
-		why = "what is charged is not what is live";
+		why = "the charged space differs from the live extents";
 	if (hapool_check(pool))
 		why = "hapool_check() found a broken invariant";
 	free(all);
@@ -648,7 +648,7 @@ struct tresult {
 	double rate;
 	u64 metadata_peak;
 	const char *wrong;
-	/* how often threads waited for a lock: for all of the kind, and for the busiest group's */
+	/* waits for haslab.lock, space_lock, the groups' locks, the busiest group's lock */
 	u64 all_waits, space_waits, group_waits, busiest_waits;
 };
 

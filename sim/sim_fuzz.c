@@ -97,7 +97,7 @@ static void say_again(const struct fuzzer *z)
 	if (given_situation)
 		fprintf(stderr, " --situation %s", given_situation);
 	if (z->threads > 1)
-		fprintf(stderr, " (if the threads meet as they did)");
+		fprintf(stderr, " (if the threads interleave as before)");
 	fprintf(stderr, "\n");
 }
 
@@ -143,7 +143,7 @@ static bool on_kmalloc(gfp_t gfp)
 	return true;
 }
 
-/* Resets the state of the thread, so that a seed does the same alone as after others. */
+/* Resets the state of the thread, so that the seeds before this one have no influence. */
 void fuzz_begin_thread(u64 seed, int cpu)
 {
 	fault_rng = seed;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hybrid-sim replay: runs a trace of the user's.
+ * hybrid-sim replay: runs the user's trace.
  *
  * The trace is run twice: once measured, once with the ledger. With threads, one
  * thread does all operations of an ID, in the order of the trace. Operations of
@@ -304,9 +304,9 @@ static void compare(struct run *r)
 	if (res->wrong)
 		return;
 	if (st.charged != ledger_used(r->ledger) || st.nr_live != ledger_nr(r->ledger))
-		res->wrong = "the allocator has charged another sum";
+		res->wrong = "the allocator has charged a different sum";
 	else if (st.slab.nr_runs != runs.nr || st.slab.largest_run != runs.largest)
-		res->wrong = "the allocator believes in other free runs";
+		res->wrong = "the allocator reports different free runs";
 	else if (hapool_check(&r->pool))
 		res->wrong = "hapool_check() found a broken invariant";
 }
