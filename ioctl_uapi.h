@@ -135,7 +135,7 @@ struct hybrid_alloc_detach {
  * struct hybrid_alloc_info - INFO: what an instance is
  * @size: sizeof(struct hybrid_alloc_info)
  * @flags: HYBRID_ALLOC_INFO_NEXT (control node only)
- * @id: out: number of the instance; on the control node also in: which instance
+ * @id: out: number of the instance; on the control node also in
  * @state: out: HYBRID_ALLOC_STATE_ bits
  * @features: out: HYBRID_ALLOC_FEATURE_ bits, what the module can do beyond the
  *	first version of this header
