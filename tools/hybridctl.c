@@ -18,7 +18,7 @@ static int flushed(int status)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return status;
-	complain("cannot write the output: %s. The command itself has been done all the same; "
+	complain("cannot write the output: %s. The command itself was done all the same; "
 		 "check where the output goes.",
 		 strerror(errno));
 	return EXIT_FAILED;

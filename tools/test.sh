@@ -236,7 +236,7 @@ inside=$((start + 4 * K)):60K
 hybridctl free 0 "$inside" "$start:4K" 4097:4K "$start:0" 256M:4K 1M:17179869183G 128M:4K >/tmp/out 2>/tmp/err
 is "refused frees: status" $? 1
 is "refused frees: reasons" "$(sed 's/.*: \(.*(E[A-Z]*)\)\..*/\1/' /tmp/err)" \
-"it is inside a live extent, but does not start where that starts (EINVAL)
+"it is inside a live extent, but is not its start (EINVAL)
 an extent starts there, but has another length (EINVAL)
 the start is not a multiple of the block size (EINVAL)
 the length is 0 (EINVAL)
