@@ -150,7 +150,7 @@ struct object {
  * @live: also measure with many live extents
  * @aged: also measure on an aged device
  * @churn: also measure churn on a fresh and on an aged device
- * @far: also measure on devices of 1 and of 100 TiB, and the stress
+ * @far: also measure devices of 1 and of 100 TiB, and the stress workloads
  */
 struct allocator {
 	const char *name;
