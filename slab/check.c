@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The invariants of the slab layer, verified naively: every slab, every mixed part and
- * every span is found through the map and compared with counters, lists and links.
+ * The invariants of the slab layer, verified naively: every slab, every mixed part and every
+ * span is found through the map and compared with counters, lists and links.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>

@@ -2,8 +2,8 @@
 /*
  * Shared by the files of the slab layer. See slab.c for the design and the files.
  *
- * Unless stated otherwise, the caller of a function holds the lock of the group
- * concerned, or has shut out all groups. Functions of the map take haslab.space_lock.
+ * Unless stated otherwise, the caller of a function holds the lock of the group concerned, or
+ * has shut out all groups. Functions of the map take haslab.space_lock.
  */
 #ifndef _HYBRID_ALLOC_SLAB_INTERNAL_H
 #define _HYBRID_ALLOC_SLAB_INTERNAL_H
@@ -207,8 +207,8 @@ static inline struct haslab_mixed *mixed_place(const struct haslab *s, u32 slot)
 }
 
 /*
- * The mixed part of a slot, or NULL. Under RCU; the answer is stable only under the
- * lock of the group that the mixed part belongs to.
+ * The mixed part of a slot, or NULL. Under RCU; the answer is stable only under the lock of the
+ * group that the mixed part belongs to.
  */
 static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
 {
@@ -266,10 +266,10 @@ static inline struct haslab_group *mixed_group(const struct haslab *s,
 }
 
 /*
- * Whether a mixed part that was found in the map belongs to @g, whose lock the caller
- * holds. The answer is stable: a mixed part joins or leaves @g only under that lock. A
- * caller that found it before it took the lock checks mixed_has() first: in a table that
- * the map no longer uses, no mixed part has units.
+ * Whether a mixed part that was found in the map belongs to @g, whose lock the caller holds. The
+ * answer is stable: a mixed part joins or leaves @g only under that lock. A caller that found it
+ * before it took the lock checks mixed_has() first: in a table that the map no longer uses, no
+ * mixed part has units.
  */
 static inline bool mixed_is_of(const struct haslab *s, const struct haslab_mixed *m,
 			       const struct haslab_group *g)

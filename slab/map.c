@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the groups share: the slab layer's map, from an address to what lies there,
- * and the buddy as the slab layer uses it: in blocks; a change invalidates the sums
- * of the dirs. See slab.c.
+ * What the groups share: the slab layer's map, from an address to what lies there, and the buddy
+ * as the slab layer uses it: in blocks; a change invalidates the sums of the dirs. See slab.c.
  *
- * All functions that change it need the lock of a group, or all groups shut out.
- * They take haslab.space_lock, except haslab_map_grow(), which needs the latter.
+ * All functions that change it need the lock of a group, or all groups shut out. They take
+ * haslab.space_lock, except haslab_map_grow(), which needs the latter.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -140,8 +139,8 @@ static void haslab_map_forget_with(struct haslab *s, struct haslab_slab *slab, u
 }
 
 /*
- * Remove a slab. If it was the last in its slot or its dir, the tables are freed with
- * it, after a grace period: lockless readers may still use them.
+ * Remove a slab. If it was the last in its slot or its dir, the tables are freed with it, after
+ * a grace period: lockless readers may still use them.
  */
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 {
@@ -262,8 +261,8 @@ static int haslab_map_mixed_locked(struct haslab *s, struct haslab_group *g, u64
 }
 
 /*
- * Add units to the mixed part of their slot. A new one belongs to @g. -EBUSY: it belongs
- * to another group, and not all groups are shut out.
+ * Add units to the mixed part of their slot. A new one belongs to @g. -EBUSY: it belongs to
+ * another group, and not all groups are shut out.
  */
 int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
 		     struct hamem_op *op)
@@ -291,9 +290,9 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 }
 
 /*
- * The device grows to @nr_blocks: make the tables of the last dir longer. All groups are
- * shut out. Lockless readers may still use the old tables: they find slabs there, in the
- * table @old, which the caller frees after a grace period, and no mixed parts. -ENOMEM.
+ * The device grows to @nr_blocks: make the tables of the last dir longer. All groups are shut
+ * out. Lockless readers may still use the old tables: they find slabs there, in the table @old,
+ * which the caller frees after a grace period, and no mixed parts. -ENOMEM.
  */
 int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old)
 {

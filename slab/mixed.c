@@ -2,33 +2,29 @@
 /*
  * The slab layer's mixed slots: space in which extents of any length lie.
  *
- * The units of a slot that were taken from the buddy for this are its mixed
- * part. The rest of the slot (buddy blocks, slabs) is SPECIAL in its runs, and
- * so are pieces of extents that lie in several places, and HELD blocks. Units
- * are added one buddy block at a time; adjacent units form one space. When all
- * of them are free they go back together.
+ * The units of a slot that were taken from the buddy for this are its mixed part. The rest of
+ * the slot (buddy blocks, slabs) is SPECIAL in its runs, and so are pieces of extents that lie
+ * in several places, and HELD blocks. Units are added one buddy block at a time; adjacent units
+ * form one space. When all of them are free they go back together.
  *
- * An allocation goes to a remembered hole of exactly its length, if there is one:
- * with few different lengths, holes of one are not broken up for another. (Extents
- * of 2^k + 1 blocks then fill .90 of 4 GiB, without it less than .85.)
- * Otherwise it goes to the slot whose largest free run is the smallest that fits,
- * and there to the run that fits best. Slots that are nearly full get fuller, and
- * the large runs of the others survive. (Strict segregation by size wastes a
- * quarter of a disk, first fit fragments it, and best fit over all runs of the
- * device packs worse than this: .98 against .99 of 1 TiB at the first ENOSPC,
- * sizes 4 KiB to 4 MiB.) The index is a list of slots for each length of the
- * largest run, above 1 MiB for a few lengths together, and a bitmap of the lists
- * that are not empty.
+ * An allocation goes to a remembered hole of exactly its length, if there is one: with few
+ * different lengths, holes of one are not broken up for another. (Extents of 2^k + 1 blocks then
+ * fill .90 of 4 GiB, without it less than .85.) Otherwise it goes to the slot whose largest free
+ * run is the smallest that fits, and there to the run that fits best. Slots that are nearly full
+ * get fuller, and the large runs of the others survive. (Strict segregation by size wastes a
+ * quarter of a disk, first fit fragments it, and best fit over all runs of the device packs
+ * worse than this: .98 against .99 of 1 TiB at the first ENOSPC, sizes 4 KiB to 4 MiB.) The
+ * index is a list of slots for each length of the largest run, above 1 MiB for a few lengths
+ * together, and a bitmap of the lists that are not empty.
  *
- * When no run fits, units are added to a slot. If they are at its start and the
- * slot before ends with a free run that no expected size uses, the extent begins
- * in that run and continues in the new slot: otherwise sizes that do not divide a
- * slot would leave a remainder in each. (With enough small requests the remainder
- * is used, and slots that share an extent do not become empty: always doing it
- * lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
+ * When no run fits, units are added to a slot. If they are at its start and the slot before ends
+ * with a free run that no expected size uses, the extent begins in that run and continues in the
+ * new slot: otherwise sizes that do not divide a slot would leave a remainder in each. (With
+ * enough small requests the remainder is used, and slots that share an extent do not become
+ * empty: always doing it lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
  *
- * A part of a unit, before the first whole one or after the last, is not in the
- * buddy. It is added at the start and stays: the lasting units.
+ * A part of a unit, before the first whole one or after the last, is not in the buddy. It is
+ * added at the start and stays: the lasting units.
  *
  * See slab.c for the layer as a whole.
  */
@@ -160,11 +156,11 @@ static u64 haslab_lasting_units(const struct haslab *s, u32 slot)
 }
 
 /*
- * Add blocks that were taken from the buddy, or a lasting unit, as free blocks, and
- * reserve room for @nr_runs more runs. A new mixed part belongs to @g.
+ * Add blocks that were taken from the buddy, or a lasting unit, as free blocks, and reserve room
+ * for @nr_runs more runs. A new mixed part belongs to @g.
  *
- * Return: 0; on error nothing has changed: -ENOMEM; -EBUSY the mixed part of this
- * slot belongs to another group.
+ * Return: 0; on error nothing has changed: -ENOMEM; -EBUSY the mixed part of this slot belongs
+ * to another group.
  */
 int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr_blocks,
 		     u32 nr_runs, struct hamem_op *op)
@@ -302,8 +298,8 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 }
 
 /*
- * Make the live objects of a former slab extents. Its blocks are in one free run, and room
- * for the runs is reserved. Goes from last to first, so that the rest of @run stays valid.
+ * Make the live objects of a former slab extents. Its blocks are in one free run, and room for
+ * the runs is reserved. Goes from last to first, so that the rest of @run stays valid.
  */
 void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr, u32 blocks)
 {
@@ -371,10 +367,7 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 	haslab_run_clear(s, m, &run, start);
 }
 
-/*
- * A place for an extent: a free run, and the length of the longest other free run of
- * its slot.
- */
+/* A place for an extent: a free run, and the length of the longest other free run of its slot. */
 struct place {
 	u32 slot;
 	u32 others;
@@ -480,9 +473,9 @@ static bool haslab_hole_find(struct haslab *s, struct haslab_group *g, u32 len, 
 }
 
 /*
- * Find a remembered hole, or the mixed slot whose largest run is the smallest that
- * fits and the best place in it. Looks at a bounded number of slots: it may miss one
- * that fits if a bucket has several lengths or @align is large. haslab_search() does not.
+ * Find a remembered hole, or the mixed slot whose largest run is the smallest that fits and the
+ * best place in it. Looks at a bounded number of slots: it may miss one that fits if a bucket
+ * has several lengths or @align is large. haslab_search() does not.
  */
 static __always_inline bool haslab_mixed_find(struct haslab *s, struct haslab_group *g, u32 len,
 					      u64 align, struct place *place)
@@ -525,8 +518,8 @@ static bool haslab_rest_is_useless(const struct haslab *s, const struct haslab_g
 }
 
 /*
- * Allocate across @border, where a slot with a free first run begins. -ENOSPC: the slot
- * before it does not end with a suitable run.
+ * Allocate across @border, where a slot with a free first run begins. -ENOSPC: the slot before
+ * it does not end with a suitable run.
  */
 static int haslab_mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align,
 				 struct hamem_op *op, u64 *start)
@@ -614,8 +607,8 @@ static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_grou
 }
 
 /*
- * Allocate in a mixed slot of a group; adds units if necessary.
- * Return: 0; -ENOSPC; -ENOMEM; -EBUSY the units found are in a slot of another group.
+ * Allocate in a mixed slot of a group; adds units if necessary. Return: 0; -ENOSPC; -ENOMEM;
+ * -EBUSY the units found are in a slot of another group.
  */
 int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 		       struct hamem_op *op, u64 *start)
@@ -628,8 +621,8 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 }
 
 /*
- * Retire an extent of a mixed part and, with @reuse, free its blocks. Inlined with a
- * constant @reuse: this is most of the cost of a free.
+ * Retire an extent of a mixed part and, with @reuse, free its blocks. Inlined with a constant
+ * @reuse: this is most of the cost of a free.
  */
 static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixed *m, u64 start,
 					    u64 len, const bool reuse,
@@ -706,8 +699,8 @@ static u64 haslab_tail_start(const struct haslab *s)
 }
 
 /*
- * Get all memory that haslab_mixed_grow() needs, and add the lasting unit at the new
- * end, if it is a new one. Context: all groups are shut out. Return: 0 or -ENOMEM.
+ * Get all memory that haslab_mixed_grow() needs, and add the lasting unit at the new end, if it
+ * is a new one. Context: all groups are shut out. Return: 0 or -ENOMEM.
  */
 int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 {

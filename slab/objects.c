@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slabs of equal objects, and whole buddy blocks of the common sizes: what the
- * pools live on.
+ * Slabs of equal objects, and whole buddy blocks of the common sizes: what the pools live on.
  *
- * A slab is a buddy block that is cut into objects of one class, with two bitmaps.
- * An object is free, live, or CACHED if it is neither. `free` belongs to the lock
- * of the slab's group. `live` is the ownership mark: it is set and cleared by
- * atomic operations, also without that lock. Only a CACHED object changes it from
- * 0 to 1, and a CACHED object pins its slab.
+ * A slab is a buddy block that is cut into objects of one class, with two bitmaps. An object is
+ * free, live, or CACHED if it is neither. `free` belongs to the lock of the slab's group. `live`
+ * is the ownership mark: it is set and cleared by atomic operations, also without that lock.
+ * Only a CACHED object changes it from 0 to 1, and a CACHED object pins its slab.
  *
- * Slabs with a free object are in haslab_group.partial. An empty slab goes back to
- * the buddy at once. The next slab of a class is as large as half of the space that
- * the class has already, so few objects keep little space from other sizes.
+ * Slabs with a free object are in haslab_group.partial. An empty slab goes back to the buddy at
+ * once. The next slab of a class is as large as half of the space that the class has already, so
+ * few objects keep little space from other sizes.
  *
  * See slab.c for the layer as a whole.
  */
@@ -116,10 +114,10 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 }
 
 /*
- * A slab smaller than a slot has more metadata for each block than a whole slot or a
- * bitmap has. The metadata bound of the layer holds because all small slabs together
- * are bounded, too: 3 KiB per GiB (2^18 blocks). A quarter of that is kept for the
- * first slab of a class, so that growing classes do not use up all of it.
+ * A slab smaller than a slot has more metadata for each block than a whole slot or a bitmap has.
+ * The metadata bound of the layer holds because all small slabs together are bounded, too: 3 KiB
+ * per GiB (2^18 blocks). A quarter of that is kept for the first slab of a class, so that
+ * growing classes do not use up all of it.
  */
 static bool haslab_too_many_small(const struct haslab *s, bool is_first)
 {
@@ -129,10 +127,10 @@ static bool haslab_too_many_small(const struct haslab *s, bool is_first)
 }
 
 /*
- * The order of a class's next slab: large enough to be worth it, small enough to leave
- * space for other sizes. When there are too many small slabs, a class that has a quarter
- * of a slot already gets a whole slot; any other class gets none (the order is less than
- * @min_order) and its extents go to mixed slots.
+ * The order of a class's next slab: large enough to be worth it, small enough to leave space for
+ * other sizes. When there are too many small slabs, a class that has a quarter of a slot already
+ * gets a whole slot; any other class gets none (the order is less than @min_order) and its
+ * extents go to mixed slots.
  */
 static int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
 			       int *min_order)

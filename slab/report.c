@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the space is used for: the extents by address (MAP), sums (STAT), free runs
- * by length, and what the layer is made of (debugfs).
+ * What the space is used for: the extents by address (MAP), sums (STAT), free runs by length,
+ * and what the layer is made of (debugfs).
  *
  * See slab.c for the layer as a whole.
  */

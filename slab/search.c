@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab layer's last resort: a search for any free run that is long enough,
- * wherever it lies and whatever it consists of. If it finds nothing, no such run exists.
+ * The slab layer's last resort: a search for any free run that is long enough, wherever it lies
+ * and whatever it consists of. If it finds nothing, no such run exists.
  *
  * Large parts
  * -----------
- * A free run consists of parts: free buddy blocks, free runs in a mixed part, adjacent
- * free objects of a slab. A mixed part or a slab that becomes wholly free goes back to
- * the buddy at once. So a run without a buddy block is the end of one thing and the
- * start of another, and one of the two parts is at least half of it. The exception are
- * islands: free units that stay in a mixed part because other units of the slot are in
- * use. Two islands can be adjacent, across a border between slots. Three cannot, as the
- * middle one would be a whole mixed part. Such a run has at most four parts, and one of
- * them is at least a unit long.
+ * A free run consists of parts: free buddy blocks, free runs in a mixed part, adjacent free
+ * objects of a slab. A mixed part or a slab that becomes wholly free goes back to the buddy at
+ * once. So a run without a buddy block is the end of one thing and the start of another, and one
+ * of the two parts is at least half of it. The exception are islands: free units that stay in a
+ * mixed part because other units of the slot are in use. Two islands can be adjacent, across a
+ * border between slots. Three cannot, as the middle one would be a whole mixed part. Such a run
+ * has at most four parts, and one of them is at least a unit long.
  *
- * It is therefore enough to look around every free buddy block and around every part of
- * that length. The groups list mixed slots by their longest run, and slabs that have a
- * free object. On a nearly full device these are few: on a TiB haslab_search_large()
- * takes some microseconds, seldom up to 50, and other operations maintain no extra state
- * for it. It takes the first run that fits.
+ * It is therefore enough to look around every free buddy block and around every part of that
+ * length. The groups list mixed slots by their longest run, and slabs that have a free object.
+ * On a nearly full device these are few: on a TiB haslab_search_large() takes some microseconds,
+ * seldom up to 50, and other operations maintain no extra state for it. It takes the first run
+ * that fits.
  *
  * All runs
  * --------
- * If there are too many parts, haslab_search_dirs() takes over: it goes by the sums of
- * the dirs and recomputes those of dirs that have changed. To look at everything takes a
- * millisecond for each TiB.
+ * If there are too many parts, haslab_search_dirs() takes over: it goes by the sums of the dirs
+ * and recomputes those of dirs that have changed. To look at everything takes a millisecond for
+ * each TiB.
  *
  * See slab.c for the layer as a whole.
  */
@@ -37,8 +36,8 @@
 
 /*
  * How many pieces of the device the search for large parts may look at: cheaper than
- * haslab_search_dirs() on a TiB. LARGE_FEW, at nearly no cost, is for a search that cannot
- * prove that no run fits.
+ * haslab_search_dirs() on a TiB. LARGE_FEW, at nearly no cost, is for a search that cannot prove
+ * that no run fits.
  */
 #define LARGE_PIECES	32768
 #define LARGE_FEW	2048
@@ -167,8 +166,8 @@ static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 }
 
 /*
- * A part lies beside the border before @slot. Prefetch @other, the slot on the other side,
- * and queue the border; it is looked at after LARGE_BORDERS more have been found.
+ * A part lies beside the border before @slot. Prefetch @other, the slot on the other side, and
+ * queue the border; it is looked at after LARGE_BORDERS more have been found.
  */
 static bool haslab_large_border(struct haslab *s, struct large *l, u32 slot, u32 other)
 {
@@ -240,8 +239,8 @@ static u32 haslab_large_list(const struct large *l, const struct haslab_group *g
 }
 
 /*
- * Longest runs first, as their neighbours need not be long. Scan several lists in
- * parallel, to hide the latency from one slot to the next in a list.
+ * Longest runs first, as their neighbours need not be long. Scan several lists in parallel, to
+ * hide the latency from one slot to the next in a list.
  */
 static bool haslab_large_in_slots(struct haslab *s, struct large *l, const struct haslab_group *g)
 {
@@ -417,10 +416,10 @@ static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g,
 }
 
 /*
- * Find a free run for an extent that is longer than a slot, or aligned to more: the
- * shortest that fits of those it looks at. The largest of several adjacent free buddy
- * blocks is more than a quarter of their sum, so smaller blocks are skipped, and so are
- * larger ones once a run has been found. The caller has shut out all groups.
+ * Find a free run for an extent that is longer than a slot, or aligned to more: the shortest
+ * that fits of those it looks at. The largest of several adjacent free buddy blocks is more than
+ * a quarter of their sum, so smaller blocks are skipped, and so are larger ones once a run has
+ * been found. The caller has shut out all groups.
  */
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 {
