@@ -19,77 +19,49 @@
 
 #include "slab/hit.h"
 
-/* No slot. */
 #define NO_SLOT		U32_MAX
 
-/**
- * struct haslab_mixed - the part of a slot in which extents of any length lie
- * @units: bitmap of the units of the slot that belong to it; 0: no mixed part
- * @runs: the runs in them; its tag has bits MIXED_...
- *
- * One cache line, unless there are many runs.
- */
+/* The part of a slot in which extents of any length lie: a cache line, unless it has many runs. */
 struct haslab_mixed {
-	u64 units;
-	struct haruns runs;
+	u64 units;		/* bitmap of the slot's units in it; 0: no mixed part */
+	struct haruns runs;	/* the runs in them; its tag has bits MIXED_... */
 };
 
-/* The first run continues the extent at the end of the slot before. */
-#define MIXED_CONTINUES	1
-/* The last run continues in the next slot. */
-#define MIXED_GOES_ON	2
+#define MIXED_CONTINUES	1	/* the first run continues the extent that ends the slot before */
+#define MIXED_GOES_ON	2	/* the last run continues in the next slot */
 
-/**
- * struct haslab_link - links of a mixed slot in the list of its bucket
- * @next: number of the next slot, or NO_SLOT
- * @prev: number of the slot before; the first slot has its own number
- *
- * Separate from the mixed part: an unlink touches two other slots, and links are small
- * enough to be mostly in the second level cache; mixed parts are not.
+/*
+ * Links of a mixed slot in the list of its bucket. Separate from the mixed part: an unlink touches
+ * two other slots, and links are small enough to be mostly in the second level cache; mixed parts
+ * are not.
  */
 struct haslab_link {
-	u32 next;
-	u32 prev;
+	u32 next;	/* number of the next slot, or NO_SLOT */
+	u32 prev;	/* number of the slot before; the first slot has its own number */
 };
 
-/**
- * union haslab_links - links of the mixed slots of a dir
- * @gone: when the dir has no mixed slot any more: the table of mixed parts, which
- *	lockless readers may still use
- * @link: the links of each slot
- */
+/* Links of the mixed slots of a dir. */
 union haslab_links {
 	struct {
 		struct rcu_head rcu;
 		struct haslab_mixed *mixed;
-	} gone;
-	DECLARE_FLEX_ARRAY(struct haslab_link, link);
+	} gone;	/* once unused: the table of mixed parts, which lockless readers may still use */
+	DECLARE_FLEX_ARRAY(struct haslab_link, link);	/* of each slot */
 };
 
-/**
- * struct haslab_sum - the free runs of a part of the device
- * @lead: free blocks at its start
- * @longest: longest free run
- * @trail: free blocks at its end
- * @size: blocks in it
- */
+/* The free runs of a part of the device, in blocks. */
 struct haslab_sum {
-	u64 lead;
-	u64 longest;
-	u64 trail;
-	u64 size;
+	u64 lead;	/* free at its start */
+	u64 longest;	/* longest free run */
+	u64 trail;	/* free at its end */
+	u64 size;	/* all */
 };
 
-/**
- * struct haslab_span - an extent that lies in more than one slot or block
- * @node: in haslab.spans
- * @start: first block
- * @len: number of blocks
- */
+/* An extent that lies in more than one slot or block. */
 struct haslab_span {
-	struct rb_node node;
-	u64 start;
-	u64 len;
+	struct rb_node node;	/* in haslab.spans */
+	u64 start;		/* first block */
+	u64 len;		/* in blocks */
 };
 
 /* ---- locks (slab/lock.c) ---- */
@@ -102,8 +74,7 @@ void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
  * A spin lock also holds off the end of a grace period, even on PREEMPT_RT (see
  * kernel/locking/spinlock_rt.c): what is found under it stays until the unlock.
  */
-static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g)
-	__acquires(&g->lock)
+static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g) __acquires(&g->lock)
 {
 	spin_lock(&g->lock);
 	/* pairs with haslab_unlock_all(): NULL means its changes to the group are visible */
@@ -111,8 +82,7 @@ static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g)
 		haslab_lock_waited(s, g);
 }
 
-static inline void haslab_unlock_group(struct haslab_group *g)
-	__releases(&g->lock)
+static inline void haslab_unlock_group(struct haslab_group *g) __releases(&g->lock)
 {
 	spin_unlock(&g->lock);
 }
@@ -259,8 +229,7 @@ static inline struct haslab_group *slab_group(const struct haslab *s,
 	return &s->groups[slab->group];
 }
 
-static inline struct haslab_group *mixed_group(const struct haslab *s,
-					       const struct haslab_mixed *m)
+static inline struct haslab_group *mixed_group(const struct haslab *s, const struct haslab_mixed *m)
 {
 	return &s->groups[READ_ONCE(m->runs.owner)];
 }
@@ -284,8 +253,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab);
 int __must_check haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
 				  struct hamem_op *op);
 void haslab_map_keep(struct haslab *s, u64 block, u64 units);
-int __must_check haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op,
-				 void **old);
+int __must_check haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old);
 
 int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op,
 				    u64 *start);
@@ -320,15 +288,17 @@ static inline struct haslab_mixed *haslab_continuation(const struct haslab *s,
 	return mixed_slot(s, slot_of(s, block + 1));
 }
 
-/*
- * The bucket of slots whose longest free run is @len. Branchless, as a branch would be
- * unpredictable.
- */
+/* The bucket of slots whose longest free run is @len. No branch: it would be unpredictable. */
 static inline u32 haslab_bucket_of(u32 len)
 {
 	unsigned int shift = ilog2(len | 1U << HASLAB_BUCKET_SHIFT) - HASLAB_BUCKET_SHIFT;
 
 	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
+}
+
+static inline u32 haslab_mixed_bucket(const struct haslab_mixed *m)
+{
+	return haslab_bucket_of(m->runs.max_free);
 }
 
 void haslab_mixed_init(struct haslab_group *g);
@@ -338,8 +308,7 @@ void haslab_mixed_forget(struct haslab *s, u32 slot);
 void haslab_mixed_settle(struct haslab *s, u32 slot);
 int __must_check haslab_mixed_set(struct haslab *s, u64 start, u32 len,
 				  enum haruns_state state, struct hamem_op *op);
-void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr,
-		       u32 blocks);
+void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr, u32 blocks);
 void haslab_mixed_clear(struct haslab *s, u64 start);
 int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				  struct hamem_op *op, u64 *start);
@@ -351,7 +320,6 @@ int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64
 			enum hybrid_alloc_reason *reason);
 int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
-int haslab_mixed_bucket(const struct haslab_mixed *m);
 
 /* ---- slabs of equal objects (objects.c) ---- */
 
@@ -371,27 +339,18 @@ bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *star
 void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next);
 struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
 
-/* The whole pass is one hold of all groups. */
-#define HASLAB_WALK_WHOLE	BIT(0)
+#define HASLAB_WALK_WHOLE	BIT(0)	/* the whole pass is one hold of all groups */
 /* The pass ends early when the caller is killed or the device is detached. */
 #define HASLAB_WALK_KILLABLE	BIT(1)
 
-/**
- * struct haslab_walk - a pass over the blocks of a device, by address
- * @s: the slab allocator
- * @pos: the next block to look at; the caller advances it
- * @limit: where the pass ends, unless the end of the device comes first
- * @end: where the current hold of all groups ends; 0: they are not held
- * @flags: HASLAB_WALK_...
- * @ret: why the pass ended early, or 0
- */
+/* A pass over the blocks of a device, by address. */
 struct haslab_walk {
 	struct haslab *s;
-	u64 pos;
-	u64 limit;
-	u64 end;
-	unsigned int flags;
-	int ret;
+	u64 pos;		/* the next block to look at; the caller advances it */
+	u64 limit;		/* where the pass ends, unless the end of the device comes first */
+	u64 end;		/* where the current hold of all groups ends; 0: none is held */
+	unsigned int flags;	/* HASLAB_WALK_... */
+	int ret;		/* why the pass ended early, or 0 */
 };
 
 void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 limit,

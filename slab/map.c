@@ -84,41 +84,29 @@ static struct haslab_slab *haslab_map_entry_of(struct haslab *s, struct haslab_s
 	return haslab_split_entry(s, split, slab);
 }
 
-static int haslab_map_slab_locked(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
-{
-	struct haslab_dir *dir = map_dir(s, slab->start);
-	struct haslab_slab __rcu **slabs = dir->slabs;
-	struct haslab_slab *entry;
-	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
-
-	lockdep_assert_held(&s->space_lock);
-	if (!dir->nr_slabs)
-		slabs = hamem_get(&s->mem, op,
-				  haslab_dir_slots(s, dir, s->map_blocks) * sizeof(*slabs));
-	if (!slabs)
-		return -ENOMEM;
-	entry = haslab_map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
-	if (!entry) {
-		if (!dir->nr_slabs)
-			hamem_put(&s->mem, slabs);
-		return -ENOMEM;
-	}
-	rcu_assign_pointer(slabs[i], entry);
-	/* pairs with rcu_dereference_raw() in haslab_lookup(): the table is seen filled */
-	smp_store_release(&dir->slabs, slabs);
-	dir->nr_slabs++;
-	return 0;
-}
-
-/* Add a slab to the map. */
+/* Add a slab to the map. Return: 0; -ENOMEM. */
 int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
-	int ret;
+	struct haslab_dir *dir = map_dir(s, slab->start);
+	struct haslab_slab __rcu **slabs;
+	struct haslab_slab *entry = NULL;
+	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 
 	spin_lock(&s->space_lock);
-	ret = haslab_map_slab_locked(s, slab, op);
+	slabs = dir->nr_slabs ? dir->slabs :
+		hamem_get(&s->mem, op, haslab_dir_slots(s, dir, s->map_blocks) * sizeof(*slabs));
+	if (slabs)
+		entry = haslab_map_entry_of(s, rcu_dereference_raw(slabs[i]), slab, op);
+	if (entry) {
+		rcu_assign_pointer(slabs[i], entry);
+		/* pairs with rcu_dereference_raw() in haslab_lookup(): the table is seen filled */
+		smp_store_release(&dir->slabs, slabs);
+		dir->nr_slabs++;
+	} else if (!dir->nr_slabs) {
+		hamem_put(&s->mem, slabs);
+	}
 	spin_unlock(&s->space_lock);
-	return ret;
+	return entry ? 0 : -ENOMEM;
 }
 
 static bool haslab_split_is_empty(struct haslab *s, struct haslab_slab __rcu **split)
@@ -186,20 +174,6 @@ static void haslab_map_put_mixed(struct haslab *s, struct haslab_mixed *mixed,
 	call_rcu(&links->gone.rcu, haslab_map_mixed_rcu);
 }
 
-/* Free the table of mixed parts of a dir, if none is in use. */
-static void haslab_map_trim(struct haslab *s, struct haslab_dir *dir)
-{
-	struct haslab_mixed *mixed = dir->mixed;
-	union haslab_links *links = dir->links;
-
-	lockdep_assert_held(&s->space_lock);
-	if (dir->nr_mixed || !links)
-		return;
-	WRITE_ONCE(dir->mixed, NULL);
-	WRITE_ONCE(dir->links, NULL);
-	haslab_map_put_mixed(s, mixed, links);
-}
-
 /* Make the mixed parts of @nr slots. */
 static struct haslab_mixed *haslab_map_new_mixed(struct haslab *s, u32 nr, struct hamem_op *op,
 						 union haslab_links **links)
@@ -223,29 +197,28 @@ static void haslab_map_publish(struct haslab_dir *dir, struct haslab_mixed *mixe
 	smp_store_release(&dir->mixed, mixed);
 }
 
-static int haslab_map_make(struct haslab *s, struct haslab_dir *dir, struct hamem_op *op)
-{
-	struct haslab_mixed *mixed;
-	union haslab_links *links;
-
-	if (dir->mixed)
-		return 0;
-	mixed = haslab_map_new_mixed(s, haslab_dir_slots(s, dir, s->map_blocks), op, &links);
-	if (!mixed)
-		return -ENOMEM;
-	haslab_map_publish(dir, mixed, links);
-	return 0;
-}
-
-static int haslab_map_mixed_locked(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
-				   struct hamem_op *op)
+/*
+ * Add units to the mixed part of their slot. A new one belongs to @g.
+ * Return: 0; -ENOMEM; -EBUSY it belongs to another group, and not all groups are shut out.
+ */
+int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
+		     struct hamem_op *op)
 {
 	struct haslab_dir *dir = map_dir(s, block);
-	struct haslab_mixed *m;
+	struct haslab_mixed *mixed, *m;
+	union haslab_links *links;
+	int ret = 0;
 
-	lockdep_assert_held(&s->space_lock);
-	if (haslab_map_make(s, dir, op))
-		return -ENOMEM;
+	spin_lock(&s->space_lock);
+	if (!dir->mixed) {
+		mixed = haslab_map_new_mixed(s, haslab_dir_slots(s, dir, s->map_blocks), op,
+					     &links);
+		if (!mixed) {
+			ret = -ENOMEM;
+			goto unlock;
+		}
+		haslab_map_publish(dir, mixed, links);
+	}
 	m = &dir->mixed[slot_of(s, block) % DIR_SLOTS];
 	if (!m->units) {
 		dir->nr_mixed++;
@@ -254,37 +227,30 @@ static int haslab_map_mixed_locked(struct haslab *s, struct haslab_group *g, u64
 		/* pairs with mixed_is_of(): a CPU that sees units also sees the owner */
 		smp_wmb();
 	} else if (m->runs.owner != g->nr && !haslab_has_all(s)) {
-		return -EBUSY;
+		ret = -EBUSY;
+		goto unlock;
 	}
 	WRITE_ONCE(m->units, m->units | units);
-	return 0;
-}
-
-/*
- * Add units to the mixed part of their slot. A new one belongs to @g. -EBUSY: it belongs to
- * another group, and not all groups are shut out.
- */
-int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
-		     struct hamem_op *op)
-{
-	int ret;
-
-	spin_lock(&s->space_lock);
-	ret = haslab_map_mixed_locked(s, g, block, units, op);
+unlock:
 	spin_unlock(&s->space_lock);
 	return ret;
 }
 
-/* Reduce a mixed part to @units; 0 removes it. */
+/* Reduce a mixed part to @units; 0 removes it, and with the last one of a dir its table. */
 void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 {
 	struct haslab_dir *dir = map_dir(s, block);
+	struct haslab_mixed *mixed;
+	union haslab_links *links;
 
 	spin_lock(&s->space_lock);
-	WRITE_ONCE(dir->mixed[slot_of(s, block) % DIR_SLOTS].units, units);
-	if (!units) {
-		dir->nr_mixed--;
-		haslab_map_trim(s, dir);
+	mixed = dir->mixed;
+	WRITE_ONCE(mixed[slot_of(s, block) % DIR_SLOTS].units, units);
+	if (!units && !--dir->nr_mixed) {
+		links = dir->links;
+		WRITE_ONCE(dir->mixed, NULL);
+		WRITE_ONCE(dir->links, NULL);
+		haslab_map_put_mixed(s, mixed, links);
 	}
 	spin_unlock(&s->space_lock);
 }
@@ -361,8 +327,7 @@ int haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op
 }
 
 /* A block of 2^@order units if possible, else smaller, but not below @min_order. */
-int haslab_buddy_some(struct haslab *s, int order, int min_order, struct hamem_op *op,
-		      u64 *start)
+int haslab_buddy_some(struct haslab *s, int order, int min_order, struct hamem_op *op, u64 *start)
 {
 	int ret = -ENOSPC;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab layer's mixed slots: space in which extents of any length lie.
+ * Mixed slots: space in which extents of any length lie. See slab.c for the layer as a whole.
  *
  * The units of a slot that were taken from the buddy for this are its mixed part. The rest of
  * the slot (buddy blocks, slabs) is SPECIAL in its runs, and so are pieces of extents that lie
@@ -25,8 +25,6 @@
  *
  * A part of a unit, before the first whole one or after the last, is not in the buddy. It is
  * added at the start and stays: the lasting units.
- *
- * See slab.c for the layer as a whole.
  */
 #include <linux/errno.h>
 #include <linux/hash.h>
@@ -35,20 +33,11 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-/* After this many requests the history of lengths is halved. */
-#define RECENT_WINDOW	128
-/* Mixed slots to look at in which the extent may not fit. */
-#define MAX_TRIES	16
-/* Runs in them to look at, all together. */
-#define MAX_LOOK	512
+#define RECENT_WINDOW	128	/* after this many requests the history of lengths is halved */
+#define MAX_TRIES	16	/* mixed slots to look at in which the extent may not fit */
+#define MAX_LOOK	512	/* runs in them to look at, all together */
 
 /* ---- the index ---- */
-
-/* The list that a mixed slot belongs to. */
-int haslab_mixed_bucket(const struct haslab_mixed *m)
-{
-	return haslab_bucket_of(m->runs.max_free);
-}
 
 static void haslab_index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
 			     struct haslab_link *link)
@@ -125,7 +114,6 @@ static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u
 		haslab_index_relink(s, g, slot, from, to);
 }
 
-/* Make the lists empty. */
 void haslab_mixed_init(struct haslab_group *g)
 {
 	u32 i;
@@ -135,13 +123,6 @@ void haslab_mixed_init(struct haslab_group *g)
 }
 
 /* ---- adding and returning units ---- */
-
-static u64 haslab_units_mask(const struct haslab *s, u64 start, u32 nr_blocks)
-{
-	u32 first = slot_unit(s, start), last = slot_unit(s, start + nr_blocks - 1);
-
-	return (~0ULL >> (63 - (last - first))) << first;
-}
 
 /* The lasting units of a slot: they stay even if they are free. */
 static u64 haslab_lasting_units(const struct haslab *s, u32 slot)
@@ -165,7 +146,7 @@ static u64 haslab_lasting_units(const struct haslab *s, u32 slot)
 int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr_blocks,
 		     u32 nr_runs, struct hamem_op *op)
 {
-	u64 units = haslab_units_mask(s, start, nr_blocks);
+	u64 units = GENMASK_ULL(slot_unit(s, start + nr_blocks - 1), slot_unit(s, start));
 	u32 slot = slot_of(s, start), max_free;
 	int ret = haslab_map_mixed(s, g, start, units, op);
 	struct haslab_mixed *m;
@@ -570,27 +551,12 @@ int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 alig
 	return haslab_place_take(s, &place, len, align, op, start);
 }
 
-/* Allocate in units that were just added at @from; on failure they may go back. */
-static int haslab_mixed_alloc_in(struct haslab *s, u64 from, u32 len, u64 align,
-				 struct hamem_op *op, u64 *start)
-{
-	struct place place = { .slot = slot_of(s, from) };
-	int ret = -ENOSPC;
-
-	if (from == slot_start(s, place.slot))
-		ret = haslab_mixed_straddle(s, from, len, align, op, start);
-	if (ret == -ENOSPC && haslab_slot_find(s, len, align, &place))
-		ret = haslab_place_take(s, &place, len, align, op, start);
-	if (ret)
-		haslab_mixed_settle(s, place.slot);
-	return ret;
-}
-
 /* Allocate in new units of a group. Return: as haslab_mixed_alloc(). */
 static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len,
 					    u64 align, struct hamem_op *op, u64 *start)
 {
 	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
+	struct place place;
 	int order, ret;
 
 	/* small blocks between larger extents first: that keeps space for large extents */
@@ -603,7 +569,15 @@ static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_grou
 		haslab_buddy_free(s, from, order);
 		return ret;
 	}
-	return haslab_mixed_alloc_in(s, from, len, align, op, start);
+	place.slot = slot_of(s, from);
+	ret = from == slot_start(s, place.slot) ?
+		haslab_mixed_straddle(s, from, len, align, op, start) : -ENOSPC;
+	if (ret == -ENOSPC && haslab_slot_find(s, len, align, &place))
+		ret = haslab_place_take(s, &place, len, align, op, start);
+	if (ret)
+		/* unused, so the units may go back */
+		haslab_mixed_settle(s, place.slot);
+	return ret;
 }
 
 /*
@@ -658,32 +632,14 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 	return 0;
 }
 
-/**
- * haslab_mixed_free - free an extent in a mixed part
- * @s: the slab allocator
- * @m: the mixed part; the caller holds its group's lock, or all groups are shut out
- * @start: first block
- * @len: number of blocks
- * @reason: out: why not
- *
- * Return: as haslab_free(); -EBUSY the block is SPECIAL: try haslab_span_retire().
- */
+/* Free an extent. Return: as haslab_free(); -EBUSY it is SPECIAL: try haslab_span_retire(). */
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason)
 {
 	return haslab_mixed_end(s, m, start, len, true, reason);
 }
 
-/**
- * haslab_mixed_retire - end the ownership of an extent in a mixed part
- * @s: the slab allocator
- * @m: as for haslab_mixed_free()
- * @start: first block
- * @len: number of blocks
- * @reason: out: why not
- *
- * Its blocks are HELD until haslab_reuse(). Return: as haslab_mixed_free().
- */
+/* The same, but its blocks are HELD until haslab_reuse(). */
 int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 			enum hybrid_alloc_reason *reason)
 {
@@ -692,24 +648,19 @@ int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64
 
 /* ---- growing ---- */
 
-/* The lasting unit at the end: its first block, or the end if there is none. */
-static u64 haslab_tail_start(const struct haslab *s)
-{
-	return round_down(s->cfg.nr_blocks, unit_blocks(s));
-}
-
 /*
  * Get all memory that haslab_mixed_grow() needs, and add the lasting unit at the new end, if it
  * is a new one. Context: all groups are shut out. Return: 0 or -ENOMEM.
  */
 int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op)
 {
-	u64 start = haslab_tail_start(s), new_start = round_down(nr_blocks, unit_blocks(s));
+	/* the lasting units at the ends: their first block, or the end if there is none */
+	u64 start = round_down(s->cfg.nr_blocks, unit_blocks(s));
+	u64 new_start = round_down(nr_blocks, unit_blocks(s));
 
 	haslab_assert_all(s);
 	/* two runs for each lasting unit, old and new: they may be in one slot */
-	if (start < s->cfg.nr_blocks &&
-	    haruns_reserve(&mixed_at(s, start)->runs, 4, &s->mem, op))
+	if (start < s->cfg.nr_blocks && haruns_reserve(&mixed_at(s, start)->runs, 4, &s->mem, op))
 		return -ENOMEM;
 	if (new_start == nr_blocks || (start < s->cfg.nr_blocks && start == new_start))
 		return 0;
