@@ -45,19 +45,13 @@ static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g,
 				 u32 bucket)
 {
 	u32 next = slot_link(s, slot)->next, prev = slot_link(s, slot)->prev;
-	bool is_first = false;
 
 	if (!bucket)
 		return true;
-	if (!test_bit(bucket, g->mixed_mask))
-		return false;
-	if (prev == slot)
-		is_first = true;
-	else if (slot_link(s, prev)->next != slot)
-		return false;
-	if (is_first ? g->mixed[bucket] != slot : g->mixed[bucket] == slot)
-		return false;
-	return next == NO_SLOT || slot_link(s, next)->prev == slot;
+	return test_bit(bucket, g->mixed_mask) &&
+	       (prev == slot) == (g->mixed[bucket] == slot) &&
+	       (prev == slot || slot_link(s, prev)->next == slot) &&
+	       (next == NO_SLOT || slot_link(s, next)->prev == slot);
 }
 
 /* Units of the mixed part are not free in the buddy; all other blocks are SPECIAL. */
@@ -231,11 +225,9 @@ static bool haslab_check_spans(struct haslab *s)
  * haslab_check - verify every invariant of this layer and the buddy, naively
  * @s: the slab allocator
  *
- * Looks at all metadata, a dir at a time, then at the sums, which only match when no
- * call is in flight. Context: process context, may sleep.
- *
- * Return: 0; -EUCLEAN something is broken; -EAGAIN the sums do not match: something is
- * broken if no call was in flight.
+ * Looks at all metadata, a dir at a time, then at the sums, which only match when no call is in
+ * flight. Context: process context, may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN
+ * the sums do not match: something is broken if no call was in flight.
  */
 int haslab_check(struct haslab *s)
 {

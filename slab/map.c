@@ -32,21 +32,6 @@ static u64 haslab_first_unit(const struct haslab *s, const struct haslab_slab *s
 	return round_down(slab->start, slot_blocks(s)) >> s->cfg.unit_shift;
 }
 
-/* The table of units that the map entry of a slab's slot points to, or NULL. */
-static struct haslab_slab __rcu **haslab_split_of(const struct haslab *s, struct haslab_slab *entry,
-						  const struct haslab_slab *slab)
-{
-	return entry ? map_split(entry, haslab_first_unit(s, slab)) : NULL;
-}
-
-static struct haslab_slab *haslab_split_entry(const struct haslab *s,
-					      struct haslab_slab __rcu **split,
-					      const struct haslab_slab *slab)
-{
-	return (void *)((unsigned long)split -
-			(unsigned long)haslab_first_unit(s, slab) * sizeof(*split) + MAP_SPLIT);
-}
-
 /* Set the entries of a slab's units to @value. */
 static void haslab_split_fill(struct haslab *s, struct haslab_slab __rcu **split,
 			      const struct haslab_slab *slab, struct haslab_slab *value)
@@ -68,20 +53,22 @@ static void haslab_small_add(struct haslab *s, long bytes)
 static struct haslab_slab *haslab_map_entry_of(struct haslab *s, struct haslab_slab *entry,
 					       struct haslab_slab *slab, struct hamem_op *op)
 {
-	struct haslab_slab __rcu **split = haslab_split_of(s, entry, slab);
+	u64 first = haslab_first_unit(s, slab);
+	struct haslab_slab __rcu **split;
 
 	lockdep_assert_held(&s->space_lock);
 	if (slab->nr_blocks == slot_blocks(s))
 		return slab;
-	if (!split)
-		split = hamem_get(&s->mem, op, haslab_slot_units(s) * sizeof(*split));
+	split = entry ? map_split(entry, first) :
+		hamem_get(&s->mem, op, haslab_slot_units(s) * sizeof(*split));
 	if (!split)
 		return NULL;
 	if (!entry)
 		haslab_small_add(s, ksize(split));
 	haslab_small_add(s, slab_bytes(slab));
 	haslab_split_fill(s, split, slab, slab);
-	return haslab_split_entry(s, split, slab);
+	/* the inverse of map_split() */
+	return (void *)((unsigned long)split - (unsigned long)first * sizeof(*split) + MAP_SPLIT);
 }
 
 /* Add a slab to the map. Return: 0; -ENOMEM. */
@@ -138,7 +125,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 
 	spin_lock(&s->space_lock);
 	if (slab->nr_blocks < slot_blocks(s)) {
-		split = haslab_split_of(s, rcu_dereference_raw(dir->slabs[i]), slab);
+		split = map_split(rcu_dereference_raw(dir->slabs[i]), haslab_first_unit(s, slab));
 		haslab_split_fill(s, split, slab, NULL);
 		haslab_small_add(s, -slab_bytes(slab));
 	}
@@ -263,8 +250,8 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old)
 {
 	struct haslab_dir *dir = map_dir(s, s->map_blocks - 1);
-	u32 from = haslab_dir_slots(s, dir, s->map_blocks),
-	    to = haslab_dir_slots(s, dir, nr_blocks);
+	u32 from = haslab_dir_slots(s, dir, s->map_blocks);
+	u32 to = haslab_dir_slots(s, dir, nr_blocks);
 	struct haslab_slab __rcu **slabs = NULL;
 	struct haslab_mixed *mixed = NULL, *old_mixed = dir->mixed;
 	union haslab_links *links, *old_links = dir->links;

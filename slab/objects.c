@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slabs of equal objects, and whole buddy blocks of the common sizes: what the pools live on.
+ * Slabs of equal objects, and whole buddy blocks of the common sizes: what the pools live on. See
+ * slab.c for the layer as a whole.
  *
  * A slab is a buddy block that is cut into objects of one class, with two bitmaps. An object is
  * free, live, or CACHED if it is neither. `free` belongs to the lock of the slab's group. `live`
@@ -10,8 +11,6 @@
  * Slabs with a free object are in haslab_group.partial. An empty slab goes back to the buddy at
  * once. The next slab of a class is as large as half of the space that the class has already, so
  * few objects keep little space from other sizes.
- *
- * See slab.c for the layer as a whole.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -19,8 +18,7 @@
 
 #include "slab/internal.h"
 
-/* A new slab has at least this many objects, if there is the space. */
-#define MIN_OBJECTS	16
+#define MIN_OBJECTS	16	/* a new slab has at least as many, if there is the space */
 /* log2: a new slab is at most this fraction of the space that its class has already. */
 #define GROWTH_SHIFT	1
 
@@ -36,11 +34,9 @@ static void haslab_slab_rcu(struct rcu_head *rcu)
 	kfree(slab);
 }
 
-/**
- * haslab_slab_forget - remove a slab from the map and free it after a grace period
- * @s: the slab allocator
- * @slab: the slab, which is in no list any more; its group's lock is held, all
- *	groups are shut out, or the slab allocator is being destroyed
+/*
+ * Remove a slab, which is in no list any more, from the map and free it after a grace period.
+ * Locking: as stated in internal.h, or the slab allocator is being destroyed.
  */
 void haslab_slab_forget(struct haslab *s, struct haslab_slab *slab)
 {
@@ -169,15 +165,7 @@ static int haslab_object_grow(struct haslab *s, struct haslab_group *g, int clas
 
 /* ---- objects ---- */
 
-/**
- * haslab_object_put - a CACHED object becomes free
- * @s: the slab allocator
- * @slab: its slab, which may be given back; the group's lock is held, or all groups
- *	are shut out
- * @i: its number
- *
- * Never needs memory.
- */
+/* A CACHED object becomes free; its slab may be given back with it. Never needs memory. */
 void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 {
 	struct haslab_group *g = slab_group(s, slab);
@@ -208,13 +196,7 @@ static u32 haslab_object_take(struct haslab *s, struct haslab_slab *slab)
 	return i;
 }
 
-/**
- * haslab_objects_hold - free objects become HELD
- * @s: the slab allocator
- * @slab: their slab; its group's lock is held, or all groups are shut out
- * @first: number of the first one
- * @end: number after that of the last one
- */
+/* Free objects, from @first to the one before @end, become HELD. */
 void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end)
 {
 	u32 nr = end - first;
@@ -228,30 +210,16 @@ void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, 
 	map_changed(s, slab->start);
 }
 
-/**
- * haslab_objects_unhold - HELD or CACHED objects become free
- * @s: the slab allocator
- * @slab: as for haslab_objects_hold(); it may be given back with its last object
- * @first: number of the first one
- * @end: number after that of the last one
- */
+/* The reverse, also for CACHED objects. The slab may be given back with the last one. */
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end)
 {
 	while (first < end)
 		haslab_object_put(s, slab, first++);
 }
 
-/**
- * haslab_object_retire - end the ownership of an extent in a slab
- * @s: the slab allocator
- * @slab: the slab; its group's lock is held, or all groups are shut out
- * @start: first block of the extent
- * @len: number of blocks
- * @index: out: number of the object, which is CACHED now
- * @reason: out: why not
- *
- * Return: 0; -ENOENT nothing is allocated there; -EINVAL the extent there has
- * another start or length.
+/*
+ * End the ownership of an extent; *@index is the number of its object, which is CACHED now.
+ * Return: 0; -ENOENT nothing is allocated there; -EINVAL the extent has another start or length.
  */
 int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, u64 len,
 			 u32 *index, enum hybrid_alloc_reason *reason)
@@ -298,10 +266,8 @@ static int haslab_object_fit(struct haslab *s, struct haslab_group *g, int class
 static int haslab_object_batch(struct haslab *s, struct haslab_group *g, int class,
 			       struct haslab_ref *refs, int nr, struct hamem_op *op)
 {
-	int ret = 0;
+	int ret = list_empty(&g->partial[class]) ? haslab_object_grow(s, g, class, op) : 0;
 
-	if (list_empty(&g->partial[class]))
-		ret = haslab_object_grow(s, g, class, op);
 	return ret ?: haslab_object_fit(s, g, class, refs, nr);
 }
 
@@ -346,9 +312,8 @@ static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
  * @nr: how many are wanted
  * @gfp: how to wait for memory
  *
- * Context: process context; may sleep if @gfp lets it.
- *
- * Return: how many there are, at least one; -ENOSPC; -ENOMEM.
+ * Context: process context; may sleep if @gfp lets it. Return: how many there are, at least one;
+ * -ENOSPC; -ENOMEM.
  */
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int nr, gfp_t gfp)
 {
@@ -441,16 +406,11 @@ static u32 haslab_objects_live(const struct haslab_slab *slab)
 	return nr;
 }
 
-/**
- * haslab_convert - turn a slab into a part of a mixed slot with the same extents
- * @s: the slab allocator; all groups are shut out, and nothing is freed into the
- *	pools (@exclusive of haslab_claim())
- * @slab: the slab
- * @op: memory
- *
- * Return: 0; -EAGAIN an object is CACHED: its task is between haslab_get_objects()
- * and haslab_own(), which does not take long, or between haslab_retire() and
- * haslab_reuse(); -ENOMEM.
+/*
+ * Turn a slab into a part of a mixed slot with the same extents. All groups are shut out, and
+ * nothing is freed into the pools (@exclusive of haslab_claim()).
+ * Return: 0; -ENOMEM; -EAGAIN an object is CACHED: its task is between haslab_get_objects() and
+ * haslab_own(), which does not take long, or between haslab_retire() and haslab_reuse().
  */
 int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the space is used for: the extents by address (MAP), sums (STAT), free runs by length,
- * and what the layer is made of (debugfs).
- *
- * See slab.c for the layer as a whole.
+ * What the space is used for: the extents by address (MAP), sums (STAT), free runs by length, and
+ * what the layer is made of (debugfs). See slab.c for the layer as a whole.
  */
 #include <linux/kernel.h>
 
@@ -94,14 +92,12 @@ static struct haslab_extent haslab_extent_at(struct haslab *s, u64 pos)
  * haslab_extents - what the device is used for, by address
  * @s: the slab allocator
  * @from: first block of interest
- * @extents: out: extents, free runs and what is in between, in the order of
- *	addresses and without gaps. An extent that @from lies in is reported as a
- *	whole, a free run from @from on
+ * @extents: out: extents, free runs and what is in between, in the order of addresses and without
+ *	gaps. An extent that @from lies in is reported as a whole, a free run from @from on
  * @nr: how many there may be
  *
- * The entries of one call were true at one moment: a free in another task is seen
- * as a whole or not at all, but a pooled extent may be LIVE or CACHED meanwhile.
- *
+ * The entries of one call were true at one moment: a free in another task is seen as a whole or
+ * not at all, but a pooled extent may be LIVE or CACHED meanwhile.
  * Context: process context. Return: the number of entries; 0 at the end.
  */
 int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, int nr)
@@ -172,8 +168,7 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs)
  * @s: the slab allocator
  * @h: out
  *
- * Looks at all free runs. What is in the pools is not free here.
- * Context: may sleep.
+ * Looks at all free runs. What is in the pools is not free here. Context: may sleep.
  */
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab layer's last resort: a search for any free run that is long enough, wherever it lies
- * and whatever it consists of. If it finds nothing, no such run exists.
+ * The last resort of the slab layer (see slab.c): a search for any free run that is long enough,
+ * wherever it lies and whatever it consists of. If it finds nothing, no such run exists.
  *
  * Large parts
  * -----------
  * A free run consists of parts: free buddy blocks, free runs in a mixed part, adjacent free
  * objects of a slab. A mixed part or a slab that becomes wholly free goes back to the buddy at
  * once. So a run without a buddy block is the end of one thing and the start of another, and one
- * of the two parts is at least half of it. The exception are islands: free units that stay in a
+ * of the two parts is at least half of it. Islands are the exception: free units that stay in a
  * mixed part because other units of the slot are in use. Two islands can be adjacent, across a
  * border between slots. Three cannot, as the middle one would be a whole mixed part. Such a run
  * has at most four parts, and one of them is at least a unit long.
@@ -24,8 +24,6 @@
  * If there are too many parts, haslab_search_dirs() takes over: it goes by the sums of the dirs
  * and recomputes those of dirs that have changed. To look at everything takes a millisecond for
  * each TiB.
- *
- * See slab.c for the layer as a whole.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -41,18 +39,14 @@
  */
 #define LARGE_PIECES	32768
 #define LARGE_FEW	2048
-/* The cost of a look at a slot, a slab or a run, in pieces. */
-#define LARGE_VISIT	8
-/* How many lists of slots to scan in parallel. */
-#define LARGE_LISTS	16
-/* How many borders between slots may wait for their prefetch. */
-#define LARGE_BORDERS	16
-/* For an extent of more than a slot: how many free buddy blocks of an order to try. */
-#define BEST_TRIES	16
-/* The most free buddy blocks that the search for large parts looks at. */
-#define LARGE_BLOCKS	32
+#define LARGE_VISIT	8	/* the cost of a look at a slot, a slab or a run, in pieces */
+#define LARGE_LISTS	16	/* how many lists of slots to scan in parallel */
+#define LARGE_BORDERS	16	/* how many borders between slots may wait for their prefetch */
+#define LARGE_BLOCKS	32	/* the most free buddy blocks that it looks at */
 /* More than a slab without a free object can have free after its last object, in blocks. */
 #define SLAB_REST	16
+/* For an extent of more than a slot: how many free buddy blocks of an order to try. */
+#define BEST_TRIES	16
 
 /* Whether an extent fits in a free run; if so, *@found is where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
@@ -67,29 +61,18 @@ static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
 
 /* ---- large parts ---- */
 
-/**
- * struct large - a search by large parts
- * @len: length of the extent
- * @align: alignment of its start
- * @part: a run that is long enough and has no buddy block has a part of at least this
- *	length
- * @pieces: how many pieces may still be looked at
- * @nr_borders: borders between slots found so far with such a part beside them
- * @border: the last of these, still to be looked at: each the slot after the border
- * @done: a run that fits was found
- * @found: out: where the extent begins in it
- *
- * The functions that use it return whether to go on.
- */
+/* A search by large parts. The functions that use it return whether to go on. */
 struct large {
-	u64 len;
-	u64 align;
+	u64 len;		/* length of the extent */
+	u64 align;		/* alignment of its start */
+	/* a run that is long enough and has no buddy block has a part of at least this length */
 	u64 part;
-	s64 pieces;
-	u32 nr_borders;
+	s64 pieces;		/* how many may still be looked at */
+	u32 nr_borders;		/* borders between slots found so far, beside such a part */
+	/* the last of these, still to be looked at: each the slot after the border */
 	u32 border[LARGE_BORDERS];
-	bool done;
-	u64 *found;
+	bool done;		/* a run that fits was found */
+	u64 *found;		/* out: where the extent begins in it */
 };
 
 static bool haslab_large_spend(struct large *l, u32 pieces)
@@ -177,16 +160,6 @@ static bool haslab_large_border(struct haslab *s, struct large *l, u32 slot, u32
 		return false;
 	*border = slot;
 	prefetch(mixed_place(s, other));
-	return true;
-}
-
-static bool haslab_large_last_borders(struct haslab *s, struct large *l)
-{
-	u32 i;
-
-	for (i = 0; i < min_t(u32, l->nr_borders, LARGE_BORDERS); i++)
-		if (!haslab_large_across(s, l, l->border[i]))
-			return false;
 	return true;
 }
 
@@ -317,7 +290,11 @@ static bool haslab_large_in_groups(struct haslab *s, struct large *l)
 		if (!haslab_large_in_slots(s, l, &s->groups[i]) ||
 		    !haslab_large_in_slabs(s, l, &s->groups[i]))
 			return false;
-	return haslab_large_last_borders(s, l);
+	/* the borders that still wait */
+	for (i = 0; i < min_t(u32, l->nr_borders, LARGE_BORDERS); i++)
+		if (!haslab_large_across(s, l, l->border[i]))
+			return false;
+	return true;
 }
 
 /* Return: 0; -ENOSPC no free run fits; -E2BIG it gave up, or @len is too short to know. */
@@ -332,7 +309,6 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 	haslab_assert_all(s);
 	/* slabs without a free object are in no list */
 	l.pieces = l.part > SLAB_REST ? LARGE_PIECES : LARGE_FEW;
-
 	if (haslab_free_blocks(s) < len)
 		return -ENOSPC;
 	/* only buddy blocks can be longer than a slot */
@@ -359,18 +335,12 @@ static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start)
 	return end - *start;
 }
 
-/**
- * struct best - the shortest run that fits so far
- * @len: length of the extent
- * @align: alignment of its start
- * @size: length of the run; U64_MAX: none found
- * @found: out: where the extent begins in it
- */
+/* The shortest run that fits so far. */
 struct best {
-	u64 len;
-	u64 align;
-	u64 size;
-	u64 *found;
+	u64 len;	/* length of the extent */
+	u64 align;	/* alignment of its start */
+	u64 size;	/* length of the run; U64_MAX: none found */
+	u64 *found;	/* out: where the extent begins in it */
 };
 
 static void haslab_best_around(struct haslab *s, u64 pos, struct best *b)
@@ -476,16 +446,6 @@ static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 	return done ? 0 : -ENOSPC;
 }
 
-static int haslab_search_any(struct haslab *s, u64 len, u64 align, u64 *found)
-{
-	int ret;
-
-	haslab_lock_all(s);
-	ret = haslab_search_large(s, len, align, found);
-	haslab_unlock_all(s);
-	return ret == -E2BIG ? haslab_search_dirs(s, len, align, found) : ret;
-}
-
 /**
  * haslab_search - allocate from any free run that fits
  * @s: the slab allocator
@@ -494,10 +454,8 @@ static int haslab_search_any(struct haslab *s, u64 len, u64 align, u64 *found)
  * @gfp: how to wait for memory
  * @start: out: its first block
  *
- * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one
- * takes the run that was found, the search starts again.
- *
- * Context: exclusive mode (see haslab_claim()), may sleep.
+ * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one takes the run
+ * that was found, the search starts again. Context: exclusive mode (see haslab_claim()), may sleep.
  *
  * Return: 0; -ENOSPC no free run fits; -ENOMEM.
  */
@@ -506,7 +464,11 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	int ret;
 
 	do {
-		ret = haslab_search_any(s, len, align, start);
+		haslab_lock_all(s);
+		ret = haslab_search_large(s, len, align, start);
+		haslab_unlock_all(s);
+		if (ret == -E2BIG)
+			ret = haslab_search_dirs(s, len, align, start);
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
