@@ -42,7 +42,7 @@
 #define LARGE_VISIT	8	/* the cost of a look at a slot, a slab or a run, in pieces */
 #define LARGE_LISTS	16	/* how many lists of slots to scan in parallel */
 #define LARGE_BORDERS	16	/* how many borders between slots may wait for their prefetch */
-#define LARGE_BLOCKS	32	/* the most free buddy blocks that it looks at */
+#define LARGE_BLOCKS	32	/* how many free buddy blocks that search may look at */
 /* More than a slab without a free object can have free after its last object, in blocks. */
 #define SLAB_REST	16
 /* For an extent of more than a slot: how many free buddy blocks of an order to try. */
@@ -68,7 +68,7 @@ struct large {
 	/* a run that is long enough and has no buddy block has a part of at least this length */
 	u64 part;
 	s64 pieces;		/* how many may still be looked at */
-	u32 nr_borders;		/* borders between slots found so far, beside such a part */
+	u32 nr_borders;		/* borders of slots found so far with such a part beside them */
 	/* the last of these, still to be looked at: each the slot after the border */
 	u32 border[LARGE_BORDERS];
 	bool done;		/* a run that fits was found */
