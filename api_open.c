@@ -58,7 +58,7 @@ static int ha_cpu_dead(unsigned int cpu, struct hlist_node *node)
 {
 	struct hybrid_alloc *ha = hlist_entry(node, struct hybrid_alloc, cpuhp);
 
-	hapool_cpu_dead(&ha->pool, cpu);
+	hapool_drain_cpu(&ha->pool, cpu);
 	ha_space_changed(ha);
 	return 0;
 }
@@ -362,9 +362,12 @@ out:
  */
 void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w)
 {
-	if (READ_ONCE(ha->watch))
+	/* pairs with smp_store_release() below: the grace period of the first caller has passed */
+	if (smp_load_acquire(&ha->watched))
 		return;
 	WRITE_ONCE(ha->watch, w);
 	/* Wait for changes of free space that did not see @w, and so have no barrier. */
 	synchronize_rcu();
+	/* pairs with smp_load_acquire() above */
+	smp_store_release(&ha->watched, true);
 }

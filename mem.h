@@ -3,7 +3,7 @@
  * Memory for metadata. The layers change their metadata under spin locks, where they cannot wait
  * for memory, and an operation learns only on its way how many objects of which sizes it needs. So
  * it asks with hamem_get(), which never waits. On failure it undoes what it did and returns
- * -ENOMEM. Its caller drops the lock, calls hamem_refill(), which waits for all objects that were
+ * -ENOMEM. Its caller drops the lock, calls hamem_wait(), which waits for all objects that were
  * missing so far, and tries again: each round can rely on one object more than the round before.
  *
  * Giving memory back never needs memory. No lock is needed: hamem.bytes is atomic, and a struct
@@ -38,7 +38,7 @@ struct hamem {
  * @nr_wanted: number of objects that were missing so far
  * @wanted: their sizes, or NULL. Not an array in here: few operations need it, but each would have
  *	to clear it
- * @spare: objects from hamem_refill(); each begins with a struct hamem_spare
+ * @spare: objects from hamem_wait(); each begins with a struct hamem_spare
  */
 struct hamem_op {
 	gfp_t gfp;
@@ -120,7 +120,7 @@ static inline void hamem_finish(struct hamem_op *op)
  * should be tried again; in either case the caller ends with hamem_finish().
  * Context: no locks; may sleep if @op->gfp lets it.
  */
-static inline bool hamem_refill(struct hamem_op *op)
+static inline bool hamem_wait(struct hamem_op *op)
 {
 	struct hamem_spare *obj;
 	u32 i;
@@ -151,7 +151,7 @@ static inline bool hamem_refill(struct hamem_op *op)
  */
 static inline bool hamem_again(struct hamem_op *op, int ret)
 {
-	if (unlikely(ret == -ENOMEM) && hamem_refill(op))
+	if (unlikely(ret == -ENOMEM) && hamem_wait(op))
 		return true;
 	hamem_finish(op);
 	return false;

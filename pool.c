@@ -162,12 +162,12 @@ static void hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin
 }
 
 /**
- * hapool_cpu_dead - reclaim what a CPU cached
+ * hapool_drain_cpu - empty the magazines of a CPU, online or not
  * @p: the pool
- * @cpu: it is offline
+ * @cpu: the CPU
  * Context: may sleep.
  */
-void hapool_cpu_dead(struct hapool *p, unsigned int cpu)
+void hapool_drain_cpu(struct hapool *p, unsigned int cpu)
 {
 	struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 	int class;
@@ -186,7 +186,7 @@ void hapool_drain(struct hapool *p)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		hapool_cpu_dead(p, cpu);
+		hapool_drain_cpu(p, cpu);
 }
 
 /* Empty a taken magazine and free it. Its CPU makes another one when it needs it. */
@@ -598,9 +598,9 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
  * @reason: out: why it was refused
  *
  * LIVE becomes HELD: the blocks cannot be allocated, claimed or freed again until hapool_reuse().
- * This is where a log sits: it writes the free down in between. A volatile instance has nothing
- * to do there, so hapool_free() does both at once. An allocation in the slow mode may wait for
- * hapool_reuse(), so the caller must not allocate in between.
+ * This is for a log, which writes the free down in between. A volatile instance has nothing to do
+ * there, so hapool_free() does both at once and only tests call this. An allocation in the slow
+ * mode may wait for hapool_reuse(), so the caller must not allocate in between.
  * Context: process context. Never needs memory. Return: as hapool_free().
  */
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason)

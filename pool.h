@@ -23,7 +23,7 @@ struct hapool_stat {
 	u64 nr_live;	/* live extents */
 	u64 hits;	/* allocations that a pool served */
 	u64 misses;	/* allocations of a pooled size that no pool served */
-	u64 refills;	/* batches fetched from the slab layer */
+	u64 refills;	/* times an empty magazine asked the slab layer for a batch */
 	u64 drains;	/* batches given back to the slab layer */
 	u64 searches;	/* allocations that went through the slow mode */
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];	/* refused frees by enum hybrid_alloc_reason */
@@ -62,7 +62,7 @@ void hapool_drain(struct hapool *p);
 void hapool_drain_idle(struct hapool *p);
 unsigned long hapool_nr_mags(struct hapool *p);
 unsigned long hapool_shrink(struct hapool *p, unsigned long nr);
-void hapool_cpu_dead(struct hapool *p, unsigned int cpu);
+void hapool_drain_cpu(struct hapool *p, unsigned int cpu);
 
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk);
 u64 hapool_charged(struct hapool *p);

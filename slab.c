@@ -6,7 +6,7 @@
  *
  *   slabs of equal objects   for one common size (haslab_class). Two bits an object: free, and
  *	live. An object that is neither is CACHED: it is in a pool. Taking and giving back is a bit
- *	operation, many at a time for the pools. The live bit is the ownership mark: a free into a
+ *	operation, many at a time for the pools. The live bit says who owns it: a free into a
  *	pool clears it atomically, without a lock (slab/objects.c).
  *   mixed slots              for everything else: runs of any length, by best fit (slab/mixed.c).
  *
@@ -79,9 +79,9 @@
  *   3. haslab.space_lock
  *
  * haslab.lock is held to shut out all groups (haslab_lock_all()): for spans, given ranges,
- * searches, reports, and whatever concerns several groups. The holder sets haslab.exclusive, then
- * takes and drops the lock of each group once. A task that takes a group's lock later sees the
- * mark, drops the lock, and waits for haslab.lock. So not many locks are held at a time, and an
+ * searches, reports, and whatever concerns several groups. The holder sets haslab.holder, then
+ * takes and drops the lock of each group once. A task that takes a group's lock later sees that,
+ * drops the lock, and waits for haslab.lock. So not many locks are held at a time, and an
  * operation in a group pays one load. It does not protect the live bits, nor what is CACHED.
  *
  * haslab_group.lock protects the group's slabs, but for their live bits, and its mixed parts:
@@ -101,7 +101,7 @@
  *     grace period. The task that clears a live bit makes the object CACHED, and a CACHED object
  *     pins its slab.
  *   - Turning a slab into a part of a mixed slot (and so a claim into one) needs that no other
- *     task does so and that no object is CACHED. The caller promises that by @exclusive; the slow
+ *     task does so and that no object is CACHED. The caller promises that by @pools_empty; the slow
  *     mode of the pool layer is what makes it true.
  */
 #include <linux/cpumask.h>
@@ -156,8 +156,8 @@ static int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len,
 }
 
 /* With all groups shut out. */
-static int haslab_alloc_exclusive(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
-				  u64 *start)
+static int haslab_alloc_alone(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
+			      u64 *start)
 {
 	if (haslab_is_mixed_size(s, len, align))
 		return haslab_mixed_alloc(s, haslab_own_group(s), len, align, op, start);
@@ -212,7 +212,7 @@ int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	if (ret == -EBUSY)
 		do {
 			haslab_lock_all(s);
-			ret = haslab_alloc_exclusive(s, len, align, &op, start);
+			ret = haslab_alloc_alone(s, len, align, &op, start);
 			haslab_unlock_all(s);
 		} while (hamem_again(&op, ret));
 	if (ret == -ENOSPC && haslab_is_mixed_size(s, len, align))
@@ -292,8 +292,8 @@ static noinline int haslab_free_locked(struct haslab *s, const struct haslab_gro
 	return ret;
 }
 
-static noinline int haslab_free_exclusive(struct haslab *s, u64 start, u64 len, bool reuse,
-					  enum hybrid_alloc_reason *reason)
+static noinline int haslab_free_alone(struct haslab *s, u64 start, u64 len, bool reuse,
+				      enum hybrid_alloc_reason *reason)
 {
 	int ret;
 
@@ -335,7 +335,7 @@ static __always_inline int haslab_free_in_group(struct haslab *s, u64 start, u64
 		ret = haslab_free_locked(s, g, start, len, reuse, reason);
 	haslab_unlock_group(g);
 	rcu_read_unlock();
-	return ret == -EBUSY ? haslab_free_exclusive(s, start, len, reuse, reason) : ret;
+	return ret == -EBUSY ? haslab_free_alone(s, start, len, reuse, reason) : ret;
 }
 
 /**
@@ -362,9 +362,10 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
  * @len: number of blocks
  * @reason: out: why not
  *
- * The first half of a free: LIVE becomes HELD. The blocks cannot be allocated, claimed or freed
- * again until haslab_reuse(). A search in the slow mode may have to wait for that. Everything is
- * checked. Never needs memory. Context: process context. Return: as haslab_free().
+ * The first half of a free: LIVE becomes HELD, which MAP shows in a mixed part, and as CACHED
+ * elsewhere. The blocks cannot be allocated, claimed or freed again until haslab_reuse(). A search
+ * in the slow mode may have to wait for that. Everything is checked. Never needs memory.
+ * Context: process context. Return: as haslab_free().
  */
 int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason)
 {

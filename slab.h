@@ -196,7 +196,7 @@ struct haslab_extent {
 /* The slab allocator of one device. */
 struct haslab {
 	spinlock_t lock;		/* see slab.c */
-	struct task_struct *exclusive;	/* the task that has shut out all groups, or NULL */
+	struct task_struct *holder;	/* the task that has shut out all groups, or NULL */
 	spinlock_t space_lock;		/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;		/* supplies the space */
@@ -228,7 +228,8 @@ void haslab_destroy(struct haslab *s);
  */
 static inline void haslab_stop_walks(struct haslab *s)
 {
-	WRITE_ONCE(s->closing, true);
+	/* pairs with smp_load_acquire() in haslab_walk_stop() */
+	smp_store_release(&s->closing, true);
 }
 
 /* The class of each length in blocks; HASLAB_NR_CLASSES if it is not a common size. */
@@ -269,7 +270,7 @@ int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u
 int __must_check haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 				   u64 *start);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
-int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool exclusive, gfp_t gfp);
+int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
 /* HELD blocks: held by TRIM, or between the two halves of a free. */

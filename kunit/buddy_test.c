@@ -61,7 +61,7 @@ static void start(struct kunit *test, u64 nr_units)
 	atomic_long_set(&f->mem.bytes, 0);
 	do {
 		ret = habuddy_init(&f->b, nr_units, &f->mem, &op);
-	} while (ret == -ENOMEM && hamem_refill(&op));
+	} while (ret == -ENOMEM && hamem_wait(&op));
 	hamem_finish(&op);
 	KUNIT_ASSERT_EQ(test, ret, 0);
 	KUNIT_ASSERT_EQ(test, habuddy_check(&f->b), 0);
@@ -92,7 +92,7 @@ static int alloc_gfp(struct kunit *test, unsigned int order, u64 *unit, gfp_t gf
 
 	do {
 		ret = habuddy_alloc(&f->b, order, &op, unit);
-	} while (ret == -ENOMEM && hamem_refill(&op));
+	} while (ret == -ENOMEM && hamem_wait(&op));
 	hamem_finish(&op);
 	return ret;
 }
@@ -110,7 +110,7 @@ static int take_gfp(struct kunit *test, u64 unit, u64 nr, gfp_t gfp)
 
 	do {
 		ret = habuddy_take(&f->b, unit, nr, &op);
-	} while (ret == -ENOMEM && hamem_refill(&op));
+	} while (ret == -ENOMEM && hamem_wait(&op));
 	hamem_finish(&op);
 	return ret;
 }

@@ -227,6 +227,26 @@ static void goal_of_who_may_not_wait(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* The look for space near the goal ends in another GiB, so it takes more than one hold. */
+static void goal_under_a_spinlock_does_not_sleep(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	static DEFINE_SPINLOCK(lock);
+	int ret;
+	u64 at;
+
+	start(test, 16 * GIB);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 2 * GIB + 5), 0);
+	spin_lock(&lock);
+	ret = hapool_alloc(&f->p, 3, 1, GIB - 1, GFP_NOWAIT, &at);
+	spin_unlock(&lock);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, at, 2 * GIB + 5);
+	expect_freed(test, at, 3);
+	expect_freed(test, 0, 2 * GIB + 5);
+	expect_all_comes_back(test);
+}
+
 /* ---- alignments ---- */
 
 /* Only one place is aligned to 1 GiB. It is found, and after that none is. */
@@ -501,6 +521,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(goal_outside_of_the_space_is_none),
 	KUNIT_CASE(goal_among_extents_of_the_pools),
 	KUNIT_CASE(goal_of_who_may_not_wait),
+	KUNIT_CASE(goal_under_a_spinlock_does_not_sleep),
 	KUNIT_CASE(only_aligned_place_is_found),
 	KUNIT_CASE(alignment_beyond_the_device),
 	KUNIT_CASE(every_alignment_next_to_live_extents),

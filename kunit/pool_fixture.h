@@ -292,7 +292,7 @@ static inline void random_step(struct kunit *test, struct hatest_model *m, struc
 	else if (what < 199)
 		random_claim(test, m, rng);
 	else
-		hapool_cpu_dead(&f->p, hatest_below(rng, 3) % nr_cpu_ids);
+		hapool_drain_cpu(&f->p, hatest_below(rng, 3) % nr_cpu_ids);
 }
 
 /* Frees one extent of the model, correctly. */

@@ -224,7 +224,7 @@ static void dead_cpu_gives_back_what_it_cached(struct kunit *test)
 	warm_up(test, 5);
 	KUNIT_EXPECT_GT(test, stat(test)->cached, before);
 	hatest_on_cpu(0);
-	hapool_cpu_dead(&f->p, 1);
+	hapool_drain_cpu(&f->p, 1);
 	KUNIT_EXPECT_EQ(test, stat(test)->cached, before);
 	expect_all_comes_back(test);
 }

@@ -4,10 +4,11 @@
 #include <linux/log2.h>
 #include <linux/string.h>
 
-#include "slab/hit.h"
+#include "slab/internal.h"
 #include "hatest.h"
 
 #define UNIT	256U		/* blocks: 1 MiB of 4 KiB */
+#define GIB	(1ULL << 18)	/* blocks: a dir */
 
 struct fixture {
 	struct haslab s;
@@ -1166,6 +1167,72 @@ static void init_without_memory_leaves_nothing(struct kunit *test)
 	KUNIT_EXPECT_GT(test, hatest_inject_stop() + failed, 0);
 }
 
+/* ---- walks ---- */
+
+/* What GROW has added is not part of the walk, whose holds all begin with a dir. */
+static void device_grows_between_two_holds_of_a_walk(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const u64 nr = GIB + 100 * UNIT;
+	struct haslab_walk w;
+	u64 looked = 0;
+
+	start(test, nr);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, GIB + 30 * UNIT), 0);
+	haslab_walk_start(&w, &f->s, 0, U64_MAX, 0);
+	while (haslab_walk_next(&w)) {
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(w.pos, GIB));
+		looked += w.end - w.pos;
+		w.pos = w.end;
+		haslab_walk_end(&w);
+		if (f->s.cfg.nr_blocks == nr && looked == nr)
+			KUNIT_ASSERT_EQ(test, haslab_grow(&f->s, nr + 3 * UNIT, GFP_KERNEL), 0);
+	}
+	KUNIT_EXPECT_EQ(test, haslab_walk_end(&w), 0);
+	KUNIT_EXPECT_EQ(test, looked, nr);
+	KUNIT_EXPECT_EQ(test, stat(f, true)->largest_run, 73 * UNIT);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	expect_freed(test, 0, GIB + 30 * UNIT);
+}
+
+/* CHECK compares what a dir keeps of its free runs with what is there. */
+static void wrong_sum_of_a_dir_is_found(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test, GIB);
+	KUNIT_ASSERT_EQ(test, claim(test, 5, 1000), 0);
+	KUNIT_EXPECT_EQ(test, stat(f, false)->largest_run, GIB - 1005);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	f->s.dirs[0].longest--;
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), -EUCLEAN);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	expect_freed(test, 5, 1000);
+	expect_all_free(test);
+}
+
+/* TRIM's look on a full device passes over all of it, unless detach has begun. */
+static void detach_ends_a_killable_walk(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab_walk w;
+	u64 at, len;
+
+	start(test, 3 * GIB);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 3 * GIB - 1), 0);
+	KUNIT_EXPECT_TRUE(test, haslab_next_free(&f->s, 0, &at, &len));
+	KUNIT_EXPECT_EQ(test, at, 3 * GIB - 1);
+	haslab_stop_walks(&f->s);
+	KUNIT_EXPECT_FALSE(test, haslab_next_free(&f->s, 0, &at, &len));
+
+	haslab_walk_start(&w, &f->s, 0, U64_MAX, HASLAB_WALK_KILLABLE);
+	KUNIT_EXPECT_FALSE(test, haslab_walk_next(&w));
+	KUNIT_EXPECT_EQ(test, haslab_walk_end(&w), -ENODEV);
+	/* other walks would give a wrong answer: they go on */
+	KUNIT_EXPECT_EQ(test, stat(f, true)->nr_runs, 1);
+	expect_freed(test, 0, 3 * GIB - 1);
+}
+
 static void caller_that_may_wait_gets_its_memory(struct kunit *test)
 {
 	unsigned long failed;
@@ -1528,6 +1595,9 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(failure_on_a_busy_device_changes_nothing),
 	KUNIT_CASE(conversion_without_memory_changes_nothing),
 	KUNIT_CASE(init_without_memory_leaves_nothing),
+	KUNIT_CASE(device_grows_between_two_holds_of_a_walk),
+	KUNIT_CASE(wrong_sum_of_a_dir_is_found),
+	KUNIT_CASE(detach_ends_a_killable_walk),
 	KUNIT_CASE(caller_that_may_wait_gets_its_memory),
 	KUNIT_CASE(without_memory_at_all_it_is_enomem),
 	KUNIT_CASE(giving_back_needs_no_memory),

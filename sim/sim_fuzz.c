@@ -751,7 +751,7 @@ static void do_something(struct one *o)
 	} else {
 		switch (pick(&z->dice, 20)) {
 		case 0:
-			hapool_cpu_dead(&z->pool, pick(&z->dice, nr_cpu_ids));
+			hapool_drain_cpu(&z->pool, pick(&z->dice, nr_cpu_ids));
 			break;
 		case 1:
 			hapool_drain(&z->pool);

@@ -387,20 +387,27 @@ static void do_claim(struct worker *w)
 	add_live(w, start, len);
 }
 
-/* An extent of the thread's own is in the map. */
+/* An extent of the thread's own is in the map, and what follows has neither gap nor overlap. */
 static void look(struct worker *w)
 {
-	struct haslab_extent entry;
+	struct haslab_extent entries[32];
 	struct extent *e;
+	int nr, i;
 
 	if (!w->nr_live)
 		return;
 	e = &w->live[pick(&w->dice, w->nr_live)];
 	w->count.looks++;
-	if (hapool_map(&w->z->pool, e->start + pick(&w->dice, e->len), &entry, 1) != 1 ||
-	    entry.state != HYBRID_ALLOC_MAP_LIVE || entry.start != e->start || entry.len != e->len)
+	nr = hapool_map(&w->z->pool, e->start + pick(&w->dice, e->len), entries,
+			1 + pick(&w->dice, ARRAY_SIZE(entries)));
+	if (nr < 1 || entries[0].state != HYBRID_ALLOC_MAP_LIVE ||
+	    entries[0].start != e->start || entries[0].len != e->len)
 		fuzz_wrong(w->z, "map: %llu blocks at %llu of state %d, not the live %llu at %llu",
-			   entry.len, entry.start, entry.state, e->len, e->start);
+			   entries[0].len, entries[0].start, entries[0].state, e->len, e->start);
+	for (i = 1; i < nr; i++)
+		if (entries[i].start != entries[i - 1].start + entries[i - 1].len)
+			fuzz_wrong(w->z, "map: an entry ends at %llu, the next begins at %llu",
+				   entries[i - 1].start + entries[i - 1].len, entries[i].start);
 }
 
 /* As TRIM does. An allocation of the holder must not wait, for it would wait for itself. */
@@ -456,7 +463,7 @@ static void drain(struct worker *w)
 
 static void cpu_dead(struct worker *w)
 {
-	hapool_cpu_dead(&w->z->pool, pick(&w->dice, nr_cpu_ids));
+	hapool_drain_cpu(&w->z->pool, pick(&w->dice, nr_cpu_ids));
 }
 
 /* As the kernel does when memory is short. */

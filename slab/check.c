@@ -130,7 +130,22 @@ static bool haslab_check_slot(struct haslab *s, u32 slot, struct found *found)
 	return true;
 }
 
-static bool haslab_check_dir(struct haslab *s, const struct haslab_dir *dir, struct found *found)
+/* The sum that a dir keeps is that of the free runs in it now. */
+static bool haslab_check_sum(struct haslab *s, struct haslab_dir *dir)
+{
+	u64 start = (u64)(dir - s->dirs) * dir_blocks(s);
+	struct haslab_sum kept, found;
+
+	if (!dir->summed)
+		return true;
+	kept = haslab_dir_sum(s, start);
+	dir->summed = false;
+	found = haslab_dir_sum(s, start);
+	return kept.lead == found.lead && kept.longest == found.longest &&
+	       kept.trail == found.trail;
+}
+
+static bool haslab_check_dir(struct haslab *s, struct haslab_dir *dir, struct found *found)
 {
 	u64 nr_slabs = found->nr_slabs, nr_mixed = found->nr_mixed;
 	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT;
@@ -144,7 +159,7 @@ static bool haslab_check_dir(struct haslab *s, const struct haslab_dir *dir, str
 		if (!haslab_check_slot(s, slot, found))
 			return false;
 	return found->nr_slabs - nr_slabs == dir->nr_slabs &&
-	       found->nr_mixed - nr_mixed == dir->nr_mixed;
+	       found->nr_mixed - nr_mixed == dir->nr_mixed && haslab_check_sum(s, dir);
 }
 
 /* Count the members of a group's lists, which must be of that group. */

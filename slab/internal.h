@@ -78,7 +78,7 @@ static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g) _
 {
 	spin_lock(&g->lock);
 	/* pairs with haslab_unlock_all(): NULL means its changes to the group are visible */
-	if (unlikely(smp_load_acquire(&s->exclusive)))
+	if (unlikely(smp_load_acquire(&s->holder)))
 		haslab_lock_waited(s, g);
 }
 
@@ -90,7 +90,7 @@ static inline void haslab_unlock_group(struct haslab_group *g) __releases(&g->lo
 /* Whether the caller has shut out all groups. */
 static inline bool haslab_has_all(const struct haslab *s)
 {
-	return READ_ONCE(s->exclusive) == current;
+	return READ_ONCE(s->holder) == current;
 }
 
 /* Assert that the caller has shut out all groups. */
@@ -342,12 +342,13 @@ struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
 #define HASLAB_WALK_WHOLE	BIT(0)	/* the whole pass is one hold of all groups */
 /* The pass ends early when the caller is killed or the device is detached. */
 #define HASLAB_WALK_KILLABLE	BIT(1)
+#define HASLAB_WALK_NOWAIT	BIT(2)	/* the caller may not sleep */
 
 /* A pass over the blocks of a device, by address. */
 struct haslab_walk {
 	struct haslab *s;
 	u64 pos;		/* the next block to look at; the caller advances it */
-	u64 limit;		/* where the pass ends, unless the end of the device comes first */
+	u64 limit;		/* where the pass ends */
 	u64 end;		/* where the current hold of all groups ends; 0: none is held */
 	unsigned int flags;	/* HASLAB_WALK_... */
 	int ret;		/* why the pass ended early, or 0 */

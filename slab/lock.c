@@ -9,7 +9,7 @@
 
 /*
  * Shut out all groups. On return no other task holds the lock of a group, and any task that takes
- * one sees haslab.exclusive and waits in haslab_lock_waited(). Called in process context, with no
+ * one sees haslab.holder and waits in haslab_lock_waited(). Called in process context, with no
  * lock of the slab allocator held.
  */
 void haslab_lock_all(struct haslab *s)
@@ -18,7 +18,7 @@ void haslab_lock_all(struct haslab *s)
 	unsigned int i;
 
 	spin_lock(&s->lock);
-	WRITE_ONCE(s->exclusive, current);
+	WRITE_ONCE(s->holder, current);
 	for (i = 0; i < s->nr_groups; i++) {
 		spin_lock(&s->groups[i].lock);
 		spin_unlock(&s->groups[i].lock);
@@ -33,7 +33,7 @@ void haslab_unlock_all(struct haslab *s)
 	 * Pairs with smp_load_acquire() in haslab_lock_group(): a task that reads NULL sees
 	 * everything that was done to its group meanwhile.
 	 */
-	smp_store_release(&s->exclusive, NULL);
+	smp_store_release(&s->holder, NULL);
 	spin_unlock(&s->lock);
 }
 
@@ -49,7 +49,7 @@ void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
 		spin_unlock(&s->lock);
 		spin_lock(&g->lock);
 		/* pairs with smp_store_release() in haslab_unlock_all() */
-	} while (smp_load_acquire(&s->exclusive));
+	} while (smp_load_acquire(&s->holder));
 }
 
 /**

@@ -408,7 +408,7 @@ static u32 haslab_objects_live(const struct haslab_slab *slab)
 
 /*
  * Turn a slab into a part of a mixed slot with the same extents. All groups are shut out, and
- * nothing is freed into the pools (@exclusive of haslab_claim()).
+ * nothing is freed into the pools (@pools_empty of haslab_claim()).
  * Return: 0; -ENOMEM; -EAGAIN an object is CACHED: its task is between haslab_get_objects() and
  * haslab_own(), which does not take long, or between haslab_retire() and haslab_reuse().
  */

@@ -17,6 +17,15 @@ static struct haslab_extent haslab_span_extent(const struct haslab_span *span)
 	};
 }
 
+/* The buddy does not know how long a block in a pool is. */
+static struct haslab_extent haslab_cached_unit(struct haslab *s, u64 pos)
+{
+	return (struct haslab_extent) {
+		round_down(pos, unit_blocks(s)), unit_blocks(s), HYBRID_ALLOC_MAP_CACHED,
+		HYBRID_ALLOC_MAP_KIND_BUDDY
+	};
+}
+
 static struct haslab_extent haslab_gap_extent(struct haslab *s, u64 pos)
 {
 	struct haslab_span *span = haslab_span_find(s, pos);
@@ -30,10 +39,7 @@ static struct haslab_extent haslab_gap_extent(struct haslab *s, u64 pos)
 			unit << shift, (u64)unit_blocks(s) << order, HYBRID_ALLOC_MAP_LIVE,
 			HYBRID_ALLOC_MAP_KIND_BUDDY
 		};
-	return (struct haslab_extent) {
-		round_down(pos, unit_blocks(s)), unit_blocks(s), HYBRID_ALLOC_MAP_CACHED,
-		HYBRID_ALLOC_MAP_KIND_BUDDY
-	};
+	return haslab_cached_unit(s, pos);
 }
 
 static struct haslab_extent haslab_mixed_extent(struct haslab *s, struct haslab_mixed *m, u64 pos)
@@ -109,6 +115,9 @@ int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, in
 	if (haslab_walk_next(&w))
 		for (; got < nr && w.pos < w.end; got++) {
 			extents[got] = haslab_extent_at(s, w.pos);
+			/* a hit has allocated the block whose first units were CACHED */
+			if (got && extents[got].start < w.pos)
+				extents[got] = haslab_cached_unit(s, w.pos);
 			w.pos = extents[got].start + extents[got].len;
 		}
 	haslab_walk_end(&w);

@@ -455,7 +455,7 @@ static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
  * @start: out: its first block
  *
  * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one takes the run
- * that was found, the search starts again. Context: exclusive mode (see haslab_claim()), may sleep.
+ * that was found, the search starts again. Context: slow mode (see haslab_claim()), may sleep.
  *
  * Return: 0; -ENOSPC no free run fits; -ENOMEM.
  */

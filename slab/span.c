@@ -191,8 +191,9 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 }
 
 /*
- * Make a live extent of @len blocks that are known to be free. Return: 0; else nothing changed:
- * -ENOMEM; -EAGAIN as haslab_convert().
+ * Make a live extent of @len blocks that are known to be free. Return: 0; else no
+ * extent was made, but a slab may have become a part of a mixed slot: -ENOMEM; -EAGAIN as
+ * haslab_convert().
  */
 int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {

@@ -9,8 +9,9 @@
  *
  * Everything that passes over the device uses struct haslab_walk: STAT, MAP, CHECK, TRIM, claims,
  * goals, searches and debugfs. The iterator takes the locks, bounds how long it holds them,
- * reschedules in between, and ends early when the caller is killed or the device is detached. A
- * hold covers a dir (1 GiB) at most, unless the caller needs its whole range at one moment.
+ * reschedules in between, and ends early, if asked to, when the caller is killed or the device is
+ * detached. A hold covers a dir (1 GiB) at most, unless the caller needs its whole range at one
+ * moment.
  *
  * Stretches, runs and sums are looked at with all groups shut out.
  */
@@ -152,7 +153,7 @@ static struct haslab_sum haslab_sum_at(struct haslab *s, u64 pos, u64 end)
 	return (struct haslab_sum) { len, len, len, next - pos };
 }
 
-/* The sum of the dir that begins at @start. It is kept in the dir until something there changes. */
+/* The sum of the dir that begins at @start. The dir keeps it until something there changes. */
 struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
 {
 	u64 end = min(start + dir_blocks(s), s->cfg.nr_blocks), pos = start;
@@ -175,10 +176,14 @@ struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
 
 /* ---- the iterator ---- */
 
-/* Begin a pass from @pos to @limit, or to the end of the device. It holds nothing yet. */
+/*
+ * Begin a pass from @pos to @limit, or to the end of the device as it is now: a GROW meanwhile does
+ * not lengthen the pass, which would go on inside the last dir. It holds nothing yet.
+ */
 void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 limit,
 		       unsigned int flags)
 {
+	limit = min(limit, READ_ONCE(s->cfg.nr_blocks));
 	*w = (struct haslab_walk) { .s = s, .pos = pos, .limit = limit, .flags = flags };
 }
 
@@ -189,13 +194,15 @@ static int haslab_walk_stop(const struct haslab_walk *w)
 		return 0;
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	return READ_ONCE(w->s->closing) ? -ENODEV : 0;
+	/* pairs with haslab_stop_walks(): what its caller did before is visible, too */
+	return smp_load_acquire(&w->s->closing) ? -ENODEV : 0;
 }
 
 /*
  * The next hold of a pass. Gives up the hold before it and lets others run. Then all groups are
  * shut out again, and the caller looks at the blocks from w->pos to w->end and moves w->pos on;
- * more than that belongs to the next hold, or the one after. Called in process context; may sleep.
+ * more than that belongs to the next hold, or the one after. Called in process context; may sleep,
+ * except with HASLAB_WALK_NOWAIT.
  * Return: whether there is a hold; if not, haslab_walk_end() says why.
  */
 bool haslab_walk_next(struct haslab_walk *w)
@@ -204,15 +211,16 @@ bool haslab_walk_next(struct haslab_walk *w)
 
 	if (w->end) {
 		haslab_walk_end(w);
-		cond_resched();
+		if (!(w->flags & HASLAB_WALK_NOWAIT))
+			cond_resched();
 	}
 	w->ret = haslab_walk_stop(w);
-	if (w->ret || w->pos >= min(w->limit, READ_ONCE(s->cfg.nr_blocks)))
+	if (w->ret || w->pos >= w->limit)
 		return false;
 	haslab_lock_all(s);
 	/* for sparse: it is held until haslab_walk_end() */
 	__release(&s->lock);
-	w->end = min(w->limit, s->cfg.nr_blocks);
+	w->end = w->limit;
 	if (!(w->flags & HASLAB_WALK_WHOLE))
 		w->end = min(w->end, round_down(w->pos, dir_blocks(s)) + dir_blocks(s));
 	return true;
