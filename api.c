@@ -329,7 +329,8 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
  * @nr: length of @entries
  * @gfp: how to get memory
  *
- * All entries of a call are of the same moment. To continue, call again with the end of the
+ * All entries of a call are of the same moment, except that extents of common sizes may change
+ * between live and cached meanwhile. To continue, call again with the end of the
  * last entry.
  *
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).

@@ -30,6 +30,7 @@
  * @shrinker: empties magazines when memory is short
  * @dev: number of the block device, for tracepoints
  * @watch: to be told of changes of free space; NULL until a threshold is first set
+ * @watched: every change of free space is followed by a look at @watch
  *
  * GROW changes @end, @max_len and @params.range_len while calls are running; the rest is
  * constant.
@@ -48,6 +49,7 @@ struct hybrid_alloc {
 	struct shrinker *shrinker;
 	dev_t dev;
 	struct ha_watch *watch;
+	bool watched;
 };
 
 /* How long a CPU may leave its magazines unused before they are drained; 0: forever. */

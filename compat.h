@@ -80,7 +80,7 @@ static void name##_mark_dead(struct block_device *bdev, bool surprise)		\
 {										\
 	gone(bdev->bd_holder);							\
 	mutex_unlock(&bdev->bd_holder_lock);					\
-	/* what the block layer does for a holder without this function */	\
+	/* the holder has no data of its own to write: write what the page cache has */	\
 	if (!surprise)								\
 		sync_blockdev(bdev);						\
 }										\

@@ -101,8 +101,9 @@ static void ha_dev_unbind(struct ha_dev *dev)
 {
 	struct hybrid_alloc_stat st;
 
-	haslab_stop_walks(&dev->ha->pool.slab);
 	percpu_ref_kill(&dev->calls);
+	/* a call whose walk ends early has to find dev->calls dying */
+	haslab_stop_walks(&dev->ha->pool.slab);
 	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 	wait_for_completion(&dev->idle);
 
@@ -327,12 +328,13 @@ out_unbind:
  */
 void ha_detach_all(void)
 {
-	u64 lost = atomic64_read(&ha_lost_extents);
 	struct ha_dev *dev;
 	unsigned long id;
+	u64 lost;
 
 	xa_for_each(&ha_devs, id, dev)
 		ha_dev_detach(dev, true);
+	lost = atomic64_read(&ha_lost_extents);
 	if (lost)
 		pr_warn("detaching has forgotten %llu live extents of %llu bytes in all\n",
 			lost, (u64)atomic64_read(&ha_lost_bytes));

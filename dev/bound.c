@@ -16,7 +16,8 @@
  * lock: they run under RCU. The first caller that binds sets ha_dev.binds and waits for a
  * grace period, after which every free takes the lock.
  *
- * Frees wait for bound_lock. So an allocation under it does not wait long for memory.
+ * Frees wait for bound_lock. So an allocation under it does not wait long for memory. It may
+ * still wait for hapool.slow, that is, for the discard of one piece by TRIM.
  */
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>

@@ -195,27 +195,27 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(ALLOC_BATCH, batch, nr_failed, ha_alloc_batch,
 	       .item_size = sizeof(struct hybrid_alloc_alloc_item),
 	       .flags = HYBRID_ALLOC_ALLOC_BOUND,
-	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY |
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_ENTERS_ITSELF |
 			HA_NEEDS_ITEMS,
 	       .undo = ha_undo_alloc_batch),
 	HA_CMD(FREE_BATCH, batch, nr_failed, ha_free_batch,
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
-	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY | HA_NEEDS_ITEMS),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_ENTERS_ITSELF | HA_NEEDS_ITEMS),
 	HA_CMD(CLAIM_BATCH, batch, nr_failed, ha_claim_batch,
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
-	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY | HA_NEEDS_ITEMS),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_ENTERS_ITSELF | HA_NEEDS_ITEMS),
 	HA_CMD(ALLOC_MANY, many, __reserved, ha_alloc_many,
 	       .check = ha_many_check,
 	       .item_size = sizeof(struct hybrid_alloc_extent),
 	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL |
 			HYBRID_ALLOC_ALLOC_PARTIAL,
-	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_ENTERS_ITSELF,
 	       .undo = ha_undo_alloc_many),
 	HA_CMD(MAP, map, __reserved, ha_call_map,
 	       .check = ha_check_map,
 	       .flags = HYBRID_ALLOC_MAP_KINDS,
 	       .item_size = sizeof(struct hybrid_alloc_map_entry),
-	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT | HA_NEEDS_NO_ENTRY),
+	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT | HA_ENTERS_ITSELF),
 	HA_CMD(TRIM, trim, trimmed, ha_trim,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT),
 	HA_CMD(GROW, grow, capacity, ha_call_grow, .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
@@ -240,7 +240,7 @@ long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	call.file = file->private_data;
 	call.dev = call.file->dev;
 	call.items = NULL;
-	if (call.cmd->needs & HA_NEEDS_NO_ENTRY) {
+	if (call.cmd->needs & HA_ENTERS_ITSELF) {
 		ret = call.cmd->fn(&call);
 	} else {
 		ret = ha_dev_enter(&call);

@@ -167,7 +167,8 @@ int ha_call_begin(struct ha_call *call, const struct ha_cmd *cmds, size_t nr_cmd
 	if (nr >= nr_cmds)
 		return -ENOTTY;
 	call->cmd = &cmds[array_index_nospec(nr, nr_cmds)];
-	if (call->cmd->cmd != cmd)
+	/* a number that is not used has an empty entry, of command 0 */
+	if (!cmd || call->cmd->cmd != cmd)
 		return -ENOTTY;
 
 	call->user = (void __user *)arg;

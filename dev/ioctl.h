@@ -17,7 +17,7 @@ struct ha_call;
 #define HA_NEEDS_DISK		BIT(2)		/* the disk is still there */
 #define HA_NEEDS_EPOCH		BIT(3)		/* the third field is an epoch, to be compared */
 #define HA_NEEDS_UNSEALED	BIT(4)		/* the instance is not sealed */
-#define HA_NEEDS_NO_ENTRY	BIT(5)		/* @fn itself calls ha_dev_enter() and _leave() */
+#define HA_ENTERS_ITSELF	BIT(5)		/* @fn itself calls ha_dev_enter() and _leave() */
 #define HA_NEEDS_ITEMS		BIT(6)		/* the array is read, too */
 
 /**

@@ -6,8 +6,8 @@
  * So its next owner's data cannot be discarded. It is held and discarded in pieces; between
  * two pieces TRIM reschedules, and checks for signals and for detach.
  *
- * No lock is held here. hapool_hold() and hapool_unhold() exclude each other and the slow
- * mode: an allocation that needs held space waits for the piece.
+ * hapool.slow is held over each piece, from hapool_hold() to hapool_unhold(). It excludes other
+ * holds and the slow mode: an allocation that needs held space waits for the piece.
  */
 #include <linux/blkdev.h>
 #include <linux/kernel.h>

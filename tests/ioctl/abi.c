@@ -413,6 +413,8 @@ static void test_commands(void)
 		unsigned long nr;
 		const char *name;
 	} unknown[] = {
+		{ 0, "number 0 of no type" },
+		{ _IO(HYBRID_ALLOC_IOC_TYPE, 0x00), "number 0" },
 		{ _IO(HYBRID_ALLOC_IOC_TYPE, 0x03), "an unknown number" },
 		{ _IO(HYBRID_ALLOC_IOC_TYPE, 0xff), "the last number" },
 		{ _IO(HYBRID_ALLOC_IOC_TYPE ^ 1, 0x02), "another type" },
@@ -429,6 +431,11 @@ static void test_commands(void)
 		t_refused(ha_ioctl(ctl_ro, unknown[i].nr, NULL), ENOTTY, unknown[i].name,
 			  "on the control node");
 	}
+	/* in a table, an empty entry looks like a call of this number, size and flags */
+	t_refused(ha_ioctl(fd_ro, 0, &(struct hybrid_alloc_info){ 0 }), ENOTTY, "number 0",
+		  "with a structure of 0 bytes");
+	t_refused(ha_ioctl(ctl_ro, 0, &(struct hybrid_alloc_info){ 0 }), ENOTTY, "number 0",
+		  "with a structure of 0 bytes, on the control node");
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (commands[i].nr == HYBRID_ALLOC_IOC_INFO)
 			continue;
