@@ -243,7 +243,8 @@ enum hybrid_alloc_reason {
  * @epoch: 0, or the instance's
  * @extent: start, and a len that rounds up to the extent's length; cookie, flags
  *	and domain must be 0
- * @reason: out: enum hybrid_alloc_reason: why the free was refused, or 0
+ * @reason: out: enum hybrid_alloc_reason: why the free was refused, or 0; unchanged if
+ *	the call failed before the extent was looked at
  * @__reserved: must be 0
  *
  * The extent must be live, and exactly of this start and length; otherwise the
@@ -252,7 +253,7 @@ enum hybrid_alloc_reason {
  * I/O to the extent must have finished. If pages of it are still dirty in the page
  * cache of the block device, they overwrite data of the extent's next owner.
  *
- * A free needs no memory. EINVAL, ENOENT, ERANGE, EPERM as @reason says; EFAULT
+ * A free needs no memory. EINVAL, ENOENT, ERANGE, EPERM of the extent as @reason says; EFAULT
  * the result can no longer be written back: the extent is free nevertheless.
  */
 struct hybrid_alloc_free {
@@ -506,8 +507,8 @@ struct hybrid_alloc_watch {
 enum hybrid_alloc_map_state {
 	HYBRID_ALLOC_MAP_FREE = 0,
 	HYBRID_ALLOC_MAP_LIVE,		/* a whole live extent */
-	HYBRID_ALLOC_MAP_CACHED,	/* in a per-CPU pool: can be allocated */
-	HYBRID_ALLOC_MAP_HELD,		/* held by TRIM: can be allocated soon */
+	HYBRID_ALLOC_MAP_CACHED,	/* in a per-CPU pool, or held in a slab or whole units */
+	HYBRID_ALLOC_MAP_HELD,		/* held in a mixed slot, by TRIM: can be allocated soon */
 };
 
 /* what a part of the device lies in; later versions may add kinds */
@@ -555,7 +556,8 @@ struct hybrid_alloc_map_entry {
  * with its own start and length, even if @start is inside it or it ends after the
  * part to report. Adjacent free space may be reported in several entries. To
  * continue, call again with the end of the last entry as @start. All entries of a
- * call are of the same moment; the next call may see changes.
+ * call are of the same moment, except that extents of common sizes may change between
+ * live and cached meanwhile; the next call may see changes.
  *
  * Works on files opened read-only. EINVAL @start is not a multiple of min_block, or
  * @nr or @item_size is not valid; ERANGE @start + @len wraps; ENOMEM.
@@ -598,7 +600,7 @@ struct hybrid_alloc_map {
  * @largest_free_run: out: length of the longest free run
  * @pool_hits: out: allocations that a pool served
  * @pool_misses: out: allocations of a common size that no pool served
- * @pool_refills: out: batches of extents that went from the slab layer to a pool
+ * @pool_refills: out: times that an empty pool asked the slab layer for a batch
  * @pool_drains: out: batches of extents that went from a pool to the slab layer
  * @slabs_made: out: slabs that were created
  * @slabs_returned: out: slabs whose space went back to the buddy layer
