@@ -25,8 +25,8 @@ struct habuddy_node {
 	DECLARE_BITMAP(owned, 2 * HABUDDY_FANOUT);
 	struct rcu_head rcu;		/* lockless readers may still use a node that is freed */
 	/*
-	 * The nodes of the cells that are cut up, NULL for the others. Only so many cells can be
-	 * cut up: none at height 0, in the root those that the device reaches, 512 in all others.
+	 * The nodes of the cells that are cut up, NULL for the others. @nr_child is how many cells
+	 * can be cut up: none at height 0, in the root those that the device reaches, else 512.
 	 */
 	unsigned int nr_child;
 	struct habuddy_node __rcu *child[];

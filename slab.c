@@ -6,7 +6,7 @@
  *
  *   slabs of equal objects   for one common size (haslab_class). Two bits an object: free, and
  *	live. An object that is neither is CACHED: it is in a pool. Taking and giving back is a bit
- *	operation, many at a time for the pools. The live bit says who owns it: a free into a
+ *	operation, many at a time for the pools. The live bit records the ownership: a free into a
  *	pool clears it atomically, without a lock (slab/objects.c).
  *   mixed slots              for everything else: runs of any length, by best fit (slab/mixed.c).
  *
@@ -28,7 +28,7 @@
  *   slab/report.c   MAP, STAT, debugfs
  *   slab/check.c    the invariants
  *
- * Metadata is bounded, whatever the space is cut into: a whole slot, as a slab of single blocks
+ * Metadata is bounded in any state: a whole slot, as a slab of single blocks
  * or as the bitmap of a mixed one, has 2 bits for each block and little else, 74 KiB per GiB with
  * the map. Slabs smaller than a slot cost up to twice as much, so all of them together are
  * bounded: see haslab_too_many_small(). An extent that lies in one slot is recorded there and has
@@ -254,7 +254,7 @@ static void haslab_prefetch_link(const struct haslab *s, u64 start)
 		prefetchw(&links->link[slot_of(s, start) % DIR_SLOTS]);
 }
 
-/* The group of what lies at @start, in @m if that is not NULL; any group if the buddy's. */
+/* The group that owns @start: that of @m, or of the slab there; any group for a buddy block. */
 static __always_inline struct haslab_group *haslab_group_at(const struct haslab *s,
 							    const struct haslab_mixed *m,
 							    u64 start)

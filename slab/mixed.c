@@ -207,13 +207,13 @@ static void haslab_units_put(struct haslab *s, u32 slot, u64 units)
 {
 	while (units) {
 		u32 unit = __ffs64(units);
-		u64 behind = units + (1ULL << unit);
+		u64 after = units + (1ULL << unit);
 		/* length of this range of units: it ends at the bit that the carry set */
-		u32 nr = (behind ? __ffs64(behind) : 64) - unit;
+		u32 nr = (after ? __ffs64(after) : 64) - unit;
 
 		haslab_buddy_put(s, slot_start(s, slot) + ((u64)unit << s->cfg.unit_shift),
 				 (u64)nr << s->cfg.unit_shift);
-		units &= behind;
+		units &= after;
 	}
 }
 
@@ -284,7 +284,7 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
  */
 void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr, u32 blocks)
 {
-	u32 base = start & (slot_blocks(s) - 1), i = nr, next, at, behind;
+	u32 base = start & (slot_blocks(s) - 1), i = nr, next, at, after;
 	struct haslab_mixed *m = mixed_of(s, slot_of(s, start));
 	struct haslab_group *g = mixed_group(s, m);
 	struct haruns_run run = mixed_run(s, m, start);
@@ -292,10 +292,10 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 
 	for (; (next = find_last_bit(live, i)) < i; i = next) {
 		at = base + next * blocks;
-		behind = run.start + run.len - at - blocks;
+		after = run.start + run.len - at - blocks;
 		haruns_set(&m->runs, &run, others, at, blocks, HARUNS_LIVE);
 		g->free -= blocks;
-		others = max(others, behind);
+		others = max(others, after);
 		run.len = at - run.start;
 	}
 	haslab_index_move(s, g, slot_of(s, start), m, max_free);

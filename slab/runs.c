@@ -285,7 +285,7 @@ static bool haruns_look_is_over(const struct haruns *r, struct haruns_look *look
 		return false;
 	if (len == r->max_free)
 		return look->second >> HARUNS_AT_BITS == len;
-	/* it is longer, wherever it is: so a place where no run begins */
+	/* the longest run is longer than @len; its place is not known: none begins at U16_MAX */
 	look->longest = (u32)r->max_free << HARUNS_AT_BITS | U16_MAX;
 	return true;
 }

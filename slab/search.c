@@ -141,10 +141,10 @@ static const struct haruns *haslab_whole_slot(struct haslab *s, u32 slot)
 static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *before = haslab_whole_slot(s, slot - 1),
-			    *behind = haslab_whole_slot(s, slot);
+			    *after = haslab_whole_slot(s, slot);
 
 	/* neither slot is wholly free */
-	return (before && behind && haruns_trail(before) + haruns_lead(behind) < l->len) ||
+	return (before && after && haruns_trail(before) + haruns_lead(after) < l->len) ||
 	       haslab_large_run(s, l, haslab_part_before(s, slot_start(s, slot)));
 }
 
