@@ -414,7 +414,6 @@ static void test_commands(void)
 		const char *name;
 	} unknown[] = {
 		{ 0, "number 0 of no type" },
-		{ _IO(HYBRID_ALLOC_IOC_TYPE, 0x00), "number 0" },
 		{ _IO(HYBRID_ALLOC_IOC_TYPE, 0x03), "an unknown number" },
 		{ _IO(HYBRID_ALLOC_IOC_TYPE, 0xff), "the last number" },
 		{ _IO(HYBRID_ALLOC_IOC_TYPE ^ 1, 0x02), "another type" },
