@@ -197,6 +197,7 @@ struct haslab_extent {
 struct haslab {
 	spinlock_t lock;		/* see slab.c */
 	struct task_struct *holder;	/* the task that has shut out all groups, or NULL */
+	atomic_t nr_waiting;		/* tasks to which haslab_lock_all() gives way */
 	spinlock_t space_lock;		/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;		/* supplies the space */
