@@ -38,6 +38,11 @@
 #define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
 				  HASLAB_BUCKET_SHIFT) + 1)
 
+/* The simulator and debug kernels count the work that is done with all groups shut out. */
+#if defined(SIM_DEBUG) || defined(CONFIG_PROVE_LOCKING)
+#define HASLAB_COUNT_STEPS
+#endif
+
 struct haslab_slab;
 struct haslab_dir;
 
@@ -217,6 +222,10 @@ struct haslab {
 	struct haslab_group *groups;
 	unsigned int nr_groups;
 	bool closing;			/* detach has begun: killable walks end early */
+#ifdef HASLAB_COUNT_STEPS
+	u64 steps;			/* haslab_step() in this hold of all groups */
+	u64 most_steps;			/* in the longest hold so far; tests set it to 0 */
+#endif
 };
 
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);

@@ -40,12 +40,18 @@ void haslab_lock_all(struct haslab *s)
 		spin_lock(&s->groups[i].lock);
 		spin_unlock(&s->groups[i].lock);
 	}
+#ifdef HASLAB_COUNT_STEPS
+	s->steps = 0;
+#endif
 }
 
 /* Let the groups in again. */
 void haslab_unlock_all(struct haslab *s)
 	__releases(&s->lock)
 {
+#ifdef HASLAB_COUNT_STEPS
+	s->most_steps = max(s->most_steps, s->steps);
+#endif
 	/*
 	 * Pairs with smp_load_acquire() in haslab_lock_group(): a task that reads NULL sees
 	 * everything that was done to its group meanwhile.
