@@ -7,6 +7,7 @@
 #define _HYBRID_ALLOC_API_H
 
 #include <linux/atomic.h>
+#include <linux/mutex.h>
 #include <linux/shrinker.h>
 #include <linux/workqueue.h>
 #include "hybrid_alloc.h"
@@ -22,6 +23,7 @@
  * @mask: bytes in a block, less one
  * @start: first byte of the managed range, rounded up to a block
  * @end: first byte after it, rounded down to a block
+ * @grow_lock: one GROW at a time; see api_open.c
  * @max_len: largest length of an extent, a multiple of a block
  * @params: the parameters, with defaults filled in; @params.range_len is as requested
  * @refused: frees refused before they reached the pool, by reason
@@ -41,6 +43,7 @@ struct hybrid_alloc {
 	u64 mask;
 	u64 start;
 	u64 end;
+	struct mutex grow_lock;	/* see api_open.c */
 	u64 max_len;
 	struct hybrid_alloc_params params;
 	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];

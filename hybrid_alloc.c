@@ -57,12 +57,13 @@
  * =====
  *
  * There is no lock around attach and detach as a whole: the steps of these exclude each
- * other (dev/attach.c). All locks are taken in process context.
+ * other (dev/attach.c). All locks are taken in process context. Which of them a caller with
+ * GFP_NOIO may wait for is in docs/design.md, "Who may wait for what".
  *
  *   1. misc_mtx, of the misc core: held in ->open and in misc_register() and
  *      misc_deregister()
  *   2. ha_dev.bound_lock
- *   3. ha_grow_lock
+ *   3. hybrid_alloc.grow_lock
  *   4. ha_watch.lock
  *   5. ha_dev.lock
  *   6. the locks of pool.c and below
@@ -76,8 +77,8 @@
  * does not protect the extents themselves. Frees wait for it, so an allocation under it
  * does not try hard to get memory.
  *
- * ha_grow_lock (mutex, killable) makes one GROW at a time change the end of a managed
- * range. It does not protect readers of the range: they may see the old or the new end.
+ * hybrid_alloc.grow_lock (mutex, killable) makes one GROW at a time change the end of the
+ * managed range. It does not protect readers of the range: they may see the old or the new end.
  *
  * ha_watch.lock (spinlock) protects the list of thresholds and the two marks. Taken by
  * poll(), WATCH, the close of a file, and by a call that has moved free space past a mark.

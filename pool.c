@@ -39,7 +39,9 @@
  * --------------------
  *   1. hapool.slow, a mutex: one task at a time is in the slow mode, holds blocks for TRIM (from
  *	hapool_hold() to hapool_unhold()), or grows the device. It does not keep other tasks from
- *	allocating and freeing. The shrinker does not take it.
+ *	allocating and freeing. The shrinker does not take it. A caller with GFP_NOIO may take it,
+ *	so its holder waits for memory without I/O (hapool_slow_lock()) and for no task that may
+ *	wait for more; it does wait for a discard that it has submitted.
  *   2. a taken magazine: it belongs to its task; what is in it is CACHED and pins its slabs
  *   3. the locks of the slab layer (slab.c)
  *
@@ -50,6 +52,7 @@
 #include <linux/log2.h>
 #include <linux/math64.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 
 #include "pool_hit.h"
 #include "trace.h"
@@ -286,11 +289,31 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 
 /* ---- the slow mode ---- */
 
+/*
+ * Take hapool.slow. A caller with GFP_NOIO may wait for it, and that caller may be what memory
+ * reclaim waits for. So until hapool_slow_unlock() this task waits for memory without I/O,
+ * whatever the gfp flags say, also in functions of the block layer.
+ */
+static int hapool_slow_lock(struct hapool *p)
+{
+	if (mutex_lock_killable(&p->slow))
+		return -EINTR;
+	p->noio = memalloc_noio_save();
+	return 0;
+}
+
+static void hapool_slow_unlock(struct hapool *p)
+{
+	lockdep_assert_held(&p->slow);
+	memalloc_noio_restore(p->noio);
+	mutex_unlock(&p->slow);
+}
+
 static int hapool_slow_begin(struct hapool *p, gfp_t gfp)
 {
 	if (!gfpflags_allow_blocking(gfp))
 		return -EAGAIN;
-	if (mutex_lock_killable(&p->slow))
+	if (hapool_slow_lock(p))
 		return -EINTR;
 	atomic_inc(&p->bypass);
 	/* pairs with the barrier in hapool_mag_take() before hapool_closed() */
@@ -301,11 +324,10 @@ static int hapool_slow_begin(struct hapool *p, gfp_t gfp)
 
 static void hapool_slow_end(struct hapool *p)
 {
-	lockdep_assert_held(&p->slow);
 	/* pairs with hapool_closed(): a CPU that sees the pools open sees all slab conversions */
 	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
-	mutex_unlock(&p->slow);
+	hapool_slow_unlock(p);
 }
 
 /* ---- alloc ---- */
@@ -474,7 +496,8 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
  * @gfp: how to wait for memory
  *
  * Until hapool_unhold(), which the same task must call, allocations in the slow mode wait: what
- * is held may be the space that they need.
+ * is held may be the space that they need. Such an allocation may be a part of memory reclaim, so
+ * the task waits for memory without I/O meanwhile (memalloc_noio_save()).
  * Context: may sleep. Return: 0; -EAGAIN they are not free any more, or nothing of them can be
  * held; -ENOMEM; -EINTR killed while waiting.
  */
@@ -482,12 +505,12 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 {
 	int ret;
 
-	if (mutex_lock_killable(&p->slow))
+	if (hapool_slow_lock(p))
 		return -EINTR;
 	hapool_call_begin(p);
 	ret = haslab_hold(&p->slab, start, len, gfp);
 	if (ret)
-		mutex_unlock(&p->slow);
+		hapool_slow_unlock(p);
 	else
 		atomic64_add(*len, &p->held);
 	return hapool_call_end(p, ret);
@@ -504,7 +527,7 @@ void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
 	lockdep_assert_held(&p->slow);
 	hapool_reuse(p, start, len);
-	mutex_unlock(&p->slow);
+	hapool_slow_unlock(p);
 }
 
 /**
@@ -518,11 +541,11 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 {
 	int ret;
 
-	if (mutex_lock_killable(&p->slow))
+	if (hapool_slow_lock(p))
 		return -EINTR;
 	hapool_call_begin(p);
 	ret = haslab_grow(&p->slab, nr_blocks, gfp);
-	mutex_unlock(&p->slow);
+	hapool_slow_unlock(p);
 	return hapool_call_end(p, ret);
 }
 

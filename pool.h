@@ -38,6 +38,7 @@ struct hapool {
 	u16 limit[HASLAB_NR_CLASSES];	/* capacity of a magazine, by class */
 	atomic_t bypass;	/* > 0: the pools are closed; frees go straight to the slab layer */
 	struct mutex slow;	/* held in the slow mode, by TRIM and by grow; see pool.c */
+	unsigned int noio;	/* what memalloc_noio_save() said; belongs to the holder of @slow */
 	atomic64_t held;	/* number of HELD blocks */
 };
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The pool layer, and with it the whole allocator. All lengths are in blocks. */
+#include <linux/sched/mm.h>
+
 #include "pool_fixture.h"
 
 /* ---- hits ---- */
@@ -515,6 +517,72 @@ static void alloc_when_no_memory_can_be_had_without_waiting(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* Hold free blocks, wait for memory as a discard does, and let them go. */
+static void hold_and_discard(struct kunit *test, gfp_t gfp)
+{
+	struct fixture *f = test->priv;
+	u64 at, len;
+
+	KUNIT_ASSERT_TRUE(test, hapool_next_free(&f->p, 0, &at, &len));
+	KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, gfp), 0);
+	kfree(kmalloc(64, gfp));
+	hapool_unhold(&f->p, at, len);
+}
+
+/*
+ * Every entry of the pool, on a device full of blocks that are freed around @at. Without memory
+ * at once, so whatever can wait for memory does, also in the slow mode and in GROW.
+ */
+static void use_every_entry(struct kunit *test, u64 at, gfp_t gfp)
+{
+	struct fixture *f = test->priv;
+	u64 got;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		expect_freed(test, at + 40 * i, 1);
+	expect_freed(test, at + 1, 1);
+	hatest_inject_start(0, 1, false);
+	KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 2, 1, HAPOOL_NO_GOAL, gfp, &got), 0);
+	KUNIT_EXPECT_EQ(test, got, at);
+	KUNIT_ASSERT_EQ(test, hapool_claim(&f->p, at + 80, 1, gfp), 0);
+	KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 1, 1, at + 40, gfp, &got), 0);
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, f->cfg.nr_blocks += 9 * UNIT + 7, gfp), 0);
+	hold_and_discard(test, gfp);
+	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0);
+
+	expect_refused(test, at + 1, 1, -EINVAL, HYBRID_ALLOC_REASON_WRONG_START);
+	KUNIT_EXPECT_GT(test, hapool_nr_mags(&f->p), 0);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_GT(test, hapool_shrink(&f->p, 1000), 0);
+	hapool_drain_idle(&f->p);
+	stat_walk(test);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, hapool_claim(&f->p, at, 1, gfp), -EEXIST);
+	/* full again */
+	while (hapool_next_free(&f->p, 0, &at, &got))
+		KUNIT_ASSERT_EQ(test, hapool_claim(&f->p, at, got, gfp), 0);
+}
+
+/*
+ * Lockdep, or what the simulator has of it, reports if a mutex that is taken in memory reclaim is
+ * ever held by a task that waits for memory with I/O.
+ */
+static void reclaim_waits_for_no_caller_that_waits_for_reclaim(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 15);
+	for (i = 0; i < 1 << 15; i++)
+		alloc(test, 1);
+	/* each in another slab */
+	use_every_entry(test, 5000, GFP_KERNEL);
+	fs_reclaim_acquire(GFP_KERNEL);
+	use_every_entry(test, 13000, GFP_NOIO);
+	fs_reclaim_release(GFP_KERNEL);
+	use_every_entry(test, 21000, GFP_KERNEL);
+}
+
 /* ---- random ---- */
 
 static void random_shape(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng,
@@ -616,6 +684,7 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(init_without_memory_leaves_nothing),
 	KUNIT_CASE(free_needs_no_memory),
 	KUNIT_CASE(alloc_when_no_memory_can_be_had_without_waiting),
+	KUNIT_CASE(reclaim_waits_for_no_caller_that_waits_for_reclaim),
 	KUNIT_CASE(random_operations_match_the_model),
 	KUNIT_CASE(random_operations_in_any_shape),
 	KUNIT_CASE(extents_that_migrate_between_cpus),
