@@ -26,6 +26,9 @@
  * wait but goes to the slab layer; only drainers wait. No memory is waited for while a magazine
  * is taken, so that is short.
  *
+ * Taking a magazine makes a hit of its CPU a miss. So STAT and CHECK, which any reader may call in
+ * a loop, take none: they read counts (hapool_mag_peek()).
+ *
  * The slow mode
  * -------------
  * An allocation for which the slab layer finds nothing must not fail because the space sits in a
@@ -200,7 +203,7 @@ static void hapool_mag_release(struct hapool *p, int class, struct hapool_bin *b
 		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
 	hapool_mag_put(bin, NULL);
 	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
-	kfree(mag);
+	kfree_rcu(mag, rcu);
 }
 
 /* A magazine that was not used since the last look is emptied; at the next look it is freed. */
@@ -686,16 +689,32 @@ u64 hapool_charged(struct hapool *p)
 	return max_t(s64, sum, 0);
 }
 
-/* Objects in the magazine of a bin; none if the magazine is taken. */
-static u64 hapool_bin_cached(struct hapool_bin *bin)
+/*
+ * The magazine of a bin, without taking it: only for a look at its counts, which its owner may
+ * change meanwhile. NULL if there is none or it is taken. Under RCU: it is freed after a grace
+ * period.
+ */
+static const struct hapool_mag *hapool_mag_peek(const struct hapool_bin *bin)
 {
-	struct hapool_mag *mag = hapool_mag_take(bin);
-	u64 nr;
+	/* pairs with cmpxchg() in hapool_mag_make(): its size is set when it is seen */
+	const struct hapool_mag *mag = smp_load_acquire(&bin->mag);
 
-	if (!mag)
-		return 0;
-	nr = hapool_mag_nr(mag);
-	hapool_mag_put(bin, mag);
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "a magazine may be freed");
+	return mag > MAG_TAKEN ? mag : NULL;
+}
+
+/* Objects in the magazine of a bin; none if the magazine is taken. */
+static u64 hapool_bin_cached(const struct hapool_bin *bin)
+{
+	const struct hapool_mag *mag;
+	u64 nr = 0;
+
+	rcu_read_lock();
+	mag = hapool_mag_peek(bin);
+	if (mag)
+		/* as in hapool_bin_live() */
+		nr = data_race(mag->used) / sizeof(mag->refs[0]);
+	rcu_read_unlock();
 	return nr;
 }
 
@@ -741,16 +760,18 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	st->nr_live = max_t(s64, live, 0);
 }
 
-/* Only the task that has taken a magazine looks into it. */
-static bool hapool_check_mag(struct hapool *p, int class, struct hapool_bin *bin)
+/* True at any time, also while the owner of the magazine is at work. */
+static bool hapool_check_mag(struct hapool *p, int class, const struct hapool_bin *bin)
 {
-	struct hapool_mag *mag = hapool_mag_take(bin);
-	bool ok;
+	const struct hapool_mag *mag;
+	bool ok = true;
 
-	if (!mag)
-		return true;
-	ok = mag->used <= mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
-	hapool_mag_put(bin, mag);
+	rcu_read_lock();
+	mag = hapool_mag_peek(bin);
+	if (mag)
+		ok = data_race(mag->used) <= mag->size &&
+		     mag->size == p->limit[class] * sizeof(mag->refs[0]);
+	rcu_read_unlock();
 	return ok;
 }
 

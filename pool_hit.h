@@ -7,6 +7,7 @@
 #ifndef _HYBRID_ALLOC_POOL_HIT_H
 #define _HYBRID_ALLOC_POOL_HIT_H
 
+#include <linux/rcupdate.h>
 #include "pool.h"
 #include "slab/hit.h"
 
@@ -16,8 +17,14 @@
 struct hapool_mag {
 	unsigned long used;	/* bytes of refs in use: an offset is added, an index multiplied */
 	unsigned long size;	/* size of refs[] in bytes */
-	u64 seen;		/* hits and frees of its bin when hapool_drain_idle() last looked */
-	u32 cpu;		/* the CPU that it belongs to */
+	union {
+		struct {
+			/* hits and frees of its bin when hapool_drain_idle() last looked */
+			u64 seen;
+			u32 cpu;	/* the CPU that it belongs to */
+		};
+		struct rcu_head rcu;	/* once it is in no bin: see hapool_mag_peek() */
+	};
 	struct haslab_ref refs[];	/* the objects, the last freed last */
 };
 

@@ -282,6 +282,44 @@ static void shrinking_frees_magazines_and_what_is_in_them(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* To take a magazine makes the hits of its CPU misses meanwhile. */
+static void reports_take_no_magazine(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab_histogram *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
+	u64 at, len, cached;
+	struct haslab_extent e;
+	unsigned int cpu, i;
+	long takes;
+
+	KUNIT_ASSERT_NOT_NULL(test, h);
+	start(test, 1 << 20);
+	for (cpu = 0; hatest_on_cpu(cpu) && cpu < 3; cpu++)
+		for (i = 0; i < ARRAY_SIZE(common); i++)
+			warm_up(test, common[i]);
+	hatest_on_cpu(0);
+	takes = atomic_long_read(&hatest_takes);
+	KUNIT_EXPECT_GT(test, takes, 0);
+	f->before = *stat(test);
+	KUNIT_EXPECT_GT(test, stat_walk(test)->cached, 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, hapool_charged(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, hapool_nr_mags(&f->p), cpu * ARRAY_SIZE(common));
+	KUNIT_EXPECT_TRUE(test, hapool_next_free(&f->p, 0, &at, &len));
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 0, &e, 1), 1);
+	hapool_histogram(&f->p, h);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&hatest_takes), takes);
+	/* what the magazines have is still there, and is what was reported */
+	for (i = 0; i < ARRAY_SIZE(common); i++)
+		expect_freed(test, alloc(test, common[i]), common[i]);
+	KUNIT_EXPECT_EQ(test, stat(test)->hits, f->before.hits + ARRAY_SIZE(common));
+	KUNIT_EXPECT_EQ(test, f->st.misses, f->before.misses);
+	cached = f->st.cached;
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.free, f->before.slab.free + cached);
+	expect_all_comes_back(test);
+}
+
 static void what_another_cpu_cached_can_be_allocated(struct kunit *test)
 {
 	unsigned int i;
@@ -674,6 +712,7 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(dead_cpu_gives_back_what_it_cached),
 	KUNIT_CASE(idle_magazines_go_back_and_used_ones_stay),
 	KUNIT_CASE(shrinking_frees_magazines_and_what_is_in_them),
+	KUNIT_CASE(reports_take_no_magazine),
 	KUNIT_CASE(what_another_cpu_cached_can_be_allocated),
 	KUNIT_CASE(whole_device_after_everything_was_cached),
 	KUNIT_CASE(cached_range_can_be_claimed),
