@@ -38,6 +38,26 @@
  * slab layer, and what haslab_search() does not find does not exist: that is where a false
  * ENOSPC is prevented. Claims that meet CACHED objects use the same mode.
  *
+ * Refusals
+ * --------
+ * A refusal in the slow mode takes the magazines of all CPUs, so it is avoided where the answer is
+ * certain without. Nothing fits if an extent is longer than all that is free or CACHED, or than
+ * what the device has after its first block of that alignment. And what a search has refused is
+ * refused again, as is anything longer or more aligned, until blocks become free: in between, what
+ * is free or CACHED only becomes less, whether or not it moves between slabs and magazines.
+ *
+ * Hits must not pay for that, so both follow from counters that each CPU has anyway. They are read
+ * one after the other while they change. So for each the order matters: an allocation is counted
+ * after it has happened, a free before its blocks can be allocated again. The count of a hit is
+ * made while the magazine is taken, which is both.
+ *
+ *   - hapool_most_free() is never less than what was free or CACHED at one moment of the call.
+ *   - hapool_frees() is read before a search, and again before its answer is used. If it is the
+ *     same, no block has become free since the first reading, but for frees that were counted
+ *     then and had not ended. Of hits these are none: the search begins when all magazines have
+ *     been in its hands. For other frees see hapool_is_freeing(): with any of them in flight, the
+ *     answer is not kept.
+ *
  * Locks, in this order
  * --------------------
  *   1. hapool.slow, a mutex: one task at a time is in the slow mode, holds blocks for TRIM (from
@@ -47,6 +67,7 @@
  *	wait for more; it does wait for a discard that it has submitted.
  *   2. a taken magazine: it belongs to its task; what is in it is CACHED and pins its slabs
  *   3. the locks of the slab layer (slab.c)
+ *   4. hapool_refusals.lock, a spinlock, under which no other lock is taken
  *
  * Counters are per CPU; a sum over them is exact when no call is in flight.
  */
@@ -73,14 +94,42 @@
 /* One size on one CPU caches at most this part of a small device. */
 #define MAG_SHARE_SHIFT	8
 
-/* Count an allocation that is no hit or, with a negative length, a free. */
-static inline void hapool_count(struct hapool *p, s64 len)
+/* Count an allocation that is no hit, after it. */
+static inline void hapool_count(struct hapool *p, u64 len)
 {
-	this_cpu_add(p->cpus->charged, len);
-	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
+	this_cpu_add(p->cpus->taken, len);
+	this_cpu_inc(p->cpus->live);
 }
 
-/* Between these two the counters need not match the space; see hapool_check(). */
+/*
+ * Count a free that is no hit, before it and after it. In between, the counters need not match
+ * the space; see hapool_check().
+ */
+static inline void hapool_free_begin(struct hapool *p, u64 len)
+{
+	this_cpu_add(p->cpus->given, len);
+	this_cpu_dec(p->cpus->live);
+}
+
+static inline void hapool_free_end(struct hapool *p, u64 len)
+{
+	/* pairs with smp_rmb() in hapool_is_freeing() */
+	smp_wmb();
+	this_cpu_add(p->cpus->freed, len);
+}
+
+/* The free was refused: the blocks are what they were. */
+static int hapool_free_refused(struct hapool *p, u64 len, enum hybrid_alloc_reason reason, int ret)
+{
+	this_cpu_inc(p->cpus->refused[reason]);
+	/* pairs with the first smp_rmb() in hapool_most_free() */
+	smp_wmb();
+	hapool_count(p, len);
+	hapool_free_end(p, len);
+	return ret;
+}
+
+/* The same for calls that are neither a hit nor a free. */
 static void hapool_call_begin(struct hapool *p)
 {
 	this_cpu_inc(p->cpus->begun);
@@ -290,6 +339,129 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 	return done;
 }
 
+/* ---- refusals ---- */
+
+/* Blocks freed by hits on a CPU, and allocated by hits. */
+static u64 hapool_cpu_given(const struct hapool *p, const struct hapool_cpu *c)
+{
+	u64 sum = READ_ONCE(c->given);
+	int i;
+
+	for (i = 0; i < HASLAB_NR_CLASSES; i++)
+		/* the owner of the magazine counts them */
+		sum += data_race(c->bin[i].frees) * hapool_class_blocks(p, i);
+	return sum;
+}
+
+static u64 hapool_cpu_taken(const struct hapool *p, const struct hapool_cpu *c)
+{
+	u64 sum = READ_ONCE(c->taken);
+	int i;
+
+	for (i = 0; i < HASLAB_NR_CLASSES; i++)
+		/* likewise */
+		sum += data_race(c->bin[i].hits) * hapool_class_blocks(p, i);
+	return sum;
+}
+
+/*
+ * A number that grows whenever blocks become free, before they can be allocated: by frees and by
+ * GROW.
+ */
+static u64 hapool_frees(const struct hapool *p)
+{
+	u64 sum = hapool_end(p);
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
+	return sum;
+}
+
+/*
+ * Whether a free that is no hit may have been counted and not have ended at the beginning of this
+ * call. `freed` is summed first: if it equals `given`, all that were counted had ended.
+ */
+static bool hapool_is_freeing(const struct hapool *p)
+{
+	u64 given = 0, freed = 0;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		freed += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->freed);
+	/* pairs with smp_wmb() in hapool_free_end() */
+	smp_rmb();
+	for_each_possible_cpu(cpu)
+		given += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->given);
+	return given != freed;
+}
+
+/*
+ * No more blocks than that were free or CACHED at one moment of this call: that between the sums.
+ * An extent that is in `taken` was allocated before that moment. If it was free again by then, that
+ * is in `given`, which is read later and was counted before the blocks could be allocated again.
+ * So `taken` - `given` is at most what was neither free nor CACHED. Blocks that are HELD are not
+ * in it: they may become free.
+ */
+static u64 hapool_most_free(const struct hapool *p)
+{
+	u64 taken = 0, given = 0, used;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		taken += hapool_cpu_taken(p, per_cpu_ptr(p->cpus, cpu));
+	/*
+	 * Pairs with the lock or the magazine through which freed blocks come to their next
+	 * owner, and with smp_wmb() in hapool_free_refused().
+	 */
+	smp_rmb();
+	for_each_possible_cpu(cpu)
+		given += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
+	/* what lies in new space was allocated after smp_mb() in haslab_grow_locked() */
+	smp_rmb();
+	used = max_t(s64, taken - given, 0);
+	return hapool_end(p) - p->slab.cfg.first_block - used;
+}
+
+/* Whether a refusal of the slow mode covers this, if no block was freed since. */
+static bool hapool_was_refused(struct hapool *p, u64 len, u64 align)
+{
+	struct hapool_refusals *r = &p->refusals;
+	bool was = false;
+	u64 frees;
+	int i;
+
+	spin_lock(&r->lock);
+	frees = r->frees;
+	for (i = 0; i < HAPOOL_REFUSALS; i++)
+		was |= r->of[i].len && len >= r->of[i].len && align >= r->of[i].align;
+	spin_unlock(&r->lock);
+	return was && hapool_frees(p) == frees;
+}
+
+/* Note that a search has found nothing; hapool_frees() was @frees before it. */
+static void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
+{
+	struct hapool_refusals *r = &p->refusals;
+
+	lockdep_assert_held(&p->slow);
+	spin_lock(&r->lock);
+	if (r->frees != frees)
+		memset(r->of, 0, sizeof(r->of));
+	r->frees = frees;
+	r->of[r->next++ % HAPOOL_REFUSALS] = (struct hapool_refusal) { len, align };
+	spin_unlock(&r->lock);
+}
+
+/* Whether it is certain, without the slow mode, that no free run fits. */
+static bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
+{
+	u64 end = hapool_end(p), start = round_up(p->slab.cfg.first_block, align);
+
+	return start >= end || len > end - start || len > hapool_most_free(p) ||
+	       hapool_was_refused(p, len, align);
+}
+
 /* ---- the slow mode ---- */
 
 /*
@@ -312,25 +484,22 @@ static void hapool_slow_unlock(struct hapool *p)
 	mutex_unlock(&p->slow);
 }
 
-static int hapool_slow_begin(struct hapool *p, gfp_t gfp)
+/* Close the pools and empty them. */
+static void hapool_slow_begin(struct hapool *p)
 {
-	if (!gfpflags_allow_blocking(gfp))
-		return -EAGAIN;
-	if (hapool_slow_lock(p))
-		return -EINTR;
+	lockdep_assert_held(&p->slow);
 	atomic_inc(&p->bypass);
 	/* pairs with the barrier in hapool_mag_take() before hapool_closed() */
 	smp_mb__after_atomic();
 	hapool_drain(p);
-	return 0;
 }
 
 static void hapool_slow_end(struct hapool *p)
 {
+	lockdep_assert_held(&p->slow);
 	/* pairs with hapool_closed(): a CPU that sees the pools open sees all slab conversions */
 	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
-	hapool_slow_unlock(p);
 }
 
 /* ---- alloc ---- */
@@ -367,18 +536,39 @@ static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 
 	return ret;
 }
 
-static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
-				      u64 *start)
+static int hapool_search(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
-	int ret = hapool_slow_begin(p, gfp);
+	u64 frees = hapool_frees(p);
+	bool freeing = hapool_is_freeing(p);
+	int ret;
 
-	if (ret)
-		return ret;
+	hapool_slow_begin(p);
 	this_cpu_inc(p->cpus->searches);
 	ret = hapool_alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = haslab_search(&p->slab, len, align, gfp, start);
+	if (ret == -ENOSPC && !freeing)
+		hapool_note_refusal(p, len, align, frees);
 	hapool_slow_end(p);
+	return ret;
+}
+
+static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
+				      u64 *start)
+{
+	int ret;
+
+	if (hapool_cannot_fit(p, len, align))
+		return -ENOSPC;
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p);
+	if (ret)
+		return ret;
+	/* another task may have searched meanwhile */
+	ret = hapool_was_refused(p, len, align) ? -ENOSPC :
+	      hapool_search(p, class, len, align, gfp, start);
+	hapool_slow_unlock(p);
 	return ret;
 }
 
@@ -457,13 +647,18 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 
 static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 {
-	int ret = hapool_slow_begin(p, gfp);
+	int ret;
 
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p);
 	if (ret)
 		return ret;
+	hapool_slow_begin(p);
 	while ((ret = haslab_claim(&p->slab, start, len, true, gfp)) == -EAGAIN)
 		schedule_timeout_uninterruptible(1);
 	hapool_slow_end(p);
+	hapool_slow_unlock(p);
 	return ret;
 }
 
@@ -586,13 +781,12 @@ static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
 	if (class >= 0 && (hapool_free_pooled(p, class, start) ||
 			   (hapool_mag_make_room(p, class) && hapool_free_pooled(p, class, start))))
 		return 0;
-	hapool_call_begin(p);
+	hapool_free_begin(p, len);
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret)
-		this_cpu_inc(p->cpus->refused[*reason]);
-	else
-		hapool_count(p, -(s64)len);
-	return hapool_call_end(p, ret);
+		return hapool_free_refused(p, len, *reason, ret);
+	hapool_free_end(p, len);
+	return 0;
 }
 
 /**
@@ -633,15 +827,13 @@ int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason
 {
 	int ret;
 
-	hapool_call_begin(p);
+	hapool_free_begin(p, len);
 	ret = haslab_retire(&p->slab, start, len, reason);
-	if (ret) {
-		this_cpu_inc(p->cpus->refused[*reason]);
-	} else {
-		atomic64_add(len, &p->held);
-		hapool_count(p, -(s64)len);
-	}
-	return hapool_call_end(p, ret);
+	if (ret)
+		return hapool_free_refused(p, len, *reason, ret);
+	atomic64_add(len, &p->held);
+	hapool_free_end(p, len);
+	return 0;
 }
 
 /**
@@ -653,10 +845,14 @@ int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason
  */
 void hapool_reuse(struct hapool *p, u64 start, u64 len)
 {
-	hapool_call_begin(p);
+	/* the blocks become free only now: counted as an extent that is freed */
+	hapool_free_begin(p, len);
+	/* pairs with the first smp_rmb() in hapool_most_free() */
+	smp_wmb();
+	hapool_count(p, len);
 	atomic64_sub(len, &p->held);
 	haslab_reuse(&p->slab, start, len);
-	hapool_call_end(p, 0);
+	hapool_free_end(p, len);
 }
 
 /* ---- stat and check ---- */
@@ -677,14 +873,11 @@ u64 hapool_charged(struct hapool *p)
 {
 	unsigned int cpu;
 	s64 sum = 0;
-	int i;
 
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
-		sum += READ_ONCE(c->charged);
-		for (i = 0; i < HASLAB_NR_CLASSES; i++)
-			sum += hapool_bin_live(&c->bin[i]) * hapool_class_blocks(p, i);
+		sum += hapool_cpu_taken(p, c) - hapool_cpu_given(p, c);
 	}
 	return max_t(s64, sum, 0);
 }
@@ -769,6 +962,7 @@ static bool hapool_check_mag(struct hapool *p, int class, const struct hapool_bi
 	rcu_read_lock();
 	mag = hapool_mag_peek(bin);
 	if (mag)
+		/* as in hapool_bin_live() */
 		ok = data_race(mag->used) <= mag->size &&
 		     mag->size == p->limit[class] * sizeof(mag->refs[0]);
 	rcu_read_unlock();
@@ -795,8 +989,8 @@ static int hapool_check_once(struct hapool *p)
 
 /*
  * Whether no call is in flight, and a number that changes with each call. `done` is summed before
- * `begun`, so equality proves that no call was in flight. A hit is not counted there; it shows by
- * its magazine, which is taken.
+ * `begun`, so equality proves that no call was in flight; likewise `freed` and `given` for frees. A
+ * hit is not counted there; it shows by its magazine, which is taken.
  */
 static bool hapool_is_quiet(struct hapool *p, u64 *events)
 {
@@ -809,11 +1003,13 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
 	/* reads `done` first; a store that another CPU has under way is seen at the next try */
 	smp_rmb();
+	if (hapool_is_freeing(p))
+		return false;
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
 		begun += READ_ONCE(c->begun);
-		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills);
+		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills) + READ_ONCE(c->given);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
 			if (READ_ONCE(c->bin[i].mag) == MAG_TAKEN)
 				return false;
@@ -874,6 +1070,7 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 
 	memset(p, 0, sizeof(*p));
 	mutex_init(&p->slow);
+	spin_lock_init(&p->refusals.lock);
 	ret = haslab_init(&p->slab, cfg);
 	if (ret)
 		return ret;

@@ -13,6 +13,19 @@
 
 struct hapool_cpu;
 
+/* Allocations that the slow mode has refused: see "Refusals" in pool.c. */
+#define HAPOOL_REFUSALS	4
+
+struct hapool_refusals {
+	spinlock_t lock;	/* protects the rest */
+	u64 frees;	/* hapool_frees() before the searches for @of */
+	unsigned int next;	/* entry to be replaced next */
+	struct hapool_refusal {
+		u64 len;	/* 0: none */
+		u64 align;
+	} of[HAPOOL_REFUSALS];
+};
+
 /* Counts, in blocks unless stated otherwise. */
 struct hapool_stat {
 	u64 capacity;	/* size of the managed space */
@@ -40,6 +53,7 @@ struct hapool {
 	struct mutex slow;	/* held in the slow mode, by TRIM and by grow; see pool.c */
 	unsigned int noio;	/* what memalloc_noio_save() said; belongs to the holder of @slow */
 	atomic64_t held;	/* number of HELD blocks */
+	struct hapool_refusals refusals;
 };
 
 /* For hapool_alloc(): no goal. */

@@ -434,6 +434,206 @@ static void who_may_not_wait_gets_eagain_and_no_false_enospc(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, 77);
 }
 
+/* ---- refusals ---- */
+
+static int try_aligned(struct kunit *test, u64 len, u64 align)
+{
+	struct fixture *f = test->priv;
+	u64 at;
+
+	return hapool_alloc(&f->p, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &at);
+}
+
+/* That this many allocations in a row are refused, and how many searches they make. */
+static void expect_refusals(struct kunit *test, u64 len, u64 align, unsigned int nr, u64 searches)
+{
+	u64 before = stat(test)->searches;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_EQ_MSG(test, try_aligned(test, len, align), -ENOSPC, "length %llu",
+				    len);
+	KUNIT_EXPECT_EQ_MSG(test, stat(test)->searches, before + searches,
+			    "length %llu, alignment %llu", len, align);
+}
+
+/*
+ * A device of 1 << 14 blocks: first a slab of objects of two blocks, of which some are free, then
+ * one live block after each 99 free ones.
+ */
+static void start_with_holes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int i;
+	u64 at;
+
+	start(test, 1 << 14);
+	hatest_on_cpu(0);
+	for (i = 0; i < 98; i++)
+		alloc(test, 2);
+	hapool_drain(&f->p);
+	for (at = UNIT; at < 1 << 14; at += 100)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+}
+
+/* Makes a magazine of CPU 1 that has objects. Return: blocks in it. */
+static u64 fill_magazine_of_another_cpu(struct kunit *test, u64 len)
+{
+	u64 cached = stat(test)->cached;
+
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	/* the first makes the magazine, the second fills it */
+	alloc(test, len);
+	alloc(test, len);
+	hatest_on_cpu(0);
+	cached = stat(test)->cached - cached;
+	KUNIT_ASSERT_GT(test, cached, 0);
+	return cached;
+}
+
+/* An allocation on CPU 1 is a hit. */
+static void expect_hit_on_another_cpu(struct kunit *test, u64 len)
+{
+	u64 hits = stat(test)->hits;
+
+	hatest_on_cpu(1);
+	alloc(test, len);
+	hatest_on_cpu(0);
+	KUNIT_EXPECT_EQ(test, stat(test)->hits, hits + 1);
+}
+
+static void refusals_in_a_row_search_once(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 cached;
+
+	start_with_holes(test);
+	expect_refusals(test, 100, 1, 1, 1);
+	cached = fill_magazine_of_another_cpu(test, 2);
+	expect_refusals(test, 100, 1, 50, 0);
+	/* what is longer or more aligned does not fit either */
+	expect_refusals(test, 101, 1, 5, 0);
+	expect_refusals(test, 100, 64, 5, 0);
+	expect_refusals(test, 5000, 1024, 5, 0);
+	KUNIT_EXPECT_EQ(test, f->st.cached, cached);
+	expect_hit_on_another_cpu(test, 2);
+	/* what is not covered: each is looked for once, in any order */
+	expect_refusals(test, 98, 64, 50, 1);
+	expect_refusals(test, 90, 4096, 50, 1);
+	expect_refusals(test, 100, 1, 5, 0);
+	expect_refusals(test, 98, 64, 5, 0);
+	KUNIT_EXPECT_EQ(test, try_aligned(test, 99, 1), 0);
+}
+
+static void refusals_of_more_than_is_free_search_never(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 cached, free, at, n;
+
+	start_with_holes(test);
+	free = stat(test)->slab.free;
+	expect_refusals(test, 1 << 14, 1, 50, 0);
+	expect_refusals(test, free + 1, 1, 5, 0);
+	expect_refusals(test, free, 1, 5, 1);
+	stop(f);
+
+	/* others free and allocate, and keep their magazines */
+	start_with_holes(test);
+	cached = fill_magazine_of_another_cpu(test, 2);
+	free = f->st.slab.free;
+	for (n = 0; n < 20; n++) {
+		hatest_on_cpu(1);
+		at = alloc(test, 2);
+		expect_freed(test, at, 2);
+		hatest_on_cpu(0);
+		expect_refusals(test, cached + free + 1, 1, 1, 0);
+		KUNIT_EXPECT_EQ(test, f->st.cached, cached);
+	}
+	KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, cached + free + 1, 1, HAPOOL_NO_GOAL, GFP_NOWAIT,
+					   &at), -ENOSPC);
+	expect_hit_on_another_cpu(test, 2);
+}
+
+/* Only the first block of the range is aligned to so much, if it begins at 0. */
+static void refusals_of_an_alignment_beyond_the_device_search_never(struct kunit *test)
+{
+	struct haslab_config cfg = {
+		.first_block = 3, .nr_blocks = 10000, .unit_shift = ilog2(UNIT),
+		.slab_max = UNIT, .nr_groups = 1,
+	};
+	u64 at;
+
+	start_cfg(test, &cfg);
+	expect_refusals(test, 1, 16384, 5, 0);
+	expect_refusals(test, 1, 1ULL << 63, 5, 0);
+	expect_refusals(test, 10000 - 8192 + 1, 8192, 5, 0);
+	KUNIT_EXPECT_EQ(test, try_aligned(test, 10000 - 8192, 8192), 0);
+	start(test, 10000);
+	KUNIT_EXPECT_EQ(test, try_aligned(test, 9000, 1ULL << 63), 0);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1000, &at), 0);
+}
+
+/* Whatever makes blocks free ends the validity of a refusal. */
+static void what_becomes_free_after_a_refusal_is_found(struct kunit *test)
+{
+	enum hybrid_alloc_reason reason;
+	struct fixture *f = test->priv;
+	u64 at, len;
+
+	start_with_holes(test);
+	expect_refusals(test, 199, 1, 3, 1);
+	expect_freed(test, UNIT + 5000, 1);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 199, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, UNIT + 4901);
+
+	/* the second half of a free, and the end of a hold */
+	expect_refusals(test, 199, 1, 3, 1);
+	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, UNIT + 9000, 1, &reason), 0);
+	expect_refusals(test, 199, 1, 3, 1);
+	hapool_reuse(&f->p, UNIT + 9000, 1);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 199, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, UNIT + 8901);
+	at = UNIT + 11001;
+	len = 99;
+	KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, GFP_KERNEL), 0);
+	hapool_unhold(&f->p, at, len);
+	expect_refusals(test, 199, 1, 3, 1);
+
+	/* a refused free changes nothing */
+	expect_refused(test, UNIT + 7000, 2, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+	expect_refusals(test, 199, 1, 3, 1);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+
+	/* a larger device */
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, (1 << 14) + 1024, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 199, &at), 0);
+	KUNIT_EXPECT_GE(test, at, (1 << 14) - 100);
+}
+
+static void what_a_hit_frees_after_a_refusal_is_found(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, i;
+
+	start(test, 4096);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	for (i = 0; i < 4096; i++)
+		alloc(test, 1);
+	expect_freed(test, 10, 1);
+	expect_freed(test, 12, 1);
+	hatest_on_cpu(0);
+	expect_refusals(test, 2, 1, 5, 1);
+	hatest_on_cpu(1);
+	f->before = *stat(test);
+	expect_freed(test, 11, 1);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, f->before.cached + 1);
+	hatest_on_cpu(0);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 3, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 10);
+}
+
 /* ---- memory ---- */
 
 static const u32 lengths[] = { 1, 4, 16, 32, 100, 256, 1000, 1024, 5000, 20000 };
@@ -718,6 +918,11 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(cached_range_can_be_claimed),
 	KUNIT_CASE(claims_over_live_and_cached_objects),
 	KUNIT_CASE(who_may_not_wait_gets_eagain_and_no_false_enospc),
+	KUNIT_CASE(refusals_in_a_row_search_once),
+	KUNIT_CASE(refusals_of_more_than_is_free_search_never),
+	KUNIT_CASE(refusals_of_an_alignment_beyond_the_device_search_never),
+	KUNIT_CASE(what_becomes_free_after_a_refusal_is_found),
+	KUNIT_CASE(what_a_hit_frees_after_a_refusal_is_found),
 	KUNIT_CASE(failing_allocations_change_nothing),
 	KUNIT_CASE(failing_claims_change_nothing),
 	KUNIT_CASE(init_without_memory_leaves_nothing),
