@@ -31,8 +31,7 @@
  * @idle: drains the magazines of idle CPUs
  * @shrinker: empties magazines when memory is short
  * @dev: number of the block device, for tracepoints
- * @watch: to be told of changes of free space; NULL until a threshold is first set
- * @watched: every change of free space is followed by a look at @watch
+ * @watch: to be told of changes of free space; NULL while no threshold is set
  *
  * GROW changes @end, @max_len and @params.range_len while calls are running; the rest is
  * constant.
@@ -52,7 +51,6 @@ struct hybrid_alloc {
 	struct shrinker *shrinker;
 	dev_t dev;
 	struct ha_watch *watch;
-	bool watched;
 };
 
 /* How long a CPU may leave its magazines unused before they are drained; 0: forever. */
@@ -63,7 +61,6 @@ void ha_api_exit(void);
 
 int ha_refuse(const char *what, int err, const char *why);
 int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len);
-void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w);
 
 enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len);
 

@@ -24,7 +24,6 @@
 #include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/ratelimit.h>
-#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -352,23 +351,4 @@ int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len)
 out:
 	mutex_unlock(&ha->grow_lock);
 	return ret;
-}
-
-/**
- * ha_set_watch - follow each change of free space with ha_watch_look()
- * @ha: the allocator
- * @w: the watch, bound to the pool of @ha; the same in each call
- *
- * Context: Process context, may sleep.
- */
-void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w)
-{
-	/* pairs with smp_store_release() below: the grace period of the first caller has passed */
-	if (smp_load_acquire(&ha->watched))
-		return;
-	WRITE_ONCE(ha->watch, w);
-	/* Wait for changes of free space that did not see @w, and so have no barrier. */
-	synchronize_rcu();
-	/* pairs with smp_load_acquire() above */
-	smp_store_release(&ha->watched, true);
 }

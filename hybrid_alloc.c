@@ -80,9 +80,9 @@
  * hybrid_alloc.grow_lock (mutex, killable) makes one GROW at a time change the end of the
  * managed range. It does not protect readers of the range: they may see the old or the new end.
  *
- * ha_watch.lock (spinlock) protects the list of thresholds and the two marks. Taken by
+ * ha_watch.lock (spinlock) protects the tree of thresholds and the two marks. Taken by
  * poll(), WATCH, the close of a file, and by a call that has moved free space past a mark.
- * The marks are read without it.
+ * A hold takes a few steps down the tree. The marks are read without it.
  *
  * ha_dev.lock (spinlock) protects nr_open, dying and pinned. Taken by open, close and
  * detach. ->open takes no other lock: a lock taken in ->open could not be held while a node

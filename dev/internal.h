@@ -78,11 +78,13 @@ struct ha_dev {
  * @dev: the instance, with a reference
  * @bound: struct ha_bound, the extents that are freed when it is closed
  * @threshold: below which poll() reports low space
+ * @rcu: frees it
  */
 struct ha_file {
 	struct ha_dev *dev;
 	struct list_head bound;
 	struct ha_threshold threshold;
+	struct rcu_head rcu;
 };
 
 /* device.c */
