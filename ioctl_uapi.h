@@ -436,14 +436,14 @@ struct hybrid_alloc_op {
  * @trimmed: out: number of bytes discarded, also if the call fails
  *
  * Does for the device what FITRIM does for a file system. It empties the pools
- * first. Space is held while it is being discarded: it counts as retired, is not
- * allocated, and an allocation that needs it waits. A run is trimmed in whole units
- * of the disk's discard granularity. A unit that crosses the border of a slab may
- * be skipped.
+ * first. Space is held while it is being discarded, together with the rest of its
+ * object or of its block of buddy_start: it counts as retired, is not allocated, and
+ * an allocation that needs it waits. A run is trimmed in whole units of the disk's
+ * discard granularity. A unit that crosses the border of a slab may be skipped.
  *
  * EINVAL @len is 0; ERANGE @start is past the managed range; EOPNOTSUPP the disk
  * has no discard; EAGAIN the instance is sealed; EINTR the caller was killed; EIO
- * the disk failed; ENOMEM.
+ * the disk failed or rejected a discard; ENODEV it went away meanwhile; ENOMEM.
  */
 struct hybrid_alloc_trim {
 	__u32 size;

@@ -690,7 +690,7 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
  * hapool_hold - keep free blocks from use
  * @p: the pool
  * @start: first block, as hapool_next_free() said; out: the first that is held
- * @len: number of blocks, not more than it said; out: how many are held
+ * @len: number of blocks, not more than it said; out: how many are held, see haslab_hold()
  * @gfp: how to wait for memory
  *
  * Until hapool_unhold(), which the same task must call, allocations in the slow mode wait: what
