@@ -62,6 +62,12 @@ void ha_api_exit(void);
 int ha_refuse(const char *what, int err, const char *why);
 int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len);
 
+int __must_check ha_search_begin(struct hybrid_alloc *ha);
+int __must_check ha_search_find(struct hybrid_alloc *ha, u64 len, u64 align, u64 *at);
+int __must_check ha_search_take(struct hybrid_alloc *ha, u64 at, u64 len, u64 align,
+				struct hybrid_alloc_range *out);
+void ha_search_end(struct hybrid_alloc *ha);
+
 enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len);
 
 /* is_power_of_2() takes a long, which may be shorter than 64 bits. */

@@ -62,20 +62,21 @@
  *
  *   1. misc_mtx, of the misc core: held in ->open and in misc_register() and
  *      misc_deregister()
- *   2. ha_dev.bound_lock
- *   3. hybrid_alloc.grow_lock
- *   4. ha_watch.lock
- *   5. ha_dev.lock
- *   6. the locks of pool.c and below
- *   7. xa_lock of ha_devs
+ *   2. hybrid_alloc.grow_lock
+ *   3. hapool.slow (pool.c)
+ *   4. ha_dev.bound_lock
+ *   5. ha_watch.lock
+ *   6. ha_dev.lock
+ *   7. the other locks of pool.c and below
+ *   8. xa_lock of ha_devs
  *
- * Locks 2 to 4 are never taken under 1, nor 3 under 2, nor 5 under 2 to 4. ha_trace_lock
+ * Locks 2 to 5 are never taken under 1, nor 4 under 2, nor 6 under 2 to 5. ha_trace_lock
  * (api_trace.c) is taken with the tracing core's locks held, and no other lock under it.
  *
  * ha_dev.bound_lock (rwsem) protects ha_dev.bound and ha_file.bound. Taken for reading
  * by a free that looks for a record, for writing by a caller that adds or erases one. It
- * does not protect the extents themselves. Frees wait for it, so an allocation under it
- * does not try hard to get memory.
+ * does not protect the extents themselves. Frees wait for it. So its holder waits for
+ * spinlocks only: not for memory, not for hapool.slow.
  *
  * hybrid_alloc.grow_lock (mutex, killable) makes one GROW at a time change the end of the
  * managed range. It does not protect readers of the range: they may see the old or the new end.

@@ -613,6 +613,10 @@ struct hybrid_alloc_map {
  *	counts all longer ones
  * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: bytes in the runs that @run_count
  *	counts
+ * @nr_bound: out: number of extents that are bound to an open file
+ * @bound_memory: out: bytes of memory for these, besides @metadata; like that of an
+ *	open file, it is on the memory account (cgroup) of the file's user
+ * @nr_watchers: out: open files that have a threshold of low space
  *
  * capacity = charged + cached + free + retired + unusable, while no other call is
  * running. Works on files opened read-only.
@@ -645,6 +649,9 @@ struct hybrid_alloc_stat {
 	__u64 refused_frees[8];
 	__u64 run_count[HYBRID_ALLOC_RUN_LENGTHS];
 	__u64 run_bytes[HYBRID_ALLOC_RUN_LENGTHS];
+	__u64 nr_bound;
+	__u64 bound_memory;
+	__u64 nr_watchers;
 };
 
 #define HYBRID_ALLOC_IOC_TYPE	0xBC

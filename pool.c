@@ -536,19 +536,30 @@ static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 
 	return ret;
 }
 
-static int hapool_search(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+/* Enter the slow mode for a search, and note what its answer is worth. */
+static void hapool_search_start(struct hapool *p)
 {
-	u64 frees = hapool_frees(p);
-	bool freeing = hapool_is_freeing(p);
-	int ret;
-
+	p->search_frees = hapool_frees(p);
+	p->search_exact = !hapool_is_freeing(p);
 	hapool_slow_begin(p);
 	this_cpu_inc(p->cpus->searches);
+}
+
+static void hapool_search_result(struct hapool *p, u64 len, u64 align, int ret)
+{
+	if (ret == -ENOSPC && p->search_exact)
+		hapool_note_refusal(p, len, align, p->search_frees);
+}
+
+static int hapool_search(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	int ret;
+
+	hapool_search_start(p);
 	ret = hapool_alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = haslab_search(&p->slab, len, align, gfp, start);
-	if (ret == -ENOSPC && !freeing)
-		hapool_note_refusal(p, len, align, frees);
+	hapool_search_result(p, len, align, ret);
 	hapool_slow_end(p);
 	return ret;
 }
@@ -643,6 +654,75 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	if (!ret)
 		hapool_count(p, len);
 	return hapool_call_end(p, hapool_would_wait(ret, gfp));
+}
+
+/**
+ * hapool_search_begin - enter the slow mode, for an allocation in steps
+ * @p: the pool
+ * @gfp: how to wait for other tasks
+ *
+ * For a caller that must not wait while it takes space. Until hapool_search_end() it may find
+ * runs and take them, and call hapool_alloc() with GFP_NOWAIT.
+ * Context: may sleep. Return: 0; -EINTR killed while waiting; -EAGAIN @gfp does not let it wait.
+ */
+int hapool_search_begin(struct hapool *p, gfp_t gfp)
+{
+	int ret;
+
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p);
+	if (ret)
+		return ret;
+	hapool_search_start(p);
+	return 0;
+}
+
+/**
+ * hapool_search_find - find a free run, in the slow mode
+ * @p: the pool
+ * @len: number of blocks
+ * @align: of its start, a power of two, in blocks
+ * @start: out: where an extent fits
+ * Context: may sleep. Return: as haslab_find().
+ */
+int hapool_search_find(struct hapool *p, u64 len, u64 align, u64 *start)
+{
+	int ret = haslab_find(&p->slab, len, align, start);
+
+	hapool_search_result(p, len, align, ret);
+	return ret;
+}
+
+/**
+ * hapool_search_take - make an extent of what was found, in the slow mode
+ * @p: the pool
+ * @start: as hapool_search_find() said
+ * @len: number of blocks
+ * Context: process context; waits for spinlocks only. Return: as hapool_claim(), but -EAGAIN asks
+ * for another try in a moment.
+ */
+int hapool_search_take(struct hapool *p, u64 start, u64 len)
+{
+	int ret;
+
+	lockdep_assert_held(&p->slow);
+	hapool_call_begin(p);
+	ret = haslab_claim(&p->slab, start, len, true, GFP_NOWAIT);
+	if (!ret)
+		hapool_count(p, len);
+	return hapool_call_end(p, ret);
+}
+
+/**
+ * hapool_search_end - leave the slow mode
+ * @p: the pool
+ * Context: process context.
+ */
+void hapool_search_end(struct hapool *p)
+{
+	hapool_slow_end(p);
+	hapool_slow_unlock(p);
 }
 
 static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)

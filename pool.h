@@ -51,7 +51,10 @@ struct hapool {
 	u16 limit[HASLAB_NR_CLASSES];	/* capacity of a magazine, by class */
 	atomic_t bypass;	/* > 0: the pools are closed; frees go straight to the slab layer */
 	struct mutex slow;	/* held in the slow mode, by TRIM and by grow; see pool.c */
-	unsigned int noio;	/* what memalloc_noio_save() said; belongs to the holder of @slow */
+	/* this and the next two belong to the holder of @slow */
+	unsigned int noio;	/* what memalloc_noio_save() said */
+	u64 search_frees;	/* hapool_frees() before the search */
+	bool search_exact;	/* no free was in flight then: see "Refusals" in pool.c */
 	atomic64_t held;	/* number of HELD blocks */
 	struct hapool_refusals refusals;
 };
@@ -68,6 +71,11 @@ int __must_check hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp);
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void hapool_reuse(struct hapool *p, u64 start, u64 len);
+
+int __must_check hapool_search_begin(struct hapool *p, gfp_t gfp);
+int __must_check hapool_search_find(struct hapool *p, u64 len, u64 align, u64 *start);
+int __must_check hapool_search_take(struct hapool *p, u64 start, u64 len);
+void hapool_search_end(struct hapool *p);
 
 int __must_check hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp);
 void hapool_unhold(struct hapool *p, u64 start, u64 len);

@@ -168,8 +168,7 @@ static int ha_call_check(struct ha_call *call)
 
 static int ha_call_stat(struct ha_call *call)
 {
-	hybrid_alloc_stat(call->dev->ha, &call->stat,
-			  call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
+	ha_dev_stat(call->dev, &call->stat, call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
 	return 0;
 }
 

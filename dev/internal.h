@@ -42,7 +42,12 @@ enum {
  * @pinned: a reference on the module is held for the live extents
  * @bound_lock: see "Locks" in hybrid_alloc.c
  * @bound: struct ha_bound of all files, by address
- * @binds: an extent was ever bound; written under @bound_lock, read under it or RCU
+ * @nr_bound: number of bound extents; written under @bound_lock
+ * @nr_binding: calls that are about to bind one; under @bound_lock
+ * @checks: frees are checked against @bound; written under @bound_lock, read under it or RCU
+ * @all_checked: no free goes unchecked that began before @checks was set; under @bound_lock
+ * @checks_kept: number of @unbound_frees that ends the checks; under @bound_lock
+ * @unbound_frees: frees that were checked since something was bound
  * @watch: the thresholds of the open files
  * @misc: the node
  * @debugfs: its directory in debugfs
@@ -65,7 +70,12 @@ struct ha_dev {
 	bool pinned;
 	struct rw_semaphore bound_lock;	/* see above */
 	struct rb_root bound;
-	bool binds;
+	unsigned long nr_bound;
+	unsigned long nr_binding;
+	bool checks;
+	bool all_checked;
+	unsigned int checks_kept;
+	atomic_t unbound_frees;
 	struct ha_watch watch;
 	struct miscdevice misc;
 	struct dentry *debugfs;
@@ -124,10 +134,13 @@ int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
 		  struct hybrid_alloc_range *range);
 int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void ha_file_release_bound(struct ha_file *f);
+u64 ha_bound_count(const struct ha_dev *dev, u64 *bytes);
 
 /* observe.c */
 
 extern const struct attribute_group *ha_dev_groups[];
+
+void ha_dev_stat(struct ha_dev *dev, struct hybrid_alloc_stat *stat, bool runs);
 
 void ha_debugfs_init(void);
 void ha_debugfs_exit(void);

@@ -447,6 +447,26 @@ static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 }
 
 /**
+ * haslab_find - find a free run that fits, without taking it
+ * @s: the slab allocator
+ * @len: number of blocks
+ * @align: of the start of the extent, a power of two, in blocks
+ * @start: out: where an extent fits in it
+ *
+ * Other tasks may allocate meanwhile, also what was found. Context: slow mode (see
+ * haslab_claim()), may sleep. Return: 0; -ENOSPC no free run fits.
+ */
+int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
+{
+	int ret;
+
+	haslab_lock_all(s);
+	ret = haslab_search_large(s, len, align, start);
+	haslab_unlock_all(s);
+	return ret == -E2BIG ? haslab_search_dirs(s, len, align, start) : ret;
+}
+
+/**
  * haslab_search - allocate from any free run that fits
  * @s: the slab allocator
  * @len: number of blocks
@@ -464,11 +484,7 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	int ret;
 
 	do {
-		haslab_lock_all(s);
-		ret = haslab_search_large(s, len, align, start);
-		haslab_unlock_all(s);
-		if (ret == -E2BIG)
-			ret = haslab_search_dirs(s, len, align, start);
+		ret = haslab_find(s, len, align, start);
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
