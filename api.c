@@ -315,7 +315,8 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_free);
  * hybrid_alloc_drain - empty the per-CPU pools
  * @ha: the allocator
  *
- * Extents that are freed meanwhile may end up in a pool.
+ * Extents that are freed meanwhile may end up in a pool. A pool that another task is working on
+ * but does not run is left, and so is the rest if the caller is killed.
  *
  * Context: Process context, may sleep. Needs no memory.
  */

@@ -23,8 +23,8 @@
  * Taking is one atomic exchange, from any CPU: so a drainer needs no interrupt on another CPU,
  * and the magazines of a dead CPU are within reach. The task that has taken a magazine owns it:
  * it may enable preemption, take locks, and puts it back. A task that finds a bin taken does not
- * wait but goes to the slab layer; only drainers wait. No memory is waited for while a magazine
- * is taken, so that is short.
+ * wait but goes to the slab layer; only drainers wait. Neither memory nor a mutex is waited for
+ * while a magazine is taken, so that is short, unless its task is preempted and does not run.
  *
  * Taking a magazine makes a hit of its CPU a miss. So STAT and CHECK, which any reader may call in
  * a loop, take none: they read counts (hapool_mag_peek()).
@@ -69,6 +69,13 @@
  *   3. the locks of the slab layer (slab.c)
  *   4. hapool_refusals.lock, a spinlock, under which no other lock is taken
  *
+ * Waits for hapool.slow, and in the slow mode for a taken magazine or an object that is on its way
+ * (hapool_wait(), haslab_search()), end when the task is killed: EINTR. A task that cannot be
+ * killed, such as a work item, waits until the other task has run. That is bounded if the other
+ * task is ever given a CPU, as no more than a few batches for the slab layer, or a discard of
+ * TRIM, is between. A drain that no allocation needs waits DRAIN_TRIES jiffies at most, then leaves
+ * the magazine. No other wait is for a task that may be preempted, but for a spinlock.
+ *
  * Counters are per CPU; a sum over them is exact when no call is in flight.
  */
 #include <linux/errno.h>
@@ -77,6 +84,7 @@
 #include <linux/math64.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
 #include "pool_hit.h"
 #include "trace.h"
@@ -88,6 +96,8 @@
 #define MAG_MAX_OBJECTS	64U
 #define MAG_MAX_BLOCKS	1024U
 #define MAG_MIN_OBJECTS	4U
+/* How often a drain for no allocation looks again after magazines that are taken, a jiffy apart. */
+#define DRAIN_TRIES	50
 /* CHECK looks at most this often, and reports wrong sums only if they were wrong this often. */
 #define CHECK_TRIES	20
 #define CHECK_QUIET	3
@@ -198,50 +208,93 @@ static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag
 	trace_ha_drain(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), nr, keep, why);
 }
 
-/* Empty one bin, and wait for its magazine if that is taken. May sleep. */
-static void hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin)
+/* Wait a moment for another task, unless this one was killed. */
+static int hapool_wait(void)
+{
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	schedule_timeout_killable(1);
+	return 0;
+}
+
+/*
+ * Empty one bin. If its magazine is taken, wait for it, as often as @tries says (NULL: as long as
+ * it takes). May sleep. Return: 0; -EINTR killed while waiting; -EBUSY it is still taken.
+ */
+static int hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin,
+			    unsigned int *tries)
 {
 	struct hapool_mag *mag;
 
 	while (READ_ONCE(bin->mag)) {
 		mag = hapool_mag_take(bin);
-		if (!mag) {
-			schedule_timeout_uninterruptible(1);
-			continue;
+		if (mag) {
+			if (mag->used)
+				hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
+			hapool_mag_put(bin, mag);
+			return 0;
 		}
-		if (mag->used)
-			hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
-		hapool_mag_put(bin, mag);
-		break;
+		if (tries && !*tries)
+			return -EBUSY;
+		if (tries)
+			--*tries;
+		if (hapool_wait())
+			return -EINTR;
 	}
+	return 0;
+}
+
+/* Empty the magazines of a CPU, as hapool_bin_drain(); what is still taken is skipped. */
+static int hapool_cpu_drain(struct hapool *p, unsigned int cpu, unsigned int *tries)
+{
+	struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
+	int class, ret = 0;
+
+	for (class = 0; class < HASLAB_NR_CLASSES && ret != -EINTR; class++)
+		ret = hapool_bin_drain(p, class, &c->bin[class], tries);
+	return ret == -EINTR ? ret : 0;
+}
+
+static int hapool_drain_all(struct hapool *p, unsigned int *tries)
+{
+	unsigned int cpu;
+	int ret = 0;
+
+	for_each_possible_cpu(cpu) {
+		ret = hapool_cpu_drain(p, cpu, tries);
+		if (ret)
+			break;
+	}
+	return ret;
 }
 
 /**
  * hapool_drain_cpu - empty the magazines of a CPU, online or not
  * @p: the pool
  * @cpu: the CPU
- * Context: may sleep.
+ * Context: may sleep. As hapool_drain().
  */
 void hapool_drain_cpu(struct hapool *p, unsigned int cpu)
 {
-	struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-	int class;
+	unsigned int tries = DRAIN_TRIES;
 
-	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		hapool_bin_drain(p, class, &c->bin[class]);
+	hapool_cpu_drain(p, cpu, &tries);
 }
 
 /**
  * hapool_drain - empty all pools
  * @p: the pool
- * Context: may sleep. What other tasks free meanwhile may be cached again.
+ *
+ * What other tasks free meanwhile may be cached again. A magazine that a task has taken and does
+ * not put back for long, as it does not run, is left; so are those that are left over when the
+ * caller is killed while it waits for one.
+ * Context: may sleep, DRAIN_TRIES jiffies or a little more.
  */
 void hapool_drain(struct hapool *p)
 {
-	unsigned int cpu;
+	unsigned int tries = DRAIN_TRIES;
 
-	for_each_possible_cpu(cpu)
-		hapool_drain_cpu(p, cpu);
+	hapool_drain_all(p, &tries);
 }
 
 /* Empty a taken magazine and free it. Its CPU makes another one when it needs it. */
@@ -484,14 +537,14 @@ static void hapool_slow_unlock(struct hapool *p)
 	mutex_unlock(&p->slow);
 }
 
-/* Close the pools and empty them. */
-static void hapool_slow_begin(struct hapool *p)
+/* Close the pools and empty them. In any case, hapool_slow_end() follows. */
+static int hapool_slow_begin(struct hapool *p)
 {
 	lockdep_assert_held(&p->slow);
 	atomic_inc(&p->bypass);
 	/* pairs with the barrier in hapool_mag_take() before hapool_closed() */
 	smp_mb__after_atomic();
-	hapool_drain(p);
+	return hapool_drain_all(p, NULL);
 }
 
 static void hapool_slow_end(struct hapool *p)
@@ -536,13 +589,20 @@ static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 
 	return ret;
 }
 
-/* Enter the slow mode for a search, and note what its answer is worth. */
-static void hapool_search_start(struct hapool *p)
+/*
+ * Enter the slow mode for a search, and note what its answer is worth. In any case,
+ * hapool_slow_end() follows.
+ */
+static int hapool_search_start(struct hapool *p)
 {
+	int ret;
+
 	p->search_frees = hapool_frees(p);
 	p->search_exact = !hapool_is_freeing(p);
-	hapool_slow_begin(p);
-	this_cpu_inc(p->cpus->searches);
+	ret = hapool_slow_begin(p);
+	if (!ret)
+		this_cpu_inc(p->cpus->searches);
+	return ret;
 }
 
 static void hapool_search_result(struct hapool *p, u64 len, u64 align, int ret)
@@ -553,10 +613,10 @@ static void hapool_search_result(struct hapool *p, u64 len, u64 align, int ret)
 
 static int hapool_search(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
-	int ret;
+	int ret = hapool_search_start(p);
 
-	hapool_search_start(p);
-	ret = hapool_alloc_direct(p, class, len, align, gfp, start);
+	if (!ret)
+		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = haslab_search(&p->slab, len, align, gfp, start);
 	hapool_search_result(p, len, align, ret);
@@ -674,8 +734,10 @@ int hapool_search_begin(struct hapool *p, gfp_t gfp)
 	ret = hapool_slow_lock(p);
 	if (ret)
 		return ret;
-	hapool_search_start(p);
-	return 0;
+	ret = hapool_search_start(p);
+	if (ret)
+		hapool_search_end(p);
+	return ret;
 }
 
 /**
@@ -734,9 +796,13 @@ static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 	ret = hapool_slow_lock(p);
 	if (ret)
 		return ret;
-	hapool_slow_begin(p);
-	while ((ret = haslab_claim(&p->slab, start, len, true, gfp)) == -EAGAIN)
-		schedule_timeout_uninterruptible(1);
+	ret = hapool_slow_begin(p);
+	while (!ret) {
+		ret = haslab_claim(&p->slab, start, len, true, gfp);
+		if (ret != -EAGAIN)
+			break;
+		ret = hapool_wait();
+	}
 	hapool_slow_end(p);
 	hapool_slow_unlock(p);
 	return ret;

@@ -8,6 +8,7 @@
 #include <linux/string.h>
 #ifdef __KERNEL__
 #include <linux/ktime.h>
+#include <linux/sched/signal.h>
 #else
 #include <time.h>
 #endif
@@ -114,6 +115,22 @@ void hatest_on_any_cpu(void)
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 #else
 	sim_set_cpu(0);
+#endif
+}
+
+void hatest_set_killed(bool killed)
+{
+#ifdef __KERNEL__
+	/* a kernel thread gets no signals; nothing but these is looked at */
+	if (killed) {
+		sigaddset(&current->pending.signal, SIGKILL);
+		set_thread_flag(TIF_SIGPENDING);
+	} else {
+		sigdelset(&current->pending.signal, SIGKILL);
+		clear_thread_flag(TIF_SIGPENDING);
+	}
+#else
+	sim_killed = killed;
 #endif
 }
 

@@ -3,6 +3,7 @@
 #include <linux/sched/mm.h>
 
 #include "pool_fixture.h"
+#include "pool_hit.h"
 
 /* ---- hits ---- */
 
@@ -634,6 +635,86 @@ static void what_a_hit_frees_after_a_refusal_is_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, 10);
 }
 
+/* ---- tasks that do not run ---- */
+
+/*
+ * A full device, but for one block in a magazine of CPU 1, which a task has taken that does not
+ * run now. Return: the magazine.
+ */
+static struct hapool_mag *start_with_a_taken_magazine(struct kunit *test, struct hapool_bin **bin)
+{
+	struct fixture *f = test->priv;
+	struct hapool_mag *mag;
+	unsigned int i;
+
+	start(test, 4096);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	for (i = 0; i < 4096; i++)
+		alloc(test, 1);
+	expect_freed(test, 77, 1);
+	*bin = &per_cpu_ptr(f->p.cpus, 1)->bin[0];
+	mag = hapool_mag_take(*bin);
+	KUNIT_ASSERT_NOT_NULL(test, mag);
+	hatest_on_cpu(0);
+	return mag;
+}
+
+static void who_is_killed_does_not_wait_for_a_task_that_does_not_run(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_bin *bin;
+	struct hapool_mag *mag = start_with_a_taken_magazine(test, &bin);
+	enum hybrid_alloc_reason reason;
+	u64 at;
+
+	hatest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), -EINTR);
+	KUNIT_EXPECT_EQ(test, claim(test, 77, 1), -EINTR);
+	hapool_drain(&f->p);
+	hapool_drain_cpu(&f->p, 1);
+	/* what needs no wait is done */
+	KUNIT_EXPECT_EQ(test, claim(test, 76, 1), -EINTR);
+	expect_freed(test, 1000, 1);
+	hapool_mag_put(bin, mag);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), 0);
+	KUNIT_EXPECT_EQ(test, claim(test, 76, 1), -EEXIST);
+	/* nor for an object that another task is freeing */
+	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, 80, 1, &reason), 0);
+	KUNIT_EXPECT_EQ(test, claim(test, 77, 1), -EINTR);
+	hatest_set_killed(false);
+	hapool_reuse(&f->p, 80, 1);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
+	expect_account(test, 4094, 4094);
+}
+
+static void drain_leaves_what_a_task_that_does_not_run_has_taken(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_mag *mag;
+	struct hapool_bin *bin;
+
+	start(test, 1 << 14);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	warm_up(test, 1);
+	warm_up(test, 2);
+	bin = &per_cpu_ptr(f->p.cpus, 1)->bin[0];
+	mag = hapool_mag_take(bin);
+	KUNIT_ASSERT_NOT_NULL(test, mag);
+	hatest_on_cpu(0);
+	/* the other magazine is emptied */
+	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
+	hapool_drain_cpu(&f->p, 1);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_GT(test, mag->used, 0);
+	hapool_mag_put(bin, mag);
+	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
+	expect_all_comes_back(test);
+}
+
 /* ---- memory ---- */
 
 static const u32 lengths[] = { 1, 4, 16, 32, 100, 256, 1000, 1024, 5000, 20000 };
@@ -923,6 +1004,8 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(refusals_of_an_alignment_beyond_the_device_search_never),
 	KUNIT_CASE(what_becomes_free_after_a_refusal_is_found),
 	KUNIT_CASE(what_a_hit_frees_after_a_refusal_is_found),
+	KUNIT_CASE(who_is_killed_does_not_wait_for_a_task_that_does_not_run),
+	KUNIT_CASE(drain_leaves_what_a_task_that_does_not_run_has_taken),
 	KUNIT_CASE(failing_allocations_change_nothing),
 	KUNIT_CASE(failing_claims_change_nothing),
 	KUNIT_CASE(init_without_memory_leaves_nothing),

@@ -20,6 +20,7 @@
 
 __thread int sim_atomic_depth;
 __thread char sim_self;
+__thread bool sim_killed;
 #ifdef __SANITIZE_THREAD__
 int sim_fence;
 #endif

@@ -28,6 +28,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
@@ -477,7 +478,7 @@ int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
  * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one takes the run
  * that was found, the search starts again. Context: slow mode (see haslab_claim()), may sleep.
  *
- * Return: 0; -ENOSPC no free run fits; -ENOMEM.
+ * Return: 0; -ENOSPC no free run fits; -ENOMEM; -EINTR killed while waiting for another task.
  */
 int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
@@ -488,9 +489,12 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
-		/* the task that delays an object may need this CPU */
-		if (ret == -EAGAIN)
-			schedule_timeout_uninterruptible(1);
+		if (ret == -EAGAIN) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			/* the task that delays an object may need this CPU */
+			schedule_timeout_killable(1);
+		}
 	} while (ret == -EEXIST || ret == -EAGAIN);
 	return ret;
 }

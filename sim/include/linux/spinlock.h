@@ -12,6 +12,7 @@
  */
 extern __thread int sim_atomic_depth;
 extern __thread char sim_self;		/* its address identifies the thread */
+extern __thread bool sim_killed;	/* the thread has a fatal signal pending */
 
 #ifdef SIM_DEBUG
 #define sim_atomic_enter()	((void)sim_atomic_depth++)
@@ -191,7 +192,6 @@ static inline void mutex_lock(struct mutex *m)
 }
 
 static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); return 0; }
-static inline int mutex_lock_killable(struct mutex *m) { mutex_lock(m); return 0; }
 
 static inline bool mutex_trylock(struct mutex *m)
 {
@@ -200,6 +200,14 @@ static inline bool mutex_trylock(struct mutex *m)
 	m->owner = &sim_self;
 	sim_mutex_locked(m);
 	return true;
+}
+
+static inline int mutex_lock_killable(struct mutex *m)
+{
+	if (unlikely(sim_killed))
+		return mutex_trylock(m) ? 0 : -EINTR;
+	mutex_lock(m);
+	return 0;
 }
 
 static inline void mutex_unlock(struct mutex *m)
