@@ -16,8 +16,8 @@
  * The thresholds are in a tree, and have no state of their own: space is low for those
  * above ha_watch.last, the bytes that were free at the last evaluation. So an evaluation
  * takes two steps down the tree, however many thresholds there are. If free space has
- * fallen past some, these are remembered as a range, and a work item wakes their waiters:
- * the caller that made space low does not pay for them.
+ * fallen past some that have waiters, these are remembered as a range, and a work item
+ * wakes the waiters: the caller that made space low does not pay for them.
  *
  * No fall is missed
  * =================
@@ -46,7 +46,7 @@
 #include "compat.h"
 #include "watch.h"
 
-/* Thresholds that the work item looks up in one hold of the lock: misses may wait for it. */
+/* Thresholds that are looked at in one hold of the lock: misses may wait for it. */
 #define HA_WATCH_BATCH	16
 
 /* ---- the tree: by threshold, then by address ---- */
@@ -94,9 +94,31 @@ static u64 ha_threshold_bytes(const struct rb_node *node, u64 none)
 
 /* ---- evaluation ---- */
 
-/* Space has become low for the thresholds in (@w->last, @from]. */
-static void ha_watch_fell(struct ha_watch *w, u64 from)
+/*
+ * Whether there are waiters for @t or the next thresholds up to @end. Also if it takes too long
+ * to say. A waiter that is not seen here evaluates its threshold later: it takes the lock after
+ * it is in the queue.
+ */
+static bool ha_watch_awaited(struct ha_threshold *t, u64 end)
 {
+	struct rb_node *node;
+	int i;
+
+	for (i = 0; t && t->bytes <= end; i++) {
+		/* the lock orders this with the waiter, see above */
+		if (waitqueue_active(&t->wait) || i == HA_WATCH_BATCH)
+			return true;
+		node = rb_next(&t->node);
+		t = rb_entry_safe(node, struct ha_threshold, node);
+	}
+	return false;
+}
+
+/* Space has become low for @first and further thresholds up to @from. */
+static void ha_watch_fell(struct ha_watch *w, struct ha_threshold *first, u64 from)
+{
+	if (!ha_watch_awaited(first, from))
+		return;
 	/* if the work item still has a range to do, it does all from the one to the other */
 	w->fell_to = min(w->fell_to, w->last);
 	w->fell_from = max(w->fell_from, from);
@@ -122,7 +144,7 @@ static u64 ha_watch_sort(struct ha_watch *w)
 	lower = higher ? rb_prev(&higher->node) : rb_last(&w->thresholds);
 	below = ha_threshold_bytes(lower, 0);
 	if (higher && higher->bytes <= last)
-		ha_watch_fell(w, last);
+		ha_watch_fell(w, higher, last);
 	WRITE_ONCE(w->from, higher ? higher->bytes : U64_MAX);
 	/*
 	 * Pairs with the read barrier in ha_watch_look(): a CPU that reads the new @below
