@@ -361,7 +361,7 @@ static void test_large_units(void)
 		{ MIB, MIB, 256 * MIB, 0, 0 },
 		{ MIB, MIB, 256 * MIB, 300 * MIB, 256 * MIB },
 		{ MIB, 64 * MIB, 256 * MIB, 0, 64 * MIB },
-		{ MIB, 128 * MIB, 512 * MIB, 0, 128 * MIB },
+		{ MIB, 128 * MIB, 256 * MIB, 0, 128 * MIB },
 	};
 	struct hybrid_alloc_stat st;
 	struct hybrid_alloc_extent e;
@@ -369,7 +369,7 @@ static void test_large_units(void)
 	u32 i;
 
 	t_nullb_make("hat-units", (struct t_disk_opts){
-		.mib = 1024, .memory = true, .discard = true,
+		.mib = 512, .memory = true, .discard = true,
 	});
 	for (i = 0; i < ARRAY_SIZE(t); i++) {
 		struct hybrid_alloc_attach a = {
