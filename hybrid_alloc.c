@@ -107,10 +107,10 @@ static unsigned int ha_nr_param_devices;
 module_param_array_named(device, ha_param_device, charp, &ha_nr_param_devices, 0444);
 MODULE_PARM_DESC(device, "block devices to attach, by path, separated by commas");
 
-static char *ha_param_mode = "rebuild";
+static char *ha_param_mode = "auto";
 module_param_named(mode, ha_param_mode, charp, 0444);
 MODULE_PARM_DESC(mode,
-		 "fresh: all space is free; rebuild (default): nothing is allocated before SEAL");
+		 "auto (default) or rebuild: nothing is allocated before SEAL; fresh: all space is free, only on a blank disk; overwrite: all space is free, whatever is on the disk");
 
 /* Bytes, or with a suffix: 64K. */
 static int ha_param_set_size(const char *val, const struct kernel_param *kp)
@@ -149,15 +149,28 @@ module_param_named(idle_ms, ha_idle_ms, uint, 0444);
 MODULE_PARM_DESC(idle_ms,
 		 "milliseconds after which a CPU returns cached extents that it does not use (default: 10000; 0: never)");
 
-static int __init ha_attach_params(void)
-{
-	bool sealed = true;
+struct ha_mode {
+	const char *name;
+	enum ha_attach_mode mode;
+};
 
-	if (!strcmp(ha_param_mode, "fresh"))
-		sealed = false;
-	else if (strcmp(ha_param_mode, "rebuild"))
-		return ha_refuse(ha_param_mode, -EINVAL, "mode is neither fresh nor rebuild");
-	return ha_attach_paths(ha_param_device, ha_nr_param_devices, &ha_param_sizes, sealed);
+static const struct ha_mode ha_modes[] __initconst = {
+	{ "auto", HA_ATTACH_REBUILD },
+	{ "rebuild", HA_ATTACH_REBUILD },
+	{ "fresh", HA_ATTACH_FRESH },
+	{ "overwrite", HA_ATTACH_OVERWRITE },
+};
+
+static int __init ha_bind_params(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ha_modes); i++) {
+		if (!strcmp(ha_param_mode, ha_modes[i].name))
+			return ha_bind_paths(ha_param_device, ha_nr_param_devices,
+					     &ha_param_sizes, ha_modes[i].mode);
+	}
+	return ha_refuse(ha_param_mode, -EINVAL, "mode is not auto, rebuild, fresh or overwrite");
 }
 
 static int __init ha_init(void)
@@ -169,16 +182,18 @@ static int __init ha_init(void)
 	ret = ha_api_init();
 	if (ret)
 		goto out_debugfs;
-	ret = ha_attach_params();
+	ret = ha_bind_params();
 	if (ret)
 		goto out_api;
 	ret = ha_control_register();
 	if (ret)
-		goto out_detach;
+		goto out_unbind;
+	/* No failure from here on: nodes may be open, and would not keep the module. */
+	ha_publish_bound();
 	return 0;
 
-out_detach:
-	ha_detach_all();
+out_unbind:
+	ha_unbind_bound();
 out_api:
 	ha_api_exit();
 out_debugfs:

@@ -55,13 +55,15 @@ struct hybrid_alloc_extent {
 };
 
 /* flags of ATTACH */
-#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all is free; else sealed */
+#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* a blank disk, all is free; else sealed */
+#define HYBRID_ALLOC_ATTACH_OVERWRITE	(1U << 5)	/* any disk, all is free */
 
 /**
  * struct hybrid_alloc_attach - ATTACH: make an instance of a block device (control node)
  * @size: sizeof(struct hybrid_alloc_attach)
- * @flags: HYBRID_ALLOC_ATTACH_FRESH, or 0 for rebuild: the instance is sealed,
- *	so CLAIM works, and ALLOC and TRIM give EAGAIN until SEAL
+ * @flags: HYBRID_ALLOC_ATTACH_FRESH and HYBRID_ALLOC_ATTACH_OVERWRITE, or 0 for
+ *	auto, which is a rebuild: the instance is sealed, so CLAIM works, and ALLOC
+ *	and TRIM give EAGAIN until SEAL
  * @fd: a file descriptor of the block device, open for reading and writing
  * @id: out: number of the instance, the N of /dev/hybrid_allocN
  * @range_start: first byte of the managed range
@@ -74,9 +76,15 @@ struct hybrid_alloc_extent {
  * @buddy_start: smallest block of the buddy layer, a power of two from 1 to 4096
  *	times @min_block; 0: 1 MiB
  *
+ * FRESH takes a managed range only if its first and its last MiB are zero: it
+ * gives the space of anything else on the disk away. OVERWRITE, with or without
+ * FRESH, takes it whatever is there. Neither writes to the disk.
+ *
  * EPERM the caller has no CAP_SYS_ADMIN in the initial namespace; EBADF @fd is
  * not open for reading and writing; ENOTBLK it is not a block device; EROFS the
- * device is read-only; EOPNOTSUPP it is zoned; EBUSY it is mounted, attached or
+ * device is read-only; EEXIST the managed range is not blank, with FRESH;
+ * EOPNOTSUPP the device is zoned, or has a durable instance of a later version
+ * (with FRESH: EEXIST); EIO it cannot be read; EBUSY it is mounted, attached or
  * otherwise in exclusive use; ERANGE the range is not inside the device; EINVAL
  * a size is not valid, the logical block size is larger than @min_block, or the
  * range is smaller than @buddy_start; ENODEV the device went away.

@@ -25,6 +25,13 @@ enum {
 	HA_DEV_GONE,		/* the disk was removed, and that was logged */
 };
 
+/* What an attach takes the disk for, see HYBRID_ALLOC_ATTACH_FRESH. */
+enum ha_attach_mode {
+	HA_ATTACH_REBUILD,	/* sealed; auto does this, too, without durable instances */
+	HA_ATTACH_FRESH,	/* all is free, if the disk is blank */
+	HA_ATTACH_OVERWRITE,	/* all is free */
+};
+
 /**
  * struct ha_dev - an instance: an attached block device
  * @ref: one reference of the registry, and one of each open file
@@ -155,11 +162,22 @@ long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 extern const struct file_operations ha_node_fops;
 
+/* blank.c */
+
+int ha_refuse_content(const struct hybrid_alloc *ha, struct block_device *bdev,
+		      const char *disk, enum ha_attach_mode mode);
+
 /* attach.c */
 
-struct ha_dev *ha_attach_fd(int fd, const struct hybrid_alloc_params *params, bool sealed);
-int ha_attach_paths(char **paths, unsigned int nr, const struct hybrid_alloc_params *params,
-		    bool sealed);
+/* More devices than a command line can reasonably name. */
+#define HA_MAX_PARAM_DEVICES	64
+
+struct ha_dev *ha_attach_fd(int fd, const struct hybrid_alloc_params *params,
+			    enum ha_attach_mode mode);
+int ha_bind_paths(char **paths, unsigned int nr, const struct hybrid_alloc_params *params,
+		  enum ha_attach_mode mode);
+void ha_publish_bound(void);
+void ha_unbind_bound(void);
 int ha_dev_detach(struct ha_dev *dev, bool force);
 void ha_detach_all(void);
 
@@ -167,8 +185,5 @@ void ha_detach_all(void);
 
 int ha_control_register(void);
 void ha_control_deregister(void);
-
-/* More devices than a command line can reasonably name. */
-#define HA_MAX_PARAM_DEVICES	64
 
 #endif

@@ -62,6 +62,9 @@ static void disk_remove(void)
 	unlink(FILE_NAME);
 }
 
+/* overwrites: a disk that is this program's, and filled where TRIM is to be seen */
+#define ALL_FREE	HYBRID_ALLOC_ATTACH_OVERWRITE
+
 static void attach(u32 flags)
 {
 	struct hybrid_alloc_info info;
@@ -160,7 +163,7 @@ static void test_trim(void)
 	struct hybrid_alloc_extent e;
 	u32 i, k;
 
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	start = ha_stat(fd, 0);
 	for (i = 0; i < ARRAY_SIZE(holes); i++) {
 		if (ha_claim(fd, pos, 2 * MIB))
@@ -252,7 +255,7 @@ static void test_granularity(u64 gran, u64 shift)
 	fill_file(disk_bytes);
 	if (fsync(file))
 		t_die("fsync");
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	start = ha_stat(fd, 0);
 	for (pos = 0; nr < ARRAY_SIZE(holes); nr++) {
 		u64 len = (1 + random_next(&rnd) % 20) * BLOCK;
@@ -320,7 +323,7 @@ static void test_large_blocks(void)
 
 	if (!data || ioctl(loop, LOOP_SET_BLOCK_SIZE, BLOCK))
 		t_die("logical blocks of 4 KiB");
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	fill_file(DISK_BYTES);
 	err = ha_alloc(fd, NR_WRITTEN * BLOCK - 1, 0, &e);
 	direct = open(disk, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -486,7 +489,7 @@ static void test_writers(void)
 	double until;
 	u32 i;
 
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	/* what is discarded must not come from the page cache */
 	close(loop);
 	loop = open(disk, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -568,7 +571,7 @@ static void test_grow(void)
 	u32 i;
 
 	disk_resize(was);
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	if (ha_alloc(fd, was, 0, &e[0]))
 		t_die("ALLOC of all");
 	t_ok(!grow(0, &cap) && cap == was, "GROW of a disk that did not");
