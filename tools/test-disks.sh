@@ -220,6 +220,7 @@ if broken=$(scsi_disk dev_size_mb=33 opts=2 medium_error_start=0 medium_error_co
 	try_not "a disk that cannot be read" \
 		"cannot look for data on $broken: Input/output error (EIO). Check the disk, or attach with --force" \
 		hybridctl attach --fresh "$broken"
+	# overwrites: a disk that cannot be read is not refused then
 	try "it with --force" hybridctl attach --fresh --force "$broken"
 	try "detach" hybridctl detach 0
 else
@@ -241,6 +242,7 @@ if mke2fs "$disk" >/dev/null 2>&1 && mount -t ext4 "$disk" /mnt; then
 		hybridctl attach --fresh "$disk"
 	refused "a mounted disk" EBUSY --force "$disk"
 	umount /mnt
+	# overwrites: the file system that was made above
 	try "the same, not mounted any more" hybridctl attach --fresh --force "$disk"
 	try_not "mounting it meanwhile" "" mount -t ext4 "$disk" /mnt
 	try "detach" hybridctl detach 0
@@ -280,6 +282,7 @@ if [ -b "${disk}1" ]; then
 	try "a partition is attached" hybridctl attach --fresh "${disk}1"
 	refused "the disk of an attached partition" EBUSY --force "$disk"
 	try "detach" hybridctl detach 0
+	# overwrites: the partition table that was written above
 	try "the disk is attached" hybridctl attach --fresh --force "$disk"
 	refused "a partition of an attached disk" EBUSY "${disk}1"
 	try "detach" hybridctl detach 0
@@ -342,6 +345,7 @@ try_not "insmod mode=fresh with a disk that has a file system" "can't insert" \
 	insmod /lib/hybrid-alloc.ko device="$disk,$odd" mode=fresh
 is "a line in the log says so" "$(dmesg | tail -n 1 | grep -c "${disk#/dev/}: not blank, there is an ext2, ext3 or ext4 file system at byte 1080:")" 1
 is "nothing is left of it" "$(ls /dev/hybrid_alloc* 2>/dev/null)" ""
+# overwrites: the signature that was written above
 try "mode=overwrite takes it" insmod /lib/hybrid-alloc.ko device="$disk,$odd" mode=overwrite
 is "both are attached" "$(hybridctl list -n -r -o STATE | tr '\n' ' ')" "ready ready "
 try "detach --wipe" hybridctl detach --wipe 0

@@ -378,6 +378,7 @@ for kind in $signatures; do
 		"there is data on it ($(signature_name "$kind")). If it is no longer needed, erase its signature with \`wipefs --all $DISK\`, or attach with --force." \
 		hybridctl attach --fresh "$DISK"
 	is "$kind: nothing was attached" "$(hybridctl list)" ""
+	# overwrites: the signature that was written above
 	try "$kind: --force" hybridctl attach --fresh --force "$DISK"
 	try "$kind: detach" hybridctl detach 0
 	dd if=/dev/zero of="$DISK" bs=64k count=1 2>/dev/null
@@ -397,6 +398,7 @@ done
 is "nothing was attached" "$(hybridctl list)" ""
 try "... a range after it" hybridctl attach --fresh --range 1M "$DISK"
 try "detach" hybridctl detach 0
+# overwrites: the byte that was written above
 try "--force" hybridctl attach --fresh --force "$DISK"
 is "detach --wipe says what it did" "$(hybridctl detach --wipe 0)" \
 	"${DISK#/dev/} is detached from $node; the first and the last MiB of its range are zero"
@@ -405,6 +407,7 @@ try "detach" hybridctl detach 0
 
 # --wipe clears two MiB of the range, and nothing else
 tr '\0' x </dev/zero | dd of="$DISK" bs=1M count=16 conv=notrunc iflag=fullblock 2>/dev/null
+# overwrites: what was written in the line above
 try "attach a range" hybridctl attach --fresh --force --range 4M,8M "$DISK"
 hybridctl alloc -n -o EXTENT 0 64K >/tmp/in
 try_not "detach --wipe with a live extent" "(EBUSY)" hybridctl detach --wipe 0
@@ -414,6 +417,7 @@ is "detach --force --wipe" "$(hybridctl detach --force --wipe 0)" \
 is "what is zero by MiB" "$(for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
 	dd if="$DISK" bs=1M skip=$i count=1 2>/dev/null | tr -d '\0' | wc -c; done | tr '\n' ' ')" \
 	"$M $M $M $M 0 $M $M $M $M $M $M 0 $M $M $M $M "
+# overwrites: the same
 try "attach a small range" hybridctl attach --fresh --force --range 1M,1M "$DISK"
 try "detach --wipe" hybridctl detach --wipe 0
 is "... stays inside it" "$(dd if="$DISK" bs=1M count=4 2>/dev/null | tr -d '\0' | wc -c)" $((3 * M))
@@ -423,6 +427,7 @@ dd if=/dev/zero of="$DISK" bs=1M count=16 conv=notrunc 2>/dev/null
 printf HYBRALOC | dd of="$DISK" bs=4096 seek=1 conv=notrunc 2>/dev/null
 try_not "a durable instance" "(EOPNOTSUPP). The last line of \`dmesg\` says which." hybridctl attach "$DISK"
 try_not "... with --fresh" "(EEXIST)" hybridctl attach --fresh "$DISK"
+# overwrites: it is refused
 try_not "... with --force" "(EOPNOTSUPP)" hybridctl attach --fresh --force "$DISK"
 dd if=/dev/zero of="$DISK" bs=4096 count=2 conv=notrunc 2>/dev/null
 sync

@@ -16,6 +16,7 @@
 #define DISK_MIB	64
 #define DISK_LEN	(DISK_MIB * MIB)
 #define FRESH		HYBRID_ALLOC_ATTACH_FRESH
+/* overwrites: it is tested here, on a disk that this test has filled */
 #define OVERWRITE	HYBRID_ALLOC_ATTACH_OVERWRITE
 
 static const char magic[] = "HYBRALOC";
@@ -266,7 +267,7 @@ static void test_insmod(void)
 		bool sealed;
 	} t[] = {
 		{ "mode=fresh", EEXIST, false },
-		{ "mode=overwrite", 0, false },
+		{ "mode=overwrite", 0, false },	/* overwrites: the test of it */
 		{ "mode=auto", 0, true },
 		{ "mode=rebuild", 0, true },
 		{ "", 0, true },
