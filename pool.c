@@ -36,27 +36,8 @@
  * bypass after it has taken a magazine: it either sees it raised and goes to the slab layer, or
  * its magazine is still to be emptied. So from then on everything that was freed is free in the
  * slab layer, and what haslab_search() does not find does not exist: that is where a false
- * ENOSPC is prevented. Claims that meet CACHED objects use the same mode.
- *
- * Refusals
- * --------
- * A refusal in the slow mode takes the magazines of all CPUs, so it is avoided where the answer is
- * certain without. Nothing fits if an extent is longer than all that is free or CACHED, or than
- * what the device has after its first block of that alignment. And what a search has refused is
- * refused again, as is anything longer or more aligned, until blocks become free: in between, what
- * is free or CACHED only becomes less, whether or not it moves between slabs and magazines.
- *
- * Hits must not pay for that, so both follow from counters that each CPU has anyway. They are read
- * one after the other while they change. So for each the order matters: an allocation is counted
- * after it has happened, a free before its blocks can be allocated again. The count of a hit is
- * made while the magazine is taken, which is both.
- *
- *   - hapool_most_free() is never less than what was free or CACHED at one moment of the call.
- *   - hapool_frees() is read before a search, and again before its answer is used. If it is the
- *     same, no block has become free since the first reading, but for frees that were counted
- *     then and had not ended. Of hits these are none: the search begins when all magazines have
- *     been in its hands. For other frees see hapool_is_freeing(): with any of them in flight, the
- *     answer is not kept.
+ * ENOSPC is prevented. Claims that meet CACHED objects use the same mode. Where ENOSPC is certain
+ * without it, the slow mode is not entered (pool/refusals.c).
  *
  * Locks, in this order
  * --------------------
@@ -86,7 +67,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
-#include "pool_hit.h"
+#include "pool/internal.h"
 #include "trace.h"
 
 /*
@@ -98,9 +79,6 @@
 #define MAG_MIN_OBJECTS	4U
 /* How often a drain for no allocation looks again after magazines that are taken, a jiffy apart. */
 #define DRAIN_TRIES	50
-/* CHECK looks at most this often, and reports wrong sums only if they were wrong this often. */
-#define CHECK_TRIES	20
-#define CHECK_QUIET	3
 /* One size on one CPU caches at most this part of a small device. */
 #define MAG_SHARE_SHIFT	8
 
@@ -152,11 +130,6 @@ static int hapool_call_end(struct hapool *p, int ret)
 }
 
 /* ---- magazines ---- */
-
-static u32 hapool_mag_nr(const struct hapool_mag *mag)
-{
-	return mag->used / sizeof(mag->refs[0]);
-}
 
 /* The size of a class, for tracepoints. */
 static u64 hapool_class_bytes(const struct hapool *p, int class)
@@ -390,129 +363,6 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 			done++;
 		}
 	return done;
-}
-
-/* ---- refusals ---- */
-
-/* Blocks freed by hits on a CPU, and allocated by hits. */
-static u64 hapool_cpu_given(const struct hapool *p, const struct hapool_cpu *c)
-{
-	u64 sum = READ_ONCE(c->given);
-	int i;
-
-	for (i = 0; i < HASLAB_NR_CLASSES; i++)
-		/* the owner of the magazine counts them */
-		sum += data_race(c->bin[i].frees) * hapool_class_blocks(p, i);
-	return sum;
-}
-
-static u64 hapool_cpu_taken(const struct hapool *p, const struct hapool_cpu *c)
-{
-	u64 sum = READ_ONCE(c->taken);
-	int i;
-
-	for (i = 0; i < HASLAB_NR_CLASSES; i++)
-		/* likewise */
-		sum += data_race(c->bin[i].hits) * hapool_class_blocks(p, i);
-	return sum;
-}
-
-/*
- * A number that grows whenever blocks become free, before they can be allocated: by frees and by
- * GROW.
- */
-static u64 hapool_frees(const struct hapool *p)
-{
-	u64 sum = hapool_end(p);
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
-	return sum;
-}
-
-/*
- * Whether a free that is no hit may have been counted and not have ended at the beginning of this
- * call. `freed` is summed first: if it equals `given`, all that were counted had ended.
- */
-static bool hapool_is_freeing(const struct hapool *p)
-{
-	u64 given = 0, freed = 0;
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		freed += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->freed);
-	/* pairs with smp_wmb() in hapool_free_end() */
-	smp_rmb();
-	for_each_possible_cpu(cpu)
-		given += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->given);
-	return given != freed;
-}
-
-/*
- * No more blocks than that were free or CACHED at one moment of this call: that between the sums.
- * An extent that is in `taken` was allocated before that moment. If it was free again by then, that
- * is in `given`, which is read later and was counted before the blocks could be allocated again.
- * So `taken` - `given` is at most what was neither free nor CACHED. Blocks that are HELD are not
- * in it: they may become free.
- */
-static u64 hapool_most_free(const struct hapool *p)
-{
-	u64 taken = 0, given = 0, used;
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		taken += hapool_cpu_taken(p, per_cpu_ptr(p->cpus, cpu));
-	/*
-	 * Pairs with the lock or the magazine through which freed blocks come to their next
-	 * owner, and with smp_wmb() in hapool_free_refused().
-	 */
-	smp_rmb();
-	for_each_possible_cpu(cpu)
-		given += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
-	/* what lies in new space was allocated after smp_mb() in haslab_grow_locked() */
-	smp_rmb();
-	used = max_t(s64, taken - given, 0);
-	return hapool_end(p) - p->slab.cfg.first_block - used;
-}
-
-/* Whether a refusal of the slow mode covers this, if no block was freed since. */
-static bool hapool_was_refused(struct hapool *p, u64 len, u64 align)
-{
-	struct hapool_refusals *r = &p->refusals;
-	bool was = false;
-	u64 frees;
-	int i;
-
-	spin_lock(&r->lock);
-	frees = r->frees;
-	for (i = 0; i < HAPOOL_REFUSALS; i++)
-		was |= r->of[i].len && len >= r->of[i].len && align >= r->of[i].align;
-	spin_unlock(&r->lock);
-	return was && hapool_frees(p) == frees;
-}
-
-/* Note that a search has found nothing; hapool_frees() was @frees before it. */
-static void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
-{
-	struct hapool_refusals *r = &p->refusals;
-
-	lockdep_assert_held(&p->slow);
-	spin_lock(&r->lock);
-	if (r->frees != frees)
-		memset(r->of, 0, sizeof(r->of));
-	r->frees = frees;
-	r->of[r->next++ % HAPOOL_REFUSALS] = (struct hapool_refusal) { len, align };
-	spin_unlock(&r->lock);
-}
-
-/* Whether it is certain, without the slow mode, that no free run fits. */
-static bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
-{
-	u64 end = hapool_end(p), start = round_up(p->slab.cfg.first_block, align);
-
-	return start >= end || len > end - start || len > hapool_most_free(p) ||
-	       hapool_was_refused(p, len, align);
 }
 
 /* ---- the slow mode ---- */
@@ -999,200 +849,6 @@ void hapool_reuse(struct hapool *p, u64 start, u64 len)
 	atomic64_sub(len, &p->held);
 	haslab_reuse(&p->slab, start, len);
 	hapool_free_end(p, len);
-}
-
-/* ---- stat and check ---- */
-
-/* Allocations less frees that were hits. The owner of the magazine counts them. */
-static u64 hapool_bin_live(const struct hapool_bin *bin)
-{
-	/* exact when no call is in flight */
-	return data_race(bin->hits - bin->frees);
-}
-
-/**
- * hapool_charged - blocks in live extents
- * @p: the pool
- * Context: any. Return: exact if no call is in flight.
- */
-u64 hapool_charged(struct hapool *p)
-{
-	unsigned int cpu;
-	s64 sum = 0;
-
-	for_each_possible_cpu(cpu) {
-		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-
-		sum += hapool_cpu_taken(p, c) - hapool_cpu_given(p, c);
-	}
-	return max_t(s64, sum, 0);
-}
-
-/*
- * The magazine of a bin, without taking it: only for a look at its counts, which its owner may
- * change meanwhile. NULL if there is none or it is taken. Under RCU: it is freed after a grace
- * period.
- */
-static const struct hapool_mag *hapool_mag_peek(const struct hapool_bin *bin)
-{
-	/* pairs with cmpxchg() in hapool_mag_make(): its size is set when it is seen */
-	const struct hapool_mag *mag = smp_load_acquire(&bin->mag);
-
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "a magazine may be freed");
-	return mag > MAG_TAKEN ? mag : NULL;
-}
-
-/* Objects in the magazine of a bin; none if the magazine is taken. */
-static u64 hapool_bin_cached(const struct hapool_bin *bin)
-{
-	const struct hapool_mag *mag;
-	u64 nr = 0;
-
-	rcu_read_lock();
-	mag = hapool_mag_peek(bin);
-	if (mag)
-		/* as in hapool_bin_live() */
-		nr = data_race(mag->used) / sizeof(mag->refs[0]);
-	rcu_read_unlock();
-	return nr;
-}
-
-/**
- * hapool_stat - where the space is
- * @p: the pool
- * @st: out
- * @walk: also look at all free runs
- * Context: process context; may sleep with @walk. Exact if no call is in flight.
- */
-void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
-{
-	unsigned int cpu;
-	s64 live = 0;
-	int i;
-
-	memset(st, 0, sizeof(*st));
-	haslab_stat(&p->slab, &st->slab, walk);
-	st->capacity = READ_ONCE(p->slab.cfg.nr_blocks) - p->slab.cfg.first_block;
-	st->charged = hapool_charged(p);
-	st->retired = atomic64_read(&p->held);
-	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
-	/* one for each CPU too, if the device is large enough */
-	st->percpu = p->slab.nr_groups * sizeof(*p->slab.groups);
-	for_each_possible_cpu(cpu) {
-		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-
-		live += READ_ONCE(c->live);
-		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			st->cached += hapool_bin_cached(&c->bin[i]) * hapool_class_blocks(p, i);
-			/* as in hapool_bin_live() */
-			st->hits += data_race(c->bin[i].hits);
-			live += hapool_bin_live(&c->bin[i]);
-		}
-		st->misses += READ_ONCE(c->misses);
-		st->refills += READ_ONCE(c->refills);
-		st->drains += READ_ONCE(c->drains);
-		st->searches += READ_ONCE(c->searches);
-		st->percpu += sizeof(*c) + READ_ONCE(c->mag_bytes);
-		for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
-			st->refused[i] += READ_ONCE(c->refused[i]);
-	}
-	st->nr_live = max_t(s64, live, 0);
-}
-
-/* True at any time, also while the owner of the magazine is at work. */
-static bool hapool_check_mag(struct hapool *p, int class, const struct hapool_bin *bin)
-{
-	const struct hapool_mag *mag;
-	bool ok = true;
-
-	rcu_read_lock();
-	mag = hapool_mag_peek(bin);
-	if (mag)
-		/* as in hapool_bin_live() */
-		ok = data_race(mag->used) <= mag->size &&
-		     mag->size == p->limit[class] * sizeof(mag->refs[0]);
-	rcu_read_unlock();
-	return ok;
-}
-
-/* As haslab_check(). */
-static int hapool_check_once(struct hapool *p)
-{
-	struct hapool_stat st;
-	unsigned int cpu;
-	int class, ret;
-
-	for_each_possible_cpu(cpu)
-		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			if (!hapool_check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->bin[class]))
-				return -EUCLEAN;
-	hapool_stat(p, &st, false);
-	ret = haslab_check(&p->slab);
-	if (!ret && st.capacity != st.charged + st.cached + st.retired + st.slab.free)
-		ret = -EAGAIN;
-	return ret;
-}
-
-/*
- * Whether no call is in flight, and a number that changes with each call. `done` is summed before
- * `begun`, so equality proves that no call was in flight; likewise `freed` and `given` for frees. A
- * hit is not counted there; it shows by its magazine, which is taken.
- */
-static bool hapool_is_quiet(struct hapool *p, u64 *events)
-{
-	u64 begun = 0, done = 0;
-	unsigned int cpu;
-	int i;
-
-	*events = 0;
-	for_each_possible_cpu(cpu)
-		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
-	/* reads `done` first; a store that another CPU has under way is seen at the next try */
-	smp_rmb();
-	if (hapool_is_freeing(p))
-		return false;
-	for_each_possible_cpu(cpu) {
-		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-
-		begun += READ_ONCE(c->begun);
-		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills) + READ_ONCE(c->given);
-		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			if (READ_ONCE(c->bin[i].mag) == MAG_TAKEN)
-				return false;
-			/* as in hapool_bin_live() */
-			*events += data_race(c->bin[i].hits + c->bin[i].frees);
-		}
-	}
-	*events += begun;
-	return begun == done;
-}
-
-/**
- * hapool_check - verify every invariant of all layers, naively
- * @p: the pool
- *
- * Looks at all metadata, and at the accounting. The sums only match when no call is in flight: if
- * they do not match and calls were in flight, it looks again later.
- * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN other calls kept changing
- * the device: each part is consistent, the totals could not be verified.
- */
-int hapool_check(struct hapool *p)
-{
-	int ret, tries, quiet = 0;
-
-	for (tries = 0; tries < CHECK_TRIES; tries++) {
-		u64 before, after;
-		bool alone = hapool_is_quiet(p, &before);
-
-		ret = hapool_check_once(p);
-		if (ret != -EAGAIN)
-			return ret;
-		if (alone && hapool_is_quiet(p, &after) && before == after &&
-		    ++quiet == CHECK_QUIET)
-			return -EUCLEAN;
-		schedule_timeout_uninterruptible(1);
-	}
-	return ret;
 }
 
 /* ---- life ---- */

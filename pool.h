@@ -13,7 +13,7 @@
 
 struct hapool_cpu;
 
-/* Allocations that the slow mode has refused: see "Refusals" in pool.c. */
+/* Allocations that the slow mode has refused: see pool/refusals.c. */
 #define HAPOOL_REFUSALS	4
 
 struct hapool_refusals {
@@ -54,7 +54,7 @@ struct hapool {
 	/* this and the next two belong to the holder of @slow */
 	unsigned int noio;	/* what memalloc_noio_save() said */
 	u64 search_frees;	/* hapool_frees() before the search */
-	bool search_exact;	/* no free was in flight then: see "Refusals" in pool.c */
+	bool search_exact;	/* no free was in flight then: see pool/refusals.c */
 	atomic64_t held;	/* number of HELD blocks */
 	struct hapool_refusals refusals;
 };
