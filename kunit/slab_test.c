@@ -6,6 +6,8 @@
 
 #include "slab/internal.h"
 #include "hatest.h"
+#define HATEST_INJECT_REAL
+#include "inject.h"
 
 #define UNIT	256U		/* blocks: 1 MiB of 4 KiB */
 #define GIB	(1ULL << 18)	/* blocks: a dir */
@@ -1196,6 +1198,41 @@ static void device_grows_between_two_holds_of_a_walk(struct kunit *test)
 	expect_freed(test, 0, GIB + 30 * UNIT);
 }
 
+static struct fixture *growing;
+static int growing_ret;
+
+/* Another task grows the device by 100 units and takes an extent across the old end. */
+static void grow_meanwhile(void)
+{
+	struct haslab *s = &growing->s;
+	u64 end = s->cfg.nr_blocks;
+
+	hatest_meanwhile = NULL;
+	growing_ret = haslab_grow(s, end + 100 * UNIT, GFP_KERNEL);
+	if (!growing_ret)
+		growing_ret = haslab_claim(s, end - 3, 50 * UNIT, true, GFP_KERNEL);
+}
+
+static void device_grows_during_a_check(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const u64 nr = GIB + 10 * UNIT + 7;
+
+	start(test, nr);
+	KUNIT_ASSERT_EQ(test, claim(test, 5, GIB), 0);
+	growing = f;
+	hatest_meanwhile = grow_meanwhile;
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, !hatest_meanwhile);
+	hatest_meanwhile = NULL;
+	KUNIT_ASSERT_EQ(test, growing_ret, 0);
+	KUNIT_EXPECT_EQ(test, f->s.cfg.nr_blocks, nr + 100 * UNIT);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	expect_freed(test, 5, GIB);
+	expect_freed(test, nr - 3, 50 * UNIT);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+}
+
 #ifdef HASLAB_COUNT_STEPS
 /* The device is all single blocks, every second one free: in slabs, then in mixed slots. */
 static void check_looks_at_little_in_a_hold(struct kunit *test)
@@ -1630,6 +1667,7 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(conversion_without_memory_changes_nothing),
 	KUNIT_CASE(init_without_memory_leaves_nothing),
 	KUNIT_CASE(device_grows_between_two_holds_of_a_walk),
+	KUNIT_CASE(device_grows_during_a_check),
 #ifdef HASLAB_COUNT_STEPS
 	KUNIT_CASE(check_looks_at_little_in_a_hold),
 #endif
