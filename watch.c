@@ -246,8 +246,7 @@ bool ha_threshold_is_low(struct ha_watch *w, struct ha_threshold *t)
 {
 	bool low = false;
 
-	if (!READ_ONCE(t->bytes))
-		return false;
+	/* with the lock, also if it seems not to be set: see ha_watch_awaited() */
 	spin_lock(&w->lock);
 	if (t->bytes)
 		low = ha_watch_sort(w) < t->bytes;
