@@ -107,13 +107,11 @@ static int ha_call_grow(struct ha_call *call)
 static int ha_call_watch(struct ha_call *call)
 {
 	struct ha_dev *dev = call->dev;
-	bool set = call->watch.low_space;
 
-	if (set)
-		ha_watch_begin(&dev->watch, &dev->ha->watch);
+	if (call->watch.low_space)
+		ha_set_watch(dev->ha, &dev->watch);
 	call->watch.free = ha_threshold_set(&dev->watch, &call->file->threshold,
 					    call->watch.low_space);
-	ha_watch_end(&dev->watch, &dev->ha->watch, set);
 	return 0;
 }
 
@@ -168,7 +166,8 @@ static int ha_call_check(struct ha_call *call)
 
 static int ha_call_stat(struct ha_call *call)
 {
-	ha_dev_stat(call->dev, &call->stat, call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
+	hybrid_alloc_stat(call->dev->ha, &call->stat,
+			  call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
 	return 0;
 }
 

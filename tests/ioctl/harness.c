@@ -700,11 +700,11 @@ long t_read_long(const char *path)
 	return v;
 }
 
-int t_log_with(const char *text, int *all)
+int t_log_lines(void)
 {
 	static int fd = -1;
 	char line[2048];
-	int n = 0, with = 0;
+	int n = 0;
 	ssize_t len;
 
 	if (fd < 0) {
@@ -716,19 +716,9 @@ int t_log_with(const char *text, int *all)
 		if (len <= 0)
 			continue;
 		line[len] = 0;
-		if (!strstr(line, ";hybrid_alloc: "))
-			continue;
-		n++;
-		with += !!strstr(line, text);
+		n += !!strstr(line, ";hybrid_alloc: ");
 	}
-	if (all)
-		*all = n;
-	return with;
-}
-
-int t_log_lines(void)
-{
-	return t_log_with("", NULL);
+	return n;
 }
 
 double t_now(void)

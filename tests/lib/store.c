@@ -572,8 +572,7 @@ static void test_damage(void)
 	/* All is free: the objects may have been overwritten. */
 	if (ha_detach(id, HYBRID_ALLOC_DETACH_FORCE))
 		t_die("detach");
-	/* overwrites: the store that was made on it above */
-	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_OVERWRITE);
+	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_FRESH);
 	sprintf(node, "%u", id);
 	t_errno(-store_open(&store, node, CATALOGUE), EUCLEAN,
 		"open: the disk was attached as fresh");
@@ -630,8 +629,7 @@ int main(int argc, char **argv)
 		t_die("mmap");
 	ha_need_module();
 	disk = t_disk("hat-objects", 256);
-	/* overwrites: the store of the program before, sound or broken, in the same machine */
-	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_OVERWRITE);
+	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_FRESH);
 	sprintf(node, "%u", id);
 	unlink(CATALOGUE);
 	if (!t_errno(-store_create(node, CATALOGUE), 0, "create"))
