@@ -416,7 +416,7 @@ struct hybrid_alloc_claim {
  * time in proportion to the metadata. EUCLEAN the metadata is broken; EAGAIN
  * other calls kept changing the device: each part is consistent, but the totals
  * could not be verified; EPERM the caller has no CAP_SYS_ADMIN in the initial
- * namespace. Works on files opened read-only.
+ * namespace. CHECK, but not SEAL and DRAIN, works on files opened read-only.
  */
 struct hybrid_alloc_op {
 	__u32 size;

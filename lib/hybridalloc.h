@@ -228,7 +228,8 @@ int hybrid_alloc_alloc_many(int fd, struct hybrid_alloc_extent *extents,
  * Return: 0 also when items fail: check @batch->nr_failed, and the error of each
  * item, which is a positive errno. If the call itself fails, with -ENOMEM, -EINTR,
  * -EFAULT, -EAGAIN or -EINVAL, then the first @batch->nr_done items are done: those
- * without an error are allocated.
+ * without an error are allocated. The library makes one ioctl for each 1024 items;
+ * the ioctl that failed has allocated nothing.
  */
 int hybrid_alloc_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items,
 			     struct hybrid_alloc_batch *batch);
