@@ -345,8 +345,11 @@ static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 
 static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
 				      u64 *start)
 {
-	int ret = hapool_slow_begin(p, gfp);
+	int ret;
 
+	if (!haslab_has_place(&p->slab, len, align))
+		return -ENOSPC;
+	ret = hapool_slow_begin(p, gfp);
 	if (ret)
 		return ret;
 	this_cpu_inc(p->cpus->searches);
@@ -405,7 +408,8 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
  * Context: process context; may sleep if @gfp lets it. Return: 0; -ENOSPC no free run fits;
- * -ENOMEM; -EINTR killed while waiting; -EAGAIN @gfp does not let it wait, and it would have to.
+ * -ENOMEM; -EINTR killed while waiting or searching; -ENODEV the device was being detached
+ * meanwhile; -EAGAIN @gfp does not let it wait, and it would have to.
  */
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {

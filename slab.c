@@ -59,7 +59,8 @@
  *
  * Each dir also has the lengths of its first, longest and last free run (haslab_sum; the idea is
  * that of the Go runtime's page allocator), for searches that have to look at everything, and for
- * statistics. They are made on demand and dropped at each change, which is a store.
+ * statistics. So has each region of 256 dirs, and both know how long an extent of some alignment
+ * can be. They are made on demand and dropped at each change, which is a store (slab/walk.c).
  *
  * Groups
  * ------
@@ -464,6 +465,18 @@ static struct haslab_dir *haslab_new_dirs(u64 nr, u64 used, gfp_t gfp)
 	return dirs;
 }
 
+static u64 haslab_nr_regions_for(u64 nr_dirs)
+{
+	return DIV_ROUND_UP_ULL(nr_dirs, 1U << HASLAB_REGION_SHIFT);
+}
+
+/* Memory of the arrays for @nr_dirs dirs. */
+static long haslab_dirs_bytes(const struct haslab *s, u64 nr_dirs)
+{
+	return nr_dirs * (sizeof(*s->dirs) + sizeof(*s->fits)) +
+	       haslab_nr_regions_for(nr_dirs) * sizeof(*s->regions);
+}
+
 static int haslab_init_dirs(struct haslab *s)
 {
 	s->nr_dirs = haslab_nr_dirs_for(s, s->cfg.nr_blocks);
@@ -471,7 +484,11 @@ static int haslab_init_dirs(struct haslab *s)
 	s->dirs = haslab_new_dirs(s->nr_dirs, 0, GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
-	atomic_long_add(s->nr_dirs * sizeof(*s->dirs), &s->mem.bytes);
+	s->fits = kvcalloc(s->nr_dirs, sizeof(*s->fits), GFP_KERNEL | __GFP_NOWARN);
+	s->regions = kvcalloc(haslab_nr_regions_for(s->nr_dirs), sizeof(*s->regions), GFP_KERNEL);
+	if (!s->fits || !s->regions)
+		return -ENOMEM;
+	atomic_long_add(haslab_dirs_bytes(s, s->nr_dirs), &s->mem.bytes);
 	return 0;
 }
 
@@ -559,21 +576,37 @@ static int haslab_grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *
 /* More dirs, in a new array. */
 static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
 {
+	u64 nr_regions = haslab_nr_regions_for(nr_dirs);
+	struct haslab_region *regions;
 	struct haslab_dir *dirs, *old;
+	struct haslab_fits *fits;
 
 	if (nr_dirs <= s->nr_dirs)
 		return 0;
 	dirs = haslab_new_dirs(nr_dirs, s->nr_dirs, gfp);
-	if (!dirs)
+	fits = kvcalloc(nr_dirs, sizeof(*fits), gfp | __GFP_NOWARN);
+	regions = kvcalloc(nr_regions, sizeof(*regions), gfp | __GFP_NOWARN);
+	if (!dirs || !fits || !regions) {
+		kvfree(dirs);
+		kvfree(fits);
+		kvfree(regions);
 		return -ENOMEM;
+	}
 	haslab_lock_all(s);
 	old = s->dirs;
 	memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
+	memcpy(fits, s->fits, s->nr_dirs * sizeof(*fits));
+	memcpy(regions, s->regions, haslab_nr_regions_for(s->nr_dirs) * sizeof(*regions));
 	/* pairs with rcu_dereference_raw() in map_dir(): the array is filled when it is seen */
 	smp_store_release(&s->dirs, dirs);
-	atomic_long_add((nr_dirs - s->nr_dirs) * sizeof(*dirs), &s->mem.bytes);
+	swap(s->fits, fits);
+	swap(s->regions, regions);
+	atomic_long_add(haslab_dirs_bytes(s, nr_dirs) - haslab_dirs_bytes(s, s->nr_dirs),
+			&s->mem.bytes);
 	WRITE_ONCE(s->nr_dirs, nr_dirs);
 	haslab_unlock_all(s);
+	kvfree(fits);
+	kvfree(regions);
 	synchronize_rcu();
 	kvfree(old);
 	return 0;
@@ -647,6 +680,8 @@ void haslab_destroy(struct haslab *s)
 		hamem_put(&s->mem, span);
 	habuddy_destroy(&s->buddy);
 	kvfree(s->dirs);
+	kvfree(s->fits);
+	kvfree(s->regions);
 	kvfree(s->groups);
 	/* the callbacks of call_rcu() are code of this module */
 	rcu_barrier();

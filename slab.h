@@ -40,6 +40,9 @@
 
 struct haslab_slab;
 struct haslab_dir;
+struct haslab_fits;
+struct haslab_walk;
+struct haslab_region;
 
 /**
  * struct haslab_config - shape of an allocator
@@ -204,6 +207,10 @@ struct haslab {
 	unsigned int slot_shift;	/* log2 of blocks in a slot */
 	struct haslab_dir *dirs;	/* the map */
 	u64 nr_dirs;			/* number of entries of @dirs */
+	struct haslab_fits *fits;	/* of each dir; all groups are shut out */
+	struct haslab_region *regions;	/* of 256 dirs each */
+	/* the walk that has last begun to add up a dir, for comparisons only */
+	const struct haslab_walk *summing;
 	/* blocks that the tables of the dirs cover: cfg.nr_blocks, or more after a failed grow */
 	u64 map_blocks;
 	unsigned long nr_from_slabs;	/* classes below this come from slabs of equal objects */
@@ -269,6 +276,7 @@ static inline void haslab_own(const struct haslab_ref *ref)
 int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 				   u64 *start);
+bool haslab_has_place(const struct haslab *s, u64 len, u64 align);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);

@@ -28,6 +28,7 @@ module_param(hatest_ops, ulong, 0444);
 MODULE_PARM_DESC(hatest_ops, "number of operations of a random case");
 
 static struct hatest_inject inject;
+struct hatest_looks hatest_looks;
 
 void hatest_inject_start(unsigned long nth, unsigned long nowait_every, bool all)
 {

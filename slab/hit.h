@@ -37,16 +37,20 @@ struct haslab_slab {
 	u8 group;		/* number of the group that it belongs to */
 };
 
+/* What haslab_dir.summed says. A change sets it to 0. */
+#define HASLAB_SUM_MAKING	1	/* a walk adds it up; nothing has changed since it began */
+#define HASLAB_SUM_KEPT		2	/* the sum is up to date */
+
 /* 64 slots: 1 GiB. */
 struct haslab_dir {
 	/* for each slot the slab that fills it, or, with MAP_SPLIT, a table of its units' slabs */
 	struct haslab_slab __rcu **slabs;
 	struct haslab_mixed *mixed;	/* the mixed parts of the slots; NULL if there are none */
 	union haslab_links *links;	/* list links of the mixed slots; NULL if there are none */
-	u32 lead;			/* this and the next two: as in haslab_sum, if @summed */
+	u32 lead;			/* this and the next two: as in haslab_sum, if it is kept */
 	u32 longest;
 	u32 trail;
-	bool summed;			/* the sum is up to date */
+	u8 summed;			/* HASLAB_SUM_... */
 	u8 nr_mixed;			/* number of mixed parts in use */
 	u16 nr_slabs;			/* number of slabs */
 };

@@ -55,6 +55,29 @@ struct haslab_sum {
 	u64 longest;	/* longest free run */
 	u64 trail;	/* free at its end */
 	u64 size;	/* all */
+	/* longest extent with the alignment that was asked for; if kept, it may be a bit more */
+	u64 usable;
+};
+
+/*
+ * What a dir keeps beside its sum, as long as that is up to date: haslab_sum.usable for each
+ * alignment that was asked for, to blocks of order 1 up. The orders of a dir or more need no
+ * record: only the first block of the dir has them.
+ */
+#define HASLAB_DIR_ORDERS	(HASLAB_MAX_SHIFT + DIR_SHIFT)
+struct haslab_fits {
+	u32 known;				/* bit k: order k is known */
+	u32 usable[HASLAB_DIR_ORDERS - 1];	/* of order k at k - 1 */
+};
+
+/* The sum of a region, which is so many dirs, for searches on a large device. */
+#define HASLAB_REGION_SHIFT	8
+#define HASLAB_REGION_ORDERS	(HASLAB_DIR_ORDERS + HASLAB_REGION_SHIFT)
+struct haslab_region {
+	u32 known;		/* bit k: order k is known; 0: lead and trail are not, either */
+	u32 lead;		/* these as in haslab_sum */
+	u32 trail;
+	u32 usable[HASLAB_REGION_ORDERS];	/* order 0: the longest free run */
 };
 
 /* An extent that lies in more than one slot or block. */
@@ -213,14 +236,26 @@ static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 	return m && mixed_has(s, m, block) ? m : NULL;
 }
 
-/* Invalidate the sum of the dir of @block. Several groups may do so at the same time. */
+/* The region that a dir lies in. */
+static inline struct haslab_region *dir_region(const struct haslab *s, const struct haslab_dir *dir)
+{
+	return &s->regions[(dir - s->dirs) >> HASLAB_REGION_SHIFT];
+}
+
+/*
+ * Invalidate the sums that @block is in. Several groups may do so at the same time. A region
+ * keeps a sum only while all its dirs do.
+ */
 static inline void map_changed(struct haslab *s, u64 block)
 {
 	struct haslab_dir *dir = map_dir(s, block);
 
 	/* write only if needed: the cache line is shared by all CPUs that use the dir */
-	if (READ_ONCE(dir->summed))
-		WRITE_ONCE(dir->summed, false);
+	if (unlikely(READ_ONCE(dir->summed))) {
+		WRITE_ONCE(dir->summed, 0);
+		/* not by @block: it would need a register until here */
+		WRITE_ONCE(dir_region(s, dir)->known, 0);
+	}
 }
 
 static inline struct haslab_group *slab_group(const struct haslab *s,
@@ -352,12 +387,17 @@ struct haslab_walk {
 	u64 end;		/* where the current hold of all groups ends; 0: none is held */
 	unsigned int flags;	/* HASLAB_WALK_... */
 	int ret;		/* why the pass ended early, or 0 */
+	int steps;		/* haslab_walk_sum(): how many this hold still has */
+	struct haslab_sum sum;	/* haslab_walk_sum(): of the dir that @pos is in, up to there */
 };
 
 void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 limit,
 		       unsigned int flags);
 bool haslab_walk_next(struct haslab_walk *w);
 int haslab_walk_end(struct haslab_walk *w);
+struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough);
+u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab);
+bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found);
 
 /* ---- extents that consist of pieces (span.c) ---- */
 
