@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait_bit.h>
 
+#ifndef SIM_ORDER
 __thread int sim_atomic_depth;
 __thread char sim_self;
 #ifdef __SANITIZE_THREAD__
@@ -83,7 +84,6 @@ void wake_up_var(void *var)
 /* ---- threads and CPUs ---- */
 
 __thread struct sim_thread sim_thread = { .cpu = -1 };
-unsigned int nr_cpu_ids = 4;
 
 static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sim_thread *threads;
@@ -137,13 +137,6 @@ void sim_thread_register(void)
 	pthread_mutex_unlock(&threads_lock);
 }
 
-/* To be called before per-CPU memory is allocated. */
-void sim_set_nr_cpus(unsigned int nr)
-{
-	BUG_ON(!nr || nr > NR_CPUS);
-	nr_cpu_ids = nr;
-}
-
 void sim_set_cpu(int cpu)
 {
 	might_sleep();
@@ -163,12 +156,37 @@ void sim_set_cpu(int cpu)
 	pthread_mutex_unlock(&threads_lock);
 }
 
+#endif /* SIM_ORDER */
+
+unsigned int nr_cpu_ids = 4;
+
+/* To be called before per-CPU memory is allocated. */
+void sim_set_nr_cpus(unsigned int nr)
+{
+	BUG_ON(!nr || nr > NR_CPUS);
+	nr_cpu_ids = nr;
+}
+
 /* ---- memory ---- */
 
 struct sim_object {
 	size_t size;
 	size_t rounded;
 };
+
+#ifdef SIM_ORDER
+/* An arena that can be put back to what it was: see sim/order.c. */
+int order_memory_get(void **base, size_t align, size_t size);
+void order_memory_put(void *base, size_t size);
+unsigned long order_address(const void *p);
+#define sim_memory_get(base, align, size)	order_memory_get(base, align, size)
+#define sim_memory_put(base, size)		order_memory_put(base, size)
+#define sim_address(p)				order_address(p)
+#else
+#define sim_memory_get(base, align, size)	posix_memalign(base, align, size)
+#define sim_memory_put(base, size)		free(base)
+#define sim_address(p)				(p)
+#endif
 
 static atomic_long_t nr_objects;
 bool (*sim_fails)(gfp_t gfp);
@@ -200,7 +218,7 @@ void *sim_kmalloc(size_t size, gfp_t gfp)
 	might_sleep_if(gfpflags_allow_blocking(gfp));
 	if (unlikely(sim_fails) && sim_fails(gfp))
 		return NULL;
-	if (size > SIZE_MAX / 4 || posix_memalign(&base, align, align + size))
+	if (size > SIZE_MAX / 4 || sim_memory_get(&base, align, align + size))
 		return NULL;
 	if (gfp & __GFP_ZERO)
 		memset(base + align, 0, size);
@@ -213,10 +231,14 @@ void *sim_kmalloc(size_t size, gfp_t gfp)
 
 void kfree(const void *p)
 {
+	size_t size, align;
+
 	if (!p)
 		return;
+	size = ((const struct sim_object *)p)[-1].size;
+	align = sim_align(size);
 	atomic_long_dec(&nr_objects);
-	free((void *)p - sim_align(((const struct sim_object *)p)[-1].size));
+	sim_memory_put((void *)p - align, align + size);
 }
 
 size_t ksize(const void *p)
@@ -242,6 +264,7 @@ void free_percpu(void *p)
 	kfree(p);
 }
 
+#ifndef SIM_ORDER
 /* ---- RCU ---- */
 
 unsigned long sim_rcu_era = 1;
@@ -361,11 +384,13 @@ void synchronize_rcu(void)
 		sched_yield();
 }
 
+#endif /* SIM_ORDER */
+
 /* ---- ordered trees ---- */
 
 static unsigned long rb_priority(const struct rb_node *n)
 {
-	return hash_64((unsigned long)n, 63);
+	return hash_64((unsigned long)sim_address(n), 63);
 }
 
 /* Puts @new, which may be NULL, in the place of @old below its parent. */

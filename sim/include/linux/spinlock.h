@@ -10,8 +10,10 @@
  * > 0 where the current thread may not sleep, as in the kernel. Counted in debug builds
  * only.
  */
+#ifndef SIM_ORDER
 extern __thread int sim_atomic_depth;
 extern __thread char sim_self;		/* its address identifies the thread */
+#endif
 
 #ifdef SIM_DEBUG
 #define sim_atomic_enter()	((void)sim_atomic_depth++)
@@ -33,9 +35,25 @@ struct sim_thread {
 	struct sim_thread *next;
 };
 
+void sim_thread_register(void) __attribute__((cold));
+
+#ifdef SIM_ORDER
+/* Threads are fibers of one thread, see sim/order.c. */
+struct sim_fiber {
+	struct sim_thread thread;
+	int atomic_depth;
+	char self;
+};
+
+extern struct sim_fiber *sim_fiber;	/* the one that runs */
+#define sim_thread		(sim_fiber->thread)
+#define sim_atomic_depth	(sim_fiber->atomic_depth)
+#define sim_self		(sim_fiber->self)
+void sim_reader_enter(void);
+void sim_reader_exit(void);
+#else
 extern __thread struct sim_thread sim_thread;
 extern unsigned long sim_rcu_era;
-void sim_thread_register(void) __attribute__((cold));
 
 static inline void sim_reader_enter(void)
 {
@@ -58,6 +76,7 @@ static inline void sim_reader_exit(void)
 	if (!--t->depth)
 		__atomic_store_n(&t->era, 0, __ATOMIC_RELEASE);
 }
+#endif
 
 typedef struct {
 	int locked;
@@ -141,6 +160,39 @@ static inline bool spin_is_locked(spinlock_t *l)
 #define raw_spin_lock(l)		spin_lock(l)
 #define raw_spin_unlock(l)		spin_unlock(l)
 
+#ifdef SIM_ORDER
+struct mutex {
+	int locked;
+	const void *owner;
+};
+
+#define DEFINE_MUTEX(n)		struct mutex n = { 0, NULL }
+#define mutex_init(m)		(*(m) = (struct mutex) { 0, NULL })
+#define mutex_destroy(m)	((void)(m))
+void sim_mutex_wait(struct mutex *m);
+
+static inline bool mutex_trylock(struct mutex *m)
+{
+	if (__atomic_exchange_n(&m->locked, 1, __ATOMIC_ACQUIRE))
+		return false;
+	m->owner = &sim_self;
+	return true;
+}
+
+static inline void mutex_lock(struct mutex *m)
+{
+	might_sleep();
+	while (!mutex_trylock(m))
+		sim_mutex_wait(m);
+}
+
+static inline void mutex_unlock(struct mutex *m)
+{
+	BUG_ON(m->owner != &sim_self);
+	m->owner = NULL;
+	__atomic_store_n(&m->locked, 0, __ATOMIC_RELEASE);
+}
+#else
 struct mutex {
 	pthread_mutex_t m;
 	const void *owner;
@@ -163,9 +215,6 @@ static inline void mutex_lock(struct mutex *m)
 	m->owner = &sim_self;
 }
 
-static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); return 0; }
-static inline int mutex_lock_killable(struct mutex *m) { mutex_lock(m); return 0; }
-
 static inline bool mutex_trylock(struct mutex *m)
 {
 	if (pthread_mutex_trylock(&m->m))
@@ -180,5 +229,9 @@ static inline void mutex_unlock(struct mutex *m)
 	m->owner = NULL;
 	pthread_mutex_unlock(&m->m);
 }
+#endif
+
+static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); return 0; }
+static inline int mutex_lock_killable(struct mutex *m) { mutex_lock(m); return 0; }
 
 #endif
