@@ -22,8 +22,9 @@ struct fixture {
 	struct habuddy b;
 	struct hamem mem;
 	int (*check)(struct fixture *f);
-	struct haslab_slab *some, *full;	/* some of its objects are free; none is */
-	u32 across;		/* a slot that begins with the rest of an extent of the slot before */
+	/* slabs: some objects are free; none is */
+	struct haslab_slab *some, *full;
+	u32 across;		/* a slot that begins with the rest of an extent */
 	u64 whole;		/* start of a whole buddy block that is an extent */
 	struct haslab_ref refs[32];
 };
@@ -292,6 +293,8 @@ static void start(struct kunit *test)
 	claim(test, 30 * SLOT + 10, 100);
 	claim(test, 31 * SLOT + 10, 100);
 	claim(test, 32 * SLOT + 10, 100);
+	claim(test, 36 * SLOT + 10, 200);
+	claim(test, 35 * SLOT + 10, 200);
 	claim(test, 40 * SLOT - 300, 500);
 	claim(test, 50 * SLOT - 50, 200);
 	/* the dirs keep their sums */
@@ -412,6 +415,9 @@ static void broken_list_of_mixed_slots_is_found(struct kunit *test)
 	FINDS(test, slot_link(s, 31)->prev, 30, -EUCLEAN);
 	FINDS(test, slot_link(s, 30)->prev, 30, -EUCLEAN);
 	FINDS(test, slot_link(s, 30)->prev, 32, -EUCLEAN);
+	/* the one that comes next in the list is looked at later */
+	KUNIT_ASSERT_EQ(test, slot_link(s, 35)->next, 36);
+	FINDS(test, slot_link(s, 36)->prev, 34, -EUCLEAN);
 	finds_bit(test, g->mixed_mask, bucket, -EUCLEAN, "a list counts as empty");
 	finds_bit(test, g->mixed_mask, 1, -EAGAIN, "an empty list counts as one");
 	FINDS(test, g->mixed[1], 31, -EAGAIN);

@@ -21,6 +21,7 @@ unsigned long hatest_inject_stop(void)
 	inject.nth = 0;
 	inject.nowait_every = 0;
 	inject.all = false;
+	inject.meanwhile = NULL;
 	return failed;
 }
 
@@ -29,10 +30,22 @@ unsigned long hatest_inject_seen(void)
 	return atomic_long_read(&inject.seen);
 }
 
+void hatest_inject_meanwhile(void (*meanwhile)(void *arg), void *arg)
+{
+	inject.meanwhile = meanwhile;
+	inject.arg = arg;
+}
+
 bool hatest_fails(gfp_t gfp)
 {
 	unsigned long n = atomic_long_inc_return(&inject.seen);
-	bool fails = inject.all || n == inject.nth;
+	bool fails = inject.all ? n >= inject.nth : n == inject.nth;
+	void (*meanwhile)(void *arg) = inject.meanwhile;
+
+	if (meanwhile && gfpflags_allow_blocking(gfp)) {
+		inject.meanwhile = NULL;
+		meanwhile(inject.arg);
+	}
 
 	if (inject.nowait_every && !gfpflags_allow_blocking(gfp))
 		fails |= n % inject.nowait_every == 0;

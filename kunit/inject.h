@@ -18,7 +18,9 @@
  * struct hatest_inject - which allocations fail
  * @nth: this one, counted from 1 since hatest_inject_start(); 0: none
  * @nowait_every: every Nth allocation, if it may not wait; 0: none
- * @all: all of them
+ * @all: all of them, from @nth on
+ * @meanwhile: what the next allocation that may wait calls, or NULL
+ * @arg: its argument
  * @seen: allocations since hatest_inject_start()
  * @failed: how many of them failed on purpose
  */
@@ -26,6 +28,8 @@ struct hatest_inject {
 	unsigned long nth;
 	unsigned long nowait_every;
 	bool all;
+	void (*meanwhile)(void *arg);
+	void *arg;
 	atomic_long_t seen;
 	atomic_long_t failed;
 };
@@ -38,6 +42,11 @@ void hatest_inject_start(unsigned long nth, unsigned long nowait_every, bool all
 unsigned long hatest_inject_stop(void);
 /* Return: how many allocations were made since hatest_inject_start(). */
 unsigned long hatest_inject_seen(void);
+
+/*
+ * The next allocation that may wait calls @meanwhile first, as another task could run then. Once.
+ */
+void hatest_inject_meanwhile(void (*meanwhile)(void *arg), void *arg);
 
 bool hatest_fails(gfp_t gfp);
 void *hatest_kzalloc(size_t size, gfp_t gfp);

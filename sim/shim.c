@@ -20,6 +20,8 @@
 
 __thread int sim_atomic_depth;
 __thread char sim_self;
+bool sim_killed;
+void (*sim_meanwhile)(void);
 #ifdef __SANITIZE_THREAD__
 int sim_fence;
 #endif

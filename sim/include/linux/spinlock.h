@@ -3,6 +3,7 @@
 #ifndef _SIM_LINUX_SPINLOCK_H
 #define _SIM_LINUX_SPINLOCK_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <linux/kernel.h>
 
@@ -163,8 +164,19 @@ static inline void mutex_lock(struct mutex *m)
 	m->owner = &sim_self;
 }
 
-static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); return 0; }
-static inline int mutex_lock_killable(struct mutex *m) { mutex_lock(m); return 0; }
+/* Whether the task is being killed, for tests of what it then does. */
+extern bool sim_killed;
+
+static inline int mutex_lock_killable(struct mutex *m)
+{
+	might_sleep();
+	if (sim_killed)
+		return -EINTR;
+	mutex_lock(m);
+	return 0;
+}
+
+static inline int mutex_lock_interruptible(struct mutex *m) { return mutex_lock_killable(m); }
 
 static inline bool mutex_trylock(struct mutex *m)
 {

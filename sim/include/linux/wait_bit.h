@@ -25,7 +25,20 @@ void wake_up_var(void *var);
 
 #define HZ			250
 #define msleep(ms)		do { might_sleep(); usleep(1000 * (ms)); } while (0)
-#define schedule_timeout_uninterruptible(jiffies)	msleep((jiffies) * 1000 / HZ)
+/* What another task does while this one sleeps, once, for tests. */
+extern void (*sim_meanwhile)(void);
+
+static inline long schedule_timeout_uninterruptible(long jiffies)
+{
+	void (*meanwhile)(void) = sim_meanwhile;
+
+	sim_meanwhile = NULL;
+	if (meanwhile)
+		meanwhile();
+	else
+		msleep(jiffies * 1000 / HZ);
+	return 0;
+}
 #define cond_resched()		might_sleep()
 #define need_resched()		false
 #define schedule()		sched_yield()

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 
-/* No task is killed here. */
-#define fatal_signal_pending(task)	((void)(task), false)
+#define fatal_signal_pending(task)	((void)(task), sim_killed)
