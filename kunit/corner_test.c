@@ -329,6 +329,74 @@ static void census_counts_what_is_there(struct kunit *test)
 	haslab_put_objects(s, 17, &refs[2], 1);
 }
 
+/* ---- groups and magazines ---- */
+
+static void groups_are_as_many_as_are_of_use(struct kunit *test)
+{
+	struct haslab_config cfg = { .nr_blocks = 1 << 20, .unit_shift = 8, .slab_max = UNIT };
+	struct haslab *s = slab_of(test);
+
+	KUNIT_ASSERT_EQ(test, try_start(test, &cfg), 0);
+	KUNIT_EXPECT_EQ(test, s->nr_groups, 1);
+	cfg.nr_blocks = 2ULL << 20;
+	KUNIT_ASSERT_EQ(test, try_start(test, &cfg), 0);
+	KUNIT_EXPECT_EQ(test, s->nr_groups, min(2U, num_possible_cpus()));
+	cfg.nr_blocks = 200ULL << 20;
+	KUNIT_ASSERT_EQ(test, try_start(test, &cfg), 0);
+	KUNIT_EXPECT_EQ(test, s->nr_groups, min(64U, num_possible_cpus()));
+	cfg.nr_groups = 100;
+	KUNIT_ASSERT_EQ(test, try_start(test, &cfg), 0);
+	KUNIT_EXPECT_EQ(test, s->nr_groups, 64);
+}
+
+static void slabs_of_all_groups_are_counted(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int cpu, nr;
+	u64 at[2];
+
+	f->nr_groups = 2;
+	start(test, 64 * SLOT);
+	for (nr = 0, cpu = 0; cpu < 2; cpu++)
+		if (hatest_on_cpu(cpu))
+			at[nr++] = alloc(test, 300);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, nr);
+	KUNIT_EXPECT_EQ(test, f->st.slab.made, nr);
+	KUNIT_EXPECT_EQ(test, f->st.slab.returned, 0);
+	while (nr)
+		expect_freed(test, at[--nr], 300);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, 0);
+	KUNIT_EXPECT_EQ(test, f->st.slab.returned, f->st.slab.made);
+}
+
+/* A full magazine is drained to the half, so the next frees are hits again. */
+static void full_magazine_keeps_the_half(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 *at = kunit_kzalloc(test, 200 * sizeof(*at), GFP_KERNEL);
+	u64 most = 0, cached, drains;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, at);
+	start(test, 64 * SLOT);
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(0));
+	for (i = 0; i < 200; i++)
+		at[i] = alloc(test, 1);
+	for (i = 0; i < 200; i++) {
+		cached = stat(test)->cached;
+		drains = f->st.drains;
+		expect_freed(test, at[i], 1);
+		if (stat(test)->drains == drains) {
+			KUNIT_ASSERT_EQ(test, f->st.cached, cached + 1);
+			most = max(most, f->st.cached);
+		} else {
+			KUNIT_ASSERT_EQ(test, cached, 64);
+			KUNIT_ASSERT_EQ(test, f->st.cached, 33);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, most, 64);
+}
+
 /* ---- the buddy ---- */
 
 static void questions_about_orders_that_there_are_not(struct kunit *test)
@@ -484,6 +552,9 @@ static struct kunit_case corner_cases[] = {
 	KUNIT_CASE(place_among_slots_that_are_a_little_too_full),
 	KUNIT_CASE(run_across_one_of_many_borders),
 	KUNIT_CASE(census_counts_what_is_there),
+	KUNIT_CASE(groups_are_as_many_as_are_of_use),
+	KUNIT_CASE(slabs_of_all_groups_are_counted),
+	KUNIT_CASE(full_magazine_keeps_the_half),
 	KUNIT_CASE(questions_about_orders_that_there_are_not),
 	KUNIT_CASE(tree_grows_without_memory),
 #ifndef __KERNEL__
