@@ -87,7 +87,7 @@ static void grow_of_an_odd_end_without_memory(struct kunit *test)
 	for (nth = 1;; nth++) {
 		start(test, 9 * SLOT + 77);
 		/* the slot of the end has as many runs as its marks allow */
-		claim_many(test, 9 * SLOT, 18);
+		claim_many(test, 9 * SLOT, 8);
 		hatest_inject_start(nth, 0, false);
 		ret = hapool_grow(&f->p, (1 << 20) + 33, GFP_NOWAIT);
 		failed = hatest_inject_stop();
