@@ -23,7 +23,7 @@
  * --------
  * If there are too many parts, haslab_search_dirs() takes over: it goes by the sums of the dirs
  * and recomputes those of dirs that have changed. To look at everything takes a millisecond for
- * each TiB.
+ * each TiB, and up to 13 where all sums have to be recomputed.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
