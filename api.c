@@ -102,6 +102,79 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 
+/* ---- an allocation in the slow mode, in steps ---- */
+
+/**
+ * ha_search_begin - enter the slow mode
+ * @ha: the allocator
+ *
+ * For a caller that gets EAGAIN of hybrid_alloc_alloc() with GFP_NOWAIT, and that must not wait
+ * while it takes space, because of a lock of its own. With all pools empty, the same call may
+ * succeed now; otherwise ha_search_find() and ha_search_take() follow. Ends with
+ * ha_search_end().
+ * Context: Process context, may sleep. Return: 0, or EINTR the task was killed while it waited.
+ */
+int ha_search_begin(struct hybrid_alloc *ha)
+{
+	return hapool_search_begin(&ha->pool, GFP_NOIO);
+}
+
+/**
+ * ha_search_find - find a free run
+ * @ha: the allocator
+ * @len: as of hybrid_alloc_alloc(), which has accepted it
+ * @align: likewise
+ * @at: out: where an extent fits
+ *
+ * Context: Process context, in the slow mode, may sleep. Return: 0, or ENOSPC no free run fits.
+ */
+int ha_search_find(struct hybrid_alloc *ha, u64 len, u64 align, u64 *at)
+{
+	int ret;
+
+	ret = hapool_search_find(&ha->pool, ha_blocks(ha, len), max(align >> ha->shift, 1ULL), at);
+	if (ret)
+		trace_ha_alloc(ha->dev, len, align, 0, 0, ret);
+	else
+		*at <<= ha->shift;
+	return ret;
+}
+
+/**
+ * ha_search_take - take what ha_search_find() has found
+ * @ha: the allocator
+ * @at: its start
+ * @len: as for ha_search_find()
+ * @align: likewise
+ * @out: the extent; untouched on failure
+ *
+ * Context: Process context, in the slow mode. Waits for spinlocks only.
+ * Return: 0, or EEXIST (part of) it is not free any more; EAGAIN try again in a moment; ENOMEM.
+ */
+int ha_search_take(struct hybrid_alloc *ha, u64 at, u64 len, u64 align,
+		   struct hybrid_alloc_range *out)
+{
+	u64 blocks = ha_blocks(ha, len);
+	int ret = hapool_search_take(&ha->pool, at >> ha->shift, blocks);
+
+	ha_space_changed(ha);
+	if (ret)
+		return ret;
+	out->start = at;
+	out->len = blocks << ha->shift;
+	trace_ha_alloc(ha->dev, len, align, out->start, out->len, 0);
+	return 0;
+}
+
+/**
+ * ha_search_end - leave the slow mode
+ * @ha: the allocator
+ */
+void ha_search_end(struct hybrid_alloc *ha)
+{
+	hapool_search_end(&ha->pool);
+}
+
 /**
  * ha_range_fault - whether a range can be an extent at all
  * @ha: the allocator
@@ -242,7 +315,8 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_free);
  * hybrid_alloc_drain - empty the per-CPU pools
  * @ha: the allocator
  *
- * Extents that are freed meanwhile may end up in a pool.
+ * Extents that are freed meanwhile may end up in a pool. A pool that another task is working on
+ * but does not run is left, and so is the rest if the caller is killed.
  *
  * Context: Process context, may sleep. Needs no memory.
  */
@@ -309,6 +383,10 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 
 	BUILD_BUG_ON(ARRAY_SIZE(stat->refused_frees) < HYBRID_ALLOC_REASON_COUNT);
 	memset(stat->refused_frees, 0, sizeof(stat->refused_frees));
+	/* of the device node, if there is one */
+	stat->nr_bound = 0;
+	stat->bound_memory = 0;
+	stat->nr_watchers = 0;
 	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
 		stat->refused_frees[i] = st.refused[i] + atomic64_read(&ha->refused[i]);
 

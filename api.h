@@ -7,6 +7,7 @@
 #define _HYBRID_ALLOC_API_H
 
 #include <linux/atomic.h>
+#include <linux/mutex.h>
 #include <linux/shrinker.h>
 #include <linux/workqueue.h>
 #include "hybrid_alloc.h"
@@ -22,6 +23,7 @@
  * @mask: bytes in a block, less one
  * @start: first byte of the managed range, rounded up to a block
  * @end: first byte after it, rounded down to a block
+ * @grow_lock: one GROW at a time; see api_open.c
  * @max_len: largest length of an extent, a multiple of a block
  * @params: the parameters, with defaults filled in; @params.range_len is as requested
  * @refused: frees refused before they reached the pool, by reason
@@ -29,8 +31,7 @@
  * @idle: drains the magazines of idle CPUs
  * @shrinker: empties magazines when memory is short
  * @dev: number of the block device, for tracepoints
- * @watch: to be told of changes of free space; NULL until a threshold is first set
- * @watched: every change of free space is followed by a look at @watch
+ * @watch: to be told of changes of free space; NULL while no threshold is set
  *
  * GROW changes @end, @max_len and @params.range_len while calls are running; the rest is
  * constant.
@@ -41,6 +42,7 @@ struct hybrid_alloc {
 	u64 mask;
 	u64 start;
 	u64 end;
+	struct mutex grow_lock;	/* see api_open.c */
 	u64 max_len;
 	struct hybrid_alloc_params params;
 	atomic64_t refused[HYBRID_ALLOC_REASON_COUNT];
@@ -49,7 +51,6 @@ struct hybrid_alloc {
 	struct shrinker *shrinker;
 	dev_t dev;
 	struct ha_watch *watch;
-	bool watched;
 };
 
 /* How long a CPU may leave its magazines unused before they are drained; 0: forever. */
@@ -60,7 +61,12 @@ void ha_api_exit(void);
 
 int ha_refuse(const char *what, int err, const char *why);
 int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len);
-void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w);
+
+int __must_check ha_search_begin(struct hybrid_alloc *ha);
+int __must_check ha_search_find(struct hybrid_alloc *ha, u64 len, u64 align, u64 *at);
+int __must_check ha_search_take(struct hybrid_alloc *ha, u64 at, u64 len, u64 align,
+				struct hybrid_alloc_range *out);
+void ha_search_end(struct hybrid_alloc *ha);
 
 enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len);
 

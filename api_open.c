@@ -11,7 +11,9 @@
  * ha_idle_ms, a shrinker, and a CPU hotplug callback for the magazines of a dead CPU. All
  * three end before the pool is destroyed.
  *
- * ha_grow_lock serializes ha_grow(); no lock of this module is held around it.
+ * hybrid_alloc.grow_lock serializes ha_grow(); no lock of this module is held around it. Only
+ * GROW takes it, so memory may be waited for under it in any way, but GROW waits for memory only
+ * in hapool_grow(), and there without I/O.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -22,7 +24,6 @@
 #include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/ratelimit.h>
-#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -230,6 +231,7 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 	int ret;
 
 	ha->dev = bdev->bd_dev;
+	mutex_init(&ha->grow_lock);
 	ret = ha_resolve(ha, bdev);
 	if (ret)
 		return ret;
@@ -307,8 +309,6 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_close);
 
 /* ---- GROW ---- */
 
-static DEFINE_MUTEX(ha_grow_lock);	/* one GROW at a time, of all allocators */
-
 /**
  * ha_grow - extend the managed range after the device has grown
  * @ha: the allocator
@@ -328,7 +328,7 @@ int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len)
 	int ret = -EINVAL;
 	u64 end;
 
-	if (mutex_lock_killable(&ha_grow_lock))
+	if (mutex_lock_killable(&ha->grow_lock))
 		return -EINTR;
 	if (size < p->range_start + p->range_len)
 		goto out;
@@ -349,25 +349,6 @@ int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len)
 					       end - ha->start);
 	ha_space_changed(ha);
 out:
-	mutex_unlock(&ha_grow_lock);
+	mutex_unlock(&ha->grow_lock);
 	return ret;
-}
-
-/**
- * ha_set_watch - follow each change of free space with ha_watch_look()
- * @ha: the allocator
- * @w: the watch, bound to the pool of @ha; the same in each call
- *
- * Context: Process context, may sleep.
- */
-void ha_set_watch(struct hybrid_alloc *ha, struct ha_watch *w)
-{
-	/* pairs with smp_store_release() below: the grace period of the first caller has passed */
-	if (smp_load_acquire(&ha->watched))
-		return;
-	WRITE_ONCE(ha->watch, w);
-	/* Wait for changes of free space that did not see @w, and so have no barrier. */
-	synchronize_rcu();
-	/* pairs with smp_load_acquire() above */
-	smp_store_release(&ha->watched, true);
 }

@@ -56,7 +56,7 @@
  *                the children of each
  *   free_blocks  a walk over the list of one order
  *   grow         new nodes first (grow_prepare), which can fail; then a put
- *   check        all nodes
+ *   check        all nodes, or those that begin with a given unit
  *   the others   one way down
  *
  * Locks
@@ -758,12 +758,6 @@ void habuddy_destroy(struct habuddy *b)
 
 /* ---- check ---- */
 
-/* What a walk over all nodes has found. */
-struct habuddy_found {
-	u64 free;				/* units */
-	u64 nr_listed[HABUDDY_NR_ORDERS];	/* nodes that should be in each list */
-};
-
 static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
 {
 	u64 unit = habuddy_unit_of(n, bit), nr = 1ULL << habuddy_order_of(n, bit), i;
@@ -781,7 +775,18 @@ static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigne
 	return true;
 }
 
-/* Check @n and all below it, and add what it has to @found. Depth: the height. */
+/* The node is where the list of blocks of order @r finds it, and the links around it match. */
+static bool habuddy_check_link(const struct habuddy_node *n, unsigned int r)
+{
+	const struct hlist_node *link = &n->link[r];
+
+	if (!n->nr_free[r])
+		return hlist_unhashed(link);
+	return !hlist_unhashed(link) && *link->pprev == link &&
+	       (!link->next || link->next->pprev == &link->next);
+}
+
+/* Check @n, not what is below it, and add what it has to @found. */
 static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
 			       struct habuddy_found *found)
 {
@@ -796,18 +801,42 @@ static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
 		found->free += 1ULL << habuddy_order_of(n, bit);
 	}
 	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
-		if (nr_free[r] != n->nr_free[r] || hlist_unhashed(&n->link[r]) != !nr_free[r])
+		if (nr_free[r] != n->nr_free[r] || !habuddy_check_link(n, r))
 			return false;
 		found->nr_listed[habuddy_cell_shift(n->height) + r] += !!nr_free[r];
 	}
 	for (cell = 0; cell < n->nr_child; cell++) {
 		child = rcu_dereference_raw(n->child[cell]);
 		if (child && (child->parent != n || child->height + 1 != n->height ||
-			      child->index != (n->index << HABUDDY_FANOUT_SHIFT) + cell ||
-			      !habuddy_check_node(b, child, found)))
+			      child->index != (n->index << HABUDDY_FANOUT_SHIFT) + cell))
 			return false;
 	}
 	return true;
+}
+
+/**
+ * habuddy_check_at - verify the nodes whose first unit is a given one
+ * @b: the buddy
+ * @unit: 0, or as the call before has set it; inside the device. Out: where the next node may begin
+ * @found: what these nodes have is added to it
+ * Context: caller's lock. Return: 0; -EUCLEAN if an invariant is violated.
+ */
+int habuddy_check_at(struct habuddy *b, u64 *unit, struct habuddy_found *found)
+{
+	struct habuddy_node *n = b->root, *child;
+
+	habuddy_assert_locked(b);
+	for (;; n = child) {
+		if (n->index << habuddy_cell_shift(n->height + 1) == *unit &&
+		    !habuddy_check_node(b, n, found))
+			return -EUCLEAN;
+		child = habuddy_child_or_null(n, *unit);
+		if (!child)
+			break;
+	}
+	*unit = round_down(*unit, 1ULL << habuddy_cell_shift(max(n->height, 1U)));
+	*unit += 1ULL << habuddy_cell_shift(max(n->height, 1U));
+	return 0;
 }
 
 /* Whether the list of @order has @nr nodes, all of them of its height and with such a block. */
@@ -817,10 +846,35 @@ static bool habuddy_check_list(struct habuddy *b, unsigned int order, u64 nr)
 	struct habuddy_node *n;
 	u64 found = 0;
 
+	/* of a longer list, habuddy_check_link() has looked at each link */
+	if (nr > HABUDDY_FANOUT)
+		return true;
 	hlist_for_each_entry(n, &b->nodes[order], link[r])
 		if (n->height != order / HABUDDY_FANOUT_SHIFT || !n->nr_free[r] || found++ == nr)
 			return false;
-	return found == nr && !nr == !(b->avail & BIT_ULL(order));
+	return found == nr;
+}
+
+/**
+ * habuddy_check_sums - compare the counters and lists with what all nodes have
+ * @b: the buddy
+ * @found: the sum over all nodes
+ *
+ * They match if nothing has changed since the first call of habuddy_check_at().
+ * Context: caller's lock. Return: 0; -EAGAIN they do not match.
+ */
+int habuddy_check_sums(struct habuddy *b, const struct habuddy_found *found)
+{
+	unsigned int k;
+
+	habuddy_assert_locked(b);
+	if (found->free != b->free_units)
+		return -EAGAIN;
+	for (k = 0; k < HABUDDY_NR_ORDERS; k++)
+		if (!found->nr_listed[k] != !(b->avail & BIT_ULL(k)) ||
+		    !habuddy_check_list(b, k, found->nr_listed[k]))
+			return -EAGAIN;
+	return 0;
 }
 
 /**
@@ -831,13 +885,10 @@ static bool habuddy_check_list(struct habuddy *b, unsigned int order, u64 nr)
 int habuddy_check(struct habuddy *b)
 {
 	struct habuddy_found found = {};
-	unsigned int k;
+	u64 unit = 0;
 
-	habuddy_assert_locked(b);
-	if (!habuddy_check_node(b, b->root, &found) || found.free != b->free_units)
-		return -EUCLEAN;
-	for (k = 0; k < HABUDDY_NR_ORDERS; k++)
-		if (!habuddy_check_list(b, k, found.nr_listed[k]))
+	while (unit < b->nr_units)
+		if (habuddy_check_at(b, &unit, &found))
 			return -EUCLEAN;
-	return 0;
+	return habuddy_check_sums(b, &found) ? -EUCLEAN : 0;
 }

@@ -74,6 +74,15 @@ void habuddy_put(struct habuddy *b, u64 unit, u64 nr);
 int habuddy_free_order(struct habuddy *b, u64 unit);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);
 int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max);
+
+/* What a check of nodes has found. */
+struct habuddy_found {
+	u64 free;				/* units */
+	u64 nr_listed[HABUDDY_NR_ORDERS];	/* nodes that should be in each list */
+};
+
+int habuddy_check_at(struct habuddy *b, u64 *unit, struct habuddy_found *found);
+int habuddy_check_sums(struct habuddy *b, const struct habuddy_found *found);
 int habuddy_check(struct habuddy *b);
 
 /* ownership of blocks that are extents */

@@ -57,31 +57,33 @@
  * =====
  *
  * There is no lock around attach and detach as a whole: the steps of these exclude each
- * other (dev/attach.c). All locks are taken in process context.
+ * other (dev/attach.c). All locks are taken in process context. Which of them a caller with
+ * GFP_NOIO may wait for is in docs/design.md, "Who may wait for what".
  *
  *   1. misc_mtx, of the misc core: held in ->open and in misc_register() and
  *      misc_deregister()
- *   2. ha_dev.bound_lock
- *   3. ha_grow_lock
- *   4. ha_watch.lock
- *   5. ha_dev.lock
- *   6. the locks of pool.c and below
- *   7. xa_lock of ha_devs
+ *   2. hybrid_alloc.grow_lock
+ *   3. hapool.slow (pool.c)
+ *   4. ha_dev.bound_lock
+ *   5. ha_watch.lock
+ *   6. ha_dev.lock
+ *   7. the other locks of pool.c and below
+ *   8. xa_lock of ha_devs
  *
- * Locks 2 to 4 are never taken under 1, nor 3 under 2, nor 5 under 2 to 4. ha_trace_lock
+ * Locks 2 to 5 are never taken under 1, nor 4 under 2, nor 6 under 2 to 5. ha_trace_lock
  * (api_trace.c) is taken with the tracing core's locks held, and no other lock under it.
  *
  * ha_dev.bound_lock (rwsem) protects ha_dev.bound and ha_file.bound. Taken for reading
  * by a free that looks for a record, for writing by a caller that adds or erases one. It
- * does not protect the extents themselves. Frees wait for it, so an allocation under it
- * does not try hard to get memory.
+ * does not protect the extents themselves. Frees wait for it. So its holder waits for
+ * spinlocks only: not for memory, not for hapool.slow.
  *
- * ha_grow_lock (mutex, killable) makes one GROW at a time change the end of a managed
- * range. It does not protect readers of the range: they may see the old or the new end.
+ * hybrid_alloc.grow_lock (mutex, killable) makes one GROW at a time change the end of the
+ * managed range. It does not protect readers of the range: they may see the old or the new end.
  *
- * ha_watch.lock (spinlock) protects the list of thresholds and the two marks. Taken by
+ * ha_watch.lock (spinlock) protects the tree of thresholds and the two marks. Taken by
  * poll(), WATCH, the close of a file, and by a call that has moved free space past a mark.
- * The marks are read without it.
+ * A hold takes a few steps down the tree. The marks are read without it.
  *
  * ha_dev.lock (spinlock) protects nr_open, dying and pinned. Taken by open, close and
  * detach. ->open takes no other lock: a lock taken in ->open could not be held while a node
@@ -105,10 +107,10 @@ static unsigned int ha_nr_param_devices;
 module_param_array_named(device, ha_param_device, charp, &ha_nr_param_devices, 0444);
 MODULE_PARM_DESC(device, "block devices to attach, by path, separated by commas");
 
-static char *ha_param_mode = "rebuild";
+static char *ha_param_mode = "auto";
 module_param_named(mode, ha_param_mode, charp, 0444);
 MODULE_PARM_DESC(mode,
-		 "fresh: all space is free; rebuild (default): nothing is allocated before SEAL");
+		 "auto (default) or rebuild: nothing is allocated before SEAL; fresh: all space is free, only on a blank disk; overwrite: all space is free, whatever is on the disk");
 
 /* Bytes, or with a suffix: 64K. */
 static int ha_param_set_size(const char *val, const struct kernel_param *kp)
@@ -147,15 +149,28 @@ module_param_named(idle_ms, ha_idle_ms, uint, 0444);
 MODULE_PARM_DESC(idle_ms,
 		 "milliseconds after which a CPU returns cached extents that it does not use (default: 10000; 0: never)");
 
-static int __init ha_attach_params(void)
-{
-	bool sealed = true;
+struct ha_mode {
+	const char *name;
+	enum ha_attach_mode mode;
+};
 
-	if (!strcmp(ha_param_mode, "fresh"))
-		sealed = false;
-	else if (strcmp(ha_param_mode, "rebuild"))
-		return ha_refuse(ha_param_mode, -EINVAL, "mode is neither fresh nor rebuild");
-	return ha_attach_paths(ha_param_device, ha_nr_param_devices, &ha_param_sizes, sealed);
+static const struct ha_mode ha_modes[] __initconst = {
+	{ "auto", HA_ATTACH_REBUILD },
+	{ "rebuild", HA_ATTACH_REBUILD },
+	{ "fresh", HA_ATTACH_FRESH },
+	{ "overwrite", HA_ATTACH_OVERWRITE },
+};
+
+static int __init ha_bind_params(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ha_modes); i++) {
+		if (!strcmp(ha_param_mode, ha_modes[i].name))
+			return ha_bind_paths(ha_param_device, ha_nr_param_devices,
+					     &ha_param_sizes, ha_modes[i].mode);
+	}
+	return ha_refuse(ha_param_mode, -EINVAL, "mode is not auto, rebuild, fresh or overwrite");
 }
 
 static int __init ha_init(void)
@@ -167,16 +182,18 @@ static int __init ha_init(void)
 	ret = ha_api_init();
 	if (ret)
 		goto out_debugfs;
-	ret = ha_attach_params();
+	ret = ha_bind_params();
 	if (ret)
 		goto out_api;
 	ret = ha_control_register();
 	if (ret)
-		goto out_detach;
+		goto out_unbind;
+	/* No failure from here on: nodes may be open, and would not keep the module. */
+	ha_publish_bound();
 	return 0;
 
-out_detach:
-	ha_detach_all();
+out_unbind:
+	ha_unbind_bound();
 out_api:
 	ha_api_exit();
 out_debugfs:

@@ -55,13 +55,15 @@ struct hybrid_alloc_extent {
 };
 
 /* flags of ATTACH */
-#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* all is free; else sealed */
+#define HYBRID_ALLOC_ATTACH_FRESH	(1U << 0)	/* a blank disk, all is free; else sealed */
+#define HYBRID_ALLOC_ATTACH_OVERWRITE	(1U << 5)	/* any disk, all is free */
 
 /**
  * struct hybrid_alloc_attach - ATTACH: make an instance of a block device (control node)
  * @size: sizeof(struct hybrid_alloc_attach)
- * @flags: HYBRID_ALLOC_ATTACH_FRESH, or 0 for rebuild: the instance is sealed,
- *	so CLAIM works, and ALLOC and TRIM give EAGAIN until SEAL
+ * @flags: HYBRID_ALLOC_ATTACH_FRESH and HYBRID_ALLOC_ATTACH_OVERWRITE, or 0 for
+ *	auto, which is a rebuild: the instance is sealed, so CLAIM works, and ALLOC
+ *	and TRIM give EAGAIN until SEAL
  * @fd: a file descriptor of the block device, open for reading and writing
  * @id: out: number of the instance, the N of /dev/hybrid_allocN
  * @range_start: first byte of the managed range
@@ -74,9 +76,15 @@ struct hybrid_alloc_extent {
  * @buddy_start: smallest block of the buddy layer, a power of two from 1 to 4096
  *	times @min_block; 0: 1 MiB
  *
+ * FRESH takes a managed range only if its first and its last MiB are zero: it
+ * gives the space of anything else on the disk away. OVERWRITE, with or without
+ * FRESH, takes it whatever is there. Neither writes to the disk.
+ *
  * EPERM the caller has no CAP_SYS_ADMIN in the initial namespace; EBADF @fd is
  * not open for reading and writing; ENOTBLK it is not a block device; EROFS the
- * device is read-only; EOPNOTSUPP it is zoned; EBUSY it is mounted, attached or
+ * device is read-only; EEXIST the managed range is not blank, with FRESH;
+ * EOPNOTSUPP the device is zoned, or has a durable instance of a later version
+ * (with FRESH: EEXIST); EIO it cannot be read; EBUSY it is mounted, attached or
  * otherwise in exclusive use; ERANGE the range is not inside the device; EINVAL
  * a size is not valid, the logical block size is larger than @min_block, or the
  * range is smaller than @buddy_start; ENODEV the device went away.
@@ -436,14 +444,14 @@ struct hybrid_alloc_op {
  * @trimmed: out: number of bytes discarded, also if the call fails
  *
  * Does for the device what FITRIM does for a file system. It empties the pools
- * first. Space is held while it is being discarded: it counts as retired, is not
- * allocated, and an allocation that needs it waits. A run is trimmed in whole units
- * of the disk's discard granularity. A unit that crosses the border of a slab may
- * be skipped.
+ * first. Space is held while it is being discarded, together with the rest of its
+ * object or of its block of buddy_start: it counts as retired, is not allocated, and
+ * an allocation that needs it waits. A run is trimmed in whole units of the disk's
+ * discard granularity. A unit that crosses the border of a slab may be skipped.
  *
  * EINVAL @len is 0; ERANGE @start is past the managed range; EOPNOTSUPP the disk
  * has no discard; EAGAIN the instance is sealed; EINTR the caller was killed; EIO
- * the disk failed; ENOMEM.
+ * the disk failed or rejected a discard; ENODEV it went away meanwhile; ENOMEM.
  */
 struct hybrid_alloc_trim {
 	__u32 size;
@@ -613,6 +621,10 @@ struct hybrid_alloc_map {
  *	counts all longer ones
  * @run_bytes: out, with HYBRID_ALLOC_STAT_RUNS: bytes in the runs that @run_count
  *	counts
+ * @nr_bound: out: number of extents that are bound to an open file
+ * @bound_memory: out: bytes of memory for these, besides @metadata; like that of an
+ *	open file, it is on the memory account (cgroup) of the file's user
+ * @nr_watchers: out: open files that have a threshold of low space
  *
  * capacity = charged + cached + free + retired + unusable, while no other call is
  * running. Works on files opened read-only.
@@ -645,6 +657,9 @@ struct hybrid_alloc_stat {
 	__u64 refused_frees[8];
 	__u64 run_count[HYBRID_ALLOC_RUN_LENGTHS];
 	__u64 run_bytes[HYBRID_ALLOC_RUN_LENGTHS];
+	__u64 nr_bound;
+	__u64 bound_memory;
+	__u64 nr_watchers;
 };
 
 #define HYBRID_ALLOC_IOC_TYPE	0xBC

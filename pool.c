@@ -23,8 +23,11 @@
  * Taking is one atomic exchange, from any CPU: so a drainer needs no interrupt on another CPU,
  * and the magazines of a dead CPU are within reach. The task that has taken a magazine owns it:
  * it may enable preemption, take locks, and puts it back. A task that finds a bin taken does not
- * wait but goes to the slab layer; only drainers wait. No memory is waited for while a magazine
- * is taken, so that is short.
+ * wait but goes to the slab layer; only drainers wait. Neither memory nor a mutex is waited for
+ * while a magazine is taken, so that is short, unless its task is preempted and does not run.
+ *
+ * Taking a magazine makes a hit of its CPU a miss. So STAT and CHECK, which any reader may call in
+ * a loop, take none: they read counts (hapool_mag_peek()).
  *
  * The slow mode
  * -------------
@@ -33,15 +36,26 @@
  * bypass after it has taken a magazine: it either sees it raised and goes to the slab layer, or
  * its magazine is still to be emptied. So from then on everything that was freed is free in the
  * slab layer, and what haslab_search() does not find does not exist: that is where a false
- * ENOSPC is prevented. Claims that meet CACHED objects use the same mode.
+ * ENOSPC is prevented. Claims that meet CACHED objects use the same mode. Where ENOSPC is certain
+ * without it, the slow mode is not entered (pool/refusals.c).
  *
  * Locks, in this order
  * --------------------
  *   1. hapool.slow, a mutex: one task at a time is in the slow mode, holds blocks for TRIM (from
  *	hapool_hold() to hapool_unhold()), or grows the device. It does not keep other tasks from
- *	allocating and freeing. The shrinker does not take it.
+ *	allocating and freeing. The shrinker does not take it. A caller with GFP_NOIO may take it,
+ *	so its holder waits for memory without I/O (hapool_slow_lock()) and for no task that may
+ *	wait for more; it does wait for a discard that it has submitted.
  *   2. a taken magazine: it belongs to its task; what is in it is CACHED and pins its slabs
  *   3. the locks of the slab layer (slab.c)
+ *   4. hapool_refusals.lock, a spinlock, under which no other lock is taken
+ *
+ * Waits for hapool.slow, and in the slow mode for a taken magazine or an object that is on its way
+ * (hapool_wait(), haslab_search()), end when the task is killed: EINTR. A task that cannot be
+ * killed, such as a work item, waits until the other task has run. That is bounded if the other
+ * task is ever given a CPU, as no more than a few batches for the slab layer, or a discard of
+ * TRIM, is between. A drain that no allocation needs waits DRAIN_TRIES jiffies at most, then leaves
+ * the magazine. No other wait is for a task that may be preempted, but for a spinlock.
  *
  * Counters are per CPU; a sum over them is exact when no call is in flight.
  */
@@ -50,8 +64,10 @@
 #include <linux/log2.h>
 #include <linux/math64.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
-#include "pool_hit.h"
+#include "pool/internal.h"
 #include "trace.h"
 
 /*
@@ -61,20 +77,47 @@
 #define MAG_MAX_OBJECTS	64U
 #define MAG_MAX_BLOCKS	1024U
 #define MAG_MIN_OBJECTS	4U
-/* CHECK looks at most this often, and reports wrong sums only if they were wrong this often. */
-#define CHECK_TRIES	20
-#define CHECK_QUIET	3
+/* How often a drain for no allocation looks again after magazines that are taken, a jiffy apart. */
+#define DRAIN_TRIES	50
 /* One size on one CPU caches at most this part of a small device. */
 #define MAG_SHARE_SHIFT	8
 
-/* Count an allocation that is no hit or, with a negative length, a free. */
-static inline void hapool_count(struct hapool *p, s64 len)
+/* Count an allocation that is no hit, after it. */
+static inline void hapool_count(struct hapool *p, u64 len)
 {
-	this_cpu_add(p->cpus->charged, len);
-	this_cpu_add(p->cpus->live, len < 0 ? -1 : 1);
+	this_cpu_add(p->cpus->taken, len);
+	this_cpu_inc(p->cpus->live);
 }
 
-/* Between these two the counters need not match the space; see hapool_check(). */
+/*
+ * Count a free that is no hit, before it and after it. In between, the counters need not match
+ * the space; see hapool_check().
+ */
+static inline void hapool_free_begin(struct hapool *p, u64 len)
+{
+	this_cpu_add(p->cpus->given, len);
+	this_cpu_dec(p->cpus->live);
+}
+
+static inline void hapool_free_end(struct hapool *p, u64 len)
+{
+	/* pairs with smp_rmb() in hapool_is_freeing() */
+	smp_wmb();
+	this_cpu_add(p->cpus->freed, len);
+}
+
+/* The free was refused: the blocks are what they were. */
+static int hapool_free_refused(struct hapool *p, u64 len, enum hybrid_alloc_reason reason, int ret)
+{
+	this_cpu_inc(p->cpus->refused[reason]);
+	/* pairs with the first smp_rmb() in hapool_most_free() */
+	smp_wmb();
+	hapool_count(p, len);
+	hapool_free_end(p, len);
+	return ret;
+}
+
+/* The same for calls that are neither a hit nor a free. */
 static void hapool_call_begin(struct hapool *p)
 {
 	this_cpu_inc(p->cpus->begun);
@@ -87,11 +130,6 @@ static int hapool_call_end(struct hapool *p, int ret)
 }
 
 /* ---- magazines ---- */
-
-static u32 hapool_mag_nr(const struct hapool_mag *mag)
-{
-	return mag->used / sizeof(mag->refs[0]);
-}
 
 /* The size of a class, for tracepoints. */
 static u64 hapool_class_bytes(const struct hapool *p, int class)
@@ -143,50 +181,93 @@ static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag
 	trace_ha_drain(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), nr, keep, why);
 }
 
-/* Empty one bin, and wait for its magazine if that is taken. May sleep. */
-static void hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin)
+/* Wait a moment for another task, unless this one was killed. */
+static int hapool_wait(void)
+{
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	schedule_timeout_killable(1);
+	return 0;
+}
+
+/*
+ * Empty one bin. If its magazine is taken, wait for it, as often as @tries says (NULL: as long as
+ * it takes). May sleep. Return: 0; -EINTR killed while waiting; -EBUSY it is still taken.
+ */
+static int hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin,
+			    unsigned int *tries)
 {
 	struct hapool_mag *mag;
 
 	while (READ_ONCE(bin->mag)) {
 		mag = hapool_mag_take(bin);
-		if (!mag) {
-			schedule_timeout_uninterruptible(1);
-			continue;
+		if (mag) {
+			if (mag->used)
+				hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
+			hapool_mag_put(bin, mag);
+			return 0;
 		}
-		if (mag->used)
-			hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
-		hapool_mag_put(bin, mag);
-		break;
+		if (tries && !*tries)
+			return -EBUSY;
+		if (tries)
+			--*tries;
+		if (hapool_wait())
+			return -EINTR;
 	}
+	return 0;
+}
+
+/* Empty the magazines of a CPU, as hapool_bin_drain(); what is still taken is skipped. */
+static int hapool_cpu_drain(struct hapool *p, unsigned int cpu, unsigned int *tries)
+{
+	struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
+	int class, ret = 0;
+
+	for (class = 0; class < HASLAB_NR_CLASSES && ret != -EINTR; class++)
+		ret = hapool_bin_drain(p, class, &c->bin[class], tries);
+	return ret == -EINTR ? ret : 0;
+}
+
+static int hapool_drain_all(struct hapool *p, unsigned int *tries)
+{
+	unsigned int cpu;
+	int ret = 0;
+
+	for_each_possible_cpu(cpu) {
+		ret = hapool_cpu_drain(p, cpu, tries);
+		if (ret)
+			break;
+	}
+	return ret;
 }
 
 /**
  * hapool_drain_cpu - empty the magazines of a CPU, online or not
  * @p: the pool
  * @cpu: the CPU
- * Context: may sleep.
+ * Context: may sleep. As hapool_drain().
  */
 void hapool_drain_cpu(struct hapool *p, unsigned int cpu)
 {
-	struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-	int class;
+	unsigned int tries = DRAIN_TRIES;
 
-	for (class = 0; class < HASLAB_NR_CLASSES; class++)
-		hapool_bin_drain(p, class, &c->bin[class]);
+	hapool_cpu_drain(p, cpu, &tries);
 }
 
 /**
  * hapool_drain - empty all pools
  * @p: the pool
- * Context: may sleep. What other tasks free meanwhile may be cached again.
+ *
+ * What other tasks free meanwhile may be cached again. A magazine that a task has taken and does
+ * not put back for long, as it does not run, is left; so are those that are left over when the
+ * caller is killed while it waits for one.
+ * Context: may sleep, DRAIN_TRIES jiffies or a little more.
  */
 void hapool_drain(struct hapool *p)
 {
-	unsigned int cpu;
+	unsigned int tries = DRAIN_TRIES;
 
-	for_each_possible_cpu(cpu)
-		hapool_drain_cpu(p, cpu);
+	hapool_drain_all(p, &tries);
 }
 
 /* Empty a taken magazine and free it. Its CPU makes another one when it needs it. */
@@ -197,7 +278,7 @@ static void hapool_mag_release(struct hapool *p, int class, struct hapool_bin *b
 		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
 	hapool_mag_put(bin, NULL);
 	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
-	kfree(mag);
+	kfree_rcu(mag, rcu);
 }
 
 /* A magazine that was not used since the last look is emptied; at the next look it is freed. */
@@ -286,17 +367,34 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 
 /* ---- the slow mode ---- */
 
-static int hapool_slow_begin(struct hapool *p, gfp_t gfp)
+/*
+ * Take hapool.slow. A caller with GFP_NOIO may wait for it, and that caller may be what memory
+ * reclaim waits for. So until hapool_slow_unlock() this task waits for memory without I/O,
+ * whatever the gfp flags say, also in functions of the block layer.
+ */
+static int hapool_slow_lock(struct hapool *p)
 {
-	if (!gfpflags_allow_blocking(gfp))
-		return -EAGAIN;
 	if (mutex_lock_killable(&p->slow))
 		return -EINTR;
+	p->noio = memalloc_noio_save();
+	return 0;
+}
+
+static void hapool_slow_unlock(struct hapool *p)
+{
+	lockdep_assert_held(&p->slow);
+	memalloc_noio_restore(p->noio);
+	mutex_unlock(&p->slow);
+}
+
+/* Close the pools and empty them. In any case, hapool_slow_end() follows. */
+static int hapool_slow_begin(struct hapool *p)
+{
+	lockdep_assert_held(&p->slow);
 	atomic_inc(&p->bypass);
 	/* pairs with the barrier in hapool_mag_take() before hapool_closed() */
 	smp_mb__after_atomic();
-	hapool_drain(p);
-	return 0;
+	return hapool_drain_all(p, NULL);
 }
 
 static void hapool_slow_end(struct hapool *p)
@@ -305,7 +403,6 @@ static void hapool_slow_end(struct hapool *p)
 	/* pairs with hapool_closed(): a CPU that sees the pools open sees all slab conversions */
 	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
-	mutex_unlock(&p->slow);
 }
 
 /* ---- alloc ---- */
@@ -342,18 +439,57 @@ static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 
 	return ret;
 }
 
+/*
+ * Enter the slow mode for a search, and note what its answer is worth. In any case,
+ * hapool_slow_end() follows.
+ */
+static int hapool_search_start(struct hapool *p)
+{
+	int ret;
+
+	p->search_frees = hapool_frees(p);
+	p->search_exact = !hapool_is_freeing(p);
+	ret = hapool_slow_begin(p);
+	if (!ret)
+		this_cpu_inc(p->cpus->searches);
+	return ret;
+}
+
+static void hapool_search_result(struct hapool *p, u64 len, u64 align, int ret)
+{
+	if (ret == -ENOSPC && p->search_exact)
+		hapool_note_refusal(p, len, align, p->search_frees);
+}
+
+static int hapool_search(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	int ret = hapool_search_start(p);
+
+	if (!ret)
+		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
+	if (ret == -ENOSPC)
+		ret = haslab_search(&p->slab, len, align, gfp, start);
+	hapool_search_result(p, len, align, ret);
+	hapool_slow_end(p);
+	return ret;
+}
+
 static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
 				      u64 *start)
 {
-	int ret = hapool_slow_begin(p, gfp);
+	int ret;
 
+	if (hapool_cannot_fit(p, len, align))
+		return -ENOSPC;
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p);
 	if (ret)
 		return ret;
-	this_cpu_inc(p->cpus->searches);
-	ret = hapool_alloc_direct(p, class, len, align, gfp, start);
-	if (ret == -ENOSPC)
-		ret = haslab_search(&p->slab, len, align, gfp, start);
-	hapool_slow_end(p);
+	/* another task may have searched meanwhile */
+	ret = hapool_was_refused(p, len, align) ? -ENOSPC :
+	      hapool_search(p, class, len, align, gfp, start);
+	hapool_slow_unlock(p);
 	return ret;
 }
 
@@ -430,15 +566,95 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	return hapool_call_end(p, hapool_would_wait(ret, gfp));
 }
 
-static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
+/**
+ * hapool_search_begin - enter the slow mode, for an allocation in steps
+ * @p: the pool
+ * @gfp: how to wait for other tasks
+ *
+ * For a caller that must not wait while it takes space. Until hapool_search_end() it may find
+ * runs and take them, and call hapool_alloc() with GFP_NOWAIT.
+ * Context: may sleep. Return: 0; -EINTR killed while waiting; -EAGAIN @gfp does not let it wait.
+ */
+int hapool_search_begin(struct hapool *p, gfp_t gfp)
 {
-	int ret = hapool_slow_begin(p, gfp);
+	int ret;
 
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p);
 	if (ret)
 		return ret;
-	while ((ret = haslab_claim(&p->slab, start, len, true, gfp)) == -EAGAIN)
-		schedule_timeout_uninterruptible(1);
+	ret = hapool_search_start(p);
+	if (ret)
+		hapool_search_end(p);
+	return ret;
+}
+
+/**
+ * hapool_search_find - find a free run, in the slow mode
+ * @p: the pool
+ * @len: number of blocks
+ * @align: of its start, a power of two, in blocks
+ * @start: out: where an extent fits
+ * Context: may sleep. Return: as haslab_find().
+ */
+int hapool_search_find(struct hapool *p, u64 len, u64 align, u64 *start)
+{
+	int ret = haslab_find(&p->slab, len, align, start);
+
+	hapool_search_result(p, len, align, ret);
+	return ret;
+}
+
+/**
+ * hapool_search_take - make an extent of what was found, in the slow mode
+ * @p: the pool
+ * @start: as hapool_search_find() said
+ * @len: number of blocks
+ * Context: process context; waits for spinlocks only. Return: as hapool_claim(), but -EAGAIN asks
+ * for another try in a moment.
+ */
+int hapool_search_take(struct hapool *p, u64 start, u64 len)
+{
+	int ret;
+
+	lockdep_assert_held(&p->slow);
+	hapool_call_begin(p);
+	ret = haslab_claim(&p->slab, start, len, true, GFP_NOWAIT);
+	if (!ret)
+		hapool_count(p, len);
+	return hapool_call_end(p, ret);
+}
+
+/**
+ * hapool_search_end - leave the slow mode
+ * @p: the pool
+ * Context: process context.
+ */
+void hapool_search_end(struct hapool *p)
+{
 	hapool_slow_end(p);
+	hapool_slow_unlock(p);
+}
+
+static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
+{
+	int ret;
+
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p);
+	if (ret)
+		return ret;
+	ret = hapool_slow_begin(p);
+	while (!ret) {
+		ret = haslab_claim(&p->slab, start, len, true, gfp);
+		if (ret != -EAGAIN)
+			break;
+		ret = hapool_wait();
+	}
+	hapool_slow_end(p);
+	hapool_slow_unlock(p);
 	return ret;
 }
 
@@ -470,11 +686,12 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
  * hapool_hold - keep free blocks from use
  * @p: the pool
  * @start: first block, as hapool_next_free() said; out: the first that is held
- * @len: number of blocks, not more than it said; out: how many are held
+ * @len: number of blocks, not more than it said; out: how many are held, see haslab_hold()
  * @gfp: how to wait for memory
  *
  * Until hapool_unhold(), which the same task must call, allocations in the slow mode wait: what
- * is held may be the space that they need.
+ * is held may be the space that they need. Such an allocation may be a part of memory reclaim, so
+ * the task waits for memory without I/O meanwhile (memalloc_noio_save()).
  * Context: may sleep. Return: 0; -EAGAIN they are not free any more, or nothing of them can be
  * held; -ENOMEM; -EINTR killed while waiting.
  */
@@ -482,12 +699,12 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 {
 	int ret;
 
-	if (mutex_lock_killable(&p->slow))
+	if (hapool_slow_lock(p))
 		return -EINTR;
 	hapool_call_begin(p);
 	ret = haslab_hold(&p->slab, start, len, gfp);
 	if (ret)
-		mutex_unlock(&p->slow);
+		hapool_slow_unlock(p);
 	else
 		atomic64_add(*len, &p->held);
 	return hapool_call_end(p, ret);
@@ -504,7 +721,7 @@ void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
 	lockdep_assert_held(&p->slow);
 	hapool_reuse(p, start, len);
-	mutex_unlock(&p->slow);
+	hapool_slow_unlock(p);
 }
 
 /**
@@ -518,11 +735,11 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 {
 	int ret;
 
-	if (mutex_lock_killable(&p->slow))
+	if (hapool_slow_lock(p))
 		return -EINTR;
 	hapool_call_begin(p);
 	ret = haslab_grow(&p->slab, nr_blocks, gfp);
-	mutex_unlock(&p->slow);
+	hapool_slow_unlock(p);
 	return hapool_call_end(p, ret);
 }
 
@@ -560,13 +777,12 @@ static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
 	if (class >= 0 && (hapool_free_pooled(p, class, start) ||
 			   (hapool_mag_make_room(p, class) && hapool_free_pooled(p, class, start))))
 		return 0;
-	hapool_call_begin(p);
+	hapool_free_begin(p, len);
 	ret = haslab_free(&p->slab, start, len, reason);
 	if (ret)
-		this_cpu_inc(p->cpus->refused[*reason]);
-	else
-		hapool_count(p, -(s64)len);
-	return hapool_call_end(p, ret);
+		return hapool_free_refused(p, len, *reason, ret);
+	hapool_free_end(p, len);
+	return 0;
 }
 
 /**
@@ -607,15 +823,13 @@ int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason
 {
 	int ret;
 
-	hapool_call_begin(p);
+	hapool_free_begin(p, len);
 	ret = haslab_retire(&p->slab, start, len, reason);
-	if (ret) {
-		this_cpu_inc(p->cpus->refused[*reason]);
-	} else {
-		atomic64_add(len, &p->held);
-		hapool_count(p, -(s64)len);
-	}
-	return hapool_call_end(p, ret);
+	if (ret)
+		return hapool_free_refused(p, len, *reason, ret);
+	atomic64_add(len, &p->held);
+	hapool_free_end(p, len);
+	return 0;
 }
 
 /**
@@ -627,186 +841,14 @@ int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason
  */
 void hapool_reuse(struct hapool *p, u64 start, u64 len)
 {
-	hapool_call_begin(p);
+	/* the blocks become free only now: counted as an extent that is freed */
+	hapool_free_begin(p, len);
+	/* pairs with the first smp_rmb() in hapool_most_free() */
+	smp_wmb();
+	hapool_count(p, len);
 	atomic64_sub(len, &p->held);
 	haslab_reuse(&p->slab, start, len);
-	hapool_call_end(p, 0);
-}
-
-/* ---- stat and check ---- */
-
-/* Allocations less frees that were hits. The owner of the magazine counts them. */
-static u64 hapool_bin_live(const struct hapool_bin *bin)
-{
-	/* exact when no call is in flight */
-	return data_race(bin->hits - bin->frees);
-}
-
-/**
- * hapool_charged - blocks in live extents
- * @p: the pool
- * Context: any. Return: exact if no call is in flight.
- */
-u64 hapool_charged(struct hapool *p)
-{
-	unsigned int cpu;
-	s64 sum = 0;
-	int i;
-
-	for_each_possible_cpu(cpu) {
-		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-
-		sum += READ_ONCE(c->charged);
-		for (i = 0; i < HASLAB_NR_CLASSES; i++)
-			sum += hapool_bin_live(&c->bin[i]) * hapool_class_blocks(p, i);
-	}
-	return max_t(s64, sum, 0);
-}
-
-/* Objects in the magazine of a bin; none if the magazine is taken. */
-static u64 hapool_bin_cached(struct hapool_bin *bin)
-{
-	struct hapool_mag *mag = hapool_mag_take(bin);
-	u64 nr;
-
-	if (!mag)
-		return 0;
-	nr = hapool_mag_nr(mag);
-	hapool_mag_put(bin, mag);
-	return nr;
-}
-
-/**
- * hapool_stat - where the space is
- * @p: the pool
- * @st: out
- * @walk: also look at all free runs
- * Context: process context; may sleep with @walk. Exact if no call is in flight.
- */
-void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
-{
-	unsigned int cpu;
-	s64 live = 0;
-	int i;
-
-	memset(st, 0, sizeof(*st));
-	haslab_stat(&p->slab, &st->slab, walk);
-	st->capacity = READ_ONCE(p->slab.cfg.nr_blocks) - p->slab.cfg.first_block;
-	st->charged = hapool_charged(p);
-	st->retired = atomic64_read(&p->held);
-	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
-	/* one for each CPU too, if the device is large enough */
-	st->percpu = p->slab.nr_groups * sizeof(*p->slab.groups);
-	for_each_possible_cpu(cpu) {
-		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-
-		live += READ_ONCE(c->live);
-		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			st->cached += hapool_bin_cached(&c->bin[i]) * hapool_class_blocks(p, i);
-			/* as in hapool_bin_live() */
-			st->hits += data_race(c->bin[i].hits);
-			live += hapool_bin_live(&c->bin[i]);
-		}
-		st->misses += READ_ONCE(c->misses);
-		st->refills += READ_ONCE(c->refills);
-		st->drains += READ_ONCE(c->drains);
-		st->searches += READ_ONCE(c->searches);
-		st->percpu += sizeof(*c) + READ_ONCE(c->mag_bytes);
-		for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
-			st->refused[i] += READ_ONCE(c->refused[i]);
-	}
-	st->nr_live = max_t(s64, live, 0);
-}
-
-/* Only the task that has taken a magazine looks into it. */
-static bool hapool_check_mag(struct hapool *p, int class, struct hapool_bin *bin)
-{
-	struct hapool_mag *mag = hapool_mag_take(bin);
-	bool ok;
-
-	if (!mag)
-		return true;
-	ok = mag->used <= mag->size && mag->size == p->limit[class] * sizeof(mag->refs[0]);
-	hapool_mag_put(bin, mag);
-	return ok;
-}
-
-/* As haslab_check(). */
-static int hapool_check_once(struct hapool *p)
-{
-	struct hapool_stat st;
-	unsigned int cpu;
-	int class, ret;
-
-	for_each_possible_cpu(cpu)
-		for (class = 0; class < HASLAB_NR_CLASSES; class++)
-			if (!hapool_check_mag(p, class, &per_cpu_ptr(p->cpus, cpu)->bin[class]))
-				return -EUCLEAN;
-	hapool_stat(p, &st, false);
-	ret = haslab_check(&p->slab);
-	if (!ret && st.capacity != st.charged + st.cached + st.retired + st.slab.free)
-		ret = -EAGAIN;
-	return ret;
-}
-
-/*
- * Whether no call is in flight, and a number that changes with each call. `done` is summed before
- * `begun`, so equality proves that no call was in flight. A hit is not counted there; it shows by
- * its magazine, which is taken.
- */
-static bool hapool_is_quiet(struct hapool *p, u64 *events)
-{
-	u64 begun = 0, done = 0;
-	unsigned int cpu;
-	int i;
-
-	*events = 0;
-	for_each_possible_cpu(cpu)
-		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
-	/* reads `done` first; a store that another CPU has under way is seen at the next try */
-	smp_rmb();
-	for_each_possible_cpu(cpu) {
-		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
-
-		begun += READ_ONCE(c->begun);
-		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills);
-		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			if (READ_ONCE(c->bin[i].mag) == MAG_TAKEN)
-				return false;
-			/* as in hapool_bin_live() */
-			*events += data_race(c->bin[i].hits + c->bin[i].frees);
-		}
-	}
-	*events += begun;
-	return begun == done;
-}
-
-/**
- * hapool_check - verify every invariant of all layers, naively
- * @p: the pool
- *
- * Looks at all metadata, and at the accounting. The sums only match when no call is in flight: if
- * they do not match and calls were in flight, it looks again later.
- * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN other calls kept changing
- * the device: each part is consistent, the totals could not be verified.
- */
-int hapool_check(struct hapool *p)
-{
-	int ret, tries, quiet = 0;
-
-	for (tries = 0; tries < CHECK_TRIES; tries++) {
-		u64 before, after;
-		bool alone = hapool_is_quiet(p, &before);
-
-		ret = hapool_check_once(p);
-		if (ret != -EAGAIN)
-			return ret;
-		if (alone && hapool_is_quiet(p, &after) && before == after &&
-		    ++quiet == CHECK_QUIET)
-			return -EUCLEAN;
-		schedule_timeout_uninterruptible(1);
-	}
-	return ret;
+	hapool_free_end(p, len);
 }
 
 /* ---- life ---- */
@@ -830,6 +872,7 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 
 	memset(p, 0, sizeof(*p));
 	mutex_init(&p->slow);
+	spin_lock_init(&p->refusals.lock);
 	ret = haslab_init(&p->slab, cfg);
 	if (ret)
 		return ret;

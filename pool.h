@@ -13,6 +13,19 @@
 
 struct hapool_cpu;
 
+/* Allocations that the slow mode has refused: see pool/refusals.c. */
+#define HAPOOL_REFUSALS	4
+
+struct hapool_refusals {
+	spinlock_t lock;	/* protects the rest */
+	u64 frees;	/* hapool_frees() before the searches for @of */
+	unsigned int next;	/* entry to be replaced next */
+	struct hapool_refusal {
+		u64 len;	/* 0: none */
+		u64 align;
+	} of[HAPOOL_REFUSALS];
+};
+
 /* Counts, in blocks unless stated otherwise. */
 struct hapool_stat {
 	u64 capacity;	/* size of the managed space */
@@ -38,7 +51,12 @@ struct hapool {
 	u16 limit[HASLAB_NR_CLASSES];	/* capacity of a magazine, by class */
 	atomic_t bypass;	/* > 0: the pools are closed; frees go straight to the slab layer */
 	struct mutex slow;	/* held in the slow mode, by TRIM and by grow; see pool.c */
+	/* this and the next two belong to the holder of @slow */
+	unsigned int noio;	/* what memalloc_noio_save() said */
+	u64 search_frees;	/* hapool_frees() before the search */
+	bool search_exact;	/* no free was in flight then: see pool/refusals.c */
 	atomic64_t held;	/* number of HELD blocks */
+	struct hapool_refusals refusals;
 };
 
 /* For hapool_alloc(): no goal. */
@@ -53,6 +71,11 @@ int __must_check hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp);
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void hapool_reuse(struct hapool *p, u64 start, u64 len);
+
+int __must_check hapool_search_begin(struct hapool *p, gfp_t gfp);
+int __must_check hapool_search_find(struct hapool *p, u64 len, u64 align, u64 *start);
+int __must_check hapool_search_take(struct hapool *p, u64 start, u64 len);
+void hapool_search_end(struct hapool *p);
 
 int __must_check hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp);
 void hapool_unhold(struct hapool *p, u64 start, u64 len);

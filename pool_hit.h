@@ -7,6 +7,7 @@
 #ifndef _HYBRID_ALLOC_POOL_HIT_H
 #define _HYBRID_ALLOC_POOL_HIT_H
 
+#include <linux/rcupdate.h>
 #include "pool.h"
 #include "slab/hit.h"
 
@@ -16,8 +17,14 @@
 struct hapool_mag {
 	unsigned long used;	/* bytes of refs in use: an offset is added, an index multiplied */
 	unsigned long size;	/* size of refs[] in bytes */
-	u64 seen;		/* hits and frees of its bin when hapool_drain_idle() last looked */
-	u32 cpu;		/* the CPU that it belongs to */
+	union {
+		struct {
+			/* hits and frees of its bin when hapool_drain_idle() last looked */
+			u64 seen;
+			u32 cpu;	/* the CPU that it belongs to */
+		};
+		struct rcu_head rcu;	/* once it is in no bin: see hapool_mag_peek() */
+	};
 	struct haslab_ref refs[];	/* the objects, the last freed last */
 };
 
@@ -32,9 +39,11 @@ struct hapool_bin {
 struct hapool_cpu {
 	/* one for each common size, and one for all other sizes, which stays empty */
 	struct hapool_bin bin[HASLAB_NR_CLASSES + 1];
-	s64 charged;	/* blocks allocated here other than by a hit, less those freed likewise */
-	s64 live;	/* the same in extents */
-	u64 begun;	/* calls begun here that are not hits and change something */
+	u64 taken;	/* blocks allocated here other than by a hit, counted once they are */
+	u64 given;	/* blocks freed here other than by a hit, counted before they are free */
+	u64 freed;	/* the same, counted when they are free, or the free is refused */
+	s64 live;	/* extents allocated here other than by a hit, less those freed likewise */
+	u64 begun;	/* other calls begun here that are not hits and change something */
 	u64 done;	/* such calls that ended here; they may have begun on another CPU */
 	u64 misses;	/* allocations of a common size that found no object in the magazine */
 	u64 refills;	/* of a magazine */

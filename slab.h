@@ -38,6 +38,11 @@
 #define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
 				  HASLAB_BUCKET_SHIFT) + 1)
 
+/* The simulator and debug kernels count the work that is done with all groups shut out. */
+#if defined(SIM_DEBUG) || defined(CONFIG_PROVE_LOCKING)
+#define HASLAB_COUNT_STEPS
+#endif
+
 struct haslab_slab;
 struct haslab_dir;
 
@@ -197,6 +202,7 @@ struct haslab_extent {
 struct haslab {
 	spinlock_t lock;		/* see slab.c */
 	struct task_struct *holder;	/* the task that has shut out all groups, or NULL */
+	atomic_t nr_waiting;		/* tasks to which haslab_lock_all() gives way */
 	spinlock_t space_lock;		/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;		/* supplies the space */
@@ -216,6 +222,10 @@ struct haslab {
 	struct haslab_group *groups;
 	unsigned int nr_groups;
 	bool closing;			/* detach has begun: killable walks end early */
+#ifdef HASLAB_COUNT_STEPS
+	u64 steps;			/* haslab_step() in this hold of all groups */
+	u64 most_steps;			/* in the longest hold so far; tests set it to 0 */
+#endif
 };
 
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
@@ -269,6 +279,7 @@ static inline void haslab_own(const struct haslab_ref *ref)
 int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 				   u64 *start);
+int __must_check haslab_find(struct haslab *s, u64 len, u64 align, u64 *start);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);

@@ -3,16 +3,21 @@
  * Low space: thresholds of free space
  *
  * Space is low for a threshold (one for each open file that has called WATCH) while fewer
- * bytes are free. The wait queue is woken when space becomes low for at least one
- * threshold. "Free" is what STAT reports as free, so it does not change on a hit.
+ * bytes are free. A waiter is woken when space becomes low for the threshold of its file.
+ * "Free" is what STAT reports as free, so it does not change on a hit.
  *
  * After each call of the pool that was not a hit, the caller calls ha_watch_look(), if a
- * threshold was ever set. It sums up the free space of all groups without locks. Two
- * marks make this cheap in most cases: ha_watch.below, the highest threshold for which
- * space was not low at the last evaluation, and ha_watch.from, the lowest for which it
- * was. While free space is between them no threshold changes its state, and nothing more
- * is done. Only outside the marks is the free space summed up exactly and each threshold
- * evaluated.
+ * threshold is set. It sums up the free space of all groups without locks. Two marks make
+ * this cheap in most cases: ha_watch.below, the highest threshold for which space was not
+ * low at the last evaluation, and ha_watch.from, the lowest for which it was. While free
+ * space is between them no threshold changes its state, and nothing more is done. Only
+ * outside the marks is the free space summed up exactly.
+ *
+ * The thresholds are in a tree, and have no state of their own: space is low for those
+ * above ha_watch.last, the bytes that were free at the last evaluation. So an evaluation
+ * takes two steps down the tree, however many thresholds there are. If free space has
+ * fallen past some that have waiters, these are remembered as a range, and a work item
+ * wakes the waiters: the caller that made space low does not pay for them.
  *
  * No fall is missed
  * =================
@@ -22,30 +27,110 @@
  * between, so at least one of them sees what the other has written. While ha_watch_sort()
  * is at work the marks are such that every sum is outside.
  *
- * As long as no threshold was ever set, a change of free space is not followed by a
- * barrier. So the caller that publishes the ha_watch for the first time waits for a grace
- * period of RCU before it sets a threshold: free space changes under spinlocks, which are
- * RCU readers.
+ * As long as no threshold is set, a change of free space is not followed by a barrier. So
+ * the caller that publishes the ha_watch waits for a grace period of RCU before it sets a
+ * threshold (ha_watch_begin()): free space changes under spinlocks, which are RCU readers.
+ * ha_watch_end() takes the ha_watch back with the last threshold.
  *
  * ha_threshold_is_low() evaluates as well. So a fall after a poll() that saw enough space
  * is noticed even if the rise before it was not.
  */
+#include <linux/kernel.h>
 #include <linux/limits.h>
-#include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/poll.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 
+#include "compat.h"
 #include "watch.h"
 
-/*
- * Evaluates all thresholds and sets the marks. Returns the free bytes; *fell says whether
- * space has become low for a threshold.
- */
-static u64 ha_watch_sort(struct ha_watch *w, bool *fell)
+/* Thresholds that are looked at in one hold of the lock: misses may wait for it. */
+#define HA_WATCH_BATCH	16
+
+/* ---- the tree: by threshold, then by address ---- */
+
+static bool ha_threshold_before(const struct ha_threshold *a, u64 bytes,
+				const struct ha_threshold *b)
 {
-	u64 free, below = 0, from = U64_MAX;
-	struct ha_threshold *t;
+	return a->bytes != bytes ? a->bytes < bytes : (unsigned long)a < (unsigned long)b;
+}
+
+static bool ha_threshold_less(struct rb_node *a, const struct rb_node *b)
+{
+	const struct ha_threshold *t = rb_entry(b, struct ha_threshold, node);
+
+	return ha_threshold_before(rb_entry(a, struct ha_threshold, node), t->bytes, t);
+}
+
+/* The first threshold that is higher than @bytes; of the equal ones, those after @t count. */
+static struct ha_threshold *ha_threshold_after(struct ha_watch *w, u64 bytes,
+					       const struct ha_threshold *t)
+{
+	struct rb_node *node = w->thresholds.rb_node;
+	struct ha_threshold *found = NULL, *at;
+
+	lockdep_assert_held(&w->lock);
+	while (node) {
+		at = rb_entry(node, struct ha_threshold, node);
+		if (at == t || ha_threshold_before(at, bytes, t)) {
+			node = node->rb_right;
+		} else {
+			found = at;
+			node = node->rb_left;
+		}
+	}
+	return found;
+}
+
+/* After all that are equal. */
+#define HA_THRESHOLD_LAST	((struct ha_threshold *)ULONG_MAX)
+
+static u64 ha_threshold_bytes(const struct rb_node *node, u64 none)
+{
+	return node ? rb_entry(node, struct ha_threshold, node)->bytes : none;
+}
+
+/* ---- evaluation ---- */
+
+/*
+ * Whether there are waiters for @t or the next thresholds up to @end. Also if it takes too long
+ * to say. A waiter that is not seen here evaluates its threshold later: it takes the lock after
+ * it is in the queue.
+ */
+static bool ha_watch_awaited(struct ha_threshold *t, u64 end)
+{
+	struct rb_node *node;
+	int i;
+
+	for (i = 0; t && t->bytes <= end; i++) {
+		/* the lock orders this with the waiter, see above */
+		if (waitqueue_active(&t->wait) || i == HA_WATCH_BATCH)
+			return true;
+		node = rb_next(&t->node);
+		t = rb_entry_safe(node, struct ha_threshold, node);
+	}
+	return false;
+}
+
+/* Space has become low for @first and further thresholds up to @from. */
+static void ha_watch_fell(struct ha_watch *w, struct ha_threshold *first, u64 from)
+{
+	if (!ha_watch_awaited(first, from))
+		return;
+	/* if the work item still has a range to do, it does all from the one to the other */
+	w->fell_to = min(w->fell_to, w->last);
+	w->fell_from = max(w->fell_from, from);
+	queue_work(system_dfl_wq, &w->wake);
+}
+
+/* Evaluates the thresholds and sets the marks. Returns the free bytes. */
+static u64 ha_watch_sort(struct ha_watch *w)
+{
+	struct ha_threshold *higher;
+	u64 last = w->last, below;
+	struct rb_node *lower;
 
 	lockdep_assert_held(&w->lock);
 	WRITE_ONCE(w->below, U64_MAX);
@@ -54,19 +139,13 @@ static u64 ha_watch_sort(struct ha_watch *w, bool *fell)
 	 * that CPU's change, or that CPU reads U64_MAX and evaluates again.
 	 */
 	smp_mb();
-	free = haslab_free_exact(&w->pool->slab) << w->shift;
-	*fell = false;
-	list_for_each_entry(t, &w->thresholds, list) {
-		bool low = free < t->bytes;
-
-		*fell |= low && !t->low;
-		t->low = low;
-		if (low)
-			from = min(from, t->bytes);
-		else
-			below = max(below, t->bytes);
-	}
-	WRITE_ONCE(w->from, from);
+	w->last = haslab_free_exact(&w->pool->slab) << w->shift;
+	higher = ha_threshold_after(w, w->last, HA_THRESHOLD_LAST);
+	lower = higher ? rb_prev(&higher->node) : rb_last(&w->thresholds);
+	below = ha_threshold_bytes(lower, 0);
+	if (higher && higher->bytes <= last)
+		ha_watch_fell(w, higher, last);
+	WRITE_ONCE(w->from, higher ? higher->bytes : U64_MAX);
 	/*
 	 * Pairs with the read barrier in ha_watch_look(): a CPU that reads the new @below
 	 * also reads the new @from. Not smp_store_release(), which does not take 64 bits
@@ -74,15 +153,7 @@ static u64 ha_watch_sort(struct ha_watch *w, bool *fell)
 	 */
 	smp_wmb();
 	WRITE_ONCE(w->below, below);
-	return free;
-}
-
-static void ha_watch_unlock(struct ha_watch *w, bool fell)
-	__releases(&w->lock)
-{
-	spin_unlock(&w->lock);
-	if (fell)
-		wake_up_poll(&w->wait, EPOLLPRI);
+	return w->last;
 }
 
 /**
@@ -94,7 +165,6 @@ static void ha_watch_unlock(struct ha_watch *w, bool fell)
 void ha_watch_look(struct ha_watch *w)
 {
 	u64 free, below;
-	bool fell;
 
 	/*
 	 * Pairs with the full barrier in ha_watch_sort(): the change of free space comes
@@ -108,9 +178,61 @@ void ha_watch_look(struct ha_watch *w)
 	if (free >= below && free < READ_ONCE(w->from))
 		return;
 	spin_lock(&w->lock);
-	ha_watch_sort(w, &fell);
-	ha_watch_unlock(w, fell);
+	ha_watch_sort(w);
+	spin_unlock(&w->lock);
 }
+
+/* ---- waking ---- */
+
+/* Finds up to HA_WATCH_BATCH thresholds after @*t, up to @end. */
+static int ha_watch_batch(struct ha_watch *w, u64 *bytes, struct ha_threshold **t, u64 end,
+			  struct ha_threshold **batch)
+{
+	struct ha_threshold *next;
+	struct rb_node *node;
+	int nr = 0;
+
+	spin_lock(&w->lock);
+	next = ha_threshold_after(w, *bytes, *t);
+	for (; next && next->bytes <= end && nr < HA_WATCH_BATCH;
+	     next = rb_entry_safe(node, struct ha_threshold, node)) {
+		batch[nr++] = next;
+		*bytes = next->bytes;
+		*t = next;
+		node = rb_next(&next->node);
+	}
+	spin_unlock(&w->lock);
+	return nr;
+}
+
+/*
+ * Wakes the waiters of all thresholds that space fell past. A file may have any number of
+ * waiters, so they are woken without the lock; under RCU, so that its memory stays.
+ */
+static void ha_watch_wake(struct work_struct *work)
+{
+	struct ha_watch *w = container_of(work, struct ha_watch, wake);
+	struct ha_threshold *batch[HA_WATCH_BATCH], *t = HA_THRESHOLD_LAST;
+	u64 bytes, end;
+	int nr, i;
+
+	spin_lock(&w->lock);
+	bytes = w->fell_to;
+	end = w->fell_from;
+	w->fell_to = U64_MAX;
+	w->fell_from = 0;
+	spin_unlock(&w->lock);
+	do {
+		rcu_read_lock();
+		nr = ha_watch_batch(w, &bytes, &t, end, batch);
+		for (i = 0; i < nr; i++)
+			wake_up_poll(&batch[i]->wait, EPOLLPRI);
+		rcu_read_unlock();
+		cond_resched();
+	} while (nr == HA_WATCH_BATCH);
+}
+
+/* ---- thresholds ---- */
 
 /**
  * ha_threshold_is_low - whether space is low for a threshold
@@ -122,21 +244,30 @@ void ha_watch_look(struct ha_watch *w)
  */
 bool ha_threshold_is_low(struct ha_watch *w, struct ha_threshold *t)
 {
-	bool low, fell = false;
+	bool low = false;
 
+	/* with the lock, also if it seems not to be set: see ha_watch_awaited() */
 	spin_lock(&w->lock);
 	if (t->bytes)
-		ha_watch_sort(w, &fell);
-	low = t->low;
-	/* wakes the others: space may have become low for another threshold */
-	ha_watch_unlock(w, fell);
+		low = ha_watch_sort(w) < t->bytes;
+	spin_unlock(&w->lock);
 	return low;
+}
+
+/* With @w->lock held. */
+static void ha_threshold_remove(struct ha_watch *w, struct ha_threshold *t)
+{
+	if (!t->bytes)
+		return;
+	rb_erase(&t->node, &w->thresholds);
+	w->users--;
+	WRITE_ONCE(t->bytes, 0);
 }
 
 /**
  * ha_threshold_set - set a threshold
- * @w: the watch; its pool still exists; if @bytes is not 0, changes of free space must
- *	already be followed by ha_watch_look()
+ * @w: the watch; its pool still exists; if @bytes is not 0, between ha_watch_begin() and
+ *	ha_watch_end()
  * @t: the threshold
  * @bytes: space is low when fewer bytes are free; 0: never
  *
@@ -145,24 +276,26 @@ bool ha_threshold_is_low(struct ha_watch *w, struct ha_threshold *t)
  */
 u64 ha_threshold_set(struct ha_watch *w, struct ha_threshold *t, u64 bytes)
 {
-	bool fell;
 	u64 free;
 
 	spin_lock(&w->lock);
-	t->bytes = bytes;
-	t->low = false;
-	list_del_init(&t->list);
-	if (bytes)
-		list_add(&t->list, &w->thresholds);
-	free = ha_watch_sort(w, &fell);
-	ha_watch_unlock(w, fell);
+	ha_threshold_remove(w, t);
+	if (bytes) {
+		WRITE_ONCE(t->bytes, bytes);
+		rb_add(&t->node, &w->thresholds, ha_threshold_less);
+		w->users++;
+	}
+	free = ha_watch_sort(w);
+	spin_unlock(&w->lock);
+	if (free < bytes)
+		wake_up_poll(&t->wait, EPOLLPRI);
 	return free;
 }
 
 /**
  * ha_threshold_clear - remove a threshold when its file is closed
  * @w: the watch
- * @t: the threshold
+ * @t: the threshold; its memory stays for a grace period of RCU
  *
  * The marks stay as they are, which costs at most one needless evaluation. So this may
  * also be called when the pool is gone.
@@ -171,7 +304,7 @@ u64 ha_threshold_set(struct ha_watch *w, struct ha_threshold *t, u64 bytes)
 void ha_threshold_clear(struct ha_watch *w, struct ha_threshold *t)
 {
 	spin_lock(&w->lock);
-	list_del_init(&t->list);
+	ha_threshold_remove(w, t);
 	spin_unlock(&w->lock);
 }
 
@@ -181,9 +314,56 @@ void ha_threshold_clear(struct ha_watch *w, struct ha_threshold *t)
  */
 void ha_threshold_init(struct ha_threshold *t)
 {
-	INIT_LIST_HEAD(&t->list);
 	t->bytes = 0;
-	t->low = false;
+	init_waitqueue_head(&t->wait);
+}
+
+/* ---- the watch ---- */
+
+/**
+ * ha_watch_begin - a threshold is about to be set
+ * @w: the watch
+ * @place: where changes of free space look for it
+ *
+ * When this returns, every change of free space is followed by ha_watch_look(), until
+ * ha_watch_end() finds no threshold. Context: Process context, may sleep.
+ */
+void ha_watch_begin(struct ha_watch *w, struct ha_watch **place)
+{
+	bool ready;
+
+	spin_lock(&w->lock);
+	w->users++;
+	ready = w->ready;
+	WRITE_ONCE(*place, w);
+	spin_unlock(&w->lock);
+	if (ready)
+		return;
+	/* Wait for changes of free space that did not see @w, and so have no barrier. */
+	synchronize_rcu();
+	/* @users keeps others from taking it back meanwhile */
+	spin_lock(&w->lock);
+	w->ready = true;
+	spin_unlock(&w->lock);
+}
+
+/**
+ * ha_watch_end - changes of free space need not be followed any more if no threshold is set
+ * @w: the watch
+ * @place: as for ha_watch_begin()
+ * @begun: whether the caller has called ha_watch_begin()
+ *
+ * Context: Process context.
+ */
+void ha_watch_end(struct ha_watch *w, struct ha_watch **place, bool begun)
+{
+	spin_lock(&w->lock);
+	w->users -= begun;
+	if (!w->users) {
+		WRITE_ONCE(*place, NULL);
+		w->ready = false;
+	}
+	spin_unlock(&w->lock);
 }
 
 /**
@@ -193,7 +373,15 @@ void ha_threshold_init(struct ha_threshold *t)
 void ha_watch_init(struct ha_watch *w)
 {
 	spin_lock_init(&w->lock);
-	INIT_LIST_HEAD(&w->thresholds);
+	w->thresholds = RB_ROOT;
+	w->users = 0;
+	w->ready = false;
+	w->last = 0;
+	w->below = 0;
+	w->from = U64_MAX;
+	w->fell_to = U64_MAX;
+	w->fell_from = 0;
+	INIT_WORK(&w->wake, ha_watch_wake);
 	init_waitqueue_head(&w->wait);
 }
 
@@ -207,4 +395,15 @@ void ha_watch_bind(struct ha_watch *w, struct hapool *pool, unsigned int shift)
 {
 	w->pool = pool;
 	w->shift = shift;
+}
+
+/**
+ * ha_watch_destroy - the last file is closed
+ * @w: the watch; no threshold is set
+ *
+ * Context: Process context, may sleep.
+ */
+void ha_watch_destroy(struct ha_watch *w)
+{
+	cancel_work_sync(&w->wake);
 }

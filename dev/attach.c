@@ -4,12 +4,15 @@
  *
  * Attach
  *
- *  1. opens and claims the block device, opens an allocator on it, and reserves a number
- *     (ha_dev_bind());
+ *  1. opens and claims the block device, opens an allocator on it, looks at what is on the
+ *     disk (blank.c), and reserves a number (ha_dev_bind());
  *  2. registers the node and makes the instance known (ha_dev_publish()).
  *
  * The holder of the claim is the ha_dev. So each instance is another holder, and a second
  * attach of the same disk is refused.
+ *
+ * The module's init function takes step 1 for all devices that it is given, and then step 2
+ * as the last thing that it does: it cannot fail once a node is there.
  *
  * Detach
  *
@@ -64,12 +67,13 @@ static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
 
 /* Returns an instance for ha_dev_publish() or ha_dev_unbind(), or an ERR_PTR. */
 static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
-				  const struct hybrid_alloc_params *params, bool sealed)
+				  const struct hybrid_alloc_params *params,
+				  enum ha_attach_mode mode)
 {
 	struct ha_dev *dev;
 	int ret;
 
-	dev = ha_dev_new(sealed);
+	dev = ha_dev_new(mode == HA_ATTACH_REBUILD);
 	if (IS_ERR(dev))
 		return dev;
 	ret = ha_dev_claim_bdev(dev, devt, what);
@@ -80,6 +84,9 @@ static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
 		ret = PTR_ERR(dev->ha);
 		goto out_release;
 	}
+	ret = ha_refuse_content(dev->ha, dev->claimed.bdev, dev->disk, mode);
+	if (ret)
+		goto out_close;
 	ha_watch_bind(&dev->watch, &dev->ha->pool, dev->ha->shift);
 	ret = xa_alloc(&ha_devs, &dev->id, NULL, xa_limit_31b, GFP_KERNEL);
 	if (ret)
@@ -209,7 +216,7 @@ static struct block_device *ha_file_bdev(struct file *file)
 }
 
 static struct ha_dev *ha_bind_file(struct file *file, const struct hybrid_alloc_params *params,
-				   bool sealed)
+				   enum ha_attach_mode mode)
 {
 	struct block_device *bdev;
 	char disk[BDEVNAME_SIZE];
@@ -219,7 +226,7 @@ static struct ha_dev *ha_bind_file(struct file *file, const struct hybrid_alloc_
 	if (IS_ERR(bdev))
 		return ERR_CAST(bdev);
 	snprintf(disk, sizeof(disk), "%pg", bdev);
-	dev = ha_dev_bind(bdev->bd_dev, disk, params, sealed);
+	dev = ha_dev_bind(bdev->bd_dev, disk, params, mode);
 	if (!IS_ERR(dev) && dev->claimed.bdev != bdev) {
 		/* The file's device was removed just now, and another got its number. */
 		ha_dev_unbind(dev);
@@ -232,11 +239,12 @@ static struct ha_dev *ha_bind_file(struct file *file, const struct hybrid_alloc_
  * ha_attach_fd - attach the block device of a file descriptor
  * @nr: the file descriptor, open for reading and writing
  * @params: as of hybrid_alloc_open()
- * @sealed: ALLOC has to wait for SEAL
+ * @mode: what the disk is taken for
  *
  * Return: The instance, with a reference, or an ERR_PTR.
  */
-struct ha_dev *ha_attach_fd(int nr, const struct hybrid_alloc_params *params, bool sealed)
+struct ha_dev *ha_attach_fd(int nr, const struct hybrid_alloc_params *params,
+			    enum ha_attach_mode mode)
 {
 	struct ha_dev *dev;
 	struct fd fd;
@@ -245,7 +253,7 @@ struct ha_dev *ha_attach_fd(int nr, const struct hybrid_alloc_params *params, bo
 	fd = fdget(nr);
 	if (!fd_file(fd))
 		return ERR_PTR(ha_refuse("attach", -EBADF, "bad file descriptor"));
-	dev = ha_bind_file(fd_file(fd), params, sealed);
+	dev = ha_bind_file(fd_file(fd), params, mode);
 	fdput(fd);
 	if (IS_ERR(dev))
 		return dev;
@@ -261,66 +269,82 @@ struct ha_dev *ha_attach_fd(int nr, const struct hybrid_alloc_params *params, bo
 }
 
 static struct ha_dev * __init
-ha_bind_path(const char *path, const struct hybrid_alloc_params *params, bool sealed)
+ha_bind_path(const char *path, const struct hybrid_alloc_params *params,
+	     enum ha_attach_mode mode)
 {
 	dev_t devt;
 	int ret;
 
 	ret = lookup_bdev(path, &devt);
 	if (ret == -ENOENT)
-		ha_refuse(path, ret, "there is no such file: lsblk lists block devices");
+		ha_refuse(path, ret,
+			  "not attached, there is no such file: lsblk lists block devices");
 	else if (ret == -ENOTBLK)
 		ha_refuse(path, ret, "not a block device: lsblk lists them");
 	else if (ret)
 		ha_refuse(path, ret, "cannot be looked up");
 	if (ret)
 		return ERR_PTR(ret);
-	return ha_dev_bind(devt, path, params, sealed);
+	return ha_dev_bind(devt, path, params, mode);
 }
 
+/* The devices of ha_bind_paths(), until their nodes are registered. */
+static struct ha_dev *ha_bound[HA_MAX_PARAM_DEVICES] __initdata;
+static unsigned int ha_nr_bound __initdata;
+
 /**
- * ha_attach_paths - attach block devices by path: all of them or none
+ * ha_bind_paths - bind block devices by path, for ha_publish_bound() or ha_unbind_bound()
  * @paths: the paths
  * @nr: how many, at most HA_MAX_PARAM_DEVICES
  * @params: as of hybrid_alloc_open()
- * @sealed: ALLOC has to wait for SEAL
+ * @mode: what the disks are taken for
  *
- * No node is registered before all devices are bound: an open file does not keep a module
- * loaded whose init function fails.
+ * A device that is not there is logged and left out: it may be there later, and does not keep
+ * the others away. A device that is refused is a mistake of the caller, and none is bound.
+ *
  * Return: 0 or a negative errno.
  */
-int __init ha_attach_paths(char **paths, unsigned int nr,
-			   const struct hybrid_alloc_params *params, bool sealed)
+int __init ha_bind_paths(char **paths, unsigned int nr,
+			 const struct hybrid_alloc_params *params, enum ha_attach_mode mode)
 {
-	struct ha_dev *devs[HA_MAX_PARAM_DEVICES];
-	unsigned int nr_bound, i;
-	int ret;
+	struct ha_dev *dev;
+	unsigned int i;
 
-	for (nr_bound = 0; nr_bound < nr; nr_bound++) {
-		devs[nr_bound] = ha_bind_path(paths[nr_bound], params, sealed);
-		if (IS_ERR(devs[nr_bound])) {
-			ret = PTR_ERR(devs[nr_bound]);
-			goto out_unbind;
+	for (i = 0; i < nr; i++) {
+		dev = ha_bind_path(paths[i], params, mode);
+		if (!IS_ERR(dev)) {
+			ha_bound[ha_nr_bound++] = dev;
+		} else if (PTR_ERR(dev) != -ENOENT && PTR_ERR(dev) != -ENODEV) {
+			ha_unbind_bound();
+			return PTR_ERR(dev);
 		}
 	}
-	for (i = 0; i < nr_bound; i++) {
-		ret = ha_dev_publish(devs[i]);
-		if (ret)
-			goto out_detach;
-	}
 	return 0;
+}
 
-out_detach:
-	while (i--) {
-		ha_dev_detach(devs[i], true);
-		devs[i] = NULL;
+/**
+ * ha_publish_bound - register the nodes of the bound devices
+ *
+ * A device whose node cannot be registered is logged and given up. The caller must not fail
+ * afterwards: an open file does not keep a module whose init function fails.
+ */
+void __init ha_publish_bound(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ha_nr_bound; i++) {
+		if (ha_dev_publish(ha_bound[i]))
+			ha_dev_unbind(ha_bound[i]);
 	}
-out_unbind:
-	while (nr_bound--) {
-		if (devs[nr_bound])
-			ha_dev_unbind(devs[nr_bound]);
-	}
-	return ret;
+}
+
+/**
+ * ha_unbind_bound - give the bound devices up
+ */
+void __init ha_unbind_bound(void)
+{
+	while (ha_nr_bound)
+		ha_dev_unbind(ha_bound[--ha_nr_bound]);
 }
 
 /**

@@ -177,6 +177,8 @@ static u64 ha_many_shorter(struct hybrid_alloc *ha, u64 len)
 	struct hapool_stat st;
 	u64 largest;
 
+	/* a refusal that is certain does not drain the pools, but their blocks may join a run */
+	hapool_drain(&ha->pool);
 	hapool_stat(&ha->pool, &st, false);
 	largest = st.slab.largest_run << ha->shift;
 	if (len == ha->params.min_block)

@@ -107,11 +107,13 @@ static int ha_call_grow(struct ha_call *call)
 static int ha_call_watch(struct ha_call *call)
 {
 	struct ha_dev *dev = call->dev;
+	bool set = call->watch.low_space;
 
-	if (call->watch.low_space)
-		ha_set_watch(dev->ha, &dev->watch);
+	if (set)
+		ha_watch_begin(&dev->watch, &dev->ha->watch);
 	call->watch.free = ha_threshold_set(&dev->watch, &call->file->threshold,
 					    call->watch.low_space);
+	ha_watch_end(&dev->watch, &dev->ha->watch, set);
 	return 0;
 }
 
@@ -166,8 +168,7 @@ static int ha_call_check(struct ha_call *call)
 
 static int ha_call_stat(struct ha_call *call)
 {
-	hybrid_alloc_stat(call->dev->ha, &call->stat,
-			  call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
+	ha_dev_stat(call->dev, &call->stat, call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
 	return 0;
 }
 

@@ -23,11 +23,16 @@ static int ha_control_attach(struct ha_call *call)
 		.slab_max = arg->slab_max,
 		.buddy_start = arg->buddy_start,
 	};
+	enum ha_attach_mode mode = HA_ATTACH_REBUILD;
 	struct ha_dev *dev;
 
+	if (arg->flags & HYBRID_ALLOC_ATTACH_OVERWRITE)
+		mode = HA_ATTACH_OVERWRITE;
+	else if (arg->flags & HYBRID_ALLOC_ATTACH_FRESH)
+		mode = HA_ATTACH_FRESH;
 	if (!capable(CAP_SYS_ADMIN))
 		return ha_refuse("attach", -EPERM, "needs CAP_SYS_ADMIN: run it as root");
-	dev = ha_attach_fd(arg->fd, &params, !(arg->flags & HYBRID_ALLOC_ATTACH_FRESH));
+	dev = ha_attach_fd(arg->fd, &params, mode);
 	if (IS_ERR(dev))
 		return PTR_ERR(dev);
 	call->dev = dev;
@@ -72,7 +77,7 @@ static int ha_control_info(struct ha_call *call)
 
 static const struct ha_cmd ha_control_cmds[] = {
 	HA_CMD(ATTACH, attach, buddy_start, ha_control_attach,
-	       .flags = HYBRID_ALLOC_ATTACH_FRESH,
+	       .flags = HYBRID_ALLOC_ATTACH_FRESH | HYBRID_ALLOC_ATTACH_OVERWRITE,
 	       .needs = HA_NEEDS_WRITE | HA_NEEDS_OUT,
 	       .undo = ha_control_undo_attach),
 	HA_CMD(DETACH, detach, __reserved, ha_control_detach,

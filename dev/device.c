@@ -84,6 +84,7 @@ static void ha_dev_free(struct kref *ref)
 {
 	struct ha_dev *dev = container_of(ref, struct ha_dev, ref);
 
+	ha_watch_destroy(&dev->watch);
 	percpu_ref_exit(&dev->calls);
 	kfree(dev);
 }
@@ -91,6 +92,8 @@ static void ha_dev_free(struct kref *ref)
 /**
  * ha_dev_put - drop a reference
  * @dev: the instance
+ *
+ * Context: Process context, may sleep.
  */
 void ha_dev_put(struct ha_dev *dev)
 {

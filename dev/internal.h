@@ -25,6 +25,13 @@ enum {
 	HA_DEV_GONE,		/* the disk was removed, and that was logged */
 };
 
+/* What an attach takes the disk for, see HYBRID_ALLOC_ATTACH_FRESH. */
+enum ha_attach_mode {
+	HA_ATTACH_REBUILD,	/* sealed; auto does this, too, without durable instances */
+	HA_ATTACH_FRESH,	/* all is free, if the disk is blank */
+	HA_ATTACH_OVERWRITE,	/* all is free */
+};
+
 /**
  * struct ha_dev - an instance: an attached block device
  * @ref: one reference of the registry, and one of each open file
@@ -42,7 +49,12 @@ enum {
  * @pinned: a reference on the module is held for the live extents
  * @bound_lock: see "Locks" in hybrid_alloc.c
  * @bound: struct ha_bound of all files, by address
- * @binds: an extent was ever bound; written under @bound_lock, read under it or RCU
+ * @nr_bound: number of bound extents; written under @bound_lock
+ * @nr_binding: calls that are about to bind one; under @bound_lock
+ * @checks: frees are checked against @bound; written under @bound_lock, read under it or RCU
+ * @all_checked: no free goes unchecked that began before @checks was set; under @bound_lock
+ * @checks_kept: number of @unbound_frees that ends the checks; under @bound_lock
+ * @unbound_frees: frees that were checked since something was bound
  * @watch: the thresholds of the open files
  * @misc: the node
  * @debugfs: its directory in debugfs
@@ -65,7 +77,12 @@ struct ha_dev {
 	bool pinned;
 	struct rw_semaphore bound_lock;	/* see above */
 	struct rb_root bound;
-	bool binds;
+	unsigned long nr_bound;
+	unsigned long nr_binding;
+	bool checks;
+	bool all_checked;
+	unsigned int checks_kept;
+	atomic_t unbound_frees;
 	struct ha_watch watch;
 	struct miscdevice misc;
 	struct dentry *debugfs;
@@ -78,11 +95,13 @@ struct ha_dev {
  * @dev: the instance, with a reference
  * @bound: struct ha_bound, the extents that are freed when it is closed
  * @threshold: below which poll() reports low space
+ * @rcu: frees it
  */
 struct ha_file {
 	struct ha_dev *dev;
 	struct list_head bound;
 	struct ha_threshold threshold;
+	struct rcu_head rcu;
 };
 
 /* device.c */
@@ -122,10 +141,13 @@ int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
 		  struct hybrid_alloc_range *range);
 int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void ha_file_release_bound(struct ha_file *f);
+u64 ha_bound_count(const struct ha_dev *dev, u64 *bytes);
 
 /* observe.c */
 
 extern const struct attribute_group *ha_dev_groups[];
+
+void ha_dev_stat(struct ha_dev *dev, struct hybrid_alloc_stat *stat, bool runs);
 
 void ha_debugfs_init(void);
 void ha_debugfs_exit(void);
@@ -140,11 +162,22 @@ long ha_dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 extern const struct file_operations ha_node_fops;
 
+/* blank.c */
+
+int ha_refuse_content(const struct hybrid_alloc *ha, struct block_device *bdev,
+		      const char *disk, enum ha_attach_mode mode);
+
 /* attach.c */
 
-struct ha_dev *ha_attach_fd(int fd, const struct hybrid_alloc_params *params, bool sealed);
-int ha_attach_paths(char **paths, unsigned int nr, const struct hybrid_alloc_params *params,
-		    bool sealed);
+/* More devices than a command line can reasonably name. */
+#define HA_MAX_PARAM_DEVICES	64
+
+struct ha_dev *ha_attach_fd(int fd, const struct hybrid_alloc_params *params,
+			    enum ha_attach_mode mode);
+int ha_bind_paths(char **paths, unsigned int nr, const struct hybrid_alloc_params *params,
+		  enum ha_attach_mode mode);
+void ha_publish_bound(void);
+void ha_unbind_bound(void);
 int ha_dev_detach(struct ha_dev *dev, bool force);
 void ha_detach_all(void);
 
@@ -152,8 +185,5 @@ void ha_detach_all(void);
 
 int ha_control_register(void);
 void ha_control_deregister(void);
-
-/* More devices than a command line can reasonably name. */
-#define HA_MAX_PARAM_DEVICES	64
 
 #endif

@@ -22,7 +22,8 @@ static int ha_node_open(struct inode *inode, struct file *file)
 	struct ha_file *f;
 	bool dying;
 
-	f = kzalloc(sizeof(*f), GFP_KERNEL);
+	/* any number of files can be opened: on the account of the opener */
+	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	if (!f)
 		return -ENOMEM;
 	f->dev = dev;
@@ -45,14 +46,25 @@ static int ha_node_open(struct inode *inode, struct file *file)
 	return nonseekable_open(inode, file);
 }
 
+static void ha_file_release_threshold(struct ha_file *f)
+{
+	struct ha_dev *dev = f->dev;
+
+	ha_threshold_clear(&dev->watch, &f->threshold);
+	if (!percpu_ref_tryget_live(&dev->calls))
+		return;		/* detached */
+	ha_watch_end(&dev->watch, &dev->ha->watch, false);
+	percpu_ref_put(&dev->calls);
+}
+
 static int ha_node_release(struct inode *inode, struct file *file)
 {
 	struct ha_file *f = file->private_data;
 	struct ha_dev *dev = f->dev;
 
 	ha_file_release_bound(f);
-	ha_threshold_clear(&dev->watch, &f->threshold);
-	kfree(f);
+	ha_file_release_threshold(f);
+	kfree_rcu(f, rcu);	/* its waiters may just be woken */
 	spin_lock(&dev->lock);
 	if (!--dev->nr_open && !dev->dying)
 		ha_dev_pin(dev, !ha_dev_gone(dev) && ha_live_bytes(dev->ha));
@@ -68,6 +80,7 @@ static __poll_t ha_node_poll(struct file *file, poll_table *table)
 	__poll_t events = EPOLLERR | EPOLLHUP;
 
 	poll_wait(file, &dev->watch.wait, table);
+	poll_wait(file, &f->threshold.wait, table);
 	if (!percpu_ref_tryget_live(&dev->calls))
 		return events;
 	if (!ha_dev_gone(dev))

@@ -52,11 +52,24 @@ static ssize_t ha_info_show(struct device *device, struct device_attribute *attr
 	return ha_emit(attr, buf, &info);
 }
 
+/**
+ * ha_dev_stat - what STAT reports
+ * @dev: an instance that is not idle yet
+ * @stat: out: all but size, flags and epoch
+ * @runs: also count the free runs, see hybrid_alloc_stat()
+ */
+void ha_dev_stat(struct ha_dev *dev, struct hybrid_alloc_stat *stat, bool runs)
+{
+	hybrid_alloc_stat(dev->ha, stat, runs);
+	stat->nr_bound = ha_bound_count(dev, &stat->bound_memory);
+	stat->nr_watchers = ha_watch_nr(&dev->watch);
+}
+
 static ssize_t ha_stat_show(struct device *device, struct device_attribute *attr, char *buf)
 {
 	struct hybrid_alloc_stat stat;
 
-	hybrid_alloc_stat(ha_dev_of(device)->ha, &stat, false);
+	ha_dev_stat(ha_dev_of(device), &stat, false);
 	return ha_emit(attr, buf, &stat);
 }
 
@@ -147,6 +160,9 @@ static struct attribute *ha_stat_attrs[] = {
 	HA_STAT(buddy_splits),
 	HA_STAT(buddy_merges),
 	HA_STAT(slow_searches),
+	HA_STAT(nr_bound),
+	HA_STAT(bound_memory),
+	HA_STAT(nr_watchers),
 	NULL
 };
 

@@ -4,7 +4,9 @@
  *
  * As long as a range is being discarded, it is held in the pool: neither free nor in use.
  * So its next owner's data cannot be discarded. It is held and discarded in pieces; between
- * two pieces TRIM reschedules, and checks for signals and for detach.
+ * two pieces TRIM reschedules, and checks for signals and for detach. The pool holds whole
+ * units and objects. One that is larger than a piece is held again for each piece of it, so
+ * that no task waits for more than the discard of one piece.
  *
  * hapool.slow is held over each piece, from hapool_hold() to hapool_unhold(). It excludes other
  * holds and the slow mode: an allocation that needs held space waits for the piece.
@@ -19,8 +21,8 @@
 #include "dev/ioctl.h"
 
 /*
- * The size of a piece. It bounds the space that is held at a time, and the delay of an
- * allocation that needs it, of a kill, and of detach.
+ * The size of a piece. It bounds the delay of an allocation that needs held space, of a kill,
+ * and of detach.
  */
 #define HA_TRIM_BYTES	SZ_32M
 
@@ -34,7 +36,7 @@
  * @pos: everything before is done
  * @end: where to stop
  * @minlen: shortest free run to trim
- * @run_end: end of the last free run that was found long enough
+ * @run_end: end, as far as is known, of the last free run that was found long enough; or 0
  * @trimmed: bytes discarded
  */
 struct ha_trim {
@@ -71,45 +73,80 @@ static bool ha_trim_next(struct ha_trim *t, u64 *start, u64 *len)
 	while (hapool_next_free(pool, t->pos >> shift, start, len)) {
 		if (*start << shift >= t->end)
 			return false;
-		if (*start << shift < t->run_end)
-			return true;
 		/* hapool_next_free() may return a run in several parts */
 		end = *start + *len;
-		while (hapool_next_free(pool, end, &next, &more) && next == end) {
-			end += more;
+		next = end;
+		if (t->run_end && *start << shift <= t->run_end) {
+			t->run_end = max(t->run_end, end << shift);
+			return true;
+		}
+		while ((end - *start) << shift < t->minlen && next == end) {
+			if (!hapool_next_free(pool, end, &next, &more))
+				return false;
+			if (next == end) {
+				end += more;
+				next = end;
+			}
 			cond_resched();
 		}
 		if ((end - *start) << shift >= t->minlen) {
 			t->run_end = end << shift;
 			return true;
 		}
-		t->pos = end << shift;
+		t->pos = next << shift;
 	}
 	return false;
 }
 
 /*
- * Holds free blocks, discards the discard units in them, and sets @t->pos to their end.
- * hapool_hold() may have found fewer of them free, or none.
+ * The block layer has an errno for each way in which a disk can fail. The caller gets EIO for
+ * all of them, unless the disk has no discard any more or there is no disk.
+ */
+static int ha_trim_errno(const struct ha_trim *t, int ret)
+{
+	switch (ret) {
+	case -ENOMEM:
+	case -EINTR:
+	case -EOPNOTSUPP:
+		return ret;
+	case 0:
+		/* Linux 6.1 hides EOPNOTSUPP of the disk */
+		return bdev_max_discard_sectors(t->bdev) ? 0 : -EOPNOTSUPP;
+	default:
+		return -EIO;
+	}
+}
+
+static int ha_trim_discard(struct ha_trim *t, u64 from, u64 to)
+{
+	int ret = blkdev_issue_discard(t->bdev, from >> SECTOR_SHIFT,
+				       (to - from) >> SECTOR_SHIFT, GFP_KERNEL);
+
+	ret = ha_trim_errno(t, ret);
+	if (!ret)
+		t->trimmed += to - from;
+	return ret;
+}
+
+/*
+ * Holds free blocks, discards the discard units in them, and sets @t->pos to the end of what is
+ * done. hapool_hold() may hold more than these blocks; it may also have found fewer of them
+ * free, or none.
  */
 static int ha_trim_blocks(struct ha_trim *t, u64 start, u64 len)
 {
 	unsigned int shift = t->ha->shift;
-	u64 from, to;
+	u64 from = start << shift, to = (start + len) << shift;
 	int ret;
 
 	ret = hapool_hold(&t->ha->pool, &start, &len, GFP_KERNEL);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
-	t->pos = (start + len) << shift;
-	from = ha_trim_up(t, start << shift);
-	to = ha_trim_down(t, min((start + len) << shift, t->end));
-	if (from < to) {
-		ret = blkdev_issue_discard(t->bdev, from >> SECTOR_SHIFT,
-					   (to - from) >> SECTOR_SHIFT, GFP_KERNEL);
-		if (!ret)
-			t->trimmed += to - from;
-	}
+	t->pos = min(to, (start + len) << shift);
+	from = ha_trim_up(t, from);
+	to = ha_trim_down(t, min(t->pos, t->end));
+	if (from < to)
+		ret = ha_trim_discard(t, from, to);
 	hapool_unhold(&t->ha->pool, start, len);
 	trace_ha_trim(t->ha->dev, start << shift, len << shift,
 		      from < to && !ret ? to - from : 0, ret);
@@ -187,6 +224,6 @@ int ha_trim(struct ha_call *call)
 	t.end = round_down(t.end, ha->params.min_block);
 	ret = ha_trim_all(&t);
 	arg->trimmed = t.trimmed;
-	return ret == -EIO && ha_dev_gone(dev) ? -ENODEV : ret;
+	return ret && ret != -EINTR && ha_dev_gone(dev) ? -ENODEV : ret;
 }
 

@@ -8,6 +8,7 @@
 #include <linux/string.h>
 #ifdef __KERNEL__
 #include <linux/ktime.h>
+#include <linux/sched/signal.h>
 #else
 #include <time.h>
 #endif
@@ -28,6 +29,8 @@ module_param(hatest_ops, ulong, 0444);
 MODULE_PARM_DESC(hatest_ops, "number of operations of a random case");
 
 static struct hatest_inject inject;
+atomic_long_t hatest_takes;
+void (*hatest_meanwhile)(void);
 
 void hatest_inject_start(unsigned long nth, unsigned long nowait_every, bool all)
 {
@@ -113,6 +116,22 @@ void hatest_on_any_cpu(void)
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 #else
 	sim_set_cpu(0);
+#endif
+}
+
+void hatest_set_killed(bool killed)
+{
+#ifdef __KERNEL__
+	/* a kernel thread gets no signals; nothing but these is looked at */
+	if (killed) {
+		sigaddset(&current->pending.signal, SIGKILL);
+		set_thread_flag(TIF_SIGPENDING);
+	} else {
+		sigdelset(&current->pending.signal, SIGKILL);
+		clear_thread_flag(TIF_SIGPENDING);
+	}
+#else
+	sim_killed = killed;
 #endif
 }
 

@@ -41,6 +41,9 @@ bool hatest_on_cpu(unsigned int cpu);
 /* Allows all CPUs again. */
 void hatest_on_any_cpu(void);
 
+/* Whether the current task has a fatal signal pending. */
+void hatest_set_killed(bool killed);
+
 /*
  * The naive model of an allocator: the owner of each block. It shares no code with the
  * layers that are compared with it.

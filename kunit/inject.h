@@ -7,6 +7,7 @@
 #ifndef _HYBRID_ALLOC_INJECT_H
 #define _HYBRID_ALLOC_INJECT_H
 
+#include <linux/atomic.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -38,6 +39,12 @@ void hatest_inject_start(unsigned long nth, unsigned long nowait_every, bool all
 unsigned long hatest_inject_stop(void);
 /* Return: how many allocations were made since hatest_inject_start(). */
 unsigned long hatest_inject_seen(void);
+
+/* Called between two holds of a walk of the slab layer, if it is not NULL: see slab_layer.c. */
+extern void (*hatest_meanwhile)(void);
+
+/* Magazines that the pool layer has taken so far, other than by a hit: see pool_layer.c. */
+extern atomic_long_t hatest_takes;
 
 bool hatest_fails(gfp_t gfp);
 void *hatest_kzalloc(size_t size, gfp_t gfp);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The pool layer, and with it the whole allocator. All lengths are in blocks. */
+#include <linux/sched/mm.h>
+
 #include "pool_fixture.h"
+#include "pool_hit.h"
 
 /* ---- hits ---- */
 
@@ -280,6 +283,44 @@ static void shrinking_frees_magazines_and_what_is_in_them(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* To take a magazine makes the hits of its CPU misses meanwhile. */
+static void reports_take_no_magazine(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab_histogram *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
+	u64 at, len, cached;
+	struct haslab_extent e;
+	unsigned int cpu, i;
+	long takes;
+
+	KUNIT_ASSERT_NOT_NULL(test, h);
+	start(test, 1 << 20);
+	for (cpu = 0; hatest_on_cpu(cpu) && cpu < 3; cpu++)
+		for (i = 0; i < ARRAY_SIZE(common); i++)
+			warm_up(test, common[i]);
+	hatest_on_cpu(0);
+	takes = atomic_long_read(&hatest_takes);
+	KUNIT_EXPECT_GT(test, takes, 0);
+	f->before = *stat(test);
+	KUNIT_EXPECT_GT(test, stat_walk(test)->cached, 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, hapool_charged(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, hapool_nr_mags(&f->p), cpu * ARRAY_SIZE(common));
+	KUNIT_EXPECT_TRUE(test, hapool_next_free(&f->p, 0, &at, &len));
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 0, &e, 1), 1);
+	hapool_histogram(&f->p, h);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&hatest_takes), takes);
+	/* what the magazines have is still there, and is what was reported */
+	for (i = 0; i < ARRAY_SIZE(common); i++)
+		expect_freed(test, alloc(test, common[i]), common[i]);
+	KUNIT_EXPECT_EQ(test, stat(test)->hits, f->before.hits + ARRAY_SIZE(common));
+	KUNIT_EXPECT_EQ(test, f->st.misses, f->before.misses);
+	cached = f->st.cached;
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.free, f->before.slab.free + cached);
+	expect_all_comes_back(test);
+}
+
 static void what_another_cpu_cached_can_be_allocated(struct kunit *test)
 {
 	unsigned int i;
@@ -392,6 +433,286 @@ static void who_may_not_wait_gets_eagain_and_no_false_enospc(struct kunit *test)
 	expect_account(test, 4095, 4095);
 	KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, 1, HAPOOL_NO_GOAL, GFP_NOIO, &at), 0);
 	KUNIT_EXPECT_EQ(test, at, 77);
+}
+
+/* ---- refusals ---- */
+
+static int try_aligned(struct kunit *test, u64 len, u64 align)
+{
+	struct fixture *f = test->priv;
+	u64 at;
+
+	return hapool_alloc(&f->p, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &at);
+}
+
+/* That this many allocations in a row are refused, and how many searches they make. */
+static void expect_refusals(struct kunit *test, u64 len, u64 align, unsigned int nr, u64 searches)
+{
+	u64 before = stat(test)->searches;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_EQ_MSG(test, try_aligned(test, len, align), -ENOSPC, "length %llu",
+				    len);
+	KUNIT_EXPECT_EQ_MSG(test, stat(test)->searches, before + searches,
+			    "length %llu, alignment %llu", len, align);
+}
+
+/*
+ * A device of 1 << 14 blocks: first a slab of objects of two blocks, of which some are free, then
+ * one live block after each 99 free ones.
+ */
+static void start_with_holes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned int i;
+	u64 at;
+
+	start(test, 1 << 14);
+	hatest_on_cpu(0);
+	for (i = 0; i < 98; i++)
+		alloc(test, 2);
+	hapool_drain(&f->p);
+	for (at = UNIT; at < 1 << 14; at += 100)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+}
+
+/* Makes a magazine of CPU 1 that has objects. Return: blocks in it. */
+static u64 fill_magazine_of_another_cpu(struct kunit *test, u64 len)
+{
+	u64 cached = stat(test)->cached;
+
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	/* the first makes the magazine, the second fills it */
+	alloc(test, len);
+	alloc(test, len);
+	hatest_on_cpu(0);
+	cached = stat(test)->cached - cached;
+	KUNIT_ASSERT_GT(test, cached, 0);
+	return cached;
+}
+
+/* An allocation on CPU 1 is a hit. */
+static void expect_hit_on_another_cpu(struct kunit *test, u64 len)
+{
+	u64 hits = stat(test)->hits;
+
+	hatest_on_cpu(1);
+	alloc(test, len);
+	hatest_on_cpu(0);
+	KUNIT_EXPECT_EQ(test, stat(test)->hits, hits + 1);
+}
+
+static void refusals_in_a_row_search_once(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 cached;
+
+	start_with_holes(test);
+	expect_refusals(test, 100, 1, 1, 1);
+	cached = fill_magazine_of_another_cpu(test, 2);
+	expect_refusals(test, 100, 1, 50, 0);
+	/* what is longer or more aligned does not fit either */
+	expect_refusals(test, 101, 1, 5, 0);
+	expect_refusals(test, 100, 64, 5, 0);
+	expect_refusals(test, 5000, 1024, 5, 0);
+	KUNIT_EXPECT_EQ(test, f->st.cached, cached);
+	expect_hit_on_another_cpu(test, 2);
+	/* what is not covered: each is looked for once, in any order */
+	expect_refusals(test, 98, 64, 50, 1);
+	expect_refusals(test, 90, 4096, 50, 1);
+	expect_refusals(test, 100, 1, 5, 0);
+	expect_refusals(test, 98, 64, 5, 0);
+	KUNIT_EXPECT_EQ(test, try_aligned(test, 99, 1), 0);
+}
+
+static void refusals_of_more_than_is_free_search_never(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 cached, free, at, n;
+
+	start_with_holes(test);
+	free = stat(test)->slab.free;
+	expect_refusals(test, 1 << 14, 1, 50, 0);
+	expect_refusals(test, free + 1, 1, 5, 0);
+	expect_refusals(test, free, 1, 5, 1);
+	stop(f);
+
+	/* others free and allocate, and keep their magazines */
+	start_with_holes(test);
+	cached = fill_magazine_of_another_cpu(test, 2);
+	free = f->st.slab.free;
+	for (n = 0; n < 20; n++) {
+		hatest_on_cpu(1);
+		at = alloc(test, 2);
+		expect_freed(test, at, 2);
+		hatest_on_cpu(0);
+		expect_refusals(test, cached + free + 1, 1, 1, 0);
+		KUNIT_EXPECT_EQ(test, f->st.cached, cached);
+	}
+	KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, cached + free + 1, 1, HAPOOL_NO_GOAL, GFP_NOWAIT,
+					   &at), -ENOSPC);
+	expect_hit_on_another_cpu(test, 2);
+}
+
+/* Only the first block of the range is aligned to so much, if it begins at 0. */
+static void refusals_of_an_alignment_beyond_the_device_search_never(struct kunit *test)
+{
+	struct haslab_config cfg = {
+		.first_block = 3, .nr_blocks = 10000, .unit_shift = ilog2(UNIT),
+		.slab_max = UNIT, .nr_groups = 1,
+	};
+	u64 at;
+
+	start_cfg(test, &cfg);
+	expect_refusals(test, 1, 16384, 5, 0);
+	expect_refusals(test, 1, 1ULL << 63, 5, 0);
+	expect_refusals(test, 10000 - 8192 + 1, 8192, 5, 0);
+	KUNIT_EXPECT_EQ(test, try_aligned(test, 10000 - 8192, 8192), 0);
+	start(test, 10000);
+	KUNIT_EXPECT_EQ(test, try_aligned(test, 9000, 1ULL << 63), 0);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1000, &at), 0);
+}
+
+/* Whatever makes blocks free ends the validity of a refusal. */
+static void what_becomes_free_after_a_refusal_is_found(struct kunit *test)
+{
+	enum hybrid_alloc_reason reason;
+	struct fixture *f = test->priv;
+	u64 at, len;
+
+	start_with_holes(test);
+	expect_refusals(test, 199, 1, 3, 1);
+	expect_freed(test, UNIT + 5000, 1);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 199, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, UNIT + 4901);
+
+	/* the second half of a free, and the end of a hold */
+	expect_refusals(test, 199, 1, 3, 1);
+	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, UNIT + 9000, 1, &reason), 0);
+	expect_refusals(test, 199, 1, 3, 1);
+	hapool_reuse(&f->p, UNIT + 9000, 1);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 199, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, UNIT + 8901);
+	at = UNIT + 11001;
+	len = 99;
+	KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, GFP_KERNEL), 0);
+	hapool_unhold(&f->p, at, len);
+	expect_refusals(test, 199, 1, 3, 1);
+
+	/* a refused free changes nothing */
+	expect_refused(test, UNIT + 7000, 2, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+	expect_refusals(test, 199, 1, 3, 1);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+
+	/* a larger device */
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, (1 << 14) + 1024, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 199, &at), 0);
+	KUNIT_EXPECT_GE(test, at, (1 << 14) - 100);
+}
+
+static void what_a_hit_frees_after_a_refusal_is_found(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, i;
+
+	start(test, 4096);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	for (i = 0; i < 4096; i++)
+		alloc(test, 1);
+	expect_freed(test, 10, 1);
+	expect_freed(test, 12, 1);
+	hatest_on_cpu(0);
+	expect_refusals(test, 2, 1, 5, 1);
+	hatest_on_cpu(1);
+	f->before = *stat(test);
+	expect_freed(test, 11, 1);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, f->before.cached + 1);
+	hatest_on_cpu(0);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 3, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 10);
+}
+
+/* ---- tasks that do not run ---- */
+
+/*
+ * A full device, but for one block in a magazine of CPU 1, which a task has taken that does not
+ * run now. Return: the magazine.
+ */
+static struct hapool_mag *start_with_a_taken_magazine(struct kunit *test, struct hapool_bin **bin)
+{
+	struct fixture *f = test->priv;
+	struct hapool_mag *mag;
+	unsigned int i;
+
+	start(test, 4096);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	for (i = 0; i < 4096; i++)
+		alloc(test, 1);
+	expect_freed(test, 77, 1);
+	*bin = &per_cpu_ptr(f->p.cpus, 1)->bin[0];
+	mag = hapool_mag_take(*bin);
+	KUNIT_ASSERT_NOT_NULL(test, mag);
+	hatest_on_cpu(0);
+	return mag;
+}
+
+static void who_is_killed_does_not_wait_for_a_task_that_does_not_run(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_bin *bin;
+	struct hapool_mag *mag = start_with_a_taken_magazine(test, &bin);
+	enum hybrid_alloc_reason reason;
+	u64 at;
+
+	hatest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), -EINTR);
+	KUNIT_EXPECT_EQ(test, claim(test, 77, 1), -EINTR);
+	hapool_drain(&f->p);
+	hapool_drain_cpu(&f->p, 1);
+	/* what needs no wait is done */
+	KUNIT_EXPECT_EQ(test, claim(test, 76, 1), -EINTR);
+	expect_freed(test, 1000, 1);
+	hapool_mag_put(bin, mag);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), 0);
+	KUNIT_EXPECT_EQ(test, claim(test, 76, 1), -EEXIST);
+	/* nor for an object that another task is freeing */
+	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, 80, 1, &reason), 0);
+	KUNIT_EXPECT_EQ(test, claim(test, 77, 1), -EINTR);
+	hatest_set_killed(false);
+	hapool_reuse(&f->p, 80, 1);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
+	expect_account(test, 4094, 4094);
+}
+
+static void drain_leaves_what_a_task_that_does_not_run_has_taken(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_mag *mag;
+	struct hapool_bin *bin;
+
+	start(test, 1 << 14);
+	if (!hatest_on_cpu(1))
+		kunit_skip(test, "there is one CPU only");
+	warm_up(test, 1);
+	warm_up(test, 2);
+	bin = &per_cpu_ptr(f->p.cpus, 1)->bin[0];
+	mag = hapool_mag_take(bin);
+	KUNIT_ASSERT_NOT_NULL(test, mag);
+	hatest_on_cpu(0);
+	/* the other magazine is emptied */
+	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
+	hapool_drain_cpu(&f->p, 1);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_GT(test, mag->used, 0);
+	hapool_mag_put(bin, mag);
+	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
+	expect_all_comes_back(test);
 }
 
 /* ---- memory ---- */
@@ -515,6 +836,72 @@ static void alloc_when_no_memory_can_be_had_without_waiting(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* Hold free blocks, wait for memory as a discard does, and let them go. */
+static void hold_and_discard(struct kunit *test, gfp_t gfp)
+{
+	struct fixture *f = test->priv;
+	u64 at, len;
+
+	KUNIT_ASSERT_TRUE(test, hapool_next_free(&f->p, 0, &at, &len));
+	KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, gfp), 0);
+	kfree(kmalloc(64, gfp));
+	hapool_unhold(&f->p, at, len);
+}
+
+/*
+ * Every entry of the pool, on a device full of blocks that are freed around @at. Without memory
+ * at once, so whatever can wait for memory does, also in the slow mode and in GROW.
+ */
+static void use_every_entry(struct kunit *test, u64 at, gfp_t gfp)
+{
+	struct fixture *f = test->priv;
+	u64 got;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		expect_freed(test, at + 40 * i, 1);
+	expect_freed(test, at + 1, 1);
+	hatest_inject_start(0, 1, false);
+	KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 2, 1, HAPOOL_NO_GOAL, gfp, &got), 0);
+	KUNIT_EXPECT_EQ(test, got, at);
+	KUNIT_ASSERT_EQ(test, hapool_claim(&f->p, at + 80, 1, gfp), 0);
+	KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 1, 1, at + 40, gfp, &got), 0);
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, f->cfg.nr_blocks += 9 * UNIT + 7, gfp), 0);
+	hold_and_discard(test, gfp);
+	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0);
+
+	expect_refused(test, at + 1, 1, -EINVAL, HYBRID_ALLOC_REASON_WRONG_START);
+	KUNIT_EXPECT_GT(test, hapool_nr_mags(&f->p), 0);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_GT(test, hapool_shrink(&f->p, 1000), 0);
+	hapool_drain_idle(&f->p);
+	stat_walk(test);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, hapool_claim(&f->p, at, 1, gfp), -EEXIST);
+	/* full again */
+	while (hapool_next_free(&f->p, 0, &at, &got))
+		KUNIT_ASSERT_EQ(test, hapool_claim(&f->p, at, got, gfp), 0);
+}
+
+/*
+ * Lockdep, or what the simulator has of it, reports if a mutex that is taken in memory reclaim is
+ * ever held by a task that waits for memory with I/O.
+ */
+static void reclaim_waits_for_no_caller_that_waits_for_reclaim(struct kunit *test)
+{
+	unsigned int i;
+
+	start(test, 1 << 15);
+	for (i = 0; i < 1 << 15; i++)
+		alloc(test, 1);
+	/* each in another slab */
+	use_every_entry(test, 5000, GFP_KERNEL);
+	fs_reclaim_acquire(GFP_KERNEL);
+	use_every_entry(test, 13000, GFP_NOIO);
+	fs_reclaim_release(GFP_KERNEL);
+	use_every_entry(test, 21000, GFP_KERNEL);
+}
+
 /* ---- random ---- */
 
 static void random_shape(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng,
@@ -606,16 +993,25 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(dead_cpu_gives_back_what_it_cached),
 	KUNIT_CASE(idle_magazines_go_back_and_used_ones_stay),
 	KUNIT_CASE(shrinking_frees_magazines_and_what_is_in_them),
+	KUNIT_CASE(reports_take_no_magazine),
 	KUNIT_CASE(what_another_cpu_cached_can_be_allocated),
 	KUNIT_CASE(whole_device_after_everything_was_cached),
 	KUNIT_CASE(cached_range_can_be_claimed),
 	KUNIT_CASE(claims_over_live_and_cached_objects),
 	KUNIT_CASE(who_may_not_wait_gets_eagain_and_no_false_enospc),
+	KUNIT_CASE(refusals_in_a_row_search_once),
+	KUNIT_CASE(refusals_of_more_than_is_free_search_never),
+	KUNIT_CASE(refusals_of_an_alignment_beyond_the_device_search_never),
+	KUNIT_CASE(what_becomes_free_after_a_refusal_is_found),
+	KUNIT_CASE(what_a_hit_frees_after_a_refusal_is_found),
+	KUNIT_CASE(who_is_killed_does_not_wait_for_a_task_that_does_not_run),
+	KUNIT_CASE(drain_leaves_what_a_task_that_does_not_run_has_taken),
 	KUNIT_CASE(failing_allocations_change_nothing),
 	KUNIT_CASE(failing_claims_change_nothing),
 	KUNIT_CASE(init_without_memory_leaves_nothing),
 	KUNIT_CASE(free_needs_no_memory),
 	KUNIT_CASE(alloc_when_no_memory_can_be_had_without_waiting),
+	KUNIT_CASE(reclaim_waits_for_no_caller_that_waits_for_reclaim),
 	KUNIT_CASE(random_operations_match_the_model),
 	KUNIT_CASE(random_operations_in_any_shape),
 	KUNIT_CASE(extents_that_migrate_between_cpus),

@@ -6,9 +6,12 @@
 
 #include "slab/internal.h"
 #include "hatest.h"
+#define HATEST_INJECT_REAL
+#include "inject.h"
 
 #define UNIT	256U		/* blocks: 1 MiB of 4 KiB */
 #define GIB	(1ULL << 18)	/* blocks: a dir */
+#define MAX_HOLD_STEPS	2000
 
 struct fixture {
 	struct haslab s;
@@ -1195,6 +1198,74 @@ static void device_grows_between_two_holds_of_a_walk(struct kunit *test)
 	expect_freed(test, 0, GIB + 30 * UNIT);
 }
 
+static struct fixture *growing;
+static int growing_ret;
+
+/* Another task grows the device by 100 units and takes an extent across the old end. */
+static void grow_meanwhile(void)
+{
+	struct haslab *s = &growing->s;
+	u64 end = s->cfg.nr_blocks;
+
+	hatest_meanwhile = NULL;
+	growing_ret = haslab_grow(s, end + 100 * UNIT, GFP_KERNEL);
+	if (!growing_ret)
+		growing_ret = haslab_claim(s, end - 3, 50 * UNIT, true, GFP_KERNEL);
+}
+
+static void device_grows_during_a_check(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const u64 nr = GIB + 10 * UNIT + 7;
+
+	start(test, nr);
+	KUNIT_ASSERT_EQ(test, claim(test, 5, GIB), 0);
+	growing = f;
+	hatest_meanwhile = grow_meanwhile;
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, !hatest_meanwhile);
+	hatest_meanwhile = NULL;
+	KUNIT_ASSERT_EQ(test, growing_ret, 0);
+	KUNIT_EXPECT_EQ(test, f->s.cfg.nr_blocks, nr + 100 * UNIT);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	expect_freed(test, 5, GIB);
+	expect_freed(test, nr - 3, 50 * UNIT);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+}
+
+#ifdef HASLAB_COUNT_STEPS
+/* The device is all single blocks, every second one free: in slabs, then in mixed slots. */
+static void check_looks_at_little_in_a_hold(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, i;
+
+	start_shape(test, GIB / 8, 0, 16);
+	for (i = 0; i < GIB / 8; i++)
+		KUNIT_ASSERT_EQ(test, object_alloc(test, 0, &at, GFP_KERNEL), 0);
+	for (i = 0; i < GIB / 8; i += 2)
+		expect_freed(test, i, 1);
+	f->s.most_steps = 0;
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	KUNIT_EXPECT_GT(test, f->s.most_steps, 0);
+	KUNIT_EXPECT_LE(test, f->s.most_steps, MAX_HOLD_STEPS);
+	for (i = 1; i < GIB / 8; i += 2)
+		expect_freed(test, i, 1);
+
+	start(test, GIB / 8);
+	for (i = 0; i < GIB / 8; i += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, i, 1), 0);
+	f->s.most_steps = 0;
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	KUNIT_EXPECT_GT(test, f->s.most_steps, 0);
+	/* the last slot of a hold may be of single blocks */
+	KUNIT_EXPECT_LE(test, f->s.most_steps, MAX_HOLD_STEPS + HASLAB_MAX_BLOCKS);
+	for (i = 0; i < GIB / 8; i += 2)
+		expect_freed(test, i, 1);
+	expect_all_free(test);
+}
+#endif
+
 /* CHECK compares what a dir keeps of its free runs with what is there. */
 static void wrong_sum_of_a_dir_is_found(struct kunit *test)
 {
@@ -1596,6 +1667,10 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(conversion_without_memory_changes_nothing),
 	KUNIT_CASE(init_without_memory_leaves_nothing),
 	KUNIT_CASE(device_grows_between_two_holds_of_a_walk),
+	KUNIT_CASE(device_grows_during_a_check),
+#ifdef HASLAB_COUNT_STEPS
+	KUNIT_CASE(check_looks_at_little_in_a_hold),
+#endif
 	KUNIT_CASE(wrong_sum_of_a_dir_is_found),
 	KUNIT_CASE(detach_ends_a_killable_walk),
 	KUNIT_CASE(caller_that_may_wait_gets_its_memory),

@@ -272,7 +272,8 @@ static u64 hold_everything(struct kunit *test, struct hatest_model *m, u64 max)
 			KUNIT_ASSERT_EQ(test, ret, -EAGAIN);
 			continue;
 		}
-		KUNIT_ASSERT_LE(test, start + len, pos);
+		/* whole units and objects: from before the first block, and past the last */
+		pos = max(pos, start + len);
 		KUNIT_ASSERT_TRUE(test, hatest_model_free(m, start, len));
 		sum += len;
 		hatest_model_cache(m, start, len);
@@ -318,6 +319,45 @@ static void free_blocks_are_held_and_all_of_them(struct kunit *test)
 	}
 	for (i = 0; i < ARRAY_SIZE(live); i++)
 		free_extent(test, m, 0);
+	expect_all_comes_back(test);
+}
+
+/* TRIM asks for less at a time than a unit or an object may have. */
+static void a_part_of_a_unit_or_object_is_held_as_a_whole(struct kunit *test)
+{
+	/* in a gap: in blocks */
+	static const struct { u32 from, len, start, end; } part[] = {
+		{ 0, 1, 0, UNIT }, { UNIT - 1, 1, 0, UNIT }, { 100, UNIT, 0, 2 * UNIT },
+		{ UNIT, UNIT, UNIT, 2 * UNIT }, { 3 * UNIT - 9, 1, 2 * UNIT, 3 * UNIT },
+	};
+	struct fixture *f = test->priv;
+	enum hybrid_alloc_reason reason;
+	u64 at, len, base;
+	unsigned int i;
+
+	start(test, 10000);
+	for (i = 0; i < ARRAY_SIZE(part); i++) {
+		at = part[i].from;
+		len = part[i].len;
+		KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, GFP_KERNEL), 0);
+		KUNIT_EXPECT_EQ(test, at, part[i].start);
+		KUNIT_EXPECT_EQ(test, at + len, part[i].end);
+		KUNIT_EXPECT_EQ(test, stat(test)->retired, len);
+		hapool_unhold(&f->p, at, len);
+	}
+	expect_all_comes_back(test);
+
+	/* objects of 128 blocks */
+	base = alloc(test, 128);
+	hapool_drain(&f->p);
+	KUNIT_ASSERT_TRUE(test, hapool_next_free(&f->p, base + 128 + 50, &at, &len));
+	KUNIT_ASSERT_EQ(test, at, base + 128 + 50);
+	len = 7;
+	KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, at, base + 128);
+	KUNIT_EXPECT_EQ(test, len, 128);
+	hapool_unhold(&f->p, at, len);
+	KUNIT_EXPECT_EQ(test, hapool_free(&f->p, base, 128, &reason), 0);
 	expect_all_comes_back(test);
 }
 
@@ -1107,6 +1147,7 @@ static struct kunit_case space_cases[] = {
 	KUNIT_CASE(front_tail_and_middle_are_taken),
 	KUNIT_CASE(freed_extent_merges_left_right_both_and_none),
 	KUNIT_CASE(free_blocks_are_held_and_all_of_them),
+	KUNIT_CASE(a_part_of_a_unit_or_object_is_held_as_a_whole),
 	KUNIT_CASE(retired_extent_is_held_until_reuse),
 	KUNIT_CASE(free_blocks_far_behind_used_ones_are_found),
 	KUNIT_CASE(what_is_held_is_not_handed_out),

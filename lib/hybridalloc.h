@@ -88,16 +88,17 @@ const char *hybrid_alloc_strreason(uint32_t reason);
  *	hybrid_alloc_attach. If @disk is given, @attach->fd is ignored and is -1
  *	afterwards.
  *
- * With HYBRID_ALLOC_ATTACH_FRESH in @attach->flags, all of the disk is free.
- * Without it, the instance is sealed: claim the extents of the catalogue, then call
- * hybrid_alloc_seal(). Neither the library nor the module looks at the disk's contents:
- * use libblkid to find a file system on it, as hybridctl does.
+ * With HYBRID_ALLOC_ATTACH_FRESH in @attach->flags, all of the disk is free; it must be
+ * blank. HYBRID_ALLOC_ATTACH_OVERWRITE takes any disk. Without these, the instance is
+ * sealed: claim the extents of the catalogue, then call hybrid_alloc_seal().
  *
  * Return: 0; -EPERM without CAP_SYS_ADMIN in the initial namespace, -EACCES the
  * control node or the disk may not be opened, -ENOENT no such disk or the module
- * is not loaded, -ENOTBLK not a block device, -EROFS read-only, -EOPNOTSUPP zoned,
- * -EBUSY mounted, attached already or held by another user, -ERANGE the range is not
- * inside the disk, -EINVAL the sizes do not fit each other or the disk.
+ * is not loaded, -ENOTBLK not a block device, -EROFS read-only, -EOPNOTSUPP zoned or
+ * with a durable instance of a later version, -EEXIST the first or the last MiB of the
+ * range is not zero, -EIO it cannot be read, -EBUSY mounted, attached already or held by
+ * another user, -ERANGE the range is not inside the disk, -EINVAL the sizes do not fit
+ * each other or the disk.
  */
 int hybrid_alloc_attach_disk(const char *disk, struct hybrid_alloc_attach *attach);
 

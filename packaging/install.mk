@@ -7,7 +7,7 @@ UDEVDIR		?= /lib/udev/rules.d
 SRCDIR		?= /usr/src
 VERSION		:= $(shell sed -n 's/^VERSION.*:= //p' lib/Makefile)
 # where the module's source is, beside the top
-MODULE_DIRS	:= slab dev
+MODULE_DIRS	:= slab pool dev
 DKMS_SOURCE	= $(DESTDIR)$(SRCDIR)/hybrid-alloc-$(VERSION)
 
 install: install-tools install-lib install-dkms

@@ -46,11 +46,12 @@ run cat /sys/block/vda/size
 echo "   (sectors of 512 bytes: 1 GiB)"
 
 title "The module takes the disk over" \
-	"It decides from now on which part of the disk belongs to whom. mode=fresh" \
-	"says that nothing on the disk is worth keeping. The data goes on its own way:" \
-	"programs read and write /dev/vda themselves, at the places they were given."
+	"It decides from now on which part of the disk belongs to whom. --fresh says that" \
+	"all of it is free; a disk with something on it would be refused. The data goes on" \
+	"its own way: programs read and write /dev/vda themselves, at the places they were given."
 mv /lib/hybrid-alloc.ko .
-run insmod hybrid-alloc.ko device=/dev/vda mode=fresh
+run insmod hybrid-alloc.ko
+run hybridctl attach --fresh /dev/vda
 run hybridctl list
 
 title "Somebody wants space: from 4 KiB to 100 MiB" \
@@ -115,7 +116,13 @@ run hybridctl drain 0
 run hybridctl stat --runs -o NODE,CHARGED,CACHED,FREE,NR_FREE_RUNS,LARGEST_FREE_RUN 0
 same "free runs and bytes in use" "$(hybridctl stat --runs -b -n -r -o NR_FREE_RUNS,CHARGED 0)" "1 0"
 
-title "The module goes"
+title "The module goes" \
+	"A disk with data is not taken for a fresh one by mistake; --wipe leaves it blank."
+run hybridctl detach 0
+fails hybridctl attach --fresh /dev/vda
+run hybridctl attach /dev/vda
+run hybridctl detach --wipe 0
+run hybridctl attach --fresh /dev/vda
 run hybridctl detach 0
 run rmmod hybrid_alloc
 echo

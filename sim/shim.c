@@ -20,6 +20,7 @@
 
 __thread int sim_atomic_depth;
 __thread char sim_self;
+__thread bool sim_killed;
 #ifdef __SANITIZE_THREAD__
 int sim_fence;
 #endif
@@ -49,6 +50,52 @@ void sim_spin_wait(spinlock_t *l)
 	} while (__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE));
 	l->waits++;
 }
+
+__thread struct sim_reclaim sim_reclaim;
+
+#ifdef SIM_DEBUG
+static void sim_mutex_check(struct mutex *m)
+{
+	if (m->in_reclaim && m->waits_for_io)
+		sim_bug(__FILE__, __LINE__,
+			"a mutex that memory reclaim takes is held by a thread that waits for memory with I/O");
+}
+
+void sim_mutex_locked(struct mutex *m)
+{
+	m->next = sim_reclaim.held;
+	sim_reclaim.held = m;
+	m->in_reclaim |= sim_reclaim.inside;
+	sim_mutex_check(m);
+}
+
+void sim_mutex_unlocked(struct mutex *m)
+{
+	struct mutex **p = &sim_reclaim.held;
+
+	while (*p != m)
+		p = &(*p)->next;
+	*p = m->next;
+}
+
+/* The thread waits for memory. In memory reclaim itself it would wait for itself. */
+static void sim_memory_waits(gfp_t gfp)
+{
+	struct mutex *m = sim_reclaim.held;
+
+	if (!gfpflags_allow_blocking(gfp) || !(gfp & (__GFP_IO | __GFP_FS)) || sim_reclaim.noio)
+		return;
+	SIM_ASSERT(!sim_reclaim.inside);
+	for (; m; m = m->next) {
+		m->waits_for_io = true;
+		sim_mutex_check(m);
+	}
+}
+#else
+static void sim_memory_waits(gfp_t gfp)
+{
+}
+#endif
 
 static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wait_cond = PTHREAD_COND_INITIALIZER;
@@ -198,6 +245,7 @@ void *sim_kmalloc(size_t size, gfp_t gfp)
 	void *base;
 
 	might_sleep_if(gfpflags_allow_blocking(gfp));
+	sim_memory_waits(gfp);
 	if (unlikely(sim_fails) && sim_fails(gfp))
 		return NULL;
 	if (size > SIZE_MAX / 4 || posix_memalign(&base, align, align + size))

@@ -21,7 +21,7 @@
 #define MAX_LIVE	8192
 #define NR_FREED	8
 #define NR_ENTRIES	32
-#define MAX_HELD	(1ULL << 14)	/* blocks; twice what TRIM holds at a time */
+#define MAX_HELD	(1ULL << 14)	/* blocks; twice what TRIM asks for at a time */
 
 struct one {
 	struct fuzzer *z;
@@ -659,7 +659,8 @@ static void do_hold(struct one *o)
 		z->held.len = 0;
 		return;
 	}
-	if (ret || z->held.start < start || z->held.start + z->held.len > start + len ||
+	/* it begins with the first block or before, and reaches the last one unless a slab ends */
+	if (ret || z->held.start > start || z->held.start + z->held.len <= start ||
 	    ledger_take(z->ledger, z->held.start, z->held.len, 1))
 		fuzz_wrong(z, "hold of %llu blocks at %llu: %d, %llu at %llu", len, start, ret,
 			   z->held.len, z->held.start);

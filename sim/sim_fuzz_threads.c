@@ -9,6 +9,8 @@
  *   - a second free is refused, unless another thread can have allocated the same extent
  *     in between. In some seeds each length belongs to one thread, which rules that out
  *   - of two frees of the same extent at the same time, one succeeds
+ *   - a block can be had if the threads together never ask for more blocks than there are, counted
+ *     from before an allocation until after a free
  * After phases that only allocate, a length that did not fit must not fit when all
  * threads have stopped. Then everything is also compared with the ledger, as with one
  * thread.
@@ -39,6 +41,7 @@ enum act {
  * @small: extents of a few blocks, all of them in slabs
  * @full: the device is too small for what the threads may allocate
  * @coloured: each length belongs to a thread
+ * @counted: of single blocks, the threads allocate as many as there are, and no more
  * @grows: how often the device grows, at the most
  */
 struct situation {
@@ -47,6 +50,7 @@ struct situation {
 	bool small;
 	bool full;
 	bool coloured;
+	bool counted;
 	unsigned int grows;
 };
 
@@ -59,6 +63,8 @@ static const struct situation situations[] = {
 	{ "grow", { [GROW] = 200 }, .grows = 50 },
 	{ "hand-over", { [HAND_OVER] = 3000 } },
 	{ "hold", { [HOLD] = 300 } },
+	{ "last-block", { [HAND_OVER] = 500, [CLAIM] = 20, [STAT] = 20 }, .small = true,
+	  .full = true, .counted = true },
 	{ "shrink", { [SHRINK] = 600, [DRAIN_IDLE] = 300 } },
 };
 
@@ -93,6 +99,8 @@ struct team {
 	struct extent fixed[2];		/* never freed while the threads run */
 	u64 end;			/* of the device, now */
 	u64 recent;			/* start of an extent of some thread */
+	u64 size;			/* of the device before it grows */
+	u64 used;			/* blocks that may be taken, if counted */
 	struct extent *passed[NR_PASSED];
 	struct duel *duel;
 	unsigned int max_live;
@@ -190,10 +198,52 @@ static struct extent remove_live(struct worker *w)
 	return e;
 }
 
+/* Count blocks before they are allocated. Return: whether there are so many. */
+static bool count_used(struct team *t, u64 len)
+{
+	if (__atomic_add_fetch(&t->used, len, __ATOMIC_SEQ_CST) <= t->size)
+		return true;
+	__atomic_sub_fetch(&t->used, len, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+/* The same when they are free again. */
+static void count_unused(struct team *t, u64 len)
+{
+	if (t->situation->counted)
+		__atomic_sub_fetch(&t->used, len, __ATOMIC_SEQ_CST);
+}
+
+/* One block: another one must be there. */
+static void alloc_counted(struct worker *w, gfp_t gfp)
+{
+	u64 start;
+	int ret;
+
+	if (w->nr_live == w->team->max_live || !count_used(w->team, 1))
+		return;
+	w->count.allocs++;
+	ret = hapool_alloc(&w->z->pool, 1, 1, HAPOOL_NO_GOAL, gfp, &start);
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		w->count.again++;
+		count_unused(w->team, 1);
+		return;
+	}
+	if (ret)
+		fuzz_wrong(w->z, "alloc of a block while one is free: %d", ret);
+	mark(w, "alloc", start, 1, 1);
+	add_live(w, start, 1);
+}
+
 static void do_alloc(struct worker *w, gfp_t gfp)
 {
 	u64 len = draw_len(w), align = 1, goal = HAPOOL_NO_GOAL, start;
 	int ret;
+
+	if (w->team->situation->counted) {
+		alloc_counted(w, gfp);
+		return;
+	}
 
 	if (!len || !w->searches || w->nr_live == w->team->max_live)
 		return;
@@ -230,6 +280,7 @@ static void give(struct worker *w, struct extent e)
 	if (ret)
 		fuzz_wrong(w->z, "free of %llu blocks at %llu: %d, reason %d", e.len, e.start,
 			   ret, reason);
+	count_unused(w->team, e.len);
 	if (w->team->coloured && is_own_length(w, e.len))
 		w->freed[w->count.frees % NR_FREED] = e;
 	w->count.frees++;
@@ -331,6 +382,7 @@ static void begin_duel(struct worker *w)
 	if (!ret == !d.ret)
 		fuzz_wrong(w->z, "two frees of %llu blocks at %llu: %d and %d", d.e.len,
 			   d.e.start, ret, d.ret);
+	count_unused(w->team, d.e.len);
 	w->count.frees++;
 	if (ret)
 		w->count.refused[reason]++;
@@ -375,10 +427,13 @@ static void do_claim(struct worker *w)
 		start = READ_ONCE(w->team->recent) + pick(&w->dice, 64);
 	if (start + len > w->z->cfg.nr_blocks)
 		return;
+	if (w->team->situation->counted && !count_used(w->team, len))
+		return;
 	w->count.claims++;
 	ret = hapool_claim(&w->z->pool, start, len, GFP_KERNEL);
 	if (ret == -EEXIST) {
 		w->count.exists++;
+		count_unused(w->team, len);
 		return;
 	}
 	if (ret)
@@ -710,11 +765,13 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	if (!marks_init(&t->marks, 2 * t->end + 1024))
 		fuzz_wrong(z, "no memory for the record");
 	t->max_live = 16 + pick(&z->dice, MAX_LIVE - 15);
-	t->usual = t->situation->small ? 1 + pick(&z->dice, 4) :
+	t->size = fuzz_size(z);
+	t->usual = t->situation->counted ? 1 : t->situation->small ? 1 + pick(&z->dice, 4) :
 		   pick_log(&z->dice, min_t(unsigned int, 12, ilog2(fuzz_size(z)) + 1));
-	t->coloured = t->situation->coloured || pick(&z->dice, 2);
+	t->coloured = t->situation->coloured || (pick(&z->dice, 2) && !t->situation->counted);
 	if (t->situation->full || pick(&z->dice, 3) || fuzz_size(z) > LOOK_BLOCKS * 1024)
 		occupy(t);
+	t->used = t->fixed[0].len + t->fixed[1].len;
 	begin_phase(t);
 	t->workers = calloc(z->threads, sizeof(*t->workers));
 	pthread_barrier_init(&t->barrier, NULL, z->threads);

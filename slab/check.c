@@ -9,6 +9,9 @@
 
 #include "slab/internal.h"
 
+/* The most members of lists that are looked at one by one. */
+#define MAX_LISTED	1000
+
 /* Sums over everything that is found through the map. */
 struct found {
 	u64 free;
@@ -16,6 +19,12 @@ struct found {
 	u64 nr_mixed;
 	u64 nr_listed;
 	long small_bytes;
+	u64 unit;			/* where the next node of the buddy may begin */
+	struct habuddy_found buddy;
+	bool one_hold;			/* the dir that is looked at is, so far, in one hold */
+	u64 before_slabs;		/* @nr_slabs before that dir */
+	u64 before_mixed;
+	bool torn;			/* a dir changed between two holds */
 };
 
 static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct found *found)
@@ -37,7 +46,8 @@ static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct
 	       slab->nr_free < slab->nr_objects &&
 	       find_first_bit(slab->free, slab->nr_objects) >=
 	       min(slab->hint, slab->nr_objects) &&
-	       (slab->nr_free || list_empty(&slab->list));
+	       slab->list.next->prev == &slab->list && slab->list.prev->next == &slab->list &&
+	       (slab->nr_free != 0) != list_empty(&slab->list);
 }
 
 /* The slot is in the right list, and the links around it match. */
@@ -54,26 +64,41 @@ static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g,
 	       (next == NO_SLOT || slot_link(s, next)->prev == slot);
 }
 
-/* Units of the mixed part are not free in the buddy; all other blocks are SPECIAL. */
+/* The blocks of a slot that its mixed part has: its units, clipped to the managed range. */
+static u32 haslab_check_known(const struct haslab *s, const struct haslab_mixed *m, u32 slot)
+{
+	u64 start = slot_start(s, slot), units = m->units, from, to;
+	u32 known = 0;
+
+	for (; units; units &= units - 1) {
+		from = start + ((u64)__ffs64(units) << s->cfg.unit_shift);
+		to = min(from + unit_blocks(s), s->cfg.nr_blocks);
+		from = max(from, s->cfg.first_block);
+		known += to > from ? to - from : 0;
+	}
+	return known;
+}
+
+/* Units of the mixed part are not free in the buddy; a run outside of them is SPECIAL. */
 static bool haslab_check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
-	u64 start = slot_start(s, slot), end = start + slot_blocks(s), pos, known = 0;
+	u64 start = slot_start(s, slot), end = start + slot_blocks(s), pos, first, last;
+	struct haruns_run run = haruns_at(&m->runs, 0);
 
 	for (pos = start; pos < end && pos < s->cfg.nr_blocks; pos += unit_blocks(s))
 		if (m->units >> slot_unit(s, pos) & 1 &&
 		    habuddy_free_order(&s->buddy, pos >> s->cfg.unit_shift) >= 0)
 			return false;
-	for (pos = start; pos < end; pos++) {
-		struct haruns_run run = mixed_run(s, m, pos);
-		bool is_part = m->units >> slot_unit(s, pos) & 1;
-
-		if (pos < s->cfg.first_block || pos >= s->cfg.nr_blocks)
-			is_part = false;
-		known += is_part;
-		if (!is_part && run.state != HARUNS_SPECIAL)
+	do {
+		if (run.state == HARUNS_SPECIAL)
+			continue;
+		first = start + run.start;
+		last = first + run.len - 1;
+		if (first < s->cfg.first_block || last >= s->cfg.nr_blocks ||
+		    ~m->units & GENMASK_ULL(slot_unit(s, last), slot_unit(s, first)))
 			return false;
-	}
-	return known == m->runs.nr_known;
+	} while (haruns_next(&m->runs, &run));
+	return haslab_check_known(s, m, slot) == m->runs.nr_known;
 }
 
 /* An extent that continues here begins in the slot before, and both are tagged so. */
@@ -106,23 +131,27 @@ static bool haslab_check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slo
 }
 
 /* Check the mixed part and all slabs of a slot. */
-static bool haslab_check_slot(struct haslab *s, u32 slot, struct found *found)
+static bool haslab_check_slot(struct haslab_walk *w, u32 slot, struct found *found)
 {
+	struct haslab *s = w->s;
 	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
 	struct haslab_mixed *m = mixed_slot(s, slot);
 	struct haslab_slab *slab;
 
 	if (m && !haslab_check_mixed(s, m, slot, found))
 		return false;
+	haslab_walk_spend(w, 1 + (m ? m->runs.nr : 0));
 	slab = rcu_dereference_raw(map_dir(s, pos)->slabs[slot % DIR_SLOTS]);
 	if ((unsigned long)slab & MAP_SPLIT)
 		found->small_bytes += ksize(map_split(slab, pos >> s->cfg.unit_shift));
 	while (pos < end) {
 		slab = haslab_lookup(s, pos);
+		haslab_walk_spend(w, 1);
 		if (!slab) {
 			pos += unit_blocks(s);
 			continue;
 		}
+		haslab_walk_spend(w, BITS_TO_LONGS(slab->nr_objects));
 		if (slab->start != pos || !haslab_check_slab(s, slab, found))
 			return false;
 		pos = slab_end(slab);
@@ -145,118 +174,209 @@ static bool haslab_check_sum(struct haslab *s, struct haslab_dir *dir)
 	       kept.trail == found.trail;
 }
 
-static bool haslab_check_dir(struct haslab *s, struct haslab_dir *dir, struct found *found)
+/* The first span that ends after @pos, or NULL. */
+static struct haslab_span *haslab_check_span_at(struct haslab *s, u64 pos)
 {
-	u64 nr_slabs = found->nr_slabs, nr_mixed = found->nr_mixed;
-	u32 slot = (u32)(dir - s->dirs) << DIR_SHIFT;
-	bool has_slabs = dir->slabs != haslab_no_slabs;
+	struct rb_node *node = s->spans.rb_node;
+	struct haslab_span *span, *found = NULL;
 
-	haslab_assert_all(s);
-	if (!!dir->nr_slabs != has_slabs || !dir->nr_mixed != !dir->mixed ||
-	    !dir->links != !dir->mixed)
-		return false;
-	for (; slot < dir_slots_end(s, dir - s->dirs) && (dir->nr_slabs || dir->mixed); slot++)
-		if (!haslab_check_slot(s, slot, found))
-			return false;
-	return found->nr_slabs - nr_slabs == dir->nr_slabs &&
-	       found->nr_mixed - nr_mixed == dir->nr_mixed && haslab_check_sum(s, dir);
+	while (node) {
+		span = rb_entry(node, struct haslab_span, node);
+		if (span->start + span->len > pos)
+			found = span;
+		node = found == span ? node->rb_left : node->rb_right;
+	}
+	return found;
 }
 
-/* Count the members of a group's lists, which must be of that group. */
-static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, u64 max, u64 *found)
+/* The pieces of a span from @pos to @end are SPECIAL in a mixed part, else not free. */
+static bool haslab_check_pieces(struct haslab *s, u64 pos, u64 end)
+{
+	struct haslab_mixed *m;
+	struct haruns_run run;
+	u64 next;
+
+	while (pos < end) {
+		m = mixed_at(s, pos);
+		if (!m) {
+			if (haslab_lookup(s, pos) || haslab_stretch(s, pos, &next))
+				return false;
+			pos = next;
+			continue;
+		}
+		run = mixed_run(s, m, pos);
+		if (run.state != HARUNS_SPECIAL || run_start(s, pos, &run) != pos ||
+		    pos + run.len > end)
+			return false;
+		pos += run.len;
+	}
+	return true;
+}
+
+/*
+ * The spans from @from to @to, borders of slots, do not overlap and have their pieces. They are
+ * few, for each has a piece at a border of a slot or a unit.
+ */
+static bool haslab_check_spans(struct haslab *s, u64 from, u64 to)
+{
+	struct haslab_span *span = haslab_check_span_at(s, from), *next;
+	u64 end;
+
+	for (; span && span->start < to; span = next) {
+		next = rb_entry_safe(rb_next(&span->node), struct haslab_span, node);
+		end = span->start + span->len;
+		if (!span->len || (next && next->start < end) ||
+		    !haslab_check_pieces(s, max(from, span->start), min(to, end)))
+			return false;
+	}
+	return true;
+}
+
+/* What a dir has beside its slots. */
+static bool haslab_check_tables(const struct haslab_dir *dir)
+{
+	return !!dir->nr_slabs == (dir->slabs != haslab_no_slabs) &&
+	       !dir->nr_mixed == !dir->mixed && !dir->links == !dir->mixed;
+}
+
+/* The slots of a dir have been counted; if in several holds, a call may have changed some. */
+static bool haslab_check_counts(const struct haslab_dir *dir, struct found *found)
+{
+	bool match = found->nr_slabs - found->before_slabs == dir->nr_slabs &&
+		     found->nr_mixed - found->before_mixed == dir->nr_mixed;
+
+	found->torn |= !match && !found->one_hold;
+	return match || !found->one_hold;
+}
+
+/* Check the slots of a dir, one after another, until the hold has taken its steps. */
+static bool haslab_check_slots(struct haslab_walk *w, struct haslab_dir *dir, struct found *found)
+{
+	struct haslab *s = w->s;
+	u32 slot = slot_of(s, w->pos);
+
+	if (dir_is_gap(dir)) {
+		w->pos = w->end;
+		return true;
+	}
+	for (; w->pos < w->end && w->steps > 0; w->pos = min(slot_start(s, ++slot), w->end))
+		if (!haslab_check_slot(w, slot, found))
+			return false;
+	return true;
+}
+
+/* Check the nodes of the buddy that begin before w->pos. */
+static bool haslab_check_nodes(struct haslab_walk *w, struct found *found)
+{
+	u64 end = DIV_ROUND_UP_ULL(w->pos, unit_blocks(w->s));
+
+	for (; found->unit < min(end, w->s->buddy.nr_units); haslab_walk_spend(w, 1))
+		if (habuddy_check_at(&w->s->buddy, &found->unit, &found->buddy))
+			return false;
+	return true;
+}
+
+static bool haslab_check_hold(struct haslab_walk *w, struct found *found)
+{
+	struct haslab_dir *dir = map_dir(w->s, w->pos);
+	u64 from = w->pos;
+
+	haslab_assert_all(w->s);
+	/* GROW has added to the last dir what this walk does not look at: the caller tries again */
+	if (w->s->cfg.nr_blocks != w->limit) {
+		found->torn = true;
+		w->pos = w->limit;
+		return true;
+	}
+	found->one_hold = IS_ALIGNED(from, dir_blocks(w->s));
+	if (found->one_hold) {
+		found->before_slabs = found->nr_slabs;
+		found->before_mixed = found->nr_mixed;
+	}
+	if (!haslab_check_tables(dir) || !haslab_check_slots(w, dir, found) ||
+	    !haslab_check_spans(w->s, from, w->pos) || !haslab_check_nodes(w, found))
+		return false;
+	return w->pos < w->end ||
+	       (haslab_check_counts(dir, found) && haslab_check_sum(w->s, dir));
+}
+
+/*
+ * The members of the lists of a group, which must be of that group. If there are more than a hold
+ * may look at, the check of each member has compared the links around it; only heads are left. A
+ * list that has grown meanwhile, or has no end, is not followed: @nr then differs from the number
+ * that was found through the map.
+ */
+static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, bool all, u64 *nr)
 {
 	struct haslab_slab *slab;
 	u32 slot, i;
 
-	for (i = 0; i < HASLAB_NR_CLASSES; i++)
-		list_for_each_entry(slab, &g->partial[i], list)
-			if (slab_group(s, slab) != g || slab->class != i || (*found)++ > max)
-				return false;
-	for (i = 0; i < HASLAB_NR_BUCKETS; i++) {
+	haslab_step(s, HASLAB_NR_BUCKETS);
+	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
 		if (test_bit(i, g->mixed_mask) ? g->mixed[i] == NO_SLOT : g->mixed[i] != NO_SLOT)
 			return false;
-		for (slot = g->mixed[i]; slot != NO_SLOT; slot = slot_link(s, slot)->next)
-			if (mixed_group(s, mixed_of(s, slot)) != g || (*found)++ > max)
+	for (i = 0; all && i < HASLAB_NR_CLASSES; i++)
+		list_for_each_entry(slab, &g->partial[i], list)
+			if (slab_group(s, slab) != g || slab->class != i)
 				return false;
-	}
+			else if ((*nr)++ > MAX_LISTED)
+				return true;
+	for (i = 0; all && i < HASLAB_NR_BUCKETS; i++)
+		for (slot = g->mixed[i]; slot != NO_SLOT; slot = slot_link(s, slot)->next)
+			if (mixed_group(s, mixed_of(s, slot)) != g)
+				return false;
+			else if ((*nr)++ > MAX_LISTED)
+				return true;
 	return true;
 }
 
-/* The counters of the groups match the sums. */
-static bool haslab_check_groups(struct haslab *s, const struct found *found)
+/* The counters match the sums, if nothing has changed since the walk began. */
+static bool haslab_check_sums(struct haslab *s, const struct found *found)
 {
-	u64 nr_slabs = 0, nr_listed = 0, free = 0;
+	u64 nr_slabs = 0, free = 0;
 	unsigned int i;
 
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++) {
-		const struct haslab_group *g = &s->groups[i];
-
-		if (g->nr != i || !haslab_check_lists(s, g, found->nr_listed, &nr_listed))
-			return false;
-		nr_slabs += g->nr_slabs;
-		free += g->free;
+		nr_slabs += s->groups[i].nr_slabs;
+		free += s->groups[i].free;
 	}
-	return free == found->free && s->small_bytes == found->small_bytes &&
+	return !found->torn && free == found->free && s->small_bytes == found->small_bytes &&
 	       nr_slabs == found->nr_slabs + found->nr_mixed &&
-	       nr_listed == found->nr_listed;
-}
-
-/* Spans do not overlap; their pieces are SPECIAL in a mixed part, else not free. */
-static bool haslab_check_spans(struct haslab *s)
-{
-	struct rb_node *node;
-	u64 end = 0;
-
-	haslab_assert_all(s);
-	for (node = rb_first(&s->spans); node; node = rb_next(node)) {
-		struct haslab_span *span = rb_entry(node, struct haslab_span, node);
-		u64 pos = span->start, next;
-
-		if (pos < end || !span->len)
-			return false;
-		end = pos + span->len;
-		while (pos < end) {
-			struct haslab_mixed *m = mixed_at(s, pos);
-			struct haruns_run run;
-
-			if (!m) {
-				if (haslab_lookup(s, pos) || haslab_stretch(s, pos, &next))
-					return false;
-				pos = min(next, end);
-				continue;
-			}
-			run = mixed_run(s, m, pos);
-			if (run.state != HARUNS_SPECIAL || run_start(s, pos, &run) != pos ||
-			    pos + run.len > end)
-				return false;
-			pos += run.len;
-		}
-	}
-	return true;
+	       !habuddy_check_sums(&s->buddy, &found->buddy);
 }
 
 /**
  * haslab_check - verify every invariant of this layer and the buddy, naively
  * @s: the slab allocator
  *
- * Looks at all metadata, a dir at a time, then at the sums, which only match when no call is in
- * flight. Context: process context, may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN
- * the sums do not match: something is broken if no call was in flight.
+ * Looks at all metadata, a bounded number of slots at a time, then at the sums, which only match
+ * when no call is in flight. Context: process context, may sleep. Return: 0; -EUCLEAN something is
+ * broken; -EAGAIN the sums do not match: something is broken if no call was in flight.
  */
 int haslab_check(struct haslab *s)
 {
 	struct found found = {};
-	bool ok = true, sums;
 	struct haslab_walk w;
+	bool ok = true, few, sums;
+	unsigned int i;
+	u64 nr = 0;
 
 	haslab_walk_start(&w, s, 0, U64_MAX, 0);
-	for (; ok && haslab_walk_next(&w); w.pos = w.end)
-		ok = haslab_check_dir(s, map_dir(s, w.pos), &found);
+	while (ok && haslab_walk_next(&w))
+		ok = haslab_check_hold(&w, &found);
 	haslab_walk_end(&w);
+	few = found.nr_listed <= MAX_LISTED;
+	for (i = 0; ok && i < s->nr_groups; i++) {
+		haslab_lock_all(s);
+		ok = s->groups[i].nr == i && haslab_check_lists(s, &s->groups[i], few, &nr);
+		haslab_unlock_all(s);
+		cond_resched();
+	}
+	if (!ok)
+		return -EUCLEAN;
 	haslab_lock_all(s);
-	ok = ok && !habuddy_check(&s->buddy) && haslab_check_spans(s);
-	sums = ok && haslab_check_groups(s, &found);
+	sums = haslab_check_sums(s, &found) && (nr == found.nr_listed || !few);
 	haslab_unlock_all(s);
-	return !ok ? -EUCLEAN : sums ? 0 : -EAGAIN;
+	return sums ? 0 : -EAGAIN;
 }

@@ -5,7 +5,8 @@
  * TRIM looks for free blocks, holds some of them, discards them, and lets them go. Meanwhile they
  * are HELD: neither free nor an extent, so that no allocation gets them, and a free of them is
  * refused. Only what one place can record is held at a time: a run of a mixed part, whole objects
- * of a slab, whole units of a gap.
+ * of a slab, whole units of a gap. If only a part of an object or a unit is asked for, all of it is
+ * held: it may be larger than what TRIM discards at a time.
  *
  * The second half of a free ends here as well: haslab_reuse() makes free what haslab_retire()
  * (slab.c) has made HELD.
@@ -42,22 +43,24 @@ bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 	return found;
 }
 
-/* The part of a range that can be held: whole units of a gap, whole objects of a slab. */
+/* What has to be held for a range: whole units of a gap, whole objects of a slab. */
 static bool haslab_hold_clip(struct haslab *s, struct haslab_slab *slab, u64 *start, u64 *end)
 {
 	u64 first, last;
 
 	if (slab) {
 		first = object_of(s, slab, *start);
-		first += object_start(s, slab, first) < *start;
-		last = min_t(u32, object_of(s, slab, *end), slab->nr_objects);
+		last = min_t(u64, object_of(s, slab, *end - 1) + 1ULL, slab->nr_objects);
+		/* what remains after the last object cannot be held */
+		if (first >= last)
+			return false;
 		*start = object_start(s, slab, first);
 		*end = object_start(s, slab, last);
 	} else if (!mixed_at(s, *start)) {
-		*start = round_up(*start, unit_blocks(s));
-		*end = round_down(*end, unit_blocks(s));
+		*start = round_down(*start, unit_blocks(s));
+		*end = round_up(*end, unit_blocks(s));
 	}
-	return *start < *end;
+	return true;
 }
 
 static int haslab_hold_locked(struct haslab *s, u64 *start, u64 *len, struct hamem_op *op)
@@ -85,8 +88,9 @@ static int haslab_hold_locked(struct haslab *s, u64 *start, u64 *len, struct ham
  * haslab_hold - keep free blocks from use
  * @s: the slab allocator
  * @start: first block; out: the first that is held
- * @len: number of blocks, all in one answer of haslab_next_free(); out: how many are held, which
- *	may be less
+ * @len: number of blocks, at least one, all in one answer of haslab_next_free(); out: how many are
+ *	held: whole objects and units, so there may be more at both ends; fewer if the range ends
+ *	after the last object of a slab
  * @gfp: how to wait for memory
  * Context: process context; may sleep if @gfp lets it.
  * Return: 0; -EAGAIN there is nothing to hold, or no more; -ENOMEM.

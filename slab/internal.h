@@ -105,6 +105,15 @@ static inline void haslab_assert_group(const struct haslab *s, const struct hasl
 	lockdep_assert(lockdep_is_held(&g->lock) || haslab_has_all(s));
 }
 
+/* Count looks at a run, an object, a slot, a dir, a unit or a record in this hold of all groups. */
+static inline void haslab_step(struct haslab *s, u64 nr)
+{
+#ifdef HASLAB_COUNT_STEPS
+	if (haslab_has_all(s))
+		s->steps += nr;
+#endif
+}
+
 /* The group that this CPU tries first. */
 static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 {
@@ -352,7 +361,15 @@ struct haslab_walk {
 	u64 end;		/* where the current hold of all groups ends; 0: none is held */
 	unsigned int flags;	/* HASLAB_WALK_... */
 	int ret;		/* why the pass ended early, or 0 */
+	int steps;		/* how many this hold still has; the caller counts down */
 };
+
+/* The caller of a walk has looked at so many runs, objects, slots or other records. */
+static inline void haslab_walk_spend(struct haslab_walk *w, u32 steps)
+{
+	w->steps -= steps;
+	haslab_step(w->s, steps);
+}
 
 void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 limit,
 		       unsigned int flags);

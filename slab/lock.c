@@ -7,6 +7,22 @@
 
 #include "slab/internal.h"
 
+/* Looks at haslab.nr_waiting before giving up: the waiting task may not be running. */
+#define GIVE_WAY_LOOKS	4096
+
+/*
+ * Let the tasks go first that wait because all groups were shut out. Spin locks of a guest are not
+ * fair: without this, a task that shuts out all groups in a loop could take haslab.lock each time
+ * before a waiting task does. No task waits unless one shuts out the groups, so this ends.
+ */
+static void haslab_give_way(const struct haslab *s)
+{
+	unsigned int looks;
+
+	for (looks = 0; looks < GIVE_WAY_LOOKS && atomic_read(&s->nr_waiting); looks++)
+		cpu_relax();
+}
+
 /*
  * Shut out all groups. On return no other task holds the lock of a group, and any task that takes
  * one sees haslab.holder and waits in haslab_lock_waited(). Called in process context, with no
@@ -17,18 +33,25 @@ void haslab_lock_all(struct haslab *s)
 {
 	unsigned int i;
 
+	haslab_give_way(s);
 	spin_lock(&s->lock);
 	WRITE_ONCE(s->holder, current);
 	for (i = 0; i < s->nr_groups; i++) {
 		spin_lock(&s->groups[i].lock);
 		spin_unlock(&s->groups[i].lock);
 	}
+#ifdef HASLAB_COUNT_STEPS
+	s->steps = 0;
+#endif
 }
 
 /* Let the groups in again. */
 void haslab_unlock_all(struct haslab *s)
 	__releases(&s->lock)
 {
+#ifdef HASLAB_COUNT_STEPS
+	s->most_steps = max(s->most_steps, s->steps);
+#endif
 	/*
 	 * Pairs with smp_load_acquire() in haslab_lock_group(): a task that reads NULL sees
 	 * everything that was done to its group meanwhile.
@@ -38,18 +61,19 @@ void haslab_unlock_all(struct haslab *s)
 }
 
 /*
- * With the lock of @g held: drop it, wait for haslab.lock until no task shuts out the groups any
- * more, and return with the lock of @g held again.
+ * With the lock of @g held: drop it, wait until no task shuts out the groups, and return with the
+ * lock of @g held again. It is taken under haslab.lock, so no other task can shut out the groups
+ * before: the wait is that for one turn of haslab.lock. haslab.holder may be set again on return;
+ * that task then waits for @g.
  */
 void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
 {
-	do {
-		spin_unlock(&g->lock);
-		spin_lock(&s->lock);
-		spin_unlock(&s->lock);
-		spin_lock(&g->lock);
-		/* pairs with smp_store_release() in haslab_unlock_all() */
-	} while (smp_load_acquire(&s->holder));
+	atomic_inc(&s->nr_waiting);
+	spin_unlock(&g->lock);
+	spin_lock(&s->lock);
+	spin_lock(&g->lock);
+	spin_unlock(&s->lock);
+	atomic_dec(&s->nr_waiting);
 }
 
 /**

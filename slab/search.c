@@ -28,6 +28,7 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
@@ -447,6 +448,26 @@ static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
 }
 
 /**
+ * haslab_find - find a free run that fits, without taking it
+ * @s: the slab allocator
+ * @len: number of blocks
+ * @align: of the start of the extent, a power of two, in blocks
+ * @start: out: where an extent fits in it
+ *
+ * Other tasks may allocate meanwhile, also what was found. Context: slow mode (see
+ * haslab_claim()), may sleep. Return: 0; -ENOSPC no free run fits.
+ */
+int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
+{
+	int ret;
+
+	haslab_lock_all(s);
+	ret = haslab_search_large(s, len, align, start);
+	haslab_unlock_all(s);
+	return ret == -E2BIG ? haslab_search_dirs(s, len, align, start) : ret;
+}
+
+/**
  * haslab_search - allocate from any free run that fits
  * @s: the slab allocator
  * @len: number of blocks
@@ -457,24 +478,23 @@ static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
  * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one takes the run
  * that was found, the search starts again. Context: slow mode (see haslab_claim()), may sleep.
  *
- * Return: 0; -ENOSPC no free run fits; -ENOMEM.
+ * Return: 0; -ENOSPC no free run fits; -ENOMEM; -EINTR killed while waiting for another task.
  */
 int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
 	int ret;
 
 	do {
-		haslab_lock_all(s);
-		ret = haslab_search_large(s, len, align, start);
-		haslab_unlock_all(s);
-		if (ret == -E2BIG)
-			ret = haslab_search_dirs(s, len, align, start);
+		ret = haslab_find(s, len, align, start);
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
-		/* the task that delays an object may need this CPU */
-		if (ret == -EAGAIN)
-			schedule_timeout_uninterruptible(1);
+		if (ret == -EAGAIN) {
+			if (fatal_signal_pending(current))
+				return -EINTR;
+			/* the task that delays an object may need this CPU */
+			schedule_timeout_killable(1);
+		}
 	} while (ret == -EEXIST || ret == -EAGAIN);
 	return ret;
 }

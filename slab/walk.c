@@ -23,6 +23,9 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
+/* How much a hold may look at; see struct haslab_walk. */
+#define WALK_STEPS	1000
+
 /* ---- stretches and runs ---- */
 
 /* The gap at @pos reaches at least this far. */
@@ -46,8 +49,9 @@ u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end)
 {
 	haslab_assert_all(s);
 	end = round_down(end, unit_blocks(s));
-	while (pos < end && !mixed_at(s, pos) && !haslab_lookup(s, pos))
-		pos = min(end, haslab_gap_reach(s, pos));
+	for (; pos < end && !mixed_at(s, pos) && !haslab_lookup(s, pos);
+	     pos = min(end, haslab_gap_reach(s, pos)))
+		haslab_step(s, 1);
 	return pos;
 }
 
@@ -91,6 +95,7 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 	struct haruns_run run;
 
 	haslab_assert_all(s);
+	haslab_step(s, 1);
 	if (m) {
 		run = mixed_run(s, m, pos);
 		*end = run_start(s, pos, &run) + run.len;
@@ -141,6 +146,7 @@ static struct haslab_sum haslab_sum_at(struct haslab *s, u64 pos, u64 end)
 	u64 next, len;
 	bool is_free;
 
+	haslab_step(s, 1);
 	if (m && m->runs.nr_known == slot_blocks(s))
 		return (struct haslab_sum) {
 			haruns_lead(&m->runs), m->runs.max_free, haruns_trail(&m->runs),
@@ -161,6 +167,7 @@ struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
 	struct haslab_sum sum = {}, next;
 
 	haslab_assert_all(s);
+	haslab_step(s, 1);
 	if (dir->summed)
 		return (struct haslab_sum) { dir->lead, dir->longest, dir->trail, end - start };
 	for (; pos < end; pos += next.size) {
@@ -220,6 +227,7 @@ bool haslab_walk_next(struct haslab_walk *w)
 	haslab_lock_all(s);
 	/* for sparse: it is held until haslab_walk_end() */
 	__release(&s->lock);
+	w->steps = WALK_STEPS;
 	w->end = w->limit;
 	if (!(w->flags & HASLAB_WALK_WHOLE))
 		w->end = min(w->end, round_down(w->pos, dir_blocks(s)) + dir_blocks(s));

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "hybridctl.h"
@@ -151,7 +152,8 @@ static int cmd_attach(const struct command *cmd, const struct args *args)
 	const char *device = args->words[0];
 	struct hybrid_alloc_attach attach = {
 		.size = sizeof(attach),
-		.flags = args->fresh ? HYBRID_ALLOC_ATTACH_FRESH : 0,
+		.flags = !args->fresh ? 0 : HYBRID_ALLOC_ATTACH_FRESH |
+			 (args->force ? HYBRID_ALLOC_ATTACH_OVERWRITE : 0),
 		.range_start = args->range_start,
 		.range_len = args->range_len,
 		.min_block = args->min_block,
@@ -199,24 +201,135 @@ static int cmd_attach(const struct command *cmd, const struct args *args)
 	return EXIT_OK;
 }
 
+/* The disk of an instance, open for --wipe. -1 after a complaint. */
+static int open_disk(const struct hybrid_alloc_info *info)
+{
+	char *name = disk_name(info), *path = text("/dev/%s", name);
+	struct stat st;
+	int fd;
+
+	for (char *c = path; *c; c++)	/* as the kernel writes cciss/c0d0 */
+		*c = *c == '!' ? '/' : *c;
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode) &&
+	    st.st_rdev == makedev(info->dev_major, info->dev_minor))
+		goto out;
+	if (fd >= 0) {
+		close(fd);
+		errno = ENODEV;
+		fd = -1;
+	}
+	complain("cannot open the disk %s to wipe it: %s (%s). Nothing was detached; without "
+		 "--wipe it can be.",
+		 path, strerror(errno), strerrorname_np(errno));
+out:
+	free(path);
+	free(name);
+	return fd;
+}
+
+#define WIPE_LEN	(1ULL << 20)
+
+static bool write_zeroes(int fd, __u64 start, __u64 end)
+{
+	static const char zeroes[1 << 16];
+
+	while (start < end) {
+		size_t len = end - start < sizeof(zeroes) ? end - start : sizeof(zeroes);
+		ssize_t done = pwrite(fd, zeroes, len, start);
+
+		if (done <= 0)
+			return false;
+		start += done;
+	}
+	return true;
+}
+
+/* Zeroes what a fresh attach looks at, unless the disk has found another user. */
+static bool wipe(int fd, const struct hybrid_alloc_info *info)
+{
+	__u64 start = info->range_start, end = start + info->range_len;
+	__u64 len = info->range_len < WIPE_LEN ? info->range_len : WIPE_LEN;
+	char *path = text("/proc/self/fd/%d", fd);
+	int own = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+	bool done;
+
+	free(path);
+	if (own < 0)
+		return false;
+	done = write_zeroes(own, start, start + len) && write_zeroes(own, end - len, end) &&
+	       !fsync(own);
+	close(own);
+	return done;
+}
+
+/* False after a complaint. */
+static bool detach_info(const struct command *cmd, const char *path,
+			struct hybrid_alloc_info *info)
+{
+	int fd, err;
+	bool ok;
+
+	*info = (struct hybrid_alloc_info){ .size = sizeof(*info) };
+	if (!node_number(path, &info->id)) {
+		fd = open_node(path, O_RDONLY);
+		ok = fd >= 0 && node_info(fd, path, info);
+		if (fd >= 0)
+			close(fd);
+		return ok;
+	}
+	err = hybrid_alloc_lookup(info);
+	if (err)
+		control_failed(explain(cmd->name, -err, 0, path, "detach %s", path));
+	return !err;
+}
+
+/* What is live, or NULL: nothing, or it cannot be told, as the disk is gone. */
+static char *detach_live(const struct hybrid_alloc_info *info)
+{
+	struct hybrid_alloc_stat stat = { .size = sizeof(stat) };
+	char *path = text(HYBRID_ALLOC_NODE_FORMAT, info->id), *live = NULL;
+	int fd = hybrid_alloc_open(path, O_RDONLY);
+
+	if (fd >= 0) {
+		if (!hybrid_alloc_get_stat(fd, &stat) && stat.nr_live)
+			live = live_extents(&stat);
+		hybrid_alloc_close(fd);
+	}
+	free(path);
+	return live;
+}
+
 static int cmd_detach(const struct command *cmd, const struct args *args)
 {
 	const char *path = node_path(args->words[0]);
-	__u32 id;
-	int err;
+	struct hybrid_alloc_info info;
+	char *live, *disk;
+	int fd = -1, err;
 
-	if (!node_number(path, &id)) {
-		int fd = open_node(path, O_RDONLY);
-		struct hybrid_alloc_info data;
-
-		if (fd < 0 || !node_info(fd, path, &data))
+	if (!detach_info(cmd, path, &info))
+		return EXIT_FAILED;
+	if (args->wipe) {
+		fd = open_disk(&info);
+		if (fd < 0)
 			return EXIT_FAILED;
-		close(fd);
-		id = data.id;
 	}
-	err = hybrid_alloc_detach_disk(id, args->force ? HYBRID_ALLOC_DETACH_FORCE : 0);
+	live = args->force ? detach_live(&info) : NULL;
+	err = hybrid_alloc_detach_disk(info.id, args->force ? HYBRID_ALLOC_DETACH_FORCE : 0);
 	if (err)
 		return control_failed(explain(cmd->name, -err, 0, path, "detach %s", path));
+	disk = disk_name(&info);
+	if (args->wipe && !wipe(fd, &info)) {
+		complain("%s is detached from %s, but not wiped: %s (%s). Zero the first and the "
+			 "last MiB of its range with dd, or attach it with --force.",
+			 disk, path, strerror(errno), strerrorname_np(errno));
+		return EXIT_FAILED;
+	}
+	printf("%s is detached from %s%s%s%s%s\n", disk, path, args->force ? " by force" : "",
+	       live ? ", and forgotten: " : "", live ? live : "",
+	       args->wipe ? "; the first and the last MiB of its range are zero" : "");
+	free(live);
+	free(disk);
 	return EXIT_OK;
 }
 
@@ -233,14 +346,17 @@ const struct command attach_command = {
 		"Makes an instance that allocates the space of the block device DEVICE, and prints its "
 		"node. The module opens the device exclusively: it cannot be mounted, and programs that "
 		"use their extents must open it without O_EXCL. Its data is not touched.\n"
-		"The allocator keeps no record on the disk. With --fresh all space is free. Without it "
+		"The allocator keeps no record on the disk. With --fresh all space is free, for a blank "
+		"disk: the first and the last MiB of the range must be zero. Without it "
 		"the instance is attached for a rebuild, and sealed: claim the extents that are in use "
 		"with `hybridctl claim`, from the catalogue of the program that stores data there, then "
 		"run `hybridctl seal`. Nothing can be allocated until then.\n"
 		"A disk with a known signature, of a file system or a partition table for example, is "
-		"refused without --force; `wipefs --all DEVICE` erases signatures. A disk is always "
+		"refused without --force; `wipefs --all DEVICE` erases signatures. `hybridctl detach "
+		"--wipe` leaves a disk that --fresh takes again. A disk is always "
 		"refused if it is mounted, held by another user, read-only, zoned or too small, or if its "
-		"logical block is larger than --min-block. Needs CAP_SYS_ADMIN.",
+		"logical block is larger than --min-block, or if it has a durable instance of a later "
+		"version. Needs CAP_SYS_ADMIN.",
 	.examples =
 		"hybridctl attach --fresh /dev/vdb\n"
 		"Allocate from all of an empty disk.\n"
@@ -253,16 +369,18 @@ const struct command attach_command = {
 const struct command detach_command = {
 	.name = "detach",
 	.run = cmd_detach,
-	.options = BIT(OPT_DETACH_FORCE),
+	.options = BIT(OPT_DETACH_FORCE) | BIT(OPT_WIPE),
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
 	.summary = "detach a block device",
 	.description =
-		"Ends the instance and releases its block device. An instance with live extents or "
-		"open files is refused without --force.",
+		"Ends the instance and releases its block device, and says what it did. An instance with "
+		"live extents or open files is refused without --force.",
 	.examples =
 		"hybridctl detach 0\n"
-		"Detach /dev/hybrid_alloc0.\n",
+		"Detach /dev/hybrid_alloc0.\n"
+		"hybridctl detach --wipe 0\n"
+		"Detach it, and leave its disk blank for the next `hybridctl attach --fresh`.\n",
 };
 
 const struct command list_command = {

@@ -11,29 +11,57 @@
 #include <string.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
-static int simple_op(const struct command *cmd, const struct args *args, int (*op)(int fd),
-		     const char *verb)
+static void say_sealed(const char *path, const struct hybrid_alloc_stat *stat)
+{
+	char *free_space = must(size_short(stat->capacity - stat->charged - stat->unusable));
+	char *live = live_extents(stat);
+
+	printf("%s is sealed: %s, %s free\n", path, live, free_space);
+	free(live);
+	free(free_space);
+}
+
+static int cmd_seal(const struct command *cmd, const struct args *args)
+{
+	const char *path = node_path(args->words[0]);
+	int fd = open_node(path, O_RDWR), err;
+	struct hybrid_alloc_info info;
+	struct hybrid_alloc_stat stat;
+
+	if (fd < 0 || !node_info(fd, path, &info) || !node_stat(fd, path, false, &stat))
+		return EXIT_FAILED;
+	if (!(info.state & HYBRID_ALLOC_STATE_SEALED)) {
+		printf("%s was ready already\n", path);
+		return EXIT_OK;
+	}
+	if (!stat.nr_live && !args->empty) {
+		complain("refusing to seal %s: nothing was claimed, so all space would be free, "
+			 "that of data on the disk too. Claim the extents that are in use "
+			 "(`hybridctl claim --file CATALOGUE %s`), or give --empty if there are "
+			 "none.",
+			 path, path);
+		return EXIT_FAILED;
+	}
+	err = hybrid_alloc_seal(fd);
+	if (err)
+		return failed(explain(cmd->name, -err, 0, path, "seal %s", path));
+	say_sealed(path, &stat);
+	return EXIT_OK;
+}
+
+static int cmd_drain(const struct command *cmd, const struct args *args)
 {
 	const char *path = node_path(args->words[0]);
 	int fd = open_node(path, O_RDWR), err;
 
 	if (fd < 0)
 		return EXIT_FAILED;
-	err = op(fd);
+	err = hybrid_alloc_drain(fd);
 	if (err)
-		return failed(explain(cmd->name, -err, 0, path, "%s %s", verb, path));
+		return failed(explain(cmd->name, -err, 0, path, "drain the pools of %s", path));
 	return EXIT_OK;
-}
-
-static int cmd_seal(const struct command *cmd, const struct args *args)
-{
-	return simple_op(cmd, args, hybrid_alloc_seal, "seal");
-}
-
-static int cmd_drain(const struct command *cmd, const struct args *args)
-{
-	return simple_op(cmd, args, hybrid_alloc_drain, "drain the pools of");
 }
 
 /* The fields of struct hybrid_alloc_stat, with the same names. */
@@ -61,6 +89,11 @@ static const struct column stat_columns[] = {
 	{ "BUDDY_MERGES", COLUMN_NUMBER, IN_ALL, "buddy blocks merged" },
 	{ "SLOW_SEARCHES", COLUMN_NUMBER, IN_ALL,
 		"allocations that drained the pools and searched" },
+	{ "NR_BOUND", COLUMN_NUMBER, IN_ALL, "extents that are bound to an open file" },
+	{ "BOUND_MEMORY", COLUMN_SIZE, IN_ALL,
+		"memory for these, on the account of the files' users" },
+	{ "NR_WATCHERS", COLUMN_NUMBER, IN_ALL,
+		"open files that wait for low space: see watch" },
 	{ "REFUSED_NOT_ALLOCATED", COLUMN_NUMBER, IN_ALL,
 		"frees refused: nothing allocated there" },
 	{ "REFUSED_WRONG_START", COLUMN_NUMBER, IN_ALL,
@@ -99,6 +132,9 @@ static const size_t stat_offsets[] = {
 	STAT(buddy_splits),
 	STAT(buddy_merges),
 	STAT(slow_searches),
+	STAT(nr_bound),
+	STAT(bound_memory),
+	STAT(nr_watchers),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_NOT_ALLOCATED]),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_WRONG_START]),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_WRONG_LENGTH]),
@@ -195,12 +231,15 @@ static int cmd_check(const struct command *cmd, const struct args *args)
 const struct command seal_command = {
 	.name = "seal",
 	.run = cmd_seal,
+	.options = BIT(OPT_EMPTY),
 	.min_words = 1, .max_words = 1,
 	.words = "NODE",
 	.summary = "end a rebuild: alloc works from then on",
 	.description =
 		"Ends the rebuild of an instance after all extents that are in use were claimed. All "
-		"other space can be allocated from then on. Has no effect on an instance that is ready.",
+		"other space can be allocated from then on. Has no effect on an instance that is ready. "
+		"Refused without --empty if no extent is live: that looks like a forgotten claim, and "
+		"would give the space of all data away.",
 	.examples =
 		"hybridctl seal 0\n"
 		"Make /dev/hybrid_alloc0 ready for use.\n",

@@ -81,8 +81,17 @@ static const struct cause {
 	  "the disk is read-only",
 	  "`blockdev --setrw DEVICE` makes it writable if it was set by software." },
 	{ "attach", EOPNOTSUPP,
-	  "it is a zoned disk, which can only be written sequentially",
-	  "Use a disk that can be written anywhere." },
+	  "it is a zoned disk, which can only be written sequentially, or it has a durable "
+	  "instance, for which the module is too old",
+	  "The last line of `dmesg` says which. Use another disk, or a later module." },
+	{ "attach", EEXIST,
+	  "the range is not blank",
+	  "The last line of `dmesg` says what is there. If it is no longer needed, attach with "
+	  "--force; `hybridctl detach --wipe` then leaves the range blank. To keep the data, attach "
+	  "without --fresh." },
+	{ "attach", EIO,
+	  "the disk cannot be read, so there may be data on it",
+	  "The last line of `dmesg` says more. Check the disk." },
 	{ "attach", EBUSY,
 	  "it is mounted, attached already, or held by another program",
 	  "`lsblk DEVICE` and `hybridctl list` show its user; unmount or detach it first." },

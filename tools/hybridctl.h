@@ -73,6 +73,8 @@ char *disk_name(const struct hybrid_alloc_info *info);
 /* False after a complaint. */
 bool node_info(int fd, const char *path, struct hybrid_alloc_info *info);
 bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *stat);
+/* "1 live extent of 4K", "3 live extents of 12M". To be freed. */
+char *live_extents(const struct hybrid_alloc_stat *stat);
 
 /* A signal ends the work, not the program: what was allocated has to be printed. */
 extern volatile sig_atomic_t interrupted;
@@ -147,7 +149,8 @@ char *explain(const char *command, int err, unsigned int reason, const char *nod
 
 enum option_id {
 	OPT_FRESH, OPT_FORCE, OPT_RANGE, OPT_MIN_BLOCK, OPT_MAX_BLOCK, OPT_SLAB_MAX,
-	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_ALIGN, OPT_COUNT, OPT_FILE, OPT_RUNS,
+	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_WIPE, OPT_EMPTY,
+	OPT_ALIGN, OPT_COUNT, OPT_FILE, OPT_RUNS,
 	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH,
 	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE, OPT_BELOW, OPT_TIMEOUT,
 	OPT_LIST, OPT_SVG, OPT_TITLE, OPT_COLOR, OPT_WIDTH, OPT_ROWS,
@@ -176,7 +179,7 @@ enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 /* A parsed command line. What was not given is 0. */
 struct args {
 	struct table_options table;
-	bool fresh, force, runs, list, keep, batch_mode, has_length, has_timeout;
+	bool fresh, force, wipe, empty, runs, list, keep, batch_mode, has_length, has_timeout;
 	__u64 range_start, range_len;
 	__u64 min_block, max_block, slab_max, buddy_start;
 	__u64 align, count;

@@ -176,6 +176,16 @@ bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *st
 	return !err;
 }
 
+char *live_extents(const struct hybrid_alloc_stat *stat)
+{
+	char *size = must(size_short(stat->charged));
+	char *live = text("%llu live extent%s of %s", stat->nr_live, stat->nr_live == 1 ? "" : "s",
+			  size);
+
+	free(size);
+	return live;
+}
+
 volatile sig_atomic_t interrupted;
 
 static void interrupt(int signal)

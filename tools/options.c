@@ -12,11 +12,12 @@
 
 const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_FRESH] = { 0, "fresh", NULL,
-		"All space of the range is free. Without this option the instance is attached for a "
-		"rebuild: see DESCRIPTION." },
+		"All space of the range is free. Its first and last MiB must be zero. Without this "
+		"option the instance is attached for a rebuild: see DESCRIPTION." },
 	[OPT_FORCE] = { 'f', "force", NULL,
-		"Attach even if the disk has a known signature. Attaching wipes nothing, but extents "
-		"may be allocated where that data is." },
+		"Attach even if the disk has a known signature; with --fresh, even if the range is "
+		"not blank. Attaching wipes nothing, but extents may be allocated where that data "
+		"is." },
 	[OPT_RANGE] = { 0, "range", "START[,LEN]",
 		"Manage only this part of the device. Without LEN, or if it is 0, the part ends at the "
 		"end of the device." },
@@ -35,6 +36,11 @@ const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_DETACH_FORCE] = { 'f', "force", NULL,
 		"Detach even if there are live extents or open files. All extents "
 		"are lost, and programs that still have the node open get ENODEV." },
+	[OPT_WIPE] = { 0, "wipe", NULL,
+		"Afterwards write zeroes to the first and the last MiB of the range, so that "
+		"`hybridctl attach --fresh` takes the disk again. The data there is lost." },
+	[OPT_EMPTY] = { 0, "empty", NULL,
+		"Seal although nothing was claimed: all space is free." },
 	[OPT_ALIGN] = { 'a', "align", "SIZE",
 		"Start each extent at a multiple of SIZE, a power of two, on the device." },
 	[OPT_COUNT] = { 'c', "count", "N",
@@ -192,6 +198,12 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 	case OPT_FORCE:
 	case OPT_DETACH_FORCE:
 		args->force = true;
+		return true;
+	case OPT_WIPE:
+		args->wipe = true;
+		return true;
+	case OPT_EMPTY:
+		args->empty = true;
 		return true;
 	case OPT_RANGE:
 		return range_argument(value, args);

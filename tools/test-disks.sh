@@ -97,7 +97,9 @@ works()
 	is "${what}one free run at the end" "$(one LARGEST_FREE_RUN,NR_FREE_RUNS,NR_LIVE)" \
 		"$usable 1 0"
 	is "${what}metadata is what it was" "$(one METADATA)" "$metadata"
-	try "${what}detach" hybridctl detach 0
+	try "${what}detach" hybridctl detach --wipe 0
+	try "${what}attach it again" hybridctl attach --fresh "$dev"
+	try "${what}detach it again" hybridctl detach 0
 }
 
 # refused NAME ERRNO ARG...: hybridctl attach --fresh fails with it, and the
@@ -218,6 +220,7 @@ if broken=$(scsi_disk dev_size_mb=33 opts=2 medium_error_start=0 medium_error_co
 	try_not "a disk that cannot be read" \
 		"cannot look for data on $broken: Input/output error (EIO). Check the disk, or attach with --force" \
 		hybridctl attach --fresh "$broken"
+	# overwrites: a disk that cannot be read is not refused then
 	try "it with --force" hybridctl attach --fresh --force "$broken"
 	try "detach" hybridctl detach 0
 else
@@ -239,6 +242,7 @@ if mke2fs "$disk" >/dev/null 2>&1 && mount -t ext4 "$disk" /mnt; then
 		hybridctl attach --fresh "$disk"
 	refused "a mounted disk" EBUSY --force "$disk"
 	umount /mnt
+	# overwrites: the file system that was made above
 	try "the same, not mounted any more" hybridctl attach --fresh --force "$disk"
 	try_not "mounting it meanwhile" "" mount -t ext4 "$disk" /mnt
 	try "detach" hybridctl detach 0
@@ -247,7 +251,7 @@ if mke2fs "$disk" >/dev/null 2>&1 && mount -t ext4 "$disk" /mnt; then
 else
 	fail "mounting a disk" "$(mount 2>&1; dmesg | tail -n 5)"
 fi
-dd if=/dev/zero of="$disk" bs=64k count=1 2>/dev/null
+dd if=/dev/zero of="$disk" bs=1M count=4 2>/dev/null
 
 for size in 4096 $((M - 4096)); do
 	truncate -s $size /tmp/small.img
@@ -278,6 +282,7 @@ if [ -b "${disk}1" ]; then
 	try "a partition is attached" hybridctl attach --fresh "${disk}1"
 	refused "the disk of an attached partition" EBUSY --force "$disk"
 	try "detach" hybridctl detach 0
+	# overwrites: the partition table that was written above
 	try "the disk is attached" hybridctl attach --fresh --force "$disk"
 	refused "a partition of an attached disk" EBUSY "${disk}1"
 	try "detach" hybridctl detach 0
@@ -328,9 +333,25 @@ try "rmmod" rmmod hybrid_alloc
 try "insmod with one disk, to be rebuilt" insmod /lib/hybrid-alloc.ko device="$disk"
 is "its state" "$(hybridctl list -n -o STATE)" rebuild
 try "rmmod" rmmod hybrid_alloc
-try_not "insmod with a disk that is not there" "can't insert" \
-	insmod /lib/hybrid-alloc.ko device="$disk,/dev/none" mode=fresh
+try "insmod with a disk that is not there" \
+	insmod /lib/hybrid-alloc.ko device="/dev/none,$disk" mode=fresh
+is "the other one is attached" "$(hybridctl list -n -r -o NODE,DISK)" "/dev/hybrid_alloc0 ${disk#/dev/}"
+is "a line in the log names the one that is not" \
+	"$(dmesg | grep -c 'hybrid_alloc: /dev/none: not attached, there is no such file')" 1
+try "rmmod" rmmod hybrid_alloc
+write_signature ext2 "$disk"
+sync
+try_not "insmod mode=fresh with a disk that has a file system" "can't insert" \
+	insmod /lib/hybrid-alloc.ko device="$disk,$odd" mode=fresh
+is "a line in the log says so" "$(dmesg | tail -n 1 | grep -c "${disk#/dev/}: not blank, there is an ext2, ext3 or ext4 file system at byte 1080:")" 1
 is "nothing is left of it" "$(ls /dev/hybrid_alloc* 2>/dev/null)" ""
+# overwrites: the signature that was written above
+try "mode=overwrite takes it" insmod /lib/hybrid-alloc.ko device="$disk,$odd" mode=overwrite
+is "both are attached" "$(hybridctl list -n -r -o STATE | tr '\n' ' ')" "ready ready "
+try "detach --wipe" hybridctl detach --wipe 0
+try "rmmod" rmmod hybrid_alloc
+try "mode=fresh takes it after that" insmod /lib/hybrid-alloc.ko device="$disk,$odd" mode=fresh
+try "rmmod" rmmod hybrid_alloc
 
 rm -f /tmp/*.img /tmp/alias
 rmmod loop

@@ -62,7 +62,9 @@ is "STAT says so, too" "$(one CAPACITY)" $((255 * M))
 try_not "grow to less" "the range would become shorter (EINVAL). \`hybridctl info /dev/hybrid_alloc0\`" \
 	hybridctl grow -s 64M 0
 try_not "grow beyond the disk" "the disk is not that long (ERANGE). \`blockdev --getsize64\`" hybridctl grow -s 1G 0
-try "detach" hybridctl detach --force 0
+# What was written before the range has to go as well.
+try "detach" hybridctl detach --force --wipe 0
+dd if=/dev/zero of="$DISK" bs=1M count=1 conv=notrunc 2>/dev/null
 
 modprobe null_blk nr_devices=1 gb=1
 try "attach a disk that cannot discard" hybridctl attach --fresh /dev/nullb0
@@ -80,7 +82,9 @@ for attribute in size=64 memory_backed=1 discard=1 irqmode=2 completion_nsec=150
 done
 disk=/dev/nullb$(cat $slow/index)
 [ -b "$disk" ] || disk=/dev/slow
-try "attach a slow disk" hybridctl attach --fresh --force "$disk"
+# A fresh attach would read 2 MiB of it.
+try "attach a slow disk" hybridctl attach --force "$disk"
+try "seal it" hybridctl seal --empty 0
 script -q -c "hybridctl trim 0" /tmp/typescript >/dev/null
 is "trim on a terminal that takes longer than a second" \
 	"$(grep -c "trim: \[\.*\] *0%  0 bytes, 1 s$esc\[K" /tmp/typescript)" 1

@@ -66,6 +66,7 @@ try "insmod" insmod /lib/hybrid-alloc.ko
 
 # attach, list, info, detach
 
+node=/dev/hybrid_alloc0
 is "no instance: no output" "$(hybridctl list)" ""
 json_is "no instance: JSON" "instances=[]" list
 try_not "an instance that is not there" "there is no such instance (ENOENT). \`hybridctl list\`" \
@@ -90,8 +91,8 @@ instances[0].disk=\"${DISK#/dev/}\"
 instances[0].state=\"ready\"
 instances[0].range_start=0
 instances[0].range_len=$((256 * M))" list
-for node in 0 hybrid_alloc0 /dev/hybrid_alloc0 /dev/../dev/hybrid_alloc0; do
-	is "info $node" "$(hybridctl info --noheadings --raw --output ID $node)" 0
+for name in 0 hybrid_alloc0 /dev/hybrid_alloc0 /dev/../dev/hybrid_alloc0; do
+	is "info $name" "$(hybridctl info --noheadings --raw --output ID $name)" 0
 done
 is "info, one value a line" "$(hybridctl info 0 | grep -c .)" 15
 is "info --noheadings" "$(hybridctl info --noheadings 0 | grep -c .)" 14
@@ -188,9 +189,16 @@ is "alloc --bytes" "$(hybridctl alloc --bytes -n -o SIZE 0 64K)" $((64 * K))
 # What remains is in nobody's hands: a forced detach forgets it, a plain one refuses
 try_not "detach with live extents" "(EBUSY). Free the extents (\`hybridctl stat /dev/hybrid_alloc0\`" \
 	hybridctl detach 0
-try "detach --force" hybridctl detach --force hybrid_alloc0
+hybridctl stat -n -r -o NR_LIVE,CHARGED 0 >/tmp/out
+read -r live size </tmp/out
+is "detach --force says what was forgotten" "$(hybridctl detach --force hybrid_alloc0)" \
+	"${DISK#/dev/} is detached from $node by force, and forgotten: $live live extents of $size"
 try "attach and give back at once" hybridctl attach --fresh "$DISK"
-try "detach by another path" hybridctl detach /dev/../dev/hybrid_alloc0
+is "detach by another path says what it did" "$(hybridctl detach /dev/../dev/hybrid_alloc0)" \
+	"${DISK#/dev/} is detached from /dev/../dev/hybrid_alloc0"
+try "attach with nothing live" hybridctl attach --fresh "$DISK"
+is "detach --force had nothing to forget" "$(hybridctl detach -f 0)" \
+	"${DISK#/dev/} is detached from $node by force"
 try "attach for what follows" hybridctl attach --fresh "$DISK"
 
 # All the errors of alloc
@@ -343,14 +351,23 @@ hybridctl claim --json 0 128M:4K 128M:4K 2>/dev/null | awk -f ./test-json.awk >/
 is "claim --json" "$(grep result /tmp/out)" "extents[0].result=\"ok\"
 extents[1].result=\"EEXIST\""
 is "what was claimed is live" "$(one CHARGED,NR_LIVE)" "$((8 * M + 12 * K)) 5"
-is "seal says nothing" "$(hybridctl seal 0 2>&1)" ""
-try "seal once more" hybridctl seal 0
+is "seal says what it did" "$(hybridctl seal 0 2>&1)" \
+	"$node is sealed: 5 live extents of 8M, 248M free"
+is "seal once more" "$(hybridctl seal 0)" "$node was ready already"
 is "its state is ready" "$(hybridctl list -n -o STATE)" ready
 is "alloc works" "$(hybridctl alloc -n -o LEN 0 200M 2>&1 | head -c 8)" "hybridct"
 first=$(hybridctl alloc -n -o START 0 100M)
 is "alloc does not touch what was claimed" \
 	"$([ "$first" -ge $((13 * M)) ] && { [ "$first" -ge $((128 * M + 4 * K)) ] || [ "$first" -le $((28 * M)) ]; }; echo $?)" 0
 try "free of the claimed extents" hybridctl free 0 0:4K 1M:3M 8M:5M 128M:4K 64M:1 "$first:100M"
+try "detach" hybridctl detach 0
+
+try "attach for a rebuild, once more" hybridctl attach "$DISK"
+try_not "seal with nothing claimed" \
+	"refusing to seal $node: nothing was claimed, so all space would be free, that of data on the disk too. Claim the extents that are in use (\`hybridctl claim --file CATALOGUE $node\`), or give --empty if there are none." \
+	hybridctl seal 0
+try_not "... leaves it sealed" "(EAGAIN)" hybridctl alloc 0 4K
+is "seal --empty" "$(hybridctl seal --empty 0)" "$node is sealed: 0 live extents of 0B, 256M free"
 try "detach" hybridctl detach 0
 
 # Data on the disk
@@ -361,15 +378,62 @@ for kind in $signatures; do
 		"there is data on it ($(signature_name "$kind")). If it is no longer needed, erase its signature with \`wipefs --all $DISK\`, or attach with --force." \
 		hybridctl attach --fresh "$DISK"
 	is "$kind: nothing was attached" "$(hybridctl list)" ""
+	# overwrites: the signature that was written above
 	try "$kind: --force" hybridctl attach --fresh --force "$DISK"
 	try "$kind: detach" hybridctl detach 0
 	dd if=/dev/zero of="$DISK" bs=64k count=1 2>/dev/null
 done
 sync
 
+# A range that is not blank, but has nothing that libblkid knows
+
+printf x | dd of="$DISK" bs=1 seek=$((M - 1)) conv=notrunc 2>/dev/null
+sync
+for range in 0 0,$M; do
+	try_not "data in the first MiB, range $range" \
+		"cannot attach $DISK: the range is not blank (EEXIST). The last line of \`dmesg\` says what is there." \
+		hybridctl attach --fresh --range "$range" "$DISK"
+	is "... and it does" "$(dmesg | tail -n 1 | grep -c "data at byte $((M - 1)):")" 1
+done
+is "nothing was attached" "$(hybridctl list)" ""
+try "... a range after it" hybridctl attach --fresh --range 1M "$DISK"
+try "detach" hybridctl detach 0
+# overwrites: the byte that was written above
+try "--force" hybridctl attach --fresh --force "$DISK"
+is "detach --wipe says what it did" "$(hybridctl detach --wipe 0)" \
+	"${DISK#/dev/} is detached from $node; the first and the last MiB of its range are zero"
+try "after detach --wipe the disk needs no force" hybridctl attach --fresh "$DISK"
+try "detach" hybridctl detach 0
+
+# --wipe clears two MiB of the range, and nothing else
+tr '\0' x </dev/zero | dd of="$DISK" bs=1M count=16 conv=notrunc iflag=fullblock 2>/dev/null
+# overwrites: what was written in the line above
+try "attach a range" hybridctl attach --fresh --force --range 4M,8M "$DISK"
+hybridctl alloc -n -o EXTENT 0 64K >/tmp/in
+try_not "detach --wipe with a live extent" "(EBUSY)" hybridctl detach --wipe 0
+is "... wipes nothing" "$(dd if="$DISK" bs=1M count=16 2>/dev/null | tr -d x | wc -c)" 0
+is "detach --force --wipe" "$(hybridctl detach --force --wipe 0)" \
+	"${DISK#/dev/} is detached from $node by force, and forgotten: 1 live extent of 64K; the first and the last MiB of its range are zero"
+is "what is zero by MiB" "$(for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+	dd if="$DISK" bs=1M skip=$i count=1 2>/dev/null | tr -d '\0' | wc -c; done | tr '\n' ' ')" \
+	"$M $M $M $M 0 $M $M $M $M $M $M 0 $M $M $M $M "
+# overwrites: the same
+try "attach a small range" hybridctl attach --fresh --force --range 1M,1M "$DISK"
+try "detach --wipe" hybridctl detach --wipe 0
+is "... stays inside it" "$(dd if="$DISK" bs=1M count=4 2>/dev/null | tr -d '\0' | wc -c)" $((3 * M))
+dd if=/dev/zero of="$DISK" bs=1M count=16 conv=notrunc 2>/dev/null
+
+# A durable instance is of no use to this version
+printf HYBRALOC | dd of="$DISK" bs=4096 seek=1 conv=notrunc 2>/dev/null
+try_not "a durable instance" "(EOPNOTSUPP). The last line of \`dmesg\` says which." hybridctl attach "$DISK"
+try_not "... with --fresh" "(EEXIST)" hybridctl attach --fresh "$DISK"
+# overwrites: it is refused
+try_not "... with --force" "(EOPNOTSUPP)" hybridctl attach --fresh --force "$DISK"
+dd if=/dev/zero of="$DISK" bs=4096 count=2 conv=notrunc 2>/dev/null
+sync
+
 # Users and files
 
-node=/dev/hybrid_alloc0
 try "attach" hybridctl attach --fresh "$DISK"
 exec 3<$node
 try_not "detach with an open file" "end the programs (\`fuser -v /dev/hybrid_alloc0\` names them)" \

@@ -3,13 +3,18 @@
  * Extents that are bound to an open file description: they go back when it is
  * closed, by whatever end; only a FREE through it is accepted, also in a batch,
  * and also when others free in the very moment of the allocation; nothing is
- * left behind by calls that failed or devices that were detached meanwhile.
+ * left behind by calls that failed or devices that were detached meanwhile. A
+ * bound allocation that has to wait keeps nobody from freeing, and what it takes
+ * of memory is shown and accounted.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include "harness.h"
 
@@ -60,7 +65,10 @@ static void test_close(void)
 	if (ha_alloc(f, BLOCK, 0, &other))
 		t_die("ALLOC");
 	t_eq(ha_stat(fd, 0).nr_live, NR_SIZES + 1, "bound and unbound extents are live");
+	t_ok(ha_stat(fd, 0).nr_bound == NR_SIZES && ha_stat(fd, 0).bound_memory >= 32 * NR_SIZES,
+	     "STAT tells how many are bound, and the memory for that");
 	close(f);
+	t_ok(!ha_stat(fd, 0).nr_bound && !ha_stat(fd, 0).bound_memory, "close takes that back");
 	t_eq(ha_stat(fd, 0).nr_live, 1, "close gives the bound ones back, and no other");
 	t_errno(ha_free(fd, e[0].start, e[0].len, NULL), ENOENT, "one of them is free indeed");
 	t_errno(ha_free(fd, other.start, other.len, NULL), 0, "the unbound one is live");
@@ -282,6 +290,222 @@ static void test_thieves(void)
 	t_eq(ha_stat(fd, 0).nr_live, 0, "nothing is live");
 }
 
+/*
+ * All space that is free sits in the pool of another CPU, so that a bound allocation has to
+ * empty that first; others try to free what it gets.
+ */
+static void test_thieves_of_a_search(void)
+{
+	static struct hybrid_alloc_alloc_item a[HYBRID_ALLOC_MAX_ITEMS];
+	struct hybrid_alloc_extent e;
+	pthread_t threads[2];
+	u64 searches = 0, before, hole[20];
+	u32 i, failed, bad = 0, tried;
+	int f, err;
+
+	t_nullb_make("hat-search", (struct t_disk_opts){ .mib = 64 });
+	id = ha_must_attach("/dev/hat-search", HYBRID_ALLOC_ATTACH_FRESH);
+	fd = open_again();
+	do {
+		memset(a, 0, sizeof(a));
+		for (i = 0; i < ARRAY_SIZE(a); i++)
+			a[i].len = BLOCK;
+		if (ha_alloc_batch(fd, a, ARRAY_SIZE(a), &failed))
+			t_die("ALLOC_BATCH");
+	} while (!failed);
+	for (i = 0; i < ARRAY_SIZE(hole); i++)
+		hole[i] = 4 * MIB + i * BLOCK;
+	t_pin(1);
+	/* a try is enough to make the pool */
+	if (ha_alloc(fd, BLOCK, 0, NULL) != ENOSPC || ha_free(fd, hole[0], BLOCK, NULL))
+		t_die("FREE");
+
+	for (i = 0; i < NR_SIZES; i++)
+		atomic_store(&target[i], i ? ~0ULL : hole[0]);
+	atomic_store(&stop, false);
+	atomic_store(&tries, 0);
+	atomic_store(&stolen, 0);
+	for (i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, thief, NULL);
+	f = open_again();
+	for (i = 0; i < 300; i++) {
+		t_pin(0);
+		before = ha_stat(fd, 0).slow_searches;
+		bad += bind_one(f, BLOCK, &e) || e.start != hole[0];
+		searches += ha_stat(fd, 0).slow_searches - before;
+		t_pin(1);
+		/* makes the pool again, if memory is short */
+		bad += ha_alloc(fd, BLOCK, 0, NULL) != ENOSPC;
+		bad += !!ha_free(f, e.start, e.len, NULL);
+	}
+	t_unpin();
+	atomic_store(&stop, true);
+	for (i = 0; i < 2; i++)
+		t_join(threads[i]);
+	tried = atomic_load(&tries);
+	t_note("%llu searches, %u frees by others", searches, tried);
+	t_eq(bad, 0, "the only free block is bound and freed, again and again");
+	t_ok(searches >= 100 && tried > 100, "which takes the slow mode");
+	t_eq(atomic_load(&stolen), 0, "and nobody else can free it");
+
+	/* no slot has a run of this length: it lies in a slab of blocks */
+	for (i = 1; i < ARRAY_SIZE(hole); i++)
+		if (ha_free(fd, hole[i], BLOCK, NULL))
+			t_die("FREE");
+	err = bind_one(f, 17 * BLOCK, &e);
+	t_ok(!err && e.start >= hole[0] && e.start < hole[3] + 1,
+	     "a run across freed blocks is found, and bound");
+	t_errno(ha_free(fd, e.start, e.len, NULL), EPERM, "FREE by another file");
+	t_errno(bind_one(f, 17 * BLOCK, NULL), ENOSPC, "there is no second one");
+	t_eq(ha_stat(fd, 0).nr_bound, 1, "which leaves no record");
+	t_errno(ha_op(fd, HYBRID_ALLOC_IOC_CHECK), 0, "CHECK");
+	close(f);
+	t_eq(ha_stat(fd, 0).nr_bound, 0, "nothing is bound after the close");
+	close(fd);
+	t_errno(ha_detach(id, HYBRID_ALLOC_DETACH_FORCE), 0, "DETACH");
+	t_nullb_remove("hat-search");
+}
+
+/* A disk that takes 3 s for a discard, and a bound allocation that has to wait for it. */
+static atomic_bool waits, waited;
+
+static void *trim_once(void *arg)
+{
+	struct hybrid_alloc_trim t = { .size = sizeof(t), .len = MIB };
+
+	(void)arg;
+	if (ha_ioctl(fd, HYBRID_ALLOC_IOC_TRIM, &t))
+		t_die("TRIM");
+	return NULL;
+}
+
+static void *bind_too_much(void *arg)
+{
+	int f = open_again(), err;
+
+	(void)arg;
+	atomic_store(&waits, true);
+	err = bind_one(f, 48 * MIB, NULL);
+	atomic_store(&waited, true);
+	t_errno(err, ENOSPC, "ALLOC of more than there is, bound");
+	close(f);
+	return NULL;
+}
+
+static void test_waits_alone(void)
+{
+	struct hybrid_alloc_extent own, e;
+	pthread_t trimmer, binder;
+	u32 pairs = 0;
+	int f;
+
+	t_nullb_make("hat-slow", (struct t_disk_opts){
+		.mib = 64, .memory = true, .discard = true, .delay_ms = 3000,
+	});
+	id = ha_must_attach("/dev/hat-slow", HYBRID_ALLOC_ATTACH_FRESH);
+	fd = open_again();
+	f = open_again();
+	if (bind_one(f, BLOCK, &own) || ha_claim(fd, 30 * MIB, MIB))
+		t_die("ALLOC");
+	pthread_create(&trimmer, NULL, trim_once, NULL);
+	while (!ha_stat(fd, 0).retired)
+		usleep(1000);
+	pthread_create(&binder, NULL, bind_too_much, NULL);
+	while (!atomic_load(&waits))
+		usleep(1000);
+	usleep(300000);
+	while (!atomic_load(&waited) && pairs < 100) {
+		if (ha_alloc(fd, BLOCK, 0, &e) || ha_free(fd, e.start, e.len, NULL))
+			t_die("ALLOC and FREE");
+		pairs++;
+	}
+	t_eq(pairs, 100, "others free while a bound allocation waits for a discard");
+	t_ok(!atomic_load(&waited), "as it does");
+	t_join(binder);
+	t_join(trimmer);
+	close(f);
+	close(fd);
+	t_errno(ha_detach(id, HYBRID_ALLOC_DETACH_FORCE), 0, "DETACH");
+	t_nullb_remove("hat-slow");
+}
+
+/* Records and open files are on the memory account of the process that makes them. */
+#define CGROUP	"/tmp/hat-cgroup"
+#define NR_FILES	4000
+
+/* By how much the account grows if a node is opened again and again. */
+static long account_of_files(const char *path)
+{
+	static int files[NR_FILES];
+	long before, after;
+	u32 i;
+
+	usleep(500000);		/* closed files are freed later */
+	before = t_read_long(CGROUP "/test/memory.current");
+	for (i = 0; i < NR_FILES; i++) {
+		files[i] = open(path, O_RDONLY | O_CLOEXEC);
+		if (files[i] < 0)
+			t_die("open %s", path);
+	}
+	after = t_read_long(CGROUP "/test/memory.current");
+	for (i = 0; i < NR_FILES; i++)
+		close(files[i]);
+	return after - before;
+}
+
+static void test_account(void)
+{
+	static struct hybrid_alloc_alloc_item a[HYBRID_ALLOC_MAX_ITEMS];
+	u32 i, k, nr = 0;
+	long before, after, plain, ours;
+	char path[40];
+	int f;
+
+	mkdir(CGROUP, 0700);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL) ||
+	    t_write(CGROUP "/cgroup.subtree_control", "+memory") ||
+	    mkdir(CGROUP "/test", 0700)) {
+		t_skip("memory account", "this kernel has no memory cgroups");
+		umount(CGROUP);
+		rmdir(CGROUP);
+		return;
+	}
+	f = open_again();
+	if (t_write(CGROUP "/test/cgroup.procs", "%d", getpid()))
+		t_die("enter the cgroup");
+	before = t_read_long(CGROUP "/test/memory.current");
+	for (k = 0; k < 60; k++) {
+		struct hybrid_alloc_batch b = {
+			.size = sizeof(b), .flags = BOUND, .items = (uintptr_t)a,
+			.nr = ARRAY_SIZE(a), .item_size = sizeof(a[0]),
+		};
+
+		memset(a, 0, sizeof(a));
+		for (i = 0; i < ARRAY_SIZE(a); i++)
+			a[i].len = BLOCK;
+		if (ha_ioctl(f, HYBRID_ALLOC_IOC_ALLOC_BATCH, &b) || b.nr_failed)
+			t_die("ALLOC_BATCH");
+		nr += ARRAY_SIZE(a);
+	}
+	after = t_read_long(CGROUP "/test/memory.current");
+	t_note("%u records: %ld bytes more", nr, after - before);
+	t_ok(after - before >= nr * 32,
+	     "bound extents are on the memory account");
+	close(f);
+
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ NR_FILES + 100, NR_FILES + 100 });
+	snprintf(path, sizeof(path), "/dev/hybrid_alloc%u", id);
+	account_of_files("/dev/null");	/* the table of descriptors */
+	plain = account_of_files("/dev/null");
+	ours = account_of_files(path);
+	t_note("%d open files: %ld bytes of /dev/null, %ld of %s", NR_FILES, plain, ours, path);
+	t_ok(ours - plain >= NR_FILES * 64, "open files are on the memory account");
+	t_write(CGROUP "/cgroup.procs", "%d", getpid());
+	rmdir(CGROUP "/test");
+	umount(CGROUP);
+	rmdir(CGROUP);
+}
+
 /* Frees of unbound extents go on while something is bound for the first time. */
 static atomic_uint unbound_bad;
 
@@ -354,10 +578,13 @@ int main(void)
 	test_batch();
 	test_undone();
 	test_thieves();
+	test_account();
 	t_all_back(fd, &start, "at the end");
 	close(fd);
 	t_errno(ha_detach(id, 0), 0, "DETACH");
 	test_first(disk);
+	test_thieves_of_a_search();
+	test_waits_alone();
 	t_nullb_remove("hat-bound");
 	return t_done();
 }

@@ -2,13 +2,16 @@
 /*
  * What it costs to attach, in instructions: for a machine whose clock counts
  * them, see tests/vm/run --icount. That it does is shown first, with a loop of
- * a known length.
+ * a known length. And what others cost: files that wait for low space, and
+ * extents that were bound.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sys/resource.h>
 #include "harness.h"
 
 #define MAX_ATTACH	100000000
+#define NR_WATCHERS	4000
 
 static u64 now(void)
 {
@@ -58,6 +61,122 @@ static void test_attach(const char *name, u32 mib)
 	t_nullb_remove("hat-cost");
 }
 
+/* A pair of ALLOC and FREE: the average of many, the least of several. */
+static u64 cost_of_pair(int fd, u64 len)
+{
+	u64 best = ~0ULL, begun, took;
+	struct hybrid_alloc_extent e;
+	u32 i, k;
+
+	for (i = 0; i < 5; i++) {
+		begun = now();
+		for (k = 0; k < 200; k++)
+			if (ha_alloc(fd, len, 0, &e) || ha_free(fd, e.start, e.len, NULL))
+				t_die("ALLOC and FREE");
+		took = (now() - begun) / 200;
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+static int watch(u32 id, u64 low_space)
+{
+	struct hybrid_alloc_watch w = { .size = sizeof(w), .low_space = low_space };
+	int f = ha_must_open(id, O_RDONLY);
+
+	if (ha_ioctl(f, HYBRID_ALLOC_IOC_WATCH, &w))
+		t_die("WATCH");
+	return f;
+}
+
+static bool about(u64 cost, u64 before)
+{
+	return cost <= before + before / 100 && before <= cost + before / 50;
+}
+
+/* Files that were opened read-only have thresholds; others allocate and free. */
+static void test_watchers(u32 id, int fd)
+{
+	static int files[NR_WATCHERS];
+	const u64 len = 68 * KIB;	/* not from a pool */
+	u64 alone, few = 0, many, after, free;
+	u32 i;
+
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ NR_WATCHERS + 50, NR_WATCHERS + 50 });
+	cost_of_pair(fd, len);
+	alone = cost_of_pair(fd, len);
+	free = ha_stat(fd, 0).free;
+	/* each pair crosses the first ones */
+	for (i = 0; i < NR_WATCHERS; i++) {
+		files[i] = watch(id, free - i % 2 * BLOCK - i / 2 * 32 * BLOCK);
+		if (i == 15)
+			few = cost_of_pair(fd, len);
+	}
+	many = cost_of_pair(fd, len);
+	t_eq(ha_stat(fd, 0).nr_watchers, NR_WATCHERS, "STAT tells how many files have a threshold");
+	for (i = 0; i < NR_WATCHERS; i++)
+		close(files[i]);
+	after = cost_of_pair(fd, len);
+	t_note("a pair of 68 KiB: %llu instructions, with 16 thresholds %llu, with %u %llu",
+	       alone, few, NR_WATCHERS, many);
+	t_note("after that %llu", after);
+	t_ok(many < few + few / 4, "a miss does not pay for each threshold");
+	t_ok(about(after, alone), "nor for any after the last one is gone");
+}
+
+/* Something is bound, and then nothing. */
+static void test_bound(int fd, u32 id)
+{
+	static const u64 lens[] = { BLOCK, 68 * KIB };
+	u64 before[2], with[2], after;
+	struct hybrid_alloc_extent e;
+	u32 round, i;
+	int f;
+
+	for (i = 0; i < 2; i++) {
+		cost_of_pair(fd, lens[i]);
+		before[i] = cost_of_pair(fd, lens[i]);
+	}
+	for (round = 0; round < 2; round++) {
+		f = ha_must_open(id, O_RDWR);
+		if (ha_alloc_flags(f, MIB, HYBRID_ALLOC_ALLOC_BOUND, &e))
+			t_die("ALLOC");
+		for (i = 0; i < 2; i++)
+			with[i] = cost_of_pair(fd, lens[i]);
+		if (!round && ha_free(f, e.start, e.len, NULL))
+			t_die("FREE");
+		close(f);
+		for (i = 0; i < 2; i++) {
+			after = cost_of_pair(fd, lens[i]);
+			t_note("a pair of %llu KiB: %llu instructions, with a bound extent %llu",
+			       lens[i] / KIB, before[i], with[i]);
+			t_note("after that %llu", after);
+			t_ok(about(after, before[i]), "as before after the last bound extent is %s",
+			     round ? "closed" : "freed");
+		}
+	}
+}
+
+static void test_others(void)
+{
+	struct hybrid_alloc_extent e;
+	u32 id;
+	int fd;
+
+	t_nullb_make("hat-cost", (struct t_disk_opts){ .mib = 1024 });
+	id = ha_must_attach("/dev/hat-cost", HYBRID_ALLOC_ATTACH_FRESH);
+	fd = ha_must_open(id, O_RDWR);
+	/* a neighbour, so that a pair does not make a slot and give it back */
+	if (ha_alloc(fd, 68 * KIB, 0, &e))
+		t_die("ALLOC");
+	test_watchers(id, fd);
+	test_bound(fd, id);
+	ha_free(fd, e.start, e.len, NULL);
+	close(fd);
+	t_errno(ha_detach(id, 0), 0, "DETACH");
+	t_nullb_remove("hat-cost");
+}
+
 int main(void)
 {
 	u64 short_, long_;
@@ -69,6 +188,7 @@ int main(void)
 		  "the clock counts instructions"))
 		t_note("10000000 took %llu", long_ - short_);
 	ha_need_module();
+	test_others();
 	test_attach("1 GiB", 1024);
 	test_attach("1 TiB", 1024 * 1024);
 	test_attach("100 TiB", 100 * 1024 * 1024);

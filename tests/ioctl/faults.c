@@ -576,15 +576,32 @@ static unsigned int first_of_module(void)
 	return used > 20 ? used - 20 : 1;
 }
 
-static const char *check_insmod(int err)
+static void prepare_insmod(void)
 {
-	if (!err && ha_rmmod())
-		return "rmmod fails";
+	t_log_lines();
+}
+
+static const char *check_gone(void)
+{
 	if (ha_loaded())
 		return "insmod failed, but the module is there";
 	if (!t_disk_is_free(DISK_DEV))
 		return "the disk is still held";
 	return NULL;
+}
+
+static const char *check_insmod(int err)
+{
+	int attached = t_log_with(": attached ", NULL);
+
+	/* an open file of the node would not keep a module that failed */
+	if (err && attached)
+		return "insmod failed, but its instance had a node";
+	if (!err && !attached != !!access(HYBRID_ALLOC_CONTROL_NODE "0", F_OK))
+		return "the instance has no node";
+	if (!err && ha_rmmod())
+		return "rmmod fails";
+	return check_gone();
 }
 
 static void prepare_rmmod(void)
@@ -602,7 +619,7 @@ static const char *check_rmmod(int err)
 {
 	if (err && ha_rmmod())
 		return "rmmod failed, and does so again";
-	return check_insmod(1);
+	return check_gone();
 }
 
 static void run_nth(const struct operation *o, const char *size)
@@ -781,8 +798,8 @@ static const struct operation map_ = {
 };
 
 static const struct operation insmod = {
-	.name = "insmod", .op = op_insmod, .check = check_insmod, .first = first_of_module,
-	.stride = 4,
+	.name = "insmod", .prepare = prepare_insmod, .op = op_insmod, .check = check_insmod,
+	.first = first_of_module, .stride = 4,
 };
 
 static const struct operation rmmod_ = {

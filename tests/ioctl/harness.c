@@ -700,11 +700,11 @@ long t_read_long(const char *path)
 	return v;
 }
 
-int t_log_lines(void)
+int t_log_with(const char *text, int *all)
 {
 	static int fd = -1;
 	char line[2048];
-	int n = 0;
+	int n = 0, with = 0;
 	ssize_t len;
 
 	if (fd < 0) {
@@ -716,9 +716,19 @@ int t_log_lines(void)
 		if (len <= 0)
 			continue;
 		line[len] = 0;
-		n += !!strstr(line, ";hybrid_alloc: ");
+		if (!strstr(line, ";hybrid_alloc: "))
+			continue;
+		n++;
+		with += !!strstr(line, text);
 	}
-	return n;
+	if (all)
+		*all = n;
+	return with;
+}
+
+int t_log_lines(void)
+{
+	return t_log_with("", NULL);
 }
 
 double t_now(void)

@@ -194,6 +194,8 @@ long t_read_long(const char *path);
 double t_now(void);
 /* The module's lines in the kernel's log since the last call. */
 int t_log_lines(void);
+/* Those with @text in them, and how many there are of @all of these lines. */
+int t_log_with(const char *text, int *all);
 int t_modprobe(const char *name, const char *params);
 void t_pin(unsigned int cpu);
 /* A thread or process may run anywhere, although the one that made it is pinned. */

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <linux/fs.h>
 #include "harness.h"
@@ -173,14 +175,12 @@ static void test_params(void)
 		const char *params;
 		int want;
 	} bad[] = {
-		{ "device=" ONE ",/dev/hat-none mode=fresh", ENOENT },
 		{ "device=" ONE ",/dev/null mode=fresh", ENOTBLK },
 		{ "device=" ONE ",/proc/version mode=fresh", ENOTBLK },
 		{ "device=" ONE "," TWO "," ONE " mode=fresh", EBUSY },
 		{ "device=" ONE ",/dev/hat-ro mode=fresh", EROFS },
 		{ "device=" ONE ",/dev/hat-zone mode=fresh", EOPNOTSUPP },
 		{ "device=" ONE ",/dev/loop0 mode=fresh", EINVAL },
-		{ "device=/dev/hat-none," ONE " mode=fresh", ENOENT },
 		{ "device=" ONE " mode=new", EINVAL },
 		{ "device=" ONE " mode=fresh min_block=12K", EINVAL },
 		{ "device=" ONE " mode=fresh min_block=64KB", EINVAL },
@@ -244,6 +244,54 @@ static void test_params(void)
 	t_errno(ha_alloc(fd, MIB, 0, &e), EAGAIN, "and ALLOC refused");
 	close(fd);
 	t_errno(ha_rmmod(), 0, "rmmod of a sealed one");
+}
+
+/* A disk that is not there keeps neither the module nor the other disks away. */
+static void test_missing(void)
+{
+	static const struct {
+		const char *params;
+		int one;	/* number of ONE, or -1 */
+	} t[] = {
+		{ "device=/dev/hat-none mode=fresh", -1 },
+		{ "device=/dev/hat-none," ONE " mode=fresh", 0 },
+		{ "device=" ONE ",/dev/hat-none mode=fresh", 0 },
+		{ "device=" TWO ",/dev/hat-none," ONE " mode=fresh", 1 },
+		{ "device=/dev/hat-none," ONE, 0 },
+	};
+	struct hybrid_alloc_info info;
+	size_t i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		t_log_lines();
+		err = ha_insmod(t[i].params);
+		if (!t_errno(err, 0, "insmod %s", t[i].params))
+			continue;
+		t_eq(t_log_with(" /dev/hat-none: not attached, there is no such file", NULL), 1,
+		     "a line in the log names the disk that is not there");
+		if (t[i].one < 0) {
+			t_ok(ha_nothing_attached(), "nothing is attached");
+			t_eq(ha_must_attach(ONE, FRESH), 0, "what is there can be");
+		} else {
+			int fd = ha_must_open(t[i].one, O_RDONLY);
+
+			info = info_of(fd);
+			t_ok(!strcmp((char *)info.disk, "hat-one"), "the other disk is attached");
+			close(fd);
+		}
+		t_errno(ha_rmmod(), 0, "rmmod");
+	}
+
+	/* a node without its disk */
+	mknod("/tmp/hat-stale", S_IFBLK | 0600, makedev(259, 0xfffff));
+	t_log_lines();
+	err = ha_insmod("device=/tmp/hat-stale," ONE " mode=fresh");
+	t_ok(!err && t_log_with(" /tmp/hat-stale: the device went away", NULL) == 1,
+	     "insmod with a node without its disk: a line in the log");
+	t_errno(ha_detach(0, 0), 0, "the other disk is attached");
+	t_errno(ha_rmmod(), 0, "rmmod");
+	unlink("/tmp/hat-stale");
 }
 
 /* The sizes among the parameters are for each of the devices. */
@@ -414,6 +462,7 @@ int main(void)
 	test_busy();
 	test_force();
 	test_params();
+	test_missing();
 	test_param_sizes();
 	test_rebuild();
 	test_churn();

@@ -62,6 +62,9 @@ static void disk_remove(void)
 	unlink(FILE_NAME);
 }
 
+/* overwrites: a disk that is this program's, and filled where TRIM is to be seen */
+#define ALL_FREE	HYBRID_ALLOC_ATTACH_OVERWRITE
+
 static void attach(u32 flags)
 {
 	struct hybrid_alloc_info info;
@@ -160,7 +163,7 @@ static void test_trim(void)
 	struct hybrid_alloc_extent e;
 	u32 i, k;
 
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	start = ha_stat(fd, 0);
 	for (i = 0; i < ARRAY_SIZE(holes); i++) {
 		if (ha_claim(fd, pos, 2 * MIB))
@@ -252,7 +255,7 @@ static void test_granularity(u64 gran, u64 shift)
 	fill_file(disk_bytes);
 	if (fsync(file))
 		t_die("fsync");
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	start = ha_stat(fd, 0);
 	for (pos = 0; nr < ARRAY_SIZE(holes); nr++) {
 		u64 len = (1 + random_next(&rnd) % 20) * BLOCK;
@@ -320,7 +323,7 @@ static void test_large_blocks(void)
 
 	if (!data || ioctl(loop, LOOP_SET_BLOCK_SIZE, BLOCK))
 		t_die("logical blocks of 4 KiB");
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	fill_file(DISK_BYTES);
 	err = ha_alloc(fd, NR_WRITTEN * BLOCK - 1, 0, &e);
 	direct = open(disk, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -341,6 +344,77 @@ static void test_large_blocks(void)
 	free(data);
 	if (ioctl(loop, LOOP_SET_BLOCK_SIZE, 512))
 		t_die("logical blocks of 512 bytes");
+}
+
+/*
+ * Units and objects that are larger than what TRIM discards at a time, also from the middle
+ * of one on: all that is free is discarded.
+ */
+static void test_large_units(void)
+{
+	static const struct {
+		u64 min_block, slab_max, buddy_start;
+		u64 start;	/* of the TRIM */
+		u64 live;	/* an extent of this length is in the way */
+	} t[] = {
+		{ 4 * KIB, MIB, 16 * MIB, 4 * KIB, 0 },
+		{ 64 * KIB, MIB, 32 * MIB, 64 * KIB, 0 },
+		{ 64 * KIB, MIB, 64 * MIB, 0, 0 },
+		{ 64 * KIB, MIB, 64 * MIB, 37 * MIB, 0 },
+		{ MIB, MIB, 256 * MIB, 0, 0 },
+		{ MIB, MIB, 256 * MIB, 300 * MIB, 256 * MIB },
+		{ MIB, 64 * MIB, 256 * MIB, 0, 64 * MIB },
+		{ MIB, 128 * MIB, 256 * MIB, 0, 128 * MIB },
+	};
+	struct hybrid_alloc_stat st;
+	struct hybrid_alloc_extent e;
+	u64 trimmed, want;
+	u32 i;
+
+	t_nullb_make("hat-units", (struct t_disk_opts){
+		.mib = 512, .memory = true, .discard = true,
+	});
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		struct hybrid_alloc_attach a = {
+			.min_block = t[i].min_block, .slab_max = t[i].slab_max,
+			.buddy_start = t[i].buddy_start,
+		};
+
+		if (ha_attach(&a, "/dev/hat-units", HYBRID_ALLOC_ATTACH_FRESH, &id))
+			t_die("ATTACH");
+		fd = ha_must_open(id, O_RDWR);
+		e = (struct hybrid_alloc_extent){};
+		if (t[i].live && ha_alloc(fd, t[i].live, 0, &e))
+			t_die("ALLOC");
+		st = ha_stat(fd, 0);
+		want = st.free + st.cached - t[i].start;
+		if (t[i].start >= e.start + e.len)
+			want += e.len;
+		t_errno(trim(t[i].start, ALL, 0, &trimmed), 0,
+			"TRIM from %llu MiB on, units of %llu MiB, objects up to %llu MiB",
+			t[i].start / MIB, t[i].buddy_start / MIB, t[i].slab_max / MIB);
+		t_eq(trimmed, want, "discards all that is free");
+		if (t[i].live)
+			ha_free(fd, e.start, e.len, NULL);
+		st = ha_stat(fd, 0);
+		t_ok(t_identity(&st, "TRIM") && !st.retired, "nothing is kept from use");
+		detach();
+	}
+	t_nullb_remove("hat-units");
+}
+
+/* A disk that rejects a discard: most of it has no memory. */
+static void test_rejected(void)
+{
+	u64 trimmed;
+
+	snprintf(disk, sizeof(disk), "/dev/%s",
+		 t_scsi_make("virtual_gb=3000 dev_size_mb=8 lbpu=1 delay=0"));
+	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	t_errno(trim(0, ALL, 0, &trimmed), EIO, "TRIM of a disk that rejects the discard");
+	t_eq(ha_stat(fd, 0).retired, 0, "nothing is kept from use");
+	detach();
+	t_errno(system("rmmod scsi_debug"), 0, "rmmod of the disk's driver");
 }
 
 /* Others allocate, write, and look at what they wrote. */
@@ -415,7 +489,7 @@ static void test_writers(void)
 	double until;
 	u32 i;
 
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	/* what is discarded must not come from the page cache */
 	close(loop);
 	loop = open(disk, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -497,7 +571,7 @@ static void test_grow(void)
 	u32 i;
 
 	disk_resize(was);
-	attach(HYBRID_ALLOC_ATTACH_FRESH);
+	attach(ALL_FREE);
 	if (ha_alloc(fd, was, 0, &e[0]))
 		t_die("ALLOC of all");
 	t_ok(!grow(0, &cap) && cap == was, "GROW of a disk that did not");
@@ -554,6 +628,8 @@ int main(void)
 	test_granularity(64 * KIB, 20 * KIB);
 	test_granularity(256 * KIB, 4 * KIB);
 	test_granularity(MIB, 0);
+	test_large_units();
+	test_rejected();
 	test_ended();
 	return t_done();
 }

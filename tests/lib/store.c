@@ -572,7 +572,8 @@ static void test_damage(void)
 	/* All is free: the objects may have been overwritten. */
 	if (ha_detach(id, HYBRID_ALLOC_DETACH_FORCE))
 		t_die("detach");
-	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_FRESH);
+	/* overwrites: the store that was made on it above */
+	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_OVERWRITE);
 	sprintf(node, "%u", id);
 	t_errno(-store_open(&store, node, CATALOGUE), EUCLEAN,
 		"open: the disk was attached as fresh");
@@ -629,7 +630,8 @@ int main(int argc, char **argv)
 		t_die("mmap");
 	ha_need_module();
 	disk = t_disk("hat-objects", 256);
-	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_FRESH);
+	/* overwrites: the store of the program before, sound or broken, in the same machine */
+	id = ha_must_attach(disk, HYBRID_ALLOC_ATTACH_OVERWRITE);
 	sprintf(node, "%u", id);
 	unlink(CATALOGUE);
 	if (!t_errno(-store_create(node, CATALOGUE), 0, "create"))

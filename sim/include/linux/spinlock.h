@@ -12,6 +12,7 @@
  */
 extern __thread int sim_atomic_depth;
 extern __thread char sim_self;		/* its address identifies the thread */
+extern __thread bool sim_killed;	/* the thread has a fatal signal pending */
 
 #ifdef SIM_DEBUG
 #define sim_atomic_enter()	((void)sim_atomic_depth++)
@@ -141,17 +142,43 @@ static inline bool spin_is_locked(spinlock_t *l)
 #define raw_spin_lock(l)		spin_lock(l)
 #define raw_spin_unlock(l)		spin_unlock(l)
 
+/*
+ * A debug build records what lockdep does: whether a mutex was ever taken in memory reclaim, and
+ * whether memory was ever waited for with I/O under it. Both are one deadlock.
+ */
 struct mutex {
 	pthread_mutex_t m;
 	const void *owner;
+#ifdef SIM_DEBUG
+	bool in_reclaim;
+	bool waits_for_io;
+	struct mutex *next;	/* in sim_reclaim.held */
+#endif
 };
 
-#define DEFINE_MUTEX(n)		struct mutex n = { PTHREAD_MUTEX_INITIALIZER, NULL }
+/* What a thread does as to memory; see linux/sched/mm.h. */
+struct sim_reclaim {
+	struct mutex *held;	/* mutexes; in debug builds only */
+	bool noio;		/* between memalloc_noio_save() and _restore() */
+	bool inside;		/* between fs_reclaim_acquire() and _release() */
+};
+
+extern __thread struct sim_reclaim sim_reclaim;
+
+#ifdef SIM_DEBUG
+void sim_mutex_locked(struct mutex *m);
+void sim_mutex_unlocked(struct mutex *m);
+#else
+static inline void sim_mutex_locked(struct mutex *m) { }
+static inline void sim_mutex_unlocked(struct mutex *m) { }
+#endif
+
+#define DEFINE_MUTEX(n)		struct mutex n = { .m = PTHREAD_MUTEX_INITIALIZER }
 
 static inline void mutex_init(struct mutex *m)
 {
+	*m = (struct mutex) { .owner = NULL };
 	pthread_mutex_init(&m->m, NULL);
-	m->owner = NULL;
 }
 
 static inline void mutex_destroy(struct mutex *m) { pthread_mutex_destroy(&m->m); }
@@ -161,22 +188,32 @@ static inline void mutex_lock(struct mutex *m)
 	might_sleep();
 	pthread_mutex_lock(&m->m);
 	m->owner = &sim_self;
+	sim_mutex_locked(m);
 }
 
 static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); return 0; }
-static inline int mutex_lock_killable(struct mutex *m) { mutex_lock(m); return 0; }
 
 static inline bool mutex_trylock(struct mutex *m)
 {
 	if (pthread_mutex_trylock(&m->m))
 		return false;
 	m->owner = &sim_self;
+	sim_mutex_locked(m);
 	return true;
+}
+
+static inline int mutex_lock_killable(struct mutex *m)
+{
+	if (unlikely(sim_killed))
+		return mutex_trylock(m) ? 0 : -EINTR;
+	mutex_lock(m);
+	return 0;
 }
 
 static inline void mutex_unlock(struct mutex *m)
 {
 	BUG_ON(m->owner != &sim_self);
+	sim_mutex_unlocked(m);
 	m->owner = NULL;
 	pthread_mutex_unlock(&m->m);
 }

@@ -25,7 +25,11 @@ void wake_up_var(void *var);
 
 #define HZ			250
 #define msleep(ms)		do { might_sleep(); usleep(1000 * (ms)); } while (0)
-#define schedule_timeout_uninterruptible(jiffies)	msleep((jiffies) * 1000 / HZ)
+/* what only ends when another thread goes on is a mistake in a killed one */
+#define schedule_timeout_uninterruptible(jiffies) \
+	do { SIM_ASSERT(!sim_killed); msleep((jiffies) * 1000 / HZ); } while (0)
+#define schedule_timeout_killable(jiffies) \
+	do { if (!sim_killed) msleep((jiffies) * 1000 / HZ); } while (0)
 #define cond_resched()		might_sleep()
 #define need_resched()		false
 #define schedule()		sched_yield()

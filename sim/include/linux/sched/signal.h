@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include <linux/sched.h>
 
-/* No task is killed here. */
-#define fatal_signal_pending(task)	((void)(task), false)
+/* Of the current task only. */
+#define fatal_signal_pending(task)	((void)(task), sim_killed)

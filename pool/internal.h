@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Shared by the files of the pool layer. See pool.c for the design. */
+#ifndef _HYBRID_ALLOC_POOL_INTERNAL_H
+#define _HYBRID_ALLOC_POOL_INTERNAL_H
+
+#include "pool_hit.h"
+
+static inline u32 hapool_mag_nr(const struct hapool_mag *mag)
+{
+	return mag->used / sizeof(mag->refs[0]);
+}
+
+/* ---- refusals (pool/refusals.c) ---- */
+
+u64 hapool_cpu_given(const struct hapool *p, const struct hapool_cpu *c);
+u64 hapool_cpu_taken(const struct hapool *p, const struct hapool_cpu *c);
+u64 hapool_frees(const struct hapool *p);
+bool hapool_is_freeing(const struct hapool *p);
+bool hapool_was_refused(struct hapool *p, u64 len, u64 align);
+void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees);
+bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align);
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Refusals that are certain without the slow mode, and the counters from which that is known. See
+ * pool.c for the layer as a whole.
+ *
+ * A refusal in the slow mode takes the magazines of all CPUs, so it is avoided where the answer is
+ * certain without. Nothing fits if an extent is longer than all that is free or CACHED, or than
+ * what the device has after its first block of that alignment. And what a search has refused is
+ * refused again, as is anything longer or more aligned, until blocks become free: in between, what
+ * is free or CACHED only becomes less, whether or not it moves between slabs and magazines.
+ *
+ * Hits must not pay for that, so both follow from counters that each CPU has anyway. They are read
+ * one after the other while they change. So for each the order matters: an allocation is counted
+ * after it has happened, a free before its blocks can be allocated again. The count of a hit is
+ * made while the magazine is taken, which is both.
+ *
+ *   - hapool_most_free() is never less than what was free or CACHED at one moment of the call.
+ *   - hapool_frees() is read before a search, and again before its answer is used. If it is the
+ *     same, no block has become free since the first reading, but for frees that were counted
+ *     then and had not ended. Of hits these are none: the search begins when all magazines have
+ *     been in its hands. For other frees see hapool_is_freeing(): with any of them in flight, the
+ *     answer is not kept.
+ */
+#include <linux/kernel.h>
+#include <linux/log2.h>
+
+#include "pool/internal.h"
+
+/* Blocks freed by hits on a CPU, and allocated by hits. */
+u64 hapool_cpu_given(const struct hapool *p, const struct hapool_cpu *c)
+{
+	u64 sum = READ_ONCE(c->given);
+	int i;
+
+	for (i = 0; i < HASLAB_NR_CLASSES; i++)
+		/* the owner of the magazine counts them */
+		sum += data_race(c->bin[i].frees) * hapool_class_blocks(p, i);
+	return sum;
+}
+
+u64 hapool_cpu_taken(const struct hapool *p, const struct hapool_cpu *c)
+{
+	u64 sum = READ_ONCE(c->taken);
+	int i;
+
+	for (i = 0; i < HASLAB_NR_CLASSES; i++)
+		/* likewise */
+		sum += data_race(c->bin[i].hits) * hapool_class_blocks(p, i);
+	return sum;
+}
+
+/*
+ * A number that grows whenever blocks become free, before they can be allocated: by frees and by
+ * GROW.
+ */
+u64 hapool_frees(const struct hapool *p)
+{
+	u64 sum = hapool_end(p);
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
+	return sum;
+}
+
+/*
+ * Whether a free that is no hit may have been counted and not have ended at the beginning of this
+ * call. `freed` is summed first: if it equals `given`, all that were counted had ended.
+ */
+bool hapool_is_freeing(const struct hapool *p)
+{
+	u64 given = 0, freed = 0;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		freed += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->freed);
+	/* pairs with smp_wmb() in hapool_free_end() */
+	smp_rmb();
+	for_each_possible_cpu(cpu)
+		given += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->given);
+	return given != freed;
+}
+
+/*
+ * No more blocks than that were free or CACHED at one moment of this call: that between the sums.
+ * An extent that is in `taken` was allocated before that moment. If it was free again by then, that
+ * is in `given`, which is read later and was counted before the blocks could be allocated again.
+ * So `taken` - `given` is at most what was neither free nor CACHED. Blocks that are HELD are not
+ * in it: they may become free.
+ */
+static u64 hapool_most_free(const struct hapool *p)
+{
+	u64 taken = 0, given = 0, used;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		taken += hapool_cpu_taken(p, per_cpu_ptr(p->cpus, cpu));
+	/*
+	 * Pairs with the lock or the magazine through which freed blocks come to their next
+	 * owner, and with smp_wmb() in hapool_free_refused().
+	 */
+	smp_rmb();
+	for_each_possible_cpu(cpu)
+		given += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
+	/* what lies in new space was allocated after smp_mb() in haslab_grow_locked() */
+	smp_rmb();
+	used = max_t(s64, taken - given, 0);
+	return hapool_end(p) - p->slab.cfg.first_block - used;
+}
+
+/* Whether a refusal of the slow mode covers this, if no block was freed since. */
+bool hapool_was_refused(struct hapool *p, u64 len, u64 align)
+{
+	struct hapool_refusals *r = &p->refusals;
+	bool was = false;
+	u64 frees;
+	int i;
+
+	spin_lock(&r->lock);
+	frees = r->frees;
+	for (i = 0; i < HAPOOL_REFUSALS; i++)
+		was |= r->of[i].len && len >= r->of[i].len && align >= r->of[i].align;
+	spin_unlock(&r->lock);
+	return was && hapool_frees(p) == frees;
+}
+
+/* Note that a search has found nothing; hapool_frees() was @frees before it. */
+void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
+{
+	struct hapool_refusals *r = &p->refusals;
+
+	lockdep_assert_held(&p->slow);
+	spin_lock(&r->lock);
+	if (r->frees != frees)
+		memset(r->of, 0, sizeof(r->of));
+	r->frees = frees;
+	r->of[r->next++ % HAPOOL_REFUSALS] = (struct hapool_refusal) { len, align };
+	spin_unlock(&r->lock);
+}
+
+/* Whether it is certain, without the slow mode, that no free run fits. */
+bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
+{
+	u64 end = hapool_end(p), start = round_up(p->slab.cfg.first_block, align);
+
+	return start >= end || len > end - start || len > hapool_most_free(p) ||
+	       hapool_was_refused(p, len, align);
+}
