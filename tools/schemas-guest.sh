@@ -36,7 +36,7 @@ fi
 
 json attach --range 0,128M "$DISKS"
 json claim 0 0:4K 0:4K
-hybridctl seal 0
+hybridctl seal 0 >/dev/null
 json list
 json info 0
 json alloc 0 4K 1M 3M
@@ -52,5 +52,5 @@ json replay 0 /tmp/trace
 json top -n 2 -d 0.1
 json watch --below 1T 0
 json watch --below 4K --timeout 0 0
-hybridctl detach --force 0
+hybridctl detach --force 0 >/dev/null
 rmmod hybrid_alloc

@@ -98,7 +98,8 @@ $(cat $out.err)"
 	fi
 }
 
-try "the module takes the disk" insmod /lib/hybrid-alloc.ko device=/dev/vda mode=fresh || exit
+# overwrites: what is on the disk is of the jobs that ran before, in the same machine
+try "the module takes the disk" insmod /lib/hybrid-alloc.ko device=/dev/vda mode=overwrite || exit
 if [ -n "$what" ]; then
 	overlap
 	[ -n "$broken" ] || try "detached" hybridctl detach 0
