@@ -52,8 +52,8 @@
  *   free         merges upwards: a step for each order
  *   take, put    a given range, as the at most 2 * log2(nr) aligned blocks that it consists of;
  *                take looks first whether all of them are free
- *   next_free    a walk over the nodes between here and there, with a search in nine bitmaps and
- *                the children of each
+ *   next_free,   a walk over the nodes between here and there, with a search in nine bitmaps and
+ *   stretch      the children of each
  *   free_blocks  a walk over the list of one order
  *   grow         new nodes first (grow_prepare), which can fail; then a put
  *   check        all nodes, or those that begin with a given unit
@@ -400,10 +400,11 @@ int habuddy_free_order(struct habuddy *b, u64 unit)
 	return n ? habuddy_order_of(n, bit) : -1;
 }
 
-/* The first cell after @cell at which a free block starts or which has a child. */
-static unsigned int habuddy_next_cell(const struct habuddy_node *n, unsigned int cell)
+/* The first cell after @cell, before @end, at which a free block starts or which has a child. */
+static unsigned int habuddy_next_cell(const struct habuddy_node *n, unsigned int cell,
+				      unsigned int end)
 {
-	unsigned int next = HABUDDY_FANOUT, r, first, bit;
+	unsigned int next = end, r, first, bit;
 
 	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
 		if (!n->nr_free[r])
@@ -423,12 +424,12 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
 {
 	u64 base = n->index << habuddy_cell_shift(n->height + 1);
 	unsigned int cell = from > base ? habuddy_cell_of(from, n->height) : 0;
+	unsigned int end = min_t(u64, ((to - 1 - base) >> habuddy_cell_shift(n->height)) + 1,
+				 HABUDDY_FANOUT);
 	const struct habuddy_node *child;
 
-	for (; cell < HABUDDY_FANOUT; cell = habuddy_next_cell(n, cell)) {
+	for (; cell < end; cell = habuddy_next_cell(n, cell, end)) {
 		*unit = max(from, base + ((u64)cell << habuddy_cell_shift(n->height)));
-		if (*unit >= to)
-			return false;
 		if (habuddy_covering_bit(n, n->free, *unit))
 			return true;
 		child = habuddy_child_or_null(n, *unit);
@@ -455,6 +456,31 @@ bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr)
 		return false;
 	*nr = habuddy_free_end(b, *unit, to) - *unit;
 	return true;
+}
+
+/**
+ * habuddy_stretch - whether a unit is free, and how far the same is true
+ * @b: the buddy
+ * @unit: the unit
+ * @to: unit to stop before, if it is not free
+ * @end: out: the first unit after it that is free if it is not, or not free if it is; or @to
+ * Context: caller's lock. Return: whether it is free.
+ */
+bool habuddy_stretch(struct habuddy *b, u64 unit, u64 to, u64 *end)
+{
+	unsigned int bit;
+	struct habuddy_node *n = habuddy_covering(b, unit, &bit);
+
+	habuddy_assert_locked(b);
+	if (n) {
+		unit = habuddy_unit_of(n, bit) + (1ULL << habuddy_order_of(n, bit));
+		*end = habuddy_free_end(b, unit, b->nr_units);
+		return true;
+	}
+	to = min(to, b->nr_units);
+	if (unit >= to || !habuddy_node_next(b->root, unit, to, end))
+		*end = to;
+	return false;
 }
 
 /**

@@ -73,6 +73,7 @@ void habuddy_put(struct habuddy *b, u64 unit, u64 nr);
 
 int habuddy_free_order(struct habuddy *b, u64 unit);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);
+bool habuddy_stretch(struct habuddy *b, u64 unit, u64 to, u64 *end);
 int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max);
 
 /* What a check of nodes has found. */
