@@ -81,7 +81,8 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
  * for spinlocks only.
  * Return: 0, or EINVAL @len is 0 or @align is not a power of two; EFBIG @len is larger than
  * params.max_block or the managed range; ENOSPC no free run fits; ENOMEM; EAGAIN the answer
- * would take a wait that @gfp forbids; EINTR the task was killed while it waited.
+ * would take a wait that @gfp forbids; EINTR the task was killed while it waited; ENODEV the
+ * device was being detached meanwhile.
  */
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)

@@ -541,7 +541,8 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
  * Context: process context; may sleep if @gfp lets it. Return: 0; -ENOSPC no free run fits;
- * -ENOMEM; -EINTR killed while waiting; -EAGAIN @gfp does not let it wait, and it would have to.
+ * -ENOMEM; -EINTR killed while waiting or searching; -ENODEV the device was being detached
+ * meanwhile; -EAGAIN @gfp does not let it wait, and it would have to.
  */
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {

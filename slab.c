@@ -59,7 +59,9 @@
  *
  * Each dir also has the lengths of its first, longest and last free run (haslab_sum; the idea is
  * that of the Go runtime's page allocator), for searches that have to look at everything, and for
- * statistics. They are made on demand and dropped at each change, which is a store.
+ * statistics. So has each region of 256 dirs, and both know how long an extent of some alignment
+ * can be; of the device the longest free run is known. They are made on demand and dropped at each
+ * change, which is a store (slab/walk.c).
  *
  * Groups
  * ------
@@ -465,6 +467,48 @@ static struct haslab_dir *haslab_new_dirs(u64 nr, u64 used, gfp_t gfp)
 	return dirs;
 }
 
+static u64 haslab_nr_regions_for(u64 nr_dirs)
+{
+	return DIV_ROUND_UP_ULL(nr_dirs, 1U << HASLAB_REGION_SHIFT);
+}
+
+/* Memory of the arrays for @nr_dirs dirs. */
+static long haslab_dirs_bytes(const struct haslab *s, u64 nr_dirs)
+{
+	const struct haslab_sums *sums = &s->sums;
+
+	return nr_dirs * (sizeof(*s->dirs) + sizeof(*sums->dirs) + sizeof(*sums->fits)) +
+	       haslab_nr_regions_for(nr_dirs) *
+	       (sizeof(*sums->regions) + sizeof(*sums->of_regions));
+}
+
+static void haslab_free_sums(struct haslab_sums *sums)
+{
+	kvfree(sums->dirs);
+	kvfree(sums->regions);
+	kvfree(sums->fits);
+	kvfree(sums->of_regions);
+	*sums = (struct haslab_sums) {};
+}
+
+/* Arrays for the sums of so many dirs; none is kept. */
+static int haslab_new_sums(struct haslab_sums *sums, u64 nr_dirs, gfp_t gfp)
+{
+	u64 nr_regions = haslab_nr_regions_for(nr_dirs);
+
+	gfp |= __GFP_NOWARN;
+	*sums = (struct haslab_sums) {
+		.dirs = kvcalloc(nr_dirs, sizeof(*sums->dirs), gfp),
+		.regions = kvcalloc(nr_regions, sizeof(*sums->regions), gfp),
+		.fits = kvcalloc(nr_dirs, sizeof(*sums->fits), gfp),
+		.of_regions = kvcalloc(nr_regions, sizeof(*sums->of_regions), gfp),
+	};
+	if (sums->dirs && sums->regions && sums->fits && sums->of_regions)
+		return 0;
+	haslab_free_sums(sums);
+	return -ENOMEM;
+}
+
 static int haslab_init_dirs(struct haslab *s)
 {
 	s->nr_dirs = haslab_nr_dirs_for(s, s->cfg.nr_blocks);
@@ -472,7 +516,9 @@ static int haslab_init_dirs(struct haslab *s)
 	s->dirs = haslab_new_dirs(s->nr_dirs, 0, GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
-	atomic_long_add(s->nr_dirs * sizeof(*s->dirs), &s->mem.bytes);
+	if (haslab_new_sums(&s->sums, s->nr_dirs, GFP_KERNEL))
+		return -ENOMEM;
+	atomic_long_add(haslab_dirs_bytes(s, s->nr_dirs), &s->mem.bytes);
 	return 0;
 }
 
@@ -557,24 +603,33 @@ static int haslab_grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *
 	return 0;
 }
 
-/* More dirs, in a new array. */
+/* More dirs, in new arrays. All sums are forgotten. */
 static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
 {
 	struct haslab_dir *dirs, *old;
+	struct haslab_sums sums;
 
 	if (nr_dirs <= s->nr_dirs)
 		return 0;
 	dirs = haslab_new_dirs(nr_dirs, s->nr_dirs, gfp);
 	if (!dirs)
 		return -ENOMEM;
+	if (haslab_new_sums(&sums, nr_dirs, gfp)) {
+		kvfree(dirs);
+		return -ENOMEM;
+	}
 	haslab_lock_all(s);
 	old = s->dirs;
 	memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
 	/* pairs with rcu_dereference_raw() in map_dir(): the array is filled when it is seen */
 	smp_store_release(&s->dirs, dirs);
-	atomic_long_add((nr_dirs - s->nr_dirs) * sizeof(*dirs), &s->mem.bytes);
+	/* changes are under the lock of a group, so none uses the old ones */
+	swap(s->sums, sums);
+	atomic_long_add(haslab_dirs_bytes(s, nr_dirs) - haslab_dirs_bytes(s, s->nr_dirs),
+			&s->mem.bytes);
 	WRITE_ONCE(s->nr_dirs, nr_dirs);
 	haslab_unlock_all(s);
+	haslab_free_sums(&sums);
 	synchronize_rcu();
 	kvfree(old);
 	return 0;
@@ -648,6 +703,7 @@ void haslab_destroy(struct haslab *s)
 		hamem_put(&s->mem, span);
 	habuddy_destroy(&s->buddy);
 	kvfree(s->dirs);
+	haslab_free_sums(&s->sums);
 	kvfree(s->groups);
 	/* the callbacks of call_rcu() are code of this module */
 	rcu_barrier();

@@ -45,6 +45,9 @@
 
 struct haslab_slab;
 struct haslab_dir;
+struct haslab_fits;
+struct haslab_walk;
+struct haslab_region;
 
 /**
  * struct haslab_config - shape of an allocator
@@ -198,6 +201,38 @@ struct haslab_extent {
 	u32 kind;
 };
 
+/*
+ * What is known of a sum: of a dir, a region or the device. A change of free space sets it to 0.
+ * While the sum of a part is not known, neither is that of anything that the part lies in.
+ */
+#define HASLAB_SUM_MAKING	1	/* a walk adds it up; nothing has changed since it began */
+#define HASLAB_SUM_KEPT		2	/* the sum is up to date */
+
+/**
+ * struct haslab_sums - the sums that are kept; see slab/walk.c
+ * @dirs: of each dir HASLAB_SUM_...; apart from the dirs, as that costs map_changed() less
+ * @regions: of each region
+ * @all: of the device
+ * @fits: what each dir keeps beside its sum
+ * @of_regions: what each region keeps
+ * @longest: the longest free run of the device, if @all says so
+ * @maker: the walk that has last begun to add up a dir, for comparisons only
+ * @all_maker: likewise the device
+ *
+ * A change, which is under the lock of a group, writes the first three. The rest is written and
+ * read with all groups shut out, but for @longest: haslab.lock is enough to read it.
+ */
+struct haslab_sums {
+	u8 *dirs;
+	u8 *regions;
+	u8 all;
+	struct haslab_fits *fits;
+	struct haslab_region *of_regions;
+	u64 longest;
+	const struct haslab_walk *maker;
+	const struct haslab_walk *all_maker;
+};
+
 /* The slab allocator of one device. */
 struct haslab {
 	spinlock_t lock;		/* see slab.c */
@@ -210,6 +245,7 @@ struct haslab {
 	unsigned int slot_shift;	/* log2 of blocks in a slot */
 	struct haslab_dir *dirs;	/* the map */
 	u64 nr_dirs;			/* number of entries of @dirs */
+	struct haslab_sums sums;
 	/* blocks that the tables of the dirs cover: cfg.nr_blocks, or more after a failed grow */
 	u64 map_blocks;
 	unsigned long nr_from_slabs;	/* classes below this come from slabs of equal objects */

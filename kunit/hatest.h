@@ -11,6 +11,7 @@
 #include "common/random.h"
 #include "../ioctl_uapi.h"
 #include "inject.h"
+#include "looks.h"
 
 /* Module parameters; in user space, environment variables. */
 extern unsigned long hatest_seed;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The unchanged layer, with memory allocations that fail on demand. */
+/* The unchanged layer, with memory allocations that fail on demand, and looks counted. */
 #include <linux/sched.h>
 
 #include "inject.h"
@@ -17,6 +17,8 @@ static inline void hatest_resched(void)
 
 #include "slab/runs.c"
 #include "slab/lock.c"
+#define HATEST_COUNT_LOOKS
+#include "looks.h"
 #include "slab/map.c"
 #include "slab/mixed.c"
 #include "slab/objects.c"

@@ -1304,6 +1304,104 @@ static void detach_ends_a_killable_walk(struct kunit *test)
 	expect_freed(test, 0, 3 * GIB - 1);
 }
 
+#define MAX_HOLES	24
+#define REGION		(1ULL << 20)	/* with units of a block */
+
+struct holes {
+	struct hole {
+		u64 start;
+		u64 len;
+	} hole[MAX_HOLES];
+	u32 nr;
+};
+
+/* A device of several regions that is full but for some holes, many of them at borders. */
+static void start_with_holes(struct kunit *test, struct holes *h, struct hatest_rng *rng)
+{
+	const u64 nr = 3 * REGION + 4096 + hatest_below(rng, 9000);
+	struct hole *hole;
+	u64 pos = 0;
+
+	start_shape(test, nr, 0, 1);
+	for (h->nr = 0; h->nr < MAX_HOLES; h->nr++) {
+		hole = &h->hole[h->nr];
+		hole->start = pos + 1 + hatest_below(rng, nr / MAX_HOLES * 2);
+		if (hatest_below(rng, 2))
+			hole->start = round_up(hole->start, 1 << 6 * (2 + hatest_below(rng, 2))) -
+				      hatest_below(rng, 3);
+		hole->len = 1 + hatest_below(rng, 1 << hatest_below(rng, 16));
+		if (hole->start <= pos || hole->start + hole->len >= nr)
+			break;
+		KUNIT_ASSERT_EQ(test, claim(test, pos, hole->start - pos), 0);
+		pos = hole->start + hole->len;
+	}
+	KUNIT_ASSERT_EQ(test, claim(test, pos, nr - pos), 0);
+}
+
+static bool fits_in(const struct hole *hole, u64 len, u64 align)
+{
+	u64 skip = -hole->start & (align - 1);
+
+	return hole->len >= skip && hole->len - skip >= len;
+}
+
+/*
+ * Searches on a device of several regions, whose sums are made, kept and dropped, find a place if
+ * and only if a hole has one.
+ */
+static void searches_know_all_holes(struct kunit *test)
+{
+	struct holes *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
+	struct hatest_rng rng = hatest_rng(test);
+	struct fixture *f = test->priv;
+	u32 i, k, round, fits;
+	u64 at, len, align;
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, h);
+	for (round = 0; round < 8; round++) {
+		start_with_holes(test, h, &rng);
+		for (i = 0; i < hatest_ops / 40; i++) {
+			len = 1 + hatest_below(&rng, 1 << hatest_below(&rng, 16));
+			align = 1ULL << hatest_below(&rng, hatest_below(&rng, 4) ? 14 : 40);
+			for (fits = 0, k = 0; k < h->nr; k++)
+				fits += fits_in(&h->hole[k], len, align);
+			ret = haslab_search(&f->s, len, align, GFP_KERNEL, &at);
+			KUNIT_ASSERT_EQ_MSG(test, ret, fits ? 0 : -ENOSPC,
+					    "length %llu, alignment %llu, round %u", len, align,
+					    round);
+			if (ret)
+				continue;
+			for (k = 0; k < h->nr && at >= h->hole[k].start + h->hole[k].len; k++)
+				;
+			KUNIT_ASSERT_LT(test, k, h->nr);
+			KUNIT_ASSERT_GE(test, at, h->hole[k].start);
+			KUNIT_ASSERT_LE(test, at + len, h->hole[k].start + h->hole[k].len);
+			KUNIT_ASSERT_EQ(test, at & (align - 1), 0);
+			expect_freed_once(test, at, len);
+		}
+		KUNIT_ASSERT_EQ(test, haslab_check(&f->s), 0);
+	}
+}
+
+/* A search that looks at all of the device gives up when detach has begun. */
+static void detach_ends_a_search(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, i;
+
+	start(test, 16 * 16 * UNIT);
+	for (i = 0; i < 16 * 16 * UNIT; i += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, i, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 2, 1, GFP_KERNEL, &at), -ENOSPC);
+	haslab_stop_walks(&f->s);
+	/* that is known by now, until something changes */
+	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 2, 1, GFP_KERNEL, &at), -ENOSPC);
+	KUNIT_ASSERT_EQ(test, claim(test, 1, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 2, 1, GFP_KERNEL, &at), -ENODEV);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+}
+
 static void caller_that_may_wait_gets_its_memory(struct kunit *test)
 {
 	unsigned long failed;
@@ -1673,6 +1771,8 @@ static struct kunit_case haslab_cases[] = {
 #endif
 	KUNIT_CASE(wrong_sum_of_a_dir_is_found),
 	KUNIT_CASE(detach_ends_a_killable_walk),
+	KUNIT_CASE(searches_know_all_holes),
+	KUNIT_CASE(detach_ends_a_search),
 	KUNIT_CASE(caller_that_may_wait_gets_its_memory),
 	KUNIT_CASE(without_memory_at_all_it_is_enomem),
 	KUNIT_CASE(giving_back_needs_no_memory),

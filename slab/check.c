@@ -165,10 +165,10 @@ static bool haslab_check_sum(struct haslab *s, struct haslab_dir *dir)
 	u64 start = (u64)(dir - s->dirs) * dir_blocks(s);
 	struct haslab_sum kept, found;
 
-	if (!dir->summed)
+	if (s->sums.dirs[dir - s->dirs] != HASLAB_SUM_KEPT)
 		return true;
 	kept = haslab_dir_sum(s, start);
-	dir->summed = false;
+	map_changed(s, start);
 	found = haslab_dir_sum(s, start);
 	return kept.lead == found.lead && kept.longest == found.longest &&
 	       kept.trail == found.trail;

@@ -10,9 +10,10 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 
+#include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-#define NEAR_TRIES	64	/* how many free runs to look at near a goal */
+#define NEAR_STEPS	384	/* how many runs, slabs and slots to look at near a goal */
 #define NEAR_DIRS	4	/* how far from it, in dirs */
 
 /* 0: it is free. -EAGAIN: the answer may change in the slow mode, with the pools empty. */
@@ -58,23 +59,66 @@ int haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t g
 	return ret;
 }
 
-/* Allocate from a free run that begins in this hold, or -ENOSPC: none fits. Uses up @tries. */
-static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, u32 *tries,
+/*
+ * From @pos on, where a free run of @len blocks that matters for a goal can begin at the earliest,
+ * as far as one look at the dir, the slot or the slab tells.
+ */
+static u64 haslab_near_skip(struct haslab *s, u64 pos, u64 len)
+{
+	const struct haslab_mixed *m = mixed_slot(s, slot_of(s, pos));
+	struct haslab_dir *dir = map_dir(s, pos);
+	struct haslab_slab *slab;
+
+	if (s->sums.dirs[dir_of(s, pos)] == HASLAB_SUM_KEPT && dir->longest < len)
+		return max(pos, min(round_down(pos, dir_blocks(s)) + dir_blocks(s),
+				    s->cfg.nr_blocks) - dir->trail);
+	if (m && m->runs.nr_known == slot_blocks(s) && m->runs.max_free < len)
+		return max(pos, slot_start(s, slot_of(s, pos) + 1) - haruns_trail(&m->runs));
+	slab = haslab_lookup(s, pos);
+	return slab ? slab_end(slab) : pos;
+}
+
+/*
+ * Look for the end of the free run at @pos, but not further than @enough blocks. @next is the end
+ * of its first stretch; out: the end of the last one that was looked at, which may be not free.
+ * Return: the length of the run.
+ */
+static u64 haslab_near_run(struct haslab *s, u64 pos, u64 enough, int *steps, u64 *next)
+{
+	u64 end;
+
+	do {
+		end = *next;
+		*steps -= 2;
+	} while (end < s->cfg.nr_blocks && end - pos < enough && haslab_stretch(s, end, next));
+	return end - pos;
+}
+
+/*
+ * Allocate from a free run that begins in this hold, or -ENOSPC: none fits. Uses up @steps: two
+ * for a stretch, as it may take a way down the tree of the buddy.
+ */
+static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, int *steps,
 			      struct hamem_op *op, u64 *start)
 {
 	struct haslab *s = w->s;
-	u64 size, skip;
+	u64 next, size, skip;
 
-	while (*tries && haslab_next_run(s, w->pos, w->end, len + align, start, &size)) {
-		(*tries)--;
-		w->pos = *start + size;
-		skip = -*start & (align - 1);
-		*start += skip;
+	for (; *steps > 0 && w->pos < w->end; w->pos = next) {
+		(*steps)--;
+		next = haslab_near_skip(s, w->pos, len);
+		if (next > w->pos)
+			continue;
+		(*steps)--;
+		if (!haslab_stretch(s, w->pos, &next))
+			continue;
+		size = haslab_near_run(s, w->pos, len + align, steps, &next);
+		skip = -w->pos & (align - 1);
+		*start = w->pos + skip;
 		if (size >= len && size - len >= skip &&
 		    !haslab_range_is_free(s, *start, len, false))
 			return haslab_extent_take(s, *start, len, op);
 	}
-	w->pos = max(w->pos, w->end);
 	return -ENOSPC;
 }
 
@@ -87,7 +131,8 @@ static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, u32 *tr
  * @gfp: how to wait for memory
  * @start: out: its first block
  *
- * Looks at a bounded number of free runs within 4 GiB.
+ * Takes a bounded number of looks within 4 GiB. A look tells of a free run and what comes before
+ * it in its slot, or passes over a slab, or over a slot or a dir in which none is long enough.
  * Context: process context; may sleep if @gfp lets it.
  * Return: 0; -ENOSPC there is nothing near it; -ENOMEM.
  */
@@ -95,16 +140,16 @@ int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 {
 	struct hamem_op op = HAMEM_OP(gfp);
 	struct haslab_walk w;
-	u32 tries;
+	int steps;
 	int ret;
 
 	do {
-		tries = NEAR_TRIES;
+		steps = NEAR_STEPS;
 		ret = -ENOSPC;
 		haslab_walk_start(&w, s, goal, goal + NEAR_DIRS * dir_blocks(s),
 				  gfpflags_allow_blocking(gfp) ? 0 : HASLAB_WALK_NOWAIT);
-		while (ret == -ENOSPC && tries && haslab_walk_next(&w))
-			ret = haslab_near_locked(&w, len, align, &tries, &op, start);
+		while (ret == -ENOSPC && steps > 0 && haslab_walk_next(&w))
+			ret = haslab_near_locked(&w, len, align, &steps, &op, start);
 		haslab_walk_end(&w);
 	} while (hamem_again(&op, ret));
 	return ret;

@@ -43,11 +43,10 @@ struct haslab_dir {
 	struct haslab_slab __rcu **slabs;
 	struct haslab_mixed *mixed;	/* the mixed parts of the slots; NULL if there are none */
 	union haslab_links *links;	/* list links of the mixed slots; NULL if there are none */
-	u32 lead;			/* this and the next two: as in haslab_sum, if @summed */
+	u32 lead;			/* this and the next two: as in haslab_sum, if kept */
 	u32 longest;
 	u32 trail;
-	bool summed;			/* the sum is up to date */
-	u8 nr_mixed;			/* number of mixed parts in use */
+	u16 nr_mixed;			/* number of mixed parts in use */
 	u16 nr_slabs;			/* number of slabs */
 };
 

@@ -55,6 +55,29 @@ struct haslab_sum {
 	u64 longest;	/* longest free run */
 	u64 trail;	/* free at its end */
 	u64 size;	/* all */
+	/* longest extent with the alignment that was asked for; if kept, it may be a bit more */
+	u64 usable;
+};
+
+/*
+ * What a dir keeps beside its sum, as long as that is up to date: haslab_sum.usable for each
+ * alignment that was asked for, to blocks of order 1 up. The orders of a dir or more need no
+ * record: only the first block of the dir has them.
+ */
+#define HASLAB_DIR_ORDERS	(HASLAB_MAX_SHIFT + DIR_SHIFT)
+struct haslab_fits {
+	u32 known;				/* bit k: order k is known */
+	u32 usable[HASLAB_DIR_ORDERS - 1];	/* of order k at k - 1 */
+};
+
+/* The sum of a region, which is so many dirs, for searches on a large device. */
+#define HASLAB_REGION_SHIFT	8
+#define HASLAB_REGION_ORDERS	(HASLAB_DIR_ORDERS + HASLAB_REGION_SHIFT)
+struct haslab_region {
+	u32 known;		/* bit k: order k is known */
+	u32 lead;		/* this and the next: as in haslab_sum */
+	u32 trail;
+	u32 usable[HASLAB_REGION_ORDERS];	/* order 0: the longest free run */
 };
 
 /* An extent that lies in more than one slot or block. */
@@ -222,14 +245,22 @@ static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 	return m && mixed_has(s, m, block) ? m : NULL;
 }
 
-/* Invalidate the sum of the dir of @block. Several groups may do so at the same time. */
+static inline u32 dir_of(const struct haslab *s, u64 block)
+{
+	return slot_of(s, block) >> DIR_SHIFT;
+}
+
+/* Invalidate the sums that @block is in. Several groups may do so at the same time. */
 static inline void map_changed(struct haslab *s, u64 block)
 {
-	struct haslab_dir *dir = map_dir(s, block);
+	u32 dir = dir_of(s, block);
 
-	/* write only if needed: the cache line is shared by all CPUs that use the dir */
-	if (READ_ONCE(dir->summed))
-		WRITE_ONCE(dir->summed, false);
+	/* write only if needed: the cache line is shared by all CPUs that use these dirs */
+	if (unlikely(READ_ONCE(s->sums.dirs[dir]))) {
+		WRITE_ONCE(s->sums.dirs[dir], 0);
+		WRITE_ONCE(s->sums.regions[dir >> HASLAB_REGION_SHIFT], 0);
+		WRITE_ONCE(s->sums.all, 0);
+	}
 }
 
 static inline struct haslab_group *slab_group(const struct haslab *s,
@@ -361,7 +392,9 @@ struct haslab_walk {
 	u64 end;		/* where the current hold of all groups ends; 0: none is held */
 	unsigned int flags;	/* HASLAB_WALK_... */
 	int ret;		/* why the pass ended early, or 0 */
-	int steps;		/* how many this hold still has; the caller counts down */
+	int steps;		/* how many this hold still has; see haslab_walk_spend() */
+	struct haslab_sum sum;	/* haslab_walk_sum(): of the dir that @pos is in, up to there */
+	struct haslab_sum all;	/* likewise of the device, up to that dir */
 };
 
 /* The caller of a walk has looked at so many runs, objects, slots or other records. */
@@ -375,6 +408,12 @@ void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 lim
 		       unsigned int flags);
 bool haslab_walk_next(struct haslab_walk *w);
 int haslab_walk_end(struct haslab_walk *w);
+bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len);
+u64 haslab_known_longest(const struct haslab *s);
+u64 haslab_longest_run(struct haslab *s);
+struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough);
+u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab);
+bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found);
 
 /* ---- extents that consist of pieces (span.c) ---- */
 

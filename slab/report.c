@@ -126,24 +126,19 @@ int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, in
 
 /* ---- sums ---- */
 
-/* The largest free run, and with @count the number of all. */
-static void haslab_stat_runs(struct haslab *s, struct haslab_stat *st, bool count)
+/* The number of free runs, and the longest one. */
+static void haslab_stat_runs(struct haslab *s, struct haslab_stat *st)
 {
-	struct haslab_sum sum = {}, dir;
-	u64 pos = 0, start, len;
 	struct haslab_walk w;
+	u64 start, len;
 
 	haslab_walk_start(&w, s, 0, U64_MAX, 0);
-	for (; haslab_walk_next(&w); w.pos = w.end) {
-		dir = haslab_dir_sum(s, w.pos);
-		haslab_sum_append(&sum, &dir);
-		pos = max(pos, w.pos);
-		for (; count && haslab_next_run(s, pos, w.end, U64_MAX, &start, &len);
-		     pos = start + len)
+	while (haslab_walk_next(&w))
+		while (haslab_walk_run(&w, &start, &len)) {
 			st->nr_runs++;
-	}
+			st->largest_run = max(st->largest_run, len);
+		}
 	haslab_walk_end(&w);
-	st->largest_run = sum.longest;
 }
 
 /**
@@ -159,7 +154,10 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs)
 	unsigned int i;
 
 	memset(st, 0, sizeof(*st));
-	haslab_stat_runs(s, st, runs);
+	if (runs)
+		haslab_stat_runs(s, st);
+	else
+		st->largest_run = haslab_longest_run(s);
 	haslab_lock_all(s);
 	st->free = haslab_free_blocks(s);
 	for (i = 0; i < s->nr_groups; i++) {
@@ -186,14 +184,11 @@ void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 
 	memset(h, 0, sizeof(*h));
 	haslab_walk_start(&w, s, 0, U64_MAX, 0);
-	while (haslab_walk_next(&w)) {
-		while (haslab_next_run(s, w.pos, w.end, U64_MAX, &start, &len)) {
+	while (haslab_walk_next(&w))
+		while (haslab_walk_run(&w, &start, &len)) {
 			h->count[ilog2(len)]++;
 			h->blocks[ilog2(len)] += len;
-			w.pos = start + len;
 		}
-		w.pos = max(w.pos, w.end);
-	}
 	haslab_walk_end(&w);
 }
 

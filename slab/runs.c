@@ -84,6 +84,16 @@ static u32 haruns_marks_find(const struct haruns *r, u32 pos)
 	return lo;
 }
 
+/* The start of the first free run from mark @i on, or the end of the slot. */
+static u32 haruns_marks_next_free(const struct haruns *r, u32 i)
+{
+	const u16 *marks = haruns_marks(r);
+
+	while (i < r->nr && haruns_mark_state(marks[i]) != HARUNS_FREE)
+		i++;
+	return haruns_mark_start(marks[i]);
+}
+
 /* ---- the bitmap ---- */
 
 static enum haruns_state haruns_bitmap_state(const struct haruns *r, u32 pos)
@@ -141,6 +151,64 @@ static u32 haruns_bitmap_next_start(const struct haruns *r, u32 pos)
 	return bits ? word * BITMAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
 }
 
+/* The first start of a free run at @pos or after it, or the end of the slot. */
+static u32 haruns_bitmap_next_free(const struct haruns *r, u32 pos)
+{
+	u32 word = pos / BITMAP_PER_WORD, last = (r->nr_blocks - 1) / BITMAP_PER_WORD;
+	u64 bits;
+
+	if (pos >= r->nr_blocks)
+		return r->nr_blocks;
+	bits = haruns_bitmap_free_starts(r, word) &
+	       (~0ULL << (pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
+	while (!bits && word < last)
+		bits = haruns_bitmap_free_starts(r, ++word);
+	return bits ? word * BITMAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
+}
+
+/* Every second bit of @x, from the lowest on: 32 bits in a row. */
+static u32 haruns_even_bits(u64 x)
+{
+	x &= BITMAP_LOW_BITS;
+	x = (x | x >> 1) & 0x3333333333333333ULL;
+	x = (x | x >> 2) & 0x0f0f0f0f0f0f0f0fULL;
+	x = (x | x >> 4) & 0x00ff00ff00ff00ffULL;
+	x = (x | x >> 8) & 0x0000ffff0000ffffULL;
+	return x | x >> 16;
+}
+
+/*
+ * The free blocks of a word of the bitmap. @goes_on: in: the run that ends the word before is
+ * free; out: the one that ends this word. In `in`, only the starts of runs that are not free are
+ * 0. So a 1 that is added at the start of a free run is carried to its end and no further.
+ */
+static u32 haruns_bitmap_free_word(const struct haruns *r, u32 word, bool *goes_on)
+{
+	u64 starts = haruns_bitmap_starts(r, word), begin = haruns_bitmap_free_starts(r, word);
+	u64 in = ~(starts & ~begin), found;
+
+	begin |= *goes_on && !(starts & 1);
+	found = haruns_even_bits(((in + begin) ^ in) & in);
+	*goes_on = found >> (BITMAP_PER_WORD - 1);
+	return found;
+}
+
+static void haruns_bitmap_free_map(const struct haruns *r, unsigned long *bits)
+{
+	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD), i;
+	bool goes_on = false;
+
+	for (i = 0; i < nr_words; i++) {
+		unsigned long found = haruns_bitmap_free_word(r, i, &goes_on);
+
+		/* one half of a long, or all of it */
+		if (IS_ENABLED(CONFIG_64BIT) && i % 2)
+			bits[i / 2] |= (u64)found << BITMAP_PER_WORD;
+		else
+			bits[i * BITMAP_PER_WORD / BITS_PER_LONG] = found;
+	}
+}
+
 static noinline struct haruns_run haruns_bitmap_recorded(const struct haruns *r, u32 at)
 {
 	return (struct haruns_run) {
@@ -188,6 +256,30 @@ bool haruns_next(const struct haruns *r, struct haruns_run *run)
 		return false;
 	*run = haruns_recorded(r, haruns_is_bitmap(r) ? run->start + run->len : run->at + 1);
 	return true;
+}
+
+/* The start of the first free run after @run, or the end of the slot. */
+u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run)
+{
+	return haruns_is_bitmap(r) ? haruns_bitmap_next_free(r, run->start + 1) :
+				     haruns_marks_next_free(r, run->at + 1);
+}
+
+/* Set the bits of the free blocks of a slot in @bits, which has HARUNS_MAX_BLOCKS. */
+void haruns_free_map(const struct haruns *r, unsigned long *bits)
+{
+	const u16 *marks = haruns_marks(r);
+	u32 i;
+
+	if (haruns_is_bitmap(r)) {
+		haruns_bitmap_free_map(r, bits);
+		return;
+	}
+	bitmap_zero(bits, r->nr_blocks);
+	for (i = 0; i < r->nr; i++)
+		if (haruns_mark_state(marks[i]) == HARUNS_FREE)
+			bitmap_set(bits, haruns_mark_start(marks[i]),
+				   haruns_mark_start(marks[i + 1]) - haruns_mark_start(marks[i]));
 }
 
 /* Start with one run, which is SPECIAL. The slot has @nr_blocks, at most HARUNS_MAX_BLOCKS. */

@@ -21,9 +21,15 @@
  *
  * All runs
  * --------
- * If there are too many parts, haslab_search_dirs() takes over: it goes by the sums of the dirs
- * and recomputes those of dirs that have changed. To look at everything takes a millisecond for
- * each TiB, and up to 13 where all sums have to be recomputed.
+ * If there are too many parts, haslab_search_all() takes over. It goes by the sums of regions and
+ * dirs (slab/walk.c), which also say how long an extent of the wanted alignment can be, and adds up
+ * those that have changed. If nothing has, a refusal takes some thousand instructions on any
+ * device. A dir that has changed costs 4000 to 10 000 more if it has large extents, 45 000 if it
+ * is shredded to 64 KiB, and at most 400 000 if it is shredded to single blocks, or, with an
+ * alignment, 900 000. The holds between which others run are shorter than that.
+ *
+ * With a large alignment there are few places where an extent can begin. They are looked at one by
+ * one.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -34,20 +40,25 @@
 #include "slab/internal.h"
 
 /*
- * How many pieces of the device the search for large parts may look at: cheaper than
- * haslab_search_dirs() on a TiB. LARGE_FEW, at nearly no cost, is for a search that cannot prove
- * that no run fits.
+ * How many slots, slabs and runs the search for large parts may look at. It is one hold of all
+ * groups. LARGE_FEW, at nearly no cost, is for a search that cannot prove that no run fits.
  */
-#define LARGE_PIECES	32768
-#define LARGE_FEW	2048
-#define LARGE_VISIT	8	/* the cost of a look at a slot, a slab or a run, in pieces */
+#define LARGE_STEPS	2000
+#define LARGE_FEW	64
 #define LARGE_LISTS	16	/* how many lists of slots to scan in parallel */
 #define LARGE_BORDERS	16	/* how many borders between slots may wait for their prefetch */
 #define LARGE_BLOCKS	32	/* how many free buddy blocks that search may look at */
 /* More than a slab without a free object can have free after its last object, in blocks. */
 #define SLAB_REST	16
-/* For an extent of more than a slot: how many free buddy blocks of an order to try. */
+/*
+ * For an extent of more than a slot: how many free buddy blocks of an order to try, how many slots
+ * of a group, and how many of all groups. With an alignment most tries are in vain.
+ */
 #define BEST_TRIES	16
+#define BEST_ALIGNED	4
+#define BEST_SLOTS	64
+/* How many places at which an extent can begin are looked at one by one. */
+#define PLACES		256
 
 /* Whether an extent fits in a free run; if so, *@found is where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
@@ -68,7 +79,7 @@ struct large {
 	u64 align;		/* alignment of its start */
 	/* a run that is long enough and has no buddy block has a part of at least this length */
 	u64 part;
-	s64 pieces;		/* how many may still be looked at */
+	int steps;		/* how many it may still look at */
 	u32 nr_borders;		/* borders of slots found so far with such a part beside them */
 	/* the last of these, still to be looked at: each the slot after the border */
 	u32 border[LARGE_BORDERS];
@@ -76,10 +87,10 @@ struct large {
 	u64 *found;		/* out: where the extent begins in it */
 };
 
-static bool haslab_large_spend(struct large *l, u32 pieces)
+static bool haslab_large_spend(struct large *l, u32 steps)
 {
-	l->pieces -= pieces;
-	return l->pieces >= 0;
+	l->steps -= steps;
+	return l->steps >= 0;
 }
 
 /* Start of the free objects, or of the rest of a slab, that end at @pos; @pos if none do. */
@@ -119,9 +130,9 @@ static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 	u64 start = pos, size;
 
 	haslab_assert_all(s);
-	if (!haslab_large_spend(l, LARGE_VISIT))
-		return false;
 	do {
+		if (!haslab_large_spend(l, 2))
+			return false;
 		pos = start;
 		start = pos ? haslab_part_before(s, pos) : pos;
 	} while (start < pos);
@@ -169,7 +180,7 @@ static bool haslab_large_at_ends(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
 
-	if (!haslab_large_spend(l, LARGE_VISIT))
+	if (!haslab_large_spend(l, 1))
 		return false;
 	if (haruns_lead(r) >= l->part && slot && !haslab_large_border(s, l, slot, slot - 1))
 		return false;
@@ -185,7 +196,7 @@ static bool haslab_large_in_slot(struct haslab *s, struct large *l, u32 slot)
 	if (m->runs.nr_known == slot_blocks(s) && m->runs.max_free < l->len)
 		return haslab_large_at_ends(s, l, slot);
 	run = haruns_at(&m->runs, 0);
-	if (!haslab_large_spend(l, LARGE_VISIT + m->runs.nr))
+	if (!haslab_large_spend(l, 1 + m->runs.nr))
 		return false;
 	do {
 		if (run.state == HARUNS_FREE && run.len >= l->part &&
@@ -241,9 +252,13 @@ static bool haslab_large_in_slab(struct haslab *s, struct large *l, struct hasla
 	u32 nr_used = slab->nr_objects - slab->nr_free;
 	u64 pos, end;
 
-	if (!haslab_large_spend(l, LARGE_VISIT))
+	if (!haslab_large_spend(l, 1))
 		return false;
 	if (slab->nr_blocks - nr_used * s->classes[slab->class].blocks < l->part)
+		return true;
+	if (!haslab_large_spend(l, slab->nr_objects / (BITS_PER_LONG / 2)))
+		return false;
+	if (haslab_slab_longest(s, slab) + SLAB_REST < l->part)
 		return true;
 	if (!haslab_large_spend(l, 2 * min_t(u32, slab->nr_free, nr_used)))
 		return false;
@@ -309,8 +324,8 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 
 	haslab_assert_all(s);
 	/* slabs without a free object are in no list */
-	l.pieces = l.part > SLAB_REST ? LARGE_PIECES : LARGE_FEW;
-	if (haslab_free_blocks(s) < len)
+	l.steps = l.part > SLAB_REST ? LARGE_STEPS : LARGE_FEW;
+	if (haslab_free_blocks(s) < len || haslab_known_longest(s) < len)
 		return -ENOSPC;
 	/* only buddy blocks can be longer than a slot */
 	if ((l.part > slot_blocks(s) || haslab_large_in_groups(s, &l)) &&
@@ -344,10 +359,22 @@ struct best {
 	u64 *found;	/* out: where the extent begins in it */
 };
 
+static bool haslab_is_free_at(struct haslab *s, u64 pos)
+{
+	u64 end;
+
+	return pos < s->cfg.nr_blocks && haslab_stretch(s, pos, &end);
+}
+
 static void haslab_best_around(struct haslab *s, u64 pos, struct best *b)
 {
-	u64 start, size = haslab_run_around(s, pos, &start);
+	u64 start, size;
 
+	/* the run may have an aligned block only if the one before or after @pos is free */
+	if (b->align > 1 && !haslab_is_free_at(s, round_down(pos, b->align)) &&
+	    !haslab_is_free_at(s, round_up(pos, b->align)))
+		return;
+	size = haslab_run_around(s, pos, &start);
 	if (size < b->size && haslab_run_fits(start, size, b->len, b->align, b->found))
 		b->size = size;
 }
@@ -355,8 +382,10 @@ static void haslab_best_around(struct haslab *s, u64 pos, struct best *b)
 /* Try runs around free buddy blocks of an order. */
 static void haslab_best_of_order(struct haslab *s, unsigned int order, struct best *b)
 {
+	int nr = b->align > 1 ? BEST_ALIGNED : BEST_TRIES, i;
 	u64 units[BEST_TRIES];
-	int nr = habuddy_free_blocks(&s->buddy, order, units, BEST_TRIES), i;
+
+	nr = habuddy_free_blocks(&s->buddy, order, units, nr);
 
 	for (i = 0; i < nr; i++)
 		haslab_best_around(s, units[i] << s->cfg.unit_shift, b);
@@ -375,9 +404,11 @@ static void haslab_best_at_ends(struct haslab *s, u32 slot, struct best *b)
 /* Try runs that extend past the ends of the slots with the longest runs. */
 static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
 {
-	u32 least = haslab_bucket_of(slot_blocks(s) / 4), tries = BEST_TRIES;
+	u32 tries = b->align > 1 ? BEST_ALIGNED : BEST_TRIES;
+	u32 least = haslab_bucket_of(slot_blocks(s) / 4);
 	u32 end = HASLAB_NR_BUCKETS, bucket, slot;
 
+	tries = min_t(u32, tries, BEST_SLOTS / s->nr_groups);
 	for (; (bucket = find_last_bit(g->mixed_mask, end)) < end && bucket > least; end = bucket)
 		for (slot = g->mixed[bucket]; slot != NO_SLOT; slot = slot_link(s, slot)->next) {
 			if (!tries--)
@@ -413,38 +444,50 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 	return b.size < U64_MAX;
 }
 
-/* ---- all runs ---- */
+/* ---- all places ---- */
 
-/* Look for a free run that fits among those that begin at or after @pos and before @limit. */
-static bool haslab_search_runs(struct haslab *s, u64 pos, u64 limit, u64 len, u64 align, u64 *found)
+/*
+ * With a large alignment there are few places where an extent can begin: look at these. Return: 0;
+ * -ENOSPC none of them is free; -E2BIG they are too many.
+ */
+static int haslab_search_places(struct haslab *s, u64 len, u64 align, u64 *found)
 {
-	u64 start, size;
+	u64 pos = round_up(s->cfg.first_block, align), start, size;
 
-	while (haslab_next_run(s, pos, limit, len + align, &start, &size)) {
-		if (haslab_run_fits(start, size, len, align, found))
-			return true;
-		pos = start + size;
-	}
-	return false;
+	haslab_assert_all(s);
+	if (pos >= s->cfg.nr_blocks || s->cfg.nr_blocks - pos < len)
+		return -ENOSPC;
+	if ((s->cfg.nr_blocks - len - pos) >> ilog2(align) >= PLACES)
+		return -E2BIG;
+	for (*found = pos; *found + len <= s->cfg.nr_blocks; *found += align)
+		if (haslab_next_run(s, *found, *found + 1, len, &start, &size) && size >= len)
+			return 0;
+	return -ENOSPC;
 }
 
-/* Scan the sums of all dirs; look into a dir only if it has a run that is long enough. */
-static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
+/* ---- all runs ---- */
+
+/* Look at all of the device; at what keeps its sum only if a run in it may be long enough. */
+static int haslab_search_all(struct haslab *s, u64 len, u64 align, u64 *found)
 {
+	unsigned int order = ilog2(align);
 	struct haslab_sum sum;
 	struct haslab_walk w;
 	bool done = false;
-	u64 carry = 0;
+	u64 carry = 0, pos;
+	int ret;
 
-	haslab_walk_start(&w, s, 0, U64_MAX, 0);
-	for (; !done && haslab_walk_next(&w); w.pos = w.end) {
-		sum = haslab_dir_sum(s, w.pos);
-		if (max(sum.longest, carry + sum.lead) >= len)
-			done = haslab_search_runs(s, w.pos - carry, w.end, len, align, found);
-		carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
-	}
-	haslab_walk_end(&w);
-	return done ? 0 : -ENOSPC;
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_KILLABLE);
+	while (!done && haslab_walk_next(&w))
+		while (!done && w.pos < w.limit && w.steps > 0) {
+			pos = w.pos;
+			sum = haslab_walk_sum(&w, order, len);
+			done = haslab_run_fits(pos - carry, carry + sum.lead, len, align, found) ||
+			       (sum.usable >= len && haslab_part_find(s, pos, len, order, found));
+			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
+		}
+	ret = haslab_walk_end(&w);
+	return done ? 0 : ret ?: -ENOSPC;
 }
 
 /**
@@ -455,16 +498,19 @@ static int haslab_search_dirs(struct haslab *s, u64 len, u64 align, u64 *found)
  * @start: out: where an extent fits in it
  *
  * Other tasks may allocate meanwhile, also what was found. Context: slow mode (see
- * haslab_claim()), may sleep. Return: 0; -ENOSPC no free run fits.
+ * haslab_claim()), may sleep. Return: 0; -ENOSPC no free run fits; -EINTR the caller was killed;
+ * -ENODEV the device is being detached.
  */
 int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
 {
 	int ret;
 
 	haslab_lock_all(s);
-	ret = haslab_search_large(s, len, align, start);
+	ret = haslab_search_places(s, len, align, start);
+	if (ret == -E2BIG)
+		ret = haslab_search_large(s, len, align, start);
 	haslab_unlock_all(s);
-	return ret == -E2BIG ? haslab_search_dirs(s, len, align, start) : ret;
+	return ret == -E2BIG ? haslab_search_all(s, len, align, start) : ret;
 }
 
 /**
@@ -478,7 +524,8 @@ int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
  * Finds a run that fits if there is one. Other tasks may allocate meanwhile; if one takes the run
  * that was found, the search starts again. Context: slow mode (see haslab_claim()), may sleep.
  *
- * Return: 0; -ENOSPC no free run fits; -ENOMEM; -EINTR killed while waiting for another task.
+ * Return: 0; -ENOSPC no free run fits; -ENOMEM; -EINTR the caller was killed; -ENODEV the device
+ * is being detached.
  */
 int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {

@@ -5,13 +5,20 @@
  * A stretch is what one place tells: blocks in a row that are all free, or all not, within one
  * mixed part, one slab, or one gap between them. A free run is made of stretches and knows no
  * borders. A sum has what is needed to join neighbours: the first, the longest and the last free
- * run of a part of the device.
+ * run of a part of the device, and the longest extent that it has a place for at some alignment.
+ *
+ * A walk adds up sums of parts: of slabs and mixed slots by their bitmaps, a word at a time. A dir
+ * keeps its sum until something in it changes, and for each alignment that was asked for what is
+ * usable; so does a region, 256 dirs, as long as all its dirs do; and the longest free run of the
+ * device is kept as long as all regions do. So what has not changed since the last search costs a
+ * look at each region. It may take several holds to add up a dir, or the device. It keeps the sum
+ * only if nothing has changed in between (struct haslab_sums).
  *
  * Everything that passes over the device uses struct haslab_walk: STAT, MAP, CHECK, TRIM, claims,
  * goals, searches and debugfs. The iterator takes the locks, bounds how long it holds them,
  * reschedules in between, and ends early, if asked to, when the caller is killed or the device is
  * detached. A hold covers a dir (1 GiB) at most, unless the caller needs its whole range at one
- * moment.
+ * moment; in a walk that adds up sums, it covers a number of steps (haslab_walk_sum()).
  *
  * Stretches, runs and sums are looked at with all groups shut out.
  */
@@ -58,18 +65,13 @@ u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end)
 /* As haslab_stretch(), in a gap. */
 static bool haslab_gap_stretch(struct haslab *s, u64 pos, u64 *end)
 {
+	u64 reach = haslab_gap_reach(s, pos), unit;
 	unsigned int shift = s->cfg.unit_shift;
-	u64 unit, nr;
+	bool is_free = habuddy_stretch(&s->buddy, pos >> shift, reach >> shift, &unit);
 
-	if (habuddy_free_order(&s->buddy, pos >> shift) >= 0) {
-		habuddy_next_free(&s->buddy, pos >> shift, U64_MAX, &unit, &nr);
-		*end = (unit + nr) << shift;
-		return true;
-	}
-	*end = haslab_gap_reach(s, pos);
-	if (habuddy_next_free(&s->buddy, pos >> shift, *end >> shift, &unit, &nr))
-		*end = unit << shift;
-	return false;
+	/* the last unit may be cut off by the end of the device */
+	*end = is_free || unit < reach >> shift ? unit << shift : reach;
+	return is_free;
 }
 
 /* As haslab_stretch(), in a slab. */
@@ -87,6 +89,15 @@ static bool haslab_object_stretch(struct haslab *s, struct haslab_slab *slab, u6
 	return is_free;
 }
 
+/* Where the units of a mixed part that @pos lies in, and those after it without a gap, end. */
+static u64 haslab_units_end(const struct haslab *s, const struct haslab_mixed *m, u64 pos)
+{
+	u64 others = ~(m->units >> slot_unit(s, pos));
+	u32 nr = others ? __ffs64(others) : BITS_PER_LONG_LONG;
+
+	return round_down(pos, unit_blocks(s)) + ((u64)nr << s->cfg.unit_shift);
+}
+
 /* Whether @pos is free. @end: the end of the stretch; the next one may be of the same kind. */
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 {
@@ -99,7 +110,11 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 	if (m) {
 		run = mixed_run(s, m, pos);
 		*end = run_start(s, pos, &run) + run.len;
-		return run.state == HARUNS_FREE;
+		if (run.state == HARUNS_FREE)
+			return true;
+		run.start = haruns_next_free(&m->runs, &run);
+		*end = min(run_start(s, pos, &run), haslab_units_end(s, m, pos));
+		return false;
 	}
 	slab = haslab_lookup(s, pos);
 	return slab ? haslab_object_stretch(s, slab, pos, end) : haslab_gap_stretch(s, pos, end);
@@ -125,60 +140,6 @@ bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *star
 			break;
 	*len = pos - *start;
 	return true;
-}
-
-/* ---- sums ---- */
-
-/* Join the sums of two neighbours: @sum becomes that of both. */
-void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
-{
-	sum->longest = max3(sum->longest, next->longest, sum->trail + next->lead);
-	if (sum->lead == sum->size)
-		sum->lead += next->lead;
-	sum->trail = next->trail == next->size ? sum->trail + next->size : next->trail;
-	sum->size += next->size;
-}
-
-/* The sum of what begins at @pos: of a mixed slot as a whole, or of a stretch up to @end. */
-static struct haslab_sum haslab_sum_at(struct haslab *s, u64 pos, u64 end)
-{
-	struct haslab_mixed *m = mixed_slot(s, slot_of(s, pos));
-	u64 next, len;
-	bool is_free;
-
-	haslab_step(s, 1);
-	if (m && m->runs.nr_known == slot_blocks(s))
-		return (struct haslab_sum) {
-			haruns_lead(&m->runs), m->runs.max_free, haruns_trail(&m->runs),
-			slot_blocks(s)
-		};
-	/* of a gap a stretch may reach into the next slot */
-	is_free = haslab_stretch(s, pos, &next);
-	next = min(next, end);
-	len = is_free ? next - pos : 0;
-	return (struct haslab_sum) { len, len, len, next - pos };
-}
-
-/* The sum of the dir that begins at @start. The dir keeps it until something there changes. */
-struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
-{
-	u64 end = min(start + dir_blocks(s), s->cfg.nr_blocks), pos = start;
-	struct haslab_dir *dir = map_dir(s, start);
-	struct haslab_sum sum = {}, next;
-
-	haslab_assert_all(s);
-	haslab_step(s, 1);
-	if (dir->summed)
-		return (struct haslab_sum) { dir->lead, dir->longest, dir->trail, end - start };
-	for (; pos < end; pos += next.size) {
-		next = haslab_sum_at(s, pos, end);
-		haslab_sum_append(&sum, &next);
-	}
-	dir->lead = sum.lead;
-	dir->longest = sum.longest;
-	dir->trail = sum.trail;
-	dir->summed = true;
-	return sum;
 }
 
 /* ---- the iterator ---- */
@@ -246,4 +207,547 @@ int haslab_walk_end(struct haslab_walk *w)
 	}
 	w->end = 0;
 	return w->ret;
+}
+
+/*
+ * The next free run from w->pos on, across all borders; w->pos moves on to its end. Return: whether
+ * one begins in this hold, which ends when its steps are used up.
+ */
+bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len)
+{
+	struct haslab *s = w->s;
+	u64 end;
+
+	while (w->pos < w->end && w->steps-- > 0) {
+		if (!haslab_stretch(s, w->pos, &end)) {
+			w->pos = end;
+			continue;
+		}
+		*start = w->pos;
+		/* few parts: a slot that has a mixed part is not wholly free */
+		do {
+			w->pos = end;
+			w->steps--;
+		} while (w->pos < s->cfg.nr_blocks && haslab_stretch(s, w->pos, &end));
+		*len = w->pos - *start;
+		return true;
+	}
+	return false;
+}
+
+/* ---- runs of bits ---- */
+
+/* The bits of the word at @base that are from @from to before @to. */
+static unsigned long haslab_bits_word(const unsigned long *map, u32 base, u32 from, u32 to)
+{
+	unsigned long w = map[base / BITS_PER_LONG];
+
+	if (base < from)
+		w &= BITMAP_FIRST_WORD_MASK(from);
+	return to - base < BITS_PER_LONG ? w & BITMAP_LAST_WORD_MASK(to) : w;
+}
+
+/* Where in @w, followed by @next, @nr bits in a row are set: the first of each. */
+static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 nr)
+{
+	u32 has, more;
+
+	/* then to the end of the word, at least */
+	if (nr > BITS_PER_LONG)
+		return ~w ? w & ~(~0UL >> (BITS_PER_LONG - fls_long(~w))) : w;
+	for (has = 1; has < nr; has += more) {
+		more = min(has, nr - has);
+		w &= w >> more | next << (BITS_PER_LONG - more);
+		next &= next >> more;
+	}
+	return w;
+}
+
+/* The first, the longest and the last row of bits from @from to before @to. */
+static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to)
+{
+	u32 base, first, end, row = 0, longest = 0;
+	unsigned long w, rows;
+
+	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
+		w = haslab_bits_word(map, base, from, to);
+		if (!w) {
+			longest = max(longest, row);
+			row = 0;
+			continue;
+		}
+		first = max(base, from) - base;
+		end = min_t(u32, to - base, BITS_PER_LONG);
+		if (w == (BITMAP_FIRST_WORD_MASK(first) & BITMAP_LAST_WORD_MASK(end))) {
+			row += end - first;
+			continue;
+		}
+		longest = max_t(u32, longest, row + __ffs(~(w >> first)));
+		rows = longest < BITS_PER_LONG ? haslab_bits_rows(w, 0, longest + 1) : 0;
+		for (; rows; rows &= rows >> 1)
+			longest++;
+		row = BITS_PER_LONG - fls_long(~(w << (BITS_PER_LONG - end)));
+	}
+	return (struct haslab_sum) {
+		find_next_zero_bit(map, to, from) - from, max(longest, row), row, to - from
+	};
+}
+
+/*
+ * The longest row of bits whose first one is a multiple of 2^@order, if it is longer than @best;
+ * else @best. @at: out: that bit. With @any, the first row that is longer than @best is enough.
+ */
+static u32 haslab_bits_usable(const unsigned long *map, u32 from, u32 to, unsigned int order,
+			      u32 best, bool any, u32 *at)
+{
+	unsigned long aligned = 1, w, next;
+	u32 base, end, i, mask = (1U << order) - 1;
+
+	if (1U << order < BITS_PER_LONG)
+		aligned = ~0UL / ((1UL << (1U << order)) - 1);
+	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
+		w = haslab_bits_word(map, base, from, to);
+		if (!(w & aligned) || base & mask)
+			continue;
+		next = base + BITS_PER_LONG < to ?
+		       haslab_bits_word(map, base + BITS_PER_LONG, from, to) : 0;
+		w = haslab_bits_rows(w, next, best + 1) & aligned;
+		for (; w; w &= ~0UL << (end - base)) {
+			i = base + __ffs(w);
+			end = find_next_zero_bit(map, to, i);
+			if (end - i > best) {
+				best = end - i;
+				*at = i;
+				if (any)
+					return best;
+			}
+			if (end - base >= BITS_PER_LONG)
+				break;
+		}
+	}
+	return best;
+}
+
+/* The longest row of free objects of a slab, in blocks; the rest after the last object excluded. */
+u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab)
+{
+	return haslab_bits_sum(slab->free, 0, slab->nr_objects).longest *
+	       s->classes[slab->class].blocks;
+}
+
+/* ---- sums of parts ---- */
+
+/* A part of the device that is looked at as a whole: units of a mixed slot, or objects. */
+struct part {
+	u64 start;			/* where bit 0 is */
+	const unsigned long *map;	/* what is free */
+	u32 from;			/* the first bit of the part */
+	u32 to;				/* the bit after the last */
+	u32 blocks;			/* that a bit stands for */
+	unsigned int order;		/* log2 of the blocks that @start is aligned to, at least */
+	unsigned long bits[HARUNS_MAX_BLOCKS / BITS_PER_LONG];
+};
+
+/* How long an extent aligned to 2^@order can be in a free run. */
+static u64 haslab_run_usable(u64 start, u64 len, unsigned int order)
+{
+	u64 skip = -start & ((1ULL << order) - 1);
+
+	return len > skip ? len - skip : 0;
+}
+
+/* The part at @pos. False: in a gap, or in the middle of a slab, the stretch is the part. */
+static bool haslab_part_at(struct haslab *s, u64 pos, struct part *p)
+{
+	struct haslab_mixed *m = mixed_at(s, pos);
+	struct haslab_slab *slab;
+
+	if (m) {
+		p->start = round_down(pos, slot_blocks(s));
+		p->order = s->slot_shift;
+		p->blocks = 1;
+		p->from = pos - p->start;
+		p->to = min(haslab_units_end(s, m, pos), s->cfg.nr_blocks) - p->start;
+		p->map = p->bits;
+		haruns_free_map(&m->runs, p->bits);
+		return true;
+	}
+	slab = haslab_lookup(s, pos);
+	if (!slab || slab->start != pos)
+		return false;
+	p->start = pos;
+	p->order = ilog2(slab->nr_blocks);
+	p->blocks = s->classes[slab->class].blocks;
+	p->from = 0;
+	p->to = slab->nr_objects;
+	p->map = slab->free;
+	return true;
+}
+
+/* As haslab_bits_usable(), for objects of which not each, or none, begins at such a block. */
+static u64 haslab_odd_usable(const struct part *p, unsigned int order, u64 best, bool any, u64 *at)
+{
+	u64 start, usable;
+	u32 i, end = p->from;
+
+	while ((i = find_next_bit(p->map, p->to, end)) < p->to) {
+		end = find_next_zero_bit(p->map, p->to, i);
+		start = p->start + (u64)i * p->blocks;
+		usable = haslab_run_usable(start, (u64)(end - i) * p->blocks, order);
+		if (usable <= best)
+			continue;
+		best = usable;
+		*at = round_up(start, 1ULL << order);
+		if (any)
+			break;
+	}
+	return best;
+}
+
+/* The longest extent aligned to 2^@order, less than the order of the part, if that is > @best. */
+static u64 haslab_part_usable(const struct part *p, unsigned int order, u64 best, bool any,
+			      u64 *at)
+{
+	unsigned int shift = ilog2(p->blocks);
+	u32 bit = 0, found;
+
+	if (order && !is_power_of_2(p->blocks))
+		return haslab_odd_usable(p, order, best, any, at);
+	best = div_u64(best, p->blocks);
+	found = haslab_bits_usable(p->map, p->from, p->to, order > shift ? order - shift : 0, best,
+				   any, &bit);
+	*at = p->start + (u64)bit * p->blocks;
+	return (u64)found * p->blocks;
+}
+
+/*
+ * The sum of the part that begins at @w->pos and ends at @end at the latest. What is usable need
+ * not be exact if it is at most what is in @w->sum. A word of bits is cheaper than a run.
+ */
+static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigned int order)
+{
+	struct haslab *s = w->s;
+	u64 pos = w->pos, best = w->sum.usable;
+	struct haslab_mixed *m = IS_ALIGNED(pos, slot_blocks(s)) ? mixed_slot(s, slot_of(s, pos)) :
+								   NULL;
+	struct haslab_sum sum;
+	struct part p;
+	u64 next, at;
+
+	if (m && m->runs.nr_known == slot_blocks(s) && (!order || m->runs.max_free <= best))
+		return (struct haslab_sum) {
+			haruns_lead(&m->runs), m->runs.max_free, haruns_trail(&m->runs),
+			slot_blocks(s), m->runs.max_free
+		};
+	if (!haslab_part_at(s, pos, &p)) {
+		/* the buddy is a tree */
+		haslab_walk_spend(w, 1);
+		sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
+		return (struct haslab_sum) {
+			sum.lead, sum.lead, sum.lead, min(next, end) - pos,
+			haslab_run_usable(pos, sum.lead, order)
+		};
+	}
+	haslab_walk_spend(w, (p.to - p.from) / (BITS_PER_LONG / 2));
+	sum = haslab_bits_sum(p.map, p.from, p.to);
+	sum.lead *= p.blocks;
+	sum.longest *= p.blocks;
+	sum.trail *= p.blocks;
+	sum.size *= p.blocks;
+	sum.usable = sum.longest;
+	/* of the blocks with such an order the part has at most the first */
+	if (order >= p.order) {
+		sum.usable = haslab_run_usable(pos, sum.lead, order);
+	} else if (order && sum.longest > best) {
+		/* see haslab_odd_usable() */
+		if (!is_power_of_2(p.blocks))
+			haslab_walk_spend(w, (p.to - p.from) / 2);
+		sum.usable = haslab_part_usable(&p, order, best, false, &at);
+	}
+	return sum;
+}
+
+/*
+ * Where an extent of @len blocks, aligned to 2^@order, fits in the part that begins at @pos. False
+ * if it does not.
+ */
+bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found)
+{
+	struct part p;
+	u64 end;
+
+	haslab_assert_all(s);
+	*found = round_up(pos, 1ULL << order);
+	if (!haslab_part_at(s, pos, &p))
+		return haslab_stretch(s, pos, &end) && *found < end && end - *found >= len;
+	if (order >= p.order) {
+		len += *found - pos;
+		len = DIV_ROUND_UP_ULL(len, p.blocks);
+		return len <= p.to - p.from &&
+		       find_next_zero_bit(p.map, p.to, p.from) - p.from >= len;
+	}
+	return haslab_part_usable(&p, order, len - 1, true, found) >= len;
+}
+
+/* ---- sums of dirs and regions ---- */
+
+/* Join the sums of two neighbours: @sum becomes that of both. */
+void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
+{
+	sum->longest = max3(sum->longest, next->longest, sum->trail + next->lead);
+	if (sum->lead == sum->size)
+		sum->lead += next->lead;
+	sum->trail = next->trail == next->size ? sum->trail + next->size : next->trail;
+	sum->size += next->size;
+}
+
+/* The same, also for what is usable. @next begins at @pos. */
+static void haslab_sum_join(struct haslab_sum *sum, const struct haslab_sum *next, u64 pos,
+			    unsigned int order)
+{
+	u64 usable = haslab_run_usable(pos - sum->trail, sum->trail + next->lead, order);
+
+	sum->usable = max3(sum->usable, next->usable, usable);
+	haslab_sum_append(sum, next);
+}
+
+/* log2 of the blocks in a dir. */
+static unsigned int dir_order(const struct haslab *s)
+{
+	return s->slot_shift + DIR_SHIFT;
+}
+
+/* The highest order, at most @order, that is in @known; 0 if none is. */
+static unsigned int haslab_known_order(u32 known, unsigned int order)
+{
+	known &= order < 31 ? (2U << order) - 1 : U32_MAX;
+	return known ? ilog2(known) : 0;
+}
+
+static u64 region_blocks(const struct haslab *s)
+{
+	return dir_blocks(s) << HASLAB_REGION_SHIFT;
+}
+
+static u32 region_of(const struct haslab *s, u64 block)
+{
+	return dir_of(s, block) >> HASLAB_REGION_SHIFT;
+}
+
+static struct haslab_region *haslab_region_at(const struct haslab *s, u64 block)
+{
+	return &s->sums.of_regions[region_of(s, block)];
+}
+
+/* The sum that the dir at @start keeps, if it does. */
+static bool haslab_dir_kept(const struct haslab *s, u64 start, unsigned int order,
+			    struct haslab_sum *sum)
+{
+	const struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
+	const struct haslab_dir *dir = map_dir(s, start);
+
+	if (s->sums.dirs[dir_of(s, start)] != HASLAB_SUM_KEPT)
+		return false;
+	*sum = (struct haslab_sum) {
+		dir->lead, dir->longest, dir->trail,
+		min(dir_blocks(s), s->cfg.nr_blocks - start), dir->longest
+	};
+	if (order >= dir_order(s))
+		sum->usable = haslab_run_usable(start, dir->lead, order);
+	else if (haslab_known_order(fits->known, order))
+		sum->usable = fits->usable[haslab_known_order(fits->known, order) - 1];
+	return true;
+}
+
+/* The sum that the region at @start keeps, if it does. */
+static bool haslab_region_kept(const struct haslab *s, u64 start, unsigned int order,
+			       struct haslab_sum *sum)
+{
+	const struct haslab_region *r = haslab_region_at(s, start);
+
+	/* of one dir only, its own sum is enough */
+	if (s->sums.regions[region_of(s, start)] != HASLAB_SUM_KEPT ||
+	    s->cfg.nr_blocks - start <= dir_blocks(s))
+		return false;
+	*sum = (struct haslab_sum) {
+		r->lead, r->usable[0], r->trail,
+		min(region_blocks(s), s->cfg.nr_blocks - start),
+		r->usable[haslab_known_order(r->known, order)]
+	};
+	if (order >= dir_order(s) + HASLAB_REGION_SHIFT)
+		sum->usable = haslab_run_usable(start, r->lead, order);
+	return true;
+}
+
+/* A walk has added up a dir. The dir keeps the sum if nothing has changed meanwhile. */
+static void haslab_dir_keep(struct haslab_walk *w, u64 start, unsigned int order)
+{
+	struct haslab *s = w->s;
+	struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
+	struct haslab_dir *dir = map_dir(s, start);
+	u8 *kept = &s->sums.dirs[dir_of(s, start)];
+
+	if (s->sums.maker != w || !*kept ||
+	    w->sum.size != min(dir_blocks(s), s->cfg.nr_blocks - start)) {
+		s->sums.all = 0;
+		return;
+	}
+	if (*kept != HASLAB_SUM_KEPT)
+		fits->known = 0;
+	dir->lead = w->sum.lead;
+	dir->longest = w->sum.longest;
+	dir->trail = w->sum.trail;
+	*kept = HASLAB_SUM_KEPT;
+	if (order && order < dir_order(s)) {
+		fits->usable[order - 1] = w->sum.usable;
+		fits->known |= 1U << order;
+	}
+}
+
+/* The region keeps a sum if all its dirs do. */
+static void haslab_region_keep(struct haslab_walk *w, u64 start, unsigned int order)
+{
+	struct haslab *s = w->s;
+	struct haslab_region *r = haslab_region_at(s, start);
+	u64 end = min(start + region_blocks(s), s->cfg.nr_blocks), pos;
+	struct haslab_sum sum = {}, next;
+
+	for (pos = start; pos < end; pos += next.size) {
+		if (!haslab_dir_kept(s, pos, order, &next))
+			return;
+		haslab_sum_join(&sum, &next, pos, order);
+		haslab_walk_spend(w, 1);
+	}
+	if (s->sums.regions[region_of(s, start)] != HASLAB_SUM_KEPT)
+		r->known = 0;
+	s->sums.regions[region_of(s, start)] = HASLAB_SUM_KEPT;
+	r->lead = sum.lead;
+	r->trail = sum.trail;
+	r->usable[0] = sum.longest;
+	r->known |= 1;
+	if (order < HASLAB_REGION_ORDERS) {
+		r->usable[order] = sum.usable;
+		r->known |= 1U << order;
+	}
+}
+
+/* The walk has come to the end of the device. */
+static void haslab_all_keep(struct haslab_walk *w)
+{
+	struct haslab_sums *sums = &w->s->sums;
+
+	if (sums->all_maker != w || sums->all != HASLAB_SUM_MAKING ||
+	    w->all.size != w->s->cfg.nr_blocks)
+		return;
+	sums->longest = w->all.longest;
+	sums->all = HASLAB_SUM_KEPT;
+}
+
+/* A walk begins to add up the dir at its position. A change from now on is seen by its end. */
+static void haslab_sum_begin(struct haslab_walk *w)
+{
+	struct haslab_sums *sums = &w->s->sums;
+	u8 *dir = &sums->dirs[dir_of(w->s, w->pos)];
+
+	w->sum = (struct haslab_sum) {};
+	sums->maker = w;
+	if (!*dir)
+		*dir = HASLAB_SUM_MAKING;
+}
+
+/**
+ * haslab_walk_sum - the sum of the next part of the device
+ * @w: a walk that has a hold; @w->pos moves on to the end of the part
+ * @order: log2 of the alignment that haslab_sum.usable is for; 0: it is haslab_sum.longest
+ * @enough: a region or a dir in which so much may be usable is looked into; U64_MAX: none
+ *
+ * The part is a region or a dir that keeps its sum, else a slab, units of a mixed slot or a stretch
+ * of a gap: haslab_part_find() can tell where in it a run is. The caller begins the next hold when
+ * @w->steps are used up. Return: the sum of the part.
+ */
+struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
+{
+	struct haslab *s = w->s;
+	u64 pos = w->pos, dir = round_down(pos, dir_blocks(s));
+	u64 region = round_down(pos, region_blocks(s));
+	u64 end = min3(dir + dir_blocks(s), s->cfg.nr_blocks, w->limit);
+	struct haslab_sum sum;
+
+	haslab_assert_all(s);
+	haslab_walk_spend(w, 1);
+	if (!pos) {
+		s->sums.all_maker = w;
+		if (!s->sums.all)
+			s->sums.all = HASLAB_SUM_MAKING;
+	}
+	if ((pos == region && haslab_region_kept(s, pos, order, &sum) && sum.usable < enough &&
+	     sum.size <= w->limit - pos) ||
+	    (pos == dir && haslab_dir_kept(s, pos, order, &sum) && sum.usable < enough &&
+	     sum.size <= w->limit - pos)) {
+		w->pos += sum.size;
+		haslab_sum_append(&w->all, &sum);
+	} else {
+		if (pos == dir)
+			haslab_sum_begin(w);
+		sum = haslab_part_sum(w, end, order);
+		haslab_sum_join(&w->sum, &sum, pos, order);
+		w->pos += sum.size;
+		if (w->pos == end) {
+			haslab_dir_keep(w, dir, order);
+			haslab_sum_append(&w->all, &w->sum);
+		}
+	}
+	if (w->pos == min(region + region_blocks(s), s->cfg.nr_blocks))
+		haslab_region_keep(w, region, order);
+	if (w->pos == s->cfg.nr_blocks)
+		haslab_all_keep(w);
+	return sum;
+}
+
+/* The sum of the dir that begins at @start. The dir keeps it until something there changes. */
+struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
+{
+	u64 end = min(start + dir_blocks(s), s->cfg.nr_blocks), pos;
+	struct haslab_walk w = { .s = s, .pos = start, .limit = end };
+	struct haslab_sum sum = {}, next;
+
+	while (w.pos < end) {
+		pos = w.pos;
+		next = haslab_walk_sum(&w, 0, U64_MAX);
+		haslab_sum_join(&sum, &next, pos, 0);
+	}
+	return sum;
+}
+
+/* The length of the longest free run if it is known, else U64_MAX. haslab.lock is held. */
+u64 haslab_known_longest(const struct haslab *s)
+{
+	lockdep_assert_held(&s->lock);
+	return READ_ONCE(s->sums.all) == HASLAB_SUM_KEPT ? s->sums.longest : U64_MAX;
+}
+
+/**
+ * haslab_longest_run - the length of the longest free run
+ * @s: the slab allocator
+ *
+ * If nothing has changed since the last time, or since a search that has found nothing, that is
+ * known, and no lock of a group is taken. Else it is a walk over what has changed.
+ * Context: process context, may sleep. Return: in blocks.
+ */
+u64 haslab_longest_run(struct haslab *s)
+{
+	struct haslab_walk w;
+	u64 longest;
+
+	spin_lock(&s->lock);
+	longest = haslab_known_longest(s);
+	spin_unlock(&s->lock);
+	if (longest != U64_MAX)
+		return longest;
+	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	while (haslab_walk_next(&w))
+		while (w.pos < w.limit && w.steps > 0)
+			haslab_walk_sum(&w, 0, U64_MAX);
+	haslab_walk_end(&w);
+	return w.all.longest;
 }
