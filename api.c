@@ -409,8 +409,8 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_stat);
  * @gfp: how to get memory
  *
  * All entries of a call are of the same moment, except that extents of common sizes may change
- * between live and cached meanwhile. To continue, call again with the end of the
- * last entry.
+ * between live and cached meanwhile. There may be fewer than @nr although more follows: a call
+ * looks at a bounded number. To continue, call again with the end of the last entry.
  *
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp).
  * Return: The number of entries, 0 at the end, or EINVAL @start is not a multiple of a

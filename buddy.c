@@ -87,6 +87,7 @@
 #include <linux/rcupdate.h>
 
 #include "buddy_hit.h"
+#include "steps.h"
 #include "trace.h"
 
 #define HEAP_BITS	(2 * HABUDDY_FANOUT)
@@ -428,6 +429,7 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
 				 HABUDDY_FANOUT);
 	const struct habuddy_node *child;
 
+	ha_step(1);
 	for (; cell < end; cell = habuddy_next_cell(n, cell, end)) {
 		*unit = max(from, base + ((u64)cell << habuddy_cell_shift(n->height)));
 		if (habuddy_covering_bit(n, n->free, *unit))

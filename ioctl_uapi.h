@@ -562,7 +562,8 @@ struct hybrid_alloc_map_entry {
  *
  * The entries are in order of address, without gaps. Each live extent is one entry,
  * with its own start and length, even if @start is inside it or it ends after the
- * part to report. Adjacent free space may be reported in several entries. To
+ * part to report. Adjacent free space may be reported in several entries. There may
+ * be fewer than @nr although more follows: a call looks at a bounded number. To
  * continue, call again with the end of the last entry as @start. All entries of a
  * call are of the same moment, except that extents of common sizes may change between
  * live and cached meanwhile; the next call may see changes.

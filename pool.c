@@ -376,6 +376,7 @@ static int hapool_slow_lock(struct hapool *p)
 {
 	if (mutex_lock_killable(&p->slow))
 		return -EINTR;
+	ha_hold_begin(HA_LOCK_SLOW);
 	p->noio = memalloc_noio_save();
 	return 0;
 }
@@ -384,6 +385,7 @@ static void hapool_slow_unlock(struct hapool *p)
 {
 	lockdep_assert_held(&p->slow);
 	memalloc_noio_restore(p->noio);
+	ha_hold_end(HA_LOCK_SLOW);
 	mutex_unlock(&p->slow);
 }
 

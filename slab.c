@@ -478,32 +478,27 @@ static long haslab_dirs_bytes(const struct haslab *s, u64 nr_dirs)
 	const struct haslab_sums *sums = &s->sums;
 
 	return nr_dirs * (sizeof(*s->dirs) + sizeof(*sums->dirs) + sizeof(*sums->fits)) +
-	       haslab_nr_regions_for(nr_dirs) *
-	       (sizeof(*sums->regions) + sizeof(*sums->of_regions));
+	       haslab_nr_regions_for(nr_dirs) * sizeof(*sums->regions);
 }
 
 static void haslab_free_sums(struct haslab_sums *sums)
 {
 	kvfree(sums->dirs);
-	kvfree(sums->regions);
 	kvfree(sums->fits);
-	kvfree(sums->of_regions);
+	kvfree(sums->regions);
 	*sums = (struct haslab_sums) {};
 }
 
 /* Arrays for the sums of so many dirs; none is kept. */
 static int haslab_new_sums(struct haslab_sums *sums, u64 nr_dirs, gfp_t gfp)
 {
-	u64 nr_regions = haslab_nr_regions_for(nr_dirs);
-
 	gfp |= __GFP_NOWARN;
 	*sums = (struct haslab_sums) {
 		.dirs = kvcalloc(nr_dirs, sizeof(*sums->dirs), gfp),
-		.regions = kvcalloc(nr_regions, sizeof(*sums->regions), gfp),
 		.fits = kvcalloc(nr_dirs, sizeof(*sums->fits), gfp),
-		.of_regions = kvcalloc(nr_regions, sizeof(*sums->of_regions), gfp),
+		.regions = kvcalloc(haslab_nr_regions_for(nr_dirs), sizeof(*sums->regions), gfp),
 	};
-	if (sums->dirs && sums->regions && sums->fits && sums->of_regions)
+	if (sums->dirs && sums->fits && sums->regions)
 		return 0;
 	haslab_free_sums(sums);
 	return -ENOMEM;

@@ -13,6 +13,7 @@
 #include <linux/spinlock.h>
 #include "buddy.h"
 #include "ioctl_uapi.h"
+#include "steps.h"
 #include "slab/runs.h"
 
 /*
@@ -37,11 +38,6 @@
 #define HASLAB_BUCKET_SHIFT	7
 #define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
 				  HASLAB_BUCKET_SHIFT) + 1)
-
-/* The simulator and debug kernels count the work that is done with all groups shut out. */
-#if defined(SIM_DEBUG) || defined(CONFIG_PROVE_LOCKING)
-#define HASLAB_COUNT_STEPS
-#endif
 
 struct haslab_slab;
 struct haslab_dir;
@@ -202,8 +198,8 @@ struct haslab_extent {
 };
 
 /*
- * What is known of a sum: of a dir, a region or the device. A change of free space sets it to 0.
- * While the sum of a part is not known, neither is that of anything that the part lies in.
+ * What is known of a sum: of a dir or the device. A change of free space sets both to 0. While that
+ * of a dir is not known, neither is that of the region that it lies in, or of the device.
  */
 #define HASLAB_SUM_MAKING	1	/* a walk adds it up; nothing has changed since it began */
 #define HASLAB_SUM_KEPT		2	/* the sum is up to date */
@@ -211,23 +207,21 @@ struct haslab_extent {
 /**
  * struct haslab_sums - the sums that are kept; see slab/walk.c
  * @dirs: of each dir HASLAB_SUM_...; apart from the dirs, as that costs map_changed() less
- * @regions: of each region
  * @all: of the device
  * @fits: what each dir keeps beside its sum
- * @of_regions: what each region keeps
+ * @regions: what each region keeps
  * @longest: the longest free run of the device, if @all says so
  * @maker: the walk that has last begun to add up a dir, for comparisons only
  * @all_maker: likewise the device
  *
- * A change, which is under the lock of a group, writes the first three. The rest is written and
- * read with all groups shut out, but for @longest: haslab.lock is enough to read it.
+ * A change, which is under the lock of a group, writes the first two. The rest is written and read
+ * with all groups shut out, but for @longest: haslab.lock is enough to read it.
  */
 struct haslab_sums {
 	u8 *dirs;
-	u8 *regions;
 	u8 all;
 	struct haslab_fits *fits;
-	struct haslab_region *of_regions;
+	struct haslab_region *regions;
 	u64 longest;
 	const struct haslab_walk *maker;
 	const struct haslab_walk *all_maker;
@@ -255,13 +249,10 @@ struct haslab {
 	u64 inverse[HASLAB_NR_CLASSES];
 	struct haslab_class classes[HASLAB_NR_CLASSES];
 	struct rb_root spans;		/* extents in more than one slot or block, by address */
+	unsigned long nr_spans;		/* how many */
 	struct haslab_group *groups;
 	unsigned int nr_groups;
 	bool closing;			/* detach has begun: killable walks end early */
-#ifdef HASLAB_COUNT_STEPS
-	u64 steps;			/* haslab_step() in this hold of all groups */
-	u64 most_steps;			/* in the longest hold so far; tests set it to 0 */
-#endif
 };
 
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
@@ -329,6 +320,7 @@ void haslab_reuse(struct haslab *s, u64 start, u64 len);
 int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 
 int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, int nr);
+u64 haslab_longest_run(struct haslab *s);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs);
 u64 haslab_free_blocks(const struct haslab *s);
 u64 haslab_free_exact(struct haslab *s);

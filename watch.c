@@ -73,6 +73,7 @@ static struct ha_threshold *ha_threshold_after(struct ha_watch *w, u64 bytes,
 
 	lockdep_assert_held(&w->lock);
 	while (node) {
+		ha_step(1);
 		at = rb_entry(node, struct ha_threshold, node);
 		if (at == t || ha_threshold_before(at, bytes, t)) {
 			node = node->rb_right;
@@ -92,6 +93,20 @@ static u64 ha_threshold_bytes(const struct rb_node *node, u64 none)
 	return node ? rb_entry(node, struct ha_threshold, node)->bytes : none;
 }
 
+/* ---- the lock ---- */
+
+static void ha_watch_lock(struct ha_watch *w) __acquires(&w->lock)
+{
+	spin_lock(&w->lock);
+	ha_hold_begin(HA_LOCK_WATCH);
+}
+
+static void ha_watch_unlock(struct ha_watch *w) __releases(&w->lock)
+{
+	ha_hold_end(HA_LOCK_WATCH);
+	spin_unlock(&w->lock);
+}
+
 /* ---- evaluation ---- */
 
 /*
@@ -105,6 +120,7 @@ static bool ha_watch_awaited(struct ha_threshold *t, u64 end)
 	int i;
 
 	for (i = 0; t && t->bytes <= end; i++) {
+		ha_step(1);
 		/* the lock orders this with the waiter, see above */
 		if (waitqueue_active(&t->wait) || i == HA_WATCH_BATCH)
 			return true;
@@ -177,9 +193,9 @@ void ha_watch_look(struct ha_watch *w)
 	smp_rmb();
 	if (free >= below && free < READ_ONCE(w->from))
 		return;
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	ha_watch_sort(w);
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 }
 
 /* ---- waking ---- */
@@ -192,16 +208,17 @@ static int ha_watch_batch(struct ha_watch *w, u64 *bytes, struct ha_threshold **
 	struct rb_node *node;
 	int nr = 0;
 
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	next = ha_threshold_after(w, *bytes, *t);
 	for (; next && next->bytes <= end && nr < HA_WATCH_BATCH;
 	     next = rb_entry_safe(node, struct ha_threshold, node)) {
+		ha_step(1);
 		batch[nr++] = next;
 		*bytes = next->bytes;
 		*t = next;
 		node = rb_next(&next->node);
 	}
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 	return nr;
 }
 
@@ -216,12 +233,12 @@ static void ha_watch_wake(struct work_struct *work)
 	u64 bytes, end;
 	int nr, i;
 
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	bytes = w->fell_to;
 	end = w->fell_from;
 	w->fell_to = U64_MAX;
 	w->fell_from = 0;
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 	do {
 		rcu_read_lock();
 		nr = ha_watch_batch(w, &bytes, &t, end, batch);
@@ -247,10 +264,10 @@ bool ha_threshold_is_low(struct ha_watch *w, struct ha_threshold *t)
 	bool low = false;
 
 	/* with the lock, also if it seems not to be set: see ha_watch_awaited() */
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	if (t->bytes)
 		low = ha_watch_sort(w) < t->bytes;
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 	return low;
 }
 
@@ -278,7 +295,7 @@ u64 ha_threshold_set(struct ha_watch *w, struct ha_threshold *t, u64 bytes)
 {
 	u64 free;
 
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	ha_threshold_remove(w, t);
 	if (bytes) {
 		WRITE_ONCE(t->bytes, bytes);
@@ -286,7 +303,7 @@ u64 ha_threshold_set(struct ha_watch *w, struct ha_threshold *t, u64 bytes)
 		w->users++;
 	}
 	free = ha_watch_sort(w);
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 	if (free < bytes)
 		wake_up_poll(&t->wait, EPOLLPRI);
 	return free;
@@ -303,9 +320,9 @@ u64 ha_threshold_set(struct ha_watch *w, struct ha_threshold *t, u64 bytes)
  */
 void ha_threshold_clear(struct ha_watch *w, struct ha_threshold *t)
 {
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	ha_threshold_remove(w, t);
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 }
 
 /**
@@ -332,19 +349,19 @@ void ha_watch_begin(struct ha_watch *w, struct ha_watch **place)
 {
 	bool ready;
 
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	w->users++;
 	ready = w->ready;
 	WRITE_ONCE(*place, w);
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 	if (ready)
 		return;
 	/* Wait for changes of free space that did not see @w, and so have no barrier. */
 	synchronize_rcu();
 	/* @users keeps others from taking it back meanwhile */
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	w->ready = true;
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 }
 
 /**
@@ -357,13 +374,13 @@ void ha_watch_begin(struct ha_watch *w, struct ha_watch **place)
  */
 void ha_watch_end(struct ha_watch *w, struct ha_watch **place, bool begun)
 {
-	spin_lock(&w->lock);
+	ha_watch_lock(w);
 	w->users -= begun;
 	if (!w->users) {
 		WRITE_ONCE(*place, NULL);
 		w->ready = false;
 	}
-	spin_unlock(&w->lock);
+	ha_watch_unlock(w);
 }
 
 /**

@@ -31,7 +31,6 @@ MODULE_PARM_DESC(hatest_ops, "number of operations of a random case");
 static struct hatest_inject inject;
 atomic_long_t hatest_takes;
 void (*hatest_meanwhile)(void);
-struct hatest_looks hatest_looks;
 
 void hatest_inject_start(unsigned long nth, unsigned long nowait_every, bool all)
 {

@@ -11,7 +11,6 @@
 #include "common/random.h"
 #include "../ioctl_uapi.h"
 #include "inject.h"
-#include "looks.h"
 
 /* Module parameters; in user space, environment variables. */
 extern unsigned long hatest_seed;

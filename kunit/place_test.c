@@ -250,20 +250,21 @@ static void goal_under_a_spinlock_does_not_sleep(struct kunit *test)
 /* ---- how much is looked at ---- */
 
 #define SLOT	(16 * UNIT)
-#define LOOKS	4000	/* in a call */
+#define STEPS	4000	/* in a call */
 #define HOLD	2000	/* while all groups are shut out */
 
-/* The looks of an allocation that gives @ret. */
-static void expect_looks(struct kunit *test, u64 goal, u64 len, u64 align, int ret, long most)
+/* The steps of an allocation that gives @ret. */
+static void expect_steps(struct kunit *test, u64 goal, u64 len, u64 align, int ret, long most)
 {
+	long before = ha_steps_done();
 	u64 at;
 
-	hatest_looks_start();
+	ha_holds_reset();
 	KUNIT_EXPECT_EQ(test, alloc_at(test, goal, len, align, &at), ret);
-	KUNIT_EXPECT_LE_MSG(test, hatest_looks_seen(), most, "length %llu, alignment %llu", len,
-			    align);
-	KUNIT_EXPECT_LE_MSG(test, hatest_looks.longest, HOLD, "length %llu, alignment %llu", len,
-			    align);
+	KUNIT_EXPECT_LE_MSG(test, ha_steps_done() - before, most, "length %llu, alignment %llu",
+			    len, align);
+	KUNIT_EXPECT_LE_MSG(test, ha_longest_hold(HA_LOCK_ALL), HOLD,
+			    "length %llu, alignment %llu", len, align);
 	if (!ret)
 		expect_freed(test, at, len);
 }
@@ -292,8 +293,8 @@ static void goal_before_live_blocks(struct kunit *test)
 {
 	start(test, GIB);
 	claim_blocks(test, 8, NULL);
-	expect_looks(test, 0, 1, 1, 0, LOOKS);
-	expect_looks(test, 5 * SLOT + 7, 100, 1, 0, LOOKS);
+	expect_steps(test, 0, 1, 1, 0, STEPS);
+	expect_steps(test, 5 * SLOT + 7, 100, 1, 0, STEPS);
 }
 
 static void goal_before_holes_that_are_too_short(struct kunit *test)
@@ -302,7 +303,7 @@ static void goal_before_holes_that_are_too_short(struct kunit *test)
 
 	start(test, GIB);
 	claim_blocks(test, 8, one_in_each_slot);
-	expect_looks(test, 0, 2, 1, 0, LOOKS);
+	expect_steps(test, 0, 2, 1, 0, STEPS);
 	/* the hole in the next slot fits, and is still found */
 	KUNIT_EXPECT_EQ(test, alloc_at(test, 78, 1, 1, &at), 0);
 	KUNIT_EXPECT_EQ(test, at, SLOT + 77);
@@ -315,8 +316,8 @@ static void goal_before_slots_of_many_holes(struct kunit *test)
 {
 	start(test, GIB);
 	claim_blocks(test, 8, every_second);
-	expect_looks(test, 0, 2, 1, 0, LOOKS);
-	expect_looks(test, 1, 1, 2, 0, LOOKS);
+	expect_steps(test, 0, 2, 1, 0, STEPS);
+	expect_steps(test, 1, 1, 2, 0, STEPS);
 }
 
 /* Slabs of equal objects: a goal never takes their objects. */
@@ -327,27 +328,29 @@ static void goal_before_equal_objects(struct kunit *test)
 	start(test, 8 * SLOT);
 	while (!try_alloc(test, 1, &at))
 		;
-	expect_looks(test, 0, 1, 1, -ENOSPC, LOOKS);
+	expect_steps(test, 0, 1, 1, -ENOSPC, STEPS);
 	for (i = 1; i < 8 * SLOT; i += 2)
 		expect_freed(test, i, 1);
-	expect_looks(test, 0, 2, 1, -ENOSPC, LOOKS);
-	expect_looks(test, 0, 1, 1, 0, LOOKS);
+	expect_steps(test, 0, 2, 1, -ENOSPC, STEPS);
+	expect_steps(test, 0, 1, 1, 0, STEPS);
 }
 
 /* Every second unit is live, so there are as many free runs that are too short. */
 static void goal_before_live_units(struct kunit *test)
 {
 	struct fixture *f = test->priv;
+	long before;
 	u64 i;
 
 	start(test, 8 * GIB);
 	for (i = 0; i < 8 * GIB; i += 2 * UNIT)
 		KUNIT_ASSERT_EQ(test, claim(test, i, UNIT), 0);
-	hatest_looks_start();
+	before = ha_steps_done();
+	ha_holds_reset();
 	KUNIT_EXPECT_EQ(test, haslab_alloc_near(&f->p.slab, UNIT + 1, 1, 0, GFP_KERNEL, &i),
 			-ENOSPC);
-	KUNIT_EXPECT_LE(test, hatest_looks_seen(), LOOKS);
-	KUNIT_EXPECT_LE(test, hatest_looks.longest, HOLD);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, STEPS);
+	KUNIT_EXPECT_LE(test, ha_longest_hold(HA_LOCK_ALL), HOLD);
 }
 
 /* Only odd blocks are free. The first refusal makes the sums, in many holds. */
@@ -357,20 +360,20 @@ static void alignment_that_no_hole_has(struct kunit *test)
 
 	start(test, 16 * SLOT);
 	claim_blocks(test, 16, every_second);
-	expect_looks(test, HAPOOL_NO_GOAL, 1, 2, -ENOSPC, LOOKS);
+	expect_steps(test, HAPOOL_NO_GOAL, 1, 2, -ENOSPC, STEPS);
 	for (align = 2; align < 1ULL << 62; align *= 2)
-		expect_looks(test, HAPOOL_NO_GOAL, 1, align, -ENOSPC, 700);
-	expect_looks(test, HAPOOL_NO_GOAL, 2, 1, -ENOSPC, 700);
+		expect_steps(test, HAPOOL_NO_GOAL, 1, align, -ENOSPC, 700);
+	expect_steps(test, HAPOOL_NO_GOAL, 2, 1, -ENOSPC, 700);
 	/* a change elsewhere costs the sum of its dir only */
 	expect_freed(test, 0, 1);
 	KUNIT_ASSERT_EQ(test, claim(test, 0, 1), 0);
-	expect_looks(test, HAPOOL_NO_GOAL, 1, 2, -ENOSPC, LOOKS);
+	expect_steps(test, HAPOOL_NO_GOAL, 1, 2, -ENOSPC, STEPS);
 	/* an even block */
 	expect_freed(test, 4098, 1);
-	expect_looks(test, HAPOOL_NO_GOAL, 1, 2, 0, LOOKS);
-	expect_looks(test, HAPOOL_NO_GOAL, 3, 2, -ENOSPC, LOOKS);
+	expect_steps(test, HAPOOL_NO_GOAL, 1, 2, 0, STEPS);
+	expect_steps(test, HAPOOL_NO_GOAL, 3, 2, -ENOSPC, STEPS);
 	/* with the odd one before it and the one after it */
-	expect_looks(test, HAPOOL_NO_GOAL, 3, 1, 0, LOOKS);
+	expect_steps(test, HAPOOL_NO_GOAL, 3, 1, 0, STEPS);
 }
 
 /* Nothing can begin there, whatever is free: no pool is emptied, nothing is searched. */
@@ -384,12 +387,12 @@ static void no_place_has_the_alignment(struct kunit *test)
 	start_cfg(test, &cfg);
 	searches = stat(test)->searches;
 	for (align = 1ULL << 14; align <= 1ULL << 62; align *= 2)
-		expect_looks(test, HAPOOL_NO_GOAL, 1, align, -ENOSPC, 200);
-	expect_looks(test, HAPOOL_NO_GOAL, 2000, 1ULL << 13, -ENOSPC, 200);
-	expect_looks(test, HAPOOL_NO_GOAL, 9701, 1, -ENOSPC, 200);
+		expect_steps(test, HAPOOL_NO_GOAL, 1, align, -ENOSPC, 200);
+	expect_steps(test, HAPOOL_NO_GOAL, 2000, 1ULL << 13, -ENOSPC, 200);
+	expect_steps(test, HAPOOL_NO_GOAL, 9701, 1, -ENOSPC, 200);
 	KUNIT_EXPECT_EQ(test, stat(test)->searches, searches);
-	expect_looks(test, HAPOOL_NO_GOAL, 1808, 1ULL << 13, 0, 2000);
-	expect_looks(test, HAPOOL_NO_GOAL, 9700, 1, 0, 2000);
+	expect_steps(test, HAPOOL_NO_GOAL, 1808, 1ULL << 13, 0, 2000);
+	expect_steps(test, HAPOOL_NO_GOAL, 9700, 1, 0, 2000);
 }
 
 /* Half of the objects of 64K are free, none beside another. Others come and go meanwhile. */
@@ -402,10 +405,10 @@ static void refusal_after_a_change(struct kunit *test)
 		;
 	for (i = 16; i < 4 * GIB; i += 32)
 		expect_freed(test, i, 16);
-	expect_looks(test, HAPOOL_NO_GOAL, 32, 1, -ENOSPC, 4 * LOOKS);
+	expect_steps(test, HAPOOL_NO_GOAL, 32, 1, -ENOSPC, 4 * STEPS);
 	for (i = 0; i < 20; i++) {
 		KUNIT_ASSERT_EQ(test, try_alloc(test, 15, &at), 0);
-		expect_looks(test, HAPOOL_NO_GOAL, 32, 1, -ENOSPC, LOOKS);
+		expect_steps(test, HAPOOL_NO_GOAL, 32, 1, -ENOSPC, STEPS);
 	}
 }
 

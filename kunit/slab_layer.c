@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The unchanged layer, with memory allocations that fail on demand, and looks counted. */
+/* The unchanged layer, with memory allocations that fail on demand. */
 #include <linux/sched.h>
 
 #include "inject.h"
@@ -17,8 +17,6 @@ static inline void hatest_resched(void)
 
 #include "slab/runs.c"
 #include "slab/lock.c"
-#define HATEST_COUNT_LOOKS
-#include "looks.h"
 #include "slab/map.c"
 #include "slab/mixed.c"
 #include "slab/objects.c"

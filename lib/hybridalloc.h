@@ -373,7 +373,8 @@ int hybrid_alloc_watch_space(int fd, struct hybrid_alloc_watch *watch);
  * @map: @map->nr is the length of @entries and at most HYBRID_ALLOC_MAX_ITEMS,
  *	@map->item_size the size of its elements, @map->start and @map->len the
  *	part of interest; the library sets @map->items. @map->nr_entries is set to the
- *	number of entries filled in: 0 at the end.
+ *	number of entries filled in: 0 at the end. It may be less than @map->nr although
+ *	more follows.
  *
  * The entries of one call are consistent: they were all true at the same moment.
  * hybrid_alloc_map_begin() is easier to use.

@@ -11,6 +11,10 @@
 
 /* The most members of lists that are looked at one by one. */
 #define MAX_LISTED	1000
+/* So many blocks or objects of two bitmaps are a step. */
+#define STEP_BLOCKS	16
+/* So many steps is a node of the buddy, with nine bitmaps. */
+#define NODE_STEPS	16
 
 /* Sums over everything that is found through the map. */
 struct found {
@@ -18,10 +22,12 @@ struct found {
 	u64 nr_slabs;
 	u64 nr_mixed;
 	u64 nr_listed;
+	u64 nr_spans;
 	long small_bytes;
 	u64 unit;			/* where the next node of the buddy may begin */
 	struct habuddy_found buddy;
 	bool one_hold;			/* the dir that is looked at is, so far, in one hold */
+	bool keeps;			/* it kept its sum when the look at it began */
 	u64 before_slabs;		/* @nr_slabs before that dir */
 	u64 before_mixed;
 	bool torn;			/* a dir changed between two holds */
@@ -79,25 +85,34 @@ static u32 haslab_check_known(const struct haslab *s, const struct haslab_mixed 
 	return known;
 }
 
-/* Units of the mixed part are not free in the buddy; a run outside of them is SPECIAL. */
+/* The blocks from @from to @to, counted from the start of the slot, are in SPECIAL runs. */
+static bool haslab_check_special(const unsigned long *special, u32 from, u32 to)
+{
+	return from >= to || find_next_zero_bit(special, to, from) >= to;
+}
+
+/* Units of the mixed part are not free in the buddy; what is outside of them is SPECIAL. */
 static bool haslab_check_units(struct haslab *s, struct haslab_mixed *m, u32 slot)
 {
-	u64 start = slot_start(s, slot), end = start + slot_blocks(s), pos, first, last;
-	struct haruns_run run = haruns_at(&m->runs, 0);
+	DECLARE_BITMAP(special, HARUNS_MAX_BLOCKS);
+	u64 start = slot_start(s, slot), from, to;
+	u32 pos;
 
-	for (pos = start; pos < end && pos < s->cfg.nr_blocks; pos += unit_blocks(s))
-		if (m->units >> slot_unit(s, pos) & 1 &&
-		    habuddy_free_order(&s->buddy, pos >> s->cfg.unit_shift) >= 0)
+	haruns_special_map(&m->runs, special);
+	for (pos = 0; pos < slot_blocks(s); pos += unit_blocks(s)) {
+		from = pos + unit_blocks(s);
+		to = from;
+		if (mixed_has(s, m, start + pos)) {
+			if (start + pos < s->cfg.nr_blocks &&
+			    habuddy_free_order(&s->buddy, (start + pos) >> s->cfg.unit_shift) >= 0)
+				return false;
+			from = max(start + pos, s->cfg.first_block) - start;
+			to = min(start + to, max(s->cfg.nr_blocks, start)) - start;
+		}
+		if (!haslab_check_special(special, pos, min_t(u64, from, pos + unit_blocks(s))) ||
+		    !haslab_check_special(special, to, pos + unit_blocks(s)))
 			return false;
-	do {
-		if (run.state == HARUNS_SPECIAL)
-			continue;
-		first = start + run.start;
-		last = first + run.len - 1;
-		if (first < s->cfg.first_block || last >= s->cfg.nr_blocks ||
-		    ~m->units & GENMASK_ULL(slot_unit(s, last), slot_unit(s, first)))
-			return false;
-	} while (haruns_next(&m->runs, &run));
+	}
 	return haslab_check_known(s, m, slot) == m->runs.nr_known;
 }
 
@@ -138,9 +153,14 @@ static bool haslab_check_slot(struct haslab_walk *w, u32 slot, struct found *fou
 	struct haslab_mixed *m = mixed_slot(s, slot);
 	struct haslab_slab *slab;
 
-	if (m && !haslab_check_mixed(s, m, slot, found))
-		return false;
-	haslab_walk_spend(w, 1 + (m ? m->runs.nr : 0));
+	haslab_walk_spend(w, 1);
+	if (m) {
+		/* a bitmap is looked at a word at a time, twice */
+		haslab_walk_spend(w, haslab_slot_units(s) + (m->runs.cap ? 2U * m->runs.nr :
+							     slot_blocks(s) / STEP_BLOCKS));
+		if (!haslab_check_mixed(s, m, slot, found))
+			return false;
+	}
 	slab = rcu_dereference_raw(map_dir(s, pos)->slabs[slot % DIR_SLOTS]);
 	if ((unsigned long)slab & MAP_SPLIT)
 		found->small_bytes += ksize(map_split(slab, pos >> s->cfg.unit_shift));
@@ -151,7 +171,8 @@ static bool haslab_check_slot(struct haslab_walk *w, u32 slot, struct found *fou
 			pos += unit_blocks(s);
 			continue;
 		}
-		haslab_walk_spend(w, BITS_TO_LONGS(slab->nr_objects));
+		haslab_walk_spend(w, (slab->nr_blocks >> s->cfg.unit_shift) +
+				     slab->nr_objects / STEP_BLOCKS);
 		if (slab->start != pos || !haslab_check_slab(s, slab, found))
 			return false;
 		pos = slab_end(slab);
@@ -159,19 +180,32 @@ static bool haslab_check_slot(struct haslab_walk *w, u32 slot, struct found *fou
 	return true;
 }
 
-/* The sum that a dir keeps is that of the free runs in it now. */
-static bool haslab_check_sum(struct haslab *s, struct haslab_dir *dir)
+/*
+ * Begin to add up a dir, if it keeps a sum. Another walk that begins so, which it has to before
+ * the dir can keep another sum, then shows in haslab_sums.maker.
+ */
+static void haslab_check_sum_begin(struct haslab_walk *w, struct found *found)
 {
-	u64 start = (u64)(dir - s->dirs) * dir_blocks(s);
-	struct haslab_sum kept, found;
+	struct haslab_sums *sums = &w->s->sums;
 
-	if (s->sums.dirs[dir - s->dirs] != HASLAB_SUM_KEPT)
+	found->keeps = sums->dirs[dir_of(w->s, w->pos)] == HASLAB_SUM_KEPT;
+	if (!found->keeps)
+		return;
+	w->sum = (struct haslab_sum) {};
+	sums->maker = w;
+}
+
+/* The sum that a dir keeps is that of the free runs that were found, if nothing has changed. */
+static bool haslab_check_sum(const struct haslab_walk *w, u64 start, const struct found *found)
+{
+	const struct haslab_sums *sums = &w->s->sums;
+	const struct haslab_dir *dir = map_dir(w->s, start);
+
+	if (!found->keeps || sums->dirs[dir_of(w->s, start)] != HASLAB_SUM_KEPT ||
+	    sums->maker != w)
 		return true;
-	kept = haslab_dir_sum(s, start);
-	map_changed(s, start);
-	found = haslab_dir_sum(s, start);
-	return kept.lead == found.lead && kept.longest == found.longest &&
-	       kept.trail == found.trail;
+	return w->sum.lead == dir->lead && w->sum.longest == dir->longest &&
+	       w->sum.trail == dir->trail;
 }
 
 /* The first span that ends after @pos, or NULL. */
@@ -214,22 +248,33 @@ static bool haslab_check_pieces(struct haslab *s, u64 pos, u64 end)
 }
 
 /*
- * The spans from @from to @to, borders of slots, do not overlap and have their pieces. They are
- * few, for each has a piece at a border of a slot or a unit.
+ * The spans from @from to w->pos do not overlap and have their pieces. They are few: each crosses a
+ * border between slots.
  */
-static bool haslab_check_spans(struct haslab *s, u64 from, u64 to)
+static bool haslab_check_spans(struct haslab_walk *w, u64 from, struct found *found)
 {
-	struct haslab_span *span = haslab_check_span_at(s, from), *next;
+	struct haslab_span *span = haslab_check_span_at(w->s, from), *next;
 	u64 end;
 
-	for (; span && span->start < to; span = next) {
+	for (; span && span->start < w->pos; span = next) {
+		haslab_walk_spend(w, 1);
 		next = rb_entry_safe(rb_next(&span->node), struct haslab_span, node);
 		end = span->start + span->len;
+		found->nr_spans += span->start >= from;
 		if (!span->len || (next && next->start < end) ||
-		    !haslab_check_pieces(s, max(from, span->start), min(to, end)))
+		    !haslab_check_pieces(w->s, max(from, span->start), min(w->pos, end)))
 			return false;
 	}
 	return true;
+}
+
+/* In a dir without slabs and mixed parts there is nothing to check but spans, and its sum. */
+static void haslab_check_gap(struct haslab_walk *w, const struct found *found)
+{
+	while (found->keeps && w->pos < w->end && w->steps > 0)
+		haslab_walk_part(w, w->end, 0);
+	if (!found->keeps)
+		w->pos = w->end;
 }
 
 /* What a dir has beside its slots. */
@@ -254,14 +299,20 @@ static bool haslab_check_slots(struct haslab_walk *w, struct haslab_dir *dir, st
 {
 	struct haslab *s = w->s;
 	u32 slot = slot_of(s, w->pos);
+	u64 end;
 
 	if (dir_is_gap(dir)) {
-		w->pos = w->end;
+		haslab_check_gap(w, found);
 		return true;
 	}
-	for (; w->pos < w->end && w->steps > 0; w->pos = min(slot_start(s, ++slot), w->end))
+	while (w->pos < w->end && w->steps > 0) {
 		if (!haslab_check_slot(w, slot, found))
 			return false;
+		end = min(slot_start(s, ++slot), w->end);
+		while (found->keeps && w->pos < end)
+			haslab_walk_part(w, end, 0);
+		w->pos = end;
+	}
 	return true;
 }
 
@@ -270,7 +321,7 @@ static bool haslab_check_nodes(struct haslab_walk *w, struct found *found)
 {
 	u64 end = DIV_ROUND_UP_ULL(w->pos, unit_blocks(w->s));
 
-	for (; found->unit < min(end, w->s->buddy.nr_units); haslab_walk_spend(w, 1))
+	for (; found->unit < min(end, w->s->buddy.nr_units); haslab_walk_spend(w, NODE_STEPS))
 		if (habuddy_check_at(&w->s->buddy, &found->unit, &found->buddy))
 			return false;
 	return true;
@@ -281,7 +332,7 @@ static bool haslab_check_hold(struct haslab_walk *w, struct found *found)
 	struct haslab_dir *dir = map_dir(w->s, w->pos);
 	u64 from = w->pos;
 
-	haslab_assert_all(w->s);
+	haslab_sums_settle(w->s, from);
 	/* GROW has added to the last dir what this walk does not look at: the caller tries again */
 	if (w->s->cfg.nr_blocks != w->limit) {
 		found->torn = true;
@@ -292,12 +343,14 @@ static bool haslab_check_hold(struct haslab_walk *w, struct found *found)
 	if (found->one_hold) {
 		found->before_slabs = found->nr_slabs;
 		found->before_mixed = found->nr_mixed;
+		haslab_check_sum_begin(w, found);
 	}
 	if (!haslab_check_tables(dir) || !haslab_check_slots(w, dir, found) ||
-	    !haslab_check_spans(w->s, from, w->pos) || !haslab_check_nodes(w, found))
+	    !haslab_check_spans(w, from, found) || !haslab_check_nodes(w, found))
 		return false;
 	return w->pos < w->end ||
-	       (haslab_check_counts(dir, found) && haslab_check_sum(w->s, dir));
+	       (haslab_check_counts(dir, found) &&
+		haslab_check_sum(w, round_down(from, dir_blocks(w->s)), found));
 }
 
 /*
@@ -311,7 +364,7 @@ static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, b
 	struct haslab_slab *slab;
 	u32 slot, i;
 
-	haslab_step(s, HASLAB_NR_BUCKETS);
+	ha_step(HASLAB_NR_BUCKETS);
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
 		if (test_bit(i, g->mixed_mask) ? g->mixed[i] == NO_SLOT : g->mixed[i] != NO_SLOT)
 			return false;
@@ -341,7 +394,8 @@ static bool haslab_check_sums(struct haslab *s, const struct found *found)
 		nr_slabs += s->groups[i].nr_slabs;
 		free += s->groups[i].free;
 	}
-	return !found->torn && free == found->free && s->small_bytes == found->small_bytes &&
+	return !found->torn && free == found->free && s->nr_spans == found->nr_spans &&
+	       s->small_bytes == found->small_bytes &&
 	       nr_slabs == found->nr_slabs + found->nr_mixed &&
 	       !habuddy_check_sums(&s->buddy, &found->buddy);
 }
@@ -360,7 +414,7 @@ int haslab_check(struct haslab *s)
 	struct haslab_walk w;
 	bool ok = true, few, sums;
 	unsigned int i;
-	u64 nr = 0;
+	u64 nr = 0, listed;
 
 	haslab_walk_start(&w, s, 0, U64_MAX, 0);
 	while (ok && haslab_walk_next(&w))
@@ -369,7 +423,9 @@ int haslab_check(struct haslab *s)
 	few = found.nr_listed <= MAX_LISTED;
 	for (i = 0; ok && i < s->nr_groups; i++) {
 		haslab_lock_all(s);
+		listed = nr;
 		ok = s->groups[i].nr == i && haslab_check_lists(s, &s->groups[i], few, &nr);
+		ha_step(nr - listed);
 		haslab_unlock_all(s);
 		cond_resched();
 	}

@@ -69,6 +69,7 @@ static u64 haslab_near_skip(struct haslab *s, u64 pos, u64 len)
 	struct haslab_dir *dir = map_dir(s, pos);
 	struct haslab_slab *slab;
 
+	haslab_sums_settle(s, pos);
 	if (s->sums.dirs[dir_of(s, pos)] == HASLAB_SUM_KEPT && dir->longest < len)
 		return max(pos, min(round_down(pos, dir_blocks(s)) + dir_blocks(s),
 				    s->cfg.nr_blocks) - dir->trail);
@@ -105,6 +106,7 @@ static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, int *st
 	u64 next, size, skip;
 
 	for (; *steps > 0 && w->pos < w->end; w->pos = next) {
+		ha_step(1);
 		(*steps)--;
 		next = haslab_near_skip(s, w->pos, len);
 		if (next > w->pos)

@@ -23,7 +23,7 @@
  * @start: out: first free block
  * @len: out: how many are free, as far as their slab or the gap between slabs goes
  *
- * Looks at all of a full device, a dir at a time. Gives up when the task is killed or the device
+ * Looks at all of a full device, a part at a time. Gives up when the task is killed or the device
  * is being detached. Context: may sleep. Return: whether there are any.
  */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
@@ -34,7 +34,8 @@ bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 	*start = from;
 	haslab_walk_start(&w, s, from, U64_MAX, HASLAB_WALK_KILLABLE);
 	while (!found && haslab_walk_next(&w))
-		while (!found && w.pos < w.end) {
+		while (!found && w.pos < w.end && w.steps > 0) {
+			w.steps -= HASLAB_STRETCH_STEPS;
 			*start = w.pos;
 			found = haslab_stretch(s, *start, &w.pos);
 		}

@@ -74,9 +74,10 @@ struct haslab_fits {
 #define HASLAB_REGION_SHIFT	8
 #define HASLAB_REGION_ORDERS	(HASLAB_DIR_ORDERS + HASLAB_REGION_SHIFT)
 struct haslab_region {
-	u32 known;		/* bit k: order k is known */
+	u32 known;		/* bit k: order k was, as long as all dirs keep their sums */
 	u32 lead;		/* this and the next: as in haslab_sum */
 	u32 trail;
+	bool stale;		/* a change of many dirs: none of them keeps its sum any more */
 	u32 usable[HASLAB_REGION_ORDERS];	/* order 0: the longest free run */
 };
 
@@ -103,10 +104,12 @@ static inline void haslab_lock_group(struct haslab *s, struct haslab_group *g) _
 	/* pairs with haslab_unlock_all(): NULL means its changes to the group are visible */
 	if (unlikely(smp_load_acquire(&s->holder)))
 		haslab_lock_waited(s, g);
+	ha_hold_begin(HA_LOCK_GROUP);
 }
 
 static inline void haslab_unlock_group(struct haslab_group *g) __releases(&g->lock)
 {
+	ha_hold_end(HA_LOCK_GROUP);
 	spin_unlock(&g->lock);
 }
 
@@ -128,15 +131,6 @@ static inline void haslab_assert_group(const struct haslab *s, const struct hasl
 	lockdep_assert(lockdep_is_held(&g->lock) || haslab_has_all(s));
 }
 
-/* Count looks at a run, an object, a slot, a dir, a unit or a record in this hold of all groups. */
-static inline void haslab_step(struct haslab *s, u64 nr)
-{
-#ifdef HASLAB_COUNT_STEPS
-	if (haslab_has_all(s))
-		s->steps += nr;
-#endif
-}
-
 /* The group that this CPU tries first. */
 static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 {
@@ -144,6 +138,11 @@ static inline struct haslab_group *haslab_own_group(const struct haslab *s)
 
 	/* avoid the division */
 	return &s->groups[likely(cpu < s->nr_groups) ? cpu : cpu % s->nr_groups];
+}
+
+static inline u32 haslab_slot_units(const struct haslab *s)
+{
+	return 1U << (s->slot_shift - s->cfg.unit_shift);
 }
 
 static inline u64 dir_blocks(const struct haslab *s)
@@ -245,20 +244,19 @@ static inline struct haslab_mixed *mixed_at(const struct haslab *s, u64 block)
 	return m && mixed_has(s, m, block) ? m : NULL;
 }
 
-static inline u32 dir_of(const struct haslab *s, u64 block)
+static inline u64 dir_of(const struct haslab *s, u64 block)
 {
-	return slot_of(s, block) >> DIR_SHIFT;
+	return block >> s->slot_shift >> DIR_SHIFT;
 }
 
 /* Invalidate the sums that @block is in. Several groups may do so at the same time. */
 static inline void map_changed(struct haslab *s, u64 block)
 {
-	u32 dir = dir_of(s, block);
+	u8 *dir = &s->sums.dirs[dir_of(s, block)];
 
 	/* write only if needed: the cache line is shared by all CPUs that use these dirs */
-	if (unlikely(READ_ONCE(s->sums.dirs[dir]))) {
-		WRITE_ONCE(s->sums.dirs[dir], 0);
-		WRITE_ONCE(s->sums.regions[dir >> HASLAB_REGION_SHIFT], 0);
+	if (READ_ONCE(*dir)) {
+		WRITE_ONCE(*dir, 0);
 		WRITE_ONCE(s->sums.all, 0);
 	}
 }
@@ -376,8 +374,6 @@ int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, stru
 u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end);
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
 bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len);
-void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next);
-struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start);
 
 #define HASLAB_WALK_WHOLE	BIT(0)	/* the whole pass is one hold of all groups */
 /* The pass ends early when the caller is killed or the device is detached. */
@@ -397,11 +393,14 @@ struct haslab_walk {
 	struct haslab_sum all;	/* likewise of the device, up to that dir */
 };
 
+/* What haslab_stretch() counts, at most, but for a long way through the nodes of the buddy. */
+#define HASLAB_STRETCH_STEPS	3
+
 /* The caller of a walk has looked at so many runs, objects, slots or other records. */
 static inline void haslab_walk_spend(struct haslab_walk *w, u32 steps)
 {
 	w->steps -= steps;
-	haslab_step(w->s, steps);
+	ha_step(steps);
 }
 
 void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 limit,
@@ -410,7 +409,8 @@ bool haslab_walk_next(struct haslab_walk *w);
 int haslab_walk_end(struct haslab_walk *w);
 bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len);
 u64 haslab_known_longest(const struct haslab *s);
-u64 haslab_longest_run(struct haslab *s);
+void haslab_sums_settle(struct haslab *s, u64 pos);
+struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order);
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough);
 u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab);
 bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found);

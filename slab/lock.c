@@ -40,18 +40,14 @@ void haslab_lock_all(struct haslab *s)
 		spin_lock(&s->groups[i].lock);
 		spin_unlock(&s->groups[i].lock);
 	}
-#ifdef HASLAB_COUNT_STEPS
-	s->steps = 0;
-#endif
+	ha_hold_begin(HA_LOCK_ALL);
 }
 
 /* Let the groups in again. */
 void haslab_unlock_all(struct haslab *s)
 	__releases(&s->lock)
 {
-#ifdef HASLAB_COUNT_STEPS
-	s->most_steps = max(s->most_steps, s->steps);
-#endif
+	ha_hold_end(HA_LOCK_ALL);
 	/*
 	 * Pairs with smp_load_acquire() in haslab_lock_group(): a task that reads NULL sees
 	 * everything that was done to its group meanwhile.
@@ -90,6 +86,7 @@ u64 haslab_free_blocks(const struct haslab *s)
 	u64 sum = data_race(s->buddy.free_units) << s->cfg.unit_shift;
 	unsigned int i;
 
+	ha_step(s->nr_groups);
 	for (i = 0; i < s->nr_groups; i++)
 		sum += data_race(s->groups[i].free);	/* likewise */
 	return sum;

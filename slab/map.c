@@ -11,11 +11,21 @@
 
 #include "slab/internal.h"
 
+/* The sums of more dirs are not invalidated one by one. */
+#define MANY_DIRS	16
+
 struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 
-static u32 haslab_slot_units(const struct haslab *s)
+static void haslab_lock_space(struct haslab *s) __acquires(&s->space_lock)
 {
-	return 1U << (s->slot_shift - s->cfg.unit_shift);
+	spin_lock(&s->space_lock);
+	ha_hold_begin(HA_LOCK_SPACE);
+}
+
+static void haslab_unlock_space(struct haslab *s) __releases(&s->space_lock)
+{
+	ha_hold_end(HA_LOCK_SPACE);
+	spin_unlock(&s->space_lock);
 }
 
 /* The number of slots of a dir on a device of @nr_blocks: the last dir may have fewer. */
@@ -79,7 +89,7 @@ int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	struct haslab_slab *entry = NULL;
 	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	slabs = dir->nr_slabs ? dir->slabs :
 		hamem_get(&s->mem, op, haslab_dir_slots(s, dir, s->map_blocks) * sizeof(*slabs));
 	if (slabs)
@@ -92,7 +102,7 @@ int haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	} else if (!dir->nr_slabs) {
 		hamem_put(&s->mem, slabs);
 	}
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 	return entry ? 0 : -ENOMEM;
 }
 
@@ -123,7 +133,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 	u32 i = slot_of(s, slab->start) % DIR_SLOTS;
 	struct haslab_slab __rcu **split = NULL;
 
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	if (slab->nr_blocks < slot_blocks(s)) {
 		split = map_split(rcu_dereference_raw(dir->slabs[i]), haslab_first_unit(s, slab));
 		haslab_split_fill(s, split, slab, NULL);
@@ -141,7 +151,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 		haslab_map_forget_with(s, slab, 1, dir->slabs);
 		WRITE_ONCE(dir->slabs, haslab_no_slabs);
 	}
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 }
 
 static void haslab_map_mixed_rcu(struct rcu_head *rcu)
@@ -196,7 +206,7 @@ int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 un
 	union haslab_links *links;
 	int ret = 0;
 
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	if (!dir->mixed) {
 		mixed = haslab_map_new_mixed(s, haslab_dir_slots(s, dir, s->map_blocks), op,
 					     &links);
@@ -219,7 +229,7 @@ int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 un
 	}
 	WRITE_ONCE(m->units, m->units | units);
 unlock:
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 	return ret;
 }
 
@@ -230,7 +240,7 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 	struct haslab_mixed *mixed;
 	union haslab_links *links;
 
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	mixed = dir->mixed;
 	WRITE_ONCE(mixed[slot_of(s, block) % DIR_SLOTS].units, units);
 	if (!units && !--dir->nr_mixed) {
@@ -239,7 +249,7 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 		WRITE_ONCE(dir->links, NULL);
 		haslab_map_put_mixed(s, mixed, links);
 	}
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 }
 
 /*
@@ -290,10 +300,26 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 
 /* ---- the buddy, in blocks ---- */
 
+/* As map_changed(), for an extent of many dirs: of all that are in the same regions. */
+static noinline void haslab_regions_changed(struct haslab *s, u64 start, u64 end)
+{
+	u64 region = dir_of(s, start) >> HASLAB_REGION_SHIFT;
+
+	for (; region <= dir_of(s, end - 1) >> HASLAB_REGION_SHIFT; region++) {
+		ha_step(1);
+		WRITE_ONCE(s->sums.regions[region].stale, true);
+	}
+	WRITE_ONCE(s->sums.all, 0);
+}
+
 static void haslab_buddy_changed(struct haslab *s, u64 start, u64 len)
 {
 	u64 pos;
 
+	if (unlikely(len > MANY_DIRS * dir_blocks(s))) {
+		haslab_regions_changed(s, start, start + len);
+		return;
+	}
 	for (pos = round_down(start, dir_blocks(s)); pos < start + len; pos += dir_blocks(s))
 		map_changed(s, pos);
 }
@@ -303,9 +329,9 @@ int haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op
 	u64 unit;
 	int ret;
 
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	ret = habuddy_alloc(&s->buddy, order, op, &unit);
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 	if (ret)
 		return ret;
 	*start = unit << s->cfg.unit_shift;
@@ -336,13 +362,13 @@ int haslab_buddy_fit(struct haslab *s, int min_order, int max_order, struct hame
 	int ret = -ENOSPC, order = 0;
 	u64 avail, unit;
 
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	avail = s->buddy.avail >> min_order;
 	if (avail) {
 		order = min_t(int, min_order + __ffs64(avail), max_order);
 		ret = habuddy_alloc(&s->buddy, order, op, &unit);
 	}
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 	if (ret)
 		return ret;
 	*start = unit << s->cfg.unit_shift;
@@ -352,9 +378,9 @@ int haslab_buddy_fit(struct haslab *s, int min_order, int max_order, struct hame
 
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order)
 {
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	habuddy_free(&s->buddy, start >> s->cfg.unit_shift, order);
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 	haslab_buddy_changed(s, start, (u64)unit_blocks(s) << order);
 }
 
@@ -363,16 +389,16 @@ int haslab_buddy_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 	int ret;
 
 	haslab_buddy_changed(s, start, len);
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	ret = habuddy_take(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift, op);
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 	return ret;
 }
 
 void haslab_buddy_put(struct haslab *s, u64 start, u64 len)
 {
-	spin_lock(&s->space_lock);
+	haslab_lock_space(s);
 	habuddy_put(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift);
-	spin_unlock(&s->space_lock);
+	haslab_unlock_space(s);
 	haslab_buddy_changed(s, start, len);
 }

@@ -202,6 +202,7 @@ void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, 
 	u32 nr = end - first;
 
 	haslab_assert_group(s, slab_group(s, slab));
+	ha_step(nr / (BITS_PER_LONG / 2));
 	bitmap_clear(slab->free, first, nr);
 	slab->nr_free -= nr;
 	if (!slab->nr_free)
@@ -213,8 +214,20 @@ void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, 
 /* The reverse, also for CACHED objects. The slab may be given back with the last one. */
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end)
 {
-	while (first < end)
-		haslab_object_put(s, slab, first++);
+	struct haslab_group *g = slab_group(s, slab);
+	u32 nr = end - first;
+
+	haslab_assert_group(s, g);
+	ha_step(nr / (BITS_PER_LONG / 2));
+	bitmap_set(slab->free, first, nr);
+	if (!slab->nr_free)
+		list_add(&slab->list, &g->partial[slab->class]);
+	slab->nr_free += nr;
+	slab->hint = min_t(u32, slab->hint, first);
+	g->free += (u64)nr * s->classes[slab->class].blocks;
+	map_changed(s, slab->start);
+	if (slab->nr_free == slab->nr_objects)
+		haslab_slab_return(s, slab);
 }
 
 /*

@@ -102,8 +102,9 @@ static struct haslab_extent haslab_extent_at(struct haslab *s, u64 pos)
  *	gaps. An extent that @from lies in is reported as a whole, a free run from @from on
  * @nr: how many there may be
  *
- * The entries of one call were true at one moment: a free in another task is seen as a whole or
- * not at all, but a pooled extent may be LIVE or CACHED meanwhile.
+ * There are fewer than @nr if so many cannot be looked at in one hold of all groups. The entries of
+ * one call were true at one moment: a free in another task is seen as a whole or not at all, but a
+ * pooled extent may be LIVE or CACHED meanwhile.
  * Context: process context. Return: the number of entries; 0 at the end.
  */
 int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, int nr)
@@ -113,7 +114,9 @@ int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, in
 
 	haslab_walk_start(&w, s, from, U64_MAX, HASLAB_WALK_WHOLE);
 	if (haslab_walk_next(&w))
-		for (; got < nr && w.pos < w.end; got++) {
+		for (; got < nr && w.pos < w.end && w.steps > 0; got++) {
+			/* what is there is looked at, and then what comes after it */
+			w.steps -= 2 * HASLAB_STRETCH_STEPS;
 			extents[got] = haslab_extent_at(s, w.pos);
 			/* a hit has allocated the block whose first units were CACHED */
 			if (got && extents[got].start < w.pos)
@@ -202,8 +205,9 @@ static void haslab_census_slab(struct haslab_slab *slab, struct haslab_census *c
 	c->class[slab->class].live += bitmap_weight(slab->live, slab->nr_objects);
 }
 
-static void haslab_census_slot(struct haslab *s, u32 slot, struct haslab_census *c)
+static void haslab_census_slot(struct haslab_walk *w, u32 slot, struct haslab_census *c)
 {
+	struct haslab *s = w->s;
 	u64 pos = slot_start(s, slot), end = min(pos + slot_blocks(s), s->cfg.nr_blocks);
 	struct haslab_mixed *m = mixed_slot(s, slot);
 	struct haslab_slab *slab;
@@ -212,10 +216,14 @@ static void haslab_census_slot(struct haslab *s, u32 slot, struct haslab_census 
 		c->mixed[(m->runs.nr_known - m->runs.nr_free) * 10 / m->runs.nr_known]++;
 		c->nr_bitmaps += !m->runs.cap;
 	}
+	haslab_walk_spend(w, 1);
 	while (pos < end) {
+		haslab_walk_spend(w, 1);
 		slab = haslab_lookup(s, pos);
-		if (slab)
+		if (slab) {
+			haslab_walk_spend(w, slab->nr_objects / (BITS_PER_LONG / 2));
 			haslab_census_slab(slab, c);
+		}
 		pos = slab ? slab_end(slab) : pos + unit_blocks(s);
 	}
 }
@@ -230,18 +238,19 @@ static void haslab_census_slot(struct haslab *s, u32 slot, struct haslab_census 
 void haslab_census(struct haslab *s, struct haslab_census *c)
 {
 	struct haslab_walk w;
-	struct rb_node *node;
 	u32 slot;
 
 	memset(c, 0, sizeof(*c));
 	haslab_walk_start(&w, s, 0, U64_MAX, 0);
-	for (; haslab_walk_next(&w); w.pos = w.end)
-		if (!dir_is_gap(map_dir(s, w.pos)))
-			for (slot = slot_of(s, w.pos); slot <= slot_of(s, w.end - 1); slot++)
-				haslab_census_slot(s, slot, c);
+	while (haslab_walk_next(&w)) {
+		if (dir_is_gap(map_dir(s, w.pos)))
+			w.pos = w.end;
+		while (w.pos < w.end && w.steps > 0) {
+			slot = slot_of(s, w.pos);
+			haslab_census_slot(&w, slot, c);
+			w.pos = min(slot_start(s, slot + 1), w.end);
+		}
+	}
 	haslab_walk_end(&w);
-	haslab_lock_all(s);
-	for (node = rb_first(&s->spans); node; node = rb_next(node))
-		c->nr_spans++;
-	haslab_unlock_all(s);
+	c->nr_spans = READ_ONCE(s->nr_spans);
 }

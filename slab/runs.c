@@ -177,15 +177,22 @@ static u32 haruns_even_bits(u64 x)
 	return x | x >> 16;
 }
 
-/*
- * The free blocks of a word of the bitmap. @goes_on: in: the run that ends the word before is
- * free; out: the one that ends this word. In `in`, only the starts of runs that are not free are
- * 0. So a 1 that is added at the start of a free run is carried to its end and no further.
- */
-static u32 haruns_bitmap_free_word(const struct haruns *r, u32 word, bool *goes_on)
+/* The lower bit of each block in the word at which a SPECIAL run starts. */
+static u64 haruns_bitmap_special_starts(const struct haruns *r, u32 word)
 {
-	u64 starts = haruns_bitmap_starts(r, word), begin = haruns_bitmap_free_starts(r, word);
-	u64 in = ~(starts & ~begin), found;
+	BUILD_BUG_ON(HARUNS_SPECIAL != 3);
+	return r->bitmap[word] & (r->bitmap[word] >> 1) & BITMAP_LOW_BITS;
+}
+
+/*
+ * The blocks of a word of the bitmap that are in runs of a state: those that start at @begin.
+ * @goes_on: in: the run that ends the word before is one; out: the one that ends this word. In
+ * `in`, only the starts of other runs are 0. So a 1 that is added at the start of a run of that
+ * state is carried to its end and no further.
+ */
+static u32 haruns_bitmap_word(const struct haruns *r, u32 word, u64 begin, bool *goes_on)
+{
+	u64 starts = haruns_bitmap_starts(r, word), in = ~(starts & ~begin), found;
 
 	begin |= *goes_on && !(starts & 1);
 	found = haruns_even_bits(((in + begin) ^ in) & in);
@@ -193,13 +200,15 @@ static u32 haruns_bitmap_free_word(const struct haruns *r, u32 word, bool *goes_
 	return found;
 }
 
-static void haruns_bitmap_free_map(const struct haruns *r, unsigned long *bits)
+static void haruns_bitmap_map(const struct haruns *r, bool free, unsigned long *bits)
 {
 	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD), i;
 	bool goes_on = false;
 
 	for (i = 0; i < nr_words; i++) {
-		unsigned long found = haruns_bitmap_free_word(r, i, &goes_on);
+		u64 begin = free ? haruns_bitmap_free_starts(r, i) :
+				   haruns_bitmap_special_starts(r, i);
+		unsigned long found = haruns_bitmap_word(r, i, begin, &goes_on);
 
 		/* one half of a long, or all of it */
 		if (IS_ENABLED(CONFIG_64BIT) && i % 2)
@@ -265,21 +274,33 @@ u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run)
 				     haruns_marks_next_free(r, run->at + 1);
 }
 
-/* Set the bits of the free blocks of a slot in @bits, which has HARUNS_MAX_BLOCKS. */
-void haruns_free_map(const struct haruns *r, unsigned long *bits)
+static void haruns_map(const struct haruns *r, bool free, unsigned long *bits)
 {
+	enum haruns_state state = free ? HARUNS_FREE : HARUNS_SPECIAL;
 	const u16 *marks = haruns_marks(r);
 	u32 i;
 
 	if (haruns_is_bitmap(r)) {
-		haruns_bitmap_free_map(r, bits);
+		haruns_bitmap_map(r, free, bits);
 		return;
 	}
 	bitmap_zero(bits, r->nr_blocks);
 	for (i = 0; i < r->nr; i++)
-		if (haruns_mark_state(marks[i]) == HARUNS_FREE)
+		if (haruns_mark_state(marks[i]) == state)
 			bitmap_set(bits, haruns_mark_start(marks[i]),
 				   haruns_mark_start(marks[i + 1]) - haruns_mark_start(marks[i]));
+}
+
+/* Set the bits of the free blocks of a slot in @bits, which has HARUNS_MAX_BLOCKS. */
+void haruns_free_map(const struct haruns *r, unsigned long *bits)
+{
+	haruns_map(r, true, bits);
+}
+
+/* The same for the blocks in SPECIAL runs. */
+void haruns_special_map(const struct haruns *r, unsigned long *bits)
+{
+	haruns_map(r, false, bits);
 }
 
 /* Start with one run, which is SPECIAL. The slot has @nr_blocks, at most HARUNS_MAX_BLOCKS. */
@@ -481,6 +502,39 @@ void haruns_add(struct haruns *r, u32 start, u32 len)
 	haruns_clear(r, &run);
 }
 
+/* The longest row of bits in @word, and of @row bits before it and those at its start. */
+static u32 haruns_longest_row(u32 word, u32 row)
+{
+	u32 longest = row + (~word ? __ffs(~word) : BITMAP_PER_WORD), nr;
+
+	for (nr = 0; word; nr++)
+		word &= word >> 1;
+	return max(longest, nr);
+}
+
+/* As haruns_check(), a word at a time. */
+static bool haruns_bitmap_check(const struct haruns *r)
+{
+	u32 nr = 0, nr_free = 0, max_free = 0, row = 0, found, i;
+	bool goes_on = false;
+	u64 begin;
+
+	if (!haruns_bitmap_state(r, 0))
+		return false;
+	for (i = 0; i < DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD); i++) {
+		begin = haruns_bitmap_free_starts(r, i);
+		found = haruns_bitmap_word(r, i, begin, &goes_on);
+		/* a free run that starts right after another one */
+		if (haruns_even_bits(begin) & (found << 1 | (row ? 1 : 0)))
+			return false;
+		nr += hweight64(haruns_bitmap_starts(r, i));
+		nr_free += hweight32(found);
+		max_free = max(max_free, haruns_longest_row(found, row));
+		row = ~found ? BITMAP_PER_WORD - fls(~found) : row + BITMAP_PER_WORD;
+	}
+	return nr == r->nr && nr_free == r->nr_free && max_free == r->max_free;
+}
+
 /* Whether every invariant holds, verified naively. */
 bool haruns_check(const struct haruns *r)
 {
@@ -488,10 +542,12 @@ bool haruns_check(const struct haruns *r)
 	u32 nr = 0, pos = 0, nr_free = 0, max_free = 0, i;
 	struct haruns_run run = haruns_recorded(r, 0);
 
+	if (haruns_is_bitmap(r))
+		return haruns_bitmap_check(r);
 	for (i = r->nr; i < r->cap; i++)
 		if (haruns_marks(r)[i] != haruns_mark_end(r))
 			return false;
-	if (!haruns_is_bitmap(r) && r->nr >= r->cap)
+	if (r->nr >= r->cap)
 		return false;
 	do {
 		if (run.start != pos || !run.len || !run.state ||

@@ -79,6 +79,7 @@ struct haruns_run haruns_recorded(const struct haruns *r, u32 at);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
 u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run);
 void haruns_free_map(const struct haruns *r, unsigned long *bits);
+void haruns_special_map(const struct haruns *r, unsigned long *bits);
 bool haruns_check(const struct haruns *r);
 
 /* For runs_hit.h. */

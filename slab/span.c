@@ -111,6 +111,19 @@ static u64 haslab_mixed_run_end(struct haslab *s, u64 pos)
 	return run_start(s, pos, &run) + run.len;
 }
 
+/*
+ * As haslab_gap_end(), inside an extent, blocks that are HELD, or a free run. Where these fill a
+ * slot, it is a gap: a mixed part, or a slab, that is wholly free goes back to the buddy.
+ */
+static u64 haslab_pieces_gap_end(struct haslab *s, u64 pos, u64 end)
+{
+	u64 next = round_down(pos, slot_blocks(s)) + slot_blocks(s);
+	u64 last = round_down(end, slot_blocks(s)), gap;
+
+	gap = haslab_gap_end(s, pos, min(next, end));
+	return gap == next && gap < end ? haslab_gap_end(s, max(gap, last), end) : gap;
+}
+
 /* Free the pieces of an extent, or what is HELD, from @pos to @end. Never needs memory. */
 void haslab_pieces_put(struct haslab *s, u64 pos, u64 end)
 {
@@ -119,6 +132,7 @@ void haslab_pieces_put(struct haslab *s, u64 pos, u64 end)
 
 	haslab_assert_all(s);
 	for (; pos < end; pos = piece) {
+		ha_step(1);
 		slab = haslab_lookup(s, pos);
 		if (mixed_at(s, pos)) {
 			piece = haslab_mixed_run_end(s, pos);
@@ -128,7 +142,7 @@ void haslab_pieces_put(struct haslab *s, u64 pos, u64 end)
 			haslab_objects_unhold(s, slab, object_of(s, slab, pos),
 					      object_of(s, slab, piece));
 		} else {
-			piece = haslab_gap_end(s, pos, end);
+			piece = haslab_pieces_gap_end(s, pos, end);
 			haslab_buddy_put(s, pos, piece - pos);
 		}
 	}
@@ -139,9 +153,10 @@ static int haslab_piece_take(struct haslab *s, u64 pos, u64 end, struct hamem_op
 {
 	int ret;
 
+	ha_step(1);
 	*piece = pos;
 	if (IS_ALIGNED(pos, unit_blocks(s)))
-		*piece = haslab_gap_end(s, pos, end);
+		*piece = haslab_pieces_gap_end(s, pos, end);
 	if (*piece > pos)
 		return haslab_buddy_take(s, pos, *piece - pos, op);
 	ret = haslab_mixed_make(s, pos, op);
@@ -187,6 +202,7 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 	span->start = start;
 	span->len = len;
 	rb_add(&span->node, &s->spans, haslab_span_less);
+	WRITE_ONCE(s->nr_spans, s->nr_spans + 1);
 	return 0;
 }
 
@@ -231,6 +247,7 @@ int haslab_span_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_r
 	if (span->start != start || span->len != len)
 		return haslab_refuse_live(reason, start, span->start);
 	rb_erase(&span->node, &s->spans);
+	WRITE_ONCE(s->nr_spans, s->nr_spans - 1);
 	hamem_put(&s->mem, span);
 	return 0;
 }

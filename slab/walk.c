@@ -26,6 +26,7 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/string.h>
 
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
@@ -58,14 +59,14 @@ u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end)
 	end = round_down(end, unit_blocks(s));
 	for (; pos < end && !mixed_at(s, pos) && !haslab_lookup(s, pos);
 	     pos = min(end, haslab_gap_reach(s, pos)))
-		haslab_step(s, 1);
+		ha_step(1);
 	return pos;
 }
 
-/* As haslab_stretch(), in a gap. */
-static bool haslab_gap_stretch(struct haslab *s, u64 pos, u64 *end)
+/* As haslab_stretch(), in a gap that reaches to @reach at least. */
+static bool haslab_gap_stretch(struct haslab *s, u64 pos, u64 reach, u64 *end)
 {
-	u64 reach = haslab_gap_reach(s, pos), unit;
+	u64 unit;
 	unsigned int shift = s->cfg.unit_shift;
 	bool is_free = habuddy_stretch(&s->buddy, pos >> shift, reach >> shift, &unit);
 
@@ -106,7 +107,7 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 	struct haruns_run run;
 
 	haslab_assert_all(s);
-	haslab_step(s, 1);
+	ha_step(1);
 	if (m) {
 		run = mixed_run(s, m, pos);
 		*end = run_start(s, pos, &run) + run.len;
@@ -117,7 +118,8 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 		return false;
 	}
 	slab = haslab_lookup(s, pos);
-	return slab ? haslab_object_stretch(s, slab, pos, end) : haslab_gap_stretch(s, pos, end);
+	return slab ? haslab_object_stretch(s, slab, pos, end) :
+		      haslab_gap_stretch(s, pos, haslab_gap_reach(s, pos), end);
 }
 
 /*
@@ -218,7 +220,7 @@ bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len)
 	struct haslab *s = w->s;
 	u64 end;
 
-	while (w->pos < w->end && w->steps-- > 0) {
+	for (; w->pos < w->end && w->steps > 0; w->steps -= HASLAB_STRETCH_STEPS) {
 		if (!haslab_stretch(s, w->pos, &end)) {
 			w->pos = end;
 			continue;
@@ -227,7 +229,7 @@ bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len)
 		/* few parts: a slot that has a mixed part is not wholly free */
 		do {
 			w->pos = end;
-			w->steps--;
+			w->steps -= HASLAB_STRETCH_STEPS;
 		} while (w->pos < s->cfg.nr_blocks && haslab_stretch(s, w->pos, &end));
 		*len = w->pos - *start;
 		return true;
@@ -440,8 +442,7 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 			slot_blocks(s), m->runs.max_free
 		};
 	if (!haslab_part_at(s, pos, &p)) {
-		/* the buddy is a tree */
-		haslab_walk_spend(w, 1);
+		w->steps -= HASLAB_STRETCH_STEPS;
 		sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
 		return (struct haslab_sum) {
 			sum.lead, sum.lead, sum.lead, min(next, end) - pos,
@@ -492,7 +493,7 @@ bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u6
 /* ---- sums of dirs and regions ---- */
 
 /* Join the sums of two neighbours: @sum becomes that of both. */
-void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
+static void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
 {
 	sum->longest = max3(sum->longest, next->longest, sum->trail + next->lead);
 	if (sum->lead == sum->size)
@@ -529,14 +530,24 @@ static u64 region_blocks(const struct haslab *s)
 	return dir_blocks(s) << HASLAB_REGION_SHIFT;
 }
 
-static u32 region_of(const struct haslab *s, u64 block)
-{
-	return dir_of(s, block) >> HASLAB_REGION_SHIFT;
-}
-
 static struct haslab_region *haslab_region_at(const struct haslab *s, u64 block)
 {
-	return &s->sums.of_regions[region_of(s, block)];
+	return &s->sums.regions[dir_of(s, block) >> HASLAB_REGION_SHIFT];
+}
+
+/* Before the sums around @pos are looked at: those that are stale are dropped. */
+void haslab_sums_settle(struct haslab *s, u64 pos)
+{
+	struct haslab_region *r = haslab_region_at(s, pos);
+	u64 first = round_down(dir_of(s, pos), 1U << HASLAB_REGION_SHIFT);
+
+	haslab_assert_all(s);
+	if (likely(!READ_ONCE(r->stale)))
+		return;
+	r->stale = false;
+	r->known = 0;
+	memset(&s->sums.dirs[first], 0,
+	       min_t(u64, 1U << HASLAB_REGION_SHIFT, s->nr_dirs - first));
 }
 
 /* The sum that the dir at @start keeps, if it does. */
@@ -564,14 +575,15 @@ static bool haslab_region_kept(const struct haslab *s, u64 start, unsigned int o
 			       struct haslab_sum *sum)
 {
 	const struct haslab_region *r = haslab_region_at(s, start);
+	u64 size = min(region_blocks(s), s->cfg.nr_blocks - start);
 
 	/* of one dir only, its own sum is enough */
-	if (s->sums.regions[region_of(s, start)] != HASLAB_SUM_KEPT ||
-	    s->cfg.nr_blocks - start <= dir_blocks(s))
+	if (!r->known || size <= dir_blocks(s) ||
+	    memchr_inv(&s->sums.dirs[dir_of(s, start)], HASLAB_SUM_KEPT,
+		       DIV_ROUND_UP_ULL(size, dir_blocks(s))))
 		return false;
 	*sum = (struct haslab_sum) {
-		r->lead, r->usable[0], r->trail,
-		min(region_blocks(s), s->cfg.nr_blocks - start),
+		r->lead, r->usable[0], r->trail, size,
 		r->usable[haslab_known_order(r->known, order)]
 	};
 	if (order >= dir_order(s) + HASLAB_REGION_SHIFT)
@@ -592,8 +604,10 @@ static void haslab_dir_keep(struct haslab_walk *w, u64 start, unsigned int order
 		s->sums.all = 0;
 		return;
 	}
-	if (*kept != HASLAB_SUM_KEPT)
+	if (*kept != HASLAB_SUM_KEPT) {
 		fits->known = 0;
+		haslab_region_at(s, start)->known = 0;
+	}
 	dir->lead = w->sum.lead;
 	dir->longest = w->sum.longest;
 	dir->trail = w->sum.trail;
@@ -610,25 +624,102 @@ static void haslab_region_keep(struct haslab_walk *w, u64 start, unsigned int or
 	struct haslab *s = w->s;
 	struct haslab_region *r = haslab_region_at(s, start);
 	u64 end = min(start + region_blocks(s), s->cfg.nr_blocks), pos;
+	u32 wanted = order < HASLAB_REGION_ORDERS ? 1 | 1U << order : 1;
 	struct haslab_sum sum = {}, next;
 
+	if ((r->known & wanted) == wanted && haslab_region_kept(s, start, order, &sum))
+		return;
+	sum = (struct haslab_sum) {};
 	for (pos = start; pos < end; pos += next.size) {
 		if (!haslab_dir_kept(s, pos, order, &next))
 			return;
 		haslab_sum_join(&sum, &next, pos, order);
 		haslab_walk_spend(w, 1);
 	}
-	if (s->sums.regions[region_of(s, start)] != HASLAB_SUM_KEPT)
-		r->known = 0;
-	s->sums.regions[region_of(s, start)] = HASLAB_SUM_KEPT;
 	r->lead = sum.lead;
 	r->trail = sum.trail;
 	r->usable[0] = sum.longest;
-	r->known |= 1;
-	if (order < HASLAB_REGION_ORDERS) {
-		r->usable[order] = sum.usable;
-		r->known |= 1U << order;
+	if (order < HASLAB_REGION_ORDERS)
+		r->usable[order] = order ? sum.usable : sum.longest;
+	r->known |= wanted;
+}
+
+/* Whether nothing is known of the dir at @start, and it has neither slabs nor mixed parts. */
+static bool haslab_dir_is_bare(const struct haslab *s, u64 start)
+{
+	return !s->sums.dirs[dir_of(s, start)] && dir_is_gap(map_dir(s, start));
+}
+
+/* The dirs from @start to before @end, of one region, are all free, or all not, and keep that. */
+static void haslab_dirs_keep(struct haslab *s, u64 start, u64 end, bool is_free)
+{
+	struct haslab_dir *dir;
+	u32 len;
+	u64 pos;
+
+	for (pos = start; pos < end; pos += dir_blocks(s)) {
+		dir = map_dir(s, pos);
+		len = is_free ? min(dir_blocks(s), end - pos) : 0;
+		dir->lead = len;
+		dir->longest = len;
+		dir->trail = len;
+		s->sums.fits[dir_of(s, pos)].known = 0;
+		s->sums.dirs[dir_of(s, pos)] = HASLAB_SUM_KEPT;
 	}
+	haslab_region_at(s, start)->known = 0;
+}
+
+/*
+ * The end of the dirs in a row from w->pos on, a border between dirs, that are bare and all free,
+ * or all not; @end at the most. Return: w->pos if the first one is no such dir.
+ */
+static u64 haslab_walk_bare(struct haslab_walk *w, u64 end, bool *is_free)
+{
+	struct haslab *s = w->s;
+	u64 start = w->pos, first = min(start + dir_blocks(s), end), pos, to;
+
+	if (!haslab_dir_is_bare(s, start))
+		return start;
+	haslab_walk_spend(w, 1);
+	*is_free = haslab_gap_stretch(s, start, first, &pos);
+	if (pos < first)
+		return start;
+	/* if not free, the nodes of the buddy are looked at */
+	for (to = first; to < end && (to < pos || !*is_free) && w->steps > 0 &&
+	     haslab_dir_is_bare(s, to); to = min(to + dir_blocks(s), end))
+		haslab_walk_spend(w, *is_free ? 1 : 4);
+	if (!*is_free)
+		haslab_gap_stretch(s, start, to, &pos);
+	pos = min(pos, to);
+	return pos < s->cfg.nr_blocks ? round_down(pos, dir_blocks(s)) : pos;
+}
+
+/* Pass over such dirs, within a region. False if there are none at w->pos. */
+static bool haslab_walk_dirs(struct haslab_walk *w, unsigned int order, struct haslab_sum *sum)
+{
+	struct haslab *s = w->s;
+	u64 region = round_down(w->pos, region_blocks(s)), start = w->pos;
+	bool is_free;
+	u64 len;
+
+	w->pos = haslab_walk_bare(w, min3(region + region_blocks(s), s->cfg.nr_blocks, w->limit),
+				  &is_free);
+	if (w->pos == start)
+		return false;
+	haslab_dirs_keep(s, start, w->pos, is_free);
+	len = is_free ? w->pos - start : 0;
+	*sum = (struct haslab_sum) {
+		len, len, len, w->pos - start, haslab_run_usable(start, len, order)
+	};
+	if (sum->size == region_blocks(s)) {
+		struct haslab_region *r = haslab_region_at(s, start);
+
+		r->lead = len;
+		r->trail = len;
+		r->usable[0] = len;
+		r->known = 1;
+	}
+	return true;
 }
 
 /* The walk has come to the end of the device. */
@@ -655,6 +746,16 @@ static void haslab_sum_begin(struct haslab_walk *w)
 		*dir = HASLAB_SUM_MAKING;
 }
 
+/* Add the part that begins at w->pos, and ends at @end at the latest, to the sum of its dir. */
+struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order)
+{
+	struct haslab_sum sum = haslab_part_sum(w, end, order);
+
+	haslab_sum_join(&w->sum, &sum, w->pos, order);
+	w->pos += sum.size;
+	return sum;
+}
+
 /**
  * haslab_walk_sum - the sum of the next part of the device
  * @w: a walk that has a hold; @w->pos moves on to the end of the part
@@ -673,7 +774,7 @@ struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64
 	u64 end = min3(dir + dir_blocks(s), s->cfg.nr_blocks, w->limit);
 	struct haslab_sum sum;
 
-	haslab_assert_all(s);
+	haslab_sums_settle(s, pos);
 	haslab_walk_spend(w, 1);
 	if (!pos) {
 		s->sums.all_maker = w;
@@ -686,12 +787,12 @@ struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64
 	     sum.size <= w->limit - pos)) {
 		w->pos += sum.size;
 		haslab_sum_append(&w->all, &sum);
+	} else if (pos == dir && haslab_walk_dirs(w, order, &sum)) {
+		haslab_sum_append(&w->all, &sum);
 	} else {
 		if (pos == dir)
 			haslab_sum_begin(w);
-		sum = haslab_part_sum(w, end, order);
-		haslab_sum_join(&w->sum, &sum, pos, order);
-		w->pos += sum.size;
+		sum = haslab_walk_part(w, end, order);
 		if (w->pos == end) {
 			haslab_dir_keep(w, dir, order);
 			haslab_sum_append(&w->all, &w->sum);
@@ -701,21 +802,6 @@ struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64
 		haslab_region_keep(w, region, order);
 	if (w->pos == s->cfg.nr_blocks)
 		haslab_all_keep(w);
-	return sum;
-}
-
-/* The sum of the dir that begins at @start. The dir keeps it until something there changes. */
-struct haslab_sum haslab_dir_sum(struct haslab *s, u64 start)
-{
-	u64 end = min(start + dir_blocks(s), s->cfg.nr_blocks), pos;
-	struct haslab_walk w = { .s = s, .pos = start, .limit = end };
-	struct haslab_sum sum = {}, next;
-
-	while (w.pos < end) {
-		pos = w.pos;
-		next = haslab_walk_sum(&w, 0, U64_MAX);
-		haslab_sum_join(&sum, &next, pos, 0);
-	}
 	return sum;
 }
 

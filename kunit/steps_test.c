@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How much is done in one hold of a lock: at most MOST steps, in states of which there is as much
+ * to look at as can be. Calls that look at all of the device let others run in between.
+ */
+#include "pool_fixture.h"
+
+#define SLOT	4096U		/* blocks */
+#define GIB	(1ULL << 18)	/* blocks */
+#define MOST	2000		/* steps in a hold */
+#define PAGE	1024		/* entries of a call of MAP */
+
+static const char * const locks[] = {
+	[HA_LOCK_ALL] = "all groups", [HA_LOCK_GROUP] = "a group", [HA_LOCK_SPACE] = "space",
+};
+
+static void expect_holds(struct kunit *test, const char *call)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(locks); i++)
+		KUNIT_EXPECT_LE_MSG(test, ha_longest_hold(i), MOST, "%s, lock of %s", call,
+				    locks[i]);
+	ha_holds_reset();
+}
+
+static void expect_holds_of_map(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab_extent *page = kunit_kzalloc(test, PAGE * sizeof(*page), GFP_KERNEL);
+	u64 pos = 0;
+	int nr, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	while ((nr = hapool_map(&f->p, pos, page, PAGE))) {
+		for (i = 0; i < nr; i++) {
+			KUNIT_ASSERT_EQ(test, page[i].start, pos);
+			pos += page[i].len;
+		}
+	}
+	KUNIT_EXPECT_EQ(test, pos, f->p.slab.cfg.nr_blocks);
+	expect_holds(test, "MAP");
+}
+
+/* All calls that look at much, with nothing known before, and then with all of it known. */
+static void expect_holds_of_all_calls(struct kunit *test, u64 too_long)
+{
+	struct fixture *f = test->priv;
+	struct haslab_histogram *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
+	struct haslab_census *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	struct haslab *s = &f->p.slab;
+	u64 at, len;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, h);
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	ha_holds_reset();
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, try_alloc(test, too_long, &at), -ENOSPC);
+		expect_holds(test, "ALLOC");
+		KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, too_long, 2, HAPOOL_NO_GOAL, GFP_KERNEL,
+						   &at), -ENOSPC);
+		expect_holds(test, "ALLOC with an alignment");
+		KUNIT_EXPECT_EQ(test, haslab_alloc_near(s, too_long, 1, 0, GFP_KERNEL, &at),
+				-ENOSPC);
+		expect_holds(test, "ALLOC with a goal");
+		KUNIT_EXPECT_LT(test, haslab_longest_run(s), too_long);
+		expect_holds(test, "STAT");
+		stat_walk(test);
+		expect_holds(test, "STAT with runs");
+		haslab_histogram(s, h);
+		expect_holds(test, "the histogram");
+		expect_holds_of_map(test);
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		expect_holds(test, "CHECK");
+		haslab_census(s, c);
+		expect_holds(test, "the census");
+		for (at = 0; haslab_next_free(s, at, &at, &len); at += len)
+			;
+		expect_holds(test, "TRIM");
+		KUNIT_EXPECT_NE(test, claim(test, 0, s->cfg.nr_blocks), 0);
+		expect_holds(test, "CLAIM");
+	}
+}
+
+static void single_blocks_in_slabs(struct kunit *test)
+{
+	u64 at;
+
+	start(test, GIB + 8 * SLOT);
+	while (!try_alloc(test, 1, &at))
+		;
+	expect_holds_of_all_calls(test, 2);
+	for (at = 1; at < GIB + 8 * SLOT; at += 2)
+		expect_freed(test, at, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, 1, 1), 0);
+	expect_holds_of_all_calls(test, 2);
+}
+
+static void single_blocks_in_mixed_slots(struct kunit *test)
+{
+	u64 at;
+
+	start(test, GIB + 8 * SLOT);
+	for (at = 0; at < GIB + 8 * SLOT; at += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 1, 1), 0);
+	expect_holds_of_all_calls(test, 2);
+}
+
+/* Neither slabs nor mixed slots: only the buddy knows it. */
+static void every_second_unit(struct kunit *test)
+{
+	u64 at;
+
+	start_shape(test, 20 * SLOT, 0, 1);
+	for (at = 0; at < 20 * SLOT; at += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 1, 1), 0);
+	expect_holds_of_all_calls(test, 2);
+}
+
+/* Small slabs, and small mixed parts, as many as there can be. */
+static void unit_by_unit(struct kunit *test)
+{
+	u64 at;
+
+	start_shape(test, 64 * GIB / 16, 4, 8);
+	while (!try_alloc(test, 3, &at))
+		;
+	while (!try_alloc(test, 1, &at))
+		;
+	expect_holds_of_all_calls(test, 2);
+}
+
+/* An extent across each border between slots. */
+static void extents_across_all_borders(struct kunit *test)
+{
+	u64 at;
+
+	start_shape(test, 40 * SLOT, 0, 1);
+	for (at = 63; at + 1 < 40 * SLOT; at += 64)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 2), 0);
+	expect_holds_of_all_calls(test, 64);
+}
+
+/* The extent is as long as the device. */
+static void extent_of_100_tib(struct kunit *test)
+{
+	const u64 nr = 100 * 1024 * GIB;
+	long before;
+	u64 at;
+	int i;
+
+	start(test, nr);
+	for (i = 0; i < 2; i++) {
+		ha_holds_reset();
+		KUNIT_EXPECT_EQ(test, stat(test)->slab.largest_run, nr);
+		expect_holds(test, "STAT");
+		before = ha_steps_done();
+		KUNIT_EXPECT_EQ(test, haslab_longest_run(&((struct fixture *)test->priv)->p.slab),
+				nr);
+		KUNIT_EXPECT_EQ(test, ha_steps_done(), before);
+		before = ha_steps_done();
+		KUNIT_ASSERT_EQ(test, try_alloc(test, nr, &at), 0);
+		expect_holds(test, "ALLOC");
+		KUNIT_EXPECT_EQ(test, stat(test)->slab.largest_run, 0);
+		expect_holds(test, "STAT of a full device");
+		expect_freed(test, at, nr);
+		expect_holds(test, "FREE");
+	}
+}
+
+/*
+ * The largest free run is known as long as nothing has changed, and no group is shut out. A change
+ * costs a look at the dir that it was in, and one at each region.
+ */
+static void largest_run_of_a_shredded_device(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab *s = &f->p.slab;
+	long before;
+	u64 at;
+
+	start(test, 8 * GIB);
+	for (at = 0; at < 8 * GIB; at += 32)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 16), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 16);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 16);
+	/* a task that waits for the groups is told so */
+	KUNIT_EXPECT_EQ(test, haslab_search(s, 17, 1, GFP_KERNEL, &at), -ENOSPC);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 10);
+	expect_freed(test, 5 * GIB, 16);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 48);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 64 * 128 + 20);
+}
+
+static struct kunit_case steps_cases[] = {
+	KUNIT_CASE(single_blocks_in_slabs),
+	KUNIT_CASE(single_blocks_in_mixed_slots),
+	KUNIT_CASE(every_second_unit),
+	KUNIT_CASE(unit_by_unit),
+	KUNIT_CASE(extents_across_all_borders),
+	KUNIT_CASE(extent_of_100_tib),
+	KUNIT_CASE(largest_run_of_a_shredded_device),
+	{}
+};
+
+static struct kunit_suite steps_suite = {
+	.name = "steps",
+	.init = pool_test_init,
+	.exit = pool_test_exit,
+	.test_cases = steps_cases,
+};
+
+kunit_test_suite(steps_suite);
