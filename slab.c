@@ -158,6 +158,17 @@ static int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len,
 		       -EBUSY;
 }
 
+/*
+ * Whether an extent that takes all groups is longer than what is free, or than the longest free
+ * run. If blocks are on their way between a group and the buddy, so that they are missing in the
+ * sum, a search tells.
+ */
+static bool haslab_is_too_long(struct haslab *s, u64 len, u64 align)
+{
+	return !haslab_is_mixed_size(s, len, align) &&
+	       (haslab_free_blocks(s) < len || haslab_peek_longest(s) < len);
+}
+
 /* With all groups shut out. */
 static int haslab_alloc_alone(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
 			      u64 *start)
@@ -212,6 +223,8 @@ int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	} while (hamem_again(&op, ret));
 	if (likely(!ret))
 		return 0;
+	if (ret == -EBUSY && haslab_is_too_long(s, len, align))
+		return -ENOSPC;
 	if (ret == -EBUSY)
 		do {
 			haslab_lock_all(s);

@@ -320,6 +320,7 @@ void haslab_reuse(struct haslab *s, u64 start, u64 len);
 int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 
 int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, int nr);
+u64 haslab_peek_longest(struct haslab *s);
 u64 haslab_longest_run(struct haslab *s);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs);
 u64 haslab_free_blocks(const struct haslab *s);

@@ -5,4 +5,5 @@
 #ifdef HA_COUNT_STEPS
 struct ha_steps ha_steps[1 << HA_STEPS_SHIFT];
 atomic_long_t ha_most_steps[HA_NR_LOCKS];
+atomic_long_t ha_nr_holds[HA_NR_LOCKS];
 #endif

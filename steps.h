@@ -2,8 +2,8 @@
 /*
  * How much is done under a lock, counted. A step is a look at one run, object, slot, dir, unit,
  * node or other record, or at half a word of a bitmap. The simulator's tests and debug kernels
- * count the steps of each task, and for each class of lock the most in one hold. In other builds
- * all of this is nothing.
+ * count the steps of each task, and for each class of lock the holds and the most steps in one. In
+ * other builds all of this is nothing.
  */
 #ifndef _HYBRID_ALLOC_STEPS_H
 #define _HYBRID_ALLOC_STEPS_H
@@ -40,6 +40,7 @@ struct ha_steps {
 
 extern struct ha_steps ha_steps[1 << HA_STEPS_SHIFT];
 extern atomic_long_t ha_most_steps[HA_NR_LOCKS];
+extern atomic_long_t ha_nr_holds[HA_NR_LOCKS];
 
 static inline struct ha_steps *ha_steps_here(void)
 {
@@ -56,6 +57,7 @@ static inline void ha_hold_begin(enum ha_lock lock)
 	struct ha_steps *steps = ha_steps_here();
 
 	atomic_long_set(&steps->before[lock], atomic_long_read(&steps->done));
+	atomic_long_inc(&ha_nr_holds[lock]);
 }
 
 /* Before the lock is dropped. */
@@ -82,6 +84,12 @@ static inline void ha_holds_reset(void)
 
 	for (i = 0; i < HA_NR_LOCKS; i++)
 		atomic_long_set(&ha_most_steps[i], 0);
+}
+
+/* For tests: how often a lock of this class was taken. */
+static inline long ha_holds(enum ha_lock lock)
+{
+	return atomic_long_read(&ha_nr_holds[lock]);
 }
 
 /* For tests: the most steps in one hold of a lock of this class. */

@@ -179,7 +179,7 @@ static void largest_run_of_a_shredded_device(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	struct haslab *s = &f->p.slab;
-	long before;
+	long before, holds;
 	u64 at;
 
 	start(test, 8 * GIB);
@@ -187,14 +187,43 @@ static void largest_run_of_a_shredded_device(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, claim(test, at, 16), 0);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 16);
 	before = ha_steps_done();
+	holds = ha_holds(HA_LOCK_ALL);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 16);
-	/* a task that waits for the groups is told so */
+	KUNIT_EXPECT_EQ(test, ha_holds(HA_LOCK_ALL), holds);
 	KUNIT_EXPECT_EQ(test, haslab_search(s, 17, 1, GFP_KERNEL, &at), -ENOSPC);
 	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 10);
 	expect_freed(test, 5 * GIB, 16);
 	before = ha_steps_done();
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 48);
 	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 64 * 128 + 20);
+}
+
+/*
+ * A refusal that is certain from what is counted shuts out no group: neither that of an extent
+ * longer than all that is free, nor, when that is known, longer than the largest free run.
+ */
+static void certain_refusal_shuts_out_no_group(struct kunit *test)
+{
+	u64 at;
+	long holds;
+	int i;
+
+	start(test, 16 * SLOT);
+	for (at = 0; at < 16 * SLOT; at += SLOT)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 7), 0);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.largest_run, SLOT - 7);
+	holds = ha_holds(HA_LOCK_ALL);
+	for (i = 0; i < 5; i++) {
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 16 * (SLOT - 7) + 1, &at), -ENOSPC);
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 40 * SLOT, &at), -ENOSPC);
+	}
+	KUNIT_EXPECT_EQ(test, ha_holds(HA_LOCK_ALL), holds);
+	/* less than all that is free: a search, then it is known */
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 2 * SLOT, &at), -ENOSPC);
+	holds = ha_holds(HA_LOCK_ALL);
+	for (i = 0; i < 5; i++)
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 2 * SLOT + i, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ha_holds(HA_LOCK_ALL), holds);
 }
 
 static struct kunit_case steps_cases[] = {
@@ -205,6 +234,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(extents_across_all_borders),
 	KUNIT_CASE(extent_of_100_tib),
 	KUNIT_CASE(largest_run_of_a_shredded_device),
+	KUNIT_CASE(certain_refusal_shuts_out_no_group),
 	{}
 };
 

@@ -813,6 +813,21 @@ u64 haslab_known_longest(const struct haslab *s)
 }
 
 /**
+ * haslab_peek_longest - the length of the longest free run, if it is known
+ * @s: the slab allocator
+ * Context: process context; takes no lock of a group. Return: in blocks; U64_MAX it is not known.
+ */
+u64 haslab_peek_longest(struct haslab *s)
+{
+	u64 longest;
+
+	spin_lock(&s->lock);
+	longest = haslab_known_longest(s);
+	spin_unlock(&s->lock);
+	return longest;
+}
+
+/**
  * haslab_longest_run - the length of the longest free run
  * @s: the slab allocator
  *
@@ -822,12 +837,9 @@ u64 haslab_known_longest(const struct haslab *s)
  */
 u64 haslab_longest_run(struct haslab *s)
 {
+	u64 longest = haslab_peek_longest(s);
 	struct haslab_walk w;
-	u64 longest;
 
-	spin_lock(&s->lock);
-	longest = haslab_known_longest(s);
-	spin_unlock(&s->lock);
 	if (longest != U64_MAX)
 		return longest;
 	haslab_walk_start(&w, s, 0, U64_MAX, 0);
