@@ -644,27 +644,29 @@ static void haslab_region_keep(struct haslab_walk *w, u64 start, unsigned int or
 	r->known |= wanted;
 }
 
-/* Whether nothing is known of the dir at @start, and it has neither slabs nor mixed parts. */
-static bool haslab_dir_is_bare(const struct haslab *s, u64 start)
+/* Whether nothing is known of a dir, and it has neither slabs nor mixed parts. */
+static bool haslab_dir_is_bare(const struct haslab *s, u64 dir)
 {
-	return !s->sums.dirs[dir_of(s, start)] && dir_is_gap(map_dir(s, start));
+	return !s->sums.dirs[dir] && dir_is_gap(&s->dirs[dir]);
 }
 
 /* The dirs from @start to before @end, of one region, are all free, or all not, and keep that. */
 static void haslab_dirs_keep(struct haslab *s, u64 start, u64 end, bool is_free)
 {
-	struct haslab_dir *dir;
+	struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
+	u8 *kept = &s->sums.dirs[dir_of(s, start)];
+	struct haslab_dir *dir = map_dir(s, start);
+	const u64 size = dir_blocks(s);
 	u32 len;
 	u64 pos;
 
-	for (pos = start; pos < end; pos += dir_blocks(s)) {
-		dir = map_dir(s, pos);
-		len = is_free ? min(dir_blocks(s), end - pos) : 0;
+	for (pos = start; pos < end; pos += size, dir++) {
+		len = is_free ? min(size, end - pos) : 0;
 		dir->lead = len;
 		dir->longest = len;
 		dir->trail = len;
-		s->sums.fits[dir_of(s, pos)].known = 0;
-		s->sums.dirs[dir_of(s, pos)] = HASLAB_SUM_KEPT;
+		*kept++ = HASLAB_SUM_KEPT;
+		(fits++)->known = 0;
 	}
 	haslab_region_at(s, start)->known = 0;
 }
@@ -676,21 +678,25 @@ static void haslab_dirs_keep(struct haslab *s, u64 start, u64 end, bool is_free)
 static u64 haslab_walk_bare(struct haslab_walk *w, u64 end, bool *is_free)
 {
 	struct haslab *s = w->s;
-	u64 start = w->pos, first = min(start + dir_blocks(s), end), pos, to;
+	u64 start = w->pos, dir = dir_of(s, start), first = min(start + dir_blocks(s), end), pos;
+	u32 nr, most;
 
-	if (!haslab_dir_is_bare(s, start))
+	if (!haslab_dir_is_bare(s, dir))
 		return start;
-	haslab_walk_spend(w, 1);
 	*is_free = haslab_gap_stretch(s, start, first, &pos);
 	if (pos < first)
 		return start;
-	/* if not free, the nodes of the buddy are looked at */
-	for (to = first; to < end && (to < pos || !*is_free) && w->steps > 0 &&
-	     haslab_dir_is_bare(s, to); to = min(to + dir_blocks(s), end))
-		haslab_walk_spend(w, *is_free ? 1 : 4);
+	if (*is_free)
+		end = min(end, pos);
+	/* all of a region in one go, also if the hold has fewer steps left */
+	most = DIV_ROUND_UP_ULL(end - start, dir_blocks(s));
+	for (nr = 1; nr < most && haslab_dir_is_bare(s, dir + nr); nr++)
+		;
+	/* if not free, nodes of the buddy are looked at, too */
+	haslab_walk_spend(w, *is_free ? nr : 2 * nr);
+	pos = min(end, start + nr * dir_blocks(s));
 	if (!*is_free)
-		haslab_gap_stretch(s, start, to, &pos);
-	pos = min(pos, to);
+		haslab_gap_stretch(s, start, pos, &pos);
 	return pos < s->cfg.nr_blocks ? round_down(pos, dir_blocks(s)) : pos;
 }
 
