@@ -51,11 +51,12 @@
  *   4. hapool_refusals.lock, a spinlock, under which no other lock is taken
  *
  * Waits for hapool.slow, and in the slow mode for a taken magazine or an object that is on its way
- * (hapool_wait(), haslab_search()), end when the task is killed: EINTR. A task that cannot be
- * killed, such as a work item, waits until the other task has run. That is bounded if the other
- * task is ever given a CPU, as no more than a few batches for the slab layer, or a discard of
- * TRIM, is between. A drain that no allocation needs waits DRAIN_TRIES jiffies at most, then leaves
- * the magazine. No other wait is for a task that may be preempted, but for a spinlock.
+ * (haslab_pause()), end when the task is killed: EINTR. A task that cannot be killed, such as a
+ * work item, waits until the other task has run, and so do all tasks of an allocator that is
+ * haslab_config.unkillable. That is bounded if the other task is ever given a CPU, as no more than
+ * a few batches for the slab layer, or a discard of TRIM, is between. A drain that no allocation
+ * needs waits DRAIN_TRIES jiffies at most, then leaves the magazine. No other wait is for a task
+ * that may be preempted, but for a spinlock.
  *
  * Counters are per CPU; a sum over them is exact when no call is in flight.
  */
@@ -65,7 +66,6 @@
 #include <linux/math64.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 
 #include "pool/internal.h"
 #include "trace.h"
@@ -181,15 +181,6 @@ static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag
 	trace_ha_drain(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), nr, keep, why);
 }
 
-/* Wait a moment for another task, unless this one was killed. */
-static int hapool_wait(void)
-{
-	if (fatal_signal_pending(current))
-		return -EINTR;
-	schedule_timeout_killable(1);
-	return 0;
-}
-
 /*
  * Empty one bin. If its magazine is taken, wait for it, as often as @tries says (NULL: as long as
  * it takes). May sleep. Return: 0; -EINTR killed while waiting; -EBUSY it is still taken.
@@ -211,7 +202,7 @@ static int hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin,
 			return -EBUSY;
 		if (tries)
 			--*tries;
-		if (hapool_wait())
+		if (haslab_pause(&p->slab))
 			return -EINTR;
 	}
 	return 0;
@@ -374,7 +365,9 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
  */
 static int hapool_slow_lock(struct hapool *p)
 {
-	if (mutex_lock_killable(&p->slow))
+	if (p->slab.cfg.unkillable)
+		mutex_lock(&p->slow);
+	else if (mutex_lock_killable(&p->slow))
 		return -EINTR;
 	ha_hold_begin(HA_LOCK_SLOW);
 	p->noio = memalloc_noio_save();
@@ -654,7 +647,7 @@ static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 		ret = haslab_claim(&p->slab, start, len, true, gfp);
 		if (ret != -EAGAIN)
 			break;
-		ret = hapool_wait();
+		ret = haslab_pause(&p->slab);
 	}
 	hapool_slow_end(p);
 	hapool_slow_unlock(p);

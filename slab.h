@@ -55,6 +55,7 @@ struct haslab_region;
  * @nr_groups: number of groups; 0: one for each CPU, fewer on a small device
  * @dev: number of the block device, for tracepoints
  * @byte_shift: log2 of bytes in a block, likewise
+ * @unkillable: a caller that is killed goes on waiting for other tasks
  */
 struct haslab_config {
 	u64 first_block;
@@ -64,6 +65,7 @@ struct haslab_config {
 	unsigned int nr_groups;
 	u32 dev;
 	u32 byte_shift;
+	bool unkillable;
 };
 
 /**
@@ -324,6 +326,7 @@ u64 haslab_peek_longest(struct haslab *s);
 u64 haslab_longest_run(struct haslab *s);
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs);
 u64 haslab_free_blocks(const struct haslab *s);
+int haslab_pause(const struct haslab *s);
 u64 haslab_free_exact(struct haslab *s);
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h);
 void haslab_census(struct haslab *s, struct haslab_census *c);

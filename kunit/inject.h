@@ -40,7 +40,10 @@ unsigned long hatest_inject_stop(void);
 /* Return: how many allocations were made since hatest_inject_start(). */
 unsigned long hatest_inject_seen(void);
 
-/* Called between two holds of a walk of the slab layer, if it is not NULL: see slab_layer.c. */
+/*
+ * Called between two holds of a walk of the slab layer, and in a wait that no signal ends, if it is
+ * not NULL: see slab_layer.c.
+ */
 extern void (*hatest_meanwhile)(void);
 
 /* Magazines that the pool layer has taken so far, other than by a hit: see pool_layer.c. */

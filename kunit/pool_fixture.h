@@ -371,6 +371,7 @@ static inline int pool_test_init(struct kunit *test)
 static inline void pool_test_exit(struct kunit *test)
 {
 	hatest_inject_stop();
+	hatest_meanwhile = NULL;
 	hatest_set_killed(false);
 	hatest_on_any_cpu();
 	stop(test->priv);

@@ -689,6 +689,57 @@ static void who_is_killed_does_not_wait_for_a_task_that_does_not_run(struct kuni
 	expect_account(test, 4094, 4094);
 }
 
+/* What a task has taken that runs again after a few moments. */
+static struct {
+	struct fixture *f;
+	struct hapool_bin *bin;
+	struct hapool_mag *mag;
+	unsigned int moments;
+} other;
+
+static void other_task_puts_back_or_frees(void)
+{
+	if (other.moments && --other.moments)
+		return;
+	if (other.mag)
+		hapool_mag_put(other.bin, other.mag);
+	else
+		hapool_reuse(&other.f->p, 80, 1);
+	hatest_meanwhile = NULL;
+}
+
+static void other_task_runs_after(unsigned int moments)
+{
+	other.moments = moments;
+	hatest_meanwhile = other_task_puts_back_or_frees;
+}
+
+static void killed_caller_of_an_unkillable_allocator_gets_what_it_waits_for(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	enum hybrid_alloc_reason reason;
+	u64 at;
+
+	other.f = f;
+	other.mag = start_with_a_taken_magazine(test, &other.bin);
+	f->p.slab.cfg.unkillable = true;
+	hatest_set_killed(true);
+	other_task_runs_after(3);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 77);
+	KUNIT_EXPECT_EQ(test, other.moments, 0);
+
+	expect_freed(test, 77, 1);
+	other.mag = NULL;
+	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, 80, 1, &reason), 0);
+	other_task_runs_after(3);
+	KUNIT_EXPECT_EQ(test, claim(test, 77, 1), 0);
+	KUNIT_EXPECT_EQ(test, other.moments, 0);
+	KUNIT_EXPECT_EQ(test, claim(test, 80, 1), 0);
+	hatest_set_killed(false);
+	expect_account(test, 4096, 4096);
+}
+
 static void drain_leaves_what_a_task_that_does_not_run_has_taken(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1005,6 +1056,7 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(what_becomes_free_after_a_refusal_is_found),
 	KUNIT_CASE(what_a_hit_frees_after_a_refusal_is_found),
 	KUNIT_CASE(who_is_killed_does_not_wait_for_a_task_that_does_not_run),
+	KUNIT_CASE(killed_caller_of_an_unkillable_allocator_gets_what_it_waits_for),
 	KUNIT_CASE(drain_leaves_what_a_task_that_does_not_run_has_taken),
 	KUNIT_CASE(failing_allocations_change_nothing),
 	KUNIT_CASE(failing_claims_change_nothing),

@@ -15,6 +15,10 @@ static inline void hatest_resched(void)
 #undef cond_resched
 #define cond_resched()	hatest_resched()
 
+/* Likewise while a task waits that no signal ends. */
+#undef schedule_timeout_uninterruptible
+#define schedule_timeout_uninterruptible(jiffies)	hatest_resched()
+
 #include "slab/runs.c"
 #include "slab/lock.c"
 #include "slab/map.c"

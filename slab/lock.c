@@ -4,6 +4,7 @@
  */
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "slab/internal.h"
 
@@ -70,6 +71,23 @@ void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
 	spin_lock(&g->lock);
 	spin_unlock(&s->lock);
 	atomic_dec(&s->nr_waiting);
+}
+
+/**
+ * haslab_pause - wait a moment for another task
+ * @s: the slab allocator
+ * Context: may sleep. Return: 0; -EINTR the caller was killed, and is not to go on waiting.
+ */
+int haslab_pause(const struct haslab *s)
+{
+	if (s->cfg.unkillable) {
+		schedule_timeout_uninterruptible(1);
+		return 0;
+	}
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	schedule_timeout_killable(1);
+	return 0;
 }
 
 /**

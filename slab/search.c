@@ -34,7 +34,6 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
@@ -536,12 +535,9 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
-		if (ret == -EAGAIN) {
-			if (fatal_signal_pending(current))
-				return -EINTR;
-			/* the task that delays an object may need this CPU */
-			schedule_timeout_killable(1);
-		}
+		/* the task that delays an object may need this CPU */
+		if (ret == -EAGAIN && haslab_pause(s))
+			return -EINTR;
 	} while (ret == -EEXIST || ret == -EAGAIN);
 	return ret;
 }
