@@ -7,6 +7,7 @@
 #define _HYBRID_ALLOC_API_H
 
 #include <linux/atomic.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/shrinker.h>
 #include <linux/workqueue.h>
@@ -31,6 +32,9 @@
  * @idle: drains the magazines of idle CPUs
  * @shrinker: empties magazines when memory is short
  * @dev: number of the block device, for tracepoints
+ * @node: the node of a user in the kernel that has a name, or NULL; see dev/user.c
+ * @slow_key: lockdep class of pool.slow: see ha_set_classes()
+ * @grow_key: likewise of @grow_lock
  * @watch: to be told of changes of free space; NULL while no threshold is set
  *
  * GROW changes @end, @max_len and @params.range_len while calls are running; the rest is
@@ -51,6 +55,9 @@ struct hybrid_alloc {
 	struct shrinker *shrinker;
 	dev_t dev;
 	struct ha_watch *watch;
+	struct ha_dev *node;
+	struct lock_class_key slow_key;
+	struct lock_class_key grow_key;
 };
 
 /* How long a CPU may leave its magazines unused before they are drained; 0: forever. */
@@ -60,6 +67,9 @@ int ha_api_init(void);
 void ha_api_exit(void);
 
 int ha_refuse(const char *what, int err, const char *why);
+struct hybrid_alloc *ha_open(struct block_device *bdev, const struct hybrid_alloc_params *params,
+			     gfp_t gfp);
+void ha_close(struct hybrid_alloc *ha);
 int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len);
 
 int __must_check ha_search_begin(struct hybrid_alloc *ha);

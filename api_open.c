@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The exported API: opening, closing and growing an allocator, and the upkeep of its pools
+ * Opening, closing and growing an allocator, and the upkeep of its pools
  *
  * Opening checks the block device and the parameters, fills in defaults, and makes a pool
  * for the range. The block device is used only then, to learn its properties; GROW is
@@ -19,7 +19,6 @@
 
 #include <linux/blkdev.h>
 #include <linux/cpuhotplug.h>
-#include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mutex.h>
@@ -166,6 +165,8 @@ static int ha_resolve_sizes(struct hybrid_alloc_params *p, const char *disk)
 				 "buddy_start is not a power of two from 1 to 4096 blocks");
 	if (!IS_ALIGNED(p->max_block, p->min_block))
 		return ha_refuse(disk, -EINVAL, "max_block is not a multiple of min_block");
+	if (p->flags & ~HYBRID_ALLOC_KILLABLE)
+		return ha_refuse(disk, -EINVAL, "there is an unknown flag");
 	return 0;
 }
 
@@ -221,12 +222,32 @@ static int ha_init_pool(struct hybrid_alloc *ha)
 		.slab_max = ha->params.slab_max >> ha->shift,
 		.dev = ha->dev,
 		.byte_shift = ha->shift,
+		.unkillable = !(ha->params.flags & HYBRID_ALLOC_KILLABLE),
 	};
 
 	return hapool_init(&ha->pool, &cfg);
 }
 
-static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
+/*
+ * Users may be stacked: I/O that one waits for under its locks may make the one below wait for
+ * locks of its own. To lockdep that is a deadlock if the locks of both have the same class. The
+ * spinlocks need no classes of their own: nothing is waited for or called under them.
+ */
+static void ha_set_classes(struct hybrid_alloc *ha)
+{
+	lockdep_register_key(&ha->slow_key);
+	lockdep_set_class_and_name(&ha->pool.slow, &ha->slow_key, "hapool.slow");
+	lockdep_register_key(&ha->grow_key);
+	lockdep_set_class_and_name(&ha->grow_lock, &ha->grow_key, "hybrid_alloc.grow_lock");
+}
+
+static void ha_unset_classes(struct hybrid_alloc *ha)
+{
+	lockdep_unregister_key(&ha->grow_key);
+	lockdep_unregister_key(&ha->slow_key);
+}
+
+static int ha_set_up(struct hybrid_alloc *ha, struct block_device *bdev)
 {
 	int ret;
 
@@ -238,29 +259,27 @@ static int ha_open(struct hybrid_alloc *ha, struct block_device *bdev)
 	ret = ha_init_pool(ha);
 	if (ret)
 		return ret;
+	ha_set_classes(ha);
 	ret = ha_start_upkeep(ha);
-	if (ret)
+	if (ret) {
 		hapool_destroy(&ha->pool);
+		ha_unset_classes(ha);
+	}
 	return ret;
 }
 
 /**
- * hybrid_alloc_open - open an allocator on a block device
+ * ha_open - open an allocator on a block device, without a node
  * @bdev: the block device, which the caller has open
- * @params: the parameters, or NULL for the defaults
+ * @params: the parameters, or NULL for the defaults; the name is not used
  * @gfp: GFP_KERNEL; or without __GFP_IO or __GFP_FS, if the caller must do without these
  *
- * All space is free at first. There is no device node. The device is not claimed: the caller
- * has to keep other users away, and to keep it open while it relies on the device's size. The
- * allocator does not keep @bdev.
- *
+ * The allocator does not keep @bdev.
  * Context: Process context, may sleep with any @gfp. Not from a CPU hotplug callback.
- * Return: The allocator, or an ERR_PTR: EROFS the device is read-only; EOPNOTSUPP it is
- * zoned; EINVAL a size in @params is not valid or does not suit the device, or the range is
- * smaller than params.buddy_start; ERANGE the range is not inside the device; ENOMEM.
+ * Return: The allocator, or an ERR_PTR, as hybrid_alloc_open().
  */
-struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
-				       const struct hybrid_alloc_params *params, gfp_t gfp)
+struct hybrid_alloc *ha_open(struct block_device *bdev, const struct hybrid_alloc_params *params,
+			     gfp_t gfp)
 {
 	const gfp_t all = __GFP_IO | __GFP_FS;
 	struct hybrid_alloc *ha;
@@ -273,13 +292,14 @@ struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
 		return ERR_PTR(-ENOMEM);
 	if (params)
 		ha->params = *params;
+	ha->params.name = NULL;		/* the caller's */
 
 	/* Most functions below do not take a gfp. */
 	if ((gfp & all) == all) {
-		ret = ha_open(ha, bdev);
+		ret = ha_set_up(ha, bdev);
 	} else {
 		scope = memalloc_noio_save();
-		ret = ha_open(ha, bdev);
+		ret = ha_set_up(ha, bdev);
 		memalloc_noio_restore(scope);
 	}
 	if (ret) {
@@ -288,24 +308,20 @@ struct hybrid_alloc *hybrid_alloc_open(struct block_device *bdev,
 	}
 	return ha;
 }
-EXPORT_SYMBOL_GPL(hybrid_alloc_open);
 
 /**
- * hybrid_alloc_close - close an allocator
- * @ha: the allocator
- *
- * Live extents are forgotten; their data is not touched. No other call may be running, and
- * none may follow.
+ * ha_close - close an allocator
+ * @ha: the allocator, which has no node (any more)
  *
  * Context: Process context, may sleep. Never fails, needs no memory.
  */
-void hybrid_alloc_close(struct hybrid_alloc *ha)
+void ha_close(struct hybrid_alloc *ha)
 {
 	ha_stop_upkeep(ha);
 	hapool_destroy(&ha->pool);
+	ha_unset_classes(ha);
 	kfree(ha);
 }
-EXPORT_SYMBOL_GPL(hybrid_alloc_close);
 
 /* ---- GROW ---- */
 

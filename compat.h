@@ -68,12 +68,6 @@ static inline void compat_bdev_close(struct ha_bdev *b)
 	bdev_fput(b->file);
 }
 
-/* The inode of the device: it is unhashed when the device is removed. */
-static inline struct inode *compat_bdev_inode(const struct ha_bdev *b)
-{
-	return b->file->f_mapping->host;
-}
-
 /* @gone is called with the holder, which cannot close the device meanwhile. */
 #define COMPAT_HOLDER_OPS(name, gone)						\
 static void name##_mark_dead(struct block_device *bdev, bool surprise)		\
@@ -119,12 +113,17 @@ static inline void compat_bdev_close(struct ha_bdev *b)
 	blkdev_put(b->bdev, COMPAT_BDEV_MODE);
 }
 
-static inline struct inode *compat_bdev_inode(const struct ha_bdev *b)
-{
-	return b->bdev->bd_inode;
-}
-
 #endif
+
+/* The inode of the device: it is unhashed when the device is removed. */
+static inline struct inode *compat_bdev_inode(const struct block_device *bdev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	return bdev->bd_mapping->host;
+#else
+	return bdev->bd_inode;
+#endif
+}
 
 /* ---- variables ---- */
 

@@ -24,9 +24,10 @@
  * Objects
  * =======
  *
- * struct hybrid_alloc is an allocator for a range of a block device. It is all that a
- * kernel user gets, and belongs to the caller that opened it. It looks at the block
- * device only when it is opened, to learn its size, and again for GROW.
+ * struct hybrid_alloc is an allocator for a range of a block device. A kernel user gets it,
+ * and closes it. It looks at the block device only when it is opened, to learn its size, and
+ * again for GROW. If the user gives a name, there is also a ha_dev for it, which refers to the
+ * allocator, the user's block device and the node: see dev/user.c.
  *
  * struct ha_dev is an attached device, an instance: a block device claimed exclusively,
  * the allocator on it, and the node. ha_devs and each open file of the node (struct
@@ -68,7 +69,7 @@
  *   5. ha_watch.lock
  *   6. ha_dev.lock
  *   7. the other locks of pool.c and below
- *   8. xa_lock of ha_devs
+ *   8. xa_lock of ha_devs, ha_users_lock (dev/user.c)
  *
  * Locks 2 to 5 are never taken under 1, nor 4 under 2, nor 6 under 2 to 5. ha_trace_lock
  * (api_trace.c) is taken with the tracing core's locks held, and no other lock under it.

@@ -7,10 +7,17 @@
  * data and writes nothing to the device. A user that needs its extents after a restart keeps
  * a catalogue of them, and claims all extents in the catalogue before the first allocation.
  *
- * samples/ha_user.c is a complete user.
+ * samples/ha_user.c is a complete user, docs/tutorial-kernel.md explains it.
+ *
+ * A user that gives a name has a node, /dev/hybrid_allocN, as an attached disk has. It opens for
+ * reading only, and shows the user in `hybridctl list`, `stat` and `map`. Only the user ends it:
+ * DETACH is refused with EBUSY, also if it is forced. Files that are open when the user closes the
+ * allocator get ENODEV from then on.
  *
  * Contexts: all functions are called in process context. hybrid_alloc_open(), _close(),
- * _drain() and _stat() may sleep. Of the others,
+ * _drain() and _stat() may sleep. Opening and closing wait for CPU hotplug and for tasks that open
+ * nodes, which wait for memory in any way: not where memory reclaim may wait for the caller. Of the
+ * others,
  *
  *  - those that take a gfp_t wait for memory as it says, and wait for other tasks (that
  *    empty the pools) only if it allows sleeping: GFP_KERNEL, GFP_NOFS, GFP_NOIO. Use
@@ -18,6 +25,12 @@
  *  - with GFP_NOWAIT, allocating and claiming wait for spinlocks only. EAGAIN then means
  *    "try again where you may sleep"; it never stands for ENOSPC;
  *  - freeing needs no memory and waits for spinlocks only.
+ *
+ * These waits end by themselves, and a fatal signal does not end them before, so that the data of a
+ * dying task still finds its space. With HYBRID_ALLOC_KILLABLE it does: EINTR.
+ *
+ * Each allocator has lockdep classes of its own for the locks under which it waits: a user may be
+ * stacked on another one, whose allocator is below it.
  *
  * Spinlocks are taken without disabling interrupts. So no function may be called from an
  * interrupt handler, a softirq or a timer, or with interrupts disabled.
@@ -37,8 +50,18 @@
 struct block_device;
 struct hybrid_alloc;
 
+/* flag of an allocator: calls of a task that is killed while it waits end with EINTR */
+#define HYBRID_ALLOC_KILLABLE	(1U << 0)
+
+/* The longest name of a user. */
+#define HYBRID_ALLOC_MAX_NAME	31
+
 /**
  * struct hybrid_alloc_params - parameters of an allocator; 0 stands for the default
+ * @name: who uses it, for the administrator: a letter or digit, then up to 30 of these and of
+ *	"._:!-", different from the names of all other allocators, for example "myfs:sdb1". It is
+ *	copied. NULL: there is no node, and the allocator shows nowhere
+ * @flags: HYBRID_ALLOC_KILLABLE
  * @range_start: first byte of the managed range
  * @range_len: length of the managed range; 0: up to the end of the device
  * @min_block: length of a block, the smallest unit of space: a power of two from 4 KiB to
@@ -50,6 +73,8 @@ struct hybrid_alloc;
  *	@min_block; 0: 1 MiB
  */
 struct hybrid_alloc_params {
+	const char *name;
+	u32 flags;
 	u64 range_start;
 	u64 range_len;
 	u64 min_block;

@@ -10,6 +10,10 @@
  *                        FREE_BATCH, CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW,
  *                        CHECK, WATCH; poll()
  *
+ * Users in the kernel, such as file systems, have instances as well. Their nodes
+ * open for reading only (else EROFS), and they end with their user only: DETACH
+ * gets EBUSY, also if it is forced.
+ *
  * Rules for all structures:
  *
  * - All positions and lengths are in bytes. Positions count from the start of
@@ -117,8 +121,9 @@ struct hybrid_alloc_attach {
  *
  * EPERM the caller has no CAP_SYS_ADMIN in the initial namespace; ENODEV there
  * is no such instance; EBUSY it has open files or live extents, and the detach is
- * not forced. Once the disk went away live extents do not count, since they can
- * no longer be freed.
+ * not forced, or it belongs to a user in the kernel, also if the detach is forced.
+ * Once the disk went away live extents do not count, since they can no longer be
+ * freed.
  */
 struct hybrid_alloc_detach {
 	__u32 size;
@@ -134,6 +139,7 @@ struct hybrid_alloc_detach {
 /* bits of hybrid_alloc_info.state */
 #define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* no ALLOC or TRIM before SEAL */
 #define HYBRID_ALLOC_STATE_GONE		(1U << 1)	/* the block device was removed */
+#define HYBRID_ALLOC_STATE_KERNEL	(1U << 7)	/* of a user in the kernel */
 
 /* bits of hybrid_alloc_info.features */
 #define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH and poll() */
@@ -158,6 +164,8 @@ struct hybrid_alloc_detach {
  * @slab_max: out: as in ATTACH
  * @buddy_start: out: as in ATTACH
  * @disk: out: name of the block device, ends with a zero byte
+ * @user: out: name of the user in the kernel, ends with a zero byte; empty if the
+ *	instance is one of ATTACH
  *
  * Works on files opened read-only, and after the disk went away. ENODEV there is
  * no such instance (with HYBRID_ALLOC_INFO_NEXT: none with this number or a
@@ -180,6 +188,7 @@ struct hybrid_alloc_info {
 	__u64 slab_max;
 	__u64 buddy_start;
 	__u8  disk[32];
+	__u8  user[32];
 };
 
 /*

@@ -25,7 +25,8 @@
  *     nodes must not have the same name.
  *
  * Unless forced, it refuses an instance with open files or live extents. Live extents on a
- * removed disk do not count: they can no longer be freed.
+ * removed disk do not count: they can no longer be freed. It always refuses an instance of a
+ * user in the kernel: see user.c.
  *
  * No lock is held around attach or detach as a whole. Their steps exclude each other.
  */
@@ -65,21 +66,41 @@ static int ha_dev_claim_bdev(struct ha_dev *dev, dev_t devt, const char *what)
 	}
 }
 
+/**
+ * ha_dev_number - reserve a number for an instance that has an allocator
+ * @dev: the instance
+ *
+ * Return: 0 or a negative errno.
+ */
+int ha_dev_number(struct ha_dev *dev)
+{
+	int ret;
+
+	ha_watch_bind(&dev->watch, &dev->ha->pool, dev->ha->shift);
+	ret = xa_alloc(&ha_devs, &dev->id, NULL, xa_limit_31b, GFP_KERNEL);
+	if (!ret)
+		snprintf(dev->name, sizeof(dev->name), "hybrid_alloc%u", dev->id);
+	return ret;
+}
+
 /* Returns an instance for ha_dev_publish() or ha_dev_unbind(), or an ERR_PTR. */
 static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
 				  const struct hybrid_alloc_params *params,
 				  enum ha_attach_mode mode)
 {
+	struct hybrid_alloc_params p = *params;
 	struct ha_dev *dev;
 	int ret;
 
+	/* its calls are those of programs */
+	p.flags = HYBRID_ALLOC_KILLABLE;
 	dev = ha_dev_new(mode == HA_ATTACH_REBUILD);
 	if (IS_ERR(dev))
 		return dev;
 	ret = ha_dev_claim_bdev(dev, devt, what);
 	if (ret)
 		goto out_put;
-	dev->ha = hybrid_alloc_open(dev->claimed.bdev, params, GFP_KERNEL);
+	dev->ha = ha_open(dev->claimed.bdev, &p, GFP_KERNEL);
 	if (IS_ERR(dev->ha)) {
 		ret = PTR_ERR(dev->ha);
 		goto out_release;
@@ -87,15 +108,13 @@ static struct ha_dev *ha_dev_bind(dev_t devt, const char *what,
 	ret = ha_refuse_content(dev->ha, dev->claimed.bdev, dev->disk, mode);
 	if (ret)
 		goto out_close;
-	ha_watch_bind(&dev->watch, &dev->ha->pool, dev->ha->shift);
-	ret = xa_alloc(&ha_devs, &dev->id, NULL, xa_limit_31b, GFP_KERNEL);
+	ret = ha_dev_number(dev);
 	if (ret)
 		goto out_close;
-	snprintf(dev->name, sizeof(dev->name), "hybrid_alloc%u", dev->id);
 	return dev;
 
 out_close:
-	hybrid_alloc_close(dev->ha);
+	ha_close(dev->ha);
 out_release:
 	compat_bdev_close(&dev->claimed);
 out_put:
@@ -103,17 +122,27 @@ out_put:
 	return ERR_PTR(ret);
 }
 
-/* The reverse of ha_dev_bind(), for a device whose node is gone or never existed. */
-static void ha_dev_unbind(struct ha_dev *dev)
+/**
+ * ha_dev_end_calls - let no call begin any more, and wait for those in flight
+ * @dev: an instance whose node is gone or never existed
+ *
+ * Afterwards no file uses the allocator or the block device.
+ */
+void ha_dev_end_calls(struct ha_dev *dev)
 {
-	struct hybrid_alloc_stat st;
-
 	percpu_ref_kill(&dev->calls);
 	/* a call whose walk ends early has to find dev->calls dying */
 	haslab_stop_walks(&dev->ha->pool.slab);
 	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 	wait_for_completion(&dev->idle);
+}
 
+/* The reverse of ha_dev_bind(), for a device whose node is gone or never existed. */
+static void ha_dev_unbind(struct ha_dev *dev)
+{
+	struct hybrid_alloc_stat st;
+
+	ha_dev_end_calls(dev);
 	hybrid_alloc_stat(dev->ha, &st, false);
 	if (st.nr_live) {
 		atomic64_add(st.nr_live, &ha_lost_extents);
@@ -122,35 +151,55 @@ static void ha_dev_unbind(struct ha_dev *dev)
 			dev->name, st.nr_live, st.charged, dev->disk);
 	}
 
-	hybrid_alloc_close(dev->ha);
+	ha_close(dev->ha);
 	compat_bdev_close(&dev->claimed);
 	xa_erase(&ha_devs, dev->id);
 	ha_dev_put(dev);
 }
 
-/*
- * Registers the node and makes the instance known. On success the caller's reference passes
- * to the registry, and the instance may be detached at any time. On failure the instance is
- * still bound.
+/**
+ * ha_dev_publish - register the node of an instance, and make it known
+ * @dev: an instance with a number
+ *
+ * On success the caller's reference passes to the registry, and the instance may be detached at
+ * any time, unless it belongs to a user in the kernel. On failure it is as before.
+ * Return: 0 or a negative errno.
  */
-static int ha_dev_publish(struct ha_dev *dev)
+int ha_dev_publish(struct ha_dev *dev)
 {
 	int ret;
 
 	dev->misc.minor = MISC_DYNAMIC_MINOR;
 	dev->misc.name = dev->name;
 	dev->misc.fops = &ha_node_fops;
-	dev->misc.mode = 0600;
+	dev->misc.mode = ha_dev_has_user(dev) ? 0400 : 0600;
 	dev->misc.groups = ha_dev_groups;
 	ret = misc_register(&dev->misc);
 	if (ret)
 		return ha_refuse(dev->name, ret, "the node cannot be registered");
 	ha_debugfs_add(dev);
-	pr_info("%s: attached %s, %s\n", dev->name, dev->disk,
-		test_bit(HA_DEV_SEALED, &dev->state) ? "sealed" : "all free");
+	if (ha_dev_has_user(dev))
+		pr_info("%s: %s uses %s\n", dev->name, dev->user, dev->disk);
+	else
+		pr_info("%s: attached %s, %s\n", dev->name, dev->disk,
+			test_bit(HA_DEV_SEALED, &dev->state) ? "sealed" : "all free");
 	/* Needs no memory, since the entry exists. */
 	xa_store(&ha_devs, dev->id, dev, GFP_KERNEL);
 	return 0;
+}
+
+/**
+ * ha_dev_withdraw - the reverse of ha_dev_publish()
+ * @dev: a published instance that is dying
+ *
+ * It can no longer be looked up, and has no node, but keeps its number.
+ */
+void ha_dev_withdraw(struct ha_dev *dev)
+{
+	/* needs no memory, since the entry exists */
+	xa_store(&ha_devs, dev->id, NULL, GFP_KERNEL);
+	ha_debugfs_remove(dev);
+	misc_deregister(&dev->misc);
 }
 
 /* Why an instance should not be detached, or NULL. */
@@ -169,14 +218,17 @@ static const char *ha_dev_busy(struct ha_dev *dev)
  * @dev: a published instance; the caller has a reference
  * @force: even if it has open files or live extents
  *
- * Return: 0, or EBUSY it has open files or live extents; ENODEV another caller has begun
- * to detach it.
+ * Return: 0, or EBUSY it has open files or live extents, or belongs to a user in the kernel, even
+ * with @force; ENODEV another caller has begun to detach it.
  */
 int ha_dev_detach(struct ha_dev *dev, bool force)
 {
 	const char *busy;
 	bool dying;
 
+	if (ha_dev_has_user(dev))
+		return ha_refuse(dev->name, -EBUSY,
+				 "not detached, as it belongs to a user in the kernel: end that one");
 	spin_lock(&dev->lock);
 	dying = dev->dying;
 	busy = dying || force ? NULL : ha_dev_busy(dev);
@@ -190,10 +242,7 @@ int ha_dev_detach(struct ha_dev *dev, bool force)
 	if (busy)
 		return ha_refuse(dev->name, -EBUSY, busy);
 
-	/* It can no longer be looked up, but keeps its number. */
-	xa_store(&ha_devs, dev->id, NULL, GFP_KERNEL);
-	ha_debugfs_remove(dev);
-	misc_deregister(&dev->misc);
+	ha_dev_withdraw(dev);
 	ha_dev_unbind(dev);
 	return 0;
 }

@@ -3,8 +3,8 @@
  * Instances: struct ha_dev, its life, and the registry
  *
  * A ha_dev is freed with its last reference. What it holds (allocator, claim on the block
- * device, number) is acquired and released in attach.c. The registry, ha_devs, has one
- * reference on each instance that can be looked up.
+ * device, number) is acquired and released in attach.c, or in user.c for a user in the kernel.
+ * The registry, ha_devs, has one reference on each instance that can be looked up.
  *
  * Locks: the xa_lock of ha_devs makes "look up and take a reference" one step. ha_dev.lock
  * protects the number of open files, and whether the instance is dying or pins the module.
@@ -110,8 +110,8 @@ void ha_dev_set_gone(struct ha_dev *dev)
 {
 	if (test_and_set_bit(HA_DEV_GONE, &dev->state))
 		return;
-	pr_warn("%s: the block device %s went away: detach it with force\n", dev->name,
-		dev->disk);
+	pr_warn("%s: the block device %s went away: %s\n", dev->name, dev->disk,
+		ha_dev_has_user(dev) ? dev->user : "detach it with force");
 	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 }
 
@@ -148,6 +148,8 @@ void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info)
 		info->state |= HYBRID_ALLOC_STATE_SEALED;
 	if (ha_dev_gone(dev))
 		info->state |= HYBRID_ALLOC_STATE_GONE;
+	if (ha_dev_has_user(dev))
+		info->state |= HYBRID_ALLOC_STATE_KERNEL;
 	info->features = HYBRID_ALLOC_FEATURE_WATCH | HYBRID_ALLOC_FEATURE_MAP_KIND;
 	info->epoch = dev->epoch;
 	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));
@@ -160,4 +162,6 @@ void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info)
 	info->slab_max = ha->params.slab_max;
 	info->buddy_start = ha->params.buddy_start;
 	strscpy_pad(info->disk, dev->disk, sizeof(info->disk));
+	BUILD_BUG_ON(sizeof(info->user) != sizeof(dev->user));
+	memcpy(info->user, dev->user, sizeof(info->user));
 }

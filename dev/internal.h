@@ -33,12 +33,13 @@ enum ha_attach_mode {
 };
 
 /**
- * struct ha_dev - an instance: an attached block device
+ * struct ha_dev - an instance: an attached block device, or one that a user in the kernel has open
  * @ref: one reference of the registry, and one of each open file
  * @calls: calls in flight
  * @idle: completed when @calls is dead and no call is left
  * @ha: the allocator; valid until @idle
- * @claimed: the block device, opened and claimed; valid until @idle
+ * @claimed: the block device, opened and claimed; valid until @idle. Of a user in the kernel: only
+ *	claimed.bdev, which it has open
  * @state: HA_DEV_ bits
  * @epoch: random, never 0
  * @uuid: random
@@ -60,6 +61,8 @@ enum ha_attach_mode {
  * @debugfs: its directory in debugfs
  * @name: of the node
  * @disk: name of the block device
+ * @user: name of the user in the kernel, or empty
+ * @users: in the list of users; see user.c
  */
 struct ha_dev {
 	struct kref ref;
@@ -88,6 +91,8 @@ struct ha_dev {
 	struct dentry *debugfs;
 	char name[24];
 	char disk[BDEVNAME_SIZE];
+	char user[HYBRID_ALLOC_MAX_NAME + 1];
+	struct list_head users;
 };
 
 /**
@@ -125,11 +130,17 @@ static inline bool ha_bdev_gone(struct block_device *bdev, struct inode *inode)
 	return inode_unhashed(inode) || !disk_live(bdev->bd_disk);
 }
 
+/* Whether it belongs to a user in the kernel, see user.c. */
+static inline bool ha_dev_has_user(const struct ha_dev *dev)
+{
+	return dev->user[0];
+}
+
 /* Whether the block device was removed. Valid until @dev->idle. */
 static inline bool ha_dev_gone(struct ha_dev *dev)
 {
 	if (likely(!test_bit(HA_DEV_GONE, &dev->state) &&
-		   !ha_bdev_gone(dev->claimed.bdev, compat_bdev_inode(&dev->claimed))))
+		   !ha_bdev_gone(dev->claimed.bdev, compat_bdev_inode(dev->claimed.bdev))))
 		return false;
 	ha_dev_set_gone(dev);
 	return true;
@@ -180,6 +191,12 @@ void ha_publish_bound(void);
 void ha_unbind_bound(void);
 int ha_dev_detach(struct ha_dev *dev, bool force);
 void ha_detach_all(void);
+
+/* for user.c */
+int ha_dev_number(struct ha_dev *dev);
+int ha_dev_publish(struct ha_dev *dev);
+void ha_dev_withdraw(struct ha_dev *dev);
+void ha_dev_end_calls(struct ha_dev *dev);
 
 /* control.c */
 

@@ -22,6 +22,9 @@ static int ha_node_open(struct inode *inode, struct file *file)
 	struct ha_file *f;
 	bool dying;
 
+	/* its space belongs to its user */
+	if (ha_dev_has_user(dev) && (file->f_mode & FMODE_WRITE))
+		return -EROFS;
 	/* any number of files can be opened: on the account of the opener */
 	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	if (!f)

@@ -94,6 +94,13 @@ static ssize_t ha_disk_show(struct device *device, struct device_attribute *attr
 
 static struct device_attribute dev_attr_disk = __ATTR(disk, 0444, ha_disk_show, NULL);
 
+static ssize_t ha_user_show(struct device *device, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", ha_dev_of(device)->user);
+}
+
+static struct device_attribute dev_attr_user = __ATTR(user, 0444, ha_user_show, NULL);
+
 static ssize_t ha_uuid_show(struct device *device, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%pUb\n", ha_dev_of(device)->uuid);
@@ -125,6 +132,7 @@ static struct device_attribute dev_attr_gone = __ATTR(gone, 0444, ha_gone_show, 
 
 static struct attribute *ha_info_attrs[] = {
 	&dev_attr_disk.attr,
+	&dev_attr_user.attr,
 	&dev_attr_uuid.attr,
 	&dev_attr_sealed.attr,
 	&dev_attr_gone.attr,

@@ -48,8 +48,9 @@ extern "C" {
  * first field of each to the size of the structure as it was compiled: the program,
  * this library and the module may be of different ages. The module fills in as much of
  * the structure as the caller has, and returns -E2BIG if the caller uses a field that
- * the module does not know. Set all other fields that are not used to zero: an unknown
- * flag and a reserved field that is not zero give -EINVAL:
+ * the module does not know, and -EINVAL if the size was forgotten. Set all other
+ * fields that are not used to zero: an unknown flag and a reserved field that is not
+ * zero give -EINVAL:
  *
  *	struct hybrid_alloc_stat st = { .size = sizeof(st) };
  *
@@ -109,7 +110,8 @@ int hybrid_alloc_attach_disk(const char *disk, struct hybrid_alloc_attach *attac
  *
  * Return: 0; -EPERM without CAP_SYS_ADMIN in the initial namespace, -EACCES the
  * control node may not be opened, -ENODEV no such instance, -EBUSY it has open
- * files or live extents, and @flags does not force it.
+ * files or live extents, and @flags does not force it; or it belongs to a user in the
+ * kernel, which no flag can change.
  */
 int hybrid_alloc_detach_disk(uint32_t id, uint32_t flags);
 
@@ -131,7 +133,8 @@ int hybrid_alloc_lookup(struct hybrid_alloc_info *info);
  *	other flags of open(); O_CLOEXEC is added
  *
  * Return: a descriptor, to be closed with hybrid_alloc_close(); -ENOENT no such
- * instance or path, -EACCES it may not be opened, -ENOTTY the file is not a node of
+ * instance or path, -EACCES it may not be opened, -EROFS it belongs to a user in the
+ * kernel and opens with O_RDONLY only, -ENOTTY the file is not a node of
  * hybrid_alloc, -ENODEV it is the control node, -EMFILE too many open files, and other
  * errors of open().
  */

@@ -15,8 +15,8 @@
 
 enum {
 	INFO_NODE, INFO_ID, INFO_DISK, INFO_MAJ_MIN, INFO_STATE, INFO_RANGE_START, INFO_RANGE_LEN,
-	INFO_MIN_BLOCK, INFO_MAX_BLOCK, INFO_SLAB_MAX, INFO_BUDDY_START, INFO_UUID, INFO_EPOCH,
-	INFO_FEATURES, NR_INFO
+	INFO_USER, INFO_MIN_BLOCK, INFO_MAX_BLOCK, INFO_SLAB_MAX, INFO_BUDDY_START, INFO_UUID,
+	INFO_EPOCH, INFO_FEATURES, NR_INFO
 };
 
 #define LONG	(IN_LIST | IN_JSON)
@@ -31,6 +31,8 @@ static const struct column info_columns[NR_INFO] = {
 	[INFO_RANGE_START] = { "RANGE_START", COLUMN_SIZE, IN_ALL,
 		"first byte of the managed range" },
 	[INFO_RANGE_LEN] = { "RANGE_LEN", COLUMN_SIZE, IN_ALL, "length of the managed range" },
+	[INFO_USER] = { "USER", COLUMN_TEXT, IN_ALL | MAY_BE_EMPTY,
+		"name of the user in the kernel; none if the disk was attached" },
 	[INFO_MIN_BLOCK] = { "MIN_BLOCK", COLUMN_SIZE, LONG,
 		"size of a block; sizes are rounded up to it" },
 	[INFO_MAX_BLOCK] = { "MAX_BLOCK", COLUMN_SIZE, LONG,
@@ -56,7 +58,7 @@ static void info_row(struct table *t, const struct hybrid_alloc_info *info)
 	char *uuid = text("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
 			  u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
 			  u[12], u[13], u[14], u[15]);
-	char *disk = disk_name(info);
+	char *disk = disk_name(info), *user = user_name(info);
 	union cell cells[NR_INFO] = {
 		[INFO_NODE].text = node,
 		[INFO_ID].number = info->id,
@@ -65,6 +67,7 @@ static void info_row(struct table *t, const struct hybrid_alloc_info *info)
 		[INFO_STATE].text = state,
 		[INFO_RANGE_START].number = info->range_start,
 		[INFO_RANGE_LEN].number = info->range_len,
+		[INFO_USER].text = user,
 		[INFO_MIN_BLOCK].number = info->min_block,
 		[INFO_MAX_BLOCK].number = info->max_block,
 		[INFO_SLAB_MAX].number = info->slab_max,
@@ -78,6 +81,7 @@ static void info_row(struct table *t, const struct hybrid_alloc_info *info)
 	free(node);
 	free(number);
 	free(uuid);
+	free(user);
 	free(disk);
 }
 
@@ -388,7 +392,10 @@ const struct command list_command = {
 	.run = cmd_list,
 	.options = OPTS_TABLE,
 	.summary = "list the instances",
-	.description = "Lists all instances, one a line; prints nothing if there are none.",
+	.description =
+		"Lists all instances, one a line; prints nothing if there are none. Users in the kernel, "
+		"such as file systems, have instances, too. Their nodes can be read, by stat, map and info "
+		"for example, and they end with their user only.",
 	.examples =
 		"hybridctl list --noheadings --raw --output NODE\n"
 		"Print only the nodes, for a script.\n",

@@ -55,6 +55,9 @@ static const struct cause {
 	  "you are not permitted to use this node",
 	  "Run hybridctl as root, or let your group use the node with chgrp and chmod, or a "
 	  "udev rule." },
+	{ "node", EROFS,
+	  "it belongs to a user in the kernel, and opens for reading only",
+	  "`hybridctl stat %` and `hybridctl map %` show what it does." },
 	{ "attach", EPERM,
 	  "attaching needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
@@ -110,9 +113,10 @@ static const struct cause {
 	  "there is no such instance",
 	  "`hybridctl list` shows all instances." },
 	{ "detach", EBUSY,
-	  "it has live extents or open files",
+	  "it has live extents or open files, or belongs to a user in the kernel",
 	  "Free the extents (`hybridctl stat %` counts them) and end the programs (`fuser "
-	  "-v %` names them), or forget all extents with `hybridctl detach --force %`." },
+	  "-v %` names them), or forget all extents with `hybridctl detach --force %`. A user in "
+	  "the kernel (`hybridctl list` names it) ends it itself: unmount or unload that one." },
 	{ "detach", EPERM,
 	  "detaching needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },

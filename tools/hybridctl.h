@@ -70,6 +70,8 @@ bool node_number(const char *path, __u32 *id);
 int next_instance(struct hybrid_alloc_info *info);
 /* To be freed. */
 char *disk_name(const struct hybrid_alloc_info *info);
+/* NULL if it is not one of a user in the kernel */
+char *user_name(const struct hybrid_alloc_info *info);
 /* False after a complaint. */
 bool node_info(int fd, const char *path, struct hybrid_alloc_info *info);
 bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *stat);

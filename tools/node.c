@@ -151,6 +151,11 @@ char *disk_name(const struct hybrid_alloc_info *info)
 	return text("%.*s", (int)sizeof(info->disk), (const char *)info->disk);
 }
 
+char *user_name(const struct hybrid_alloc_info *info)
+{
+	return *info->user ? text("%.*s", (int)sizeof(info->user), (const char *)info->user) : NULL;
+}
+
 bool node_info(int fd, const char *path, struct hybrid_alloc_info *info)
 {
 	int err;

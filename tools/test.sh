@@ -77,14 +77,14 @@ is "attach --fresh prints the node and nothing else" "$(hybridctl attach --fresh
 try_not "a disk that is attached" \
 	"attached already, or held by another program (EBUSY). \`lsblk DEVICE\`" \
 	hybridctl attach --fresh "$DISK"
-is "list" "$(hybridctl list | tr -s ' ')" "NODE DISK STATE RANGE_START RANGE_LEN
+is "list" "$(hybridctl list | tr -s ' ' | sed 's/ $//')" "NODE DISK STATE RANGE_START RANGE_LEN USER
 /dev/hybrid_alloc0 ${DISK#/dev/} ready 0B 256M"
-is "list --bytes --noheadings --raw" "$(hybridctl list -b -n -r)" \
-	"/dev/hybrid_alloc0 ${DISK#/dev/} ready 0 $((256 * M))"
+is "list --bytes --noheadings --raw, without a user in the kernel" "$(hybridctl list -b -n -r)" \
+	"/dev/hybrid_alloc0 ${DISK#/dev/} ready 0 $((256 * M)) "
 is "list --output" "$(hybridctl list --output disk,ID --raw)" "DISK ID
 ${DISK#/dev/} 0"
 is "list --output with a plus" "$(hybridctl list -n -r -o +MIN_BLOCK)" \
-	"/dev/hybrid_alloc0 ${DISK#/dev/} ready 0B 256M 4K"
+	"/dev/hybrid_alloc0 ${DISK#/dev/} ready 0B 256M  4K"
 json_is "list --json" "instances[0].node=\"/dev/hybrid_alloc0\"
 instances[0].id=0
 instances[0].disk=\"${DISK#/dev/}\"
@@ -94,8 +94,8 @@ instances[0].range_len=$((256 * M))" list
 for name in 0 hybrid_alloc0 /dev/hybrid_alloc0 /dev/../dev/hybrid_alloc0; do
 	is "info $name" "$(hybridctl info --noheadings --raw --output ID $name)" 0
 done
-is "info, one value a line" "$(hybridctl info 0 | grep -c .)" 15
-is "info --noheadings" "$(hybridctl info --noheadings 0 | grep -c .)" 14
+is "info, one value a line" "$(hybridctl info 0 | grep -c .)" 16
+is "info --noheadings" "$(hybridctl info --noheadings 0 | grep -c .)" 15
 is "info --bytes" "$(hybridctl info --bytes 0 | awk '$1 == "RANGE_LEN" { print $2 }')" $((256 * M))
 is "info --raw" "$(hybridctl info --raw 0 | grep -c .)" 2
 json_is "info --json, with the defaults" "instances[0].node=\"/dev/hybrid_alloc0\"

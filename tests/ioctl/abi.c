@@ -247,6 +247,8 @@ static const struct command {
 static size_t first_size(const struct command *c)
 {
 	switch (c->nr) {
+	case HYBRID_ALLOC_IOC_INFO:
+		return OFFSET(info, user);
 	case HYBRID_ALLOC_IOC_ALLOC:
 		return OFFSET(alloc, goal);
 	case HYBRID_ALLOC_IOC_STAT:
