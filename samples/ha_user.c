@@ -11,6 +11,8 @@
  *    this writeback to get memory, so nothing in it may wait for other I/O: GFP_NOIO;
  *  - compares its catalogue with the allocator's map of the device.
  *
+ * Meanwhile `hybridctl list`, `stat` and `map` show it, by its name.
+ *
  * When it is unloaded, it frees all segments. It writes nothing to the device. Still, use a
  * device whose data is not needed:
  *
@@ -22,9 +24,9 @@
 #include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 #include <linux/workqueue.h>
 #include "hybrid_alloc.h"
-#include "compat.h"
 
 static char *device;
 module_param(device, charp, 0444);
@@ -40,7 +42,8 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
 
 /**
  * struct ha_user - a store of segments
- * @disk: the block device
+ * @bdev: the block device
+ * @file: the same as an open file, from Linux 6.9 on
  * @ha: the allocator on it
  * @wq: the workqueue of the writeback
  * @write: the writeback
@@ -49,7 +52,10 @@ MODULE_PARM_DESC(kib, "size of a segment in KiB");
  * @err: why the writeback stopped early, or 0
  */
 static struct ha_user {
-	struct ha_bdev disk;
+	struct block_device *bdev;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	struct file *file;
+#endif
 	struct hybrid_alloc *ha;
 	struct workqueue_struct *wq;
 	struct work_struct write;
@@ -57,6 +63,30 @@ static struct ha_user {
 	unsigned int nr_segments;
 	int err;
 } user;
+
+/* For the store alone. */
+static int ha_user_open_disk(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	user.file = bdev_file_open_by_path(device, BLK_OPEN_READ | BLK_OPEN_WRITE, &user, NULL);
+	if (IS_ERR(user.file))
+		return PTR_ERR(user.file);
+	user.bdev = file_bdev(user.file);
+	return 0;
+#else
+	user.bdev = blkdev_get_by_path(device, FMODE_READ | FMODE_WRITE | FMODE_EXCL, &user);
+	return PTR_ERR_OR_ZERO(user.bdev);
+#endif
+}
+
+static void ha_user_close_disk(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	bdev_fput(user.file);
+#else
+	blkdev_put(user.bdev, FMODE_READ | FMODE_WRITE | FMODE_EXCL);
+#endif
+}
 
 /* Each segment starts right after the last one, if that space is free. */
 static void ha_user_write(struct work_struct *work)
@@ -114,7 +144,8 @@ static void ha_user_free_all(void)
 
 static int __init ha_user_init(void)
 {
-	const struct hybrid_alloc_params params = { .range_start = SZ_1M };
+	char name[HYBRID_ALLOC_MAX_NAME + 1];
+	const struct hybrid_alloc_params params = { .name = name, .range_start = SZ_1M };
 	int ret;
 
 	if (!device || !nr || !kib)
@@ -122,10 +153,11 @@ static int __init ha_user_init(void)
 	user.segments = kvcalloc(nr, sizeof(*user.segments), GFP_KERNEL);
 	if (!user.segments)
 		return -ENOMEM;
-	ret = compat_bdev_open_path(&user.disk, device, &user);
+	ret = ha_user_open_disk();
 	if (ret)
 		goto out_segments;
-	user.ha = hybrid_alloc_open(user.disk.bdev, &params, GFP_KERNEL);
+	snprintf(name, sizeof(name), "ha_user:%pg", user.bdev);
+	user.ha = hybrid_alloc_open(user.bdev, &params, GFP_KERNEL);
 	if (IS_ERR(user.ha)) {
 		ret = PTR_ERR(user.ha);
 		goto out_disk;
@@ -144,7 +176,7 @@ static int __init ha_user_init(void)
 		pr_err("%u of %u segments, error %d\n", user.nr_segments, nr, ret);
 		goto out_free;
 	}
-	pr_info("%u segments of %u KiB on %pg\n", nr, kib, user.disk.bdev);
+	pr_info("%u segments of %u KiB on %pg\n", nr, kib, user.bdev);
 	return 0;
 
 out_free:
@@ -153,7 +185,7 @@ out_free:
 out_close:
 	hybrid_alloc_close(user.ha);
 out_disk:
-	compat_bdev_close(&user.disk);
+	ha_user_close_disk();
 out_segments:
 	kvfree(user.segments);
 	return ret;
@@ -172,7 +204,7 @@ static void __exit ha_user_exit(void)
 	else
 		pr_info("all came back\n");
 	hybrid_alloc_close(user.ha);
-	compat_bdev_close(&user.disk);
+	ha_user_close_disk();
 	kvfree(user.segments);
 }
 

@@ -36,7 +36,17 @@ for kib in 4 68 256 1024 3000; do
 done
 try_not "more than there is" "No space" load device="$disk" nr=100000 kib=1024
 try "that has left nothing behind" load device="$disk" nr=900 kib=1024
+is "it shows in the list" "$(hybridctl list -n -r -o NODE,DISK,USER)" \
+	"/dev/hybrid_alloc0 ${disk#/dev/} ha_user:${disk#/dev/}"
+is "what it has allocated shows" "$(hybridctl stat -b -n -r -o CHARGED,NR_LIVE 0)" \
+	"$((900 << 20)) 900"
+try "and where" hybridctl map 0
+try_not "its space cannot be taken" "belongs to a user in the kernel" hybridctl alloc 0 4K
+try_not "its instance cannot be detached" "belongs to a user in the kernel" hybridctl detach --force 0
 try_not "who uses it keeps the module" "" rmmod hybrid_alloc
-try "until it is unloaded" rmmod ha_user
+exec 5</dev/hybrid_alloc0
+try "until it is unloaded, though its node is open" rmmod ha_user
+is "it shows no more" "$(hybridctl list)" ""
+exec 5<&-
 try "then the module can go" rmmod hybrid_alloc
 done_testing
