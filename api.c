@@ -372,6 +372,7 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 	stat->nr_slabs = st.slab.nr_slabs;
 	stat->nr_free_runs = runs ? st.slab.nr_runs : 0;
 	stat->largest_free_run = st.slab.largest_run << ha->shift;
+	stat->nr_allocs = st.allocs;
 	stat->pool_hits = st.hits;
 	stat->pool_misses = st.misses;
 	stat->pool_refills = st.refills;

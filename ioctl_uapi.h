@@ -635,6 +635,7 @@ struct hybrid_alloc_map {
  * @bound_memory: out: bytes of memory for these, besides @metadata; like that of an
  *	open file, it is on the memory account (cgroup) of the file's user
  * @nr_watchers: out: open files that have a threshold of low space
+ * @nr_allocs: out: extents that were allocated or claimed so far, of any size
  *
  * capacity = charged + cached + free + retired + unusable, while no other call is
  * running. Works on files opened read-only.
@@ -670,6 +671,7 @@ struct hybrid_alloc_stat {
 	__u64 nr_bound;
 	__u64 bound_memory;
 	__u64 nr_watchers;
+	__u64 nr_allocs;
 };
 
 #define HYBRID_ALLOC_IOC_TYPE	0xBC

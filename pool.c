@@ -129,6 +129,13 @@ static int hapool_call_end(struct hapool *p, int ret)
 	return ret;
 }
 
+/* It failed, or is not for an extent. */
+static int hapool_call_end_barren(struct hapool *p, int ret)
+{
+	this_cpu_inc(p->cpus->barren);
+	return hapool_call_end(p, ret);
+}
+
 /* ---- magazines ---- */
 
 /* The size of a class, for tracepoints. */
@@ -557,9 +564,10 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = hapool_alloc_slow(p, class, len, align, gfp, start);
-	if (!ret)
-		hapool_count(p, len);
-	return hapool_call_end(p, hapool_would_wait(ret, gfp));
+	if (unlikely(ret))
+		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
+	hapool_count(p, len);
+	return hapool_call_end(p, 0);
 }
 
 /**
@@ -617,9 +625,10 @@ int hapool_search_take(struct hapool *p, u64 start, u64 len)
 	lockdep_assert_held(&p->slow);
 	hapool_call_begin(p);
 	ret = haslab_claim(&p->slab, start, len, true, GFP_NOWAIT);
-	if (!ret)
-		hapool_count(p, len);
-	return hapool_call_end(p, ret);
+	if (ret)
+		return hapool_call_end_barren(p, ret);
+	hapool_count(p, len);
+	return hapool_call_end(p, 0);
 }
 
 /**
@@ -671,9 +680,10 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 	ret = haslab_claim(&p->slab, start, len, false, gfp);
 	if (ret == -EAGAIN)
 		ret = hapool_claim_slow(p, start, len, gfp);
-	if (!ret)
-		hapool_count(p, len);
-	return hapool_call_end(p, hapool_would_wait(ret, gfp));
+	if (ret)
+		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
+	hapool_count(p, len);
+	return hapool_call_end(p, 0);
 }
 
 /* ---- hold and grow ---- */
@@ -703,7 +713,7 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 		hapool_slow_unlock(p);
 	else
 		atomic64_add(*len, &p->held);
-	return hapool_call_end(p, ret);
+	return hapool_call_end_barren(p, ret);
 }
 
 /**
@@ -736,7 +746,7 @@ int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 	hapool_call_begin(p);
 	ret = haslab_grow(&p->slab, nr_blocks, gfp);
 	hapool_slow_unlock(p);
-	return hapool_call_end(p, ret);
+	return hapool_call_end_barren(p, ret);
 }
 
 /* ---- free ---- */

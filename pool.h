@@ -34,6 +34,7 @@ struct hapool_stat {
 	u64 retired;	/* HELD blocks: neither free nor in use */
 	struct haslab_stat slab;	/* counts of the layers below */
 	u64 nr_live;	/* live extents */
+	u64 allocs;	/* extents that were allocated or claimed so far */
 	u64 hits;	/* allocations that a pool served */
 	u64 misses;	/* allocations of a pooled size that no pool served */
 	u64 refills;	/* times an empty magazine asked the slab layer for a batch */

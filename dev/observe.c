@@ -171,6 +171,7 @@ static struct attribute *ha_stat_attrs[] = {
 	HA_STAT(nr_bound),
 	HA_STAT(bound_memory),
 	HA_STAT(nr_watchers),
+	HA_STAT(nr_allocs),
 	NULL
 };
 

@@ -31,6 +31,38 @@ static void what_was_freed_last_is_handed_out_first(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+static void every_extent_is_counted_once(struct kunit *test)
+{
+	static const u16 sizes[] = { 1, 3, 100, 256, 300, 512, 5000 };
+	struct fixture *f = test->priv;
+	u64 at, len, nr = 0;
+	unsigned int i, k;
+
+	start(test, 1 << 15);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (k = 0; k < 5; k++, nr++) {
+			expect_freed(test, alloc(test, sizes[i]), sizes[i]);
+			KUNIT_EXPECT_EQ(test, stat(test)->allocs, nr + 1);
+		}
+	/* with a goal, as a claim, as one of a cached object, and in the slow mode */
+	KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 1, 1, 777, GFP_KERNEL, &at), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 9000, 3), 0);
+	expect_freed(test, at, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	nr += 3;
+	KUNIT_EXPECT_EQ(test, stat(test)->allocs, nr);
+	/* what makes no extent does not count */
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1 << 16, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, (1 << 15) - 4, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, claim(test, 9002, 1), -EEXIST);
+	expect_refused(test, 9001, 1, -EINVAL, HYBRID_ALLOC_REASON_WRONG_START);
+	KUNIT_ASSERT_TRUE(test, hapool_next_free(&f->p, 0, &at, &len));
+	KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, GFP_KERNEL), 0);
+	hapool_unhold(&f->p, at, len);
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, 1 << 16, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, stat(test)->allocs, nr);
+}
+
 static void free_space_stays_constant_over_many_pairs(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1033,6 +1065,7 @@ static void extents_that_migrate_between_cpus(struct kunit *test)
 
 static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(what_was_freed_last_is_handed_out_first),
+	KUNIT_CASE(every_extent_is_counted_once),
 	KUNIT_CASE(free_space_stays_constant_over_many_pairs),
 	KUNIT_CASE(magazines_are_bounded),
 	KUNIT_CASE(alignment_is_kept),

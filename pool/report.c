@@ -76,7 +76,7 @@ static u64 hapool_bin_cached(const struct hapool_bin *bin)
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 {
 	unsigned int cpu;
-	s64 live = 0;
+	s64 live = 0, allocs = 0;
 	int i;
 
 	memset(st, 0, sizeof(*st));
@@ -91,6 +91,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
 		live += READ_ONCE(c->live);
+		allocs += READ_ONCE(c->done) - READ_ONCE(c->barren);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
 			st->cached += hapool_bin_cached(&c->bin[i]) * hapool_class_blocks(p, i);
 			/* as in hapool_bin_live() */
@@ -106,6 +107,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 			st->refused[i] += READ_ONCE(c->refused[i]);
 	}
 	st->nr_live = max_t(s64, live, 0);
+	st->allocs = st->hits + max_t(s64, allocs, 0);
 }
 
 /* True at any time, also while the owner of the magazine is at work. */
