@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,55 +21,91 @@ static const struct column extent_columns[NR_EXTENT] = {
 	[EXTENT_EXTENT] = { "EXTENT", COLUMN_TEXT, 0, "START:LEN, as free and claim take it" },
 };
 
-static int alloc_sizes(const struct command *cmd, const struct args *args, const char *path,
-		       const __u64 *sizes, int nr, struct table *t)
+/* What has to be printed of an extent that was allocated. */
+static void alloc_row(struct table *t, const struct hybrid_alloc_extent *e)
+{
+	char *extent = text("%llu:%llu", e->start, e->len);
+	union cell cells[NR_EXTENT] = {
+		[EXTENT_START].number = e->start,
+		[EXTENT_LEN].number = e->len,
+		[EXTENT_SIZE].number = e->len,
+		[EXTENT_EXTENT].text = extent,
+	};
+
+	table_row(t, cells);
+	free(extent);
+}
+
+/* One SIZE: an extent or, with --pieces, several. 0 or a negative errno. */
+static int alloc_size(int fd, const struct args *args, __u64 size, struct table *t)
+{
+	static struct hybrid_alloc_extent extents[HYBRID_ALLOC_MAX_ITEMS];
+	__u32 flags = (args->bound ? HYBRID_ALLOC_ALLOC_BOUND : 0) |
+		      (args->has_goal ? HYBRID_ALLOC_ALLOC_GOAL : 0);
+	struct hybrid_alloc_alloc one = {
+		.size = sizeof(one), .flags = flags, .len = size, .align = args->align,
+		.goal = args->goal,
+	};
+	struct hybrid_alloc_many many = {
+		.size = sizeof(many), .flags = flags, .len = size, .align = args->align,
+		.goal = args->goal, .nr = args->pieces, .item_size = sizeof(extents[0]),
+	};
+	int err;
+
+	if (!args->pieces) {
+		err = hybrid_alloc_alloc_request(fd, &one);
+		if (!err)
+			alloc_row(t, &one.extent);
+		return err;
+	}
+	err = hybrid_alloc_alloc_many(fd, extents, &many);
+	for (__u32 i = 0; !err && i < many.nr_extents; i++)
+		alloc_row(t, &extents[i]);
+	return err;
+}
+
+static int alloc_sizes(const struct command *cmd, const struct args *args, int fd,
+		       const char *path, const __u64 *sizes, int nr, struct table *t)
 {
 	__u64 done = 0;
-	int fd = open_node(path, O_RDWR);
 
-	if (fd < 0)
-		return EXIT_FAILED;
 	for (int i = 0; i < nr; i++) {
 		for (__u64 k = 0; k < args->count; k++, done++) {
-			struct hybrid_alloc_alloc a = {
-				.size = sizeof(a),
-				.len = sizes[i],
-				.align = args->align,
-			};
-			union cell cells[NR_EXTENT];
-			char *extent;
-			int err = interrupted ? -EINTR : hybrid_alloc_alloc_request(fd, &a);
+			int err = interrupted ? -EINTR : alloc_size(fd, args, sizes[i], t);
+			char *len, *align;
 
-			if (err) {
-				char *len = must(size_exact(sizes[i]));
-				char *align = must(size_exact(args->align));
-
-				failed(explain(cmd->name, -err, 0, path, "allocate %s%s%s", len,
-					       args->align ? " at a multiple of " : "",
-					       args->align ? align : ""));
-				free(len);
-				free(align);
-				if (done)
-					complain("%llu of %llu extents were allocated and listed; "
-						 "`hybridctl free` frees them",
-						 done, nr * args->count);
-				return EXIT_FAILED;
-			}
-			cells[EXTENT_START].number = a.extent.start;
-			cells[EXTENT_LEN].number = a.extent.len;
-			cells[EXTENT_SIZE].number = a.extent.len;
-			extent = text("%llu:%llu", a.extent.start, a.extent.len);
-			cells[EXTENT_EXTENT].text = extent;
-			table_row(t, cells);
-			free(extent);
+			if (!err)
+				continue;
+			len = must(size_exact(sizes[i]));
+			align = must(size_exact(args->align));
+			failed(explain(cmd->name, -err, 0, path, "allocate %s%s%s", len,
+				       args->align ? " at a multiple of " : "",
+				       args->align ? align : ""));
+			free(len);
+			free(align);
+			if (done)
+				complain("%llu of %llu %s were allocated and listed%s", done,
+					 nr * args->count, args->pieces ? "sizes" : "extents",
+					 args->bound ? "" : "; `hybridctl free` frees them");
+			return EXIT_FAILED;
 		}
 	}
 	return EXIT_OK;
 }
 
+/* The extents are freed when the node is closed. */
+static void hold_bound(void)
+{
+	fflush(stdout);
+	complain("the extents are bound to this program: a signal, such as that of Ctrl-C, ends it and "
+		 "frees them");
+	while (!interrupted)
+		poll(NULL, 0, 1000);
+}
+
 static int cmd_alloc(const struct command *cmd, const struct args *args)
 {
-	int status = EXIT_OK, nr = args->nr_words - 1;
+	int status = EXIT_OK, nr = args->nr_words - 1, fd;
 	__u64 *sizes = must(calloc(nr, sizeof(*sizes)));
 	char *path = node_path(args->words[0]);
 	struct table *t;
@@ -87,8 +124,14 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 
 	/* What was allocated has to be printed: there is no other record of it. */
 	catch_signals();
-	status = alloc_sizes(cmd, args, path, sizes, nr, t);
+	fd = open_node(path, O_RDWR);
+	if (fd < 0)
+		return EXIT_FAILED;
+	status = alloc_sizes(cmd, args, fd, path, sizes, nr, t);
 	table_finish(t);
+	if (args->bound && !status)
+		hold_bound();
+	hybrid_alloc_close(fd);
 	return status;
 }
 
@@ -299,14 +342,15 @@ static int cmd_claim(const struct command *cmd, const struct args *args)
 const struct command alloc_command = {
 	.name = "alloc",
 	.run = cmd_alloc,
-	.options = OPTS_TABLE | BIT(OPT_ALIGN) | BIT(OPT_COUNT),
+	.options = OPTS_TABLE | BIT(OPT_ALIGN) | BIT(OPT_GOAL) | BIT(OPT_PIECES) | BIT(OPT_BOUND) |
+		   BIT(OPT_COUNT),
 	.min_words = 2, .max_words = INT_MAX,
 	.words = "NODE SIZE...",
 	.summary = "allocate extents",
 	.description =
 		"Allocates one extent per SIZE and prints where it is: from byte START of the disk, LEN "
 		"bytes long. LEN is SIZE rounded up to whole blocks. The extents stay live after "
-		"hybridctl has ended, until they are freed.\n"
+		"hybridctl has ended, until they are freed, unless --bound is given.\n"
 		"At the first failure it stops, prints what was allocated before, and exits with 1.",
 	.examples =
 		"hybridctl alloc 0 1M 64K 4K\n"
@@ -314,7 +358,9 @@ const struct command alloc_command = {
 		"hybridctl alloc --count 100 -n --output EXTENT 0 1M > extents\n"
 		"Allocate a hundred and save the list, for `hybridctl free --file extents 0`.\n"
 		"hybridctl alloc --json --align 1G 0 2G\n"
-		"Allocate at a multiple of 1 GiB, and print JSON.\n",
+		"Allocate at a multiple of 1 GiB, and print JSON.\n"
+		"hybridctl alloc --pieces 8 --goal 100G 0 40M\n"
+		"Allocate 40 MiB in at most 8 extents, near byte 100 GiB if there is space.\n",
 	.table = "extents",
 	.columns = extent_columns, .nr_columns = NR_EXTENT,
 };

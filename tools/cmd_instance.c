@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hybridctl.h"
+#include "common/size.h"
 
 enum {
 	INFO_NODE, INFO_ID, INFO_DISK, INFO_MAJ_MIN, INFO_STATE, INFO_RANGE_START, INFO_RANGE_LEN,
@@ -35,8 +36,8 @@ static const struct column info_columns[NR_INFO] = {
 		"name of the user in the kernel; none if the disk was attached" },
 	[INFO_MIN_BLOCK] = { "MIN_BLOCK", COLUMN_SIZE, LONG,
 		"size of a block; sizes are rounded up to it" },
-	[INFO_MAX_BLOCK] = { "MAX_BLOCK", COLUMN_SIZE, LONG,
-		"largest single extent; 0 is no limit" },
+	[INFO_MAX_BLOCK] = { "MAX_BLOCK", COLUMN_LIMIT, LONG,
+		"largest single extent; in bytes, 0 is no limit" },
 	[INFO_SLAB_MAX] = { "SLAB_MAX", COLUMN_SIZE, LONG,
 		"largest size served from slabs" },
 	[INFO_BUDDY_START] = { "BUDDY_START", COLUMN_SIZE, LONG,
@@ -151,6 +152,36 @@ static bool disk_is_blank(int fd, const char *device)
 	return true;
 }
 
+/*
+ * A partition that does not begin at a multiple of the block: all that the allocator aligns is not
+ * aligned on the disk, and each block may be two of the disk's.
+ */
+static void warn_of_misalignment(const char *device, int fd, __u64 block)
+{
+	char *path = NULL;
+	__u64 start = 0;
+	struct stat st;
+	FILE *file;
+
+	if (fstat(fd, &st))
+		return;
+	path = text("/sys/dev/block/%u:%u/start", major(st.st_rdev), minor(st.st_rdev));
+	file = fopen(path, "re");
+	free(path);
+	if (!file)
+		return;		/* no partition */
+	if (fscanf(file, "%llu", &start) == 1 && start * 512 % block) {
+		char *size = must(size_exact(block));
+
+		complain("%s begins at byte %llu of its disk, which is no multiple of %s: reads and "
+			 "writes may be slow. A partition that begins at a multiple of 1 MiB has "
+			 "aligned blocks.",
+			 device, start * 512, size);
+		free(size);
+	}
+	fclose(file);
+}
+
 static int cmd_attach(const struct command *cmd, const struct args *args)
 {
 	const char *device = args->words[0];
@@ -185,6 +216,7 @@ static int cmd_attach(const struct command *cmd, const struct args *args)
 	if (err)
 		return control_failed(explain(cmd->name, -err, 0, NULL, "attach %s", device));
 
+	warn_of_misalignment(device, attach.fd, args->min_block ?: 4096);
 	if (t) {
 		data.id = attach.id;
 		err = hybrid_alloc_lookup(&data);
@@ -395,7 +427,7 @@ const struct command list_command = {
 	.description =
 		"Lists all instances, one a line; prints nothing if there are none. Users in the kernel, "
 		"such as file systems, have instances, too. Their nodes can be read, by stat, map and info "
-		"for example, and they end with their user only.",
+		"for example, and they end with their user only. Any user may run it.",
 	.examples =
 		"hybridctl list --noheadings --raw --output NODE\n"
 		"Print only the nodes, for a script.\n",

@@ -94,6 +94,8 @@ static const struct column stat_columns[] = {
 		"memory for these, on the account of the files' users" },
 	{ "NR_WATCHERS", COLUMN_NUMBER, IN_ALL,
 		"open files that wait for low space: see watch" },
+	{ "NR_ALLOCS", COLUMN_NUMBER, IN_ALL,
+		"extents that were allocated or claimed so far, of any size" },
 	{ "REFUSED_NOT_ALLOCATED", COLUMN_NUMBER, IN_ALL,
 		"frees refused: nothing allocated there" },
 	{ "REFUSED_WRONG_START", COLUMN_NUMBER, IN_ALL,
@@ -105,6 +107,8 @@ static const struct column stat_columns[] = {
 	{ "REFUSED_ZERO_LENGTH", COLUMN_NUMBER, IN_ALL, "frees refused: length 0" },
 	{ "REFUSED_OUT_OF_RANGE", COLUMN_NUMBER, IN_ALL,
 		"frees refused: outside the managed range" },
+	{ "REFUSED_FOREIGN", COLUMN_NUMBER, IN_ALL,
+		"frees refused: bound to another open file" },
 };
 
 /* The offsets of these fields, in the same order. */
@@ -135,15 +139,19 @@ static const size_t stat_offsets[] = {
 	STAT(nr_bound),
 	STAT(bound_memory),
 	STAT(nr_watchers),
+	STAT(nr_allocs),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_NOT_ALLOCATED]),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_WRONG_START]),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_WRONG_LENGTH]),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_UNALIGNED]),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_ZERO_LENGTH]),
 	STAT(refused_frees[HYBRID_ALLOC_REASON_OUT_OF_RANGE]),
+	STAT(refused_frees[HYBRID_ALLOC_REASON_FOREIGN]),
 };
 
 static_assert(ARRAY_SIZE(stat_columns) == ARRAY_SIZE(stat_offsets), "a column without a value");
+static_assert(HYBRID_ALLOC_REASON_FOREIGN == HYBRID_ALLOC_REASON_COUNT - 1,
+	      "a reason without a column");
 
 static int cmd_stat(const struct command *cmd, const struct args *args)
 {

@@ -27,7 +27,7 @@ static const struct column top_columns[NR_TOP] = {
 	[TOP_CHARGED] = { "CHARGED", COLUMN_SIZE, IN_JSON, "space in live extents", 7 },
 	[TOP_NR_LIVE] = { "LIVE", COLUMN_NUMBER, IN_ALL, "live extents", 8 },
 	[TOP_ALLOCS] = { "ALLOCS", COLUMN_NUMBER, IN_ALL,
-		"allocations of pooled sizes, per second", 8 },
+		"extents allocated or claimed, per second", 8 },
 	[TOP_FREES] = { "FREES", COLUMN_NUMBER, IN_ALL,
 		"frees, per second: ALLOCS minus the growth of LIVE", 8 },
 	[TOP_HITS] = { "HIT%", COLUMN_DECIMAL, IN_ALL | MAY_BE_EMPTY,
@@ -151,7 +151,7 @@ static void add_row(const struct sample *s, const struct sample *before, struct 
 	double seconds = s->at.tv_sec - before->at.tv_sec +
 			 (s->at.tv_nsec - before->at.tv_nsec) / 1e9;
 	__u64 hits = now->pool_hits - old->pool_hits;
-	__u64 allocs = hits + now->pool_misses - old->pool_misses;
+	__u64 allocs = now->nr_allocs - old->nr_allocs;
 	double used = now->capacity ? (double)now->charged / now->capacity : 0;
 	char *node = text(HYBRID_ALLOC_NODE_FORMAT, s->info.id), *fill = bar(used);
 	char *disk = disk_name(&s->info);
@@ -321,13 +321,11 @@ const struct command top_command = {
 		"Shows how full the instances are and their activity, every few seconds: of all "
 		"instances, or of those that are named. On a terminal, the key q quits. With --batch, "
 		"--json, --raw or --output, and without a terminal, it prints line after line, the first "
-		"ones after one interval.\n"
-		"The module counts allocations of the sizes that have a pool, so ALLOCS and FREES "
-		"include only these.",
+		"ones after one interval.",
 	.examples =
 		"hybridctl top\n"
 		"Watch all instances.\n"
-		"hybridctl top -b -d 60 -n 60 0 > log\n"
+		"hybridctl top --batch -d 60 --iterations 60 0 > log\n"
 		"Record an hour, one line a minute.\n",
 	.table = "top",
 	.columns = top_columns, .nr_columns = NR_TOP,

@@ -15,7 +15,7 @@ const char tool_description[] =
 "the device itself, LEN bytes from byte START, and frees the extent when all I/O to it has "
 "finished.\n"
 "Each attached device is an instance with a number N and a node /dev/hybrid_allocN. "
-"NODE below is that path, or hybrid_allocN, or just N.\n"
+"NODE below is that path, or hybrid_allocN, or just N, or the path of the device.\n"
 "SIZE, START and LEN are in bytes, or have a unit: K, M, G, T, P, E, also written KiB and "
 "so on, are powers of 1024; kB, MB and so on are powers of 1000. A fraction such as 1.5M must "
 "be a whole number of bytes.";
@@ -158,7 +158,7 @@ void help_tool(void)
 	printf("NAME\n%*shybridctl - %s\n", INDENT, "", tool_summary);
 	heading("SYNOPSIS");
 	printf("%*shybridctl COMMAND [options] [ARGUMENT...]\n", INDENT, "");
-	printf("%*shybridctl COMMAND --help\n", INDENT, "");
+	printf("%*shybridctl COMMAND --help, hybridctl help COMMAND\n", INDENT, "");
 	heading("DESCRIPTION");
 	paragraph(INDENT, tool_description);
 	heading("COMMANDS");
@@ -170,6 +170,6 @@ void help_tool(void)
 	exit_status(NULL);
 	examples(tool_examples);
 	heading("FILES");
-	printf("%*s/dev/hybrid_alloc      control node, for attach, detach and list\n", INDENT, "");
+	printf("%*s/dev/hybrid_alloc      control node, for attach and detach\n", INDENT, "");
 	printf("%*s/dev/hybrid_allocN     an instance\n", INDENT, "");
 }

@@ -33,36 +33,17 @@ static int exit_status(const struct command *cmd, int status)
 	return status == EXIT_FAILED ? FSCK_FAILED : status == EXIT_USAGE ? FSCK_USAGE : status;
 }
 
-int main(int argc, char **argv)
+static const struct command *find_command(const char *name)
 {
-	const char *name = argc > 1 ? argv[1] : "";
-	struct args args;
-	int status;
-
-	/* Only the character set: numbers are not localized. */
-	setlocale(LC_CTYPE, "");
-	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
-		help_tool();
-		return flushed(EXIT_OK);
-	}
-	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
-		puts("hybridctl " HYBRIDCTL_VERSION);
-		return flushed(EXIT_OK);
-	}
 	for (size_t i = 0; i < nr_commands; i++) {
-		const struct command *cmd = commands[i];
-
-		if (strcmp(cmd->name, name))
-			continue;
-		/* The name that getopt_long() prints */
-		argv[1] = must(strdup("hybridctl"));
-		if (parse_args(cmd, argc - 1, argv + 1, &args, &status)) {
-			status = cmd->run(cmd, &args);
-			if (status == EXIT_USAGE)
-				suggest_help(cmd);
-		}
-		return exit_status(cmd, status);
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
 	}
+	return NULL;
+}
+
+static int no_command(const char *name)
+{
 	if (*name)
 		complain("there is no command '%s'%s", name,
 			 *name == '-' ? "; the command comes first, then its options" : "");
@@ -70,4 +51,55 @@ int main(int argc, char **argv)
 		complain("which command?");
 	fputs("Try 'hybridctl --help' for more.\n", stderr);
 	return EXIT_USAGE;
+}
+
+/* help [COMMAND] */
+static int help(int argc, char **argv)
+{
+	const struct command *cmd = argc > 2 ? find_command(argv[2]) : NULL;
+
+	if (argc > 3) {
+		complain("help takes one command; leave out '%s'", argv[3]);
+		fputs("Try 'hybridctl --help' for more.\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (argc > 2 && !cmd)
+		return no_command(argv[2]);
+	if (cmd)
+		help_command(cmd);
+	else
+		help_tool();
+	return flushed(EXIT_OK);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	const struct command *cmd;
+	struct args args;
+	int status;
+
+	/* Only the character set: numbers are not localized. */
+	setlocale(LC_CTYPE, "");
+	if (!strcmp(name, "help"))
+		return help(argc, argv);
+	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+		help_tool();
+		return flushed(EXIT_OK);
+	}
+	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+		puts("hybridctl " HYBRIDCTL_VERSION);
+		return flushed(EXIT_OK);
+	}
+	cmd = find_command(name);
+	if (!cmd)
+		return no_command(name);
+	/* The name that getopt_long() prints */
+	argv[1] = must(strdup("hybridctl"));
+	if (parse_args(cmd, argc - 1, argv + 1, &args, &status)) {
+		status = cmd->run(cmd, &args);
+		if (status == EXIT_USAGE)
+			suggest_help(cmd);
+	}
+	return exit_status(cmd, status);
 }

@@ -15,6 +15,7 @@
  *                    the device into cells, which map_terminal.c and map_svg.c draw
  *   progress.c       the progress bar
  *   node.c           messages, memory, files, the module's nodes
+ *   sysfs.c          the instances, for users who may not open the control node
  *   options.c        the command line
  *   help.c           --help
  *   doc.c            a separate program: makes the manual page, completion and schemas
@@ -57,7 +58,7 @@ int control_failed(char *explanation);
 /* "-" is standard input. @name is set to what messages call it. NULL after a complaint. */
 FILE *open_input(const char *path, const char **name);
 
-/* The path of a node that is named "0", "hybrid_alloc0" or by any path. */
+/* The path of a node that is named "0", "hybrid_alloc0", by any path, or by that of its disk. */
 char *node_path(const char *node);
 /* -1 after a complaint. */
 int open_node(const char *path, int mode);
@@ -82,6 +83,14 @@ char *live_extents(const struct hybrid_alloc_stat *stat);
 extern volatile sig_atomic_t interrupted;
 void catch_signals(void);
 
+/* sysfs.c */
+
+/*
+ * As hybrid_alloc_lookup() with HYBRID_ALLOC_INFO_NEXT: the first instance with the number
+ * @info->id or a higher one, as the world-readable files of sysfs have it. 0, or -ENODEV.
+ */
+int sysfs_lookup_next(struct hybrid_alloc_info *info);
+
 /* commands.c */
 
 struct command;
@@ -96,6 +105,7 @@ enum column_kind {
 	COLUMN_NUMBER,
 	COLUMN_DECIMAL,		/* a number as text, in its cell's .text */
 	COLUMN_SIZE,		/* such as 1.5G unless --bytes or --json */
+	COLUMN_LIMIT,		/* likewise, but "none" for 0 */
 };
 
 /* Where a column is shown by default. */
@@ -152,7 +162,7 @@ char *explain(const char *command, int err, unsigned int reason, const char *nod
 enum option_id {
 	OPT_FRESH, OPT_FORCE, OPT_RANGE, OPT_MIN_BLOCK, OPT_MAX_BLOCK, OPT_SLAB_MAX,
 	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_WIPE, OPT_EMPTY,
-	OPT_ALIGN, OPT_COUNT, OPT_FILE, OPT_RUNS,
+	OPT_ALIGN, OPT_GOAL, OPT_PIECES, OPT_BOUND, OPT_COUNT, OPT_FILE, OPT_RUNS,
 	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH,
 	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE, OPT_BELOW, OPT_TIMEOUT,
 	OPT_LIST, OPT_SVG, OPT_TITLE, OPT_COLOR, OPT_WIDTH, OPT_ROWS,
@@ -182,9 +192,10 @@ enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 struct args {
 	struct table_options table;
 	bool fresh, force, wipe, empty, runs, list, keep, batch_mode, has_length, has_timeout;
+	bool has_goal, bound;
 	__u64 range_start, range_len;
 	__u64 min_block, max_block, slab_max, buddy_start;
-	__u64 align, count;
+	__u64 align, goal, pieces, count;
 	const char *file, *svg, *title;
 	enum color color;
 	__u64 width, rows;

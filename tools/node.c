@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "hybridctl.h"
@@ -69,10 +71,41 @@ FILE *open_input(const char *path, const char **name)
 	return in;
 }
 
+/* The first instance from @info->id on. 0, or a negative errno: -ENODEV if there is none. */
+static int find_instance(struct hybrid_alloc_info *info)
+{
+	int err;
+
+	*info = (struct hybrid_alloc_info){
+		.size = sizeof(*info), .flags = HYBRID_ALLOC_INFO_NEXT, .id = info->id,
+	};
+	err = hybrid_alloc_lookup(info);
+	return err == -EACCES ? sysfs_lookup_next(info) : err;
+}
+
+/* The node of the instance of a disk, or NULL. */
+static char *node_of_disk(const char *path)
+{
+	struct hybrid_alloc_info info = { };
+	struct stat st;
+
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		return NULL;
+	for (; !find_instance(&info); info.id++) {
+		if (makedev(info.dev_major, info.dev_minor) == st.st_rdev)
+			return text(HYBRID_ALLOC_NODE_FORMAT, info.id);
+	}
+	return NULL;
+}
+
 char *node_path(const char *node)
 {
-	if (strchr(node, '/'))
-		return must(strdup(node));
+	char *path;
+
+	if (strchr(node, '/')) {
+		path = node_of_disk(node);
+		return path ? path : must(strdup(node));
+	}
 	if (*node && strspn(node, "0123456789") == strlen(node))
 		return text(HYBRID_ALLOC_CONTROL_NODE "%s", node);
 	return text("/dev/%s", node);
@@ -128,15 +161,14 @@ bool node_number(const char *path, __u32 *id)
 
 int next_instance(struct hybrid_alloc_info *info)
 {
-	__u32 id = info->size ? info->id + 1 : 0;
 	int err;
 
-	*info = (struct hybrid_alloc_info){
-		.size = sizeof(*info), .flags = HYBRID_ALLOC_INFO_NEXT, .id = id,
-	};
-	err = hybrid_alloc_lookup(info);
+	info->id = info->size ? info->id + 1 : 0;
+	err = find_instance(info);
 	if (!err)
 		return 1;
+	if (err == -ENODEV && access(HYBRID_ALLOC_CONTROL_NODE, R_OK) && errno == EACCES)
+		return 0;
 	/* ENODEV is the end, but also what the control node of an unloaded module gives. */
 	if (!control_opens())
 		return -1;

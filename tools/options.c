@@ -43,6 +43,15 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"Seal although nothing was claimed: all space is free." },
 	[OPT_ALIGN] = { 'a', "align", "SIZE",
 		"Start each extent at a multiple of SIZE, a power of two, on the device." },
+	[OPT_GOAL] = { 'g', "goal", "START",
+		"Place the extents at this byte of the disk or soon after, if there is space. A goal is "
+		"no condition." },
+	[OPT_PIECES] = { 'p', "pieces", "N",
+		"Where no free run is long enough, allocate up to N extents for a SIZE instead, at most "
+		"1024." },
+	[OPT_BOUND] = { 0, "bound", NULL,
+		"Bind the extents to hybridctl: it waits for a signal, such as that of Ctrl-C, then ends, "
+		"and they are freed." },
 	[OPT_COUNT] = { 'c', "count", "N",
 		"Allocate N extents of each SIZE; 1 by default." },
 	[OPT_FILE] = { 'f', "file", "FILE",
@@ -61,9 +70,9 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"Give at most N operations to the kernel in one call; 1024 by default." },
 	[OPT_DELAY] = { 'd', "delay", "SECONDS",
 		"Time between two rounds, at least 0.1; 2 by default." },
-	[OPT_ITERATIONS] = { 'n', "iterations", "N",
+	[OPT_ITERATIONS] = { 0, "iterations", "N",
 		"End after N rounds." },
-	[OPT_BATCH_MODE] = { 'b', "batch", NULL,
+	[OPT_BATCH_MODE] = { 0, "batch", NULL,
 		"Print line after line, also on a terminal." },
 	[OPT_BELOW] = { 0, "below", "SIZE",
 		"The threshold: wait until less than this is free. Required." },
@@ -217,6 +226,14 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 		return size_argument(id, value, &args->buddy_start);
 	case OPT_ALIGN:
 		return size_argument(id, value, &args->align);
+	case OPT_GOAL:
+		args->has_goal = true;
+		return size_argument(id, value, &args->goal);
+	case OPT_PIECES:
+		return number_argument(id, value, 1, HYBRID_ALLOC_MAX_ITEMS, &args->pieces);
+	case OPT_BOUND:
+		args->bound = true;
+		return true;
 	case OPT_COUNT:
 		if (!size_argument(id, value, &args->count))
 			return false;

@@ -161,7 +161,9 @@ static char *format_value(const struct table *t, const struct column *c, union c
 {
 	if (c->kind == COLUMN_TEXT || c->kind == COLUMN_DECIMAL)
 		return cell.text ? must(strdup(cell.text)) : NULL;
-	if (c->kind == COLUMN_SIZE && !t->bytes)
+	if (c->kind == COLUMN_LIMIT && !t->bytes && !cell.number)
+		return must(strdup("none"));
+	if ((c->kind == COLUMN_SIZE || c->kind == COLUMN_LIMIT) && !t->bytes)
 		return must(size_short(cell.number));
 	return text("%llu", cell.number);
 }

@@ -279,12 +279,20 @@ try "detach" hybridctl detach 0
 write_signature dos "$disk"
 blockdev --rereadpt "$disk"
 if [ -b "${disk}1" ]; then
-	try "a partition is attached" hybridctl attach --fresh "${disk}1"
+	is "a partition is attached" "$(hybridctl attach --fresh "${disk}1" 2>&1)" /dev/hybrid_alloc0
 	refused "the disk of an attached partition" EBUSY --force "$disk"
 	try "detach" hybridctl detach 0
 	# overwrites: the partition table that was written above
 	try "the disk is attached" hybridctl attach --fresh --force "$disk"
 	refused "a partition of an attached disk" EBUSY "${disk}1"
+	try "detach" hybridctl detach 0
+	# that begins at sector 63
+	poke "$disk" 454 '\077\000\000\000'
+	blockdev --rereadpt "$disk"
+	is "a partition that is not aligned is attached" \
+		"$(hybridctl attach --fresh "${disk}1" 2>/tmp/err)" /dev/hybrid_alloc0
+	is "... with a warning" "$(sed 's/: reads.*//' /tmp/err)" \
+		"hybridctl: ${disk}1 begins at byte 32256 of its disk, which is no multiple of 4 KiB"
 	try "detach" hybridctl detach 0
 else
 	fail "a partition" "$(cat /proc/partitions)"

@@ -81,6 +81,15 @@ usage_error "a range that is none" "--range: '1M,x'" attach --range 1M,x "$tmp/n
 
 try "--version" "$HYBRIDCTL" --version
 is "version of a command" "$("$HYBRIDCTL" list --version)" "$("$HYBRIDCTL" --version)"
+is "help of a command" "$("$HYBRIDCTL" help alloc)" "$("$HYBRIDCTL" alloc --help)"
+is "help without one" "$("$HYBRIDCTL" help)" "$("$HYBRIDCTL" --help)"
+usage_error "help of no command" "no command 'mount'" help mount
+usage_error "help of two commands" "takes one command" help alloc free
+for command in list info stat top map; do
+	"$HYBRIDCTL" $command --help | grep -qx ' *-b, --bytes' || echo "$command -b"
+	"$HYBRIDCTL" $command --help | grep -qx ' *-n, --noheadings' || echo "$command -n"
+done >"$tmp/letters"
+is "-b and -n mean the same everywhere" "$(cat "$tmp/letters")" ""
 help=$("$HYBRIDCTL" --help)
 is "--help succeeds" $? 0
 for command in $(printf '%s\n' "$help" | sed -n '/^COMMANDS/,/^$/s/^  *\([a-z]*\) .*/\1/p'); do

@@ -202,15 +202,22 @@ hybridctl top --batch --delay 0.1 --iterations 1 0 >/tmp/quiet
 is "top: how full" "$(awk 'NR > 1 { print $2, $3, $4, $NF }' /tmp/quiet)" "#####..... 50.0 1 128M"
 is "top: rates, at least once" "$(awk 'NR > 1 && $5 > 0 && $6 > 0 && $7 > 50 { n++ } END { print (n > 0) }' /tmp/top)" 1
 is "top: nearly as many frees as allocations" "$(awk 'NR > 1 && $5 > 0 && ($5 - $6 > 3 || $6 - $5 > 3) { print }' /tmp/top)" ""
-hybridctl top -n 1 -d 1 -o REFUSED --raw 0 >/tmp/out &
+printf 'a 1 300K\nf 1\na 1 5M\nf 1\n' >/tmp/uncommon
+hybridctl top --iterations 1 -d 1 -o ALLOCS,FREES -n -r 0 >/tmp/out &
+while kill -0 $! 2>/dev/null; do
+	hybridctl replay 0 /tmp/uncommon >/dev/null
+done
+wait $!
+is "top: sizes that have no pool" "$(awk '$1 > 3 && $1 - $2 < 3 && $2 - $1 < 3 { print "counted" }' /tmp/out)" counted
+hybridctl top --iterations 1 -d 1 -o REFUSED --raw 0 >/tmp/out &
 while kill -0 $! 2>/dev/null; do
 	hybridctl free 0 1:4K 1:4K 1:4K 1:4K 1:4K 1:4K 2>/dev/null
 done
 wait $!
 is "top: refused frees" "$(awk 'NR == 2 { print ($1 > 3) }' /tmp/out)" 1
-is "top of all instances" "$(hybridctl top -n 1 -d 0.1 --noheadings --raw -o NODE,DISK)" \
+is "top of all instances" "$(hybridctl top --iterations 1 -d 0.1 --noheadings --raw -o NODE,DISK)" \
 	"/dev/hybrid_alloc0 ${DISK#/dev/}"
-hybridctl top --json --bytes -n 2 -d 0.1 >/tmp/json
+hybridctl top --json --bytes --iterations 2 -d 0.1 >/tmp/json
 is "top --json" "$(awk -f ./test-json.awk /tmp/json | grep 'used%\|live=\|hit\|largest')" "top[0].used%=50.0
 top[0].live=1
 top[0].hit%=null
@@ -220,13 +227,13 @@ top[1].live=1
 top[1].hit%=null
 top[1].largest=$((128 * M))"
 try_not "top --json without an end" "with --iterations" hybridctl top --json
-try_not "top of what is not there" "(ENOENT). \`hybridctl list\`" hybridctl top -n 1 7
-script -q -c "TERM=xterm hybridctl top -n 2 -d 0.2" /tmp/typescript >/dev/null
+try_not "top of what is not there" "(ENOENT). \`hybridctl list\`" hybridctl top --iterations 1 7
+script -q -c "TERM=xterm hybridctl top --iterations 2 -d 0.2" /tmp/typescript >/dev/null
 is "top on a terminal: each round from the top" "$(grep -c "$esc\[H$esc\[Jhybridctl top - " /tmp/typescript)" 2
 is "... the cursor comes back" "$(grep -c "$esc\[?25h" /tmp/typescript)" 1
 is "top on a terminal ends with q" \
 	"$({ sleep 1; echo q; } | timeout 20 script -q -c "hybridctl top -d 100" /tmp/typescript >/dev/null; echo $?)" 0
-hybridctl top -b -d 60 >/tmp/out &
+hybridctl top --batch -d 60 >/tmp/out &
 sleep 2
 kill $!
 wait $!

@@ -186,6 +186,36 @@ awk -F= '/start/ && $2 % 1048576 { exit 1 }' /tmp/out
 is "--align is obeyed" $? 0
 is "alloc --bytes" "$(hybridctl alloc --bytes -n -o SIZE 0 64K)" $((64 * K))
 
+is "--goal is met" "$(hybridctl alloc --goal 100M -n -r -o START 0 68K)" $((100 * M))
+try_not "more than a free run" "(ENOSPC)" hybridctl alloc 0 200M
+hybridctl alloc --pieces 2 -n -o EXTENT 0 200M >/tmp/out
+is "--pieces: as two extents" "$(awk -F: '{ sum += $2 } END { print NR, sum }' /tmp/out)" "2 $((200 * M))"
+try "free both" hybridctl free --file /tmp/out 0
+try_not "--pieces: not in one" "(ENOSPC)" hybridctl alloc --pieces 1 0 200M
+before=$(one NR_LIVE)
+hybridctl alloc --bound --count 3 -n -o EXTENT 0 64K >/tmp/out 2>/tmp/err &
+while ! grep -q bound /tmp/err; do
+	sleep 0.1
+done
+is "--bound: printed, and bound" "$(grep -c . /tmp/out) $(one NR_BOUND,NR_LIVE)" "3 3 $((before + 3))"
+# shellcheck disable=SC2046 # a word per extent
+try_not "... so that no other program can free them" "belongs to another open file" \
+	hybridctl free 0 $(cat /tmp/out)
+is "... which counts" "$(one REFUSED_FOREIGN)" 3
+kill $!
+wait $!
+is "... and freed when it ends" "$? $(one NR_BOUND,NR_LIVE)" "0 0 $before"
+json stat --runs 0 | sed -n 's/^stat\[0\]\.\([a-z_]*\)=.*/\1/p' >/tmp/columns
+for f in /sys/class/misc/hybrid_alloc0/stat/* /sys/class/misc/hybrid_alloc0/refused_frees/*; do
+	name=${f##*/}
+	[ "${f%/refused_frees/*}" = "$f" ] || name=refused_$name
+	grep -qx "$name" /tmp/columns || echo "$name"
+done >/tmp/missing
+is "stat has all counters of sysfs" "$(cat /tmp/missing)" ""
+is "info of what has no limit" "$(hybridctl info 0 | awk '$1 == "MAX_BLOCK" { print $2 }')" none
+is "... in bytes" "$(hybridctl info -b 0 | awk '$1 == "MAX_BLOCK" { print $2 }')" 0
+is "the disk stands for its node" "$(hybridctl stat -n -r -b -o CAPACITY "$DISK")" $((256 * M))
+
 # What remains is in nobody's hands: a forced detach forgets it, a plain one refuses
 try_not "detach with live extents" "(EBUSY). Free the extents (\`hybridctl stat /dev/hybrid_alloc0\`" \
 	hybridctl detach 0
@@ -197,6 +227,8 @@ try "attach and give back at once" hybridctl attach --fresh "$DISK"
 is "detach by another path says what it did" "$(hybridctl detach /dev/../dev/hybrid_alloc0)" \
 	"${DISK#/dev/} is detached from /dev/../dev/hybrid_alloc0"
 try "attach with nothing live" hybridctl attach --fresh "$DISK"
+is "detach by the disk" "$(hybridctl detach "$DISK")" "${DISK#/dev/} is detached from $node"
+try "attach" hybridctl attach --fresh "$DISK"
 is "detach --force had nothing to forget" "$(hybridctl detach -f 0)" \
 	"${DISK#/dev/} is detached from $node by force"
 try "attach for what follows" hybridctl attach --fresh "$DISK"
@@ -449,7 +481,9 @@ nobody()
 	start-stop-daemon -S -c nobody -x "$(command -v hybridctl)" -- "$@"
 }
 try_not "an ordinary user attaches" "(EACCES). Run hybridctl as root" nobody attach --fresh "$DISK"
-try_not "an ordinary user lists" "(EACCES). Run hybridctl as root" nobody list
+is "an ordinary user lists" "$(nobody list --json)" "$(hybridctl list --json)"
+is "... with all columns" "$(nobody list -r -b -o NODE,MAJ:MIN,STATE,MAX_BLOCK,UUID,EPOCH,FEATURES)" \
+	"$(hybridctl list -r -b -o NODE,MAJ:MIN,STATE,MAX_BLOCK,UUID,EPOCH,FEATURES)"
 try_not "an ordinary user allocates" "(EACCES). Run hybridctl as root, or let your group" \
 	nobody alloc 0 4K
 is "output that cannot be written: status" \
