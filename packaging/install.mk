@@ -2,8 +2,9 @@
 # make install: the tools, the library, and the module's source for DKMS. Included by
 # the Makefile one level up. DESTDIR is put before all paths.
 PREFIX		?= /usr/local
-# Neither of these programs looks below another prefix.
+# None of these programs looks below another prefix.
 UDEVDIR		?= /lib/udev/rules.d
+UNITDIR		?= /lib/systemd/system
 SRCDIR		?= /usr/src
 VERSION		:= $(shell sed -n 's/^VERSION.*:= //p' lib/Makefile)
 # where the module's source is, beside the top
@@ -15,7 +16,7 @@ install: install-tools install-lib install-dkms
 
 install-tools:
 	$(MAKE) -C tools
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(UDEVDIR)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(UDEVDIR) $(DESTDIR)$(UNITDIR)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man4 man/man8 bash-completion/completions)
 	install -m 755 build/tools/hybridctl $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 tools/man/hybridctl.8 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -25,6 +26,8 @@ install-tools:
 	install -d $(DESTDIR)$(PREFIX)/share/hybrid-alloc
 	install -m 755 $(wildcard tools/*.bt) $(DESTDIR)$(PREFIX)/share/hybrid-alloc
 	install -m 644 packaging/60-hybrid-alloc.rules $(DESTDIR)$(UDEVDIR)
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|' packaging/hybrid-alloc@.service \
+		>$(DESTDIR)$(UNITDIR)/hybrid-alloc@.service
 
 install-lib:
 	$(MAKE) -C lib PREFIX=$(PREFIX) install
