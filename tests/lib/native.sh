@@ -81,6 +81,27 @@ is "each page that is named exists" "$(
 			[ -e "$BUILD/man/$name.3" ] || echo "$name"
 		done)" ""
 
+# shellcheck disable=SC2013 # words
+for f in $(grep -oE '^(#define |	)HYBRID_ALLOC_[A-Z_]+' "$top/ioctl_uapi.h" | grep -oE 'HYBRID_.*' | grep -v _IOC_); do
+	grep -qE "^\.B $f = " "$BUILD/man/hybridalloc_abi.3" || echo "$f"
+done >"$tmp/without"
+is "hybridalloc_abi(3) has all constants" "$(cat "$tmp/without")" ""
+is "no page hyphenates a name" "$(grep -L '^\.nh$' "$BUILD"/man/*.3)" ""
+try "hybridalloc(3) tells what a forgotten size gives" grep -q 'EINVAL if the size was forgotten' "$BUILD/man/hybridalloc.3"
+
+# What README.md and the example say
+
+echo 'int main(void) { return !*hybrid_alloc_version(); }' | cat "$tmp/use.c" - >"$tmp/FILE.c"
+# shellcheck disable=SC2016 # the document's marks
+command=$(grep -oE '`cc -Ilib [^`]*`' "$top/README.md" | tr -d '`' | sed "s|build/lib|$BUILD|; s|FILE|$tmp/FILE|; s|\$| -o $tmp/of-readme|")
+try "a program, compiled as README.md says" sh -c "cd '$top' && $command"
+try "it runs" "$tmp/of-readme"
+try "the example, with the library of this tree" make -C "$top/examples/objstore" BUILD="$tmp/example" LIB="$BUILD"
+case $(env -u LD_LIBRARY_PATH "$tmp/example/objstore" 2>&1) in
+*"loading shared libraries"*) fail "it runs" "the library is not found" ;;
+*) pass "it runs" ;;
+esac
+
 # Installation
 
 try "make install" make -C "$lib" BUILD="$BUILD" DESTDIR="$tmp/root" PREFIX=/opt/ha install
