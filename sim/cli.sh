@@ -41,7 +41,7 @@ is "every option is used here" "$missing" ""
 
 try "--help" "$sim" --help
 is "-h is short for it" "$("$sim" -h)" "$("$sim" --help)"
-refused "no command" "which command? bench, replay or fuzz"
+refused "no command" "which command? bench, replay, fuzz or interleave"
 refused "a command that does not exist" "no command 'run'" run
 refused "an option that does not exist" "unrecognized option '--fast'" bench --fast pingpong-4K
 refused "... its letter" "invalid option" -x
@@ -72,6 +72,25 @@ refused "a situation that does not exist" "no situation 'x'; 'hybrid-sim fuzz --
 	fuzz --threads 2 --situation x
 try_not "output that cannot be written" "cannot write the output: No space left" \
 	sh -c "$sim bench --list >/dev/full"
+
+# Interleave
+
+refused "--programs that are none" "--programs 'some' is neither all, hand nor SEED,COUNT" interleave --programs some
+refused "--preemptions 'x'" "--preemptions: 'x' is not a number from 0 to 8" interleave --preemptions x
+refused "--depth 0" "--depth: '0' is not a number from 1 to 8" interleave --depth 0
+refused "--device that is none" "--device '8' is none; give BLOCKS.UNIT.MAGAZINE" interleave --device 8
+refused "interleave of too many threads" "interleave takes --threads 2 or 3" interleave --threads 4
+refused "interleave of too many operations" "--ops from 1 to 4" interleave --ops 5
+refused "interleave with a word too many" "interleave takes no 'x'; leave it out" interleave x
+for string in x : 8.4K.1 8.4K.1: 8.4K.1:p 8.4K.1:p+p 8.4K.1:p+x: 8.4K.1:p+pp: 8.4K.1:p+p+p+p: \
+	8.4K.1:p+p:1 8.4K.1:p+p:1@0x 8.4K.1:= 8.4K.1:=a 8.4K.1:=a0.17.1 8.4K.1:=x0.1.1; do
+	refused "--replay '$string'" "--replay '$string' *; give what a violation printed" \
+		interleave --replay "$string"
+done
+for string in 8.4K.1:p+p: 8.1M.2:pf+of+cd:0@1,9@2 16.4Ks.2:=a0.5.1,c8.4.1,f0.5.1,d0.0.1; do
+	try "interleave --replay $string" "$sim" interleave --replay "$string"
+done
+try_not "a schedule that cannot be" "no thread 7 can run" "$sim" interleave --replay 8.4K.1:p+p:1@7
 
 # Sizes
 

@@ -10,6 +10,7 @@
 
 #include "common/size.h"
 #include "hybrid_sim.h"
+#include "interleave.h"
 
 bool json;
 u64 seed = 1;
@@ -17,6 +18,7 @@ u64 capacity;
 unsigned int nr_threads = 1;
 u64 given_ops;
 const char *given_situation;
+static struct interleave_options interleave_options = { .preemptions = 2 };
 
 /* ---- numbers ---- */
 
@@ -140,6 +142,9 @@ static const char help[] =
 "       hybrid-sim replay [--json] [--threads N] --capacity SIZE TRACE|-\n"
 "       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N [--situation NAME]]\n"
 "       hybrid-sim fuzz --list\n"
+"       hybrid-sim interleave [--programs all|hand|SEED,COUNT] [--threads N] [--ops N]\n"
+"                             [--preemptions N] [--depth N] [--device NAME]\n"
+"       hybrid-sim interleave --replay STRING\n"
 "\n"
 "Runs the allocator of hybrid_alloc in user space: no device, no module.\n"
 "\n"
@@ -151,16 +156,29 @@ static const char help[] =
 "fuzz     does random operations, valid and invalid, on devices of all shapes, and\n"
 "         compares each answer with a naive model; every seed makes its own device\n"
 "\n"
+"interleave  runs small programs of a few threads in all orders, on devices of 8, 11\n"
+"         and 16 blocks; and all short sequences of operations of one thread; memory is\n"
+"         sequentially consistent there\n"
+"\n"
 "  --json           one JSON object a line\n"
 "  --list           the names of the workloads or the situations, one a line\n"
 "  --seed N         seed of the random numbers (1)\n"
 "  --capacity SIZE  size of the device, such as 64G or 1TiB; only whole blocks of\n"
 "                   4 KiB are used\n"
 "  --ops N          number of operations of fuzz (1000000); number of pairs of churn\n"
-"                   and pingpong, and of operations of each thread of bench\n"
-"  --threads N      number of threads of replay and fuzz (1)\n"
+"                   and pingpong, and of operations of each thread of bench; of\n"
+"                   interleave, at most 4 (2)\n"
+"  --threads N      number of threads of replay and fuzz (1), of interleave (2)\n"
 "  --situation NAME what the threads of fuzz do most, such as grow; otherwise each\n"
 "                   seed chooses one\n"
+"  --programs WHICH of interleave: all of --threads and --ops, 12 made by hand of three\n"
+"                   threads, or COUNT drawn by a seed (all; none if --depth is given)\n"
+"  --preemptions N  at most so many times a thread is stopped that could go on (2)\n"
+"  --depth N        operations of the sequences, at most 8 (6; none if --programs is\n"
+"                   given)\n"
+"  --device NAME    only this one, such as 8.4K.1: 8 blocks, buddy_start 4K, magazines of\n"
+"                   one object; 4Ks: all sizes from slabs; 1M: less than a unit\n"
+"  --replay STRING  one schedule or sequence again, as a violation printed it\n"
 "  -h, --help       print this text\n"
 "\n"
 "Every answer of the allocator is compared with an independent record; the field\n"
@@ -246,6 +264,32 @@ static int run_fuzz(char **words)
 	return fuzz();
 }
 
+static int run_interleave(char **words)
+{
+	struct interleave_options *o = &interleave_options;
+
+	if (*words) {
+		fprintf(stderr, "hybrid-sim: interleave takes no '%s'; leave it out\n", *words);
+		return usage();
+	}
+	if (!interleave) {
+		fprintf(stderr, "hybrid-sim: interleave is not in this build; use that of 'make sim'\n");
+		return 2;
+	}
+	o->threads = nr_threads > 1 ? nr_threads : 2;
+	o->ops = given_ops ?: 2;
+	if (o->threads > 3 || o->ops > 4) {
+		fprintf(stderr, "hybrid-sim: interleave takes --threads 2 or 3, and --ops from 1 "
+			"to 4\n");
+		return 2;
+	}
+	if (!o->programs && !o->depth) {
+		o->programs = "all";
+		o->depth = 6;
+	}
+	return interleave(o);
+}
+
 /* A failed write is a failure, also if only the last flush notices it. */
 static int flushed(int status)
 {
@@ -278,6 +322,11 @@ int main(int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "situation", required_argument, NULL, 'n' },
+		{ "programs", required_argument, NULL, 'p' },
+		{ "preemptions", required_argument, NULL, 'e' },
+		{ "depth", required_argument, NULL, 'd' },
+		{ "device", required_argument, NULL, 'v' },
+		{ "replay", required_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
@@ -290,6 +339,7 @@ int main(int argc, char **argv)
 		{ "bench", "jsco", run_bench, bench_list },
 		{ "replay", "jtc", run_replay },
 		{ "fuzz", "jsotn", run_fuzz, fuzz_list },
+		{ "interleave", "potedvr", run_interleave },
 	};
 	bool given[256] = {};
 	const char *command, *wrong;
@@ -326,6 +376,21 @@ int main(int argc, char **argv)
 		case 'n':
 			given_situation = optarg;
 			break;
+		case 'p':
+			interleave_options.programs = optarg;
+			break;
+		case 'e':
+			interleave_options.preemptions = number(optarg, "preemptions", 0, 8);
+			break;
+		case 'd':
+			interleave_options.depth = number(optarg, "depth", 1, 8);
+			break;
+		case 'v':
+			interleave_options.device = optarg;
+			break;
+		case 'r':
+			interleave_options.replay = optarg;
+			break;
 		case 'h':
 			fputs(help, stdout);
 			return flushed(0);
@@ -334,7 +399,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!argv[optind]) {
-		fprintf(stderr, "hybrid-sim: which command? bench, replay or fuzz\n");
+		fprintf(stderr, "hybrid-sim: which command? bench, replay, fuzz or interleave\n");
 		return usage();
 	}
 	command = argv[optind++];
@@ -349,7 +414,7 @@ int main(int argc, char **argv)
 			return usage();
 		return flushed(commands[i].run(argv + optind));
 	}
-	fprintf(stderr, "hybrid-sim: there is no command '%s'; give bench, replay or fuzz\n",
-		command);
+	fprintf(stderr, "hybrid-sim: there is no command '%s'; give bench, replay, fuzz or "
+		"interleave\n", command);
 	return usage();
 }

@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait_bit.h>
 
+#ifndef SIM_ORDER
 __thread int sim_atomic_depth;
 __thread char sim_self;
 __thread bool sim_killed;
@@ -53,50 +54,6 @@ void sim_spin_wait(spinlock_t *l)
 
 __thread struct sim_reclaim sim_reclaim;
 
-#ifdef SIM_DEBUG
-static void sim_mutex_check(struct mutex *m)
-{
-	if (m->in_reclaim && m->waits_for_io)
-		sim_bug(__FILE__, __LINE__,
-			"a mutex that memory reclaim takes is held by a thread that waits for memory with I/O");
-}
-
-void sim_mutex_locked(struct mutex *m)
-{
-	m->next = sim_reclaim.held;
-	sim_reclaim.held = m;
-	m->in_reclaim |= sim_reclaim.inside;
-	sim_mutex_check(m);
-}
-
-void sim_mutex_unlocked(struct mutex *m)
-{
-	struct mutex **p = &sim_reclaim.held;
-
-	while (*p != m)
-		p = &(*p)->next;
-	*p = m->next;
-}
-
-/* The thread waits for memory. In memory reclaim itself it would wait for itself. */
-static void sim_memory_waits(gfp_t gfp)
-{
-	struct mutex *m = sim_reclaim.held;
-
-	if (!gfpflags_allow_blocking(gfp) || !(gfp & (__GFP_IO | __GFP_FS)) || sim_reclaim.noio)
-		return;
-	SIM_ASSERT(!sim_reclaim.inside);
-	for (; m; m = m->next) {
-		m->waits_for_io = true;
-		sim_mutex_check(m);
-	}
-}
-#else
-static void sim_memory_waits(gfp_t gfp)
-{
-}
-#endif
-
 static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wait_cond = PTHREAD_COND_INITIALIZER;
 static unsigned long wait_count;
@@ -130,7 +87,6 @@ void wake_up_var(void *var)
 /* ---- threads and CPUs ---- */
 
 __thread struct sim_thread sim_thread = { .cpu = -1 };
-unsigned int nr_cpu_ids = 4;
 
 static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sim_thread *threads;
@@ -184,13 +140,6 @@ void sim_thread_register(void)
 	pthread_mutex_unlock(&threads_lock);
 }
 
-/* To be called before per-CPU memory is allocated. */
-void sim_set_nr_cpus(unsigned int nr)
-{
-	BUG_ON(!nr || nr > NR_CPUS);
-	nr_cpu_ids = nr;
-}
-
 void sim_set_cpu(int cpu)
 {
 	might_sleep();
@@ -210,12 +159,85 @@ void sim_set_cpu(int cpu)
 	pthread_mutex_unlock(&threads_lock);
 }
 
+#endif /* SIM_ORDER */
+
+/* ---- memory reclaim ---- */
+
+#ifdef SIM_DEBUG
+static void sim_mutex_check(struct mutex *m)
+{
+	if (m->in_reclaim && m->waits_for_io)
+		sim_bug(__FILE__, __LINE__,
+			"a mutex that memory reclaim takes is held by a thread that waits for memory with I/O");
+}
+
+void sim_mutex_locked(struct mutex *m)
+{
+	m->next = sim_reclaim.held;
+	sim_reclaim.held = m;
+	m->in_reclaim |= sim_reclaim.inside;
+	sim_mutex_check(m);
+}
+
+void sim_mutex_unlocked(struct mutex *m)
+{
+	struct mutex **p = &sim_reclaim.held;
+
+	while (*p != m)
+		p = &(*p)->next;
+	*p = m->next;
+}
+
+/* The thread waits for memory. In memory reclaim itself it would wait for itself. */
+static void sim_memory_waits(gfp_t gfp)
+{
+	struct mutex *m = sim_reclaim.held;
+
+	if (!gfpflags_allow_blocking(gfp) || !(gfp & (__GFP_IO | __GFP_FS)) || sim_reclaim.noio)
+		return;
+	SIM_ASSERT(!sim_reclaim.inside);
+	for (; m; m = m->next) {
+		m->waits_for_io = true;
+		sim_mutex_check(m);
+	}
+}
+#else
+static void sim_memory_waits(gfp_t gfp)
+{
+}
+#endif
+
+/* ---- CPUs ---- */
+
+unsigned int nr_cpu_ids = 4;
+
+/* To be called before per-CPU memory is allocated. */
+void sim_set_nr_cpus(unsigned int nr)
+{
+	BUG_ON(!nr || nr > NR_CPUS);
+	nr_cpu_ids = nr;
+}
+
 /* ---- memory ---- */
 
 struct sim_object {
 	size_t size;
 	size_t rounded;
 };
+
+#ifdef SIM_ORDER
+/* An arena that can be put back to what it was: see sim/order.c. */
+int order_memory_get(void **base, size_t align, size_t size);
+void order_memory_put(void *base, size_t size);
+unsigned long order_address(const void *p);
+#define sim_memory_get(base, align, size)	order_memory_get(base, align, size)
+#define sim_memory_put(base, size)		order_memory_put(base, size)
+#define sim_address(p)				order_address(p)
+#else
+#define sim_memory_get(base, align, size)	posix_memalign(base, align, size)
+#define sim_memory_put(base, size)		free(base)
+#define sim_address(p)				(p)
+#endif
 
 static atomic_long_t nr_objects;
 bool (*sim_fails)(gfp_t gfp);
@@ -248,7 +270,7 @@ void *sim_kmalloc(size_t size, gfp_t gfp)
 	sim_memory_waits(gfp);
 	if (unlikely(sim_fails) && sim_fails(gfp))
 		return NULL;
-	if (size > SIZE_MAX / 4 || posix_memalign(&base, align, align + size))
+	if (size > SIZE_MAX / 4 || sim_memory_get(&base, align, align + size))
 		return NULL;
 	if (gfp & __GFP_ZERO)
 		memset(base + align, 0, size);
@@ -261,10 +283,14 @@ void *sim_kmalloc(size_t size, gfp_t gfp)
 
 void kfree(const void *p)
 {
+	size_t size, align;
+
 	if (!p)
 		return;
+	size = ((const struct sim_object *)p)[-1].size;
+	align = sim_align(size);
 	atomic_long_dec(&nr_objects);
-	free((void *)p - sim_align(((const struct sim_object *)p)[-1].size));
+	sim_memory_put((void *)p - align, align + size);
 }
 
 size_t ksize(const void *p)
@@ -290,6 +316,7 @@ void free_percpu(void *p)
 	kfree(p);
 }
 
+#ifndef SIM_ORDER
 /* ---- RCU ---- */
 
 unsigned long sim_rcu_era = 1;
@@ -409,11 +436,13 @@ void synchronize_rcu(void)
 		sched_yield();
 }
 
+#endif /* SIM_ORDER */
+
 /* ---- ordered trees ---- */
 
 static unsigned long rb_priority(const struct rb_node *n)
 {
-	return hash_64((unsigned long)n, 63);
+	return hash_64((unsigned long)sim_address(n), 63);
 }
 
 /* Puts @new, which may be NULL, in the place of @old below its parent. */

@@ -108,7 +108,10 @@ extern int sim_fence;
 #define smp_mb__before_atomic()		smp_mb()
 #define smp_mb__after_atomic()		smp_mb()
 #define smp_mb__after_spinlock()	smp_mb()
-#ifdef __x86_64__
+#ifdef SIM_ORDER
+void sim_relax(void);
+#define cpu_relax()			sim_relax()
+#elif defined(__x86_64__)
 #define cpu_relax()			__builtin_ia32_pause()
 #else
 #define cpu_relax()			barrier()

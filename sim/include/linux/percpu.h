@@ -12,7 +12,11 @@
 #include <linux/rcupdate.h>
 
 #define NR_CPUS			64
+#ifdef SIM_ORDER
+#define SIM_PERCPU_STRIDE	(1UL << 10)	/* is copied for each schedule */
+#else
 #define SIM_PERCPU_STRIDE	(32UL << 10)	/* as the kernel's limit */
+#endif
 
 extern unsigned int nr_cpu_ids;
 void sim_set_nr_cpus(unsigned int nr);

@@ -10,9 +10,11 @@
  * > 0 where the current thread may not sleep, as in the kernel. Counted in debug builds
  * only.
  */
+#ifndef SIM_ORDER
 extern __thread int sim_atomic_depth;
 extern __thread char sim_self;		/* its address identifies the thread */
 extern __thread bool sim_killed;	/* the thread has a fatal signal pending */
+#endif
 
 #ifdef SIM_DEBUG
 #define sim_atomic_enter()	((void)sim_atomic_depth++)
@@ -34,9 +36,36 @@ struct sim_thread {
 	struct sim_thread *next;
 };
 
-extern __thread struct sim_thread sim_thread;
-extern unsigned long sim_rcu_era;
 void sim_thread_register(void) __attribute__((cold));
+
+/* What a thread does as to memory; see linux/sched/mm.h. */
+struct sim_reclaim {
+	struct mutex *held;	/* mutexes; in debug builds only */
+	bool noio;		/* between memalloc_noio_save() and _restore() */
+	bool inside;		/* between fs_reclaim_acquire() and _release() */
+};
+
+#ifdef SIM_ORDER
+/* Threads are fibers of one thread, see sim/order.c. None is killed. */
+struct sim_fiber {
+	struct sim_thread thread;
+	struct sim_reclaim reclaim;
+	int atomic_depth;
+	char self;
+};
+
+extern struct sim_fiber *sim_fiber;	/* the one that runs */
+#define sim_thread		(sim_fiber->thread)
+#define sim_atomic_depth	(sim_fiber->atomic_depth)
+#define sim_self		(sim_fiber->self)
+#define sim_reclaim		(sim_fiber->reclaim)
+#define sim_killed		false
+void sim_reader_enter(void);
+void sim_reader_exit(void);
+#else
+extern __thread struct sim_thread sim_thread;
+extern __thread struct sim_reclaim sim_reclaim;
+extern unsigned long sim_rcu_era;
 
 static inline void sim_reader_enter(void)
 {
@@ -59,6 +88,7 @@ static inline void sim_reader_exit(void)
 	if (!--t->depth)
 		__atomic_store_n(&t->era, 0, __ATOMIC_RELEASE);
 }
+#endif
 
 typedef struct {
 	int locked;
@@ -147,7 +177,11 @@ static inline bool spin_is_locked(spinlock_t *l)
  * whether memory was ever waited for with I/O under it. Both are one deadlock.
  */
 struct mutex {
+#ifdef SIM_ORDER
+	int locked;
+#else
 	pthread_mutex_t m;
+#endif
 	const void *owner;
 #ifdef SIM_DEBUG
 	bool in_reclaim;
@@ -155,15 +189,6 @@ struct mutex {
 	struct mutex *next;	/* in sim_reclaim.held */
 #endif
 };
-
-/* What a thread does as to memory; see linux/sched/mm.h. */
-struct sim_reclaim {
-	struct mutex *held;	/* mutexes; in debug builds only */
-	bool noio;		/* between memalloc_noio_save() and _restore() */
-	bool inside;		/* between fs_reclaim_acquire() and _release() */
-};
-
-extern __thread struct sim_reclaim sim_reclaim;
 
 #ifdef SIM_DEBUG
 void sim_mutex_locked(struct mutex *m);
@@ -173,7 +198,24 @@ static inline void sim_mutex_locked(struct mutex *m) { }
 static inline void sim_mutex_unlocked(struct mutex *m) { }
 #endif
 
+#ifdef SIM_ORDER
+#define DEFINE_MUTEX(n)		struct mutex n = { .locked = 0 }
+#define mutex_init(m)		(*(m) = (struct mutex) { .locked = 0 })
+#define mutex_destroy(m)	((void)(m))
+#define sim_mutex_trylock(mutex) (!__atomic_exchange_n(&(mutex)->locked, 1, __ATOMIC_ACQUIRE))
+#define sim_mutex_unlock(mutex)	__atomic_store_n(&(mutex)->locked, 0, __ATOMIC_RELEASE)
+void sim_mutex_wait(struct mutex *m);
+
+static inline void sim_mutex_lock(struct mutex *m)
+{
+	while (!sim_mutex_trylock(m))
+		sim_mutex_wait(m);
+}
+#else
 #define DEFINE_MUTEX(n)		struct mutex n = { .m = PTHREAD_MUTEX_INITIALIZER }
+#define sim_mutex_trylock(mutex) (!pthread_mutex_trylock(&(mutex)->m))
+#define sim_mutex_unlock(mutex)	pthread_mutex_unlock(&(mutex)->m)
+#define sim_mutex_lock(mutex)	pthread_mutex_lock(&(mutex)->m)
 
 static inline void mutex_init(struct mutex *m)
 {
@@ -182,11 +224,12 @@ static inline void mutex_init(struct mutex *m)
 }
 
 static inline void mutex_destroy(struct mutex *m) { pthread_mutex_destroy(&m->m); }
+#endif
 
 static inline void mutex_lock(struct mutex *m)
 {
 	might_sleep();
-	pthread_mutex_lock(&m->m);
+	sim_mutex_lock(m);
 	m->owner = &sim_self;
 	sim_mutex_locked(m);
 }
@@ -195,7 +238,7 @@ static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); ret
 
 static inline bool mutex_trylock(struct mutex *m)
 {
-	if (pthread_mutex_trylock(&m->m))
+	if (!sim_mutex_trylock(m))
 		return false;
 	m->owner = &sim_self;
 	sim_mutex_locked(m);
@@ -215,7 +258,7 @@ static inline void mutex_unlock(struct mutex *m)
 	BUG_ON(m->owner != &sim_self);
 	sim_mutex_unlocked(m);
 	m->owner = NULL;
-	pthread_mutex_unlock(&m->m);
+	sim_mutex_unlock(m);
 }
 
 #endif

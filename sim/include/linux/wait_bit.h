@@ -24,7 +24,12 @@ void wake_up_var(void *var);
 } while (0)
 
 #define HZ			250
+#ifdef SIM_ORDER
+void sim_sleep(void);
+#define msleep(ms)		do { might_sleep(); (void)(ms); sim_sleep(); } while (0)
+#else
 #define msleep(ms)		do { might_sleep(); usleep(1000 * (ms)); } while (0)
+#endif
 /* what only ends when another thread goes on is a mistake in a killed one */
 #define schedule_timeout_uninterruptible(jiffies) \
 	do { SIM_ASSERT(!sim_killed); msleep((jiffies) * 1000 / HZ); } while (0)

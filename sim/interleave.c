@@ -1,0 +1,787 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hybrid-sim interleave: small programs of two or three threads, in all orders.
+ *
+ * A program is a list of operations for each thread, a letter each (see ops[]). Before it
+ * begins, each thread has freed an extent of a block, which is in its magazine if it fits
+ * there, and has extents of a block and of three, if there is space. A schedule says where a
+ * thread is preempted, and by which other (sim/order.c). All schedules with at most a given
+ * number of preemptions are searched, as in CHESS (Musuvathi and Qadeer 2007): between
+ * preemptions a thread runs to its end, or until it has to wait, which costs nothing. Most
+ * mistakes about order need one or two.
+ *
+ * Of schedules that cannot differ, one is run. A thread A is preempted before its step i, and
+ * until it runs again other threads access a set S of words. If step i does not conflict with S,
+ * the steps of S could as well come after it: a preemption before step i + 1 gives the same. So
+ * the next place to try is after the first step of A that conflicts with S, and S is collected
+ * over all schedules with that preemption. "schedules" counts those that were run.
+ *
+ * After each schedule, what the calls returned must be possible (check_results()), what is live
+ * then must be what the allocator says, each invariant must hold (sim/devices.c), and after all
+ * was freed and drained the device must be as new.
+ *
+ * A false ENOSPC: let a block be possibly in use from the begin of the call that allocates or
+ * claims it to the end of the call that frees it. An allocation may fail only if there is no
+ * run that fits of which no block was possibly in use at any time between its begin and its
+ * end. What is in a magazine, or on its way there, is not in use. A refused claim likewise.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/random.h"
+#include "devices.h"
+#include "interleave.h"
+#include "sequences.h"
+
+#define MAX_OPS		4
+#define MAX_CALLS	(ORDER_THREADS * MAX_OPS)
+#define MAX_OWN		(2 + MAX_OPS)
+
+struct extent {
+	u8 start, len;
+};
+
+/* A call that returned; times are numbers of begins and ends. */
+struct call {
+	enum { NO_CALL, ALLOC, CLAIM, FREE } kind;
+	struct extent e;
+	u8 align;
+	u8 thread;
+	char letter;
+	int ret;
+	u32 begun, ended;
+};
+
+struct program {
+	unsigned int nr_threads, nr_ops;
+	char ops[ORDER_THREADS][MAX_OPS];
+};
+
+static const struct {
+	char letter;
+	u8 len, align;			/* of an allocation */
+} ops[] = {
+	{ 'p', 1, 1 },			/* allocate a block: pooled */
+	{ 'm', 3, 1 },			/* three blocks: no power of two, so mixed or from a slab */
+	{ 'l', 5, 1 },			/* five: longer than a unit */
+	{ 'g', 2, 4 },			/* two, aligned to four */
+	{ 'f' },			/* free the oldest of its own */
+	{ 'o' },			/* free the oldest of the next thread, which keeps it */
+	{ 't' },			/* free what it freed last, once more */
+	{ 'w' },			/* free its oldest with a wrong length */
+	{ 'c' },			/* claim blocks 4 and 5 */
+	{ 'd' },			/* drain */
+	{ 'k' },			/* the CPU of the next thread is dead */
+	{ 's' },			/* shrinker: memory is short */
+	{ 'q' },			/* STAT */
+};
+
+static struct program program;
+static const struct interleave_options *opt;
+
+/* What the threads have, and what their calls returned. */
+struct state {
+	struct extent own[ORDER_THREADS][MAX_OWN];
+	unsigned int nr_own[ORDER_THREADS];
+	struct extent freed[ORDER_THREADS];
+	struct space live;		/* of before the threads */
+	struct call calls[MAX_CALLS];
+	unsigned int nr_calls;
+	u32 time;
+};
+
+static struct state state, first_state;
+static struct order_memory first_memory;
+
+static u64 nr_programs, nr_schedules;
+u64 nr_violations;
+
+/* ---- operations ---- */
+
+static struct call *begin(unsigned int thread, char letter, int kind, struct extent e)
+{
+	struct call *c = &state.calls[state.nr_calls++];
+
+	*c = (struct call) {
+		.kind = kind, .e = e, .align = 1, .thread = thread, .letter = letter,
+		.begun = state.time++, .ended = U32_MAX,
+	};
+	return c;
+}
+
+static void end(struct call *c, int ret)
+{
+	c->ret = ret;
+	c->ended = state.time++;
+}
+
+static void own(unsigned int thread, struct extent e)
+{
+	state.own[thread][state.nr_own[thread]++] = e;
+}
+
+static void do_alloc(unsigned int thread, char letter, u8 len, u8 align)
+{
+	struct call *c = begin(thread, letter, ALLOC, (struct extent) { 0, len });
+	u64 start = 0;
+	int ret;
+
+	c->align = align;
+	ret = hapool_alloc(pool, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
+	if (ret && ret != -ENOSPC)
+		order_fail("allocation of %u: %d", len, ret);
+	if (!ret && (start + len > device->blocks || start % align))
+		order_fail("allocation of %u: block %llu", len, start);
+	c->e.start = start;
+	end(c, ret);
+	if (!ret)
+		own(thread, c->e);
+}
+
+static void do_free(unsigned int thread, char letter, struct extent e)
+{
+	struct call *c = begin(thread, letter, FREE, e);
+	enum hybrid_alloc_reason reason;
+	int ret = hapool_free(pool, e.start, e.len, &reason);
+
+	if (ret && ret != -ENOENT && ret != -EINVAL)
+		order_fail("free of %u+%u: %d", e.start, e.len, ret);
+	end(c, ret);
+	if (!ret)
+		state.freed[thread] = e;
+}
+
+static void do_claim(unsigned int thread, char letter, struct extent e)
+{
+	struct call *c = begin(thread, letter, CLAIM, e);
+	int ret = hapool_claim(pool, e.start, e.len, GFP_KERNEL);
+
+	if (ret && ret != -EEXIST)
+		order_fail("claim of %u+%u: %d", e.start, e.len, ret);
+	end(c, ret);
+	if (!ret)
+		own(thread, e);
+}
+
+/* A block more, or one less in front if it is the last of the device. */
+static struct extent wrong_length(struct extent e)
+{
+	if (e.start + e.len < device->blocks)
+		e.len++;
+	else if (e.start)
+		e = (struct extent) { e.start - 1, e.len + 1 };
+	return e;
+}
+
+static void do_op(unsigned int thread, char letter)
+{
+	unsigned int next = (thread + 1) % program.nr_threads, i;
+	struct extent e = { 0, 0 };
+	struct hapool_stat st;
+
+	if (state.nr_own[letter == 'o' ? next : thread])
+		e = state.own[letter == 'o' ? next : thread][0];
+	switch (letter) {
+	case 'f':
+		if (!e.len)
+			return;
+		state.nr_own[thread]--;
+		memmove(state.own[thread], state.own[thread] + 1,
+			state.nr_own[thread] * sizeof(e));
+		do_free(thread, letter, e);
+		return;
+	case 'o':
+		if (e.len)
+			do_free(thread, letter, e);
+		return;
+	case 't':
+		if (state.freed[thread].len)
+			do_free(thread, letter, state.freed[thread]);
+		return;
+	case 'w':
+		if (e.len)
+			do_free(thread, letter, wrong_length(e));
+		return;
+	case 'c':
+		do_claim(thread, letter, (struct extent) { 4, 2 });
+		return;
+	case 'd':
+		hapool_drain(pool);
+		return;
+	case 'k':
+		hapool_drain_cpu(pool, next);
+		return;
+	case 's':
+		hapool_shrink(pool, ULONG_MAX);
+		return;
+	case 'q':
+		hapool_stat(pool, &st, true);
+		if (st.capacity != device->blocks || st.slab.largest_run > device->blocks)
+			order_fail("stat: %llu of %llu blocks", st.slab.largest_run, st.capacity);
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		if (ops[i].letter == letter)
+			do_alloc(thread, letter, ops[i].len, ops[i].align);
+}
+
+static void thread_body(unsigned int thread)
+{
+	unsigned int i;
+
+	for (i = 0; i < program.nr_ops; i++) {
+		order_pause();
+		do_op(thread, program.ops[thread][i]);
+	}
+}
+
+/* ---- what the calls returned ---- */
+
+/* Whether a call could have returned this, if nothing else had run meanwhile. */
+static bool call_fits(const struct call *c, struct space *live)
+{
+	bool is_extent;
+
+	if (c->kind != FREE) {
+		if (!c->ret && live->used & blocks_mask(c->e.start, c->e.len))
+			return false;
+		if (!c->ret)
+			space_add(live, c->e.start, c->e.len);
+		return true;
+	}
+	is_extent = space_is_extent(live, c->e.start, c->e.len);
+	if (is_extent && !c->ret)
+		space_remove(live, c->e.start, c->e.len);
+	return is_extent == !c->ret;
+}
+
+/*
+ * Whether the calls of the mask @todo could have happened one after the other, each at some
+ * time between its begin and its end, on a device with @live. @live: out: what is live then.
+ */
+static bool in_some_order(u32 todo, struct space *live)
+{
+	u32 least = U32_MAX;
+	unsigned int i;
+
+	if (!todo)
+		return true;
+	for (i = 0; i < state.nr_calls; i++)
+		if (todo >> i & 1)
+			least = min(least, state.calls[i].ended);
+	for (i = 0; i < state.nr_calls; i++) {
+		struct space after = *live;
+
+		if (!(todo >> i & 1) || state.calls[i].begun > least ||
+		    !call_fits(&state.calls[i], &after) || !in_some_order(todo & ~(1U << i), &after))
+			continue;
+		*live = after;
+		return true;
+	}
+	return false;
+}
+
+/* The end of the free of an extent of which an allocation began at @begun. */
+static u32 end_of_use(struct extent e, u32 begun, u32 *freed)
+{
+	unsigned int i, best = MAX_CALLS;
+
+	for (i = 0; i < state.nr_calls; i++) {
+		const struct call *c = &state.calls[i];
+
+		if (c->kind == FREE && !c->ret && c->e.start == e.start && c->e.len == e.len &&
+		    c->ended > begun && !(*freed >> i & 1) &&
+		    (best == MAX_CALLS || c->ended < state.calls[best].ended))
+			best = i;
+	}
+	if (best == MAX_CALLS)
+		return U32_MAX;
+	*freed |= 1U << best;
+	return state.calls[best].ended;
+}
+
+/* The blocks that were possibly in use at some time of a call; see the head of this file. */
+static u32 possibly_used(const struct call *call)
+{
+	u32 used = 0, freed = 0, starts, start;
+	unsigned int i;
+
+	for (starts = state.live.starts; starts; starts &= starts - 1) {
+		struct extent e = { start = __builtin_ctz(starts), space_len(&state.live, start) };
+
+		if (end_of_use(e, 0, &freed) > call->begun)
+			used |= blocks_mask(e.start, e.len);
+	}
+	for (i = 0; i < state.nr_calls; i++) {
+		const struct call *c = &state.calls[i];
+
+		if ((c->kind == ALLOC || c->kind == CLAIM) && !c->ret &&
+		    end_of_use(c->e, c->begun, &freed) > call->begun && c->begun < call->ended)
+			used |= blocks_mask(c->e.start, c->e.len);
+	}
+	return used;
+}
+
+/* @live: out: what is live now. */
+static void check_results(struct space *live)
+{
+	unsigned int i;
+
+	*live = state.live;
+	if (!in_some_order((1U << state.nr_calls) - 1, live))
+		order_fail("the results are not possible in any order");
+	for (i = 0; i < state.nr_calls; i++) {
+		const struct call *c = &state.calls[i];
+
+		if (c->kind == ALLOC && c->ret &&
+		    space_fits(possibly_used(c), c->e.len, c->align))
+			order_fail("false ENOSPC: %u blocks aligned to %u fit", c->e.len, c->align);
+		if (c->kind == CLAIM && c->ret &&
+		    !(possibly_used(c) & blocks_mask(c->e.start, c->e.len)))
+			order_fail("false EEXIST: %u+%u is free", c->e.start, c->e.len);
+	}
+}
+
+/* ---- a schedule ---- */
+
+static struct order_switch switches[ORDER_SWITCHES];
+static struct order_set sets[ORDER_SWITCHES], *set_of[ORDER_SWITCHES];
+
+static void print_program(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < program.nr_threads; i++)
+		printf("%s%.*s", i ? "+" : "", program.nr_ops, program.ops[i]);
+}
+
+static void print_calls(void)
+{
+	static const char *const kinds[] = {
+		[ALLOC] = "alloc", [CLAIM] = "claim", [FREE] = "free",
+	};
+	u32 starts, start;
+	unsigned int i;
+
+	printf("# live before:");
+	for (starts = state.live.starts; starts; starts &= starts - 1) {
+		start = __builtin_ctz(starts);
+		printf(" %u+%u", start, space_len(&state.live, start));
+	}
+	printf("\n");
+	for (i = 0; i < state.nr_calls; i++) {
+		const struct call *c = &state.calls[i];
+
+		printf("# thread %u: %c: %s %u+%u: ", c->thread, c->letter, kinds[c->kind],
+		       c->e.start, c->e.len);
+		if (c->ended == U32_MAX)
+			printf("began at %u\n", c->begun);
+		else
+			printf("%s, time %u to %u\n", c->ret ? strerror(-c->ret) : "ok",
+			       c->begun, c->ended);
+	}
+}
+
+static void report(unsigned int nr_switches)
+{
+	unsigned int i;
+
+	nr_violations++;
+	printf("# wrong: %s\n", order_message);
+	print_calls();
+	printf("# repeat: hybrid-sim interleave --replay %s:", device->name);
+	print_program();
+	printf(":");
+	for (i = 0; i < nr_switches; i++)
+		printf("%s%u@%u", i ? "," : "", switches[i].at, switches[i].to);
+	printf("\n");
+	fflush(stdout);
+}
+
+/*
+ * Ends that were found right. The checks are a function of the memory and of what is live, so
+ * they need not be done twice. The table forgets an entry when its place is needed.
+ */
+#define NR_ENDS		(1U << 16)
+static u64 ends[NR_ENDS];
+
+static void check_end(struct space *live)
+{
+	u64 hash = (order_hash() ^ live->used) * 0x9e3779b97f4a7c15ULL + live->starts;
+	u64 *end = &ends[hash % NR_ENDS];
+
+	if (*end == hash)
+		return;
+	device_check(live, false);
+	device_check_empty(live);
+	*end = hash;
+}
+
+/* Return: whether all was well. */
+static bool run(unsigned int nr_switches)
+{
+	struct space live;
+
+	nr_schedules++;
+	order_restore(&first_memory);
+	state = first_state;
+	if (setjmp(order_failed)) {
+		report(nr_switches);
+		return false;
+	}
+	order_run(thread_body, program.nr_threads, switches, nr_switches, set_of);
+	check_results(&live);
+	check_end(&live);
+	return true;
+}
+
+/* ---- the search ---- */
+
+static bool explore(unsigned int level, u32 from, unsigned int preemptions);
+
+/*
+ * Whether the steps before @nr of @trace, from @at on by the thread that is then preempted, do
+ * not conflict with those that others make meanwhile in the run that has just ended. A lock that
+ * was tried in vain is left alone.
+ */
+static bool is_redundant(const struct order_step *trace, u32 nr, u32 at)
+{
+	static struct order_set set;
+	u8 thread = trace[at].thread;
+	u32 i;
+
+	order_set_clear(&set);
+	for (i = at; i < order_nr_steps && order_trace[i].thread != thread; i++)
+		if (!order_trace[i].failed)
+			order_set_add(&set, &order_trace[i]);
+	for (i = at; i < nr && trace[i].thread == thread; i++)
+		if (order_conflicts(&trace[i], &set))
+			return false;
+	return true;
+}
+
+/* Run with one switch more, and all schedules that begin so. */
+static bool deviate(unsigned int level, u32 at, unsigned int to, unsigned int preemptions)
+{
+	switches[level] = (struct order_switch) { at, to };
+	set_of[level] = NULL;
+	return run(level + 1) && explore(level + 1, at + 1, preemptions);
+}
+
+/* Likewise, where the thread that made step @at of @trace could have gone on. */
+static bool preempt(unsigned int level, const struct order_step *trace, u32 nr, u32 at,
+		    unsigned int to, unsigned int preemptions)
+{
+	switches[level] = (struct order_switch) { at, to };
+	set_of[level] = &sets[level];
+	order_set_clear(&sets[level]);
+	return run(level + 1) &&
+	       (is_redundant(trace, nr, at) || explore(level + 1, at + 1, preemptions - 1));
+}
+
+/*
+ * After a run with @level switches: all schedules that have more, from step @from on.
+ * Return: false after a violation.
+ */
+static bool explore(unsigned int level, u32 from, unsigned int preemptions)
+{
+	u32 nr = order_nr_steps, i, next[ORDER_THREADS] = {};
+	struct order_step *trace;
+	unsigned int to;
+	bool ok = true;
+
+	/* two threads have no choice but to go on */
+	if (level == ORDER_SWITCHES || (!preemptions && program.nr_threads == 2))
+		return true;
+	trace = malloc(nr * sizeof(*trace));
+	memcpy(trace, order_trace, nr * sizeof(*trace));
+	for (i = from; i < nr && ok; i++) {
+		for (to = 0; to < program.nr_threads && ok; to++) {
+			if (trace[i].first)
+				next[to] = 0;
+			if (!(trace[i].others >> to & 1))
+				continue;
+			if (trace[i].first) {
+				ok = deviate(level, i, to, preemptions);
+			} else if (preemptions && i >= next[to]) {
+				ok = preempt(level, trace, nr, i, to, preemptions);
+				for (next[to] = i; next[to] < nr; next[to]++)
+					if (order_conflicts(&trace[next[to]], &sets[level]))
+						break;
+				next[to]++;
+			}
+		}
+	}
+	free(trace);
+	return ok;
+}
+
+/* All schedules of the program on the device that was prepared. Return: as explore(). */
+static bool run_program(void)
+{
+	unsigned int to;
+
+	nr_programs++;
+	if (!run(0) || !explore(0, 1, opt->preemptions))
+		return false;
+	for (to = 1; to < program.nr_threads; to++)
+		if (!deviate(0, 0, to, opt->preemptions))
+			return false;
+	return true;
+}
+
+/* What the threads have before they begin. */
+static void prepare(const struct device *d)
+{
+	unsigned int i, k;
+
+	memset(&state, 0, sizeof(state));
+	if (setjmp(order_failed)) {
+		report(0);
+		return;
+	}
+	device_start(d, program.nr_threads);
+	for (i = 0; i < program.nr_threads; i++) {
+		order_set_cpu(i);
+		do_alloc(i, 'p', 1, 1);
+		do_alloc(i, 'p', 1, 1);
+		do_free(i, 'f', state.own[i][1]);
+		state.nr_own[i] = 1;
+		state.nr_calls = 0;
+	}
+	for (i = 0; i < program.nr_threads; i++) {
+		order_set_cpu(i);
+		do_alloc(i, 'm', 3, 1);
+		state.nr_calls = 0;
+	}
+	for (i = 0; i < program.nr_threads; i++)
+		for (k = 0; k < state.nr_own[i]; k++)
+			space_add(&state.live, state.own[i][k].start, state.own[i][k].len);
+	state.time = 1;
+	order_set_cpu(0);
+	order_save(&first_memory);
+	first_state = state;
+}
+
+/* ---- programs ---- */
+
+/* By hand: where much happens at once. */
+static const struct {
+	const char *device, *program;
+} by_hand[] = {
+	/* all want the last blocks, and free and drain meanwhile */
+	{ "8.4K.1", "ppfp+fppf+dpdp" },
+	{ "8.4Ks.2", "mfmf+pfpf+ldmd" },
+	{ "8.1M.1", "mfmf+pfpf+lgcl" },
+	/* three free the same extents, and allocate them again */
+	{ "11.4K.2", "opop+opop+opop" },
+	{ "11.4Ks.1", "offm+offm+offm" },
+	{ "11.1M.2", "otpf+otpf+otpf" },
+	/* claims of what is cached, or becomes free, beside drains and a dead CPU */
+	{ "11.4K.1", "cfcf+pfpf+kpkp" },
+	{ "16.4K.2", "cfpc+fpcf+ddsd" },
+	{ "16.4Ks.1", "cfcf+mfmf+pfsk" },
+	/* slabs come and go, and the slow mode takes them apart */
+	{ "16.4Ks.2", "lmff+ggff+ppff" },
+	{ "16.4K.1", "lfgf+gflf+sqsq" },
+	{ "16.1M.2", "lwft+gwft+mqfc" },
+};
+
+static bool letter_exists(char letter)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		if (ops[i].letter == letter)
+			return true;
+	return false;
+}
+
+/* Reads a program of @len characters. Return: false if it is none. */
+static bool parse_program(const char *text, size_t len)
+{
+	unsigned int thread = 0, op = 0;
+
+	program.nr_ops = 0;
+	for (; len; text++, len--) {
+		if (letter_exists(*text) && op < MAX_OPS) {
+			program.ops[thread][op++] = *text;
+			continue;
+		}
+		if (*text != '+' || !op || (thread && op != program.nr_ops) ||
+		    ++thread == ORDER_THREADS)
+			return false;
+		program.nr_ops = op;
+		op = 0;
+	}
+	program.nr_threads = thread + 1;
+	return thread && op == program.nr_ops;
+}
+
+static void prepare_once(const struct device *d)
+{
+	static char name[sizeof(d->name)];
+	static unsigned int threads;
+
+	if (threads == program.nr_threads && !strcmp(name, d->name))
+		return;
+	strcpy(name, d->name);
+	threads = program.nr_threads;
+	prepare(d);
+}
+
+/* Each on its device. */
+static void run_by_hand(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(by_hand) && !nr_violations; i++) {
+		BUG_ON(!parse_program(by_hand[i].program, strlen(by_hand[i].program)));
+		prepare_once(device_named(by_hand[i].device, strlen(by_hand[i].device)));
+		run_program();
+	}
+}
+
+/* The program of a number: a digit for each operation. */
+static void program_of(u64 nr)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < program.nr_threads; i++)
+		for (k = 0; k < program.nr_ops; k++, nr /= ARRAY_SIZE(ops))
+			program.ops[i][k] = ops[nr % ARRAY_SIZE(ops)].letter;
+}
+
+static u64 nr_all_programs(void)
+{
+	unsigned int i;
+	u64 nr = 1;
+
+	for (i = 0; i < program.nr_threads * program.nr_ops; i++)
+		nr *= ARRAY_SIZE(ops);
+	return nr;
+}
+
+/* All programs, on each device. Of two that differ in the order of two threads, one. */
+static void run_all(void)
+{
+	unsigned int i;
+	u64 nr;
+
+	for (i = 0; i < nr_devices() && !nr_violations; i++) {
+		if (opt->device && strcmp(opt->device, device_nr(i)->name))
+			continue;
+		prepare_once(device_nr(i));
+		for (nr = 0; nr < nr_all_programs() && !nr_violations; nr++) {
+			program_of(nr);
+			if (program.nr_threads > 2 ||
+			    memcmp(program.ops[0], program.ops[1], program.nr_ops) <= 0)
+				run_program();
+		}
+	}
+}
+
+/* Programs drawn by a seed, on the devices by turns. */
+static void run_drawn(u64 seed, u64 count)
+{
+	unsigned long long rng = seed;
+	u64 i;
+
+	for (i = 0; i < count && !nr_violations; i++) {
+		program_of(random_below(&rng, nr_all_programs()));
+		prepare_once(device_nr(i % nr_devices()));
+		run_program();
+	}
+}
+
+/* ---- the command ---- */
+
+static int wrong_option(const char *what, const char *value, const char *remedy)
+{
+	fprintf(stderr, "hybrid-sim: %s '%s' %s\n", what, value, remedy);
+	return 2;
+}
+
+static bool parse_switches(const char *text, unsigned int *nr)
+{
+	int len;
+
+	for (*nr = 0; *text && *nr < ORDER_SWITCHES; (*nr)++, text += len) {
+		struct order_switch *s = &switches[*nr];
+
+		if (sscanf(text, *nr ? ",%u@%u%n" : "%u@%u%n", &s->at, &s->to, &len) != 2)
+			return false;
+	}
+	return !*text;
+}
+
+/* DEVICE:PROGRAM:SWITCHES, or DEVICE:=SEQUENCE */
+static int replay(const char *text)
+{
+	const char *colon = strchr(text, ':'), *second;
+	const struct device *d = colon ? device_named(text, colon - text) : NULL;
+	unsigned int nr;
+
+	if (!d)
+		return wrong_option("--replay", text, "does not begin with a device and a colon; "
+				    "give what a violation printed");
+	if (colon[1] == '=') {
+		if (!sequence_replay(d, colon + 2))
+			return wrong_option("--replay", text, "has no sequence; give what a "
+					    "violation printed");
+		return nr_violations ? 1 : 0;
+	}
+	second = strchr(colon + 1, ':');
+	if (!second || !parse_program(colon + 1, second - colon - 1) ||
+	    !parse_switches(second + 1, &nr))
+		return wrong_option("--replay", text, "has no program and no schedule; give what "
+				    "a violation printed");
+	prepare(d);
+	if (!nr_violations && run(nr)) {
+		print_calls();
+		printf("# nothing is wrong\n");
+	}
+	return nr_violations ? 1 : 0;
+}
+
+static void result(const char *name, u64 value)
+{
+	printf("  %-22s %llu\n", name, value);
+}
+
+int interleave(const struct interleave_options *options)
+{
+	bool only_sequences = !options->programs && options->depth;
+	unsigned long long seed, count;
+	char more;
+
+	opt = options;
+	program.nr_threads = opt->threads;
+	program.nr_ops = opt->ops;
+	order_init();
+	if (opt->device && !device_named(opt->device, strlen(opt->device)))
+		return wrong_option("--device", opt->device, "is none; give BLOCKS.UNIT.MAGAZINE, "
+				    "such as 8.4K.1");
+	if (opt->replay)
+		return replay(opt->replay);
+	if (only_sequences)
+		;
+	else if (!opt->programs || !strcmp(opt->programs, "all"))
+		run_all();
+	else if (!strcmp(opt->programs, "hand"))
+		run_by_hand();
+	else if (sscanf(opt->programs, "%llu,%llu%c", &seed, &count, &more) == 2)
+		run_drawn(seed, count);
+	else
+		return wrong_option("--programs", opt->programs, "is neither all, hand nor SEED,COUNT");
+	if (opt->depth && !nr_violations)
+		sequences(opt->depth, opt->device);
+	result("programs", nr_programs);
+	result("schedules", nr_schedules);
+	result("sequences", nr_sequences);
+	result("states", nr_states);
+	result("violations", nr_violations);
+	return nr_violations ? 1 : 0;
+}
