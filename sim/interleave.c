@@ -3,8 +3,9 @@
  * hybrid-sim interleave: small programs of two or three threads, in all orders.
  *
  * A program is a list of operations for each thread, a letter each (see ops[]). Before it
- * begins, each thread has freed an extent of a block, which is in its magazine if it fits
- * there, and has extents of a block and of three, if there is space. A schedule says where a
+ * begins, each thread has an extent of a block, and has freed another, which is in its magazine
+ * if it fits there. On devices other than "4K" each then gets three blocks, if there is space:
+ * that takes the slabs of blocks apart. A schedule says where a
  * thread is preempted, and by which other (sim/order.c). All schedules with at most a given
  * number of preemptions are searched, as in CHESS (Musuvathi and Qadeer 2007): between
  * preemptions a thread runs to its end, or until it has to wait, which costs nothing. Most
@@ -551,7 +552,7 @@ static void prepare(const struct device *d)
 		state.nr_own[i] = 1;
 		state.nr_calls = 0;
 	}
-	for (i = 0; i < program.nr_threads; i++) {
+	for (i = 0; i < program.nr_threads && !strstr(d->name, ".4K."); i++) {
 		order_set_cpu(i);
 		do_alloc(i, 'm', 3, 1);
 		state.nr_calls = 0;
