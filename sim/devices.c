@@ -159,7 +159,7 @@ static void check_map(const struct space *live)
 	for (i = 0; i < nr; i++) {
 		e = &entries[i];
 		if (e->start != pos || !e->len)
-			order_fail("map: %llu blocks at %llu, expected at %u", e->len, e->start, pos);
+			order_fail("map: %llu blocks at %llu, not at %u", e->len, e->start, pos);
 		if (e->state == HYBRID_ALLOC_MAP_LIVE ? !space_is_extent(live, pos, e->len) :
 		    e->state == HYBRID_ALLOC_MAP_HELD || live->used & blocks_mask(pos, e->len))
 			order_fail("map: %llu blocks at %u are not of state %u", e->len, pos,
@@ -183,7 +183,7 @@ void device_check_sums(const struct space *live, bool drained)
 	if (st.charged != used || st.nr_live != nr || st.capacity != device->blocks ||
 	    st.retired || (drained && st.cached) ||
 	    st.capacity != st.charged + st.cached + st.slab.free)
-		order_fail("stat: charged %llu, %llu extents, cached %llu, free %llu; live %u, %u extents",
+		order_fail("stat: charged %llu/%llu, cached %llu, free %llu; live %u/%u",
 			   st.charged, st.nr_live, st.cached, st.slab.free, used, nr);
 	check_map(live);
 }
@@ -219,7 +219,7 @@ void device_check_empty(struct space *live)
 	hapool_stat(pool, &st, true);
 	if (st.slab.free != device->blocks || st.slab.largest_run != device->blocks ||
 	    atomic_long_read(&pool->slab.mem.bytes) != first_bytes)
-		order_fail("in the end %llu blocks are free, %llu at once, of %u; metadata %ld of %ld",
+		order_fail("in the end %llu blocks free, run of %llu, of %u; metadata %ld of %ld",
 			   st.slab.free, st.slab.largest_run, device->blocks,
 			   atomic_long_read(&pool->slab.mem.bytes), first_bytes);
 	if (order_objects() != first_objects)

@@ -273,7 +273,7 @@ static int run_interleave(char **words)
 		return usage();
 	}
 	if (!interleave) {
-		fprintf(stderr, "hybrid-sim: interleave is not in this build; use that of 'make sim'\n");
+		fprintf(stderr, "hybrid-sim: interleave is not in this build; use 'make sim'\n");
 		return 2;
 	}
 	o->threads = nr_threads > 1 ? nr_threads : 2;

@@ -276,7 +276,8 @@ static bool in_some_order(u32 todo, struct space *live)
 		struct space after = *live;
 
 		if (!(todo >> i & 1) || state.calls[i].begun > least ||
-		    !call_fits(&state.calls[i], &after) || !in_some_order(todo & ~(1U << i), &after))
+		    !call_fits(&state.calls[i], &after) ||
+		    !in_some_order(todo & ~(1U << i), &after))
 			continue;
 		*live = after;
 		return true;
@@ -776,7 +777,8 @@ int interleave(const struct interleave_options *options)
 	else if (sscanf(opt->programs, "%llu,%llu%c", &seed, &count, &more) == 2)
 		run_drawn(seed, count);
 	else
-		return wrong_option("--programs", opt->programs, "is neither all, hand nor SEED,COUNT");
+		return wrong_option("--programs", opt->programs,
+				    "is neither all, hand nor SEED,COUNT");
 	if (opt->depth && !nr_violations)
 		sequences(opt->depth, opt->device);
 	result("programs", nr_programs);

@@ -4,8 +4,8 @@
  *
  * The operations are allocations of 1, 2, 3, 5 and 8 blocks, of a block aligned to two and of
  * three aligned to four, a free of each live extent, a drain, and claims of the ranges in
- * claims[]; in each state also frees that must be refused. After each one the answer is compared with a
- * model of the device, which is exact: with one thread an allocation fails if and only if no
+ * claims[]; in each state also frees that must be refused. After each one the answer is compared
+ * with a model of the device, which is exact: with one thread an allocation fails if and only if no
  * run fits. Then the map, the accounting and each invariant are checked.
  *
  * Sequences that lead to the same state are continued once. A state is what can be seen: the
@@ -109,8 +109,8 @@ static void do_act(struct act *a, struct space *live)
 		fits = space_fits(live->used, a->len, a->align);
 		ret = hapool_alloc(pool, a->len, a->align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
 		if (ret != (fits ? 0 : -ENOSPC))
-			order_fail("allocation of %u aligned to %u: %d, but it %s", a->len, a->align,
-				   ret, fits ? "fits" : "does not fit");
+			order_fail("allocation of %u aligned to %u: %d, but it %s", a->len,
+				   a->align, ret, fits ? "fits" : "does not fit");
 		if (!ret && (start + a->len > device->blocks || start % a->align))
 			order_fail("allocation of %u: block %llu", a->len, start);
 		a->start = start;
@@ -279,7 +279,8 @@ bool sequence_replay(const struct device *d, const char *text)
 
 		text += nr && *text == ',';
 		name = strchr(names, *text);
-		if (!name || sscanf(text + 1, "%u.%u.%u%n", &a->start, &a->len, &a->align, &len) != 3 ||
+		if (!name ||
+		    sscanf(text + 1, "%u.%u.%u%n", &a->start, &a->len, &a->align, &len) != 3 ||
 		    a->start + a->len > MAX_BLOCKS || !is_power_of_2(a->align))
 			return false;
 		a->kind = name - names;
