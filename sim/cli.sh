@@ -78,7 +78,7 @@ try_not "output that cannot be written" "cannot write the output: No space left"
 refused "--programs that are none" "--programs 'some' is neither all, hand nor SEED,COUNT" interleave --programs some
 refused "--preemptions 'x'" "--preemptions: 'x' is not a number from 0 to 8" interleave --preemptions x
 refused "--depth 0" "--depth: '0' is not a number from 1 to 8" interleave --depth 0
-refused "--device that is none" "--device '8' is none; give BLOCKS.UNIT.MAGAZINE" interleave --device 8
+refused "--device that is none" "--device '8' is none; give BLOCKS.UNIT.MAGAZINE, *, or turns" interleave --device 8
 refused "interleave of too many threads" "interleave takes --threads 2 or 3" interleave --threads 4
 refused "interleave of too many operations" "--ops from 1 to 4" interleave --ops 5
 refused "interleave with a word too many" "interleave takes no 'x'; leave it out" interleave x
@@ -90,6 +90,7 @@ done
 for string in 8.4K.1:p+p: 8.1M.2:pf+of+cd:0@1,9@2 16.4Ks.2:=a0.5.1,c8.4.1,f0.5.1,d0.0.1; do
 	try "interleave --replay $string" "$sim" interleave --replay "$string"
 done
+try "interleave --device turns" "$sim" interleave --programs all --ops 1 --preemptions 0 --device turns
 try_not "a schedule that cannot be" "no thread 7 can run" "$sim" interleave --replay 8.4K.1:p+p:1@7
 
 # Sizes

@@ -68,30 +68,66 @@ static bool is_used(u32 blocks)
 	return blocks <= 3 || blocks == 5;
 }
 
+/* From a member on to a later one. */
+static void mark_between(const void *from, const void *to, enum order_kind kind)
+{
+	order_mark(from, to - from, kind);
+}
+
+/* What only GROW, detach and hapool_init() write. */
+static void mark_constants(struct haslab *s)
+{
+	struct habuddy *b = &s->buddy;
+
+	order_mark(&s->cfg, sizeof(s->cfg), ORDER_CONSTANT);
+	mark_between(&b->mem, &b->free_units, ORDER_CONSTANT);
+	order_mark(&b->dev, sizeof(*b) - offsetof(struct habuddy, dev), ORDER_CONSTANT);
+	mark_between(&s->slot_shift, &s->small_bytes, ORDER_CONSTANT);
+	mark_between(&s->inverse, &s->spans, ORDER_CONSTANT);
+	mark_between(&s->groups, &s->closing, ORDER_CONSTANT);
+	order_mark(&pool->cpus, sizeof(pool->cpus), ORDER_CONSTANT);
+	/* the end shares a word with hapool.bypass */
+	order_mark(pool->limit, round_down(sizeof(pool->limit), 8), ORDER_CONSTANT);
+}
+
+/* Counters that only STAT and CHECK look at. */
+static void mark_sums(struct hapool_cpu *c)
+{
+	order_mark(&c->live, sizeof(c->live), ORDER_SUM);
+	order_mark(&c->begun, (char *)(c + 1) - (char *)&c->begun, ORDER_SUM);
+}
+
 /*
- * What need not be tried in all orders: sums, which only STAT and CHECK look at, and bins that
- * never have a magazine.
+ * What need not be tried in all orders: sums, and bins that never have a magazine. (Other counters
+ * decide whether a refusal is certain: pool/refusals.c.)
  */
 static void mark_words(unsigned int nr_cpus)
 {
+	struct haslab *s = &pool->slab;
 	unsigned int cpu, i;
 
-	order_mark(&pool->slab.mem.bytes, sizeof(pool->slab.mem.bytes), ORDER_SILENT);
-	order_mark(&pool->slab.lock, sizeof(pool->slab.lock), ORDER_LOCK);
-	order_mark(&pool->slab.space_lock, sizeof(pool->slab.space_lock), ORDER_LOCK);
+	mark_constants(s);
+	mark_between(&s->buddy.splits, &s->buddy.dev, ORDER_SUM);
+	order_mark(&s->steps, sizeof(s->steps), ORDER_SILENT);
+	order_mark(&s->most_steps, sizeof(s->most_steps), ORDER_SILENT);
+	order_mark(&s->mem.bytes, sizeof(s->mem.bytes), ORDER_SILENT);
+	order_mark(&s->lock, sizeof(s->lock), ORDER_LOCK);
+	order_mark(&s->space_lock, sizeof(s->space_lock), ORDER_LOCK);
 	order_mark(&pool->slow, sizeof(pool->slow), ORDER_LOCK);
-	for (i = 0; i < pool->slab.nr_groups; i++)
-		order_mark(&pool->slab.groups[i].lock, sizeof(spinlock_t), ORDER_LOCK);
+	order_mark(&pool->refusals.lock, sizeof(spinlock_t), ORDER_LOCK);
+	for (i = 0; i < s->nr_groups; i++) {
+		struct haslab_group *g = &s->groups[i];
+
+		order_mark(&g->lock, sizeof(g->lock), ORDER_LOCK);
+		mark_between(&g->made, &g->partial, ORDER_SUM);
+	}
 	for (cpu = 0; cpu < nr_cpus; cpu++) {
 		struct hapool_cpu *c = per_cpu_ptr(pool->cpus, cpu);
 
-		order_mark(c, sizeof(*c), ORDER_SUM);
-		for (i = 0; i <= HASLAB_NR_CLASSES; i++) {
-			bool used = i < HASLAB_NR_CLASSES && is_used(pool->slab.classes[i].blocks);
-
-			order_mark(&c->bin[i].mag, sizeof(c->bin[i].mag),
-				   used ? ORDER_DATA : ORDER_SILENT);
-		}
+		mark_sums(c);
+		for (i = 0; i <= HASLAB_NR_CLASSES; i++)
+			if (i == HASLAB_NR_CLASSES || !is_used(s->classes[i].blocks))
+				order_mark(&c->bin[i], sizeof(c->bin[i]), ORDER_SILENT);
 	}
 }
 
@@ -118,6 +154,21 @@ void device_start(const struct device *d, unsigned int nr_cpus)
 	mark_words(nr_cpus);
 	first_bytes = atomic_long_read(&pool->slab.mem.bytes);
 	first_objects = order_objects();
+}
+
+/* Whether a magazine of @cpu, or of any CPU if that is < 0, has an object. */
+bool device_caches(int cpu)
+{
+	int i, c;
+
+	for (c = 0; c < nr_cpu_ids; c++)
+		for (i = 0; (cpu < 0 || c == cpu) && i < HASLAB_NR_CLASSES; i++) {
+			struct hapool_mag *mag = per_cpu_ptr(pool->cpus, c)->bin[i].mag;
+
+			if (mag > MAG_TAKEN && mag->used)
+				return true;
+		}
+	return false;
 }
 
 /* ---- a model of the space ---- */

@@ -49,6 +49,7 @@ static inline void space_remove(struct space *s, u32 start, u32 len)
 	s->starts &= ~(1U << start);
 }
 
+bool device_caches(int cpu);
 u32 space_len(const struct space *s, u32 start);
 bool space_is_extent(const struct space *s, u32 start, u32 len);
 bool space_fits(u32 used, u32 len, u32 align);

@@ -63,20 +63,21 @@ struct program {
 static const struct {
 	char letter;
 	u8 len, align;			/* of an allocation */
+	const char *name;
 } ops[] = {
-	{ 'p', 1, 1 },			/* allocate a block: pooled */
-	{ 'm', 3, 1 },			/* three blocks: no power of two, so mixed or from a slab */
-	{ 'l', 5, 1 },			/* five: longer than a unit */
-	{ 'g', 2, 4 },			/* two, aligned to four */
-	{ 'f' },			/* free the oldest of its own */
-	{ 'o' },			/* free the oldest of the next thread, which keeps it */
-	{ 't' },			/* free what it freed last, once more */
-	{ 'w' },			/* free its oldest with a wrong length */
-	{ 'c' },			/* claim blocks 4 and 5 */
-	{ 'd' },			/* drain */
-	{ 'k' },			/* the CPU of the next thread is dead */
-	{ 's' },			/* shrinker: memory is short */
-	{ 'q' },			/* STAT */
+	{ 'p', 1, 1, "pooled" },	/* allocate a block */
+	{ 'm', 3, 1, "mixed" },		/* three: no power of two, so mixed or from a slab */
+	{ 'l', 5, 1, "long" },		/* five: longer than a unit */
+	{ 'g', 2, 4, "aligned" },	/* two, aligned to four */
+	{ 'f', .name = "free" },	/* free the oldest of its own */
+	{ 'o', .name = "free-other" },	/* that of the next thread, which keeps it */
+	{ 't', .name = "free-twice" },	/* free what it freed last, once more */
+	{ 'w', .name = "wrong-length" }, /* free its oldest with a wrong length */
+	{ 'c', .name = "claim" },	/* claim blocks 4 and 5 */
+	{ 'd', .name = "drain" },
+	{ 'k', .name = "cpu-dead" },	/* that of the next thread */
+	{ 's', .name = "shrinker" },	/* memory is short */
+	{ 'q', .name = "stat" },
 };
 
 static struct program program;
@@ -96,10 +97,32 @@ struct state {
 static struct state state, first_state;
 static struct order_memory first_memory;
 
-static u64 nr_programs, nr_schedules;
+static const char *only_device;		/* NULL: each */
+static bool turns;			/* --device turns */
+
+static u64 nr_programs, nr_schedules, nr_cut;
 u64 nr_violations;
 
+/* Calls in all schedules that did something, and all of them; by operation. */
+static u64 nr_done[ARRAY_SIZE(ops)], nr_called[ARRAY_SIZE(ops)];
+
 /* ---- operations ---- */
+
+static unsigned int op_of(char letter)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		if (ops[i].letter == letter)
+			break;
+	return i;
+}
+
+static void count_call(char letter, bool done)
+{
+	nr_called[op_of(letter)]++;
+	nr_done[op_of(letter)] += done;
+}
 
 static struct call *begin(unsigned int thread, char letter, int kind, struct extent e)
 {
@@ -116,6 +139,8 @@ static void end(struct call *c, int ret)
 {
 	c->ret = ret;
 	c->ended = state.time++;
+	/* what these are for is to be refused */
+	count_call(c->letter, c->letter == 't' || c->letter == 'w' ? ret : !ret);
 }
 
 static void own(unsigned int thread, struct extent e)
@@ -209,23 +234,26 @@ static void do_op(unsigned int thread, char letter)
 		do_claim(thread, letter, (struct extent) { 4, 2 });
 		return;
 	case 'd':
+		count_call(letter, device_caches(-1));
 		hapool_drain(pool);
 		return;
 	case 'k':
+		count_call(letter, device_caches(next));
 		hapool_drain_cpu(pool, next);
 		return;
 	case 's':
+		count_call(letter, device_caches(-1));
 		hapool_shrink(pool, ULONG_MAX);
 		return;
 	case 'q':
 		hapool_stat(pool, &st, true);
 		if (st.capacity != device->blocks || st.slab.largest_run > device->blocks)
 			order_fail("stat: %llu of %llu blocks", st.slab.largest_run, st.capacity);
+		count_call(letter, st.slab.nr_runs);
 		return;
 	}
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		if (ops[i].letter == letter)
-			do_alloc(thread, letter, ops[i].len, ops[i].align);
+	i = op_of(letter);
+	do_alloc(thread, letter, ops[i].len, ops[i].align);
 }
 
 static void thread_body(unsigned int thread)
@@ -472,7 +500,10 @@ static bool deviate(unsigned int level, u32 at, unsigned int to, unsigned int pr
 	return run(level + 1) && explore(level + 1, at + 1, preemptions);
 }
 
-/* Likewise, where the thread that made step @at of @trace could have gone on. */
+/*
+ * Likewise, where the thread that made step @at of @trace could have gone on. With a third thread
+ * and another preemption, others can make other steps meanwhile than they did in the first run.
+ */
 static bool preempt(unsigned int level, const struct order_step *trace, u32 nr, u32 at,
 		    unsigned int to, unsigned int preemptions)
 {
@@ -480,7 +511,8 @@ static bool preempt(unsigned int level, const struct order_step *trace, u32 nr, 
 	set_of[level] = &sets[level];
 	order_set_clear(&sets[level]);
 	return run(level + 1) &&
-	       (is_redundant(trace, nr, at) || explore(level + 1, at + 1, preemptions - 1));
+	       (((program.nr_threads == 2 || preemptions == 1) && is_redundant(trace, nr, at)) ||
+		explore(level + 1, at + 1, preemptions - 1));
 }
 
 /*
@@ -491,14 +523,19 @@ static bool explore(unsigned int level, u32 from, unsigned int preemptions)
 {
 	u32 nr = order_nr_steps, i, next[ORDER_THREADS] = {};
 	struct order_step *trace;
-	unsigned int to;
+	unsigned int to, cost;
 	bool ok = true;
 
 	/* two threads have no choice but to go on */
-	if (level == ORDER_SWITCHES || (!preemptions && program.nr_threads == 2))
+	if (!preemptions && program.nr_threads == 2)
 		return true;
-	trace = malloc(nr * sizeof(*trace));
-	memcpy(trace, order_trace, nr * sizeof(*trace));
+	if (level == ORDER_SWITCHES) {
+		nr_cut++;
+		return true;
+	}
+	trace = malloc((nr + 1) * sizeof(*trace));
+	/* those before are not looked at */
+	memcpy(trace + from, order_trace + from, (nr - from) * sizeof(*trace));
 	for (i = from; i < nr && ok; i++) {
 		for (to = 0; to < program.nr_threads && ok; to++) {
 			if (trace[i].first)
@@ -506,7 +543,9 @@ static bool explore(unsigned int level, u32 from, unsigned int preemptions)
 			if (!(trace[i].others >> to & 1))
 				continue;
 			if (trace[i].first) {
-				ok = deviate(level, i, to, preemptions);
+				cost = trace[i].asleep >> to & 1;
+				ok = cost > preemptions ||
+				     deviate(level, i, to, preemptions - cost);
 			} else if (preemptions && i >= next[to]) {
 				ok = preempt(level, trace, nr, i, to, preemptions);
 				for (next[to] = i; next[to] < nr; next[to]++)
@@ -591,16 +630,6 @@ static const struct {
 	{ "16.1M.2", "lwft+gwft+mqfc" },
 };
 
-static bool letter_exists(char letter)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		if (ops[i].letter == letter)
-			return true;
-	return false;
-}
-
 /* Reads a program of @len characters. Return: false if it is none. */
 static bool parse_program(const char *text, size_t len)
 {
@@ -608,7 +637,7 @@ static bool parse_program(const char *text, size_t len)
 
 	program.nr_ops = 0;
 	for (; len; text++, len--) {
-		if (letter_exists(*text) && op < MAX_OPS) {
+		if (op_of(*text) < ARRAY_SIZE(ops) && op < MAX_OPS) {
 			program.ops[thread][op++] = *text;
 			continue;
 		}
@@ -666,20 +695,33 @@ static u64 nr_all_programs(void)
 	return nr;
 }
 
-/* All programs, on each device. Of two that differ in the order of two threads, one. */
+/* Of two programs that differ in the order of the threads, one. */
+static bool is_mirrored(void)
+{
+	return program.nr_threads == 2 &&
+	       memcmp(program.ops[0], program.ops[1], program.nr_ops) > 0;
+}
+
+/* All programs, on each device, or each on the next one. */
 static void run_all(void)
 {
-	unsigned int i;
+	unsigned int i = 0;
 	u64 nr;
 
-	for (i = 0; i < nr_devices() && !nr_violations; i++) {
-		if (opt->device && strcmp(opt->device, device_nr(i)->name))
+	for (nr = 0; turns && nr < nr_all_programs() && !nr_violations; nr++) {
+		program_of(nr);
+		if (is_mirrored())
+			continue;
+		prepare_once(device_nr(i++ % nr_devices()));
+		run_program();
+	}
+	for (; !turns && i < nr_devices() && !nr_violations; i++) {
+		if (only_device && strcmp(only_device, device_nr(i)->name))
 			continue;
 		prepare_once(device_nr(i));
 		for (nr = 0; nr < nr_all_programs() && !nr_violations; nr++) {
 			program_of(nr);
-			if (program.nr_threads > 2 ||
-			    memcmp(program.ops[0], program.ops[1], program.nr_ops) <= 0)
+			if (!is_mirrored())
 				run_program();
 		}
 	}
@@ -757,15 +799,18 @@ int interleave(const struct interleave_options *options)
 {
 	bool only_sequences = !options->programs && options->depth;
 	unsigned long long seed, count;
+	unsigned int i;
 	char more;
 
 	opt = options;
 	program.nr_threads = opt->threads;
 	program.nr_ops = opt->ops;
 	order_init();
-	if (opt->device && !device_named(opt->device, strlen(opt->device)))
+	turns = opt->device && !strcmp(opt->device, "turns");
+	only_device = turns ? NULL : opt->device;
+	if (only_device && !device_named(only_device, strlen(only_device)))
 		return wrong_option("--device", opt->device, "is none; give BLOCKS.UNIT.MAGAZINE, "
-				    "such as 8.4K.1");
+				    "such as 8.4K.1, or turns");
 	if (opt->replay)
 		return replay(opt->replay);
 	if (only_sequences)
@@ -780,11 +825,16 @@ int interleave(const struct interleave_options *options)
 		return wrong_option("--programs", opt->programs,
 				    "is neither all, hand nor SEED,COUNT");
 	if (opt->depth && !nr_violations)
-		sequences(opt->depth, opt->device);
+		sequences(opt->depth, only_device);
 	result("programs", nr_programs);
 	result("schedules", nr_schedules);
+	for (i = 0; nr_programs && i < ARRAY_SIZE(ops); i++)
+		printf("  %-22s %llu of %llu\n", ops[i].name, nr_done[i], nr_called[i]);
 	result("sequences", nr_sequences);
 	result("states", nr_states);
+	if (nr_sequences)
+		sequences_print();
+	printf("  %-22s %s\n", "complete", nr_violations || nr_cut ? "no" : "yes");
 	result("violations", nr_violations);
 	return nr_violations ? 1 : 0;
 }

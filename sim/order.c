@@ -15,8 +15,9 @@
  *
  * The usual order is that a thread runs until it ends, meets a taken lock, or sleeps; then the
  * next one that can does. A list of switches says where to deviate from it: a switch from a
- * thread that could go on is a preemption. A thread that sleeps wakes up after another has made
- * a step, but only if it is chosen. Each thread has a CPU of its own.
+ * thread that could go on is a preemption. A thread that sleeps wakes up when no other can go on.
+ * It can do so as soon as another has made a step, but that counts like a preemption: to sleep
+ * takes long. Each thread has a CPU of its own.
  *
  * Memory comes from an arena: each thread has its own part, so that addresses do not depend on
  * the order. Freed memory is not used again in a run, and an access to it is a failure. A
@@ -47,7 +48,8 @@
 
 struct fiber {
 	struct sim_fiber shim;
-	ucontext_t context;
+	void *place[5];		/* where it goes on: for __builtin_longjmp() */
+	bool begun;		/* @place is set */
 	int *lock;		/* waits for it to be 0 */
 	u32 slept;		/* step before which it went to sleep, + 1; or 0 */
 	bool done;
@@ -65,10 +67,16 @@ struct sim_fiber *sim_fiber = &fibers[MAIN].shim;
 static void (*thread_body)(unsigned int thread);
 static unsigned int nr_fibers;
 static bool running;
+unsigned int sim_quiet = 1;		/* > 0: accesses are no steps; always if not running */
 static bool first;			/* no step since the last switch */
+static u8 not_done;			/* mask of fibers */
+static unsigned int nr_stopped;		/* fibers that wait for a lock, or have gone to sleep */
 
 static const struct order_switch *switches;
 static unsigned int nr_switches, next_switch;
+static u32 next_at;			/* step before which that is, or U32_MAX */
+/* Steps before the last switch were noted in the run without it, and are the same. */
+static u32 known_steps;
 static struct order_set *const *switch_sets;
 /* preemptions after which the thread that was preempted has not run again */
 static struct {
@@ -92,14 +100,19 @@ int sim_fence;
 
 void order_fail(const char *format, ...)
 {
+	unsigned int i;
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(order_message, sizeof(order_message), format, args);
 	va_end(args);
 	running = false;
+	sim_quiet = 1;
 	current_fiber = MAIN;
 	sim_fiber = &fibers[MAIN].shim;
+	/* they are in the middle of something */
+	for (i = 0; i < ORDER_THREADS; i++)
+		fibers[i].begun = false;
 	longjmp(order_failed, 1);
 }
 
@@ -169,15 +182,50 @@ static bool can_run(unsigned int i)
 	return !f->done && (!f->lock || !*f->lock) && f->slept != order_nr_steps + 1;
 }
 
-static u8 others(void)
+static u8 others(u8 *asleep)
 {
 	unsigned int i;
 	u8 mask = 0;
 
+	*asleep = 0;
+	/* usually none waits */
+	if (!nr_stopped)
+		return not_done & ~(1U << current_fiber);
 	for (i = 0; i < nr_fibers; i++)
-		if (i != current_fiber && can_run(i))
+		if (i != current_fiber && can_run(i)) {
 			mask |= 1 << i;
+			*asleep |= !!fibers[i].slept << i;
+		}
 	return mask;
+}
+
+static void fiber_main(void);
+
+static noinline void begin(struct fiber *f, char *stack)
+{
+	ucontext_t context;
+
+	f->begun = true;
+	getcontext(&context);
+	context.uc_stack.ss_sp = stack;
+	context.uc_stack.ss_size = STACK_BYTES;
+	makecontext(&context, fiber_main, 0);
+	setcontext(&context);
+}
+
+static noinline void go_on(struct fiber *f)
+{
+	if (!f->begun)
+		begin(f, stacks[f - fibers]);
+	__builtin_longjmp(f->place, 1);
+}
+
+/* Like swapcontext(), which would make a system call. */
+static noinline void leave_for(struct fiber *from, struct fiber *to)
+{
+	from->begun = true;
+	if (!__builtin_setjmp(from->place))
+		go_on(to);
 }
 
 static void switch_to(unsigned int to)
@@ -185,6 +233,8 @@ static void switch_to(unsigned int to)
 	unsigned int from = current_fiber, i, kept = 0;
 
 	if (to != MAIN) {
+		if (fibers[to].slept)
+			nr_stopped--;
 		fibers[to].slept = 0;
 		first = true;
 		for (i = 0; i < nr_waiting; i++)
@@ -196,17 +246,24 @@ static void switch_to(unsigned int to)
 		return;
 	current_fiber = to;
 	sim_fiber = &fibers[to].shim;
-	swapcontext(&fibers[from].context, &fibers[to].context);
+	leave_for(&fibers[from], &fibers[to]);
+}
+
+static void set_next_switch(unsigned int i)
+{
+	next_switch = i;
+	next_at = i < nr_switches ? switches[i].at : U32_MAX;
 }
 
 /* The switch that is due, if there is one. */
 static bool switch_is_due(unsigned int *to)
 {
-	if (next_switch == nr_switches || switches[next_switch].at != order_nr_steps)
+	if (next_at != order_nr_steps)
 		return false;
 	*to = switches[next_switch].to;
 	if (*to >= nr_fibers || (*to != current_fiber && !can_run(*to)))
 		order_fail("no thread %u can run before step %u", *to, order_nr_steps);
+	set_next_switch(next_switch + 1);
 	return true;
 }
 
@@ -216,26 +273,23 @@ static void give_way(void)
 	unsigned int i, to;
 
 	if (switch_is_due(&to)) {
-		next_switch++;
 		switch_to(to);
 		return;
 	}
-	for (i = 1; i <= nr_fibers; i++) {
+	/* first those that need not wake up; the current one can at once if there is no other */
+	for (i = 1; i <= 3 * nr_fibers; i++) {
+		const struct fiber *f;
+
 		to = (current_fiber + i) % nr_fibers;
-		/* a sleeper wakes up at once if there is no other */
-		if (can_run(to) || (to == current_fiber && fibers[to].slept)) {
+		f = &fibers[to];
+		if (i <= 2 * nr_fibers ? can_run(to) && (!f->slept || i > nr_fibers) :
+					 !f->done && !f->lock) {
 			switch_to(to);
 			return;
 		}
 	}
-	for (i = 0; i < nr_fibers; i++) {
-		if (!fibers[i].done && !fibers[i].lock) {
-			switch_to(i);
-			return;
-		}
-		if (!fibers[i].done)
-			order_fail("deadlock");
-	}
+	if (not_done)
+		order_fail("deadlock");
 	switch_to(MAIN);
 }
 
@@ -248,30 +302,45 @@ static void add_to_sets(const struct order_step *s)
 			order_set_add(waiting[i].set, s);
 }
 
-static void step(u32 word, u16 nr, bool write)
+static noinline void preempt(void)
 {
-	struct order_step *s;
 	unsigned int to;
 
-	if (!running)
+	if (!switch_is_due(&to))
 		return;
-	if (!first && switch_is_due(&to)) {
-		waiting[nr_waiting].thread = current_fiber;
-		waiting[nr_waiting++].set = switch_sets ? switch_sets[next_switch] : NULL;
-		next_switch++;
-		switch_to(to);
-	}
+	waiting[nr_waiting].thread = current_fiber;
+	waiting[nr_waiting++].set = switch_sets ? switch_sets[next_switch - 1] : NULL;
+	switch_to(to);
+}
+
+static noinline void note_step(u32 word, u16 nr, bool write)
+{
+	struct order_step *s = &order_trace[order_nr_steps];
+
 	if (order_nr_steps == ORDER_STEPS)
 		order_fail("does not end");
-	s = &order_trace[order_nr_steps];
 	*s = (struct order_step) {
 		.word = word, .nr = nr, .write = write, .thread = current_fiber,
-		.others = others(), .first = first,
+		.first = first,
 		.lock = word != ORDER_NO_WORD && kinds[0][word] == ORDER_LOCK,
 	};
-	first = false;
+	s->others = others(&s->asleep);
 	order_nr_steps++;
-	add_to_sets(s);
+	if (nr_waiting)
+		add_to_sets(s);
+}
+
+static __always_inline void step(u32 word, u16 nr, bool write)
+{
+	if (sim_quiet)
+		return;
+	if (unlikely(order_nr_steps == next_at) && !first)
+		preempt();
+	if (order_nr_steps < known_steps)
+		order_nr_steps++;
+	else
+		note_step(word, nr, write);
+	first = false;
 }
 
 /* A step that accesses nothing. */
@@ -292,6 +361,8 @@ static void tried_in_vain(void)
 
 	if (!running)
 		order_fail("a lock is taken for ever");
+	if (order_nr_steps <= known_steps)
+		return;
 	s->failed = true;
 	add_to_sets(s);
 }
@@ -301,7 +372,9 @@ static void wait_for(int *lock)
 	struct fiber *f = &fibers[current_fiber];
 
 	f->lock = lock;
+	nr_stopped++;
 	give_way();
+	nr_stopped--;
 	f->lock = NULL;
 }
 
@@ -329,6 +402,7 @@ void sim_sleep(void)
 		return;
 	order_pause();
 	fibers[current_fiber].slept = order_nr_steps + 1;
+	nr_stopped++;
 	give_way();
 }
 
@@ -338,13 +412,17 @@ void sim_relax(void)
 	sim_sleep();
 }
 
+/* The body in each run. */
 static void fiber_main(void)
 {
-	thread_body(current_fiber);
-	if (sim_fiber->atomic_depth || sim_fiber->thread.depth)
-		order_fail("a thread ends with a lock, or without preemption");
-	fibers[current_fiber].done = true;
-	give_way();
+	for (;;) {
+		thread_body(current_fiber);
+		if (sim_fiber->atomic_depth || sim_fiber->thread.depth)
+			order_fail("a thread ends with a lock, or without preemption");
+		fibers[current_fiber].done = true;
+		not_done &= ~(1U << current_fiber);
+		give_way();
+	}
 }
 
 /* Each has a CPU from the start. */
@@ -368,38 +446,34 @@ void order_run(void (*body)(unsigned int thread), unsigned int nr_threads,
 	       const struct order_switch *given, unsigned int nr_given,
 	       struct order_set *const *sets)
 {
-	static ucontext_t fresh;
 	unsigned int i, to;
 
-	if (!fresh.uc_stack.ss_size) {
-		getcontext(&fresh);
-		fresh.uc_stack.ss_size = STACK_BYTES;
-	}
 	thread_body = body;
 	nr_fibers = nr_threads;
 	for (i = 0; i < nr_threads; i++) {
 		struct fiber *f = &fibers[i];
 
-		f->context = fresh;
-		f->context.uc_stack.ss_sp = stacks[i];
 		f->shim = (struct sim_fiber) { .thread.cpu = i };
 		f->lock = NULL;
 		f->slept = 0;
 		f->done = false;
-		makecontext(&f->context, fiber_main, 0);
 	}
 	switches = given;
 	nr_switches = nr_given;
-	next_switch = 0;
+	set_next_switch(0);
+	known_steps = nr_given ? given[nr_given - 1].at : 0;
 	switch_sets = sets;
 	nr_waiting = 0;
+	nr_stopped = 0;
+	not_done = (1U << nr_threads) - 1;
 	order_nr_steps = 0;
 	running = true;
+	sim_quiet = 0;
 	to = 0;
-	if (switch_is_due(&to))
-		next_switch++;
+	switch_is_due(&to);
 	switch_to(to);
 	running = false;
+	sim_quiet = 1;
 	if (next_switch != nr_switches)
 		order_fail("step %u was not reached", switches[next_switch].at);
 }
@@ -460,16 +534,20 @@ void order_save(struct order_memory *m)
 	memcpy(m->kinds, kinds[MAIN], m->used / 8);
 }
 
-/* Four at a time, as each has to wait for the multiplication before it. */
+/* Eight at a time, as each has to wait for the multiplication before it. */
 static u64 hash_bytes(u64 hash, const char *p, size_t nr)
 {
-	u64 h[4] = { hash, hash + 1, hash + 2, hash + 3 };
+	u64 h[8];
 	unsigned int i;
 
-	for (; nr >= 32; p += 32, nr -= 32)
-		for (i = 0; i < 4; i++)
+	for (i = 0; i < 8; i++)
+		h[i] = hash + i;
+	for (; nr >= 64; p += 64, nr -= 64)
+		for (i = 0; i < 8; i++)
 			h[i] = (h[i] ^ ((const u64 *)p)[i]) * 0x9e3779b97f4a7c15ULL + (h[i] >> 29);
-	return h[0] ^ h[1] * 3 ^ h[2] * 5 ^ h[3] * 7;
+	for (hash = 0, i = 0; i < 8; i++)
+		hash = (hash ^ h[i]) * 0x9e3779b97f4a7c15ULL + (hash >> 29);
+	return hash;
 }
 
 /* Of all bytes that are allocated or were. */
@@ -479,7 +557,7 @@ u64 order_hash(void)
 	unsigned int i;
 
 	for (i = 0; i < NR_PARTS; i++)
-		hash = hash_bytes(hash ^ used[i], arena[i], ALIGN(used[i], 32));
+		hash = hash_bytes(hash ^ used[i], arena[i], ALIGN(used[i], 64));
 	return hash ^ hash >> 32;
 }
 
@@ -603,6 +681,8 @@ static __always_inline void accessed(const volatile void *p, unsigned long size,
 			order_fail("access to memory that was freed, or is none");
 	if (likely(kinds[0][word] <= ORDER_LOCK) || (kinds[0][word] == ORDER_SUM && write))
 		step(word, (at + size - 1) / 8 - word + 1, write);
+	else if (unlikely(kinds[0][word] == ORDER_CONSTANT && write && running))
+		order_fail("a write to what does not change");
 }
 
 void __tsan_init(void);
@@ -628,34 +708,55 @@ ACCESSES(16)
 
 #define RANGE(name, write)							\
 void __tsan_##name(void *p, unsigned long size);				\
-void __tsan_##name(void *p, unsigned long size) { if (size) accessed(p, size, write); }
+void __tsan_##name(void *p, unsigned long size)					\
+{										\
+	if (size)								\
+		accessed(p, size, write);					\
+}
 
 RANGE(read_range, false)
 RANGE(write_range, true)
 
+#define ATOMIC_LOAD(bits, T)							\
+T __tsan_atomic##bits##_load(const T *p, int order);				\
+T __tsan_atomic##bits##_load(const T *p, int order)				\
+{										\
+	accessed(p, sizeof(T), false);						\
+	return READ_ONCE(*p);							\
+}
+
+#define ATOMIC_STORE(bits, T)							\
+void __tsan_atomic##bits##_store(void *at, T v, int order);			\
+void __tsan_atomic##bits##_store(void *at, T v, int order)			\
+{										\
+	accessed(at, sizeof(T), true);						\
+	WRITE_ONCE(*(T *)at, v);						\
+}
+
 #define ATOMIC_CHANGE(bits, T, name, builtin)					\
-T __tsan_atomic##bits##_##name(volatile T *p, T v, int order);			\
-T __tsan_atomic##bits##_##name(volatile T *p, T v, int order)			\
-{ accessed(p, sizeof(T), true); return builtin(p, v, __ATOMIC_RELAXED); }
+T __tsan_atomic##bits##_##name(void *at, T v, int order);			\
+T __tsan_atomic##bits##_##name(void *at, T v, int order)			\
+{										\
+	accessed(at, sizeof(T), true);						\
+	return builtin((T *)at, v, __ATOMIC_RELAXED);				\
+}
 
 #define ATOMIC_COMPARE(bits, T, name)						\
-int __tsan_atomic##bits##_compare_exchange_##name(volatile T *p, T *old, T new,	\
+int __tsan_atomic##bits##_compare_exchange_##name(void *at, void *old, T new,	\
 						  int order, int failed);	\
-int __tsan_atomic##bits##_compare_exchange_##name(volatile T *p, T *old, T new,	\
+int __tsan_atomic##bits##_compare_exchange_##name(void *at, void *old, T new,	\
 						  int order, int failed)	\
 {										\
+	T *p = at;								\
+										\
 	accessed(p, sizeof(T), true);						\
-	return __atomic_compare_exchange_n(p, old, new, false,			\
+	return __atomic_compare_exchange_n(p, (T *)old, new, false,		\
 					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);	\
 }
 
 #define ATOMIC(bits, T)								\
-T __tsan_atomic##bits##_load(const volatile T *p, int order);			\
-T __tsan_atomic##bits##_load(const volatile T *p, int order)			\
-{ accessed(p, sizeof(T), false); return *p; }					\
-void __tsan_atomic##bits##_store(volatile T *p, T v, int order);		\
-void __tsan_atomic##bits##_store(volatile T *p, T v, int order)			\
-{ accessed(p, sizeof(T), true); *p = v; }						\
+ATOMIC_LOAD(bits, T)								\
+ATOMIC_STORE(bits, T)								\
 ATOMIC_CHANGE(bits, T, exchange, __atomic_exchange_n)				\
 ATOMIC_CHANGE(bits, T, fetch_add, __atomic_fetch_add)				\
 ATOMIC_CHANGE(bits, T, fetch_sub, __atomic_fetch_sub)				\

@@ -23,6 +23,7 @@ enum order_kind {
 	ORDER_DATA,		/* steps */
 	ORDER_LOCK,		/* steps that conflict only with vain tries to take it */
 	ORDER_SUM,		/* writes are steps; reads are none, as no thread acts on them */
+	ORDER_CONSTANT,		/* no steps; a write in a thread is a failure */
 	ORDER_SILENT,		/* no steps */
 };
 
@@ -32,10 +33,11 @@ struct order_step {
 	u16 nr;			/* words */
 	u8 thread;
 	u8 others;		/* mask of other threads that could have run instead */
-	bool write;
-	bool first;		/* after a switch */
-	bool lock;
-	bool failed;		/* tried to take a lock that is taken */
+	u8 asleep;		/* those of them that would have had to wake up */
+	bool write : 1;
+	bool first : 1;		/* after a switch */
+	bool lock : 1;
+	bool failed : 1;	/* tried to take a lock that is taken */
 };
 
 #define ORDER_NO_WORD	U32_MAX

@@ -9,14 +9,14 @@
  * run fits. Then the map, the accounting and each invariant are checked.
  *
  * Sequences that lead to the same state are continued once. A state is what can be seen: the
- * map, and what is in each magazine in its order. What else the allocator remembers, such as
- * the last holes, is not a part of it.
+ * map, what is in each magazine in its order, and what is known not to fit. What else the
+ * allocator remembers, such as the last holes, is not a part of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool_hit.h"
+#include "pool/internal.h"
 #include "sequences.h"
 
 #define MAX_DEPTH	8
@@ -30,6 +30,9 @@ struct act {
 };
 
 u64 nr_sequences, nr_states;
+
+/* Acts that did something, and all of them. A drain does if a magazine has an object. */
+static u64 nr_done[4], nr_called[4], nr_refused;
 
 static struct act acts[MAX_DEPTH];
 static struct order_memory memory[MAX_DEPTH + 1];
@@ -80,6 +83,7 @@ static void refuse_free(const struct space *live, u32 start, u32 len)
 		return;
 	if (!hapool_free(pool, start, len, &reason))
 		order_fail("free of %u+%u, which is no extent", start, len);
+	nr_refused++;
 }
 
 /* Frees with a wrong start or length, and of what is not allocated. */
@@ -104,6 +108,7 @@ static void do_act(struct act *a, struct space *live)
 	u64 start = 0;
 	int ret = 0;
 
+	nr_called[a->kind]++;
 	switch (a->kind) {
 	case ALLOC:
 		fits = space_fits(live->used, a->len, a->align);
@@ -126,13 +131,16 @@ static void do_act(struct act *a, struct space *live)
 		if (ret)
 			order_fail("free of %u+%u: %d", a->start, a->len, ret);
 		space_remove(live, a->start, a->len);
+		nr_done[FREE]++;
 		return;
 	case DRAIN:
+		nr_done[DRAIN] += device_caches(-1);
 		hapool_drain(pool);
 		return;
 	}
 	if (ret)
 		return;
+	nr_done[a->kind]++;
 	if (live->used & blocks_mask(a->start, a->len))
 		order_fail("%u+%u is handed out twice", a->start, a->len);
 	space_add(live, a->start, a->len);
@@ -162,6 +170,8 @@ static u64 state_hash(void)
 		for (k = 0; mag && k < mag->used / sizeof(mag->refs[0]); k++)
 			hash = mix(hash, mag->refs[k].start);
 	}
+	for (i = 0; i < ARRAY_SIZE(requests); i++)
+		hash = mix(hash, hapool_was_refused(pool, requests[i].len, requests[i].align));
 	return hash ?: 1;
 }
 
@@ -263,6 +273,17 @@ void sequences(unsigned int depth, const char *name)
 			break;
 	}
 	free(seen);
+}
+
+/* How often each kind of operation did something. */
+void sequences_print(void)
+{
+	static const char *const names[] = { "allocations", "frees", "claims", "drains" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		printf("  %-22s %llu of %llu\n", names[i], nr_done[i], nr_called[i]);
+	printf("  %-22s %llu\n", "refused frees", nr_refused);
 }
 
 /* What report() printed. Return: false: it is no such text. */

@@ -8,6 +8,7 @@
 extern u64 nr_sequences, nr_states, nr_violations;
 
 void sequences(unsigned int depth, const char *name);
+void sequences_print(void);
 bool sequence_replay(const struct device *d, const char *text);
 
 #endif
