@@ -80,7 +80,8 @@ static u32 haslab_check_known(const struct haslab *s, const struct haslab_mixed 
 		from = start + ((u64)__ffs64(units) << s->cfg.unit_shift);
 		to = min(from + unit_blocks(s), s->cfg.nr_blocks);
 		from = max(from, s->cfg.first_block);
-		known += to > from ? to - from : 0;
+		/* of a unit outside, a number that no other unit makes up for */
+		known += to - from;
 	}
 	return known;
 }

@@ -74,8 +74,7 @@ static int haslab_hold_locked(struct haslab *s, u64 *start, u64 *len, struct ham
 	if (!haslab_hold_clip(s, slab, start, &end))
 		return -EAGAIN;
 	*len = end - *start;
-	if (mixed_at(s, *start) != m || haslab_lookup(s, *start) != slab ||
-	    !haslab_stretch(s, *start, &pos) || pos < end)
+	if (!haslab_stretch(s, *start, &pos) || pos < end)
 		return -EAGAIN;
 	if (m)
 		return haslab_mixed_set(s, *start, *len, HARUNS_SPECIAL, op);
