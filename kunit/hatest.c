@@ -28,59 +28,6 @@ unsigned long hatest_ops = 20000;
 module_param(hatest_ops, ulong, 0444);
 MODULE_PARM_DESC(hatest_ops, "number of operations of a random case");
 
-static struct hatest_inject inject;
-atomic_long_t hatest_takes;
-void (*hatest_meanwhile)(void);
-
-void hatest_inject_start(unsigned long nth, unsigned long nowait_every, bool all)
-{
-	atomic_long_set(&inject.seen, 0);
-	atomic_long_set(&inject.failed, 0);
-	inject.nth = nth;
-	inject.nowait_every = nowait_every;
-	inject.all = all;
-}
-
-unsigned long hatest_inject_stop(void)
-{
-	unsigned long failed = atomic_long_read(&inject.failed);
-
-	inject.nth = 0;
-	inject.nowait_every = 0;
-	inject.all = false;
-	return failed;
-}
-
-unsigned long hatest_inject_seen(void)
-{
-	return atomic_long_read(&inject.seen);
-}
-
-bool hatest_fails(gfp_t gfp)
-{
-	unsigned long n = atomic_long_inc_return(&inject.seen);
-	bool fails = inject.all || n == inject.nth;
-
-	if (inject.nowait_every && !gfpflags_allow_blocking(gfp))
-		fails |= n % inject.nowait_every == 0;
-	/* a loop that retries for ever fails the test, but does not hang it */
-	if (atomic_long_read(&inject.failed) >= HATEST_MAX_FAILED)
-		return false;
-	if (fails)
-		atomic_long_inc(&inject.failed);
-	return fails;
-}
-
-void *hatest_kzalloc(size_t size, gfp_t gfp)
-{
-	return hatest_fails(gfp) ? NULL : kzalloc(size, gfp);
-}
-
-void *hatest_kvzalloc(size_t size, gfp_t gfp)
-{
-	return hatest_fails(gfp) ? NULL : kvzalloc(size, gfp);
-}
-
 #ifdef __KERNEL__
 u64 hatest_now(void)
 {
@@ -97,7 +44,7 @@ u64 hatest_now(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 

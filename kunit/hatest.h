@@ -33,7 +33,7 @@ static inline struct hatest_rng hatest_rng(struct kunit *test)
 	return (struct hatest_rng) { .state = hatest_seed };
 }
 
-/* A clock, in nanoseconds. */
+/* A clock, in nanoseconds; in user space the CPU time of this thread. */
 u64 hatest_now(void);
 
 /* Moves to another CPU. Return: false if there is no such CPU. */

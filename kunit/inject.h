@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/types.h>
 
@@ -19,7 +20,9 @@
  * struct hatest_inject - which allocations fail
  * @nth: this one, counted from 1 since hatest_inject_start(); 0: none
  * @nowait_every: every Nth allocation, if it may not wait; 0: none
- * @all: all of them
+ * @all: all of them, from @nth on
+ * @meanwhile: what the next allocation that may wait calls, or NULL
+ * @arg: its argument
  * @seen: allocations since hatest_inject_start()
  * @failed: how many of them failed on purpose
  */
@@ -27,6 +30,8 @@ struct hatest_inject {
 	unsigned long nth;
 	unsigned long nowait_every;
 	bool all;
+	void (*meanwhile)(void *arg);
+	void *arg;
 	atomic_long_t seen;
 	atomic_long_t failed;
 };
@@ -41,19 +46,35 @@ unsigned long hatest_inject_stop(void);
 unsigned long hatest_inject_seen(void);
 
 /*
- * Called between two holds of a walk of the slab layer, and in a wait that no signal ends, if it is
- * not NULL: see slab_layer.c.
+ * The next allocation that may wait calls @meanwhile first, as another task could run then. Once.
  */
+void hatest_inject_meanwhile(void (*meanwhile)(void *arg), void *arg);
+
+/* What another task does while a walk reschedules between two holds, or a task sleeps; or NULL. */
 extern void (*hatest_meanwhile)(void);
 
-/* Magazines that the pool layer has taken so far, other than by a hit: see pool_layer.c. */
+/* What another task does while one next sleeps for a moment, instead; once. */
+extern void (*hatest_asleep)(void);
+
+/* Magazines that the pool layer has taken so far, other than by a hit: see inject_pool.h. */
 extern atomic_long_t hatest_takes;
 
+/* How long all tasks have slept so far, but for what hatest_asleep did instead. */
+extern atomic_long_t hatest_jiffies;
+
+void hatest_resched(void);
+void hatest_sleep(long jiffies, bool killable);
 bool hatest_fails(gfp_t gfp);
 void *hatest_kzalloc(size_t size, gfp_t gfp);
 void *hatest_kvzalloc(size_t size, gfp_t gfp);
 
 #ifndef HATEST_INJECT_REAL
+#undef cond_resched
+#define cond_resched()			hatest_resched()
+#undef schedule_timeout_killable
+#define schedule_timeout_killable(jiffies)		hatest_sleep(jiffies, true)
+#undef schedule_timeout_uninterruptible
+#define schedule_timeout_uninterruptible(jiffies)	hatest_sleep(jiffies, false)
 #undef kzalloc
 #undef kmalloc
 #undef kcalloc

@@ -372,6 +372,7 @@ static inline void pool_test_exit(struct kunit *test)
 {
 	hatest_inject_stop();
 	hatest_meanwhile = NULL;
+	hatest_asleep = NULL;
 	hatest_set_killed(false);
 	hatest_on_any_cpu();
 	stop(test->priv);

@@ -94,6 +94,8 @@ void *kunit_kzalloc(struct kunit *test, size_t size, gfp_t gfp);
 #define KUNIT_ASSERT_FALSE_MSG(t, c, f, ...)	SIM_KUNIT(t, 1, !(c), "true: %s " f, #c, ##__VA_ARGS__)
 #define KUNIT_ASSERT_NOT_NULL(t, p)	SIM_KUNIT(t, 1, p, "NULL: %s", #p)
 #define KUNIT_EXPECT_NOT_NULL(t, p)	SIM_KUNIT(t, 0, p, "NULL: %s", #p)
+#define KUNIT_ASSERT_PTR_EQ(t, a, b)	SIM_KUNIT(t, 1, (a) == (b), "%s == %s", #a, #b)
+#define KUNIT_ASSERT_PTR_NE(t, a, b)	SIM_KUNIT(t, 1, (a) != (b), "%s != %s", #a, #b)
 #define KUNIT_EXPECT_NULL(t, p)		SIM_KUNIT(t, 0, !(p), "not NULL: %s", #p)
 #define KUNIT_ASSERT_NOT_ERR_OR_NULL(t, p)	KUNIT_ASSERT_NOT_NULL(t, p)
 #define KUNIT_EXPECT_EQ(t, a, b)	SIM_KUNIT_CMP(t, 0, a, ==, b, "")

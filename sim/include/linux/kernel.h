@@ -42,8 +42,8 @@
 #define mul_u64_u64_div_u64(a, b, c) ((u64)((unsigned __int128)(a) * (b) / (c)))
 
 #define ilog2(n)		((int)(63 - __builtin_clzll((u64)(n))))
-#define is_power_of_2(n)	((n) && !((n) & ((n) - 1)))
-#define order_base_2(n)		((n) > 1 ? ilog2((u64)(n) - 1) + 1 : 0)
+static inline bool is_power_of_2(u64 n) { return n && !(n & (n - 1)); }
+static inline int order_base_2(u64 n) { return n > 1 ? ilog2(n - 1) + 1 : 0; }
 #define roundup_pow_of_two(n)	(1UL << order_base_2(n))
 #define rounddown_pow_of_two(n)	(1UL << ilog2(n))
 

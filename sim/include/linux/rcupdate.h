@@ -43,6 +43,7 @@ void rcu_barrier(void);
 	({ SIM_ASSERT((c) || rcu_read_lock_held()); rcu_dereference_raw(p); })
 #define rcu_dereference_protected(p, c)	({ SIM_ASSERT(c); READ_ONCE(p); })
 #define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define RCU_INITIALIZER(v)	(v)
 #define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
 #define rcu_replace_pointer(p, v, c) \
 	({ __typeof__(p) _old = rcu_dereference_protected(p, c); rcu_assign_pointer(p, v); _old; })

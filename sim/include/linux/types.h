@@ -59,7 +59,11 @@ struct rcu_head {
 #define __pure			__attribute__((pure))
 #define noinline		__attribute__((noinline))
 #undef __always_inline
+#ifdef SIM_COVERAGE	/* a branch is counted once for each function, not for each caller */
+#define __always_inline		inline
+#else
 #define __always_inline		inline __attribute__((always_inline))
+#endif
 #define ____cacheline_aligned		__aligned(64)
 #define ____cacheline_aligned_in_smp	__aligned(64)
 #define SMP_CACHE_BYTES		64
