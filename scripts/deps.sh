@@ -23,7 +23,7 @@ profile=("${tools[@]}" jq bsdextrautils valgrind)
 test=("${demo[@]}" "${fio[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
 	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib binutils-s390x-linux-gnu libc6-dev-s390x-cross
 	libgcc-12-dev-s390x-cross qemu-user sparse clang libclang-rt-dev shellcheck
-	dmsetup jq man-db mandoc openssl bpftrace python3-jsonschema mmdebstrap e2fsprogs)
+	dmsetup jq man-db mandoc openssl bpftrace python3 python3-jsonschema mmdebstrap e2fsprogs)
 
 case ${1-} in
 tools) wanted=("${tools[@]}") ;;
