@@ -45,6 +45,7 @@
 #define NR_PARTS	(ORDER_THREADS + 1)
 #define STACK_BYTES	(1UL << 16)
 #define MAX_CALLBACKS	64
+#define MAX_LOCKS	16
 
 struct fiber {
 	struct sim_fiber shim;
@@ -59,6 +60,8 @@ static char arena[NR_PARTS][PART_BYTES] __aligned(4096);
 static u8 kinds[NR_PARTS][PART_WORDS];	/* enum order_kind of each word */
 static size_t used[NR_PARTS];		/* bytes of each part */
 static long nr_objects;
+static u32 locks[MAX_LOCKS];		/* words that begin with whether a lock is taken */
+static unsigned int nr_locks;
 
 static char stacks[ORDER_THREADS][STACK_BYTES] __aligned(64);
 static struct fiber fibers[NR_PARTS];
@@ -173,6 +176,19 @@ bool order_conflicts(const struct order_step *s, const struct order_set *set)
 	return false;
 }
 
+/*
+ * What is done with a lock may change places only with all that another thread does with it: so
+ * not if that thread has it when the one that was preempted goes on.
+ */
+static void add_held(struct order_set *set)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_locks; i++)
+		if (*(const int *)(arena[0] + 8UL * locks[i]))
+			set->read[locks[i]] = set->now;
+}
+
 /* ---- threads ---- */
 
 static bool can_run(unsigned int i)
@@ -240,6 +256,8 @@ static void switch_to(unsigned int to)
 		for (i = 0; i < nr_waiting; i++)
 			if (waiting[i].thread != to)
 				waiting[kept++] = waiting[i];
+			else if (waiting[i].set)
+				add_held(waiting[i].set);
 		nr_waiting = kept;
 	}
 	if (from == to)
@@ -570,6 +588,8 @@ void order_restore(const struct order_memory *m)
 		used[i] = 0;
 	}
 	used[MAIN] = m->used;
+	if (!m->used)
+		nr_locks = 0;
 	nr_objects = m->objects;
 	memcpy(arena[MAIN], m->bytes, m->used);
 	memcpy(kinds[MAIN], m->kinds, m->used / 8);
@@ -588,6 +608,10 @@ void order_free(struct order_memory *m)
 void order_mark(const void *p, size_t size, enum order_kind kind)
 {
 	memset(kinds[0] + word_of(p), kind, DIV_ROUND_UP(size, 8));
+	if (kind == ORDER_LOCK) {
+		BUG_ON(nr_locks == MAX_LOCKS);
+		locks[nr_locks++] = word_of(p);
+	}
 }
 
 /* ---- RCU ---- */
