@@ -13,9 +13,14 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 
-/* The KUnit suites are always built with it. */
-#if (defined(SIM_DEBUG) || defined(CONFIG_PROVE_LOCKING)) && !defined(HA_COUNT_STEPS)
+/*
+ * The KUnit suites are always built with it; hybrid-sim interleave is not, as each access to a
+ * counter would be a place where another thread could run.
+ */
+#if defined(CONFIG_PROVE_LOCKING) || (defined(SIM_DEBUG) && !defined(SIM_ORDER))
+#ifndef HA_COUNT_STEPS
 #define HA_COUNT_STEPS
+#endif
 #endif
 
 /* The classes of locks. A task holds at most one lock of a class at a time. */

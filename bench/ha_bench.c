@@ -38,6 +38,14 @@
  *
  * attach-100T: the cost to open a device of 100 TiB, once.
  *
+ * worst-*: one call on a device that was made bad for it by claims; the most of several calls,
+ * the first of which knows nothing about the device. worst-goal-full: an allocation with a goal
+ * at 0 on 4 GiB in which each block is an extent. worst-goal-holes, worst-align-huge and
+ * worst-align-2: each second block of 4 GiB is one, and the allocation has a goal at 0, an
+ * alignment to 1 PiB, or one to 8 KiB that no free block has. worst-refusal-1T: no 1 MiB of
+ * 1 TiB is free as a whole, and 1 MiB is asked for. worst-stat-100T: counters and the largest
+ * free run of 100 TiB with an extent in each GiB.
+ *
  * An aged device is filled to 95 % and freed at random down to 60 %, three times,
  * then filled to 95 % again; sizes are log-uniform from 4 KiB to 4 MiB.
  */
@@ -864,6 +872,85 @@ static int just_loop(const struct allocator *a, struct state *s)
 	return min_t(s64, t, 0);
 }
 
+/* ---- one call on a bad device ---- */
+
+struct worst {
+	const char *workload;
+	u64 capacity;
+	u64 step;		/* a block is claimed at each multiple of it */
+	u64 len;		/* of the allocation; 0: hybrid_alloc_stat() */
+	u64 align;
+	u64 goal;
+};
+
+static const struct worst worsts[] = {
+	{ "worst-goal-full", 4ULL * SZ_1G, SZ_4K, SZ_4K, 0, 0 },
+	{ "worst-goal-holes", 4ULL * SZ_1G, SZ_8K, SZ_64K + SZ_4K, 0, 0 },
+	{ "worst-align-huge", 4ULL * SZ_1G, SZ_8K, SZ_4K, 1024 * TIB, HYBRID_ALLOC_NO_GOAL },
+	{ "worst-align-2", 4ULL * SZ_1G, SZ_8K, SZ_4K, SZ_8K, HYBRID_ALLOC_NO_GOAL },
+	{ "worst-refusal-1T", TIB, SZ_1M, SZ_1M, 0, HYBRID_ALLOC_NO_GOAL },
+	{ "worst-stat-100T", 100 * TIB, SZ_1G },
+};
+
+static int worst_call(const struct worst *w)
+{
+	struct hybrid_alloc_range range;
+	struct hybrid_alloc_stat stat;
+	int ret;
+
+	if (!w->len) {
+		hybrid_alloc_stat(ha, &stat, false);
+		return 0;
+	}
+	ret = hybrid_alloc_alloc(ha, w->len, w->align, w->goal, GFP_KERNEL, &range);
+	if (!ret)
+		hybrid_alloc_free(ha, range.start, range.len, NULL);
+	return ret == -ENOSPC ? 0 : ret;
+}
+
+static int worst_claim(const struct worst *w)
+{
+	u64 pos;
+	int ret;
+
+	for (pos = 0; pos < w->capacity; pos += w->step) {
+		ret = hybrid_alloc_claim(ha, pos, SZ_4K, GFP_KERNEL);
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+static void worst_free(const struct worst *w)
+{
+	u64 pos;
+
+	for (pos = 0; pos < w->capacity; pos += w->step) {
+		WARN_ON_ONCE(hybrid_alloc_free(ha, pos, SZ_4K, NULL));
+		cond_resched();
+	}
+}
+
+static int worst_run(const struct worst *w)
+{
+	u64 t, most = 0;
+	int ret, i;
+
+	ret = hybrid_open(w->capacity) ?: worst_claim(w);
+	for (i = 0; i < 3 && !ret; i++) {
+		t = now();
+		ret = worst_call(w);
+		most = max(most, now() - t);
+	}
+	if (ret)
+		return ret;
+	report(allocators, w->workload, "", "call", most * 1000);
+	worst_free(w);
+	hybrid_close();
+	return 0;
+}
+
 static int bench(void)
 {
 	const struct allocator *a;
@@ -886,6 +973,8 @@ static int bench(void)
 			ret = run(a, TIB, on_large) ?: run(a, 100 * TIB, on_large) ?:
 				run(a, a->capacity, stress_10x) ?: run(a, a->capacity, stress_100x);
 	}
+	for (i = 0; i < ARRAY_SIZE(worsts) && !ret; i++)
+		ret = worst_run(&worsts[i]);
 	return ret;
 }
 

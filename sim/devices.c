@@ -108,8 +108,6 @@ static void mark_words(unsigned int nr_cpus)
 
 	mark_constants(s);
 	mark_between(&s->buddy.splits, &s->buddy.dev, ORDER_SUM);
-	order_mark(&s->steps, sizeof(s->steps), ORDER_SILENT);
-	order_mark(&s->most_steps, sizeof(s->most_steps), ORDER_SILENT);
 	order_mark(&s->mem.bytes, sizeof(s->mem.bytes), ORDER_SILENT);
 	order_mark(&s->lock, sizeof(s->lock), ORDER_LOCK);
 	order_mark(&s->space_lock, sizeof(s->space_lock), ORDER_LOCK);

@@ -93,18 +93,37 @@ static inline void sim_reader_exit(void)
 }
 #endif
 
+/* The work under each lock; see worst.c. */
+#ifdef SIM_WORK
+extern u64 sim_work;
+void sim_hold_ended(const char *lock, u64 work);
+struct sim_hold {
+	const char *lock;
+	u64 since;
+};
+#define SIM_HOLD(n)		.hold = { #n }
+#define sim_hold_begin(l)	((void)((l)->hold.since = sim_work))
+#define sim_hold_end(l)		sim_hold_ended((l)->hold.lock, sim_work - (l)->hold.since)
+#else
+struct sim_hold { };
+#define SIM_HOLD(n)		.hold = { }
+#define sim_hold_begin(l)	barrier()
+#define sim_hold_end(l)		barrier()
+#endif
+
 typedef struct {
 	int locked;
 	unsigned int waits;	/* how often a thread had to wait for it; for hybrid-sim bench */
+	struct sim_hold hold;
 #ifdef SIM_DEBUG
 	const void *owner;
 #endif
 } spinlock_t;
 typedef spinlock_t raw_spinlock_t;
 
-#define __SPIN_LOCK_UNLOCKED(n)	{ 0 }
+#define __SPIN_LOCK_UNLOCKED(n)	{ SIM_HOLD(n) }
 #define DEFINE_SPINLOCK(n)	spinlock_t n = __SPIN_LOCK_UNLOCKED(n)
-#define spin_lock_init(l)	(*(l) = (spinlock_t) { 0 })
+#define spin_lock_init(l)	(*(l) = (spinlock_t) __SPIN_LOCK_UNLOCKED(l))
 
 void sim_spin_wait(spinlock_t *l);
 
@@ -139,6 +158,7 @@ static inline void spin_lock(spinlock_t *l)
 	if (unlikely(__atomic_exchange_n(&l->locked, 1, __ATOMIC_ACQUIRE)))
 		sim_spin_wait(l);
 	sim_lock_owned(l);
+	sim_hold_begin(l);
 }
 
 static inline bool spin_trylock(spinlock_t *l)
@@ -149,11 +169,13 @@ static inline bool spin_trylock(spinlock_t *l)
 	sim_atomic_enter();
 	sim_reader_enter();
 	sim_lock_owned(l);
+	sim_hold_begin(l);
 	return true;
 }
 
 static inline void spin_unlock(spinlock_t *l)
 {
+	sim_hold_end(l);
 	sim_lock_disowned(l);
 	__atomic_store_n(&l->locked, 0, __ATOMIC_RELEASE);
 	sim_reader_exit();
@@ -188,6 +210,7 @@ struct mutex {
 	pthread_mutex_t m;
 #endif
 	const void *owner;
+	struct sim_hold hold;
 #ifdef SIM_DEBUG
 	bool in_reclaim;
 	bool waits_for_io;
@@ -217,16 +240,13 @@ static inline void sim_mutex_lock(struct mutex *m)
 		sim_mutex_wait(m);
 }
 #else
-#define DEFINE_MUTEX(n)		struct mutex n = { .m = PTHREAD_MUTEX_INITIALIZER }
+#define DEFINE_MUTEX(n)		struct mutex n = { .m = PTHREAD_MUTEX_INITIALIZER, SIM_HOLD(n) }
 #define sim_mutex_trylock(mutex) (!pthread_mutex_trylock(&(mutex)->m))
 #define sim_mutex_unlock(mutex)	pthread_mutex_unlock(&(mutex)->m)
 #define sim_mutex_lock(mutex)	pthread_mutex_lock(&(mutex)->m)
 
-static inline void mutex_init(struct mutex *m)
-{
-	*m = (struct mutex) { .owner = NULL };
-	pthread_mutex_init(&m->m, NULL);
-}
+#define mutex_init(l) \
+	((void)(*(l) = (struct mutex) { .m = PTHREAD_MUTEX_INITIALIZER, SIM_HOLD(l) }))
 
 static inline void mutex_destroy(struct mutex *m) { pthread_mutex_destroy(&m->m); }
 #endif
@@ -237,6 +257,7 @@ static inline void mutex_lock(struct mutex *m)
 	sim_mutex_lock(m);
 	m->owner = &sim_self;
 	sim_mutex_locked(m);
+	sim_hold_begin(m);
 }
 
 static inline int mutex_lock_interruptible(struct mutex *m) { mutex_lock(m); return 0; }
@@ -247,6 +268,7 @@ static inline bool mutex_trylock(struct mutex *m)
 		return false;
 	m->owner = &sim_self;
 	sim_mutex_locked(m);
+	sim_hold_begin(m);
 	return true;
 }
 
@@ -261,6 +283,7 @@ static inline int mutex_lock_killable(struct mutex *m)
 static inline void mutex_unlock(struct mutex *m)
 {
 	BUG_ON(m->owner != &sim_self);
+	sim_hold_end(m);
 	sim_mutex_unlocked(m);
 	m->owner = NULL;
 	sim_mutex_unlock(m);
