@@ -290,6 +290,10 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 	struct haruns_run run = mixed_run(s, m, start);
 	u32 max_free = m->runs.max_free, others = haruns_others(&m->runs, &run);
 
+	if (haruns_fill(&m->runs, base, live, nr, blocks)) {
+		g->free -= bitmap_weight(live, nr) * (u64)blocks;
+		i = 0;
+	}
 	for (; (next = find_last_bit(live, i)) < i; i = next) {
 		at = base + next * blocks;
 		after = run.start + run.len - at - blocks;

@@ -512,6 +512,36 @@ static u32 haruns_longest_row(u32 word, u32 row)
 	return max(longest, nr);
 }
 
+/*
+ * Make extents of @blocks each in a free run of a bitmap: those of @nr objects, the first of which
+ * is at @start, that are set in @live. The free run may begin before the first and end after the
+ * last. False if there is no bitmap.
+ */
+bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr, u32 blocks)
+{
+	u32 i, pos, end, max_free = 0, row = 0, found;
+	bool goes_on = false;
+
+	if (!haruns_is_bitmap(r))
+		return false;
+	end = haruns_bitmap_next_start(r, haruns_bitmap_run_start(r, start) + 1);
+	for (i = find_first_bit(live, nr); i < nr; i = find_next_bit(live, nr, i + 1)) {
+		pos = start + i * blocks;
+		haruns_bitmap_put(r, pos, HARUNS_LIVE);
+		r->nr_free -= blocks;
+		pos += blocks;
+		if (pos < end && (i + 1 == nr || !test_bit(i + 1, live)))
+			haruns_bitmap_put(r, pos, HARUNS_FREE);
+	}
+	for (i = 0; i < DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD); i++) {
+		found = haruns_bitmap_word(r, i, haruns_bitmap_free_starts(r, i), &goes_on);
+		max_free = max(max_free, haruns_longest_row(found, row));
+		row = ~found ? BITMAP_PER_WORD - fls(~found) : row + BITMAP_PER_WORD;
+	}
+	r->max_free = max_free;
+	return true;
+}
+
 /* As haruns_check(), a word at a time. */
 static bool haruns_bitmap_check(const struct haruns *r)
 {
