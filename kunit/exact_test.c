@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What holds to the last block, look and jiffy, and where a given workload comes to lie. */
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "pool_fixture.h"
@@ -370,6 +371,35 @@ static void closed_pools_take_and_keep_nothing(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+static void memory_of_the_cpus_is_counted(struct kunit *test)
+{
+	struct haslab_config cfg = {
+		.nr_blocks = 1 << 20, .unit_shift = 8, .slab_max = UNIT, .nr_groups = 3,
+	};
+	struct fixture *f = test->priv;
+	unsigned int cpu;
+	u64 bytes = 0;
+
+	start_cfg(test, &cfg);
+	KUNIT_ASSERT_EQ(test, f->p.slab.nr_groups, 3);
+	for_each_possible_cpu(cpu)
+		bytes += sizeof(struct hapool_cpu);
+	bytes += 3 * sizeof(struct haslab_group);
+	KUNIT_EXPECT_EQ(test, stat(test)->percpu, bytes);
+	hatest_on_cpu(0);
+	warm_up(test, 5);
+	warm_up(test, 1024);
+	bytes += ksize(per_cpu_ptr(f->p.cpus, 0)->bin[4].mag);
+	bytes += ksize(per_cpu_ptr(f->p.cpus, 0)->bin[21].mag);
+	KUNIT_EXPECT_EQ(test, stat(test)->percpu, bytes);
+	KUNIT_EXPECT_EQ(test, hapool_shrink(&f->p, 9), 2);
+	bytes = 3 * sizeof(struct haslab_group);
+	for_each_possible_cpu(cpu)
+		bytes += sizeof(struct hapool_cpu);
+	KUNIT_EXPECT_EQ(test, stat(test)->percpu, bytes);
+	expect_all_comes_back(test);
+}
+
 /* What a search did not find beside a free that is under way is looked for again. */
 static void refusal_beside_a_free_is_not_kept(struct kunit *test)
 {
@@ -599,6 +629,7 @@ static struct kunit_case exact_cases[] = {
 	KUNIT_CASE(aligned_fit_in_a_bitmap),
 	KUNIT_CASE(hold_of_all_groups_does_not_wait_for_ever),
 	KUNIT_CASE(closed_pools_take_and_keep_nothing),
+	KUNIT_CASE(memory_of_the_cpus_is_counted),
 	KUNIT_CASE(refusal_beside_a_free_is_not_kept),
 	KUNIT_CASE(drain_waits_no_longer_than_it_says),
 #ifndef __KERNEL__
