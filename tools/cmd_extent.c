@@ -97,8 +97,8 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, int f
 static void hold_bound(void)
 {
 	fflush(stdout);
-	complain("the extents are bound to this program: a signal, such as that of Ctrl-C, ends it and "
-		 "frees them");
+	complain("the extents are bound to this program: a signal, such as that of Ctrl-C, ends "
+		 "it and frees them");
 	while (!interrupted)
 		poll(NULL, 0, 1000);
 }

@@ -173,9 +173,9 @@ static void warn_of_misalignment(const char *device, int fd, __u64 block)
 	if (fscanf(file, "%llu", &start) == 1 && start * 512 % block) {
 		char *size = must(size_exact(block));
 
-		complain("%s begins at byte %llu of its disk, which is no multiple of %s: reads and "
-			 "writes may be slow. A partition that begins at a multiple of 1 MiB has "
-			 "aligned blocks.",
+		complain("%s begins at byte %llu of its disk, which is no multiple of %s: reads "
+			 "and writes may be slow. A partition that begins at a multiple of 1 MiB "
+			 "has aligned blocks.",
 			 device, start * 512, size);
 		free(size);
 	}

@@ -150,7 +150,7 @@ static const size_t stat_offsets[] = {
 };
 
 static_assert(ARRAY_SIZE(stat_columns) == ARRAY_SIZE(stat_offsets), "a column without a value");
-static_assert(HYBRID_ALLOC_REASON_FOREIGN == HYBRID_ALLOC_REASON_COUNT - 1,
+static_assert(HYBRID_ALLOC_REASON_COUNT - 1 == HYBRID_ALLOC_REASON_FOREIGN,
 	      "a reason without a column");
 
 static int cmd_stat(const struct command *cmd, const struct args *args)
