@@ -241,8 +241,12 @@ static void try_alloc(u64 len, u64 align, u64 goal)
 static void goal_0(void) { try_alloc(1, 1, 0); }
 static void goal_half(void) { try_alloc(17, 1, part(128)); }
 static void goal_300(void) { try_alloc(300, 1, part(64)); }
+static void align_device(void)
+{
+	try_alloc(1, rounddown_pow_of_two(hapool_end(&pool)), HAPOOL_NO_GOAL);
+}
+
 static void align_huge(void) { try_alloc(1, 1ULL << 50, HAPOOL_NO_GOAL); }
-static void align_device(void) { try_alloc(1, rounddown_pow_of_two(hapool_end(&pool)), HAPOOL_NO_GOAL); }
 static void align_2(void) { try_alloc(2, 2, HAPOOL_NO_GOAL); }
 static void align_64(void) { try_alloc(17, 64, HAPOOL_NO_GOAL); }
 static void align_2048(void) { try_alloc(300, 2048, HAPOOL_NO_GOAL); }
@@ -612,7 +616,8 @@ static int check_states(const char *path)
 		}
 		evaluate(&st, &f);
 		ok = within(&f);
-		printf("%sok %u - %s: no hold and no search is long\n", ok ? "" : "not ", ++nr, name);
+		printf("%sok %u - %s: no hold and no search is long\n", ok ? "" : "not ", ++nr,
+		       name);
 		bad += !ok;
 	}
 	fclose(list);
