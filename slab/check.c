@@ -328,11 +328,13 @@ static bool haslab_check_nodes(struct haslab_walk *w, struct found *found)
 	return true;
 }
 
-static bool haslab_check_hold(struct haslab_walk *w, struct found *found)
+static noinline_for_stack bool haslab_check_hold(struct haslab_walk *w, struct found *found)
 {
 	struct haslab_dir *dir = map_dir(w->s, w->pos);
 	u64 from = w->pos;
 
+	/* each record is looked at from several sides */
+	w->steps /= 2;
 	haslab_sums_settle(w->s, from);
 	/* GROW has added to the last dir what this walk does not look at: the caller tries again */
 	if (w->s->cfg.nr_blocks != w->limit) {

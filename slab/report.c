@@ -123,7 +123,8 @@ int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, in
 				extents[got] = haslab_cached_unit(s, w.pos);
 			w.pos = extents[got].start + extents[got].len;
 			/* in a gap the end of what is there is looked for unit by unit */
-			w.steps -= min_t(u64, extents[got].len >> (s->cfg.unit_shift + 3), INT_MAX / 2);
+			w.steps -= min_t(u64, INT_MAX / 2,
+					 extents[got].len >> s->cfg.unit_shift >> 3);
 		}
 	haslab_walk_end(&w);
 	return got;

@@ -34,6 +34,9 @@
 /* How much a hold may look at; see struct haslab_walk. */
 #define WALK_STEPS	1000
 
+/* log2 of the blocks of a unit: if less, much may be looked for in the buddy. */
+#define SMALL_UNIT_SHIFT	4
+
 /* ---- stretches and runs ---- */
 
 /* The gap at @pos reaches at least this far. */
@@ -191,6 +194,9 @@ bool haslab_walk_next(struct haslab_walk *w)
 	/* for sparse: it is held until haslab_walk_end() */
 	__release(&s->lock);
 	w->steps = WALK_STEPS;
+	/* a way through the nodes of the buddy takes longer than the look at a mixed slot */
+	if (s->cfg.unit_shift < SMALL_UNIT_SHIFT)
+		w->steps /= 4;
 	w->end = w->limit;
 	if (!(w->flags & HASLAB_WALK_WHOLE))
 		w->end = min(w->end, round_down(w->pos, dir_blocks(s)) + dir_blocks(s));

@@ -31,7 +31,7 @@ struct program {
 	void (*call)(void);
 	unsigned int cpu;
 	atomic_bool runs;
-	_Atomic u64 calls;
+	atomic_ullong calls;
 };
 
 static void victim_call(void)

@@ -240,13 +240,13 @@ static inline void sim_mutex_lock(struct mutex *m)
 		sim_mutex_wait(m);
 }
 #else
-#define DEFINE_MUTEX(n)		struct mutex n = { .m = PTHREAD_MUTEX_INITIALIZER, SIM_HOLD(n) }
+#define DEFINE_MUTEX(n)		struct mutex n = { .m = PTHREAD_MUTEX_INITIALIZER, SIM_HOLD(mutex n) }
 #define sim_mutex_trylock(mutex) (!pthread_mutex_trylock(&(mutex)->m))
 #define sim_mutex_unlock(mutex)	pthread_mutex_unlock(&(mutex)->m)
 #define sim_mutex_lock(mutex)	pthread_mutex_lock(&(mutex)->m)
 
 #define mutex_init(l) \
-	((void)(*(l) = (struct mutex) { .m = PTHREAD_MUTEX_INITIALIZER, SIM_HOLD(l) }))
+	((void)(*(l) = (struct mutex) { .m = PTHREAD_MUTEX_INITIALIZER, SIM_HOLD(mutex l) }))
 
 static inline void mutex_destroy(struct mutex *m) { pthread_mutex_destroy(&m->m); }
 #endif

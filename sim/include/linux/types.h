@@ -58,6 +58,7 @@ struct rcu_head {
 #define __cold			__attribute__((cold))
 #define __pure			__attribute__((pure))
 #define noinline		__attribute__((noinline))
+#define noinline_for_stack	noinline
 #undef __always_inline
 #ifdef SIM_COVERAGE	/* a branch is counted once for each function, not for each caller */
 #define __always_inline		inline
