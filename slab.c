@@ -485,13 +485,21 @@ static u64 haslab_nr_regions_for(u64 nr_dirs)
 	return DIV_ROUND_UP_ULL(nr_dirs, 1U << HASLAB_REGION_SHIFT);
 }
 
-/* Memory of the arrays for @nr_dirs dirs. */
-static long haslab_dirs_bytes(const struct haslab *s, u64 nr_dirs)
+/* What an array of kvcalloc() takes, with what was rounded up. */
+static long haslab_array_bytes(const void *array, size_t len)
 {
-	const struct haslab_sums *sums = &s->sums;
+	return is_vmalloc_addr(array) ? PAGE_ALIGN(len) : ksize(array);
+}
 
-	return nr_dirs * (sizeof(*s->dirs) + sizeof(*sums->dirs) + sizeof(*sums->fits)) +
-	       haslab_nr_regions_for(nr_dirs) * sizeof(*sums->regions);
+/* Memory of the arrays for @nr_dirs dirs. */
+static long haslab_dirs_bytes(const struct haslab_dir *dirs, const struct haslab_sums *sums,
+			      u64 nr_dirs)
+{
+	return haslab_array_bytes(dirs, nr_dirs * sizeof(*dirs)) +
+	       haslab_array_bytes(sums->dirs, nr_dirs * sizeof(*sums->dirs)) +
+	       haslab_array_bytes(sums->fits, nr_dirs * sizeof(*sums->fits)) +
+	       haslab_array_bytes(sums->regions,
+				  haslab_nr_regions_for(nr_dirs) * sizeof(*sums->regions));
 }
 
 static void haslab_free_sums(struct haslab_sums *sums)
@@ -526,7 +534,7 @@ static int haslab_init_dirs(struct haslab *s)
 		return -ENOMEM;
 	if (haslab_new_sums(&s->sums, s->nr_dirs, GFP_KERNEL))
 		return -ENOMEM;
-	atomic_long_add(haslab_dirs_bytes(s, s->nr_dirs), &s->mem.bytes);
+	atomic_long_add(haslab_dirs_bytes(s->dirs, &s->sums, s->nr_dirs), &s->mem.bytes);
 	return 0;
 }
 
@@ -633,8 +641,8 @@ static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
 	smp_store_release(&s->dirs, dirs);
 	/* changes are under the lock of a group, so none uses the old ones */
 	swap(s->sums, sums);
-	atomic_long_add(haslab_dirs_bytes(s, nr_dirs) - haslab_dirs_bytes(s, s->nr_dirs),
-			&s->mem.bytes);
+	atomic_long_add(haslab_dirs_bytes(dirs, &s->sums, nr_dirs) -
+			haslab_dirs_bytes(old, &sums, s->nr_dirs), &s->mem.bytes);
 	WRITE_ONCE(s->nr_dirs, nr_dirs);
 	haslab_unlock_all(s);
 	haslab_free_sums(&sums);

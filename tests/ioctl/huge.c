@@ -353,8 +353,11 @@ static struct hybrid_alloc_stat test_attach(void)
 	t_ok(st.metadata <= MAX_METADATA, "it has at most 16 MiB of metadata");
 	t_note("%llu bytes of metadata, %llu per CPU; the kernel uses %lld KiB more", st.metadata,
 	       st.percpu, grown / 1024);
-	/* what is below a page or two may come from pages that were there */
-	t_ok(grown <= (long long)(st.metadata + st.percpu + MIB) &&
+	/*
+	 * What is below a page or two may come from pages that were there. About 1 MiB more is
+	 * that of the nodes, the look at the disk, and what it woke up.
+	 */
+	t_ok(grown <= (long long)(st.metadata + st.percpu + MIB + MIB / 4) &&
 	     grown >= (long long)(st.metadata - st.metadata / 4 - 64 * KIB),
 	     "which is about what the kernel's memory grew by");
 	return st;
