@@ -638,6 +638,26 @@ static void broken_mixed_slot_is_found(struct kunit *test)
 	expect_whole(test, "a unit of both");
 }
 
+/* Two bits for each block: free blocks at 1, 3 and so on up to 3999, live ones between them. */
+static void broken_bitmap_is_found(struct kunit *test)
+{
+	struct haslab_mixed *m;
+	u32 i;
+
+	start(test);
+	for (i = 0; i < 4000; i += 2)
+		claim(test, 20 * SLOT + i, 1);
+	m = mixed(test->priv, 20);
+	KUNIT_ASSERT_EQ(test, m->runs.cap, 0);
+	FINDS(test, m->runs.nr, m->runs.nr - 1, -EUCLEAN);
+	FINDS(test, m->runs.nr_free, m->runs.nr_free + 1, -EUCLEAN);
+	FINDS(test, m->runs.max_free, m->runs.max_free + 1, -EUCLEAN);
+	/* the first run of the slot does not begin at its start */
+	FINDS(test, m->runs.bitmap[0], m->runs.bitmap[0] & ~3ULL, -EUCLEAN);
+	/* a free run begins right after another one */
+	FINDS(test, m->runs.bitmap[0], (m->runs.bitmap[0] & ~0x30ULL) | 0x10, -EUCLEAN);
+}
+
 static void broken_sums_are_found(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -688,6 +708,7 @@ static void broken_span_is_found(struct kunit *test)
 	FINDS(test, first->start, 31 * SLOT + 10, -EUCLEAN);
 	FINDS(test, first->start, f->some->start, -EUCLEAN);
 	FINDS(test, first->start, 38 * SLOT, -EUCLEAN);
+	FINDS(test, s->nr_spans, s->nr_spans + 1, -EAGAIN);
 }
 
 /* ---- the pool ---- */
@@ -808,6 +829,7 @@ static struct kunit_case check_cases[] = {
 	KUNIT_CASE(list_of_slabs_without_end_is_found),
 	KUNIT_CASE(broken_list_of_mixed_slots_is_found),
 	KUNIT_CASE(broken_mixed_slot_is_found),
+	KUNIT_CASE(broken_bitmap_is_found),
 	KUNIT_CASE(broken_sums_are_found),
 	KUNIT_CASE(broken_span_is_found),
 	KUNIT_CASE(broken_magazine_is_found),

@@ -460,6 +460,44 @@ static void alignment_beyond_the_device(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* More than a region has blocks, on a device with more places than are looked at one by one. */
+static void alignment_to_more_than_a_region(struct kunit *test)
+{
+	const u64 align = 1 << 20;
+	u64 pos, at;
+	int i;
+
+	start_shape(test, 260 * align, 0, 1);
+	for (pos = 0; pos < 260 * align; pos += align)
+		KUNIT_ASSERT_EQ(test, claim(test, pos, 1), 0);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, alloc_aligned(test, 5, align, &at), -ENOSPC);
+		/* a change, so that it is looked for again */
+		expect_freed(test, (100 + i) * align, 1);
+		KUNIT_ASSERT_EQ(test, claim(test, (100 + i) * align, 1), 0);
+	}
+	expect_freed(test, 200 * align, 1);
+	KUNIT_EXPECT_EQ(test, alloc_aligned(test, 5, align, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 200 * align);
+}
+
+/* The only multiple of the alignment before the end is block 0, which is not managed. */
+static void alignment_without_a_place(struct kunit *test)
+{
+	const struct haslab_config cfg = {
+		.first_block = 5, .nr_blocks = GIB, .unit_shift = 8, .slab_max = UNIT,
+		.nr_groups = 1,
+	};
+	struct fixture *f = test->priv;
+	u64 at;
+
+	start_cfg(test, &cfg);
+	KUNIT_EXPECT_EQ(test, alloc_aligned(test, 5, 4 * GIB, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, haslab_search(&f->p.slab, 5, 4 * GIB, GFP_KERNEL, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, alloc_aligned(test, 5, GIB / 2, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, GIB / 2);
+}
+
 static void every_alignment_next_to_live_extents(struct kunit *test)
 {
 	u64 align, at, taken[19];
@@ -697,6 +735,8 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(refusal_after_a_change),
 	KUNIT_CASE(only_aligned_place_is_found),
 	KUNIT_CASE(alignment_beyond_the_device),
+	KUNIT_CASE(alignment_to_more_than_a_region),
+	KUNIT_CASE(alignment_without_a_place),
 	KUNIT_CASE(every_alignment_next_to_live_extents),
 	KUNIT_CASE(largest_extent_is_the_device_and_no_block_more),
 	KUNIT_CASE(extents_beyond_4_gib),

@@ -476,24 +476,15 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 
 /*
  * Where an extent of @len blocks, aligned to 2^@order, fits in the part that begins at @pos. False
- * if it does not.
+ * if it does not; also if it only does in the free run that the part begins with.
  */
 bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found)
 {
 	struct part p;
-	u64 end;
 
 	haslab_assert_all(s);
-	*found = round_up(pos, 1ULL << order);
-	if (!haslab_part_at(s, pos, &p))
-		return haslab_stretch(s, pos, &end) && *found < end && end - *found >= len;
-	if (order >= p.order) {
-		len += *found - pos;
-		len = DIV_ROUND_UP_ULL(len, p.blocks);
-		return len <= p.to - p.from &&
-		       find_next_zero_bit(p.map, p.to, p.from) - p.from >= len;
-	}
-	return haslab_part_usable(&p, order, len - 1, true, found) >= len;
+	return haslab_part_at(s, pos, &p) &&
+	       haslab_part_usable(&p, order, len - 1, true, found) >= len;
 }
 
 /* ---- sums of dirs and regions ---- */

@@ -49,7 +49,7 @@ json check 0 7
 json trim 0
 json grow 0
 json replay 0 /tmp/trace
-json top -n 2 -d 0.1
+json top --iterations 2 --delay 0.1
 json watch --below 1T 0
 json watch --below 4K --timeout 0 0
 hybridctl detach --force 0 >/dev/null

@@ -119,9 +119,30 @@ static int use(struct hybrid_alloc *ha, gfp_t gfp)
 	return ret;
 }
 
+/*
+ * Opening and closing are for where memory may be waited for in any way. No failure is injected:
+ * vmalloc() asks for some memory without waiting, and cannot do without.
+ */
+static int open_and_close(void)
+{
+	struct hybrid_alloc *ha;
+#ifdef CONFIG_FAULT_INJECTION
+	bool fails = current->make_it_fail;
+
+	current->make_it_fail = 0;
+#endif
+	ha = hybrid_alloc_open(disk.bdev, NULL, GFP_KERNEL);
+#ifdef CONFIG_FAULT_INJECTION
+	current->make_it_fail = fails;
+#endif
+	if (IS_ERR(ha))
+		return PTR_ERR(ha);
+	hybrid_alloc_close(ha);
+	return 0;
+}
+
 static int use_in_reclaim(struct hybrid_alloc *ha)
 {
-	struct hybrid_alloc *other;
 	int ret;
 
 	ret = use(ha, GFP_KERNEL);
@@ -132,14 +153,7 @@ static int use_in_reclaim(struct hybrid_alloc *ha)
 	if (!ret)
 		ret = use(ha, GFP_NOFS);
 	fs_reclaim_release(GFP_KERNEL);
-	if (ret)
-		return ret;
-	/* opening and closing are for where memory may be waited for in any way */
-	other = hybrid_alloc_open(disk.bdev, NULL, GFP_KERNEL);
-	if (IS_ERR(other))
-		return PTR_ERR(other);
-	hybrid_alloc_close(other);
-	return use(ha, GFP_KERNEL);
+	return ret ?: open_and_close() ?: use(ha, GFP_KERNEL);
 }
 
 /* ---- a task that is killed ---- */
