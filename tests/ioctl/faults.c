@@ -924,5 +924,7 @@ int main(void)
 	run(&insmod, "", true);
 	run(&rmmod_, "", true);
 	t_nullb_remove(DISK);
+	set_attr("failslab", "probability", "0");
+	set_attr("fail_page_alloc", "probability", "0");
 	return t_done();
 }

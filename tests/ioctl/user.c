@@ -289,6 +289,8 @@ static void test_reclaim(void)
 			if (t_write(path, "%s", attrs[i][1]))
 				t_die("%s", path);
 		}
+		/* another test may have left this on, for tasks like this one */
+		t_write("/sys/kernel/debug/fail_page_alloc/probability", "0");
 		snprintf(path, sizeof(path), "%s/times", failslab);
 		before = t_read_long(path);
 	}
