@@ -250,7 +250,8 @@ static void goal_under_a_spinlock_does_not_sleep(struct kunit *test)
 /* ---- how much is looked at ---- */
 
 #define SLOT	(16 * UNIT)
-#define STEPS	4000	/* in a call */
+/* A step is half a word of a bitmap: with words of 32 bits there are more. */
+#define STEPS		(4000 * (64 / BITS_PER_LONG))
 #define HOLD	2000	/* while all groups are shut out */
 
 /* The steps of an allocation that gives @ret. */
