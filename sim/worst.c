@@ -2,9 +2,9 @@
 /*
  * A search for the state of a device in which one call does the most work while it holds a lock.
  *
- *	build/sim/worst-work --seed N --minutes N
+ *	build/sim/worst-counted --seed N --minutes N
  *			search, and print the worst of each lock and call
- *	build/sim/worst-work FILE
+ *	build/sim/worst-counted FILE
  *			the states of a file, each against the limits; prints TAP
  *
  * A state is a text: the shape of a device, what was done to it, and the call that is made first.
