@@ -378,6 +378,8 @@ static void start(struct kunit *test)
 	struct haslab_stat st;
 	unsigned int i;
 
+	/* what lies in which group depends on the CPU */
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(0));
 	KUNIT_ASSERT_EQ(test, hapool_init(&f->p, &cfg), 0);
 	f->alive = true;
 	f->check = check_slab;
@@ -812,6 +814,7 @@ static void check_test_exit(struct kunit *test)
 	struct fixture *f = test->priv;
 
 	hatest_meanwhile = NULL;
+	hatest_on_any_cpu();
 	habuddy_destroy(&f->b);
 	rcu_barrier();
 	if (f->alive)
