@@ -482,6 +482,33 @@ static void alignment_to_more_than_a_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, 200 * align);
 }
 
+/*
+ * Rows of free objects of three blocks, none of which is aligned as an object of its own: what an
+ * aligned extent can have of a row is less than its length.
+ */
+static void alignment_in_rows_of_odd_objects(struct kunit *test)
+{
+	static const u32 rows[][2] = { { 4, 2 }, { 9, 3 }, { 20, 2 }, { 33, 4 }, { 50, 1 } };
+	u32 i, k;
+	u64 at;
+
+	start(test, 4 * UNIT);
+	while (!try_alloc(test, 3, &at))
+		;
+	while (!try_alloc(test, 1, &at))
+		;
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		for (k = 0; k < rows[i][1]; k++)
+			expect_freed(test, 3 * (rows[i][0] + k), 3);
+	/* blocks 12 to 17, 27 to 35, 60 to 65, 99 to 110 and 150 to 152 */
+	KUNIT_EXPECT_EQ(test, alloc_aligned(test, 12, 4, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, alloc_aligned(test, 11, 4, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 100);
+	KUNIT_EXPECT_EQ(test, alloc_aligned(test, 8, 4, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 28);
+	KUNIT_EXPECT_EQ(test, alloc_aligned(test, 7, 2, &at), -ENOSPC);
+}
+
 /* The only multiple of the alignment before the end is block 0, which is not managed. */
 static void alignment_without_a_place(struct kunit *test)
 {
@@ -737,6 +764,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(only_aligned_place_is_found),
 	KUNIT_CASE(alignment_beyond_the_device),
 	KUNIT_CASE(alignment_to_more_than_a_region),
+	KUNIT_CASE(alignment_in_rows_of_odd_objects),
 	KUNIT_CASE(alignment_without_a_place),
 	KUNIT_CASE(every_alignment_next_to_live_extents),
 	KUNIT_CASE(largest_extent_is_the_device_and_no_block_more),

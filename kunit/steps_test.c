@@ -133,6 +133,22 @@ static void unit_by_unit(struct kunit *test)
 	expect_holds_of_all_calls(test, 2);
 }
 
+/* The only free block comes after more extents than a hold may look at. */
+static void free_block_after_many_extents(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, len;
+
+	start(test, SLOT);
+	for (at = 0; at + 3 <= SLOT; at += 3)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 3), 0);
+	ha_holds_reset();
+	KUNIT_ASSERT_TRUE(test, haslab_next_free(&f->p.slab, 0, &at, &len));
+	KUNIT_EXPECT_EQ(test, at, SLOT - SLOT % 3);
+	KUNIT_EXPECT_EQ(test, len, SLOT % 3);
+	expect_holds(test, "the search for free space");
+}
+
 /* An extent across each border between slots. */
 static void extents_across_all_borders(struct kunit *test)
 {
@@ -231,6 +247,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(single_blocks_in_mixed_slots),
 	KUNIT_CASE(every_second_unit),
 	KUNIT_CASE(unit_by_unit),
+	KUNIT_CASE(free_block_after_many_extents),
 	KUNIT_CASE(extents_across_all_borders),
 	KUNIT_CASE(extent_of_100_tib),
 	KUNIT_CASE(largest_run_of_a_shredded_device),
