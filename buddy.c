@@ -54,6 +54,7 @@
  *                take looks first whether all of them are free
  *   next_free,   a walk over the nodes between here and there, with a search in nine bitmaps and
  *   stretch      the children of each
+ *   free_map     the heap of a node of height 0, from the larger orders to the smaller
  *   free_blocks  a walk over the list of one order
  *   grow         new nodes first (grow_prepare), which can fail; then a put
  *   check        all nodes, or those that begin with a given unit
@@ -483,6 +484,51 @@ bool habuddy_stretch(struct habuddy *b, u64 unit, u64 to, u64 *end)
 	if (unit >= to || !habuddy_node_next(b->root, unit, to, end))
 		*end = to;
 	return false;
+}
+
+/* The upper half of each group of 2@k bits, of which the middle ones are 0, moves up by @k. */
+static __always_inline unsigned long habuddy_move_up(unsigned long bits, unsigned int k)
+{
+	return (bits | bits << k) & (~0UL / ((1UL << k) + 1));
+}
+
+/* Each bit of the lower half of a long twice. */
+static unsigned long habuddy_spread(unsigned long half)
+{
+	/* of 32 bits, the first step moves none */
+	half = habuddy_move_up(half, 16);
+	half = habuddy_move_up(half, 8);
+	half = habuddy_move_up(half, 4);
+	half = habuddy_move_up(half, 2);
+	half = habuddy_move_up(half, 1);
+	return half | half << 1;
+}
+
+/**
+ * habuddy_free_map - which units around a unit are free
+ * @b: the buddy
+ * @unit: the unit
+ * @bits: out: a bit for each of HABUDDY_FANOUT units, of which the first is a multiple of that
+ * Context: caller's lock. Return: false if all of these units are free, or none is.
+ */
+bool habuddy_free_map(const struct habuddy *b, u64 unit, unsigned long *bits)
+{
+	const struct habuddy_node *n = habuddy_node(b, unit, 0);
+	unsigned int width, nr, i;
+
+	habuddy_assert_locked(b);
+	if (!n || n->height)
+		return false;
+	/* from the halves of the node down: what is free in an order is free in those below */
+	bits[0] = 0;
+	for (width = 2; width < BITS_PER_LONG; width *= 2)
+		bits[0] = habuddy_spread(bits[0]) |
+			  (n->free[0] >> width & ((1UL << width) - 1));
+	for (nr = 1; nr <= HABUDDY_FANOUT / BITS_PER_LONG; nr *= 2)
+		for (i = nr; i--;)
+			bits[i] = habuddy_spread(bits[i / 2] >> i % 2 * (BITS_PER_LONG / 2) &
+						 (~0UL >> BITS_PER_LONG / 2)) | n->free[nr + i];
+	return true;
 }
 
 /**

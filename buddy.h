@@ -12,6 +12,7 @@
 #include "mem.h"
 
 #define HABUDDY_FANOUT_SHIFT	9
+#define HABUDDY_FANOUT		(1U << HABUDDY_FANOUT_SHIFT)
 #define HABUDDY_MAX_HEIGHT	5	/* 2^(9 * 6) units of 1 KiB are 2^64 bytes */
 #define HABUDDY_NR_ORDERS	(HABUDDY_FANOUT_SHIFT * (HABUDDY_MAX_HEIGHT + 1))
 
@@ -74,6 +75,7 @@ void habuddy_put(struct habuddy *b, u64 unit, u64 nr);
 int habuddy_free_order(struct habuddy *b, u64 unit);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);
 bool habuddy_stretch(struct habuddy *b, u64 unit, u64 to, u64 *end);
+bool habuddy_free_map(const struct habuddy *b, u64 unit, unsigned long *bits);
 int habuddy_free_blocks(struct habuddy *b, unsigned int order, u64 *units, int max);
 
 /* What a check of nodes has found. */

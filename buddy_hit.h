@@ -10,8 +10,6 @@
 #include <linux/rcupdate.h>
 #include "buddy.h"
 
-#define HABUDDY_FANOUT	(1U << HABUDDY_FANOUT_SHIFT)
-
 /* The state of 512 cells. */
 struct habuddy_node {
 	struct habuddy_node *parent;	/* the node above, NULL for the root */

@@ -726,6 +726,28 @@ static void model_add(struct model *m, u64 unit, u64 nr, int order)
 	m->blocks[m->nr_blocks++].order = order;
 }
 
+static void compare_maps(struct kunit *test, struct model *m)
+{
+	DECLARE_BITMAP(bits, HABUDDY_FANOUT);
+	struct fixture *f = test->priv;
+	u64 base, i, nr_free;
+
+	for (base = 0; base < m->nr_units; base += HABUDDY_FANOUT) {
+		bool is_mixed = habuddy_free_map(&f->b, base, bits);
+
+		for (i = nr_free = 0; i < HABUDDY_FANOUT && base + i < m->nr_units; i++) {
+			nr_free += !test_bit(base + i, m->used);
+			if (is_mixed)
+				KUNIT_ASSERT_EQ(test, test_bit(i, bits),
+						!test_bit(base + i, m->used));
+		}
+		if (!is_mixed)
+			KUNIT_ASSERT_TRUE(test, !nr_free || nr_free == HABUDDY_FANOUT);
+		for (; is_mixed && i < HABUDDY_FANOUT; i++)
+			KUNIT_ASSERT_FALSE(test, test_bit(i, bits));
+	}
+}
+
 static void compare_with_model(struct kunit *test, struct model *m)
 {
 	struct fixture *f = test->priv;
@@ -747,6 +769,7 @@ static void compare_with_model(struct kunit *test, struct model *m)
 	}
 	KUNIT_ASSERT_FALSE(test, habuddy_next_free(&f->b, at, U64_MAX, &unit, &nr));
 	KUNIT_ASSERT_EQ(test, f->b.free_units, free);
+	compare_maps(test, m);
 	for (unit = 0; unit < m->nr_units; unit += 7)
 		KUNIT_ASSERT_EQ(test, habuddy_free_order(&f->b, unit), model_order(m, unit));
 	if (longest) {

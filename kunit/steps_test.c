@@ -120,6 +120,21 @@ static void every_second_unit(struct kunit *test)
 	expect_holds_of_all_calls(test, 2);
 }
 
+/* Units that are taken and free by turns are added up a word at a time, not one by one. */
+static void sum_of_every_second_unit(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, nr_units = 4 * HABUDDY_FANOUT;
+	long before;
+
+	start_shape(test, nr_units, 0, 1);
+	for (at = 0; at < nr_units; at += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(&f->p.slab), 1);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, nr_units / 8);
+}
+
 /* Small slabs, and small mixed parts, as many as there can be. */
 static void unit_by_unit(struct kunit *test)
 {
@@ -246,6 +261,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(single_blocks_in_slabs),
 	KUNIT_CASE(single_blocks_in_mixed_slots),
 	KUNIT_CASE(every_second_unit),
+	KUNIT_CASE(sum_of_every_second_unit),
 	KUNIT_CASE(unit_by_unit),
 	KUNIT_CASE(free_block_after_many_extents),
 	KUNIT_CASE(extents_across_all_borders),

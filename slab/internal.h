@@ -218,6 +218,14 @@ static inline struct haslab_mixed *mixed_slot(const struct haslab *s, u32 slot)
 	return m && READ_ONCE(m->units) ? m : NULL;
 }
 
+/* The runs of a slot that is wholly a mixed part, or NULL. */
+static inline const struct haruns *haslab_whole_slot(const struct haslab *s, u32 slot)
+{
+	const struct haslab_mixed *m = mixed_slot(s, slot);
+
+	return m && m->runs.nr_known == slot_blocks(s) ? &m->runs : NULL;
+}
+
 /* The mixed part of a slot that is known to have one. */
 static inline struct haslab_mixed *mixed_of(const struct haslab *s, u32 slot)
 {

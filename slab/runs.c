@@ -186,35 +186,36 @@ static u64 haruns_bitmap_special_starts(const struct haruns *r, u32 word)
 
 /*
  * The blocks of a word of the bitmap that are in runs of a state: those that start at @begin.
- * @goes_on: in: the run that ends the word before is one; out: the one that ends this word. In
- * `in`, only the starts of other runs are 0. So a 1 that is added at the start of a run of that
- * state is carried to its end and no further.
+ * @goes_on: in: 1 if the run that ends the word before is one, else 0; out: the same for this
+ * word. In `in`, only the starts of other runs are 0. So a 1 that is added at the start of a run
+ * of that state is carried to its end and no further.
  */
-static u32 haruns_bitmap_word(const struct haruns *r, u32 word, u64 begin, bool *goes_on)
+static __always_inline u64 haruns_bitmap_word(const struct haruns *r, u32 word, bool free,
+					      u64 *goes_on)
 {
-	u64 starts = haruns_bitmap_starts(r, word), in = ~(starts & ~begin), found;
+	u64 starts = haruns_bitmap_starts(r, word), in, found;
+	u64 begin = free ? haruns_bitmap_free_starts(r, word) :
+			   haruns_bitmap_special_starts(r, word);
 
-	begin |= *goes_on && !(starts & 1);
-	found = haruns_even_bits(((in + begin) ^ in) & in);
-	*goes_on = found >> (BITMAP_PER_WORD - 1);
-	return found;
+	in = ~(starts & ~begin);
+	begin |= *goes_on & ~starts;
+	found = ((in + begin) ^ in) & in;
+	*goes_on = found >> 63;
+	return haruns_even_bits(found);
 }
 
-static void haruns_bitmap_map(const struct haruns *r, bool free, unsigned long *bits)
+static __always_inline void haruns_bitmap_map(const struct haruns *r, bool free,
+					      unsigned long *bits)
 {
 	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD), i;
-	bool goes_on = false;
+	u64 goes_on = 0, found;
 
 	for (i = 0; i < nr_words; i++) {
-		u64 begin = free ? haruns_bitmap_free_starts(r, i) :
-				   haruns_bitmap_special_starts(r, i);
-		unsigned long found = haruns_bitmap_word(r, i, begin, &goes_on);
-
+		found = haruns_bitmap_word(r, i, free, &goes_on);
 		/* one half of a long, or all of it */
-		if (IS_ENABLED(CONFIG_64BIT) && i % 2)
-			bits[i / 2] |= (u64)found << BITMAP_PER_WORD;
-		else
-			bits[i * BITMAP_PER_WORD / BITS_PER_LONG] = found;
+		if (IS_ENABLED(CONFIG_64BIT) && ++i < nr_words)
+			found |= haruns_bitmap_word(r, i, free, &goes_on) << BITMAP_PER_WORD;
+		bits[i * BITMAP_PER_WORD / BITS_PER_LONG] = found;
 	}
 }
 
@@ -258,6 +259,13 @@ struct haruns_run haruns_at(const struct haruns *r, u32 pos)
 				     haruns_mark_run(haruns_marks(r), haruns_marks_find(r, pos));
 }
 
+/* The run that ends the slot. */
+struct haruns_run haruns_last(const struct haruns *r)
+{
+	return haruns_is_bitmap(r) ? haruns_bitmap_at(r, r->nr_blocks - 1) :
+				     haruns_mark_run(haruns_marks(r), r->nr - 1);
+}
+
 /* Go to the run after @run. False if there is none; @run is then unchanged. */
 bool haruns_next(const struct haruns *r, struct haruns_run *run)
 {
@@ -281,7 +289,10 @@ static void haruns_map(const struct haruns *r, bool free, unsigned long *bits)
 	u32 i;
 
 	if (haruns_is_bitmap(r)) {
-		haruns_bitmap_map(r, free, bits);
+		if (free)
+			haruns_bitmap_map(r, true, bits);
+		else
+			haruns_bitmap_map(r, false, bits);
 		return;
 	}
 	bitmap_zero(bits, r->nr_blocks);
@@ -520,7 +531,7 @@ static u32 haruns_longest_row(u32 word, u32 row)
 bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr, u32 blocks)
 {
 	u32 i, pos, end, max_free = 0, row = 0, found;
-	bool goes_on = false;
+	u64 goes_on = 0;
 
 	if (!haruns_is_bitmap(r))
 		return false;
@@ -534,7 +545,7 @@ bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr,
 			haruns_bitmap_put(r, pos, HARUNS_FREE);
 	}
 	for (i = 0; i < DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD); i++) {
-		found = haruns_bitmap_word(r, i, haruns_bitmap_free_starts(r, i), &goes_on);
+		found = haruns_bitmap_word(r, i, true, &goes_on);
 		max_free = max(max_free, haruns_longest_row(found, row));
 		row = ~found ? BITMAP_PER_WORD - fls(~found) : row + BITMAP_PER_WORD;
 	}
@@ -546,14 +557,13 @@ bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr,
 static bool haruns_bitmap_check(const struct haruns *r)
 {
 	u32 nr = 0, nr_free = 0, max_free = 0, row = 0, found, i;
-	bool goes_on = false;
-	u64 begin;
+	u64 goes_on = 0, begin;
 
 	if (!haruns_bitmap_state(r, 0))
 		return false;
 	for (i = 0; i < DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD); i++) {
 		begin = haruns_bitmap_free_starts(r, i);
-		found = haruns_bitmap_word(r, i, begin, &goes_on);
+		found = haruns_bitmap_word(r, i, true, &goes_on);
 		/* a free run that starts right after another one */
 		if (haruns_even_bits(begin) & (found << 1 | (row ? 1 : 0)))
 			return false;

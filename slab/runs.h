@@ -76,6 +76,7 @@ void haruns_add(struct haruns *r, u32 start, u32 len);
 
 struct haruns_run haruns_at(const struct haruns *r, u32 pos);
 struct haruns_run haruns_recorded(const struct haruns *r, u32 at);
+struct haruns_run haruns_last(const struct haruns *r);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
 u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run);
 void haruns_free_map(const struct haruns *r, unsigned long *bits);

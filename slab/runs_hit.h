@@ -207,7 +207,7 @@ static inline u32 haruns_trail(const struct haruns *r)
 {
 	struct haruns_run run = likely(r->cap == HARUNS_INLINE) ?
 				haruns_mark_run(r->own, r->nr - 1) :
-				haruns_at(r, r->nr_blocks - 1);
+				haruns_last(r);
 
 	return run.len * (run.state == HARUNS_FREE);
 }

@@ -42,7 +42,7 @@
  * How many slots, slabs and runs the search for large parts may look at. It is one hold of all
  * groups. LARGE_FEW, at nearly no cost, is for a search that cannot prove that no run fits.
  */
-#define LARGE_STEPS	2000
+#define LARGE_STEPS	1000
 #define LARGE_FEW	64
 #define LARGE_LISTS	16	/* how many lists of slots to scan in parallel */
 #define LARGE_BORDERS	16	/* how many borders between slots may wait for their prefetch */
@@ -138,14 +138,6 @@ static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 	haslab_next_run(s, pos, pos + 1, l->len + l->align, &start, &size);
 	l->done = haslab_run_fits(start, size, l->len, l->align, l->found);
 	return !l->done;
-}
-
-/* The runs of a slot that is wholly a mixed part, or NULL. */
-static const struct haruns *haslab_whole_slot(struct haslab *s, u32 slot)
-{
-	const struct haslab_mixed *m = mixed_slot(s, slot);
-
-	return m && m->runs.nr_known == slot_blocks(s) ? &m->runs : NULL;
 }
 
 /* Try the free run across the border before @slot; at least one side is free there. */

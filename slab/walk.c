@@ -7,12 +7,12 @@
  * borders. A sum has what is needed to join neighbours: the first, the longest and the last free
  * run of a part of the device, and the longest extent that it has a place for at some alignment.
  *
- * A walk adds up sums of parts: of slabs and mixed slots by their bitmaps, a word at a time. A dir
- * keeps its sum until something in it changes, and for each alignment that was asked for what is
- * usable; so does a region, 256 dirs, as long as all its dirs do; and the longest free run of the
- * device is kept as long as all regions do. So what has not changed since the last search costs a
- * look at each region. It may take several holds to add up a dir, or the device. It keeps the sum
- * only if nothing has changed in between (struct haslab_sums).
+ * A walk adds up sums of parts by bitmaps of what is free, a word at a time. A dir keeps its sum
+ * until something in it changes, and for each alignment that was asked for what is usable; so does
+ * a region, 256 dirs, as long as all its dirs do; and the longest free run of the device is kept
+ * as long as all regions do. So what has not changed since the last search costs a look at each
+ * region. It may take several holds to add up a dir, or the device. It keeps the sum only if
+ * nothing has changed in between (struct haslab_sums).
  *
  * Everything that passes over the device uses struct haslab_walk: STAT, MAP, CHECK, TRIM, claims,
  * goals, searches and debugfs. The iterator takes the locks, bounds how long it holds them,
@@ -39,17 +39,31 @@
 
 /* ---- stretches and runs ---- */
 
+/* Whether a slot of a dir has neither a slab nor a mixed part. */
+static bool haslab_slot_is_gap(const struct haslab_dir *dir, u32 i)
+{
+	return !rcu_access_pointer(dir->slabs[i]) && !(dir->mixed && dir->mixed[i].units);
+}
+
 /* The gap at @pos reaches at least this far. */
 static u64 haslab_gap_reach(struct haslab *s, u64 pos)
 {
 	struct haslab_dir *dir = map_dir(s, pos);
-	u64 step = unit_blocks(s);
+	u32 i = slot_of(s, pos) % DIR_SLOTS, first = i;
+	u64 base = round_down(pos, dir_blocks(s)), units;
 
 	if (dir_is_gap(dir))
-		step = dir_blocks(s);
-	else if (!dir->nr_slabs && !mixed_slot(s, slot_of(s, pos)))
-		step = slot_blocks(s);
-	return min(round_down(pos, step) + step, s->cfg.nr_blocks);
+		return min(base + dir_blocks(s), s->cfg.nr_blocks);
+	while (i < DIR_SLOTS && haslab_slot_is_gap(dir, i))
+		i++;
+	if (i > first)
+		return min(base + ((u64)i << s->slot_shift), s->cfg.nr_blocks);
+	units = rcu_access_pointer(dir->slabs[i]) ? 1 : dir->mixed[i].units >> slot_unit(s, pos);
+	if (!units)
+		return min(base + ((u64)(i + 1) << s->slot_shift), s->cfg.nr_blocks);
+	/* the unit of a gap; if it shares the slot with slabs, no more */
+	units = max_t(u64, __ffs64(units), 1) << s->cfg.unit_shift;
+	return min(round_down(pos, unit_blocks(s)) + units, s->cfg.nr_blocks);
 }
 
 /*
@@ -345,10 +359,11 @@ u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab)
 
 /* ---- sums of parts ---- */
 
-/* A part of the device that is looked at as a whole: units of a mixed slot, or objects. */
+/* A part of the device that is looked at as a whole: blocks of a slot, objects, or units. */
 struct part {
 	u64 start;			/* where bit 0 is */
 	const unsigned long *map;	/* what is free */
+	u32 nr;				/* bits in @map that were looked at */
 	u32 from;			/* the first bit of the part */
 	u32 to;				/* the bit after the last */
 	u32 blocks;			/* that a bit stands for */
@@ -364,8 +379,35 @@ static u64 haslab_run_usable(u64 start, u64 len, unsigned int order)
 	return len > skip ? len - skip : 0;
 }
 
-/* The part at @pos. False: in a gap, or in the middle of a slab, the stretch is the part. */
-static bool haslab_part_at(struct haslab *s, u64 pos, struct part *p)
+/*
+ * The part at @pos in a gap: units of one node of the buddy. False: the stretch is the part. That
+ * is sooner found for one unit, and for free blocks in a row.
+ */
+static bool haslab_units_at(struct haslab *s, u64 pos, u64 end, struct part *p)
+{
+	unsigned int shift = s->cfg.unit_shift;
+	u64 unit = pos >> shift, base = round_down(unit, HABUDDY_FANOUT);
+	int order = habuddy_free_order(&s->buddy, unit);
+
+	BUILD_BUG_ON(HABUDDY_FANOUT > HARUNS_MAX_BLOCKS);
+	if (order >= 0 && habuddy_free_order(&s->buddy, (unit | ((1ULL << order) - 1)) + 1) >= 0)
+		return false;
+	end = min(base + HABUDDY_FANOUT, end >> shift);
+	end = haslab_gap_end(s, pos, end << shift) >> shift;
+	if (end <= unit + 1 || !habuddy_free_map(&s->buddy, unit, p->bits))
+		return false;
+	p->start = base << shift;
+	p->order = HABUDDY_FANOUT_SHIFT + shift;
+	p->blocks = unit_blocks(s);
+	p->nr = HABUDDY_FANOUT;
+	p->from = unit - base;
+	p->to = end - base;
+	p->map = p->bits;
+	return true;
+}
+
+/* The part at @pos. False: one unit of a gap, or the middle of a slab: the stretch is the part. */
+static bool haslab_part_at(struct haslab *s, u64 pos, u64 end, struct part *p)
 {
 	struct haslab_mixed *m = mixed_at(s, pos);
 	struct haslab_slab *slab;
@@ -374,6 +416,7 @@ static bool haslab_part_at(struct haslab *s, u64 pos, struct part *p)
 		p->start = round_down(pos, slot_blocks(s));
 		p->order = s->slot_shift;
 		p->blocks = 1;
+		p->nr = slot_blocks(s);
 		p->from = pos - p->start;
 		p->to = min(haslab_units_end(s, m, pos), s->cfg.nr_blocks) - p->start;
 		p->map = p->bits;
@@ -381,11 +424,14 @@ static bool haslab_part_at(struct haslab *s, u64 pos, struct part *p)
 		return true;
 	}
 	slab = haslab_lookup(s, pos);
+	if (!slab && IS_ALIGNED(pos, unit_blocks(s)))
+		return haslab_units_at(s, pos, end, p);
 	if (!slab || slab->start != pos)
 		return false;
 	p->start = pos;
 	p->order = ilog2(slab->nr_blocks);
 	p->blocks = s->classes[slab->class].blocks;
+	p->nr = slab->nr_objects;
 	p->from = 0;
 	p->to = slab->nr_objects;
 	p->map = slab->free;
@@ -428,6 +474,27 @@ static u64 haslab_part_usable(const struct part *p, unsigned int order, u64 best
 	return (u64)found * p->blocks;
 }
 
+/* The sum of a part by its bits, but for what is usable. */
+static struct haslab_sum haslab_part_bits(const struct part *p)
+{
+	struct haslab_sum sum = haslab_bits_sum(p->map, p->from, p->to);
+
+	sum.lead *= p->blocks;
+	sum.longest *= p->blocks;
+	sum.trail *= p->blocks;
+	sum.size *= p->blocks;
+	sum.usable = sum.longest;
+	return sum;
+}
+
+/* The same of a slot that is wholly a mixed part: that is known. */
+static struct haslab_sum haslab_runs_sum(const struct haruns *r)
+{
+	return (struct haslab_sum) {
+		haruns_lead(r), r->max_free, haruns_trail(r), r->nr_blocks, r->max_free
+	};
+}
+
 /*
  * The sum of the part that begins at @w->pos and ends at @end at the latest. What is usable need
  * not be exact if it is at most what is in @w->sum. A word of bits is cheaper than a run.
@@ -436,18 +503,15 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 {
 	struct haslab *s = w->s;
 	u64 pos = w->pos, best = w->sum.usable;
-	struct haslab_mixed *m = IS_ALIGNED(pos, slot_blocks(s)) ? mixed_slot(s, slot_of(s, pos)) :
-								   NULL;
+	const struct haruns *whole = IS_ALIGNED(pos, slot_blocks(s)) ?
+				     haslab_whole_slot(s, slot_of(s, pos)) : NULL;
 	struct haslab_sum sum;
 	struct part p;
 	u64 next, at;
 
-	if (m && m->runs.nr_known == slot_blocks(s) && (!order || m->runs.max_free <= best))
-		return (struct haslab_sum) {
-			haruns_lead(&m->runs), m->runs.max_free, haruns_trail(&m->runs),
-			slot_blocks(s), m->runs.max_free
-		};
-	if (!haslab_part_at(s, pos, &p)) {
+	if (whole && (!order || whole->max_free <= best))
+		return haslab_runs_sum(whole);
+	if (!haslab_part_at(s, pos, end, &p)) {
 		w->steps -= HASLAB_STRETCH_STEPS;
 		sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
 		return (struct haslab_sum) {
@@ -455,13 +519,8 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 			haslab_run_usable(pos, sum.lead, order)
 		};
 	}
-	haslab_walk_spend(w, (p.to - p.from) / (BITS_PER_LONG / 2));
-	sum = haslab_bits_sum(p.map, p.from, p.to);
-	sum.lead *= p.blocks;
-	sum.longest *= p.blocks;
-	sum.trail *= p.blocks;
-	sum.size *= p.blocks;
-	sum.usable = sum.longest;
+	haslab_walk_spend(w, p.nr / (BITS_PER_LONG / 2));
+	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(&p);
 	/* of the blocks with such an order the part has at most the first */
 	if (order >= p.order) {
 		sum.usable = haslab_run_usable(pos, sum.lead, order);
@@ -480,10 +539,11 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
  */
 bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found)
 {
+	u64 end = min(round_down(pos, dir_blocks(s)) + dir_blocks(s), s->cfg.nr_blocks);
 	struct part p;
 
 	haslab_assert_all(s);
-	return haslab_part_at(s, pos, &p) &&
+	return haslab_part_at(s, pos, end, &p) &&
 	       haslab_part_usable(&p, order, len - 1, true, found) >= len;
 }
 
