@@ -327,11 +327,17 @@ static unsigned int habuddy_fitting_order(u64 unit, u64 nr)
 /* The first unit from @unit on that is not free, or @end if all before it are. */
 static u64 habuddy_free_end(const struct habuddy *b, u64 unit, u64 end)
 {
-	struct habuddy_node *n;
-	unsigned int bit;
+	struct habuddy_node *n = NULL;
+	unsigned int bit = 0;
 
 	while (unit < end) {
-		n = habuddy_covering(b, unit, &bit);
+		/* the next block is most often in the same node */
+		if (n && unit >> habuddy_cell_shift(n->height + 1) == n->index)
+			bit = habuddy_covering_bit(n, n->free, unit);
+		else
+			bit = 0;
+		if (!bit)
+			n = habuddy_covering(b, unit, &bit);
 		if (!n)
 			return unit;
 		unit = habuddy_unit_of(n, bit) + (1ULL << habuddy_order_of(n, bit));

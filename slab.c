@@ -84,8 +84,10 @@
  * searches, reports, and whatever concerns several groups. The holder sets haslab.holder, then
  * takes and drops the lock of each group once. A task that takes a group's lock later sees that,
  * drops the lock, and waits for one turn of haslab.lock, in which it takes the group's lock; the
- * next task that shuts out all groups gives way until then. So not many locks are held at a time,
- * and an operation in a group pays one load. It does not protect the live bits, nor what is CACHED.
+ * next task that shuts out all groups gives way until then. A task that walks over the device or
+ * searches it also rests, in all for as long as others waited in its holds: they have about half
+ * of the time. So not many locks are held at a time, and an operation in a group pays one load.
+ * haslab.lock does not protect the live bits, nor what is CACHED.
  *
  * haslab_group.lock protects the group's slabs, but for their live bits, and its mixed parts:
  * runs, marks, tags, the lists of both, the remembered holes, and the counters. No task holds

@@ -234,6 +234,8 @@ struct haslab {
 	spinlock_t lock;		/* see slab.c */
 	struct task_struct *holder;	/* the task that has shut out all groups, or NULL */
 	atomic_t nr_waiting;		/* tasks to which haslab_lock_all() gives way */
+	u64 since;			/* when @holder was set or cleared, in ns */
+	u64 owed;			/* how long the next long holder stays away, in ns */
 	spinlock_t space_lock;		/* see slab.c */
 	struct haslab_config cfg;
 	struct habuddy buddy;		/* supplies the space */

@@ -8,9 +8,13 @@
 
 #include "pool/internal.h"
 
-/* CHECK looks at most this often, and reports wrong sums only if they were wrong this often. */
+/*
+ * CHECK looks at most this often, and reports wrong sums only if they were wrong this often. If
+ * more than CHECK_BUSY calls came during a look, the next one would hardly be alone.
+ */
 #define CHECK_TRIES	20
 #define CHECK_QUIET	3
+#define CHECK_BUSY	10
 
 /* Allocations less frees that were hits. The owner of the magazine counts them. */
 static u64 hapool_bin_live(const struct hapool_bin *bin)
@@ -152,6 +156,7 @@ static int hapool_check_once(struct hapool *p)
 static bool hapool_is_quiet(struct hapool *p, u64 *events)
 {
 	u64 begun = 0, done = 0;
+	bool quiet;
 	unsigned int cpu;
 	int i;
 
@@ -160,22 +165,20 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
 	/* reads `done` first; a store that another CPU has under way is seen at the next try */
 	smp_rmb();
-	if (hapool_is_freeing(p))
-		return false;
+	quiet = !hapool_is_freeing(p);
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
 		begun += READ_ONCE(c->begun);
 		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills) + READ_ONCE(c->given);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			if (READ_ONCE(c->bin[i].mag) == MAG_TAKEN)
-				return false;
+			quiet &= READ_ONCE(c->bin[i].mag) != MAG_TAKEN;
 			/* as in hapool_bin_live() */
 			*events += data_race(c->bin[i].hits + c->bin[i].frees);
 		}
 	}
 	*events += begun;
-	return begun == done;
+	return quiet && begun == done;
 }
 
 /**
@@ -196,10 +199,10 @@ int hapool_check(struct hapool *p)
 		bool alone = hapool_is_quiet(p, &before);
 
 		ret = hapool_check_once(p);
-		if (ret != -EAGAIN)
+		alone &= hapool_is_quiet(p, &after);
+		if (ret != -EAGAIN || after - before > CHECK_BUSY)
 			return ret;
-		if (alone && hapool_is_quiet(p, &after) && before == after &&
-		    ++quiet == CHECK_QUIET)
+		if (alone && before == after && ++quiet == CHECK_QUIET)
 			return -EUCLEAN;
 		schedule_timeout_uninterruptible(1);
 	}

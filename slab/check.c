@@ -429,7 +429,7 @@ int haslab_check(struct haslab *s)
 		listed = nr;
 		ok = s->groups[i].nr == i && haslab_check_lists(s, &s->groups[i], few, &nr);
 		ha_step(nr - listed);
-		haslab_unlock_all(s);
+		haslab_unlock_all_rest(s);
 		cond_resched();
 	}
 	if (!ok)

@@ -92,6 +92,7 @@ struct haslab_span {
 
 void haslab_lock_all(struct haslab *s) __acquires(&s->lock);
 void haslab_unlock_all(struct haslab *s) __releases(&s->lock);
+void haslab_unlock_all_rest(struct haslab *s) __releases(&s->lock);
 void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
 
 /*

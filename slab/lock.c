@@ -2,14 +2,20 @@
 /*
  * The locks of the slab layer, and sums over its groups. See slab.c for what each lock protects.
  */
+#include <linux/delay.h>
 #include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
 
 #include "slab/internal.h"
 
 /* Looks at haslab.nr_waiting before giving up: the waiting task may not be running. */
 #define GIVE_WAY_LOOKS	4096
+/* The least and the longest rest, in microseconds. A timer is too late for a shorter one. */
+#define REST_MIN	1000
+#define REST_MAX	10000
 
 /*
  * Let the tasks go first that wait because all groups were shut out. Spin locks of a guest are not
@@ -33,6 +39,7 @@ void haslab_lock_all(struct haslab *s)
 	__acquires(&s->lock)
 {
 	unsigned int i;
+	u64 now;
 
 	haslab_give_way(s);
 	spin_lock(&s->lock);
@@ -41,6 +48,9 @@ void haslab_lock_all(struct haslab *s)
 		spin_lock(&s->groups[i].lock);
 		spin_unlock(&s->groups[i].lock);
 	}
+	now = local_clock();
+	s->owed -= min(s->owed, now - s->since);
+	s->since = now;
 	ha_hold_begin(HA_LOCK_ALL);
 }
 
@@ -49,12 +59,33 @@ void haslab_unlock_all(struct haslab *s)
 	__releases(&s->lock)
 {
 	ha_hold_end(HA_LOCK_ALL);
+	s->since = local_clock();
 	/*
 	 * Pairs with smp_load_acquire() in haslab_lock_group(): a task that reads NULL sees
 	 * everything that was done to its group meanwhile.
 	 */
 	smp_store_release(&s->holder, NULL);
 	spin_unlock(&s->lock);
+}
+
+/*
+ * As haslab_unlock_all(), for a task that may shut out the groups again and again. Otherwise each
+ * task that waits could do one call between two holds. So the time of holds in which others waited,
+ * less that between holds, is owed to them, and the task stays away when it is enough. Sleeps.
+ */
+void haslab_unlock_all_rest(struct haslab *s)
+	__releases(&s->lock)
+{
+	u64 us;
+
+	if (atomic_read(&s->nr_waiting))
+		s->owed += local_clock() - s->since;
+	us = div_u64(s->owed, NSEC_PER_USEC);
+	if (us >= REST_MIN)
+		s->owed = 0;
+	haslab_unlock_all(s);
+	if (us >= REST_MIN)
+		usleep_range(min_t(u64, us, REST_MAX), min_t(u64, us, REST_MAX) + REST_MIN / 8);
 }
 
 /*

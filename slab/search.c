@@ -24,9 +24,9 @@
  * If there are too many parts, haslab_search_all() takes over. It goes by the sums of regions and
  * dirs (slab/walk.c), which also say how long an extent of the wanted alignment can be, and adds up
  * those that have changed. If nothing has, a refusal takes some thousand instructions on any
- * device. A dir that has changed costs 4000 to 10 000 more if it has large extents, 45 000 if it
- * is shredded to 64 KiB, and at most 400 000 if it is shredded to single blocks, or, with an
- * alignment, 900 000. The holds between which others run are shorter than that.
+ * device. A dir that has changed costs 4000 to 40 000 more if it has large extents, up to 120 000
+ * if it is shredded, and 520 000 if it is shredded to single blocks and an alignment is asked for.
+ * The holds between which others run are shorter than that.
  *
  * With a large alignment there are few places where an extent can begin. They are looked at one by
  * one.
@@ -500,7 +500,7 @@ int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
 	ret = haslab_search_places(s, len, align, start);
 	if (ret == -E2BIG)
 		ret = haslab_search_large(s, len, align, start);
-	haslab_unlock_all(s);
+	haslab_unlock_all_rest(s);
 	return ret == -E2BIG ? haslab_search_all(s, len, align, start) : ret;
 }
 

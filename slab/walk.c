@@ -135,8 +135,11 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 		return false;
 	}
 	slab = haslab_lookup(s, pos);
-	return slab ? haslab_object_stretch(s, slab, pos, end) :
-		      haslab_gap_stretch(s, pos, haslab_gap_reach(s, pos), end);
+	if (slab)
+		return haslab_object_stretch(s, slab, pos, end);
+	/* how far the gap reaches matters only if it is not free */
+	return haslab_gap_stretch(s, pos, pos, end) ||
+	       haslab_gap_stretch(s, pos, haslab_gap_reach(s, pos), end);
 }
 
 /*
@@ -225,7 +228,10 @@ int haslab_walk_end(struct haslab_walk *w)
 {
 	if (w->end) {
 		__acquire(&w->s->lock);
-		haslab_unlock_all(w->s);
+		if (w->flags & HASLAB_WALK_NOWAIT)
+			haslab_unlock_all(w->s);
+		else
+			haslab_unlock_all_rest(w->s);
 	}
 	w->end = 0;
 	return w->ret;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * usage (in a virtual machine of two processors, with the module loaded): ha_victim DISK
+ * usage (in a virtual machine of two processors, with the module loaded):
+ *	ha_victim DISK [SLICES [WALKER]]
  *
  * What a program gets done beside another one that calls something long in a loop. The victim
  * allocates and frees extents of 68 KiB, which no pool serves, on one processor. On the other, a
@@ -18,13 +19,14 @@
 
 #include "../../tests/ioctl/harness.h"
 
-#define NR_SLICES	9
+#define MAX_SLICES	9
 #define VICTIM_LEN	(68ULL << 10)
 #define NR_PAGE		1024
 #define NR_BATCH	1024
 
 static int fd;
 static u64 capacity;
+static int nr_slices = MAX_SLICES;
 
 /* One of the two programs, as a thread on its processor. */
 struct program {
@@ -32,6 +34,7 @@ struct program {
 	unsigned int cpu;
 	atomic_bool runs;
 	atomic_ullong calls;
+	atomic_ullong done_at;	/* when the last one ended, in ns */
 };
 
 static void victim_call(void)
@@ -75,16 +78,32 @@ static void trim_long_runs(void)
 
 static void check(void)
 {
-	if (ha_op(fd, HYBRID_ALLOC_IOC_CHECK))
-		t_die("CHECK");
+	int ret = ha_op(fd, HYBRID_ALLOC_IOC_CHECK);
+
+	/* EAGAIN: the victim has changed something meanwhile */
+	if (ret && ret != EAGAIN)
+		t_die("CHECK: %s", t_strerror(ret));
 }
 
 static void ask_for_too_much(void)
 {
+	static u64 len;
 	struct hybrid_alloc_extent ext;
 
-	if (ha_alloc(fd, capacity / 4 * 3, 0, &ext) != ENOSPC)
+	/* each time less: what was refused before says nothing about it */
+	len -= BLOCK;
+	if (len < capacity / 8 * 5 || len > capacity / 4 * 3)
+		len = capacity / 4 * 3;
+	if (ha_alloc(fd, len, 0, &ext) != ENOSPC)
 		t_die("there is too much");
+}
+
+static u64 now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
 static void *run_program(void *arg)
@@ -96,17 +115,10 @@ static void *run_program(void *arg)
 		while (!atomic_load(&p->runs))
 			usleep(1000);
 		p->call();
+		atomic_store(&p->done_at, now());
 		atomic_fetch_add(&p->calls, 1);
 	}
 	return NULL;
-}
-
-static u64 now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
 static int compare(const void *a, const void *b)
@@ -116,38 +128,55 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* What a program has done at a moment. */
+struct mark {
+	u64 calls, at;
+};
+
+static struct mark mark(struct program *p)
+{
+	return (struct mark) { atomic_load(&p->calls), atomic_load(&p->done_at) };
+}
+
+/* Calls a second between the last call before @from and the last one before now. */
+static double rate_since(struct program *p, struct mark from)
+{
+	struct mark to = mark(p);
+
+	return to.calls > from.calls ? (to.calls - from.calls) * 1e9 / (to.at - from.at) : 0;
+}
+
 /* Calls a second of both while those run that are given. */
 static void slice(struct program *a, struct program *b, bool a_runs, bool b_runs, double *a_rate,
 		  double *b_rate)
 {
-	u64 from_a, from_b, t;
+	struct mark from_a, from_b;
 
 	atomic_store(&a->runs, a_runs);
 	atomic_store(&b->runs, b_runs);
-	usleep(20000);
-	from_a = a->calls;
-	from_b = b->calls;
-	t = now();
+	/* each has ended a call in these circumstances, if it takes less than that */
+	usleep(200000);
+	from_a = mark(a);
+	from_b = mark(b);
 	sleep(1);
-	t = now() - t;
 	if (a_runs)
-		*a_rate = (a->calls - from_a) * 1e9 / t;
+		*a_rate = rate_since(a, from_a);
 	if (b_runs)
-		*b_rate = (b->calls - from_b) * 1e9 / t;
+		*b_rate = rate_since(b, from_b);
 	atomic_store(&a->runs, false);
 	atomic_store(&b->runs, false);
 }
 
 static double median(double *rates)
 {
-	qsort(rates, NR_SLICES, sizeof(*rates), compare);
-	return rates[NR_SLICES / 2];
+	qsort(rates, nr_slices, sizeof(*rates), compare);
+	return rates[nr_slices / 2];
 }
 
 static void measure(struct program *victim, const char *name, void (*call)(void))
 {
 	static struct program walker;
-	double alone[2][NR_SLICES], beside[2][NR_SLICES];
+	double alone[2][MAX_SLICES], beside[2][MAX_SLICES];
 	static pthread_t thread;
 	int i;
 
@@ -157,7 +186,7 @@ static void measure(struct program *victim, const char *name, void (*call)(void)
 		if (pthread_create(&thread, NULL, run_program, &walker))
 			t_die("pthread_create");
 	}
-	for (i = 0; i < NR_SLICES; i++) {
+	for (i = 0; i < nr_slices; i++) {
 		slice(victim, &walker, true, false, &alone[0][i], NULL);
 		slice(victim, &walker, false, true, NULL, &alone[1][i]);
 		slice(victim, &walker, true, true, &beside[0][i], &beside[1][i]);
@@ -195,15 +224,29 @@ static void shred(void)
 	}
 }
 
+static const struct walker {
+	const char *name;
+	void (*call)(void);
+} walkers[] = {
+	{ "stat-runs", stat_runs },
+	{ "map", map_pages },
+	{ "trim", trim_long_runs },
+	{ "check", check },
+	{ "refusals", ask_for_too_much },
+};
+
 int main(int argc, char **argv)
 {
 	static struct program victim = { .call = victim_call };
 	struct hybrid_alloc_attach attach = {};
+	const struct walker *w;
 	pthread_t thread;
 	u32 id;
 	int ret;
 
-	if (argc != 2)
+	if (argc > 2)
+		nr_slices = atoi(argv[2]);
+	if (argc < 2 || argc > 4 || nr_slices < 1 || nr_slices > MAX_SLICES)
 		t_die("see the head of the source");
 	ret = ha_attach(&attach, argv[1], HYBRID_ALLOC_ATTACH_FRESH, &id);
 	if (ret)
@@ -214,12 +257,9 @@ int main(int argc, char **argv)
 	if (ha_op(fd, HYBRID_ALLOC_IOC_DRAIN) ||
 	    pthread_create(&thread, NULL, run_program, &victim))
 		t_die("cannot begin");
-	measure(&victim, "stat-runs", stat_runs);
-	measure(&victim, "map", map_pages);
-	measure(&victim, "trim", trim_long_runs);
-	measure(&victim, "check", check);
-	measure(&victim, "refusals", ask_for_too_much);
-	fflush(stdout);
+	for (w = walkers; w < walkers + ARRAY_SIZE(walkers); w++)
+		if (argc < 4 || !strcmp(argv[3], w->name))
+			measure(&victim, w->name, w->call);
 	ret = ha_detach(id, HYBRID_ALLOC_DETACH_FORCE);
 	_exit(ret ? 1 : 0);
 }

@@ -27,8 +27,10 @@ void wake_up_var(void *var);
 #ifdef SIM_ORDER
 void sim_sleep(void);
 #define msleep(ms)		do { might_sleep(); (void)(ms); sim_sleep(); } while (0)
+#define usleep_range(min, max)	do { might_sleep(); (void)(min); sim_sleep(); } while (0)
 #else
 #define msleep(ms)		do { might_sleep(); usleep(1000 * (ms)); } while (0)
+#define usleep_range(min, max)	do { might_sleep(); usleep(min); } while (0)
 #endif
 /* what only ends when another thread goes on is a mistake in a killed one */
 #define schedule_timeout_uninterruptible(jiffies) \
