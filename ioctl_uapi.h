@@ -431,9 +431,10 @@ struct hybrid_alloc_claim {
  *
  * CHECK recomputes the sums and links in the metadata, and compares them. It takes
  * time in proportion to the metadata. EUCLEAN the metadata is broken; EAGAIN
- * other calls kept changing the device: each part is consistent, but the totals
- * could not be verified; EPERM the caller has no CAP_SYS_ADMIN in the initial
- * namespace. CHECK, but not SEAL and DRAIN, works on files opened read-only.
+ * other calls changed the device meanwhile: each part is consistent, but the totals
+ * could not be verified; EINTR the caller was killed; EPERM the caller has no
+ * CAP_SYS_ADMIN in the initial namespace. CHECK, but not SEAL and DRAIN, works on
+ * files opened read-only.
  */
 struct hybrid_alloc_op {
 	__u32 size;

@@ -467,10 +467,14 @@ static int hapool_search(struct hapool *p, int class, u64 len, u64 align, gfp_t 
 {
 	int ret = hapool_search_start(p);
 
-	if (!ret)
+	/* to look for a good place takes all groups as well: whether there is any comes first */
+	if (!ret && !haslab_is_mixed_size(&p->slab, len, align))
+		ret = haslab_find(&p->slab, len, align, start);
+	if (!ret) {
 		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
-	if (ret == -ENOSPC)
-		ret = haslab_search(&p->slab, len, align, gfp, start);
+		if (ret == -ENOSPC)
+			ret = haslab_search(&p->slab, len, align, gfp, start);
+	}
 	hapool_search_result(p, len, align, ret);
 	hapool_slow_end(p);
 	return ret;

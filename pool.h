@@ -101,6 +101,12 @@ static inline u64 hapool_end(const struct hapool *p)
 	return READ_ONCE(p->slab.cfg.nr_blocks);
 }
 
+/* As haslab_next_long(). What is in the pools does not count. */
+static inline u64 hapool_next_long(struct hapool *p, u64 from, u64 len)
+{
+	return haslab_next_long(&p->slab, from, len);
+}
+
 /* Find free blocks from @from on, as haslab_next_free(). What is in the pools does not count. */
 static inline bool hapool_next_free(struct hapool *p, u64 from, u64 *start, u64 *len)
 {

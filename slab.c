@@ -134,7 +134,7 @@ const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
 /* ---- alloc ---- */
 
 /* Whether a mixed slot can serve it. */
-static bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align)
+bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align)
 {
 	return len <= slot_blocks(s) && align <= slot_blocks(s);
 }

@@ -310,6 +310,7 @@ static inline void haslab_own(const struct haslab_ref *ref)
 int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 				   u64 *start);
+bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align);
 int __must_check haslab_find(struct haslab *s, u64 len, u64 align, u64 *start);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t gfp);
@@ -317,6 +318,7 @@ int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *
 
 /* HELD blocks: held by TRIM, or between the two halves of a free. */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len);
+u64 haslab_next_long(struct haslab *s, u64 from, u64 len);
 int __must_check haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp);
 int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void haslab_reuse(struct haslab *s, u64 start, u64 len);

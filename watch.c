@@ -75,7 +75,8 @@ static struct ha_threshold *ha_threshold_after(struct ha_watch *w, u64 bytes,
 	while (node) {
 		ha_step(1);
 		at = rb_entry(node, struct ha_threshold, node);
-		if (at == t || ha_threshold_before(at, bytes, t)) {
+		/* @t itself may have been set anew */
+		if ((at == t && at->bytes == bytes) || ha_threshold_before(at, bytes, t)) {
 			node = node->rb_right;
 		} else {
 			found = at;

@@ -40,9 +40,9 @@
  *
  * worst-*: one call on a device that was made bad for it by claims; the most of several calls.
  * Before each, one extent in the middle is freed and claimed again. The first call comes before
- * that: it knows nothing about the device, and is reported apart. worst-goal-full: an allocation with a
- * goal at 0 on 4 GiB in which each block is an extent. worst-goal-holes, worst-align-huge and
- * worst-align-2: each second block of 4 GiB is one, and the allocation has a goal at 0, an
+ * that: it knows nothing about the device, and is reported apart. worst-goal-full: an allocation
+ * with a goal at 0 on 4 GiB in which each block is an extent. worst-goal-holes, worst-align-huge
+ * and worst-align-2: each second block of 4 GiB is one, and the allocation has a goal at 0, an
  * alignment to 1 PiB, or one to 8 KiB that no free block has. worst-refusal-1T: no 1 MiB of
  * 1 TiB is free as a whole, and 1 MiB is asked for. worst-stat-100T: counters and the largest
  * free run of 100 TiB with two extents; worst-stat-sparse-100T: with an extent in each GiB.

@@ -158,10 +158,10 @@ static int ha_many_fits(const struct hybrid_alloc *ha, const struct hybrid_alloc
 
 	if (!many->len || (many->align && !ha_is_power_of_2(many->align)))
 		return -EINVAL;
-	if (many->len > ha->end - ha->start)
+	if (many->len > READ_ONCE(ha->end) - ha->start)
 		return -EFBIG;
 	if (!(many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) &&
-	    !check_mul_overflow(ha->max_len, (u64)many->nr, &most) && many->len > most)
+	    !check_mul_overflow(READ_ONCE(ha->max_len), (u64)many->nr, &most) && many->len > most)
 		return -EFBIG;
 	return 0;
 }
@@ -194,7 +194,7 @@ static int ha_many_alloc(struct ha_call *call)
 	struct hybrid_alloc_many *many = &call->many;
 	struct hybrid_alloc_extent *extents = call->items;
 	u64 want = round_up(many->len, ha->params.min_block), goal = many->goal;
-	u64 longest = ha->max_len;
+	u64 longest = READ_ONCE(ha->max_len);
 	struct hybrid_alloc_range range;
 	u32 flags = many->flags;
 	int ret;

@@ -168,8 +168,7 @@ static int ha_call_check(struct ha_call *call)
 
 static int ha_call_stat(struct ha_call *call)
 {
-	ha_dev_stat(call->dev, &call->stat, call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
-	return 0;
+	return ha_dev_stat(call->dev, &call->stat, call->stat.flags & HYBRID_ALLOC_STAT_RUNS);
 }
 
 #define HA_NEEDS_READER	(HA_NEEDS_DISK | HA_NEEDS_EPOCH)

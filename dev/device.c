@@ -156,7 +156,7 @@ void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info)
 	info->dev_major = MAJOR(devt);
 	info->dev_minor = MINOR(devt);
 	info->range_start = ha->start;
-	info->range_len = ha->end - ha->start;
+	info->range_len = READ_ONCE(ha->end) - ha->start;
 	info->min_block = ha->params.min_block;
 	info->max_block = ha->params.max_block;
 	info->slab_max = ha->params.slab_max;

@@ -158,7 +158,7 @@ u64 ha_bound_count(const struct ha_dev *dev, u64 *bytes);
 
 extern const struct attribute_group *ha_dev_groups[];
 
-void ha_dev_stat(struct ha_dev *dev, struct hybrid_alloc_stat *stat, bool runs);
+int ha_dev_stat(struct ha_dev *dev, struct hybrid_alloc_stat *stat, bool runs);
 
 void ha_debugfs_init(void);
 void ha_debugfs_exit(void);

@@ -14,6 +14,8 @@
  */
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/percpu-refcount.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
@@ -57,20 +59,26 @@ static ssize_t ha_info_show(struct device *device, struct device_attribute *attr
  * @dev: an instance that is not idle yet
  * @stat: out: all but size, flags and epoch
  * @runs: also count the free runs, see hybrid_alloc_stat()
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or EINTR the caller was killed; ENODEV the instance is being detached.
  */
-void ha_dev_stat(struct ha_dev *dev, struct hybrid_alloc_stat *stat, bool runs)
+int ha_dev_stat(struct ha_dev *dev, struct hybrid_alloc_stat *stat, bool runs)
 {
 	hybrid_alloc_stat(dev->ha, stat, runs);
 	stat->nr_bound = ha_bound_count(dev, &stat->bound_memory);
 	stat->nr_watchers = ha_watch_nr(&dev->watch);
+	/* then not all of the device may have been looked at */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return percpu_ref_is_dying(&dev->calls) ? -ENODEV : 0;
 }
 
 static ssize_t ha_stat_show(struct device *device, struct device_attribute *attr, char *buf)
 {
 	struct hybrid_alloc_stat stat;
 
-	ha_dev_stat(ha_dev_of(device), &stat, false);
-	return ha_emit(attr, buf, &stat);
+	return ha_dev_stat(ha_dev_of(device), &stat, false) ?: ha_emit(attr, buf, &stat);
 }
 
 /* The file @_file with the member @_member of struct hybrid_alloc_@_struct. */

@@ -63,6 +63,23 @@ static u64 ha_trim_down(const struct ha_trim *t, u64 pos)
 	return pos < t->shift ? 0 : div64_u64(pos - t->shift, t->gran) * t->gran + t->shift;
 }
 
+/* Moves @t->pos to where the next long enough run may begin. False if there is none. */
+static bool ha_trim_skip(struct ha_trim *t)
+{
+	unsigned int shift = t->ha->shift;
+	u64 len = t->minlen ? ((t->minlen - 1) >> shift) + 1 : 0;
+
+	/* it may be in a run of which the beginning is done */
+	if (len > 1 && !(t->run_end && t->pos <= t->run_end)) {
+		u64 next = hapool_next_long(&t->ha->pool, t->pos >> shift, len);
+
+		if (next >= t->end >> shift)
+			return false;
+		t->pos = max(t->pos, next << shift);
+	}
+	return true;
+}
+
 /* Finds the next free blocks at or after @t->pos that are part of a long enough run. */
 static bool ha_trim_next(struct ha_trim *t, u64 *start, u64 *len)
 {
@@ -70,7 +87,7 @@ static bool ha_trim_next(struct ha_trim *t, u64 *start, u64 *len)
 	unsigned int shift = t->ha->shift;
 	u64 next, more, end;
 
-	while (hapool_next_free(pool, t->pos >> shift, start, len)) {
+	while (ha_trim_skip(t) && hapool_next_free(pool, t->pos >> shift, start, len)) {
 		if (*start << shift >= t->end)
 			return false;
 		/* hapool_next_free() may return a run in several parts */

@@ -7,6 +7,7 @@
 #include "slab/internal.h"
 
 #define SLOT	4096U		/* blocks */
+#define GIB	(1ULL << 18)
 
 static struct haslab *slab_of(struct kunit *test)
 {
@@ -208,6 +209,57 @@ static void held_extent_over_a_border_comes_back(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, haslab_free(s, at[i], 3000, &why), 0);
 	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 	KUNIT_EXPECT_EQ(test, haslab_free_exact(s), 64 * SLOT);
+}
+
+/*
+ * While a walk is in the middle of a GiB, all of it becomes free, and another walk sees that. The
+ * first one has added up what is no more: it must not be kept.
+ */
+static void sum_of_a_dir_that_became_bare_meanwhile(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab *s = slab_of(test);
+	struct haslab_walk w;
+	u64 at;
+
+	start(test, 3 * GIB);
+	for (at = GIB; at < 2 * GIB; at += SLOT)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 2), 0);
+	haslab_walk_start(&w, s, GIB, U64_MAX, 0);
+	KUNIT_ASSERT_TRUE(test, haslab_walk_next(&w));
+	while (w.pos < GIB + GIB / 2)
+		haslab_walk_sum(&w, 0, U64_MAX);
+	haslab_walk_end(&w);
+	for (at = GIB; at < 2 * GIB; at += SLOT)
+		expect_freed(test, at, 2);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 3 * GIB);
+	while (haslab_walk_next(&w))
+		while (w.pos < w.limit && w.steps > 0)
+			haslab_walk_sum(&w, 0, U64_MAX);
+	haslab_walk_end(&w);
+	/* a change elsewhere, so that what is kept is added up again */
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 2), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 3 * GIB - 2);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+}
+
+/* Two runs in a row, in one word of the bitmap: what TRIM holds, and what the slot lacks. */
+static void held_run_beside_a_block_of_the_buddy(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, len = 1;
+
+	start_shape(test, 4 * SLOT, 4, 16);
+	KUNIT_ASSERT_EQ(test, claim(test, 63 * 16, 16), 0);
+	/* 63 units of 16 blocks, with so many runs that there is a bitmap */
+	claim_many(test, 0, 63 * 16 / 2);
+	expect_freed(test, 63 * 16 - 1, 1);
+	hapool_drain(&f->p);
+	at = 63 * 16 - 1;
+	KUNIT_ASSERT_EQ(test, hapool_hold(&f->p, &at, &len, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	hapool_unhold(&f->p, at, len);
 }
 
 /* What TRIM saw as free units is a slab, or a mixed slot, when it comes to hold them. */
@@ -567,6 +619,23 @@ static void who_is_killed_does_not_wait_for_an_object(struct kunit *test)
 
 #ifndef __KERNEL__	/* lockdep rejects a task that waits for itself */
 
+/* A task that was killed still gets the truth if the allocator may not fail for that. */
+static void killed_caller_of_an_unkillable_allocator_searches(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at;
+
+	start(test, 600 * UNIT);
+	for (at = 0; at < 600 * UNIT; at += 2 * UNIT)
+		KUNIT_ASSERT_EQ(test, claim(test, at, UNIT), 0);
+	f->p.slab.cfg.unkillable = true;
+	hatest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, haslab_search(slab_of(test), UNIT + 1, 1, GFP_KERNEL, &at), -ENOSPC);
+	f->p.slab.cfg.unkillable = false;
+	KUNIT_EXPECT_EQ(test, haslab_search(slab_of(test), UNIT, 1, GFP_KERNEL, &at), -EINTR);
+	hatest_set_killed(false);
+}
+
 static void who_is_killed_does_not_wait_for_the_slow_mode(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -605,6 +674,8 @@ static struct kunit_case corner_cases[] = {
 	KUNIT_CASE(piece_in_a_slot_without_marks_needs_memory),
 	KUNIT_CASE(two_tasks_make_the_same_magazine),
 	KUNIT_CASE(held_extent_over_a_border_comes_back),
+	KUNIT_CASE(sum_of_a_dir_that_became_bare_meanwhile),
+	KUNIT_CASE(held_run_beside_a_block_of_the_buddy),
 	KUNIT_CASE(gap_is_in_use_when_it_is_to_be_held),
 	KUNIT_CASE(place_among_slots_that_are_a_little_too_full),
 	KUNIT_CASE(run_across_one_of_many_borders),
@@ -618,6 +689,7 @@ static struct kunit_case corner_cases[] = {
 	KUNIT_CASE(search_in_steps),
 	KUNIT_CASE(who_is_killed_does_not_wait_for_an_object),
 #ifndef __KERNEL__
+	KUNIT_CASE(killed_caller_of_an_unkillable_allocator_searches),
 	KUNIT_CASE(who_is_killed_does_not_wait_for_the_slow_mode),
 #endif
 	{}

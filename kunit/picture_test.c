@@ -281,6 +281,30 @@ static void expect_largest(struct kunit *test, struct hatest_model *m)
 	expect_freed(test, at, largest);
 }
 
+/* From one long enough run to the next: none is passed over, and most of what is short is. */
+static void expect_long_runs(struct kunit *test, const struct hatest_model *m, u64 least)
+{
+	struct fixture *f = test->priv;
+	u64 near = max_t(u64, 1ULL << f->p.slab.slot_shift,
+			 (u64)HABUDDY_FANOUT << f->cfg.unit_shift);
+	u64 from = 0, at, start, len;
+
+	do {
+		at = haslab_next_long(&f->p.slab, from, least);
+		for (start = from; hatest_model_run(m, &start, &len); start += len)
+			if (len >= least)
+				break;
+		if (start >= m->nr_blocks)
+			break;
+		KUNIT_ASSERT_GE(test, at, from);
+		KUNIT_ASSERT_LE(test, at, start);
+		KUNIT_ASSERT_LT(test, start - at, near);
+		from = start + len;
+	} while (from < m->nr_blocks);
+	if (start >= m->nr_blocks)
+		KUNIT_ASSERT_EQ(test, at, U64_MAX);
+}
+
 static void free_runs_of_any_layout_are_the_models(struct kunit *test)
 {
 	static const struct { u32 nr_blocks; u8 unit_shift; u16 slab_max; } layouts[] = {
@@ -305,6 +329,7 @@ static void free_runs_of_any_layout_are_the_models(struct kunit *test)
 			hapool_drain(&f->p);
 			expect_histogram(test, m, p);
 			expect_largest(test, m);
+			expect_long_runs(test, m, 1 + i / 16 % 40);
 		}
 		free_all(test, m, &rng);
 		hapool_drain(&f->p);

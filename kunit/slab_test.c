@@ -1297,7 +1297,10 @@ static void detach_ends_a_killable_walk(struct kunit *test)
 	haslab_walk_start(&w, &f->s, 0, U64_MAX, HASLAB_WALK_KILLABLE);
 	KUNIT_EXPECT_FALSE(test, haslab_walk_next(&w));
 	KUNIT_EXPECT_EQ(test, haslab_walk_end(&w), -ENODEV);
-	/* other walks would give a wrong answer: they go on */
+	/* so do those of STAT and CHECK, whose callers are told */
+	KUNIT_EXPECT_EQ(test, stat(f, true)->nr_runs, 0);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), -ENODEV);
+	f->s.closing = false;
 	KUNIT_EXPECT_EQ(test, stat(f, true)->nr_runs, 1);
 	expect_freed(test, 0, 3 * GIB - 1);
 }
@@ -1397,6 +1400,7 @@ static void detach_ends_a_search(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 2, 1, GFP_KERNEL, &at), -ENOSPC);
 	KUNIT_ASSERT_EQ(test, claim(test, 1, 1), 0);
 	KUNIT_EXPECT_EQ(test, haslab_search(&f->s, 2, 1, GFP_KERNEL, &at), -ENODEV);
+	f->s.closing = false;
 	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
 }
 

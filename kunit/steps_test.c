@@ -78,6 +78,8 @@ static void expect_holds_of_all_calls(struct kunit *test, u64 too_long)
 		for (at = 0; haslab_next_free(s, at, &at, &len); at += len)
 			;
 		expect_holds(test, "TRIM");
+		KUNIT_EXPECT_EQ(test, haslab_next_long(s, 0, too_long), U64_MAX);
+		expect_holds(test, "TRIM of long runs");
 		KUNIT_EXPECT_NE(test, claim(test, 0, s->cfg.nr_blocks), 0);
 		expect_holds(test, "CLAIM");
 	}

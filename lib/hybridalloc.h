@@ -324,7 +324,7 @@ int hybrid_alloc_drain(int fd);
  * the sums can be checked only while none is running.
  *
  * Return: 0 no error was found; -EUCLEAN something is broken, and the kernel's log says
- * what, -EAGAIN other calls ran all the time: each part is consistent, but the sums
+ * what, -EAGAIN other calls ran at the same time: each part is consistent, but the sums
  * could not be checked, -EPERM without CAP_SYS_ADMIN in the initial namespace.
  */
 int hybrid_alloc_check(int fd);

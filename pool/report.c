@@ -10,7 +10,7 @@
 
 /*
  * CHECK looks at most this often, and reports wrong sums only if they were wrong this often. If
- * more than CHECK_BUSY calls came during a look, the next one would hardly be alone.
+ * more than CHECK_BUSY allocations came during a look, the next one would hardly be alone.
  */
 #define CHECK_TRIES	20
 #define CHECK_QUIET	3
@@ -75,7 +75,7 @@ static u64 hapool_bin_cached(const struct hapool_bin *bin)
  * @p: the pool
  * @st: out
  * @walk: also look at all free runs
- * Context: process context; may sleep with @walk. Exact if no call is in flight.
+ * As haslab_stat(). Context: process context; may sleep. Exact if no call is in flight.
  */
 void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 {
@@ -148,6 +148,24 @@ static int hapool_check_once(struct hapool *p)
 	return ret;
 }
 
+/* Allocations so far, about. */
+static u64 hapool_nr_allocs(const struct hapool *p)
+{
+	unsigned int cpu;
+	u64 sum = 0;
+	int i;
+
+	for_each_possible_cpu(cpu) {
+		const struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
+
+		sum += READ_ONCE(c->begun);
+		for (i = 0; i < HASLAB_NR_CLASSES; i++)
+			/* as in hapool_bin_live() */
+			sum += data_race(c->bin[i].hits);
+	}
+	return sum;
+}
+
 /*
  * Whether no call is in flight, and a number that changes with each call. `done` is summed before
  * `begun`, so equality proves that no call was in flight; likewise `freed` and `given` for frees. A
@@ -156,7 +174,6 @@ static int hapool_check_once(struct hapool *p)
 static bool hapool_is_quiet(struct hapool *p, u64 *events)
 {
 	u64 begun = 0, done = 0;
-	bool quiet;
 	unsigned int cpu;
 	int i;
 
@@ -165,20 +182,22 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
 	/* reads `done` first; a store that another CPU has under way is seen at the next try */
 	smp_rmb();
-	quiet = !hapool_is_freeing(p);
+	if (hapool_is_freeing(p))
+		return false;
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
 		begun += READ_ONCE(c->begun);
 		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills) + READ_ONCE(c->given);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
-			quiet &= READ_ONCE(c->bin[i].mag) != MAG_TAKEN;
+			if (READ_ONCE(c->bin[i].mag) == MAG_TAKEN)
+				return false;
 			/* as in hapool_bin_live() */
 			*events += data_race(c->bin[i].hits + c->bin[i].frees);
 		}
 	}
 	*events += begun;
-	return quiet && begun == done;
+	return begun == done;
 }
 
 /**
@@ -187,22 +206,23 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
  *
  * Looks at all metadata, and at the accounting. The sums only match when no call is in flight: if
  * they do not match and calls were in flight, it looks again later.
- * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN other calls kept changing
- * the device: each part is consistent, the totals could not be verified.
+ * Context: may sleep. Return: 0; -EUCLEAN something is broken; -EAGAIN other calls changed the
+ * device meanwhile: each part is consistent, the totals could not be verified; -EINTR the caller
+ * was killed; -ENODEV the device is being detached.
  */
 int hapool_check(struct hapool *p)
 {
 	int ret, tries, quiet = 0;
 
 	for (tries = 0; tries < CHECK_TRIES; tries++) {
-		u64 before, after;
+		u64 before, after, allocs = hapool_nr_allocs(p);
 		bool alone = hapool_is_quiet(p, &before);
 
 		ret = hapool_check_once(p);
-		alone &= hapool_is_quiet(p, &after);
-		if (ret != -EAGAIN || after - before > CHECK_BUSY)
+		if (ret != -EAGAIN || hapool_nr_allocs(p) - allocs > CHECK_BUSY)
 			return ret;
-		if (alone && before == after && ++quiet == CHECK_QUIET)
+		if (alone && hapool_is_quiet(p, &after) && before == after &&
+		    ++quiet == CHECK_QUIET)
 			return -EUCLEAN;
 		schedule_timeout_uninterruptible(1);
 	}

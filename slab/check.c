@@ -409,7 +409,8 @@ static bool haslab_check_sums(struct haslab *s, const struct found *found)
  *
  * Looks at all metadata, a bounded number of slots at a time, then at the sums, which only match
  * when no call is in flight. Context: process context, may sleep. Return: 0; -EUCLEAN something is
- * broken; -EAGAIN the sums do not match: something is broken if no call was in flight.
+ * broken; -EAGAIN the sums do not match: something is broken if no call was in flight; -EINTR the
+ * caller was killed; -ENODEV the device is being detached.
  */
 int haslab_check(struct haslab *s)
 {
@@ -418,11 +419,14 @@ int haslab_check(struct haslab *s)
 	bool ok = true, few, sums;
 	unsigned int i;
 	u64 nr = 0, listed;
+	int ret;
 
-	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
 	while (ok && haslab_walk_next(&w))
 		ok = haslab_check_hold(&w, &found);
-	haslab_walk_end(&w);
+	ret = haslab_walk_end(&w);
+	if (ok && ret)
+		return ret;
 	few = found.nr_listed <= MAX_LISTED;
 	for (i = 0; ok && i < s->nr_groups; i++) {
 		haslab_lock_all(s);

@@ -32,7 +32,7 @@ bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 	bool found = false;
 
 	*start = from;
-	haslab_walk_start(&w, s, from, U64_MAX, HASLAB_WALK_KILLABLE);
+	haslab_walk_start(&w, s, from, U64_MAX, HASLAB_WALK_LONG);
 	while (!found && haslab_walk_next(&w))
 		while (!found && w.pos < w.end && w.steps > 0) {
 			w.steps -= HASLAB_STRETCH_STEPS;
@@ -40,6 +40,37 @@ bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 			found = haslab_stretch(s, *start, &w.pos);
 		}
 	*len = w.pos - *start;
+	haslab_walk_end(&w);
+	return found;
+}
+
+/**
+ * haslab_next_long - where to look for the next free run of some length
+ * @s: the slab allocator
+ * @from: first block to look at
+ * @len: the least length that is wanted, in blocks
+ *
+ * Goes by the sums of dirs, so that short runs cost little. Gives up as haslab_next_free().
+ * Context: may sleep. Return: a block; no run of that length begins between @from and it; U64_MAX:
+ * none begins at @from or after it.
+ */
+u64 haslab_next_long(struct haslab *s, u64 from, u64 len)
+{
+	u64 carry = 0, found = U64_MAX, pos;
+	struct haslab_walk w;
+	struct haslab_sum sum;
+
+	haslab_walk_start(&w, s, from, U64_MAX, HASLAB_WALK_LONG);
+	while (found == U64_MAX && haslab_walk_next(&w))
+		while (found == U64_MAX && w.pos < w.limit && w.steps > 0) {
+			pos = w.pos;
+			sum = haslab_walk_sum(&w, 0, len);
+			if (carry + sum.lead >= len)
+				found = pos - carry;
+			else if (sum.longest >= len)
+				found = pos;
+			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
+		}
 	haslab_walk_end(&w);
 	return found;
 }

@@ -388,6 +388,9 @@ bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *star
 /* The pass ends early when the caller is killed or the device is detached. */
 #define HASLAB_WALK_KILLABLE	BIT(1)
 #define HASLAB_WALK_NOWAIT	BIT(2)	/* the caller may not sleep */
+#define HASLAB_WALK_REST	BIT(3)	/* see haslab_unlock_all_rest() */
+/* What looks at all of the device, for a caller that may sleep. */
+#define HASLAB_WALK_LONG	(HASLAB_WALK_KILLABLE | HASLAB_WALK_REST)
 
 /* A pass over the blocks of a device, by address. */
 struct haslab_walk {

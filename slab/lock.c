@@ -18,9 +18,9 @@
 #define REST_MAX	10000
 
 /*
- * Let the tasks go first that wait because all groups were shut out. Spin locks of a guest are not
- * fair: without this, a task that shuts out all groups in a loop could take haslab.lock each time
- * before a waiting task does. No task waits unless one shuts out the groups, so this ends.
+ * Let the tasks go first that wait for haslab.lock. Spin locks of a guest are not fair: without
+ * this, a task that shuts out all groups in a loop could take it each time before a waiting task
+ * does. No task waits unless one shuts out the groups, so this ends.
  */
 static void haslab_give_way(const struct haslab *s)
 {
@@ -42,14 +42,19 @@ void haslab_lock_all(struct haslab *s)
 	u64 now;
 
 	haslab_give_way(s);
-	spin_lock(&s->lock);
+	if (!spin_trylock(&s->lock)) {
+		atomic_inc(&s->nr_waiting);
+		spin_lock(&s->lock);
+		atomic_dec(&s->nr_waiting);
+	}
 	WRITE_ONCE(s->holder, current);
 	for (i = 0; i < s->nr_groups; i++) {
 		spin_lock(&s->groups[i].lock);
 		spin_unlock(&s->groups[i].lock);
 	}
 	now = local_clock();
-	s->owed -= min(s->owed, now - s->since);
+	/* the clocks of two CPUs may differ */
+	s->owed -= min_t(u64, s->owed, max_t(s64, now - s->since, 0));
 	s->since = now;
 	ha_hold_begin(HA_LOCK_ALL);
 }
@@ -79,11 +84,12 @@ void haslab_unlock_all_rest(struct haslab *s)
 	u64 us;
 
 	if (atomic_read(&s->nr_waiting))
-		s->owed += local_clock() - s->since;
+		s->owed += max_t(s64, local_clock() - s->since, 0);
 	us = div_u64(s->owed, NSEC_PER_USEC);
 	if (us >= REST_MIN)
 		s->owed = 0;
 	haslab_unlock_all(s);
+	might_sleep();
 	if (us >= REST_MIN)
 		usleep_range(min_t(u64, us, REST_MAX), min_t(u64, us, REST_MAX) + REST_MIN / 8);
 }

@@ -122,9 +122,8 @@ int haslab_extents(struct haslab *s, u64 from, struct haslab_extent *extents, in
 			if (got && extents[got].start < w.pos)
 				extents[got] = haslab_cached_unit(s, w.pos);
 			w.pos = extents[got].start + extents[got].len;
-			/* in a gap the end of what is there is looked for unit by unit */
-			w.steps -= min_t(u64, INT_MAX / 2,
-					 extents[got].len >> s->cfg.unit_shift >> 3);
+			/* in a gap the end of what is there is looked for by slots */
+			w.steps -= min_t(u64, INT_MAX / 2, extents[got].len >> s->slot_shift);
 		}
 	haslab_walk_end(&w);
 	return got;
@@ -138,7 +137,7 @@ static void haslab_stat_runs(struct haslab *s, struct haslab_stat *st)
 	struct haslab_walk w;
 	u64 start, len;
 
-	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
 	while (haslab_walk_next(&w))
 		while (haslab_walk_run(&w, &start, &len)) {
 			st->nr_runs++;
@@ -153,7 +152,8 @@ static void haslab_stat_runs(struct haslab *s, struct haslab_stat *st)
  * @st: out
  * @runs: also count the free runs, which means to look at all of them
  *
- * Context: process context; may sleep.
+ * What is counted by looking at all of the device is not complete if the caller is killed or the
+ * device is detached meanwhile. Context: process context; may sleep.
  */
 void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs)
 {
@@ -181,7 +181,8 @@ void haslab_stat(struct haslab *s, struct haslab_stat *st, bool runs)
  * @s: the slab allocator
  * @h: out
  *
- * Looks at all free runs. What is in the pools is not free here. Context: may sleep.
+ * Looks at all free runs. What is in the pools is not free here. Ends early as haslab_stat().
+ * Context: may sleep.
  */
 void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 {
@@ -189,7 +190,7 @@ void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 	u64 start, len;
 
 	memset(h, 0, sizeof(*h));
-	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
 	while (haslab_walk_next(&w))
 		while (haslab_walk_run(&w, &start, &len)) {
 			h->count[ilog2(len)]++;
@@ -244,7 +245,7 @@ void haslab_census(struct haslab *s, struct haslab_census *c)
 	u32 slot;
 
 	memset(c, 0, sizeof(*c));
-	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
 	while (haslab_walk_next(&w)) {
 		if (dir_is_gap(map_dir(s, w.pos)))
 			w.pos = w.end;

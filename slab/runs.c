@@ -199,7 +199,8 @@ static __always_inline u64 haruns_bitmap_word(const struct haruns *r, u32 word, 
 
 	in = ~(starts & ~begin);
 	begin |= *goes_on & ~starts;
-	found = ((in + begin) ^ in) & in;
+	/* where a run of that state follows on another, a carry comes in as well */
+	found = (((in + begin) ^ in) & in) | begin;
 	*goes_on = found >> 63;
 	return haruns_even_bits(found);
 }

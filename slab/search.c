@@ -56,6 +56,8 @@
 #define BEST_TRIES	16
 #define BEST_ALIGNED	4
 #define BEST_SLOTS	64
+/* How often in a row others may take what was found. */
+#define SEARCH_TRIES	16
 /* How many places at which an extent can begin are looked at one by one. */
 #define PLACES		256
 
@@ -468,7 +470,7 @@ static int haslab_search_all(struct haslab *s, u64 len, u64 align, u64 *found)
 	u64 carry = 0, pos;
 	int ret;
 
-	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_KILLABLE);
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
 	while (!done && haslab_walk_next(&w))
 		while (!done && w.pos < w.limit && w.steps > 0) {
 			pos = w.pos;
@@ -477,6 +479,8 @@ static int haslab_search_all(struct haslab *s, u64 len, u64 align, u64 *found)
 			       (sum.usable >= len && haslab_part_find(s, pos, len, order, found));
 			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
 		}
+	if (done)
+		w.flags &= ~HASLAB_WALK_REST;
 	ret = haslab_walk_end(&w);
 	return done ? 0 : ret ?: -ENOSPC;
 }
@@ -500,7 +504,11 @@ int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
 	ret = haslab_search_places(s, len, align, start);
 	if (ret == -E2BIG)
 		ret = haslab_search_large(s, len, align, start);
-	haslab_unlock_all_rest(s);
+	/* what was found may be gone after a rest */
+	if (ret)
+		haslab_unlock_all_rest(s);
+	else
+		haslab_unlock_all(s);
 	return ret == -E2BIG ? haslab_search_all(s, len, align, start) : ret;
 }
 
@@ -520,6 +528,7 @@ int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
  */
 int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
+	unsigned int tries = 0;
 	int ret;
 
 	do {
@@ -527,8 +536,9 @@ int haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		if (ret)
 			return ret;
 		ret = haslab_claim(s, *start, len, true, gfp);
-		/* the task that delays an object may need this CPU */
-		if (ret == -EAGAIN && haslab_pause(s))
+		/* the task that delays an object, or is always faster, may need this CPU */
+		if ((ret == -EAGAIN || (ret == -EEXIST && ++tries % SEARCH_TRIES == 0)) &&
+		    haslab_pause(s))
 			return -EINTR;
 	} while (ret == -EEXIST || ret == -EAGAIN);
 	return ret;

@@ -34,6 +34,9 @@
 /* How much a hold may look at; see struct haslab_walk. */
 #define WALK_STEPS	1000
 
+/* How many slots of a gap one look at it covers; see HASLAB_STRETCH_STEPS. */
+#define GAP_SLOTS	4
+
 /* log2 of the blocks of a unit: if less, much may be looked for in the buddy. */
 #define SMALL_UNIT_SHIFT	4
 
@@ -45,17 +48,20 @@ static bool haslab_slot_is_gap(const struct haslab_dir *dir, u32 i)
 	return !rcu_access_pointer(dir->slabs[i]) && !(dir->mixed && dir->mixed[i].units);
 }
 
-/* The gap at @pos reaches at least this far. */
+/* The gap at @pos reaches at least this far. Looks at some slots. */
 static u64 haslab_gap_reach(struct haslab *s, u64 pos)
 {
 	struct haslab_dir *dir = map_dir(s, pos);
-	u32 i = slot_of(s, pos) % DIR_SLOTS, first = i;
+	u32 first = slot_of(s, pos) % DIR_SLOTS, i = first;
+	u32 left = dir_slots_end(s, dir_of(s, pos)) - slot_of(s, pos);
+	u32 end = first + min_t(u32, left, GAP_SLOTS);
 	u64 base = round_down(pos, dir_blocks(s)), units;
 
 	if (dir_is_gap(dir))
 		return min(base + dir_blocks(s), s->cfg.nr_blocks);
-	while (i < DIR_SLOTS && haslab_slot_is_gap(dir, i))
+	while (i < end && haslab_slot_is_gap(dir, i))
 		i++;
+	ha_step(i - first);
 	if (i > first)
 		return min(base + ((u64)i << s->slot_shift), s->cfg.nr_blocks);
 	units = rcu_access_pointer(dir->slabs[i]) ? 1 : dir->mixed[i].units >> slot_unit(s, pos);
@@ -182,7 +188,7 @@ static int haslab_walk_stop(const struct haslab_walk *w)
 {
 	if (!(w->flags & HASLAB_WALK_KILLABLE))
 		return 0;
-	if (fatal_signal_pending(current))
+	if (!w->s->cfg.unkillable && fatal_signal_pending(current))
 		return -EINTR;
 	/* pairs with haslab_stop_walks(): what its caller did before is visible, too */
 	return smp_load_acquire(&w->s->closing) ? -ENODEV : 0;
@@ -228,10 +234,10 @@ int haslab_walk_end(struct haslab_walk *w)
 {
 	if (w->end) {
 		__acquire(&w->s->lock);
-		if (w->flags & HASLAB_WALK_NOWAIT)
-			haslab_unlock_all(w->s);
-		else
+		if (w->flags & HASLAB_WALK_REST)
 			haslab_unlock_all_rest(w->s);
+		else
+			haslab_unlock_all(w->s);
 	}
 	w->end = 0;
 	return w->ret;
@@ -713,7 +719,10 @@ static bool haslab_dir_is_bare(const struct haslab *s, u64 dir)
 	return !s->sums.dirs[dir] && dir_is_gap(&s->dirs[dir]);
 }
 
-/* The dirs from @start to before @end, of one region, are all free, or all not, and keep that. */
+/*
+ * The dirs from @start to before @end, of one region, are all free, or all not, and keep that. A
+ * walk that is in the middle of one of them has not seen that.
+ */
 static void haslab_dirs_keep(struct haslab *s, u64 start, u64 end, bool is_free)
 {
 	struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
@@ -723,6 +732,7 @@ static void haslab_dirs_keep(struct haslab *s, u64 start, u64 end, bool is_free)
 	u32 len;
 	u64 pos;
 
+	s->sums.maker = NULL;
 	for (pos = start; pos < end; pos += size, dir++) {
 		len = is_free ? min(size, end - pos) : 0;
 		dir->lead = len;
@@ -901,7 +911,8 @@ u64 haslab_peek_longest(struct haslab *s)
  * @s: the slab allocator
  *
  * If nothing has changed since the last time, or since a search that has found nothing, that is
- * known, and no lock of a group is taken. Else it is a walk over what has changed.
+ * known, and no lock of a group is taken. Else it is a walk over what has changed, which ends early
+ * when the caller is killed or the device is detached: then the answer may be too small.
  * Context: process context, may sleep. Return: in blocks.
  */
 u64 haslab_longest_run(struct haslab *s)
@@ -911,7 +922,7 @@ u64 haslab_longest_run(struct haslab *s)
 
 	if (longest != U64_MAX)
 		return longest;
-	haslab_walk_start(&w, s, 0, U64_MAX, 0);
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
 	while (haslab_walk_next(&w))
 		while (w.pos < w.limit && w.steps > 0)
 			haslab_walk_sum(&w, 0, U64_MAX);

@@ -203,7 +203,7 @@ static const struct cause {
 	  "Stop its users, save the live extents with `hybridctl dump %`, look at `dmesg`, and "
 	  "attach the disk again for a rebuild." },
 	{ "check", EAGAIN,
-	  "other callers allocate and free all the time, so the sums cannot be checked; the rest "
+	  "other callers allocated and freed meanwhile, so the sums cannot be checked; the rest "
 	  "is consistent",
 	  "Check again when there is less activity." },
 	{ "check", EPERM,

@@ -85,16 +85,13 @@ static void check(void)
 		t_die("CHECK: %s", t_strerror(ret));
 }
 
+/* A refusal that takes a search, alone as well: after a free, the one before says nothing. */
 static void ask_for_too_much(void)
 {
-	static u64 len;
 	struct hybrid_alloc_extent ext;
 
-	/* each time less: what was refused before says nothing about it */
-	len -= BLOCK;
-	if (len < capacity / 8 * 5 || len > capacity / 4 * 3)
-		len = capacity / 4 * 3;
-	if (ha_alloc(fd, len, 0, &ext) != ENOSPC)
+	victim_call();
+	if (ha_alloc(fd, capacity / 8 * 5, 0, &ext) != ENOSPC)
 		t_die("there is too much");
 }
 
@@ -240,6 +237,7 @@ int main(int argc, char **argv)
 	static struct program victim = { .call = victim_call };
 	struct hybrid_alloc_attach attach = {};
 	const struct walker *w;
+	bool any = false;
 	pthread_t thread;
 	u32 id;
 	int ret;
@@ -258,8 +256,12 @@ int main(int argc, char **argv)
 	    pthread_create(&thread, NULL, run_program, &victim))
 		t_die("cannot begin");
 	for (w = walkers; w < walkers + ARRAY_SIZE(walkers); w++)
-		if (argc < 4 || !strcmp(argv[3], w->name))
+		if (argc < 4 || !strcmp(argv[3], w->name)) {
 			measure(&victim, w->name, w->call);
+			any = true;
+		}
+	if (!any)
+		t_die("no walker has this name");
 	ret = ha_detach(id, HYBRID_ALLOC_DETACH_FORCE);
 	_exit(ret ? 1 : 0);
 }
