@@ -214,4 +214,13 @@ json=$("$sim" replay --json --capacity 4K "$tmp/trace")
 is "... nor on a device of a block" \
 	"$? $(value failed_allocs "$json") $(value max_fill "$json") $(value ledger "$json")" "0 5 1.00000 ok"
 
+# with the capacity of a small device, as the copy of the layers is slow here
+for state in $("$sim" bench --list | grep ^worst-); do
+	json=$("$sim" bench --json --capacity 1G "$state")
+	steps=$(value max_hold_steps "$json")
+	is "$state: no hold takes more than 2000 steps" \
+		"$? $(value ledger "$json") $((steps <= 2000)) $((steps > 0 || $(value max_op_steps "$json") == 0))" \
+		"0 ok 1 1"
+done
+
 done_testing

@@ -17,6 +17,7 @@
 #include "common/size.h"
 #include "hybrid_sim.h"
 #include "marks.h"
+#include "states.h"
 
 #define GIB		(1ULL << (30 - BLOCK_SHIFT))	/* in blocks */
 #define TIB		(1024 * GIB)
@@ -771,6 +772,8 @@ void bench_list(void)
 		printf("%s\n", workloads[i].name);
 	printf("firstfail-SIZE\nsustain-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
+	if (states_list)
+		states_list();
 }
 
 /* Names with a size: firstfail-3M, pingpong-2052K, ... */
@@ -850,6 +853,12 @@ static bool find_workload(const char *name, struct workload *w)
 	return true;
 }
 
+/* worst-*, see states.c */
+static bool is_state(const char *name)
+{
+	return states_has && states_has(name);
+}
+
 int bench(char **names)
 {
 	struct workload w;
@@ -857,9 +866,13 @@ int bench(char **names)
 	int ret = 0;
 
 	for (name = names; *name; name++)
-		if (!find_workload(*name, &w))
+		if (!is_state(*name) && !find_workload(*name, &w))
 			return 2;
 	for (name = names; *name; name++) {
+		if (is_state(*name)) {
+			ret |= states_bench(*name);
+			continue;
+		}
 		find_workload(*name, &w);
 		if (!(w.nr_threads ? threads(&w, w.nr_blocks) : report(&w, w.nr_blocks)))
 			ret = 1;
