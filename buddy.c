@@ -523,7 +523,7 @@ bool habuddy_free_map(const struct habuddy *b, u64 unit, unsigned long *bits)
 	unsigned int width, nr, i;
 
 	habuddy_assert_locked(b);
-	if (!n || n->height)
+	if (!n)
 		return false;
 	/* from the halves of the node down: what is free in an order is free in those below */
 	bits[0] = 0;

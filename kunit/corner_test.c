@@ -244,6 +244,61 @@ static void sum_of_a_dir_that_became_bare_meanwhile(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
 }
 
+/*
+ * The only row in which an aligned extent fits is in one of many slabs that have a free object: in
+ * the one that got it first, and in the one that got it last.
+ */
+static void alignment_in_one_of_many_slabs_of_odd_objects(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	const struct haslab_slab *slab;
+	const u32 nr = 16 * SLOT / UNIT;
+	u32 round, i;
+	u64 at;
+
+	for (round = 0; round < 2; round++) {
+		start(test, 16 * SLOT);
+		while (!try_alloc(test, 3, &at))
+			;
+		for (i = 0; i < nr; i++) {
+			at = (round ? nr - 1 - i : i) * UNIT;
+			slab = haslab_lookup(s, at);
+			if (!slab || slab->start != at || s->classes[slab->class].blocks != 3)
+				continue;
+			/* blocks 9 to 11 of the slab, in the first one to 14 */
+			expect_freed(test, at + 9, 3);
+			if (!at)
+				expect_freed(test, at + 12, 3);
+		}
+		hapool_drain(&((struct fixture *)test->priv)->p);
+		KUNIT_EXPECT_EQ(test, haslab_find(s, 5, 2, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 10);
+		KUNIT_EXPECT_EQ(test, haslab_find(s, 6, 2, &at), -ENOSPC);
+	}
+}
+
+/* What is owed to tasks that waited is paid when it is a millisecond, or what a hold adds to it. */
+static void who_has_shut_out_others_for_long_rests(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+
+	start(test, 4 * SLOT);
+	haslab_lock_all(s);
+	s->owed = 2000000;
+	haslab_unlock_all(s);
+	KUNIT_EXPECT_NE(test, s->owed, 0);
+	haslab_lock_all(s);
+	s->owed = 2000000;
+	haslab_unlock_all_rest(s);
+	KUNIT_EXPECT_EQ(test, s->owed, 0);
+	haslab_lock_all(s);
+	atomic_inc(&s->nr_waiting);
+	s->since -= 100000;
+	haslab_unlock_all_rest(s);
+	atomic_dec(&s->nr_waiting);
+	KUNIT_EXPECT_GE(test, s->owed, 100000);
+}
+
 /* Two runs in a row, in one word of the bitmap: what TRIM holds, and what the slot lacks. */
 static void held_run_beside_a_block_of_the_buddy(struct kunit *test)
 {
@@ -675,6 +730,8 @@ static struct kunit_case corner_cases[] = {
 	KUNIT_CASE(two_tasks_make_the_same_magazine),
 	KUNIT_CASE(held_extent_over_a_border_comes_back),
 	KUNIT_CASE(sum_of_a_dir_that_became_bare_meanwhile),
+	KUNIT_CASE(alignment_in_one_of_many_slabs_of_odd_objects),
+	KUNIT_CASE(who_has_shut_out_others_for_long_rests),
 	KUNIT_CASE(held_run_beside_a_block_of_the_buddy),
 	KUNIT_CASE(gap_is_in_use_when_it_is_to_be_held),
 	KUNIT_CASE(place_among_slots_that_are_a_little_too_full),

@@ -305,6 +305,20 @@ static void expect_long_runs(struct kunit *test, const struct hatest_model *m, u
 		KUNIT_ASSERT_EQ(test, at, U64_MAX);
 }
 
+/* From the middle of a block of the buddy, of which the unit there is not free. */
+static void long_run_after_the_middle_of_an_extent(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test, 64 * UNIT);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 4 * UNIT), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 6 * UNIT, 2 * UNIT), 0);
+	KUNIT_EXPECT_EQ(test, haslab_next_long(&f->p.slab, UNIT + 5, 2 * UNIT), 4 * UNIT);
+	/* or where the part begins in which it is */
+	KUNIT_EXPECT_EQ(test, haslab_next_long(&f->p.slab, 4 * UNIT + 5, 2 * UNIT), 6 * UNIT);
+	KUNIT_EXPECT_EQ(test, haslab_next_long(&f->p.slab, 8 * UNIT + 5, 56 * UNIT), U64_MAX);
+}
+
 static void free_runs_of_any_layout_are_the_models(struct kunit *test)
 {
 	static const struct { u32 nr_blocks; u8 unit_shift; u16 slab_max; } layouts[] = {
@@ -469,6 +483,7 @@ static struct kunit_case picture_cases[] = {
 	KUNIT_CASE(map_of_extents_of_an_odd_size),
 	KUNIT_CASE(map_of_what_is_in_the_pools),
 	KUNIT_CASE(map_tells_where_each_lies),
+	KUNIT_CASE(long_run_after_the_middle_of_an_extent),
 	KUNIT_CASE(free_runs_of_any_layout_are_the_models),
 	KUNIT_CASE(largest_run_over_borders),
 	KUNIT_CASE(empty_device_has_one_run),

@@ -150,19 +150,27 @@ static void unit_by_unit(struct kunit *test)
 	expect_holds_of_all_calls(test, 2);
 }
 
-/* The only free block comes after more extents than a hold may look at. */
-static void free_block_after_many_extents(struct kunit *test)
+/* The only free block comes after more extents and slots than a hold may look at. */
+static void free_block_after_many_units(struct kunit *test)
 {
 	struct fixture *f = test->priv;
+	const u64 nr = 64 << 10;
 	u64 at, len;
 
-	start(test, SLOT);
-	for (at = 0; at + 3 <= SLOT; at += 3)
-		KUNIT_ASSERT_EQ(test, claim(test, at, 3), 0);
+	start_shape(test, nr, 4, 8);
+	/* blocks of the buddy and mixed units by turns */
+	for (at = 0; at < nr; at += 32)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 16), 0);
+	for (at = 16; at < nr; at += 32)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 15), 0);
+	for (at = 31; at < nr - 1; at += 32)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
 	ha_holds_reset();
+	KUNIT_EXPECT_EQ(test, haslab_next_long(&f->p.slab, 0, 2), U64_MAX);
+	KUNIT_EXPECT_EQ(test, haslab_next_long(&f->p.slab, 0, 1), nr - 16);
 	KUNIT_ASSERT_TRUE(test, haslab_next_free(&f->p.slab, 0, &at, &len));
-	KUNIT_EXPECT_EQ(test, at, SLOT - SLOT % 3);
-	KUNIT_EXPECT_EQ(test, len, SLOT % 3);
+	KUNIT_EXPECT_EQ(test, at, nr - 1);
+	KUNIT_EXPECT_EQ(test, len, 1);
 	expect_holds(test, "the search for free space");
 }
 
@@ -265,7 +273,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(every_second_unit),
 	KUNIT_CASE(sum_of_every_second_unit),
 	KUNIT_CASE(unit_by_unit),
-	KUNIT_CASE(free_block_after_many_extents),
+	KUNIT_CASE(free_block_after_many_units),
 	KUNIT_CASE(extents_across_all_borders),
 	KUNIT_CASE(extent_of_100_tib),
 	KUNIT_CASE(largest_run_of_a_shredded_device),

@@ -213,9 +213,9 @@ static __always_inline void haruns_bitmap_map(const struct haruns *r, bool free,
 
 	for (i = 0; i < nr_words; i++) {
 		found = haruns_bitmap_word(r, i, free, &goes_on);
-		/* one half of a long, or all of it */
-		if (IS_ENABLED(CONFIG_64BIT) && ++i < nr_words)
-			found |= haruns_bitmap_word(r, i, free, &goes_on) << BITMAP_PER_WORD;
+		/* all of a long, or one half; the words of a bitmap are an even number */
+		if (IS_ENABLED(CONFIG_64BIT))
+			found |= haruns_bitmap_word(r, ++i, free, &goes_on) << BITMAP_PER_WORD;
 		bits[i * BITMAP_PER_WORD / BITS_PER_LONG] = found;
 	}
 }

@@ -144,8 +144,10 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 	if (slab)
 		return haslab_object_stretch(s, slab, pos, end);
 	/* how far the gap reaches matters only if it is not free */
-	return haslab_gap_stretch(s, pos, pos, end) ||
-	       haslab_gap_stretch(s, pos, haslab_gap_reach(s, pos), end);
+	if (haslab_gap_stretch(s, pos, pos, end))
+		return true;
+	haslab_gap_stretch(s, pos, haslab_gap_reach(s, pos), end);
+	return false;
 }
 
 /*
