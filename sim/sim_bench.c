@@ -773,7 +773,7 @@ void bench_list(void)
 	printf("firstfail-SIZE\nsustain-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
 	if (states_list)
-		states_list();
+		states_list(stdout);
 }
 
 /* Names with a size: firstfail-3M, pingpong-2052K, ... */

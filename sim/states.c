@@ -112,12 +112,12 @@ bool states_has(const char *name)
 	return worst_of(name);
 }
 
-void states_list(void)
+void states_list(FILE *out)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(worsts); i++)
-		printf("%s\n", worsts[i].name);
+		fprintf(out, "%s\n", worsts[i].name);
 }
 
 static bool claim(u64 pos)
@@ -201,7 +201,7 @@ int states_bench(const char *name)
 	out_double("cas_ns", cas_ns(), 2);
 	out_u64("metadata_bytes_peak", pool_metadata(&pool));
 	out_string("ledger", !ok ? "a call did not do what it should" :
-			     hapool_check(&pool) ? "hapool_check() found a broken invariant" : "ok");
+		   hapool_check(&pool) ? "hapool_check() found a broken invariant" : "ok");
 	out_end();
 	hapool_destroy(&pool);
 	return !ok;
