@@ -31,6 +31,30 @@ static void haslab_give_way(const struct haslab *s)
 }
 
 /*
+ * How long the groups were shut out while others waited, less what was between two holds, is owed
+ * to them. The clocks of two CPUs may differ. Under haslab.lock.
+ */
+static u64 haslab_owed_us(struct haslab *s)
+{
+	u64 us;
+
+	if (atomic_read(&s->nr_waiting))
+		s->owed += max_t(s64, local_clock() - s->since, 0);
+	us = div_u64(s->owed, NSEC_PER_USEC);
+	if (us >= REST_MIN)
+		s->owed = 0;
+	return us;
+}
+
+static void haslab_between_holds(struct haslab *s)
+{
+	u64 now = local_clock();
+
+	s->owed -= min_t(u64, s->owed, max_t(s64, now - s->since, 0));
+	s->since = now;
+}
+
+/*
  * Shut out all groups. On return no other task holds the lock of a group, and any task that takes
  * one sees haslab.holder and waits in haslab_lock_waited(). Called in process context, with no
  * lock of the slab allocator held.
@@ -39,7 +63,6 @@ void haslab_lock_all(struct haslab *s)
 	__acquires(&s->lock)
 {
 	unsigned int i;
-	u64 now;
 
 	haslab_give_way(s);
 	if (!spin_trylock(&s->lock)) {
@@ -52,10 +75,7 @@ void haslab_lock_all(struct haslab *s)
 		spin_lock(&s->groups[i].lock);
 		spin_unlock(&s->groups[i].lock);
 	}
-	now = local_clock();
-	/* the clocks of two CPUs may differ */
-	s->owed -= min_t(u64, s->owed, max_t(s64, now - s->since, 0));
-	s->since = now;
+	haslab_between_holds(s);
 	ha_hold_begin(HA_LOCK_ALL);
 }
 
@@ -75,19 +95,14 @@ void haslab_unlock_all(struct haslab *s)
 
 /*
  * As haslab_unlock_all(), for a task that may shut out the groups again and again. Otherwise each
- * task that waits could do one call between two holds. So the time of holds in which others waited,
- * less that between holds, is owed to them, and the task stays away when it is enough. Sleeps.
+ * task that waits could do one call between two holds. So the task stays away when it is enough
+ * what is owed to them. Sleeps.
  */
 void haslab_unlock_all_rest(struct haslab *s)
 	__releases(&s->lock)
 {
-	u64 us;
+	u64 us = haslab_owed_us(s);
 
-	if (atomic_read(&s->nr_waiting))
-		s->owed += max_t(s64, local_clock() - s->since, 0);
-	us = div_u64(s->owed, NSEC_PER_USEC);
-	if (us >= REST_MIN)
-		s->owed = 0;
 	haslab_unlock_all(s);
 	might_sleep();
 	if (us >= REST_MIN)
