@@ -39,6 +39,9 @@ static void more_objects_than_any_operation_needs(struct kunit *test)
 		op.missing = 64 + i;
 		KUNIT_EXPECT_TRUE(test, hamem_wait(&op));
 		KUNIT_EXPECT_EQ(test, op.nr_wanted, i + 1);
+		/* what was missing is there now */
+		KUNIT_EXPECT_FALSE(test, hamem_wait(&op));
+		KUNIT_EXPECT_EQ(test, op.nr_wanted, i + 1);
 	}
 	op.missing = 64;
 	KUNIT_EXPECT_FALSE(test, hamem_wait(&op));
@@ -102,6 +105,25 @@ static void grow_of_an_odd_end_without_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stat(test)->capacity, (1 << 20) + 33);
 }
 
+/* The lasting unit has as many runs as its marks allow. More blocks after a live one are a run. */
+static void grow_of_a_unit_without_marks_needs_memory(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test, 9 * SLOT + 77);
+	KUNIT_ASSERT_EQ(test, claim(test, 9 * SLOT + 76, 1), 0);
+	claim_many(test, 9 * SLOT, 8);
+	hatest_inject_start(1, 0, true);
+	KUNIT_EXPECT_EQ(test, hapool_grow(&f->p, 9 * SLOT + 100, GFP_NOWAIT), -ENOMEM);
+	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0);
+	KUNIT_EXPECT_EQ(test, stat(test)->capacity, 9 * SLOT + 77);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, hapool_grow(&f->p, 9 * SLOT + 100, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, stat(test)->capacity, 9 * SLOT + 100);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, claim(test, 9 * SLOT + 77, 23), 0);
+}
+
 /* A slot with all its marks in use, of which the last run is free: the next piece needs memory. */
 static void piece_in_a_slot_without_marks_needs_memory(struct kunit *test)
 {
@@ -153,6 +175,29 @@ static void piece_in_a_slot_without_marks_needs_memory(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, haslab_free(slab_of(test), at, len, &why), 0);
 		}
 	}
+}
+
+/*
+ * Units of a slot that lie apart, beside the lasting unit at its end: so many runs that they have
+ * memory of their own, also when all of them are free and go back.
+ */
+static void lasting_unit_is_left_of_many_runs(struct kunit *test)
+{
+	unsigned int i;
+
+	start_shape(test, SLOT - 32, 6, 64);
+	/* even units are blocks of the buddy, odd ones are in the mixed part */
+	for (i = 0; i < 62; i += 2) {
+		KUNIT_ASSERT_EQ(test, claim(test, i * 64, 64), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, i * 64 + 64, 5), 0);
+	}
+	KUNIT_ASSERT_EQ(test, haslab_check(slab_of(test)), 0);
+	for (i = 0; i < 62; i += 2)
+		expect_freed(test, i * 64 + 64, 5);
+	KUNIT_ASSERT_EQ(test, haslab_check(slab_of(test)), 0);
+	for (i = 0; i < 62; i += 2)
+		expect_freed(test, i * 64, 64);
+	expect_all_comes_back(test);
 }
 
 /* A task waits for memory for its magazine; another one on its CPU makes it meanwhile. */
@@ -503,6 +548,19 @@ static void full_magazine_keeps_the_half(struct kunit *test)
 
 /* ---- the buddy ---- */
 
+/* Tracepoints of the buddy name the device, and count in bytes. */
+static void buddy_knows_the_device_and_the_size_of_a_unit(struct kunit *test)
+{
+	struct haslab_config cfg = {
+		.nr_blocks = 4 * SLOT, .unit_shift = 8, .slab_max = UNIT, .nr_groups = 1,
+		.dev = 0x10300005, .byte_shift = 12,
+	};
+
+	start_cfg(test, &cfg);
+	KUNIT_EXPECT_EQ(test, slab_of(test)->buddy.dev, 0x10300005);
+	KUNIT_EXPECT_EQ(test, slab_of(test)->buddy.byte_shift, 20);
+}
+
 static void questions_about_orders_that_there_are_not(struct kunit *test)
 {
 	struct hamem mem = {};
@@ -726,7 +784,9 @@ static struct kunit_case corner_cases[] = {
 	KUNIT_CASE(more_objects_than_any_operation_needs),
 	KUNIT_CASE(attach_of_odd_ends_without_memory),
 	KUNIT_CASE(grow_of_an_odd_end_without_memory),
+	KUNIT_CASE(grow_of_a_unit_without_marks_needs_memory),
 	KUNIT_CASE(piece_in_a_slot_without_marks_needs_memory),
+	KUNIT_CASE(lasting_unit_is_left_of_many_runs),
 	KUNIT_CASE(two_tasks_make_the_same_magazine),
 	KUNIT_CASE(held_extent_over_a_border_comes_back),
 	KUNIT_CASE(sum_of_a_dir_that_became_bare_meanwhile),
@@ -740,6 +800,7 @@ static struct kunit_case corner_cases[] = {
 	KUNIT_CASE(groups_are_as_many_as_are_of_use),
 	KUNIT_CASE(slabs_of_all_groups_are_counted),
 	KUNIT_CASE(full_magazine_keeps_the_half),
+	KUNIT_CASE(buddy_knows_the_device_and_the_size_of_a_unit),
 	KUNIT_CASE(questions_about_orders_that_there_are_not),
 	KUNIT_CASE(tree_grows_without_memory),
 	KUNIT_CASE(slow_mode_waits_for_a_free_under_way),
