@@ -315,6 +315,145 @@ static void search_of_few_parts_looks_at_no_dir(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 }
 
+static void expect_freed_past_pools(struct kunit *test, u64 at)
+{
+	enum hybrid_alloc_reason why;
+
+	KUNIT_ASSERT_EQ(test, haslab_free(slab_of(test), at, 1, &why), 0);
+}
+
+/* Every second block of a slab becomes free. */
+static void free_every_second(struct kunit *test, const struct haslab_slab *slab)
+{
+	u64 at;
+
+	for (at = slab->start; at < slab->start + slab->nr_blocks; at += 2)
+		expect_freed_past_pools(test, at);
+}
+
+/* What a search by large parts counts in a slab of single blocks, all of which it looks at. */
+static unsigned int steps_in_slab(const struct haslab_slab *slab)
+{
+	return 1 + slab->nr_objects / (BITS_PER_LONG / 2) +
+	       2 * min_t(u32, slab->nr_free, slab->nr_objects - slab->nr_free);
+}
+
+/*
+ * The run that fits is in the last slab of the list. It is found in one hold of all groups if that
+ * takes 1000 steps, else by a look at all, wherever in this slab the search gave up.
+ */
+static void search_gives_up_in_the_last_slab(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	struct haslab_slab *slab, *odd, *last;
+	struct haslab_ref refs[32];
+	unsigned int nr_gave_up = 0, steps, i;
+	long holds;
+	u64 at;
+	int n, k;
+
+	start(test, 5 * UNIT);
+	while ((n = haslab_get_objects(s, 0, refs, 32, GFP_KERNEL)) > 0)
+		for (k = 0; k < n; k++)
+			haslab_own(&refs[k]);
+	for (i = 0; i < 5; i++)
+		KUNIT_ASSERT_EQ(test, haslab_lookup(s, i * UNIT)->nr_objects, UNIT);
+	last = haslab_lookup(s, 4 * UNIT);
+	for (at = last->start + 100; at < last->start + 133; at++)
+		expect_freed_past_pools(test, at);
+	for (i = 0; i < 3; i++)
+		free_every_second(test, haslab_lookup(s, i * UNIT));
+	odd = haslab_lookup(s, 3 * UNIT);
+	for (i = 0; i < UNIT / 2; i++) {
+		expect_freed_past_pools(test, odd->start + 2 * i);
+		/* and two for the run */
+		steps = 2;
+		list_for_each_entry(slab, &s->groups[0].partial[0], list)
+			steps += steps_in_slab(slab);
+		KUNIT_ASSERT_PTR_EQ(test, list_last_entry(&s->groups[0].partial[0],
+							  struct haslab_slab, list), last);
+		holds = ha_holds(HA_LOCK_ALL);
+		KUNIT_ASSERT_EQ_MSG(test, haslab_find(s, 33, 1, &at), 0, "%u steps", steps);
+		KUNIT_EXPECT_EQ(test, at, last->start + 100);
+		KUNIT_EXPECT_EQ_MSG(test, ha_holds(HA_LOCK_ALL) > holds + 1, steps > 1000,
+				    "%u steps", steps);
+		nr_gave_up += steps > 1000;
+	}
+	KUNIT_EXPECT_GT(test, nr_gave_up, 10);
+	KUNIT_EXPECT_LT(test, nr_gave_up, UNIT / 2);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/*
+ * Objects of 3 blocks: an aligned extent begins in only some of them. The first slab in the list
+ * has so many free ones that the search for large parts gives up.
+ */
+static void aligned_fit_in_objects_of_another_size(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	enum hybrid_alloc_reason why;
+	struct haslab_ref refs[32];
+	unsigned int i;
+	long holds;
+	u64 at;
+	int n, k;
+
+	start(test, 5 * UNIT);
+	while ((n = haslab_get_objects(s, 2, refs, 32, GFP_KERNEL)) > 0)
+		for (k = 0; k < n; k++)
+			haslab_own(&refs[k]);
+	KUNIT_ASSERT_EQ(test, haslab_lookup(s, 0)->nr_objects, 85);
+	KUNIT_ASSERT_EQ(test, haslab_lookup(s, UNIT)->nr_objects, 85);
+	/* 12 blocks, of which 10 are from 32 on */
+	for (at = 30; at < 42; at += 3)
+		KUNIT_ASSERT_EQ(test, haslab_free(s, at, 3, &why), 0);
+	for (i = 0; i < 85; i += 2)
+		KUNIT_ASSERT_EQ(test, haslab_free(s, UNIT + 3 * i, 3, &why), 0);
+	holds = ha_holds(HA_LOCK_ALL);
+	KUNIT_ASSERT_EQ(test, haslab_find(s, 8, 4, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 32);
+	KUNIT_EXPECT_GT(test, ha_holds(HA_LOCK_ALL), holds + 1);
+	KUNIT_EXPECT_EQ(test, haslab_find(s, 11, 4, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, haslab_find(s, 10, 4, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 32);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/* A slot in which no run is long enough is one look, however many runs it has. */
+static void goal_before_slots_of_short_runs(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	u64 at;
+
+	start(test, 4 * SLOT);
+	for (at = 1; at < 2 * SLOT; at += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	KUNIT_ASSERT_EQ(test, haslab_alloc_near(s, 10, 1, 0, GFP_KERNEL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 2 * SLOT);
+	KUNIT_ASSERT_EQ(test, haslab_alloc_near(s, 1, 1, 7, GFP_KERNEL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 8);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/* In a hold MAP counts 6 steps for an entry, and one more for each slot of it, up to 1000. */
+static void map_answers_as_much_as_a_hold_allows(struct kunit *test)
+{
+	struct haslab_extent *e = kunit_kzalloc(test, 200 * sizeof(*e), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	u64 at;
+
+	KUNIT_ASSERT_NOT_NULL(test, e);
+	start(test, 4096 * SLOT);
+	for (at = 0; at < 2 * SLOT; at += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 0, e, 200), 167);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 0, e, 166), 166);
+	for (at = 2 * SLOT; at < 3000 * SLOT; at += 14 * SLOT)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 14 * SLOT), 0);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 2 * SLOT, e, 200), 50);
+	KUNIT_EXPECT_EQ(test, hapool_map(&f->p, 2 * SLOT - 2, e, 200), 52);
+}
+
 static void aligned_fit_in_a_bitmap(struct kunit *test)
 {
 	unsigned int i;
@@ -330,6 +469,36 @@ static void aligned_fit_in_a_bitmap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, 1204);
 	KUNIT_ASSERT_EQ(test, haslab_alloc(slab_of(test), 2, 2, GFP_KERNEL, &at), 0);
 	KUNIT_EXPECT_EQ(test, at, 2);
+}
+
+/* ---- locks ---- */
+
+static void expect_space_holds(struct kunit *test, long *before, long nr, const char *what)
+{
+	long now = ha_holds(HA_LOCK_SPACE);
+
+	KUNIT_EXPECT_EQ_MSG(test, now - *before, nr, "%s", what);
+	*before = now;
+}
+
+/* The first and the last extent of a mixed slot change the map and the buddy. */
+static void map_and_buddy_change_under_their_lock(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	enum hybrid_alloc_reason why;
+	u64 at, second;
+	long before;
+
+	start(test, 4 * SLOT);
+	before = ha_holds(HA_LOCK_SPACE);
+	KUNIT_ASSERT_EQ(test, haslab_alloc(s, 300, 1, GFP_KERNEL, &at), 0);
+	expect_space_holds(test, &before, 2, "the first one");
+	KUNIT_ASSERT_EQ(test, haslab_alloc(s, 30, 1, GFP_KERNEL, &second), 0);
+	KUNIT_ASSERT_EQ(test, haslab_free(s, at, 300, &why), 0);
+	expect_space_holds(test, &before, 0, "neither the first nor the last one");
+	KUNIT_ASSERT_EQ(test, haslab_free(s, second, 30, &why), 0);
+	expect_space_holds(test, &before, 2, "the last one");
+	expect_all_comes_back(test);
 }
 
 /* ---- waiting ---- */
@@ -626,7 +795,12 @@ static struct kunit_case exact_cases[] = {
 	KUNIT_CASE(grow_inside_a_dir_needs_no_memory),
 	KUNIT_CASE(search_gives_up_and_looks_at_all),
 	KUNIT_CASE(search_of_few_parts_looks_at_no_dir),
+	KUNIT_CASE(search_gives_up_in_the_last_slab),
+	KUNIT_CASE(aligned_fit_in_objects_of_another_size),
+	KUNIT_CASE(goal_before_slots_of_short_runs),
+	KUNIT_CASE(map_answers_as_much_as_a_hold_allows),
 	KUNIT_CASE(aligned_fit_in_a_bitmap),
+	KUNIT_CASE(map_and_buddy_change_under_their_lock),
 	KUNIT_CASE(hold_of_all_groups_does_not_wait_for_ever),
 	KUNIT_CASE(closed_pools_take_and_keep_nothing),
 	KUNIT_CASE(memory_of_the_cpus_is_counted),
