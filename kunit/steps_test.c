@@ -239,6 +239,51 @@ static void largest_run_of_a_shredded_device(struct kunit *test)
 	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 64 * 128 + 20);
 }
 
+/* Halves of dirs, one in use and one free: each is 4 steps, of which a hold has 1000. */
+static void sum_of_gaps_ends_its_hold_in_time(struct kunit *test)
+{
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+	unsigned int nr;
+	long holds;
+	u64 at;
+
+	for (nr = 125; nr <= 126; nr++) {
+		start(test, nr * GIB);
+		for (at = 0; at < nr * GIB; at += GIB)
+			KUNIT_ASSERT_EQ(test, claim(test, at, GIB / 2), 0);
+		holds = ha_holds(HA_LOCK_ALL);
+		KUNIT_EXPECT_EQ(test, haslab_longest_run(s), GIB / 2);
+		KUNIT_EXPECT_EQ(test, ha_holds(HA_LOCK_ALL) - holds, nr == 125 ? 1 : 2);
+	}
+}
+
+/*
+ * What can be had with an alignment is known as long as nothing has changed: another refusal is a
+ * look at the region. A change costs a look at all runs of one dir.
+ */
+static void aligned_refusal_on_a_shredded_device(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab *s = &f->p.slab;
+	long before;
+	u64 at;
+
+	start(test, 3 * GIB);
+	/* of the 17 free blocks the first one is not aligned */
+	for (at = 0; at < 3 * GIB; at += 32)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 15), 0);
+	KUNIT_EXPECT_EQ(test, haslab_find(s, 17, 16, &at), -ENOSPC);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_find(s, 17, 16, &at), -ENOSPC);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 10);
+	KUNIT_ASSERT_EQ(test, claim(test, GIB + 16, 1), 0);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_find(s, 17, 16, &at), -ENOSPC);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 64 * (4096 / 16 + 2) + 20);
+	KUNIT_EXPECT_EQ(test, haslab_find(s, 16, 16, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 16);
+}
+
 /*
  * A refusal that is certain from what is counted shuts out no group: neither that of an extent
  * longer than all that is free, nor, when that is known, longer than the largest free run.
@@ -277,6 +322,8 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(extents_across_all_borders),
 	KUNIT_CASE(extent_of_100_tib),
 	KUNIT_CASE(largest_run_of_a_shredded_device),
+	KUNIT_CASE(sum_of_gaps_ends_its_hold_in_time),
+	KUNIT_CASE(aligned_refusal_on_a_shredded_device),
 	KUNIT_CASE(certain_refusal_shuts_out_no_group),
 	{}
 };
