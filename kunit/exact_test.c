@@ -241,6 +241,21 @@ static void grow_inside_a_dir_needs_no_memory(struct kunit *test)
 	expect_one_run(test);
 }
 
+/* The root of the buddy has a place for each of the new units, and so has the last node. */
+static void grow_inside_a_node_needs_no_memory(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int ret;
+
+	start(test, (2048 + 10) * UNIT);
+	hatest_inject_start(1, 0, true);
+	ret = hapool_grow(&f->p, (2048 + 40) * UNIT, GFP_KERNEL);
+	KUNIT_EXPECT_EQ(test, hatest_inject_stop(), 0);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, stat(test)->capacity, (2048 + 40) * UNIT);
+	expect_one_run(test);
+}
+
 /* ---- bounded looks ---- */
 
 /*
@@ -793,6 +808,7 @@ static struct kunit_case exact_cases[] = {
 	KUNIT_CASE(border_to_a_slot_without_marks),
 	KUNIT_CASE(memory_of_an_allocator_need_not_be_zero),
 	KUNIT_CASE(grow_inside_a_dir_needs_no_memory),
+	KUNIT_CASE(grow_inside_a_node_needs_no_memory),
 	KUNIT_CASE(search_gives_up_and_looks_at_all),
 	KUNIT_CASE(search_of_few_parts_looks_at_no_dir),
 	KUNIT_CASE(search_gives_up_in_the_last_slab),

@@ -257,6 +257,22 @@ static void sum_of_gaps_ends_its_hold_in_time(struct kunit *test)
 	}
 }
 
+/* Dirs of which nothing is known, and in which nothing lies, are looked at once, in any number. */
+static void sum_of_bare_regions_is_a_step_for_a_dir(struct kunit *test)
+{
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+	long before;
+
+	start(test, 512 * GIB);
+	/* a change of all dirs */
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 512 * GIB), 0);
+	expect_freed(test, 0, 512 * GIB);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 512 * GIB);
+	KUNIT_EXPECT_GE(test, ha_steps_done() - before, 512);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 512 + 20);
+}
+
 /*
  * What can be had with an alignment is known as long as nothing has changed: another refusal is a
  * look at the region. A change costs a look at all runs of one dir.
@@ -323,6 +339,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(extent_of_100_tib),
 	KUNIT_CASE(largest_run_of_a_shredded_device),
 	KUNIT_CASE(sum_of_gaps_ends_its_hold_in_time),
+	KUNIT_CASE(sum_of_bare_regions_is_a_step_for_a_dir),
 	KUNIT_CASE(aligned_refusal_on_a_shredded_device),
 	KUNIT_CASE(certain_refusal_shuts_out_no_group),
 	{}
