@@ -6,6 +6,7 @@
 #include "pool_fixture.h"
 #include "pool_hit.h"
 #include "slab/internal.h"
+#include "trace.h"
 
 #define SLOT	4096U		/* blocks */
 
@@ -555,6 +556,46 @@ static void closed_pools_take_and_keep_nothing(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+static void expect_drain(struct kunit *test, enum hapool_drain why)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(hatest_drains); i++)
+		KUNIT_EXPECT_EQ_MSG(test, atomic_long_xchg(&hatest_drains[i], 0), i == why,
+				    "reason %u, done %u", i, why);
+}
+
+static void drain_says_why(struct kunit *test)
+{
+	u64 *at = kunit_kzalloc(test, 80 * sizeof(*at), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, at);
+	start(test, 64 * SLOT);
+	hatest_on_cpu(0);
+	for (i = 0; i < 80; i++)
+		at[i] = alloc(test, 1);
+	hapool_drain(&f->p);
+	for (i = 0; i < ARRAY_SIZE(hatest_drains); i++)
+		atomic_long_set(&hatest_drains[i], 0);
+	for (i = 0; i < 65; i++)
+		expect_freed(test, at[i], 1);
+	expect_drain(test, HAPOOL_DRAIN_FULL);
+	hapool_drain(&f->p);
+	expect_drain(test, HAPOOL_DRAIN_ASKED);
+	expect_freed(test, at[65], 1);
+	hapool_drain_cpu(&f->p, 0);
+	expect_drain(test, HAPOOL_DRAIN_ASKED);
+	expect_freed(test, at[66], 1);
+	hapool_drain_idle(&f->p);
+	hapool_drain_idle(&f->p);
+	expect_drain(test, HAPOOL_DRAIN_IDLE);
+	expect_freed(test, at[67], 1);
+	KUNIT_EXPECT_EQ(test, hapool_shrink(&f->p, 9), 1);
+	expect_drain(test, HAPOOL_DRAIN_MEMORY);
+}
+
 static void memory_of_the_cpus_is_counted(struct kunit *test)
 {
 	struct haslab_config cfg = {
@@ -819,6 +860,7 @@ static struct kunit_case exact_cases[] = {
 	KUNIT_CASE(map_and_buddy_change_under_their_lock),
 	KUNIT_CASE(hold_of_all_groups_does_not_wait_for_ever),
 	KUNIT_CASE(closed_pools_take_and_keep_nothing),
+	KUNIT_CASE(drain_says_why),
 	KUNIT_CASE(memory_of_the_cpus_is_counted),
 	KUNIT_CASE(refusal_beside_a_free_is_not_kept),
 	KUNIT_CASE(drain_waits_no_longer_than_it_says),

@@ -4,7 +4,7 @@
 #include "inject.h"
 
 static struct hatest_inject inject;
-atomic_long_t hatest_takes, hatest_jiffies;
+atomic_long_t hatest_takes, hatest_drains[4], hatest_jiffies;
 void (*hatest_meanwhile)(void);
 void (*hatest_asleep)(void);
 

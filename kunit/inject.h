@@ -59,6 +59,9 @@ extern void (*hatest_asleep)(void);
 /* Magazines that the pool layer has taken so far, other than by a hit: see inject_pool.h. */
 extern atomic_long_t hatest_takes;
 
+/* Magazines that have been drained so far, for each reason as the tracepoint has it. */
+extern atomic_long_t hatest_drains[4];
+
 /* How long all tasks have slept so far, but for what hatest_asleep did instead. */
 extern atomic_long_t hatest_jiffies;
 
