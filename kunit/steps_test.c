@@ -273,6 +273,33 @@ static void sum_of_bare_regions_is_a_step_for_a_dir(struct kunit *test)
 	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 512 + 20);
 }
 
+/* What a region kept while all of it was free is not what it keeps in use, nor the reverse. */
+static void bare_regions_keep_what_they_are_now(struct kunit *test)
+{
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+
+	start(test, 768 * GIB);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 512 * GIB), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 256 * GIB);
+	/* a change in the third region: the first two are as they were */
+	KUNIT_ASSERT_EQ(test, claim(test, 600 * GIB, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 168 * GIB - 1);
+	expect_freed(test, 0, 512 * GIB);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 600 * GIB);
+	expect_freed(test, 600 * GIB, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, 700 * GIB, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 700 * GIB);
+	start(test, 512 * GIB);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 512 * GIB), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 0);
+	expect_freed(test, 0, 512 * GIB);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 512 * GIB);
+	KUNIT_ASSERT_EQ(test, claim(test, 100 * GIB, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 412 * GIB - 1);
+	expect_freed(test, 100 * GIB, 1);
+	expect_one_run(test);
+}
+
 /*
  * What can be had with an alignment is known as long as nothing has changed: another refusal is a
  * look at the region. A change costs a look at all runs of one dir.
@@ -340,6 +367,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(largest_run_of_a_shredded_device),
 	KUNIT_CASE(sum_of_gaps_ends_its_hold_in_time),
 	KUNIT_CASE(sum_of_bare_regions_is_a_step_for_a_dir),
+	KUNIT_CASE(bare_regions_keep_what_they_are_now),
 	KUNIT_CASE(aligned_refusal_on_a_shredded_device),
 	KUNIT_CASE(certain_refusal_shuts_out_no_group),
 	{}
