@@ -354,6 +354,17 @@ static unsigned int steps_in_slab(const struct haslab_slab *slab)
 	       2 * min_t(u32, slab->nr_free, slab->nr_objects - slab->nr_free);
 }
 
+/* All objects of a class become extents. */
+static void own_all_objects(struct haslab *s, int class)
+{
+	struct haslab_ref refs[32];
+	int n, k;
+
+	while ((n = haslab_get_objects(s, class, refs, 32, GFP_KERNEL)) > 0)
+		for (k = 0; k < n; k++)
+			haslab_own(&refs[k]);
+}
+
 /*
  * The run that fits is in the last slab of the list. It is found in one hold of all groups if that
  * takes 1000 steps, else by a look at all, wherever in this slab the search gave up.
@@ -362,16 +373,12 @@ static void search_gives_up_in_the_last_slab(struct kunit *test)
 {
 	struct haslab *s = slab_of(test);
 	struct haslab_slab *slab, *odd, *last;
-	struct haslab_ref refs[32];
 	unsigned int nr_gave_up = 0, steps, i;
 	long holds;
 	u64 at;
-	int n, k;
 
 	start(test, 5 * UNIT);
-	while ((n = haslab_get_objects(s, 0, refs, 32, GFP_KERNEL)) > 0)
-		for (k = 0; k < n; k++)
-			haslab_own(&refs[k]);
+	own_all_objects(s, 0);
 	for (i = 0; i < 5; i++)
 		KUNIT_ASSERT_EQ(test, haslab_lookup(s, i * UNIT)->nr_objects, UNIT);
 	last = haslab_lookup(s, 4 * UNIT);
@@ -408,16 +415,12 @@ static void aligned_fit_in_objects_of_another_size(struct kunit *test)
 {
 	struct haslab *s = slab_of(test);
 	enum hybrid_alloc_reason why;
-	struct haslab_ref refs[32];
 	unsigned int i;
 	long holds;
 	u64 at;
-	int n, k;
 
 	start(test, 5 * UNIT);
-	while ((n = haslab_get_objects(s, 2, refs, 32, GFP_KERNEL)) > 0)
-		for (k = 0; k < n; k++)
-			haslab_own(&refs[k]);
+	own_all_objects(s, 2);
 	KUNIT_ASSERT_EQ(test, haslab_lookup(s, 0)->nr_objects, 85);
 	KUNIT_ASSERT_EQ(test, haslab_lookup(s, UNIT)->nr_objects, 85);
 	/* 12 blocks, of which 10 are from 32 on */

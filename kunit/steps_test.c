@@ -257,7 +257,7 @@ static void sum_of_gaps_ends_its_hold_in_time(struct kunit *test)
 	}
 }
 
-/* Dirs of which nothing is known, and in which nothing lies, are looked at once, in any number. */
+/* Dirs without slabs and mixed parts, of which no sum is kept, are added up in one go. */
 static void sum_of_bare_regions_is_a_step_for_a_dir(struct kunit *test)
 {
 	struct haslab *s = &((struct fixture *)test->priv)->p.slab;

@@ -95,8 +95,8 @@ void haslab_unlock_all(struct haslab *s)
 
 /*
  * As haslab_unlock_all(), for a task that may shut out the groups again and again. Otherwise each
- * task that waits could do one call between two holds. So the task stays away when it is enough
- * what is owed to them. Sleeps.
+ * task that waits could do one call between two holds. So once a millisecond is owed to them, the
+ * task stays away for as long. Sleeps.
  */
 void haslab_unlock_all_rest(struct haslab *s)
 	__releases(&s->lock)
