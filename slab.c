@@ -529,13 +529,16 @@ static int haslab_new_sums(struct haslab_sums *sums, u64 nr_dirs, gfp_t gfp)
 
 static int haslab_init_dirs(struct haslab *s)
 {
+	int ret;
+
 	s->nr_dirs = haslab_nr_dirs_for(s, s->cfg.nr_blocks);
 	s->map_blocks = s->cfg.nr_blocks;
 	s->dirs = haslab_new_dirs(s->nr_dirs, 0, GFP_KERNEL);
 	if (!s->dirs)
 		return -ENOMEM;
-	if (haslab_new_sums(&s->sums, s->nr_dirs, GFP_KERNEL))
-		return -ENOMEM;
+	ret = haslab_new_sums(&s->sums, s->nr_dirs, GFP_KERNEL);
+	if (ret)
+		return ret;
 	atomic_long_add(haslab_dirs_bytes(s->dirs, &s->sums, s->nr_dirs), &s->mem.bytes);
 	return 0;
 }
@@ -626,15 +629,17 @@ static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
 {
 	struct haslab_dir *dirs, *old;
 	struct haslab_sums sums;
+	int ret;
 
 	if (nr_dirs <= s->nr_dirs)
 		return 0;
 	dirs = haslab_new_dirs(nr_dirs, s->nr_dirs, gfp);
 	if (!dirs)
 		return -ENOMEM;
-	if (haslab_new_sums(&sums, nr_dirs, gfp)) {
+	ret = haslab_new_sums(&sums, nr_dirs, gfp);
+	if (ret) {
 		kvfree(dirs);
-		return -ENOMEM;
+		return ret;
 	}
 	haslab_lock_all(s);
 	old = s->dirs;

@@ -75,13 +75,14 @@ static void expect_found(struct kunit *test, int err, const char *what)
 static void finds(struct kunit *test, void *place, const void *broken, size_t size, int err,
 		  const char *what)
 {
-	u64 right;
+	u64 right[2];
 
-	memcpy(&right, place, size);
+	KUNIT_ASSERT_LE(test, size, sizeof(right));
+	memcpy(right, place, size);
 	KUNIT_ASSERT_TRUE_MSG(test, memcmp(place, broken, size), "%s is so already", what);
 	memcpy(place, broken, size);
 	expect_found(test, err, what);
-	memcpy(place, &right, size);
+	memcpy(place, right, size);
 	expect_whole(test, what);
 }
 
@@ -644,6 +645,7 @@ static void broken_mixed_slot_is_found(struct kunit *test)
 static void broken_bitmap_is_found(struct kunit *test)
 {
 	struct haslab_mixed *m;
+	u64 pair[2];
 	u32 i;
 
 	start(test);
@@ -655,9 +657,11 @@ static void broken_bitmap_is_found(struct kunit *test)
 	FINDS(test, m->runs.nr_free, m->runs.nr_free + 1, -EUCLEAN);
 	FINDS(test, m->runs.max_free, m->runs.max_free + 1, -EUCLEAN);
 	/* the first run of the slot does not begin at its start */
-	FINDS(test, m->runs.bitmap[0], m->runs.bitmap[0] & ~3ULL, -EUCLEAN);
-	/* a free run begins right after another one */
-	FINDS(test, m->runs.bitmap[0], (m->runs.bitmap[0] & ~0x30ULL) | 0x10, -EUCLEAN);
+	FINDS(test, m->runs.bitmap[1], m->runs.bitmap[1] & ~1ULL, -EUCLEAN);
+	/* block 2 is no extent any more, but a free run right after another one */
+	pair[0] = m->runs.bitmap[0] | BIT_ULL(2);
+	pair[1] = m->runs.bitmap[1] & ~BIT_ULL(2);
+	finds(test, m->runs.bitmap, pair, sizeof(pair), -EUCLEAN, "a free run after another one");
 }
 
 static void broken_sums_are_found(struct kunit *test)

@@ -377,6 +377,24 @@ static void alignment_that_no_hole_has(struct kunit *test)
 	expect_steps(test, HAPOOL_NO_GOAL, 3, 1, 0, STEPS);
 }
 
+static bool every_second_of_even_units(u64 block)
+{
+	return block / UNIT % 2 || block % 2;
+}
+
+/* The mixed part of a slot is in 8 pieces, each between two extents of a unit. */
+static void pieces_of_mixed_parts(struct kunit *test)
+{
+	u64 i;
+
+	start(test, 16 * SLOT);
+	for (i = UNIT; i < 16 * SLOT; i += 2 * UNIT)
+		KUNIT_ASSERT_EQ(test, claim(test, i, UNIT), 0);
+	claim_blocks(test, 16, every_second_of_even_units);
+	expect_steps(test, HAPOOL_NO_GOAL, 2, 1, -ENOSPC, STEPS);
+	expect_steps(test, HAPOOL_NO_GOAL, 1, 2, -ENOSPC, STEPS);
+}
+
 /* Nothing can begin there, whatever is free: no pool is emptied, nothing is searched. */
 static void no_place_has_the_alignment(struct kunit *test)
 {
@@ -759,6 +777,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(goal_before_equal_objects),
 	KUNIT_CASE(goal_before_live_units),
 	KUNIT_CASE(alignment_that_no_hole_has),
+	KUNIT_CASE(pieces_of_mixed_parts),
 	KUNIT_CASE(no_place_has_the_alignment),
 	KUNIT_CASE(refusal_after_a_change),
 	KUNIT_CASE(only_aligned_place_is_found),

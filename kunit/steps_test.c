@@ -257,6 +257,25 @@ static void sum_of_gaps_ends_its_hold_in_time(struct kunit *test)
 	}
 }
 
+/* CHECK adds up a dir of one-block units in holds of 250 steps; each of its 64 nodes takes 5. */
+static void check_of_gaps_ends_its_hold_in_time(struct kunit *test)
+{
+	const struct haslab_config cfg = { .nr_blocks = 4096, .slab_max = 1 };
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+	long holds;
+	u64 at;
+
+	start_cfg(test, &cfg);
+	for (at = 3; at < 4096; at += 64)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 63);
+	holds = ha_holds(HA_LOCK_ALL);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+	/* the last two look at the lists of the group, and at the sums */
+	KUNIT_EXPECT_EQ(test, ha_holds(HA_LOCK_ALL) - holds, 2 + 2);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 63);
+}
+
 /* Dirs without slabs and mixed parts, of which no sum is kept, are added up in one go. */
 static void sum_of_bare_regions_is_a_step_for_a_dir(struct kunit *test)
 {
@@ -366,6 +385,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(extent_of_100_tib),
 	KUNIT_CASE(largest_run_of_a_shredded_device),
 	KUNIT_CASE(sum_of_gaps_ends_its_hold_in_time),
+	KUNIT_CASE(check_of_gaps_ends_its_hold_in_time),
 	KUNIT_CASE(sum_of_bare_regions_is_a_step_for_a_dir),
 	KUNIT_CASE(bare_regions_keep_what_they_are_now),
 	KUNIT_CASE(aligned_refusal_on_a_shredded_device),

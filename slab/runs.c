@@ -15,7 +15,9 @@
  *   marks in own memory   the same with 32 to 256 marks
  *   bitmap                many small extents: two bits a block, the state of the run that starts
  *                         there, or 0. That bounds the memory (1 KiB for 16 MiB) and the time
- *                         (128 words to look at, none to move)
+ *                         (64 pairs of words to look at, none to move). A pair has the lower
+ *                         bits of 64 blocks in one word and the upper bits in the other, so
+ *                         that all 64 are looked at together
  *
  * haruns_reserve() goes from one form to the next when there is no room, haruns_shrink() from any
  * form back to the first.
@@ -31,9 +33,9 @@
  * Operations
  * ----------
  *   at, find          5 words of marks without a branch; in own memory a binary search; in a
- *                     bitmap backwards to the last start: 128 words at most
+ *                     bitmap backwards to the last start: 64 pairs of words at most
  *   best_fit, others  a look at all marks, four at a time, and at each free run; in a bitmap all
- *                     128 words, unless nothing can change the answer any more
+ *                     64 pairs, unless nothing can change the answer any more
  *   set, clear        move the marks that follow; two or three changes in a bitmap
  *   reserve, shrink   copy all runs if the form changes
  *   next              one step
@@ -57,9 +59,8 @@
 
 /* 512 bytes: half of what the largest bitmap takes. */
 #define MAX_CAP		256
-/* Blocks in a word of the bitmap, and the lower bit of each. */
-#define BITMAP_PER_WORD	32
-#define BITMAP_LOW_BITS	0x5555555555555555ULL
+/* Blocks in a pair of words of the bitmap. */
+#define BITMAP_PER_PAIR	64
 
 /* ---- the array of marks ---- */
 
@@ -96,127 +97,121 @@ static u32 haruns_marks_next_free(const struct haruns *r, u32 i)
 
 /* ---- the bitmap ---- */
 
+/* The pairs that the bitmap of a slot has. */
+static u32 haruns_bitmap_pairs(const struct haruns *r)
+{
+	return DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_PAIR);
+}
+
 static enum haruns_state haruns_bitmap_state(const struct haruns *r, u32 pos)
 {
-	u32 shift = pos % BITMAP_PER_WORD * HARUNS_STATE_BITS;
+	const u64 *pair = &r->bitmap[pos / BITMAP_PER_PAIR * 2];
+	u32 shift = pos % BITMAP_PER_PAIR;
 
-	return r->bitmap[pos / BITMAP_PER_WORD] >> shift & HARUNS_STATE_MASK;
+	return (pair[0] >> shift & 1) | (pair[1] >> shift & 1) << 1;
 }
 
 static void haruns_bitmap_set(u64 *bitmap, u32 pos, u32 state)
 {
-	u32 shift = pos % BITMAP_PER_WORD * HARUNS_STATE_BITS;
-	u64 *word = &bitmap[pos / BITMAP_PER_WORD];
+	u64 *pair = &bitmap[pos / BITMAP_PER_PAIR * 2];
+	u32 shift = pos % BITMAP_PER_PAIR;
 
-	*word = (*word & ~((u64)HARUNS_STATE_MASK << shift)) | (u64)state << shift;
+	pair[0] = (pair[0] & ~(1ULL << shift)) | (u64)(state & 1) << shift;
+	pair[1] = (pair[1] & ~(1ULL << shift)) | (u64)(state >> 1) << shift;
 }
 
-/* The lower bit of each block in the word at which a run starts. */
-static u64 haruns_bitmap_starts(const struct haruns *r, u32 word)
+/* The blocks of a pair at which a run starts. */
+static u64 haruns_bitmap_starts(const struct haruns *r, u32 nr)
 {
-	return (r->bitmap[word] | r->bitmap[word] >> 1) & BITMAP_LOW_BITS;
+	return r->bitmap[nr * 2] | r->bitmap[nr * 2 + 1];
 }
 
 /* The same for free runs only. */
-static u64 haruns_bitmap_free_starts(const struct haruns *r, u32 word)
+static u64 haruns_bitmap_free_starts(const struct haruns *r, u32 nr)
 {
 	BUILD_BUG_ON(HARUNS_FREE != 1);
-	return r->bitmap[word] & ~(r->bitmap[word] >> 1) & BITMAP_LOW_BITS;
+	return r->bitmap[nr * 2] & ~r->bitmap[nr * 2 + 1];
 }
 
 /* The start of the run that @pos lies in. Ends at block 0, which is always a start. */
 static u32 haruns_bitmap_run_start(const struct haruns *r, u32 pos)
 {
-	u32 word = pos / BITMAP_PER_WORD;
-	u64 bits = haruns_bitmap_starts(r, word) &
-		   (~0ULL >> (63 - pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
+	u32 nr = pos / BITMAP_PER_PAIR;
+	u64 bits = haruns_bitmap_starts(r, nr) & (~0ULL >> (63 - pos % BITMAP_PER_PAIR));
 
 	while (!bits)
-		bits = haruns_bitmap_starts(r, --word);
-	return word * BITMAP_PER_WORD + (fls64(bits) - 1) / HARUNS_STATE_BITS;
+		bits = haruns_bitmap_starts(r, --nr);
+	return nr * BITMAP_PER_PAIR + fls64(bits) - 1;
 }
 
 /* The first start at @pos or after it, or the end of the slot. */
 static u32 haruns_bitmap_next_start(const struct haruns *r, u32 pos)
 {
-	u32 word = pos / BITMAP_PER_WORD, last = (r->nr_blocks - 1) / BITMAP_PER_WORD;
+	u32 nr = pos / BITMAP_PER_PAIR, last = haruns_bitmap_pairs(r) - 1;
 	u64 bits;
 
 	if (pos >= r->nr_blocks)
 		return r->nr_blocks;
-	bits = haruns_bitmap_starts(r, word) &
-	       (~0ULL << (pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
-	while (!bits && word < last)
-		bits = haruns_bitmap_starts(r, ++word);
-	return bits ? word * BITMAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
+	bits = haruns_bitmap_starts(r, nr) & (~0ULL << (pos % BITMAP_PER_PAIR));
+	while (!bits && nr < last)
+		bits = haruns_bitmap_starts(r, ++nr);
+	return bits ? nr * BITMAP_PER_PAIR + __ffs64(bits) : r->nr_blocks;
 }
 
 /* The first start of a free run at @pos or after it, or the end of the slot. */
 static u32 haruns_bitmap_next_free(const struct haruns *r, u32 pos)
 {
-	u32 word = pos / BITMAP_PER_WORD, last = (r->nr_blocks - 1) / BITMAP_PER_WORD;
+	u32 nr = pos / BITMAP_PER_PAIR, last = haruns_bitmap_pairs(r) - 1;
 	u64 bits;
 
 	if (pos >= r->nr_blocks)
 		return r->nr_blocks;
-	bits = haruns_bitmap_free_starts(r, word) &
-	       (~0ULL << (pos % BITMAP_PER_WORD * HARUNS_STATE_BITS));
-	while (!bits && word < last)
-		bits = haruns_bitmap_free_starts(r, ++word);
-	return bits ? word * BITMAP_PER_WORD + __ffs64(bits) / HARUNS_STATE_BITS : r->nr_blocks;
+	bits = haruns_bitmap_free_starts(r, nr) & (~0ULL << (pos % BITMAP_PER_PAIR));
+	while (!bits && nr < last)
+		bits = haruns_bitmap_free_starts(r, ++nr);
+	return bits ? nr * BITMAP_PER_PAIR + __ffs64(bits) : r->nr_blocks;
 }
 
-/* Every second bit of @x, from the lowest on: 32 bits in a row. */
-static u32 haruns_even_bits(u64 x)
-{
-	x &= BITMAP_LOW_BITS;
-	x = (x | x >> 1) & 0x3333333333333333ULL;
-	x = (x | x >> 2) & 0x0f0f0f0f0f0f0f0fULL;
-	x = (x | x >> 4) & 0x00ff00ff00ff00ffULL;
-	x = (x | x >> 8) & 0x0000ffff0000ffffULL;
-	return x | x >> 16;
-}
-
-/* The lower bit of each block in the word at which a SPECIAL run starts. */
-static u64 haruns_bitmap_special_starts(const struct haruns *r, u32 word)
+/* The blocks of a pair at which a SPECIAL run starts. */
+static u64 haruns_bitmap_special_starts(const struct haruns *r, u32 nr)
 {
 	BUILD_BUG_ON(HARUNS_SPECIAL != 3);
-	return r->bitmap[word] & (r->bitmap[word] >> 1) & BITMAP_LOW_BITS;
+	return r->bitmap[nr * 2] & r->bitmap[nr * 2 + 1];
 }
 
 /*
- * The blocks of a word of the bitmap that are in runs of a state: those that start at @begin.
- * @goes_on: in: 1 if the run that ends the word before is one, else 0; out: the same for this
- * word. In `in`, only the starts of other runs are 0. So a 1 that is added at the start of a run
- * of that state is carried to its end and no further.
+ * The blocks of a pair that are in runs of a state: those that start at @begin. @goes_on: in: 1 if
+ * the run that ends the pair before is one, else 0; out: the same for this pair. In `in`, only the
+ * starts of other runs are 0. So a 1 that is added at the start of a run of that state is carried
+ * to its end and no further.
  */
-static __always_inline u64 haruns_bitmap_word(const struct haruns *r, u32 word, bool free,
-					      u64 *goes_on)
+static __always_inline u64 haruns_bitmap_in(const struct haruns *r, u32 nr, bool free, u64 *goes_on)
 {
-	u64 starts = haruns_bitmap_starts(r, word), in, found;
-	u64 begin = free ? haruns_bitmap_free_starts(r, word) :
-			   haruns_bitmap_special_starts(r, word);
+	u64 starts = haruns_bitmap_starts(r, nr), in, found;
+	u64 begin = free ? haruns_bitmap_free_starts(r, nr) : haruns_bitmap_special_starts(r, nr);
 
 	in = ~(starts & ~begin);
 	begin |= *goes_on & ~starts;
 	/* where a run of that state follows on another, a carry comes in as well */
 	found = (((in + begin) ^ in) & in) | begin;
 	*goes_on = found >> 63;
-	return haruns_even_bits(found);
+	return found;
 }
 
-static __always_inline void haruns_bitmap_map(const struct haruns *r, bool free,
+/* @from is a start. */
+static __always_inline void haruns_bitmap_map(const struct haruns *r, bool free, u32 from, u32 to,
 					      unsigned long *bits)
 {
-	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD), i;
+	u32 end = DIV_ROUND_UP(to, BITMAP_PER_PAIR), i;
 	u64 goes_on = 0, found;
+	unsigned long *at;
 
-	for (i = 0; i < nr_words; i++) {
-		found = haruns_bitmap_word(r, i, free, &goes_on);
-		/* all of a long, or one half; the words of a bitmap are an even number */
-		if (IS_ENABLED(CONFIG_64BIT))
-			found |= haruns_bitmap_word(r, ++i, free, &goes_on) << BITMAP_PER_WORD;
-		bits[i * BITMAP_PER_WORD / BITS_PER_LONG] = found;
+	for (i = from / BITMAP_PER_PAIR; i < end; i++) {
+		found = haruns_bitmap_in(r, i, free, &goes_on);
+		at = &bits[i * BITMAP_PER_PAIR / BITS_PER_LONG];
+		at[0] = found;
+		if (BITS_PER_LONG < BITMAP_PER_PAIR)
+			at[1] = found >> (BITMAP_PER_PAIR / 2);
 	}
 }
 
@@ -283,36 +278,48 @@ u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run)
 				     haruns_marks_next_free(r, run->at + 1);
 }
 
-static void haruns_map(const struct haruns *r, bool free, unsigned long *bits)
+static void haruns_marks_map(const struct haruns *r, enum haruns_state state, u32 from, u32 to,
+			     unsigned long *bits)
 {
-	enum haruns_state state = free ? HARUNS_FREE : HARUNS_SPECIAL;
 	const u16 *marks = haruns_marks(r);
-	u32 i;
+	u32 i = haruns_marks_find(r, from), start;
 
-	if (haruns_is_bitmap(r)) {
-		if (free)
-			haruns_bitmap_map(r, true, bits);
-		else
-			haruns_bitmap_map(r, false, bits);
+	bitmap_clear(bits, from, to - from);
+	for (; i < r->nr && haruns_mark_start(marks[i]) < to; i++) {
+		if (haruns_mark_state(marks[i]) != state)
+			continue;
+		start = max(haruns_mark_start(marks[i]), from);
+		bitmap_set(bits, start, min(haruns_mark_start(marks[i + 1]), to) - start);
+	}
+}
+
+static void haruns_map(const struct haruns *r, enum haruns_state state, u32 from, u32 to,
+		       unsigned long *bits)
+{
+	if (!haruns_is_bitmap(r)) {
+		haruns_marks_map(r, state, from, to, bits);
 		return;
 	}
-	bitmap_zero(bits, r->nr_blocks);
-	for (i = 0; i < r->nr; i++)
-		if (haruns_mark_state(marks[i]) == state)
-			bitmap_set(bits, haruns_mark_start(marks[i]),
-				   haruns_mark_start(marks[i + 1]) - haruns_mark_start(marks[i]));
+	from = haruns_bitmap_run_start(r, from);
+	if (state == HARUNS_FREE)
+		haruns_bitmap_map(r, true, from, to, bits);
+	else
+		haruns_bitmap_map(r, false, from, to, bits);
 }
 
-/* Set the bits of the free blocks of a slot in @bits, which has HARUNS_MAX_BLOCKS. */
-void haruns_free_map(const struct haruns *r, unsigned long *bits)
+/*
+ * Set the bits of the free blocks of a slot from @from to before @to in @bits, which has
+ * HARUNS_MAX_BLOCKS. What the bits of other blocks are then is undefined.
+ */
+void haruns_free_map(const struct haruns *r, u32 from, u32 to, unsigned long *bits)
 {
-	haruns_map(r, true, bits);
+	haruns_map(r, HARUNS_FREE, from, to, bits);
 }
 
-/* The same for the blocks in SPECIAL runs. */
+/* The same for the blocks in SPECIAL runs, of all the slot. */
 void haruns_special_map(const struct haruns *r, unsigned long *bits)
 {
-	haruns_map(r, false, bits);
+	haruns_map(r, HARUNS_SPECIAL, 0, r->nr_blocks, bits);
 }
 
 /* Start with one run, which is SPECIAL. The slot has @nr_blocks, at most HARUNS_MAX_BLOCKS. */
@@ -342,7 +349,7 @@ void haruns_destroy(struct haruns *r, struct hamem *mem)
 static int haruns_to_bitmap(struct haruns *r, struct hamem *mem, struct hamem_op *op)
 {
 	u64 *bitmap =
-		hamem_get(mem, op, DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD) * sizeof(*bitmap));
+		hamem_get(mem, op, haruns_bitmap_pairs(r) * 2 * sizeof(*bitmap));
 	const u16 *marks = haruns_marks(r);
 	u32 i;
 
@@ -417,15 +424,14 @@ static bool haruns_look_is_over(const struct haruns *r, struct haruns_look *look
 
 static noinline struct haruns_look haruns_bitmap_look(const struct haruns *r, u32 len, u32 align)
 {
-	u32 nr_words = DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD), i;
+	u32 nr_pairs = haruns_bitmap_pairs(r), i;
 	struct haruns_look look = HARUNS_LOOK;
 	struct haruns_run run;
 	u64 bits;
 
-	for (i = 0; i < nr_words; i++) {
+	for (i = 0; i < nr_pairs; i++) {
 		for (bits = haruns_bitmap_free_starts(r, i); bits; bits &= bits - 1) {
-			run = haruns_recorded(r, i * BITMAP_PER_WORD +
-						 __ffs64(bits) / HARUNS_STATE_BITS);
+			run = haruns_bitmap_recorded(r, i * BITMAP_PER_PAIR + __ffs64(bits));
 			haruns_look_at(&look, &run, len, align);
 			if (haruns_look_is_over(r, &look, len, align))
 				return look;
@@ -514,13 +520,16 @@ void haruns_add(struct haruns *r, u32 start, u32 len)
 	haruns_clear(r, &run);
 }
 
-/* The longest row of bits in @word, and of @row bits before it and those at its start. */
-static u32 haruns_longest_row(u32 word, u32 row)
+/* The longest row of bits in @bits, and of @row bits before it and those at its start. */
+static u32 haruns_longest_row(u64 bits, u32 row)
 {
-	u32 longest = row + (~word ? __ffs(~word) : BITMAP_PER_WORD), nr;
+	u32 longest, nr;
 
-	for (nr = 0; word; nr++)
-		word &= word >> 1;
+	if (!~bits)
+		return row + BITMAP_PER_PAIR;
+	longest = row + __ffs64(~bits);
+	for (nr = 0; bits; nr++)
+		bits &= bits >> 1;
 	return max(longest, nr);
 }
 
@@ -531,8 +540,8 @@ static u32 haruns_longest_row(u32 word, u32 row)
  */
 bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr, u32 blocks)
 {
-	u32 i, pos, end, max_free = 0, row = 0, found;
-	u64 goes_on = 0;
+	u32 i, pos, end, max_free = 0, row = 0;
+	u64 goes_on = 0, found;
 
 	if (!haruns_is_bitmap(r))
 		return false;
@@ -545,33 +554,33 @@ bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr,
 		if (pos < end && (i + 1 == nr || !test_bit(i + 1, live)))
 			haruns_bitmap_put(r, pos, HARUNS_FREE);
 	}
-	for (i = 0; i < DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD); i++) {
-		found = haruns_bitmap_word(r, i, true, &goes_on);
+	for (i = 0; i < haruns_bitmap_pairs(r); i++) {
+		found = haruns_bitmap_in(r, i, true, &goes_on);
 		max_free = max(max_free, haruns_longest_row(found, row));
-		row = ~found ? BITMAP_PER_WORD - fls(~found) : row + BITMAP_PER_WORD;
+		row = ~found ? BITMAP_PER_PAIR - fls64(~found) : row + BITMAP_PER_PAIR;
 	}
 	r->max_free = max_free;
 	return true;
 }
 
-/* As haruns_check(), a word at a time. */
+/* As haruns_check(), a pair of words at a time. */
 static bool haruns_bitmap_check(const struct haruns *r)
 {
-	u32 nr = 0, nr_free = 0, max_free = 0, row = 0, found, i;
-	u64 goes_on = 0, begin;
+	u32 nr = 0, nr_free = 0, max_free = 0, row = 0, i;
+	u64 goes_on = 0, begin, found;
 
 	if (!haruns_bitmap_state(r, 0))
 		return false;
-	for (i = 0; i < DIV_ROUND_UP(r->nr_blocks, BITMAP_PER_WORD); i++) {
+	for (i = 0; i < haruns_bitmap_pairs(r); i++) {
 		begin = haruns_bitmap_free_starts(r, i);
-		found = haruns_bitmap_word(r, i, true, &goes_on);
+		found = haruns_bitmap_in(r, i, true, &goes_on);
 		/* a free run that starts right after another one */
-		if (haruns_even_bits(begin) & (found << 1 | (row ? 1 : 0)))
+		if (begin & (found << 1 | (row ? 1 : 0)))
 			return false;
 		nr += hweight64(haruns_bitmap_starts(r, i));
-		nr_free += hweight32(found);
+		nr_free += hweight64(found);
 		max_free = max(max_free, haruns_longest_row(found, row));
-		row = ~found ? BITMAP_PER_WORD - fls(~found) : row + BITMAP_PER_WORD;
+		row = ~found ? BITMAP_PER_PAIR - fls64(~found) : row + BITMAP_PER_PAIR;
 	}
 	return nr == r->nr && nr_free == r->nr_free && max_free == r->max_free;
 }

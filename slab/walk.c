@@ -377,7 +377,6 @@ u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab)
 struct part {
 	u64 start;			/* where bit 0 is */
 	const unsigned long *map;	/* what is free */
-	u32 nr;				/* bits in @map that were looked at */
 	u32 from;			/* the first bit of the part */
 	u32 to;				/* the bit after the last */
 	u32 blocks;			/* that a bit stands for */
@@ -413,7 +412,6 @@ static bool haslab_units_at(struct haslab *s, u64 pos, u64 end, struct part *p)
 	p->start = base << shift;
 	p->order = HABUDDY_FANOUT_SHIFT + shift;
 	p->blocks = unit_blocks(s);
-	p->nr = HABUDDY_FANOUT;
 	p->from = unit - base;
 	p->to = end - base;
 	p->map = p->bits;
@@ -430,11 +428,10 @@ static bool haslab_part_at(struct haslab *s, u64 pos, u64 end, struct part *p)
 		p->start = round_down(pos, slot_blocks(s));
 		p->order = s->slot_shift;
 		p->blocks = 1;
-		p->nr = slot_blocks(s);
 		p->from = pos - p->start;
 		p->to = min(haslab_units_end(s, m, pos), s->cfg.nr_blocks) - p->start;
 		p->map = p->bits;
-		haruns_free_map(&m->runs, p->bits);
+		haruns_free_map(&m->runs, p->from, p->to, p->bits);
 		return true;
 	}
 	slab = haslab_lookup(s, pos);
@@ -445,7 +442,6 @@ static bool haslab_part_at(struct haslab *s, u64 pos, u64 end, struct part *p)
 	p->start = pos;
 	p->order = ilog2(slab->nr_blocks);
 	p->blocks = s->classes[slab->class].blocks;
-	p->nr = slab->nr_objects;
 	p->from = 0;
 	p->to = slab->nr_objects;
 	p->map = slab->free;
@@ -533,7 +529,7 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 			haslab_run_usable(pos, sum.lead, order)
 		};
 	}
-	haslab_walk_spend(w, p.nr / (BITS_PER_LONG / 2));
+	haslab_walk_spend(w, 1 + (p.to - p.from) / (BITS_PER_LONG / 2));
 	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(&p);
 	/* of the blocks with such an order the part has at most the first */
 	if (order >= p.order) {
