@@ -303,11 +303,11 @@ struct hybrid_alloc_free {
  * valid; EFAULT @items cannot be read and written, which is checked before the
  * first item.
  *
- * If the call itself fails half-way (ENOMEM; EINTR the caller was killed; EFAULT
- * the results can no longer be written), ALLOC_BATCH has allocated nothing. Extents
- * that FREE_BATCH has freed stay free, and extents that CLAIM_BATCH has claimed stay
- * live; @nr_done is the number of items done, also on failure. FREE_BATCH needs no
- * memory.
+ * If the call itself fails half-way (ENOMEM; EINTR the caller was killed; ENODEV
+ * the instance was detached; EFAULT the results can no longer be written),
+ * ALLOC_BATCH has allocated nothing. Extents that FREE_BATCH has freed stay free,
+ * and extents that CLAIM_BATCH has claimed stay live; @nr_done is the number of
+ * items done, also on failure. FREE_BATCH needs no memory.
  */
 struct hybrid_alloc_batch {
 	__u32 size;

@@ -75,9 +75,12 @@ static int ha_alloc_items(struct ha_call *call)
 
 	for (batch->nr_done = 0; batch->nr_done < batch->nr; batch->nr_done++) {
 		ret = ha_alloc_item(call, &items[batch->nr_done]);
-		if (ret == -EINTR || fatal_signal_pending(current)) {
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		/* a search ended early: that is of the call, not of the item */
+		if (ret == -EINTR || ret == -ENODEV) {
 			ha_undo_items(call, batch->nr_done + 1);
-			return -EINTR;
+			return ret;
 		}
 		batch->nr_failed += !!ret;
 		cond_resched();

@@ -452,6 +452,90 @@ static void test_churn(void)
 	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
+/* ---- detach while ALLOC_BATCH searches ---- */
+
+#define NR_ITEMS	HYBRID_ALLOC_MAX_ITEMS
+
+static atomic_uint nr_unlike;	/* items with another result than a search has */
+static atomic_int batch_err;
+
+/* Extents of two blocks and more, of which there are none: the longest first. */
+static void *search_in_batches(void *arg)
+{
+	struct hybrid_alloc_alloc_item items[NR_ITEMS];
+	int fd = *(int *)arg, err, i;
+	u32 nr_failed;
+
+	do {
+		memset(items, 0, sizeof(items));
+		for (i = 0; i < NR_ITEMS; i++)
+			items[i].len = (NR_ITEMS + 1 - i) * BLOCK;
+		err = ha_alloc_batch(fd, items, NR_ITEMS, &nr_failed);
+		for (i = 0; !err && i < NR_ITEMS; i++)
+			atomic_fetch_add(&nr_unlike, items[i].error != ENOSPC);
+	} while (!err);
+	atomic_store(&batch_err, err);
+	return NULL;
+}
+
+/* After each free a refusal is no longer known. */
+static void *free_and_claim(void *arg)
+{
+	int fd = *(int *)arg;
+
+	while (!ha_free(fd, 0, BLOCK, NULL) && !ha_claim(fd, 0, BLOCK))
+		;
+	return NULL;
+}
+
+static void claim_every_second(int fd)
+{
+	struct hybrid_alloc_free_item items[NR_ITEMS] = {};
+	u64 at = 0;
+	u32 failed;
+	int i;
+
+	while (at < MIB_EACH * MIB) {
+		for (i = 0; i < NR_ITEMS; i++, at += 2 * BLOCK) {
+			items[i].extent.start = at;
+			items[i].extent.len = BLOCK;
+		}
+		if (ha_claim_batch(fd, items, NR_ITEMS, &failed) || failed)
+			t_die("CLAIM_BATCH");
+	}
+}
+
+/* Who was searching when the instance was detached has an error of the call, not of an item. */
+static void test_batch(void)
+{
+	unsigned int round, bad = 0;
+	pthread_t batch, change;
+	u64 searches;
+	int fd;
+	u32 id;
+
+	must_insmod("");
+	for (round = 0; round < 5; round++) {
+		id = ha_must_attach(ONE, FRESH);
+		fd = ha_must_open(id, O_RDWR);
+		claim_every_second(fd);
+		searches = ha_stat(fd, 0).slow_searches;
+		pthread_create(&batch, NULL, search_in_batches, &fd);
+		pthread_create(&change, NULL, free_and_claim, &fd);
+		while (ha_stat(fd, 0).slow_searches - searches < 50)
+			usleep(100);
+		if (ha_detach(id, FORCE))
+			t_die("DETACH");
+		t_join(batch);
+		t_join(change);
+		bad += atomic_load(&batch_err) != ENODEV;
+		close(fd);
+	}
+	t_eq(bad, 0, "ALLOC_BATCH gets ENODEV when the instance is detached");
+	t_eq(atomic_load(&nr_unlike), 0, "... and none of its items does");
+	t_errno(ha_rmmod(), 0, "rmmod");
+}
+
 int main(void)
 {
 	t_note("SEED=%llu", t_seed);
@@ -465,6 +549,7 @@ int main(void)
 	test_missing();
 	test_param_sizes();
 	test_rebuild();
+	test_batch();
 	test_churn();
 	t_nullb_remove("hat-one");
 	t_nullb_remove("hat-two");
