@@ -24,6 +24,7 @@
 
 #define REST_CALLS	1500	/* from one moment of rest to the next */
 #define REST_FREE	6	/* in one of so many, everything is freed */
+#define REST_TELL	10	/* after so many, how far it is */
 
 struct worker fuzz_worker[NR_WORKERS];
 struct inst *_Atomic fuzz_slot[NR_SLOTS];
@@ -516,6 +517,8 @@ int main(int argc, char **argv)
 			usleep(5000);
 		rest(true);
 		look(round);
+		if (round % REST_TELL == REST_TELL - 1)
+			t_note("%llu of %llu calls", atomic_load(&fuzz_calls), nr_calls);
 		if (atomic_load(&fuzz_calls) >= nr_calls)
 			atomic_store(&fuzz_stop, true);
 		rest(false);

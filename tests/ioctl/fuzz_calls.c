@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <linux/fs.h>
 #include "fuzz.h"
 
 #define BOUND	HYBRID_ALLOC_ALLOC_BOUND
@@ -368,14 +369,15 @@ void fuzz_forget_dead(struct worker *w)
 {
 	u32 i;
 
+	/* calls that began before the detach go on, and may get what a close has freed */
+	for (i = 0; i < NR_FILES; i++)
+		if (w->file[i].inst && atomic_load(&w->file[i].inst->dead))
+			fuzz_close(w, &w->file[i]);
 	for (i = 0; i < w->nr_own;)
 		if (atomic_load(&w->own[i].inst->dead))
 			drop(w, i);
 		else
 			i++;
-	for (i = 0; i < NR_FILES; i++)
-		if (w->file[i].inst && atomic_load(&w->file[i].inst->dead))
-			fuzz_close(w, &w->file[i]);
 }
 
 /* Opens the node of @inst and makes sure that it is its. */
@@ -1188,12 +1190,14 @@ int fuzz_attach(struct worker *w, u32 slot, const struct op *op)
 	u32 flags = HYBRID_ALLOC_ATTACH_FRESH;
 	char path[64];
 	struct call c;
-	u64 disk_len;
+	u64 disk_len = 0;
 	int err, disk;
 
 	snprintf(path, sizeof(path), "/dev/%s", fuzz_disks[slot]);
-	disk_len = t_disk_size(path);
 	disk = open(path, O_RDWR | O_CLOEXEC);
+	/* of this one: by its path it may be the next one, or none */
+	if (disk >= 0 && ioctl(disk, BLKGETSIZE64, &disk_len))
+		disk_len = 0;
 	if (op->y % 4 == 3)
 		flags = 0;
 again:

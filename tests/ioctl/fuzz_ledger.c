@@ -79,6 +79,28 @@ void ledger_sweep(void)
 	}
 }
 
+/* Who has it, as far as it can be told while all are at work. */
+static void tell_who(const struct inst *inst, u64 start, u64 len)
+{
+	const struct own *own;
+	u32 n, i;
+
+	for (n = 0; n < NR_WORKERS; n++)
+		for (i = 0; i < fuzz_worker[n].nr_own; i++) {
+			own = &fuzz_worker[n].own[i];
+			if (own->inst == inst && own->start < start + len &&
+			    start < own->start + own->len)
+				t_note("worker %u, at operation %u of kind %u, has %llu bytes at %llu%s",
+				       n, fuzz_worker[n].at,
+				       fuzz_worker[n].program.op[fuzz_worker[n].at].kind, own->len,
+				       own->start, own->file ? ", bound" : "");
+		}
+	t_note("slot %u, instance %u%s: %llu bytes from %llu on", inst->slot, inst->id,
+	       atomic_load(&inst->dead) ? ", dead" :
+	       ledger_may_be_dead(inst) ? ", perhaps dead" : "",
+	       (u64)inst->info.range_len, (u64)inst->info.range_start);
+}
+
 void ledger_take(struct worker *w, struct inst *inst, u64 start, u64 len)
 {
 	u64 from = start / BLOCK, to = (start + len) / BLOCK, i, mask;
@@ -94,6 +116,7 @@ void ledger_take(struct worker *w, struct inst *inst, u64 start, u64 len)
 		mask = t_mask(i, from, to);
 		if (atomic_fetch_or(&inst->bits[i], mask) & mask) {
 			fuzz_wrong(w, "%llu bytes at %llu: some of them are another's", len, start);
+			tell_who(inst, start, len);
 			return;
 		}
 	}
