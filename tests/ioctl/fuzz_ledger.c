@@ -90,10 +90,9 @@ static void tell_who(const struct inst *inst, u64 start, u64 len)
 			own = &fuzz_worker[n].own[i];
 			if (own->inst == inst && own->start < start + len &&
 			    start < own->start + own->len)
-				t_note("worker %u, at operation %u of kind %u, has %llu bytes at %llu%s",
-				       n, fuzz_worker[n].at,
-				       fuzz_worker[n].program.op[fuzz_worker[n].at].kind, own->len,
-				       own->start, own->file ? ", bound" : "");
+				t_note("worker %u, at operation %u, has %llu bytes at %llu%s", n,
+				       fuzz_worker[n].at, own->len, own->start,
+				       own->file ? ", bound" : "");
 		}
 	t_note("slot %u, instance %u%s: %llu bytes from %llu on", inst->slot, inst->id,
 	       atomic_load(&inst->dead) ? ", dead" :
