@@ -92,6 +92,8 @@
 #include "trace.h"
 
 #define HEAP_BITS	(2 * HABUDDY_FANOUT)
+/* Lists of more nodes are not passed over by a check: there are many, and it is one hold. */
+#define MAX_LISTED	128
 
 static void habuddy_assert_locked(const struct habuddy *b)
 {
@@ -212,14 +214,15 @@ static unsigned int habuddy_covering_bit(const struct habuddy_node *n, const uns
 /* The node of the free block that contains @unit, and its bit; NULL if the unit is not free. */
 static struct habuddy_node *habuddy_covering(const struct habuddy *b, u64 unit, unsigned int *bit)
 {
-	struct habuddy_node *n = unit < b->nr_units ? b->root : NULL;
+	struct habuddy_node *n = b->root, *child;
 
-	for (; n; n = habuddy_child_or_null(n, unit)) {
-		*bit = habuddy_covering_bit(n, n->free, unit);
-		if (*bit)
-			break;
-	}
-	return n;
+	if (unit >= b->nr_units)
+		return NULL;
+	/* a cell that is cut up lies in no free block of its node */
+	while ((child = habuddy_child_or_null(n, unit)))
+		n = child;
+	*bit = habuddy_covering_bit(n, n->free, unit);
+	return *bit ? n : NULL;
 }
 
 /*
@@ -439,10 +442,9 @@ static bool habuddy_node_next(const struct habuddy_node *n, u64 from, u64 to, u6
 	ha_step(1);
 	for (; cell < end; cell = habuddy_next_cell(n, cell, end)) {
 		*unit = max(from, base + ((u64)cell << habuddy_cell_shift(n->height)));
-		if (habuddy_covering_bit(n, n->free, *unit))
-			return true;
 		child = habuddy_child_or_null(n, *unit);
-		if (child && habuddy_node_next(child, *unit, to, unit))
+		if (child ? habuddy_node_next(child, *unit, to, unit) :
+			    habuddy_covering_bit(n, n->free, *unit))
 			return true;
 	}
 	return false;
@@ -838,20 +840,59 @@ void habuddy_destroy(struct habuddy *b)
 
 /* ---- check ---- */
 
-static bool habuddy_check_bit(struct habuddy *b, struct habuddy_node *n, unsigned int bit)
+/* Bits of a heap: @nr that begin at @bit, or as many as a long has; both are powers of two. */
+static unsigned long habuddy_heap_word(const unsigned long *heap, unsigned int bit, unsigned int nr)
 {
-	u64 unit = habuddy_unit_of(n, bit), nr = 1ULL << habuddy_order_of(n, bit), i;
+	return heap[bit / BITS_PER_LONG] >> bit % BITS_PER_LONG & (~0UL >> (BITS_PER_LONG - nr));
+}
 
-	if (unit + nr > b->nr_units || test_bit(bit ^ 1, n->free) ||
-	    habuddy_covering_bit(n, n->owned, unit))
-		return false;
-	/* no bit above it is set, and none of its cells is cut up */
-	for (i = bit >> 1; i > 1; i >>= 1)
-		if (test_bit(i, n->free))
+/* How many of the @nr bits are set that begin at bit @nr. */
+static unsigned int habuddy_heap_weight(const unsigned long *heap, unsigned int nr)
+{
+	if (nr < BITS_PER_LONG)
+		return hweight_long(habuddy_heap_word(heap, nr, nr));
+	return bitmap_weight(heap + nr / BITS_PER_LONG, nr);
+}
+
+/*
+ * Of two buddies at most one is free, no free block is in another one, and none is owned or in an
+ * owned one. From the halves of the node down, a word of blocks of an order at a time.
+ */
+static bool habuddy_check_heap(const struct habuddy_node *n)
+{
+	/* the blocks of the order before that are, or are in, a free or an owned one */
+	unsigned long above[HABUDDY_FANOUT / BITS_PER_LONG] = {}, free, owned, in;
+	unsigned int first, nr, i;
+
+	for (first = 2; first <= HABUDDY_FANOUT; first *= 2) {
+		nr = min_t(unsigned int, first, BITS_PER_LONG);
+		/* the last one first: a word above is for two words */
+		for (i = first / nr; i--;) {
+			free = habuddy_heap_word(n->free, first + i * nr, nr);
+			owned = habuddy_heap_word(n->owned, first + i * nr, nr);
+			in = habuddy_spread(above[i / 2] >> i % 2 * (BITS_PER_LONG / 2) &
+					    (~0UL >> BITS_PER_LONG / 2));
+			if ((free & (in | owned)) || (free & (free >> 1) & (~0UL / 3)))
+				return false;
+			above[i] = in | free | owned;
+		}
+	}
+	return true;
+}
+
+/* No free block goes past the end of the device. */
+static bool habuddy_check_end(const struct habuddy *b, const struct habuddy_node *n)
+{
+	unsigned int first, last;
+
+	if ((n->index + 1) << habuddy_cell_shift(n->height + 1) <= b->nr_units)
+		return true;
+	for (first = 2; first <= HABUDDY_FANOUT; first *= 2) {
+		last = find_last_bit(n->free, 2 * first);
+		if (last >= first && last < 2 * first &&
+		    habuddy_unit_of(n, last) + (1ULL << habuddy_order_of(n, last)) > b->nr_units)
 			return false;
-	for (i = 0; n->height && i < nr >> habuddy_cell_shift(n->height); i++)
-		if (habuddy_child_or_null(n, unit + (i << habuddy_cell_shift(n->height))))
-			return false;
+	}
 	return true;
 }
 
@@ -870,25 +911,26 @@ static bool habuddy_check_link(const struct habuddy_node *n, unsigned int r)
 static bool habuddy_check_node(struct habuddy *b, struct habuddy_node *n,
 			       struct habuddy_found *found)
 {
-	u16 nr_free[HABUDDY_FANOUT_SHIFT] = {};
+	unsigned int nr_free, r, cell;
 	struct habuddy_node *child;
-	unsigned int bit, r, cell;
 
-	for_each_set_bit(bit, n->free, HEAP_BITS) {
-		if (bit < 2 || !habuddy_check_bit(b, n, bit))
-			return false;
-		nr_free[HABUDDY_FANOUT_SHIFT - ilog2(bit)]++;
-		found->free += 1ULL << habuddy_order_of(n, bit);
-	}
+	if (n->free[0] & 3 || !habuddy_check_heap(n) || !habuddy_check_end(b, n))
+		return false;
 	for (r = 0; r < HABUDDY_FANOUT_SHIFT; r++) {
-		if (nr_free[r] != n->nr_free[r] || !habuddy_check_link(n, r))
+		nr_free = habuddy_heap_weight(n->free, HABUDDY_FANOUT >> r);
+		if (nr_free != n->nr_free[r] || !habuddy_check_link(n, r))
 			return false;
-		found->nr_listed[habuddy_cell_shift(n->height) + r] += !!nr_free[r];
+		found->free += (u64)nr_free << (habuddy_cell_shift(n->height) + r);
+		found->nr_listed[habuddy_cell_shift(n->height) + r] += !!nr_free;
 	}
 	for (cell = 0; cell < n->nr_child; cell++) {
 		child = rcu_dereference_raw(n->child[cell]);
-		if (child && (child->parent != n || child->height + 1 != n->height ||
-			      child->index != (n->index << HABUDDY_FANOUT_SHIFT) + cell))
+		if (!child)
+			continue;
+		/* a cell that is cut up lies in no free block */
+		if (child->parent != n || child->height + 1 != n->height ||
+		    child->index != (n->index << HABUDDY_FANOUT_SHIFT) + cell ||
+		    habuddy_covering_bit(n, n->free, habuddy_unit_of(child, 1)))
 			return false;
 	}
 	return true;
@@ -927,7 +969,7 @@ static bool habuddy_check_list(struct habuddy *b, unsigned int order, u64 nr)
 	u64 found = 0;
 
 	/* of a longer list, habuddy_check_link() has looked at each link */
-	if (nr > HABUDDY_FANOUT)
+	if (nr > MAX_LISTED)
 		return true;
 	hlist_for_each_entry(n, &b->nodes[order], link[r])
 		if (n->height != order / HABUDDY_FANOUT_SHIFT || !n->nr_free[r] || found++ == nr)

@@ -218,6 +218,7 @@ static void finds_block(struct kunit *test, struct habuddy_node *n, unsigned int
 
 static void block_that_should_not_be_is_found(struct kunit *test)
 {
+	struct hamem_op op = HAMEM_OP(GFP_KERNEL);
 	struct fixture *f = test->priv;
 	struct habuddy_node *leaf, *inner;
 
@@ -229,9 +230,13 @@ static void block_that_should_not_be_is_found(struct kunit *test)
 	finds_block(test, leaf, 514, "the first half of a free block is free itself");
 	finds_block(test, leaf, 519, "a quarter of a free block is free itself");
 	finds_block(test, leaf, 1023, "the last unit of a free block is free itself");
-	finds_block(test, inner, 512, "a block that is cut up is free");
+	finds_block(test, inner, 512, "a block that is cut up is free, and its buddy");
 	finds_block(test, inner, 514, "half of a free block of an inner node is free itself");
 	finds_block(test, f->b.root, 514, "a block after the end is free");
+	KUNIT_ASSERT_EQ(test, habuddy_take(&f->b, 512, 1, &op), 0);
+	KUNIT_ASSERT_EQ(test, habuddy_take(&f->b, 1024, 1, &op), 0);
+	finds_block(test, inner, 512, "a block that is cut up is free");
+	finds_block(test, inner, 513, "a block that is cut up is free, the second half");
 }
 
 static void swap_lists(struct habuddy *b, unsigned int order, unsigned int other)
@@ -263,6 +268,8 @@ static void wrong_list_of_the_buddy_is_found(struct kunit *test)
 	expect_whole(test, "a list had no end");
 }
 
+#define LISTED	128	/* nodes of a list that are looked at: as in buddy.c */
+
 /* Of a list of more nodes than a hold may look at, the links are compared, not the members. */
 static void long_list_of_the_buddy_is_whole(struct kunit *test)
 {
@@ -271,10 +278,10 @@ static void long_list_of_the_buddy_is_whole(struct kunit *test)
 	struct hlist_node *link;
 	unsigned int i;
 
-	start_buddy(test, (HABUDDY_FANOUT + 8) * HABUDDY_FANOUT);
-	for (i = 0; i < HABUDDY_FANOUT + 8; i++) {
+	start_buddy(test, (LISTED + 8) * HABUDDY_FANOUT);
+	for (i = 0; i < LISTED + 8; i++) {
 		KUNIT_ASSERT_EQ(test, habuddy_take(&f->b, i * HABUDDY_FANOUT, 1, &op), 0);
-		if (i == HABUDDY_FANOUT - 1)
+		if (i == LISTED - 1)
 			expect_whole(test, "as many nodes as are looked at");
 	}
 	expect_whole(test, "more nodes");

@@ -257,7 +257,7 @@ static void sum_of_gaps_ends_its_hold_in_time(struct kunit *test)
 	}
 }
 
-/* CHECK adds up a dir of one-block units in holds of 250 steps; each of its 64 nodes takes 5. */
+/* CHECK adds up a dir of one-block units in holds of 250 steps. */
 static void check_of_gaps_ends_its_hold_in_time(struct kunit *test)
 {
 	const struct haslab_config cfg = { .nr_blocks = 4096, .slab_max = 1 };
@@ -307,6 +307,11 @@ static void bare_regions_keep_what_they_are_now(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 600 * GIB);
 	expect_freed(test, 600 * GIB, 1);
 	KUNIT_ASSERT_EQ(test, claim(test, 700 * GIB, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 700 * GIB);
+	/* a change that begins and ends within a region, and covers another one */
+	KUNIT_ASSERT_EQ(test, claim(test, 100 * GIB, 500 * GIB), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 100 * GIB);
+	expect_freed(test, 100 * GIB, 500 * GIB);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 700 * GIB);
 	start(test, 512 * GIB);
 	KUNIT_ASSERT_EQ(test, claim(test, 0, 512 * GIB), 0);

@@ -10,11 +10,11 @@
 #include "slab/internal.h"
 
 /* The most members of lists that are looked at one by one. */
-#define MAX_LISTED	1000
+#define MAX_LISTED	500
 /* So many blocks or objects of two bitmaps are a step. */
 #define STEP_BLOCKS	16
 /* So many steps is a node of the buddy, with nine bitmaps. */
-#define NODE_STEPS	16
+#define NODE_STEPS	24
 
 /* Sums over everything that is found through the map. */
 struct found {

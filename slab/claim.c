@@ -146,7 +146,7 @@ int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 	int ret;
 
 	do {
-		steps = NEAR_STEPS;
+		steps = haslab_steps(s, NEAR_STEPS);
 		ret = -ENOSPC;
 		haslab_walk_start(&w, s, goal, goal + NEAR_DIRS * dir_blocks(s),
 				  gfpflags_allow_blocking(gfp) ? 0 : HASLAB_WALK_NOWAIT);

@@ -77,7 +77,7 @@ struct haslab_region {
 	u32 known;		/* bit k: order k was, as long as all dirs keep their sums */
 	u32 lead;		/* this and the next: as in haslab_sum */
 	u32 trail;
-	bool stale;		/* a change of many dirs: none of them keeps its sum any more */
+	bool stale;		/* a change of all dirs: none of them keeps its sum any more */
 	u32 usable[HASLAB_REGION_ORDERS];	/* order 0: the longest free run */
 };
 
@@ -382,7 +382,8 @@ int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, stru
 
 u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end);
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
-bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len);
+bool haslab_is_free(struct haslab *s, u64 pos);
+u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough);
 
 #define HASLAB_WALK_WHOLE	BIT(0)	/* the whole pass is one hold of all groups */
 /* The pass ends early when the caller is killed or the device is detached. */
@@ -403,7 +404,19 @@ struct haslab_walk {
 	int steps;		/* how many this hold still has; see haslab_walk_spend() */
 	struct haslab_sum sum;	/* haslab_walk_sum(): of the dir that @pos is in, up to there */
 	struct haslab_sum all;	/* likewise of the device, up to that dir */
+	/* the units of a node of the buddy that are free in this hold, and the first; or U64_MAX */
+	u64 units_base;
+	unsigned long units[HABUDDY_FANOUT / BITS_PER_LONG];
 };
+
+/*
+ * How many steps a look may take that has @steps if units are not small: with small ones more of
+ * them are ways through the nodes of the buddy, which take longer than the look at a mixed slot.
+ */
+static inline int haslab_steps(const struct haslab *s, int steps)
+{
+	return s->cfg.unit_shift < 6 ? steps / 4 : steps;
+}
 
 /* What haslab_stretch() counts, at most, but for a long way through the nodes of the buddy. */
 #define HASLAB_STRETCH_STEPS	3
@@ -425,7 +438,7 @@ void haslab_sums_settle(struct haslab *s, u64 pos);
 struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order);
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough);
 u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab);
-bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found);
+bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found);
 
 /* ---- extents that consist of pieces (span.c) ---- */
 

@@ -11,9 +11,6 @@
 
 #include "slab/internal.h"
 
-/* The sums of more dirs are not invalidated one by one. */
-#define MANY_DIRS	16
-
 struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 
 static void haslab_lock_space(struct haslab *s) __acquires(&s->space_lock)
@@ -300,28 +297,22 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 
 /* ---- the buddy, in blocks ---- */
 
-/* As map_changed(), for an extent of many dirs: of all that are in the same regions. */
-static noinline void haslab_regions_changed(struct haslab *s, u64 start, u64 end)
-{
-	u64 region = dir_of(s, start) >> HASLAB_REGION_SHIFT;
-
-	for (; region <= dir_of(s, end - 1) >> HASLAB_REGION_SHIFT; region++) {
-		ha_step(1);
-		WRITE_ONCE(s->sums.regions[region].stale, true);
-	}
-	WRITE_ONCE(s->sums.all, 0);
-}
-
+/* As map_changed(), for all dirs that a range is in; those of a region that it covers together. */
 static void haslab_buddy_changed(struct haslab *s, u64 start, u64 len)
 {
+	const u64 size = dir_blocks(s), region = size << HASLAB_REGION_SHIFT, end = start + len;
 	u64 pos;
 
-	if (unlikely(len > MANY_DIRS * dir_blocks(s))) {
-		haslab_regions_changed(s, start, start + len);
-		return;
+	for (pos = round_down(start, size); pos < end; pos += size) {
+		ha_step(1);
+		if (likely(end - pos < region) || !IS_ALIGNED(pos, region)) {
+			map_changed(s, pos);
+			continue;
+		}
+		WRITE_ONCE(s->sums.regions[dir_of(s, pos) >> HASLAB_REGION_SHIFT].stale, true);
+		WRITE_ONCE(s->sums.all, 0);
+		pos += region - size;
 	}
-	for (pos = round_down(start, dir_blocks(s)); pos < start + len; pos += dir_blocks(s))
-		map_changed(s, pos);
 }
 
 int haslab_buddy_alloc(struct haslab *s, unsigned int order, struct hamem_op *op, u64 *start)

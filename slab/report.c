@@ -85,7 +85,7 @@ static struct haslab_extent haslab_extent_at(struct haslab *s, u64 pos)
 	u64 end;
 
 	if (haslab_stretch(s, pos, &end)) {
-		haslab_next_run(s, pos, s->cfg.nr_blocks, U64_MAX, &e.start, &e.len);
+		e.len = haslab_run_at(s, pos, U64_MAX);
 		return e;
 	}
 	if (m)

@@ -56,10 +56,14 @@
 #define BEST_TRIES	16
 #define BEST_ALIGNED	4
 #define BEST_SLOTS	64
+/* How many parts of runs that search may look at; with small units a run has more of them. */
+#define BEST_STEPS	400
+#define BEST_STEPS_ALIGNED	160
 /* How often in a row others may take what was found. */
 #define SEARCH_TRIES	16
-/* How many places at which an extent can begin are looked at one by one. */
+/* How many places at which an extent can begin are looked at one by one, and how many free ones. */
 #define PLACES		256
+#define PLACES_FREE	64
 
 /* Whether an extent fits in a free run; if so, *@found is where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
@@ -128,7 +132,7 @@ static u64 haslab_part_before(struct haslab *s, u64 pos)
 /* Try the free run that has a part starting at @pos. */
 static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
-	u64 start = pos, size;
+	u64 start = pos;
 
 	haslab_assert_all(s);
 	do {
@@ -137,8 +141,8 @@ static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 		pos = start;
 		start = pos ? haslab_part_before(s, pos) : pos;
 	} while (start < pos);
-	haslab_next_run(s, pos, pos + 1, l->len + l->align, &start, &size);
-	l->done = haslab_run_fits(start, size, l->len, l->align, l->found);
+	l->done = haslab_run_fits(pos, haslab_run_at(s, pos, l->len + l->align), l->len, l->align,
+				  l->found);
 	return !l->done;
 }
 
@@ -317,7 +321,7 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 
 	haslab_assert_all(s);
 	/* slabs without a free object are in no list */
-	l.steps = l.part > SLAB_REST ? LARGE_STEPS : LARGE_FEW;
+	l.steps = l.part > SLAB_REST ? haslab_steps(s, LARGE_STEPS) : LARGE_FEW;
 	if (haslab_free_blocks(s) < len || haslab_known_longest(s) < len)
 		return -ENOSPC;
 	/* only buddy blocks can be longer than a slot */
@@ -329,45 +333,53 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /* ---- the best run ---- */
 
-/* The free run around @pos, outside slabs: pools may hold some of their objects. */
-static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start)
-{
-	u64 end = pos, next;
-
-	do {
-		*start = pos;
-		if (pos && !haslab_lookup(s, pos - 1))
-			pos = haslab_part_before(s, pos);
-	} while (pos < *start);
-	while (end < s->cfg.nr_blocks && !haslab_lookup(s, end) && haslab_stretch(s, end, &next))
-		end = next;
-	return end - *start;
-}
-
 /* The shortest run that fits so far. */
 struct best {
 	u64 len;	/* length of the extent */
 	u64 align;	/* alignment of its start */
 	u64 size;	/* length of the run; U64_MAX: none found */
 	u64 *found;	/* out: where the extent begins in it */
+	int steps;	/* how many it may still look at */
 };
+
+/*
+ * The free run around @pos, outside slabs: pools may hold some of their objects. Its parts are few,
+ * as buddy blocks beside each other are of different orders.
+ */
+static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start, struct best *b)
+{
+	u64 end = pos, next;
+
+	do {
+		b->steps--;
+		*start = pos;
+		if (pos && !haslab_lookup(s, pos - 1))
+			pos = haslab_part_before(s, pos);
+	} while (pos < *start);
+	while (end < s->cfg.nr_blocks && !haslab_lookup(s, end) && haslab_stretch(s, end, &next)) {
+		b->steps--;
+		end = next;
+	}
+	return end - *start;
+}
 
 static bool haslab_is_free_at(struct haslab *s, u64 pos)
 {
-	u64 end;
-
-	return pos < s->cfg.nr_blocks && haslab_stretch(s, pos, &end);
+	return pos < s->cfg.nr_blocks && haslab_is_free(s, pos);
 }
 
 static void haslab_best_around(struct haslab *s, u64 pos, struct best *b)
 {
 	u64 start, size;
 
+	if (b->steps <= 0)
+		return;
+	b->steps--;
 	/* the run may have an aligned block only if the one before or after @pos is free */
 	if (b->align > 1 && !haslab_is_free_at(s, round_down(pos, b->align)) &&
 	    !haslab_is_free_at(s, round_up(pos, b->align)))
 		return;
-	size = haslab_run_around(s, pos, &start);
+	size = haslab_run_around(s, pos, &start, b);
 	if (size < b->size && haslab_run_fits(start, size, b->len, b->align, b->found))
 		b->size = size;
 }
@@ -421,7 +433,10 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 	u64 units = DIV_ROUND_UP_ULL(len, unit_blocks(s)), avail;
 	unsigned int low = order_base_2(units + 2), i, order;
 	unsigned int enough = order_base_2(max(units, align >> s->cfg.unit_shift));
-	struct best b = { .len = len, .align = align, .size = U64_MAX, .found = found };
+	struct best b = {
+		.len = len, .align = align, .size = U64_MAX, .found = found,
+		.steps = align > 1 ? BEST_STEPS_ALIGNED : BEST_STEPS,
+	};
 
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++)
@@ -441,20 +456,26 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /*
  * With a large alignment there are few places where an extent can begin: look at these. Return: 0;
- * -ENOSPC none of them is free; -E2BIG they are too many.
+ * -ENOSPC none of them is free; -E2BIG they, or those that are free, are too many.
  */
 static int haslab_search_places(struct haslab *s, u64 len, u64 align, u64 *found)
 {
-	u64 pos = round_up(s->cfg.first_block, align), start, size;
+	u64 pos = round_up(s->cfg.first_block, align);
+	unsigned int nr_free = 0;
 
 	haslab_assert_all(s);
 	if (pos >= s->cfg.nr_blocks || s->cfg.nr_blocks - pos < len)
 		return -ENOSPC;
 	if ((s->cfg.nr_blocks - len - pos) >> ilog2(align) >= PLACES)
 		return -E2BIG;
-	for (*found = pos; *found + len <= s->cfg.nr_blocks; *found += align)
-		if (haslab_next_run(s, *found, *found + 1, len, &start, &size) && size >= len)
+	for (*found = pos; *found + len <= s->cfg.nr_blocks; *found += align) {
+		if (!haslab_is_free(s, *found))
+			continue;
+		if (haslab_run_at(s, *found, len) >= len)
 			return 0;
+		if (++nr_free == PLACES_FREE)
+			return -E2BIG;
+	}
 	return -ENOSPC;
 }
 
@@ -476,7 +497,7 @@ static int haslab_search_all(struct haslab *s, u64 len, u64 align, u64 *found)
 			pos = w.pos;
 			sum = haslab_walk_sum(&w, order, len);
 			done = haslab_run_fits(pos - carry, carry + sum.lead, len, align, found) ||
-			       (sum.usable >= len && haslab_part_find(s, pos, len, order, found));
+			       (sum.usable >= len && haslab_part_find(&w, pos, len, order, found));
 			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
 		}
 	if (done)

@@ -34,11 +34,11 @@
 /* How much a hold may look at; see struct haslab_walk. */
 #define WALK_STEPS	1000
 
+/* How many nodes of the buddy a dir has, if a region has few. */
+#define BARE_NODES	2
+
 /* How many slots of a gap one look at it covers; see HASLAB_STRETCH_STEPS. */
 #define GAP_SLOTS	4
-
-/* log2 of the blocks of a unit: if less, much may be looked for in the buddy. */
-#define SMALL_UNIT_SHIFT	4
 
 /* ---- stretches and runs ---- */
 
@@ -150,26 +150,33 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 	return false;
 }
 
-/*
- * The next free run from @pos on, across all borders, that begins before @limit. Return: whether
- * there is one. The search for its end stops at @enough blocks: if @len is that or more, the run
- * may be longer.
- */
-bool haslab_next_run(struct haslab *s, u64 pos, u64 limit, u64 enough, u64 *start, u64 *len)
+/* Whether a block is free: less to look at than haslab_stretch(). */
+bool haslab_is_free(struct haslab *s, u64 pos)
 {
-	u64 end;
+	struct haslab_mixed *m = mixed_at(s, pos);
+	struct haslab_slab *slab;
+	u32 i;
 
-	for (; pos < limit; pos = end)
-		if (haslab_stretch(s, pos, &end))
+	haslab_assert_all(s);
+	ha_step(1);
+	if (m)
+		return mixed_run(s, m, pos).state == HARUNS_FREE;
+	slab = haslab_lookup(s, pos);
+	if (!slab)
+		return habuddy_free_order(&s->buddy, pos >> s->cfg.unit_shift) >= 0;
+	i = object_of(s, slab, pos);
+	return i >= slab->nr_objects || test_bit(i, slab->free);
+}
+
+/* The length of the free run at @pos, across all borders; of a longer one than @enough, some. */
+u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough)
+{
+	u64 end = pos, next;
+
+	for (; end < s->cfg.nr_blocks && end - pos < enough; end = next)
+		if (!haslab_stretch(s, end, &next))
 			break;
-	if (pos >= limit)
-		return false;
-	*start = pos;
-	for (pos = end; pos < s->cfg.nr_blocks && pos - *start < enough; pos = end)
-		if (!haslab_stretch(s, pos, &end))
-			break;
-	*len = pos - *start;
-	return true;
+	return end - pos;
 }
 
 /* ---- the iterator ---- */
@@ -218,10 +225,8 @@ bool haslab_walk_next(struct haslab_walk *w)
 	haslab_lock_all(s);
 	/* for sparse: it is held until haslab_walk_end() */
 	__release(&s->lock);
-	w->steps = WALK_STEPS;
-	/* a way through the nodes of the buddy takes longer than the look at a mixed slot */
-	if (s->cfg.unit_shift < SMALL_UNIT_SHIFT)
-		w->steps /= 4;
+	w->units_base = U64_MAX;
+	w->steps = haslab_steps(s, WALK_STEPS);
 	w->end = w->limit;
 	if (!(w->flags & HASLAB_WALK_WHOLE))
 		w->end = min(w->end, round_down(w->pos, dir_blocks(s)) + dir_blocks(s));
@@ -393,34 +398,37 @@ static u64 haslab_run_usable(u64 start, u64 len, unsigned int order)
 }
 
 /*
- * The part at @pos in a gap: units of one node of the buddy. False: the stretch is the part. That
- * is sooner found for one unit, and for free blocks in a row.
+ * The part at @pos in a gap: units of one node of the buddy, of which a walk keeps the map. False:
+ * all units that a node would have there are free, or none is, and the stretch is the part.
  */
-static bool haslab_units_at(struct haslab *s, u64 pos, u64 end, struct part *p)
+static bool haslab_units_at(struct haslab_walk *w, u64 pos, u64 end, struct part *p)
 {
+	struct haslab *s = w->s;
 	unsigned int shift = s->cfg.unit_shift;
 	u64 unit = pos >> shift, base = round_down(unit, HABUDDY_FANOUT);
-	int order = habuddy_free_order(&s->buddy, unit);
 
-	BUILD_BUG_ON(HABUDDY_FANOUT > HARUNS_MAX_BLOCKS);
-	if (order >= 0 && habuddy_free_order(&s->buddy, (unit | ((1ULL << order) - 1)) + 1) >= 0)
-		return false;
+	if (w->units_base != base) {
+		if (!habuddy_free_map(&s->buddy, unit, w->units))
+			return false;
+		w->units_base = base;
+		haslab_walk_spend(w, 2);
+	}
 	end = min(base + HABUDDY_FANOUT, end >> shift);
+	/* it is a whole unit: what the device begins or ends in the middle of is mixed */
 	end = haslab_gap_end(s, pos, end << shift) >> shift;
-	if (end <= unit + 1 || !habuddy_free_map(&s->buddy, unit, p->bits))
-		return false;
 	p->start = base << shift;
 	p->order = HABUDDY_FANOUT_SHIFT + shift;
 	p->blocks = unit_blocks(s);
 	p->from = unit - base;
 	p->to = end - base;
-	p->map = p->bits;
+	p->map = w->units;
 	return true;
 }
 
-/* The part at @pos. False: one unit of a gap, or the middle of a slab: the stretch is the part. */
-static bool haslab_part_at(struct haslab *s, u64 pos, u64 end, struct part *p)
+/* The part at @pos. False: a stretch of a gap, or the middle of a slab: the stretch is the part. */
+static bool haslab_part_at(struct haslab_walk *w, u64 pos, u64 end, struct part *p)
 {
+	struct haslab *s = w->s;
 	struct haslab_mixed *m = mixed_at(s, pos);
 	struct haslab_slab *slab;
 
@@ -436,7 +444,7 @@ static bool haslab_part_at(struct haslab *s, u64 pos, u64 end, struct part *p)
 	}
 	slab = haslab_lookup(s, pos);
 	if (!slab && IS_ALIGNED(pos, unit_blocks(s)))
-		return haslab_units_at(s, pos, end, p);
+		return haslab_units_at(w, pos, end, p);
 	if (!slab || slab->start != pos)
 		return false;
 	p->start = pos;
@@ -521,7 +529,7 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 
 	if (whole && (!order || whole->max_free <= best))
 		return haslab_runs_sum(whole);
-	if (!haslab_part_at(s, pos, end, &p)) {
+	if (!haslab_part_at(w, pos, end, &p)) {
 		w->steps -= HASLAB_STRETCH_STEPS;
 		sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
 		return (struct haslab_sum) {
@@ -547,13 +555,14 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
  * Where an extent of @len blocks, aligned to 2^@order, fits in the part that begins at @pos. False
  * if it does not; also if it only does in the free run that the part begins with.
  */
-bool haslab_part_find(struct haslab *s, u64 pos, u64 len, unsigned int order, u64 *found)
+bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found)
 {
+	struct haslab *s = w->s;
 	u64 end = min(round_down(pos, dir_blocks(s)) + dir_blocks(s), s->cfg.nr_blocks);
 	struct part p;
 
 	haslab_assert_all(s);
-	return haslab_part_at(s, pos, end, &p) &&
+	return haslab_part_at(w, pos, end, &p) &&
 	       haslab_part_usable(&p, order, len - 1, true, found) >= len;
 }
 
@@ -750,7 +759,8 @@ static u64 haslab_walk_bare(struct haslab_walk *w, u64 end, bool *is_free)
 {
 	struct haslab *s = w->s;
 	u64 start = w->pos, dir = dir_of(s, start), first = min(start + dir_blocks(s), end), pos;
-	u32 nr, most;
+	/* if not free, nodes of the buddy are looked at, too */
+	u32 nodes = dir_blocks(s) >> s->cfg.unit_shift >> HABUDDY_FANOUT_SHIFT, nr, most;
 
 	if (!haslab_dir_is_bare(s, dir))
 		return start;
@@ -759,12 +769,13 @@ static u64 haslab_walk_bare(struct haslab_walk *w, u64 end, bool *is_free)
 		return start;
 	if (*is_free)
 		end = min(end, pos);
-	/* all of a region in one go, also if the hold has fewer steps left */
+	/* all of a region in one go, also if the hold has fewer steps left; not of many nodes */
 	most = DIV_ROUND_UP_ULL(end - start, dir_blocks(s));
+	if (!*is_free && nodes > BARE_NODES)
+		most = min_t(u32, most, 1 + max(w->steps, 0) / nodes);
 	for (nr = 1; nr < most && haslab_dir_is_bare(s, dir + nr); nr++)
 		;
-	/* if not free, nodes of the buddy are looked at, too */
-	haslab_walk_spend(w, *is_free ? nr : 2 * nr);
+	haslab_walk_spend(w, *is_free ? nr : nr * nodes);
 	pos = min(end, start + nr * dir_blocks(s));
 	if (!*is_free)
 		haslab_gap_stretch(s, start, pos, &pos);
