@@ -413,9 +413,14 @@ struct haslab_walk {
  * How many steps a look may take that has @steps if units are not small: with small ones more of
  * them are ways through the nodes of the buddy, which take longer than the look at a mixed slot.
  */
+static inline bool haslab_units_are_small(const struct haslab *s)
+{
+	return s->cfg.unit_shift < 6;
+}
+
 static inline int haslab_steps(const struct haslab *s, int steps)
 {
-	return s->cfg.unit_shift < 6 ? steps / 4 : steps;
+	return haslab_units_are_small(s) ? steps / 4 : steps;
 }
 
 /* What haslab_stretch() counts, at most, but for a long way through the nodes of the buddy. */

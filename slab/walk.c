@@ -397,6 +397,54 @@ static u64 haslab_run_usable(u64 start, u64 len, unsigned int order)
 	return len > skip ? len - skip : 0;
 }
 
+/* Fill w->units with the units around @unit. False: all of them are free, or none is. */
+static bool haslab_units_map(struct haslab_walk *w, u64 unit)
+{
+	u64 base = round_down(unit, HABUDDY_FANOUT);
+
+	if (w->units_base == base)
+		return true;
+	if (!habuddy_free_map(&w->s->buddy, unit, w->units))
+		return false;
+	w->units_base = base;
+	haslab_walk_spend(w, 2);
+	return true;
+}
+
+/*
+ * The rest of a slot from @pos on as a part: small units, some in a mixed part and some in gaps,
+ * which can be by turns. False: there is no mixed part, or there are slabs.
+ */
+static bool haslab_slot_at(struct haslab_walk *w, u64 pos, u64 end, struct part *p)
+{
+	struct haslab *s = w->s;
+	u64 start = round_down(pos, slot_blocks(s)), first = start >> s->cfg.unit_shift;
+	const struct haslab_mixed *m = mixed_slot(s, slot_of(s, pos));
+	struct haslab_dir *dir = map_dir(s, pos);
+	u32 i, to, next;
+
+	if (!m || rcu_access_pointer(dir->slabs[slot_of(s, pos) % DIR_SLOTS]))
+		return false;
+	p->start = start;
+	p->order = s->slot_shift;
+	p->blocks = 1;
+	p->from = pos - start;
+	p->to = min(start + slot_blocks(s), end) - start;
+	p->map = p->bits;
+	haruns_free_map(&m->runs, p->from, p->to, p->bits);
+	/* not all are free, as some are in the mixed part */
+	if (!haslab_units_map(w, first))
+		return true;
+	i = first % HABUDDY_FANOUT;
+	to = i + haslab_slot_units(s);
+	for (; (i = find_next_bit(w->units, to, i)) < to; i = next) {
+		next = find_next_zero_bit(w->units, to, i);
+		bitmap_set(p->bits, (i - first % HABUDDY_FANOUT) << s->cfg.unit_shift,
+			   (next - i) << s->cfg.unit_shift);
+	}
+	return true;
+}
+
 /*
  * The part at @pos in a gap: units of one node of the buddy, of which a walk keeps the map. False:
  * all units that a node would have there are free, or none is, and the stretch is the part.
@@ -407,12 +455,8 @@ static bool haslab_units_at(struct haslab_walk *w, u64 pos, u64 end, struct part
 	unsigned int shift = s->cfg.unit_shift;
 	u64 unit = pos >> shift, base = round_down(unit, HABUDDY_FANOUT);
 
-	if (w->units_base != base) {
-		if (!habuddy_free_map(&s->buddy, unit, w->units))
-			return false;
-		w->units_base = base;
-		haslab_walk_spend(w, 2);
-	}
+	if (!haslab_units_map(w, unit))
+		return false;
 	end = min(base + HABUDDY_FANOUT, end >> shift);
 	/* it is a whole unit: what the device begins or ends in the middle of is mixed */
 	end = haslab_gap_end(s, pos, end << shift) >> shift;
@@ -432,6 +476,8 @@ static bool haslab_part_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 	struct haslab_mixed *m = mixed_at(s, pos);
 	struct haslab_slab *slab;
 
+	if (haslab_units_are_small(s) && haslab_slot_at(w, pos, end, p))
+		return true;
 	if (m) {
 		p->start = round_down(pos, slot_blocks(s));
 		p->order = s->slot_shift;
