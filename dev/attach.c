@@ -18,9 +18,10 @@
  *
  *  1. marks the ha_dev as dying under its lock: no file can be opened any more, and only
  *     one of several detaching callers continues;
- *  2. takes it out of the registry, and removes the node with its files in sysfs and
- *     debugfs, and waits until no call is in one of these;
- *  3. kills ha_dev.calls: later calls get ENODEV; waits for the calls in flight;
+ *  2. kills ha_dev.calls: later calls get ENODEV, and walks end early, also those of
+ *     readers of sysfs, for which the next step waits with a mutex of all misc devices held;
+ *  3. takes it out of the registry, and removes the node with its files in sysfs and
+ *     debugfs, and waits until no call is in one of these, nor any other is in flight;
  *  4. closes the allocator, releases the block device, and, last, releases the number: two
  *     nodes must not have the same name.
  *
@@ -122,6 +123,16 @@ out_put:
 	return ERR_PTR(ret);
 }
 
+/* Let no call begin any more; those in flight end soon. */
+static void ha_dev_stop_calls(struct ha_dev *dev)
+{
+	if (percpu_ref_is_dying(&dev->calls))
+		return;
+	percpu_ref_kill(&dev->calls);
+	/* a call whose walk ends early has to find dev->calls dying */
+	haslab_stop_walks(&dev->ha->pool.slab);
+}
+
 /**
  * ha_dev_end_calls - let no call begin any more, and wait for those in flight
  * @dev: an instance whose node is gone or never existed
@@ -130,9 +141,7 @@ out_put:
  */
 void ha_dev_end_calls(struct ha_dev *dev)
 {
-	percpu_ref_kill(&dev->calls);
-	/* a call whose walk ends early has to find dev->calls dying */
-	haslab_stop_walks(&dev->ha->pool.slab);
+	ha_dev_stop_calls(dev);
 	wake_up_poll(&dev->watch.wait, EPOLLERR | EPOLLHUP);
 	wait_for_completion(&dev->idle);
 }
@@ -196,6 +205,7 @@ int ha_dev_publish(struct ha_dev *dev)
  */
 void ha_dev_withdraw(struct ha_dev *dev)
 {
+	ha_dev_stop_calls(dev);
 	/* needs no memory, since the entry exists */
 	xa_store(&ha_devs, dev->id, NULL, GFP_KERNEL);
 	ha_debugfs_remove(dev);

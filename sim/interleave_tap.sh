@@ -5,7 +5,8 @@
 #
 # What hybrid-sim interleave searches in about two minutes of one processor: all programs of two
 # threads and two operations with two preemptions, each on one of the devices; with $SOAK on each
-# device, with three, and more of the larger programs, which takes hours. TAP on stdout.
+# device, and with three preemptions on one, and more of the larger programs, which takes hours.
+# TAP on stdout.
 
 here=$(dirname "$0")
 # shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
@@ -37,7 +38,8 @@ never_done()
 }
 
 if [ -n "${SOAK-}" ]; then
-	search --programs all --preemptions 3
+	search --programs all
+	search --programs all --device turns --preemptions 3
 	search --programs 1,300 --ops 3
 	search --programs 1,60 --threads 3 --ops 3
 	search --programs hand

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
@@ -459,7 +460,7 @@ static void test_churn(void)
 static atomic_uint nr_unlike;	/* items with another result than a search has */
 static atomic_int batch_err;
 
-/* Extents of two blocks and more, of which there are none: the longest first. */
+/* Extents of four blocks and more, of which there are none: the longest first. */
 static void *search_in_batches(void *arg)
 {
 	struct hybrid_alloc_alloc_item items[NR_ITEMS];
@@ -469,7 +470,7 @@ static void *search_in_batches(void *arg)
 	do {
 		memset(items, 0, sizeof(items));
 		for (i = 0; i < NR_ITEMS; i++)
-			items[i].len = (NR_ITEMS + 1 - i) * BLOCK;
+			items[i].len = (NR_ITEMS + 3 - i) * BLOCK;
 		err = ha_alloc_batch(fd, items, NR_ITEMS, &nr_failed);
 		for (i = 0; !err && i < NR_ITEMS; i++)
 			atomic_fetch_add(&nr_unlike, items[i].error != ENOSPC);
@@ -536,6 +537,75 @@ static void test_batch(void)
 	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
+/* ---- detach while a file of sysfs is read ---- */
+
+#define BIG		"/dev/hat-big"
+#define GIB_BIG		1024
+
+static atomic_bool reading;
+static atomic_int read_err;	/* -1: not yet */
+
+static void *read_largest(void *arg)
+{
+	char buf[32];
+
+	atomic_store(&reading, true);
+	atomic_store(&read_err, pread(*(int *)arg, buf, sizeof(buf), 0) < 0 ? errno : 0);
+	return NULL;
+}
+
+/* What the longest free run is takes a look at each GiB that has changed. */
+static void change_each_gib(int fd)
+{
+	u64 gib;
+
+	for (gib = 0; gib < GIB_BIG; gib++)
+		if (ha_claim(fd, gib * 1024 * MIB + 8 * MIB, BLOCK) ||
+		    ha_claim(fd, gib * 1024 * MIB + 512 * MIB, BLOCK))
+			t_die("CLAIM");
+}
+
+/* Returns whether the read that was under way got ENODEV. */
+static bool detach_beside_read(void)
+{
+	u32 id = ha_must_attach(BIG, FRESH);
+	int fd = ha_must_open(id, O_RDWR), file;
+	pthread_t reader;
+	char path[80];
+
+	change_each_gib(fd);
+	close(fd);
+	snprintf(path, sizeof(path), "/sys/class/misc/hybrid_alloc%u/stat/largest_free_run", id);
+	file = open(path, O_RDONLY);
+	if (file < 0)
+		t_die("%s: %s", path, t_strerror(errno));
+	atomic_store(&reading, false);
+	atomic_store(&read_err, -1);
+	pthread_create(&reader, NULL, read_largest, &file);
+	while (!atomic_load(&reading))
+		sched_yield();
+	/* now it is in the kernel, or soon; the walk takes a few times as long */
+	usleep(500);
+	if (ha_detach(id, FORCE))
+		t_die("DETACH");
+	t_join(reader);
+	close(file);
+	return atomic_load(&read_err) == ENODEV;
+}
+
+static void test_sysfs(void)
+{
+	unsigned int round, nr_ended = 0;
+
+	must_insmod("");
+	t_nullb_make("hat-big", (struct t_disk_opts){ .mib = GIB_BIG * 1024 });
+	for (round = 0; round < 10; round++)
+		nr_ended += detach_beside_read();
+	t_ok(nr_ended, "a detach ends a walk for a file of sysfs: %u of %u", nr_ended, round);
+	t_errno(ha_rmmod(), 0, "rmmod");
+	t_nullb_remove("hat-big");
+}
+
 int main(void)
 {
 	t_note("SEED=%llu", t_seed);
@@ -550,6 +620,7 @@ int main(void)
 	test_param_sizes();
 	test_rebuild();
 	test_batch();
+	test_sysfs();
 	test_churn();
 	t_nullb_remove("hat-one");
 	t_nullb_remove("hat-two");
