@@ -36,15 +36,15 @@
  *   - Free blocks are maximal: of two buddies at most one is free, and nothing within a free block
  *     is free or cut up. Hence an aligned free range of 2^k units lies in one free block, and
  *     taking a range and putting it back touch the same nodes: putting back needs no memory.
- *   - A free block is neither owned nor part of an owned block.
+ *   - A free block is not owned, nor part of an owned block, nor is part of it owned.
  *   - Units past the end are never free. The root covers more units than the device has, so it
  *     never is one free block itself.
  *   - The counters, lists and mask agree with the bits.
  *
  * Operations
  * ----------
- * The tree has at most HABUDDY_MAX_HEIGHT + 1 levels (three for 100 TiB), and a look at one node
- * on the way down tests at most ten bits.
+ * The tree has at most HABUDDY_MAX_HEIGHT + 1 levels (three for 100 TiB), and a look at a node
+ * tests at most ten bits.
  *
  *   alloc        takes from the smallest free block that fits, so large blocks survive: a list, a
  *                search in at most the 512 bits of one heap, a split for each order in between;
@@ -855,8 +855,7 @@ static unsigned int habuddy_heap_weight(const unsigned long *heap, unsigned int 
 }
 
 /*
- * Of two buddies at most one is free, no free block is in another one, and none is owned or in an
- * owned one. From the halves of the node down, a word of blocks of an order at a time.
+ * Of two buddies at most one is free, and what is free or owned lies in nothing else that is. From the halves of the node down, a word of blocks of an order at a time.
  */
 static bool habuddy_check_heap(const struct habuddy_node *n)
 {
@@ -872,7 +871,8 @@ static bool habuddy_check_heap(const struct habuddy_node *n)
 			owned = habuddy_heap_word(n->owned, first + i * nr, nr);
 			in = habuddy_spread(above[i / 2] >> i % 2 * (BITS_PER_LONG / 2) &
 					    (~0UL >> BITS_PER_LONG / 2));
-			if ((free & (in | owned)) || (free & (free >> 1) & (~0UL / 3)))
+			if (((free | owned) & in) || (free & owned) ||
+			    (free & (free >> 1) & (~0UL / 3)))
 				return false;
 			above[i] = in | free | owned;
 		}
@@ -1000,7 +1000,7 @@ int habuddy_check_sums(struct habuddy *b, const struct habuddy_found *found)
 }
 
 /**
- * habuddy_check - verify every invariant, naively
+ * habuddy_check - verify every invariant
  * @b: the buddy
  * Context: caller's lock. Looks at every node. Return: 0; -EUCLEAN if one is violated.
  */

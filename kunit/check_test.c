@@ -268,6 +268,28 @@ static void wrong_list_of_the_buddy_is_found(struct kunit *test)
 	expect_whole(test, "a list had no end");
 }
 
+/* What is owned, but free: the free of a block could succeed twice. */
+static void owned_block_in_a_free_one_is_found(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 unit;
+
+	start_buddy(test, 300);
+	for (unit = 0; unit < 4; unit++) {
+		habuddy_own(&f->b, unit, 0);
+		expect_found(test, -EUCLEAN, "a unit of a free block is owned");
+		KUNIT_ASSERT_TRUE(test, habuddy_disown(&f->b, unit, 0));
+		expect_whole(test, "a unit was owned");
+	}
+	KUNIT_ASSERT_EQ(test, take_block(test, 3), 288);
+	habuddy_own(&f->b, 288, 3);
+	expect_whole(test, "a block is owned");
+	habuddy_own(&f->b, 291, 0);
+	expect_found(test, -EUCLEAN, "a unit of an owned block is owned");
+	KUNIT_ASSERT_TRUE(test, habuddy_disown(&f->b, 291, 0));
+	KUNIT_ASSERT_TRUE(test, habuddy_disown(&f->b, 288, 3));
+}
+
 #define LISTED	128	/* nodes of a list that are looked at: as in buddy.c */
 
 /* Of a list of more nodes than a hold may look at, the links are compared, not the members. */
@@ -836,6 +858,7 @@ static struct kunit_case check_cases[] = {
 	KUNIT_CASE(broken_tree_of_the_buddy_is_found),
 	KUNIT_CASE(broken_list_of_the_buddy_is_found),
 	KUNIT_CASE(block_that_should_not_be_is_found),
+	KUNIT_CASE(owned_block_in_a_free_one_is_found),
 	KUNIT_CASE(wrong_list_of_the_buddy_is_found),
 	KUNIT_CASE(long_list_of_the_buddy_is_whole),
 	KUNIT_CASE(broken_runs_are_found),

@@ -331,6 +331,43 @@ static void search_of_few_parts_looks_at_no_dir(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 }
 
+static struct fixture *grown;
+static u64 grown_to;
+
+/* Once, in the middle of a walk; and one that has no end is ended. */
+static void grow_meanwhile(void)
+{
+	if (!rescheduled++ && hapool_grow(&grown->p, grown_to, GFP_KERNEL))
+		rescheduled = 1000;
+	if (rescheduled == 1000)
+		haslab_stop_walks(&grown->p.slab);
+}
+
+/* GROW completes the last unit, which a walk that has begun looks at up to where it ended. */
+static void walk_ends_in_a_unit_that_grows(struct kunit *test)
+{
+	const u64 shredded = 64 * 256 * 8;
+	const struct haslab_config cfg = {
+		.nr_blocks = shredded + 515, .unit_shift = 2, .slab_max = 1, .nr_groups = 1,
+	};
+	u64 at;
+
+	start_cfg(test, &cfg);
+	for (at = 0; at < shredded; at += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	/* so that the buddy has a node there */
+	KUNIT_ASSERT_EQ(test, claim(test, shredded + 4, 4), 0);
+	grown = test->priv;
+	grown_to = shredded + 1024;
+	rescheduled = 0;
+	hatest_meanwhile = grow_meanwhile;
+	haslab_longest_run(slab_of(test));
+	hatest_meanwhile = NULL;
+	KUNIT_EXPECT_GT(test, rescheduled, 1);
+	KUNIT_EXPECT_LT(test, rescheduled, 1000);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(slab_of(test)), 1024 - 8);
+}
+
 static void expect_freed_past_pools(struct kunit *test, u64 at)
 {
 	enum hybrid_alloc_reason why;
@@ -855,6 +892,7 @@ static struct kunit_case exact_cases[] = {
 	KUNIT_CASE(grow_inside_a_node_needs_no_memory),
 	KUNIT_CASE(search_gives_up_and_looks_at_all),
 	KUNIT_CASE(search_of_few_parts_looks_at_no_dir),
+	KUNIT_CASE(walk_ends_in_a_unit_that_grows),
 	KUNIT_CASE(search_gives_up_in_the_last_slab),
 	KUNIT_CASE(aligned_fit_in_objects_of_another_size),
 	KUNIT_CASE(goal_before_slots_of_short_runs),

@@ -395,6 +395,41 @@ static void pieces_of_mixed_parts(struct kunit *test)
 	expect_steps(test, HAPOOL_NO_GOAL, 1, 2, -ENOSPC, STEPS);
 }
 
+/*
+ * Many slots have free ends, none long enough for an extent of more than a slot: one that is in the
+ * buddy is found all the same, without a search.
+ */
+static void buddy_is_asked_after_many_slots(struct kunit *test)
+{
+	const struct haslab_config cfg = {
+		.nr_blocks = 16 * GIB, .unit_shift = 8, .slab_max = UNIT, .nr_groups = 4,
+	};
+	struct fixture *f = test->priv;
+	u64 slot, at, searches, align;
+	unsigned int unit;
+	int ret;
+
+	start_cfg(test, &cfg);
+	for (slot = 0; slot < 64; slot++) {
+		hatest_on_cpu(slot % 4);
+		/* all units become mixed, and an extent is left in the middle */
+		for (unit = 0; unit < 16; unit++)
+			KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT + unit * UNIT + 130, 1), 0);
+		for (unit = 0; unit < 16; unit++)
+			if (unit != 8)
+				expect_freed(test, slot * SLOT + unit * UNIT + 130, 1);
+	}
+	KUNIT_ASSERT_EQ(test, claim(test, 64 * SLOT, SLOT), 0);
+	searches = stat(test)->searches;
+	for (align = 1; align <= 4 * SLOT; align *= 4) {
+		ret = hapool_alloc(&f->p, 20000, align, HAPOOL_NO_GOAL, GFP_NOWAIT, &at);
+		KUNIT_ASSERT_EQ_MSG(test, ret, 0, "alignment %llu", align);
+		expect_freed(test, at, 20000);
+	}
+	KUNIT_EXPECT_EQ(test, stat(test)->searches, searches);
+	hatest_on_any_cpu();
+}
+
 /* Nothing can begin there, whatever is free: no pool is emptied, nothing is searched. */
 static void no_place_has_the_alignment(struct kunit *test)
 {
@@ -778,6 +813,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(goal_before_live_units),
 	KUNIT_CASE(alignment_that_no_hole_has),
 	KUNIT_CASE(pieces_of_mixed_parts),
+	KUNIT_CASE(buddy_is_asked_after_many_slots),
 	KUNIT_CASE(no_place_has_the_alignment),
 	KUNIT_CASE(refusal_after_a_change),
 	KUNIT_CASE(only_aligned_place_is_found),

@@ -293,6 +293,24 @@ static void sum_of_bare_regions_is_a_step_for_a_dir(struct kunit *test)
 	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 512 + 20);
 }
 
+/* Also if a unit is so large that a dir has few nodes of the buddy, or a part of one. */
+static void sum_of_dirs_in_use_counts_them(struct kunit *test)
+{
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+	struct haslab_config cfg = { .nr_blocks = 4096 * GIB, .slab_max = 1 };
+	long holds;
+
+	for (cfg.unit_shift = 8; cfg.unit_shift <= 12; cfg.unit_shift++) {
+		start_cfg(test, &cfg);
+		KUNIT_ASSERT_EQ(test, claim(test, 0, 4096 * GIB), 0);
+		holds = ha_holds(HA_LOCK_ALL);
+		KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 0);
+		KUNIT_EXPECT_TRUE_MSG(test, ha_holds(HA_LOCK_ALL) >= holds + 4, "units of 2^%u",
+				      cfg.unit_shift);
+		expect_freed(test, 0, 4096 * GIB);
+	}
+}
+
 /* What a region kept while all of it was free is not what it keeps in use, nor the reverse. */
 static void bare_regions_keep_what_they_are_now(struct kunit *test)
 {
@@ -393,6 +411,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(sum_of_gaps_ends_its_hold_in_time),
 	KUNIT_CASE(check_of_gaps_ends_its_hold_in_time),
 	KUNIT_CASE(sum_of_bare_regions_is_a_step_for_a_dir),
+	KUNIT_CASE(sum_of_dirs_in_use_counts_them),
 	KUNIT_CASE(bare_regions_keep_what_they_are_now),
 	KUNIT_CASE(aligned_refusal_on_a_shredded_device),
 	KUNIT_CASE(certain_refusal_shuts_out_no_group),

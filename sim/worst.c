@@ -391,8 +391,6 @@ static u64 search_again(u32 i)
 	const struct extent *first = &live[nr_live / 3], *second = &live[nr_live / 2];
 	u64 work;
 
-	if (first == second)
-		return 0;
 	call_after_free(i, first);
 	work = call_after_free(i, second);
 	if (hapool_claim(&pool, first->start, first->len, GFP_KERNEL) ||
@@ -409,10 +407,10 @@ static void probe(u32 i, struct found *f)
 	memset(holds, 0, sizeof(holds));
 	measuring = true;
 	probes[i].run();
-	f->call[i] = sim_work - before;
-	if (probes[i].searches)
-		f->call[i] = search_again(i);
 	measuring = false;
+	f->call[i] = sim_work - before;
+	if (probes[i].searches && nr_live > 3)
+		f->call[i] = search_again(i);
 	f->longest[i] = 0;
 	for (k = 0; k < MAX_LOCKS && holds[k].lock; k++) {
 		if (is_spinlock(&holds[k]))

@@ -13,7 +13,8 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-#define NEAR_STEPS	384	/* how many runs, slabs and slots to look at near a goal */
+/* How many runs, slabs and slots to look at near a goal; see haslab_steps(). */
+#define NEAR_STEPS	384
 #define NEAR_DIRS	4	/* how far from it, in dirs */
 
 /* 0: it is free. -EAGAIN: the answer may change in the slow mode, with the pools empty. */

@@ -409,15 +409,19 @@ struct haslab_walk {
 	unsigned long units[HABUDDY_FANOUT / BITS_PER_LONG];
 };
 
+/* log2 of the blocks of a unit that is no longer small. */
+#define HASLAB_LARGE_UNIT	6
+
+/* Whether a slot may be mixed and of the buddy by turns, in many short pieces. */
+static inline bool haslab_units_are_small(const struct haslab *s)
+{
+	return s->cfg.unit_shift < HASLAB_LARGE_UNIT;
+}
+
 /*
  * How many steps a look may take that has @steps if units are not small: with small ones more of
  * them are ways through the nodes of the buddy, which take longer than the look at a mixed slot.
  */
-static inline bool haslab_units_are_small(const struct haslab *s)
-{
-	return s->cfg.unit_shift < 6;
-}
-
 static inline int haslab_steps(const struct haslab *s, int steps)
 {
 	return haslab_units_are_small(s) ? steps / 4 : steps;

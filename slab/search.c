@@ -42,7 +42,7 @@
  * How many slots, slabs and runs the search for large parts may look at. It is one hold of all
  * groups. LARGE_FEW, at nearly no cost, is for a search that cannot prove that no run fits.
  */
-#define LARGE_STEPS	1000
+#define LARGE_STEPS	1000	/* see haslab_steps() */
 #define LARGE_FEW	64
 #define LARGE_LISTS	16	/* how many lists of slots to scan in parallel */
 #define LARGE_BORDERS	16	/* how many borders between slots may wait for their prefetch */
@@ -343,8 +343,8 @@ struct best {
 };
 
 /*
- * The free run around @pos, outside slabs: pools may hold some of their objects. Its parts are few,
- * as buddy blocks beside each other are of different orders.
+ * The free run around @pos, outside slabs: pools may hold some of their objects. Buddy blocks
+ * beside each other are of different orders, so it has less than 100 parts.
  */
 static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start, struct best *b)
 {
@@ -424,29 +424,36 @@ static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g,
 
 /*
  * Find a free run for an extent that is longer than a slot, or aligned to more: the shortest
- * that fits of those it looks at. The largest of several adjacent free buddy blocks is more than
+ * that fits of those it looks at, which are some slots and blocks; if there is a free block that it
+ * fits in wherever that lies, one is found. The largest of several adjacent free buddy blocks is more than
  * a quarter of their sum, so smaller blocks are skipped, and so are larger ones once a run has
  * been found. The caller has shut out all groups.
  */
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	u64 units = DIV_ROUND_UP_ULL(len, unit_blocks(s)), avail;
+	int steps = align > 1 ? BEST_STEPS_ALIGNED : BEST_STEPS;
 	unsigned int low = order_base_2(units + 2), i, order;
 	unsigned int enough = order_base_2(max(units, align >> s->cfg.unit_shift));
 	struct best b = {
 		.len = len, .align = align, .size = U64_MAX, .found = found,
-		.steps = align > 1 ? BEST_STEPS_ALIGNED : BEST_STEPS,
+		.steps = steps / 2,
 	};
 
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++)
 		haslab_best_of_slots(s, &s->groups[i], &b);
+	/* many slots may have taken their half of the steps in vain */
+	b.steps = max(b.steps, 0) + steps / 2;
 	/* 3, not 2: there may also be parts of slots beside the blocks */
 	low -= min(low, 3U);
 	for (avail = s->buddy.avail >> low << low; avail; avail &= avail - 1) {
 		order = __ffs64(avail);
 		if (order >= enough && b.size < U64_MAX)
 			break;
+		/* in each of these blocks it fits: try one in any case */
+		if (order >= enough)
+			b.steps = max(b.steps, 1);
 		haslab_best_of_order(s, order, &b);
 	}
 	return b.size < U64_MAX;
@@ -456,7 +463,7 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /*
  * With a large alignment there are few places where an extent can begin: look at these. Return: 0;
- * -ENOSPC none of them is free; -E2BIG they, or those that are free, are too many.
+ * -ENOSPC it fits at none of them; -E2BIG they, or those that are free, are too many.
  */
 static int haslab_search_places(struct haslab *s, u64 len, u64 align, u64 *found)
 {

@@ -31,7 +31,7 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-/* How much a hold may look at; see struct haslab_walk. */
+/* How much a hold may look at; see struct haslab_walk and haslab_steps(). */
 #define WALK_STEPS	1000
 
 /* How many nodes of the buddy a dir has, if a region has few. */
@@ -397,7 +397,7 @@ static u64 haslab_run_usable(u64 start, u64 len, unsigned int order)
 	return len > skip ? len - skip : 0;
 }
 
-/* Fill w->units with the units around @unit. False: all of them are free, or none is. */
+/* Set in w->units which units around @unit are free. False: all of them are, or none is. */
 static bool haslab_units_map(struct haslab_walk *w, u64 unit)
 {
 	u64 base = round_down(unit, HABUDDY_FANOUT);
@@ -455,10 +455,10 @@ static bool haslab_units_at(struct haslab_walk *w, u64 pos, u64 end, struct part
 	unsigned int shift = s->cfg.unit_shift;
 	u64 unit = pos >> shift, base = round_down(unit, HABUDDY_FANOUT);
 
-	if (!haslab_units_map(w, unit))
-		return false;
+	/* the walk may end inside of a unit that GROW has completed */
 	end = min(base + HABUDDY_FANOUT, end >> shift);
-	/* it is a whole unit: what the device begins or ends in the middle of is mixed */
+	if (end <= unit || !haslab_units_map(w, unit))
+		return false;
 	end = haslab_gap_end(s, pos, end << shift) >> shift;
 	p->start = base << shift;
 	p->order = HABUDDY_FANOUT_SHIFT + shift;
@@ -821,7 +821,7 @@ static u64 haslab_walk_bare(struct haslab_walk *w, u64 end, bool *is_free)
 		most = min_t(u32, most, 1 + max(w->steps, 0) / nodes);
 	for (nr = 1; nr < most && haslab_dir_is_bare(s, dir + nr); nr++)
 		;
-	haslab_walk_spend(w, *is_free ? nr : nr * nodes);
+	haslab_walk_spend(w, *is_free ? nr : nr * max(nodes, 1U));
 	pos = min(end, start + nr * dir_blocks(s));
 	if (!*is_free)
 		haslab_gap_stretch(s, start, pos, &pos);
@@ -896,9 +896,10 @@ struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int 
  * @order: log2 of the alignment that haslab_sum.usable is for; 0: it is haslab_sum.longest
  * @enough: a region or a dir in which so much may be usable is looked into; U64_MAX: none
  *
- * The part is a region or a dir that keeps its sum, else a slab, units of a mixed slot or a stretch
- * of a gap: haslab_part_find() can tell where in it a run is. The caller begins the next hold when
- * @w->steps are used up. Return: the sum of the part.
+ * The part is a region or a dir that keeps its sum, dirs in a row that are all free or all not, else
+ * a slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell where
+ * in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum of the
+ * part.
  */
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
 {

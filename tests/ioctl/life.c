@@ -521,9 +521,10 @@ static void test_batch(void)
 		fd = ha_must_open(id, O_RDWR);
 		claim_every_second(fd);
 		searches = ha_stat(fd, 0).slow_searches;
+		atomic_store(&batch_err, 0);
 		pthread_create(&batch, NULL, search_in_batches, &fd);
 		pthread_create(&change, NULL, free_and_claim, &fd);
-		while (ha_stat(fd, 0).slow_searches - searches < 50)
+		while (ha_stat(fd, 0).slow_searches - searches < 50 && !atomic_load(&batch_err))
 			usleep(100);
 		if (ha_detach(id, FORCE))
 			t_die("DETACH");
