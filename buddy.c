@@ -855,7 +855,8 @@ static unsigned int habuddy_heap_weight(const unsigned long *heap, unsigned int 
 }
 
 /*
- * Of two buddies at most one is free, and what is free or owned lies in nothing else that is. From the halves of the node down, a word of blocks of an order at a time.
+ * Of two buddies at most one is free, and what is free or owned lies in nothing else that is. From
+ * the halves of the node down, a word of blocks of an order at a time.
  */
 static bool habuddy_check_heap(const struct habuddy_node *n)
 {

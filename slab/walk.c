@@ -896,10 +896,10 @@ struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int 
  * @order: log2 of the alignment that haslab_sum.usable is for; 0: it is haslab_sum.longest
  * @enough: a region or a dir in which so much may be usable is looked into; U64_MAX: none
  *
- * The part is a region or a dir that keeps its sum, dirs in a row that are all free or all not, else
- * a slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell
- * where in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum
- * of the part.
+ * The part is a region or a dir that keeps its sum, dirs in a row that are all free or all not, a
+ * slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell where
+ * in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum of
+ * the part.
  */
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
 {
