@@ -423,11 +423,11 @@ static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g,
 }
 
 /*
- * Find a free run for an extent that is longer than a slot, or aligned to more: the shortest that
- * fits of those it looks at, which are some slots and blocks. If it fits anywhere in a free block of
- * some order, one is found. The largest of several adjacent free buddy blocks is more than a quarter
- * of their sum, so smaller blocks are skipped, and so are larger ones once a run has been found. The
- * caller has shut out all groups.
+ * Find a free run for an extent that is longer than a slot, or aligned to more: the shortest
+ * that fits of those it looks at, which are some slots and blocks. If it fits anywhere in a free
+ * block of some order, one is found. The largest of several adjacent free buddy blocks is more
+ * than a quarter of their sum, so smaller blocks are skipped, and so are larger ones once a run
+ * has been found. The caller has shut out all groups.
  */
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 {
