@@ -310,10 +310,12 @@ static void alignment_in_one_of_many_slabs_of_odd_objects(struct kunit *test)
 			slab = haslab_lookup(s, at);
 			if (!slab || slab->start != at || s->classes[slab->class].blocks != 3)
 				continue;
-			/* blocks 9 to 11 of the slab, in the first one to 14 */
+			/* blocks 9 to 11 of the slab, in the first one to 14, and a shorter row */
 			expect_freed(test, at + 9, 3);
-			if (!at)
-				expect_freed(test, at + 12, 3);
+			if (at)
+				continue;
+			expect_freed(test, at + 12, 3);
+			expect_freed(test, at + 30, 3);
 		}
 		hapool_drain(&((struct fixture *)test->priv)->p);
 		KUNIT_EXPECT_EQ(test, haslab_find(s, 5, 2, &at), 0);
