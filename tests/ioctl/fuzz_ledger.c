@@ -79,7 +79,7 @@ void ledger_sweep(void)
 	}
 }
 
-/* Who has it, as far as it can be told while all are at work. */
+/* Prints which workers have part of a range. They are at work, so it may have changed already. */
 static void tell_who(const struct inst *inst, u64 start, u64 len)
 {
 	const struct own *own;
