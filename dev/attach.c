@@ -22,8 +22,9 @@
  *     readers of sysfs, for which the next step waits with a mutex of all misc devices held;
  *  3. takes it out of the registry, and removes the node with its files in sysfs and
  *     debugfs, and waits until no call is in one of these, nor any other is in flight;
- *  4. closes the allocator, releases the block device, and, last, releases the number: two
- *     nodes must not have the same name.
+ *  4. closes the allocator, and releases the number: two nodes must not have the same name;
+ *  5. releases the block device. This comes last, so that who attaches the disk again finds
+ *     the number free, too.
  *
  * Unless forced, it refuses an instance with open files or live extents. Live extents on a
  * removed disk do not count: they can no longer be freed. It always refuses an instance of a
@@ -161,8 +162,8 @@ static void ha_dev_unbind(struct ha_dev *dev)
 	}
 
 	ha_close(dev->ha);
-	compat_bdev_close(&dev->claimed);
 	xa_erase(&ha_devs, dev->id);
+	compat_bdev_close(&dev->claimed);
 	ha_dev_put(dev);
 }
 

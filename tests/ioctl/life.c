@@ -453,6 +453,38 @@ static void test_churn(void)
 	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
+static atomic_uint nr_attached, nr_other;	/* attached, and with a number other than 0 */
+
+static void *attach_detach(void *disk)
+{
+	double end = t_now() + 1;
+	u32 id;
+
+	while (t_now() < end) {
+		if (ha_attach(NULL, disk, FRESH, &id))
+			continue;
+		atomic_fetch_add(&nr_attached, 1);
+		atomic_fetch_add(&nr_other, id != 0);
+		ha_detach(id, FORCE);
+	}
+	return NULL;
+}
+
+/* The number of an instance is free before its disk is: with one disk, there is one number. */
+static void test_number(void)
+{
+	pthread_t threads[4];
+	size_t i;
+
+	must_insmod("");
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_create(&threads[i], NULL, attach_detach, ONE);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	t_eq(nr_other, 0, "%u times attached by turns, always with the same number", nr_attached);
+	t_errno(ha_rmmod(), 0, "rmmod");
+}
+
 /* ---- detach while ALLOC_BATCH searches ---- */
 
 #define NR_ITEMS	HYBRID_ALLOC_MAX_ITEMS
@@ -623,6 +655,7 @@ int main(void)
 	test_batch();
 	test_sysfs();
 	test_churn();
+	test_number();
 	t_nullb_remove("hat-one");
 	t_nullb_remove("hat-two");
 	return t_done();
