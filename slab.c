@@ -21,6 +21,7 @@
  *   slab/mixed.c    mixed slots
  *   slab/objects.c  slabs of equal objects
  *   slab/walk.c     free space by address; the iterator over the device
+ *   slab/sums.c     sums of what is free, for searches and statistics
  *   slab/span.c     extents that lie in several places
  *   slab/claim.c    extents at given places
  *   slab/hold.c     free blocks that are kept from use
@@ -61,7 +62,7 @@
  * that of the Go runtime's page allocator), for searches that have to look at everything, and for
  * statistics. So has each region of 256 dirs, and both know how long an extent of some alignment
  * can be; of the device the longest free run is known. They are made on demand and dropped at each
- * change, which is a store (slab/walk.c).
+ * change, which is a store (slab/sums.c).
  *
  * Groups
  * ------

@@ -207,7 +207,7 @@ struct haslab_extent {
 #define HASLAB_SUM_KEPT		2	/* the sum is up to date */
 
 /**
- * struct haslab_sums - the sums that are kept; see slab/walk.c
+ * struct haslab_sums - the sums that are kept; see slab/sums.c
  * @dirs: of each dir HASLAB_SUM_...; apart from the dirs, as that costs map_changed() less
  * @all: of the device
  * @fits: what each dir keeps beside its sum

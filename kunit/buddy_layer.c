@@ -2,4 +2,5 @@
 /* The unchanged layer, with memory allocations that fail on demand. */
 #include "inject.h"
 #include "steps.c"
+#include "buddy/check.c"
 #include "buddy.c"

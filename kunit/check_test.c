@@ -290,7 +290,7 @@ static void owned_block_in_a_free_one_is_found(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, habuddy_disown(&f->b, 288, 3));
 }
 
-#define LISTED	128	/* nodes of a list that are looked at: as in buddy.c */
+#define LISTED	128	/* nodes of a list that are looked at: as in buddy/check.c */
 
 /* Of a list of more nodes than a hold may look at, the links are compared, not the members. */
 static void long_list_of_the_buddy_is_whole(struct kunit *test)

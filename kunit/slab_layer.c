@@ -7,6 +7,7 @@
 #include "slab/mixed.c"
 #include "slab/objects.c"
 #include "slab/walk.c"
+#include "slab/sums.c"
 #include "slab/span.c"
 #include "slab/claim.c"
 #include "slab/hold.c"

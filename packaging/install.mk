@@ -8,7 +8,7 @@ UNITDIR		?= /lib/systemd/system
 SRCDIR		?= /usr/src
 VERSION		:= $(shell sed -n 's/^VERSION.*:= //p' lib/Makefile)
 # where the module's source is, beside the top
-MODULE_DIRS	:= slab pool dev
+MODULE_DIRS	:= buddy slab pool dev
 DKMS_SOURCE	= $(DESTDIR)$(SRCDIR)/hybrid-alloc-$(VERSION)
 
 install: install-tools install-lib install-dkms

@@ -381,6 +381,8 @@ int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, stru
 /* ---- free space by address, and passes over the device (walk.c) ---- */
 
 u64 haslab_gap_end(struct haslab *s, u64 pos, u64 end);
+bool haslab_gap_stretch(struct haslab *s, u64 pos, u64 reach, u64 *end);
+u64 haslab_units_end(const struct haslab *s, const struct haslab_mixed *m, u64 pos);
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
 bool haslab_is_free(struct haslab *s, u64 pos);
 u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough);
@@ -442,6 +444,9 @@ void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 lim
 bool haslab_walk_next(struct haslab_walk *w);
 int haslab_walk_end(struct haslab_walk *w);
 bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len);
+
+/* ---- sums of what is free (sums.c) ---- */
+
 u64 haslab_known_longest(const struct haslab *s);
 void haslab_sums_settle(struct haslab *s, u64 pos);
 struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order);

@@ -22,7 +22,7 @@
  * All runs
  * --------
  * If there are too many parts, haslab_search_all() takes over. It goes by the sums of regions and
- * dirs (slab/walk.c), which also say how long an extent of the wanted alignment can be, and adds up
+ * dirs (slab/sums.c), which also say how long an extent of the wanted alignment can be, and adds up
  * those that have changed. If nothing has, a refusal takes some thousand instructions on any
  * device. A dir that has changed costs 4000 to 40 000 more if it has large extents, up to 120 000
  * if it is shredded, and 250 000 if it is shredded to single blocks and an alignment is asked for.

@@ -146,7 +146,7 @@ is "and each has one" "$(cd .. && grep -rL --include='*.[ch]' --exclude-dir=buil
 # No file, tool or page is forgotten
 
 missing=
-for file in ../*.[ch] ../slab/*.[ch] ../pool/*.[ch] ../dev/*.[ch]; do
+for file in ../*.[ch] ../buddy/*.[ch] ../slab/*.[ch] ../pool/*.[ch] ../dev/*.[ch]; do
 	grep -qF "\`${file#../}\`" ../docs/design.md || missing+=" ${file#../}"
 done
 is "docs/design.md names all files of the module" "$missing" ""

@@ -1,0 +1,736 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sums of what is free: how a search, STAT and TRIM pass over a device without a look at each of
+ * its runs. See slab.c for the layer as a whole, walk.c for the iterator.
+ *
+ * A sum has what is needed to join neighbours: the first, the longest and the last free run of a
+ * part of the device, and the longest extent that it has a place for at some alignment.
+ *
+ * A walk adds up sums of parts by bitmaps of what is free, a word at a time. A dir keeps its sum
+ * until something in it changes, and for each alignment that was asked for what is usable; so does
+ * a region, 256 dirs, as long as all its dirs do; and the longest free run of the device is kept
+ * as long as all regions do. So what has not changed since the last search costs a look at each
+ * region. It may take several holds to add up a dir, or the device. It keeps the sum only if
+ * nothing has changed in between (struct haslab_sums).
+ *
+ * Sums are looked at with all groups shut out.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "slab/runs_hit.h"
+#include "slab/internal.h"
+
+/* How many nodes of the buddy a dir has, if a region has few. */
+#define BARE_NODES	2
+
+/* ---- runs of bits ---- */
+
+/* The bits of the word at @base that are from @from to before @to. */
+static unsigned long haslab_bits_word(const unsigned long *map, u32 base, u32 from, u32 to)
+{
+	unsigned long w = map[base / BITS_PER_LONG];
+
+	if (base < from)
+		w &= BITMAP_FIRST_WORD_MASK(from);
+	return to - base < BITS_PER_LONG ? w & BITMAP_LAST_WORD_MASK(to) : w;
+}
+
+/* Where in @w, followed by @next, @nr bits in a row are set: the first of each. */
+static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 nr)
+{
+	u32 has, more;
+
+	/* then to the end of the word, at least */
+	if (nr > BITS_PER_LONG)
+		return ~w ? w & ~(~0UL >> (BITS_PER_LONG - fls_long(~w))) : w;
+	for (has = 1; has < nr; has += more) {
+		more = min(has, nr - has);
+		w &= w >> more | next << (BITS_PER_LONG - more);
+		next &= next >> more;
+	}
+	return w;
+}
+
+/* The first, the longest and the last row of bits from @from to before @to. */
+static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to)
+{
+	u32 base, first, end, row = 0, longest = 0;
+	unsigned long w, rows;
+
+	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
+		w = haslab_bits_word(map, base, from, to);
+		if (!w) {
+			longest = max(longest, row);
+			row = 0;
+			continue;
+		}
+		first = max(base, from) - base;
+		end = min_t(u32, to - base, BITS_PER_LONG);
+		if (w == (BITMAP_FIRST_WORD_MASK(first) & BITMAP_LAST_WORD_MASK(end))) {
+			row += end - first;
+			continue;
+		}
+		longest = max_t(u32, longest, row + __ffs(~(w >> first)));
+		rows = longest < BITS_PER_LONG ? haslab_bits_rows(w, 0, longest + 1) : 0;
+		for (; rows; rows &= rows >> 1)
+			longest++;
+		row = BITS_PER_LONG - fls_long(~(w << (BITS_PER_LONG - end)));
+	}
+	return (struct haslab_sum) {
+		find_next_zero_bit(map, to, from) - from, max(longest, row), row, to - from
+	};
+}
+
+/*
+ * The longest row of bits whose first one is a multiple of 2^@order, if it is longer than @best;
+ * else @best. @at: out: that bit. With @any, the first row that is longer than @best is enough.
+ */
+static u32 haslab_bits_usable(const unsigned long *map, u32 from, u32 to, unsigned int order,
+			      u32 best, bool any, u32 *at)
+{
+	unsigned long aligned = 1, w, next;
+	u32 base, end, i, mask = (1U << order) - 1;
+
+	if (1U << order < BITS_PER_LONG)
+		aligned = ~0UL / ((1UL << (1U << order)) - 1);
+	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
+		w = haslab_bits_word(map, base, from, to);
+		if (!(w & aligned) || base & mask)
+			continue;
+		next = base + BITS_PER_LONG < to ?
+		       haslab_bits_word(map, base + BITS_PER_LONG, from, to) : 0;
+		w = haslab_bits_rows(w, next, best + 1) & aligned;
+		for (; w; w &= ~0UL << (end - base)) {
+			i = base + __ffs(w);
+			end = find_next_zero_bit(map, to, i);
+			if (end - i > best) {
+				best = end - i;
+				*at = i;
+				if (any)
+					return best;
+			}
+			if (end - base >= BITS_PER_LONG)
+				break;
+		}
+	}
+	return best;
+}
+
+/* The longest row of free objects of a slab, in blocks; the rest after the last object excluded. */
+u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab)
+{
+	return haslab_bits_sum(slab->free, 0, slab->nr_objects).longest *
+	       s->classes[slab->class].blocks;
+}
+
+/* ---- sums of parts ---- */
+
+/* A part of the device that is looked at as a whole: blocks of a slot, objects, or units. */
+struct part {
+	u64 start;			/* where bit 0 is */
+	const unsigned long *map;	/* what is free */
+	u32 from;			/* the first bit of the part */
+	u32 to;				/* the bit after the last */
+	u32 blocks;			/* that a bit stands for */
+	unsigned int order;		/* log2 of the blocks that @start is aligned to, at least */
+	unsigned long bits[HARUNS_MAX_BLOCKS / BITS_PER_LONG];
+};
+
+/* How long an extent aligned to 2^@order can be in a free run. */
+static u64 haslab_run_usable(u64 start, u64 len, unsigned int order)
+{
+	u64 skip = -start & ((1ULL << order) - 1);
+
+	return len > skip ? len - skip : 0;
+}
+
+/* Set in w->units which units around @unit are free. False: all of them are, or none is. */
+static bool haslab_units_map(struct haslab_walk *w, u64 unit)
+{
+	u64 base = round_down(unit, HABUDDY_FANOUT);
+
+	if (w->units_base == base)
+		return true;
+	if (!habuddy_free_map(&w->s->buddy, unit, w->units))
+		return false;
+	w->units_base = base;
+	haslab_walk_spend(w, 2);
+	return true;
+}
+
+/*
+ * The rest of a slot from @pos on as a part: small units, some in a mixed part and some in gaps,
+ * which can be by turns. False: there is no mixed part, or there are slabs.
+ */
+static bool haslab_slot_at(struct haslab_walk *w, u64 pos, u64 end, struct part *p)
+{
+	struct haslab *s = w->s;
+	u64 start = round_down(pos, slot_blocks(s)), first = start >> s->cfg.unit_shift;
+	const struct haslab_mixed *m = mixed_slot(s, slot_of(s, pos));
+	struct haslab_dir *dir = map_dir(s, pos);
+	u32 i, to, next;
+
+	if (!m || rcu_access_pointer(dir->slabs[slot_of(s, pos) % DIR_SLOTS]))
+		return false;
+	p->start = start;
+	p->order = s->slot_shift;
+	p->blocks = 1;
+	p->from = pos - start;
+	p->to = min(start + slot_blocks(s), end) - start;
+	p->map = p->bits;
+	haruns_free_map(&m->runs, p->from, p->to, p->bits);
+	/* not all are free, as some are in the mixed part */
+	if (!haslab_units_map(w, first))
+		return true;
+	i = first % HABUDDY_FANOUT;
+	to = i + haslab_slot_units(s);
+	for (; (i = find_next_bit(w->units, to, i)) < to; i = next) {
+		next = find_next_zero_bit(w->units, to, i);
+		bitmap_set(p->bits, (i - first % HABUDDY_FANOUT) << s->cfg.unit_shift,
+			   (next - i) << s->cfg.unit_shift);
+	}
+	return true;
+}
+
+/*
+ * The part at @pos in a gap: units of one node of the buddy, of which a walk keeps the map. False:
+ * all units that a node would have there are free, or none is, and the stretch is the part.
+ */
+static bool haslab_units_at(struct haslab_walk *w, u64 pos, u64 end, struct part *p)
+{
+	struct haslab *s = w->s;
+	unsigned int shift = s->cfg.unit_shift;
+	u64 unit = pos >> shift, base = round_down(unit, HABUDDY_FANOUT);
+
+	/* the walk may end inside of a unit that GROW has completed */
+	end = min(base + HABUDDY_FANOUT, end >> shift);
+	if (end <= unit || !haslab_units_map(w, unit))
+		return false;
+	end = haslab_gap_end(s, pos, end << shift) >> shift;
+	p->start = base << shift;
+	p->order = HABUDDY_FANOUT_SHIFT + shift;
+	p->blocks = unit_blocks(s);
+	p->from = unit - base;
+	p->to = end - base;
+	p->map = w->units;
+	return true;
+}
+
+/* The part at @pos. False: a stretch of a gap, or the middle of a slab: the stretch is the part. */
+static bool haslab_part_at(struct haslab_walk *w, u64 pos, u64 end, struct part *p)
+{
+	struct haslab *s = w->s;
+	struct haslab_mixed *m = mixed_at(s, pos);
+	struct haslab_slab *slab;
+
+	if (haslab_units_are_small(s) && haslab_slot_at(w, pos, end, p))
+		return true;
+	if (m) {
+		p->start = round_down(pos, slot_blocks(s));
+		p->order = s->slot_shift;
+		p->blocks = 1;
+		p->from = pos - p->start;
+		p->to = min(haslab_units_end(s, m, pos), s->cfg.nr_blocks) - p->start;
+		p->map = p->bits;
+		haruns_free_map(&m->runs, p->from, p->to, p->bits);
+		return true;
+	}
+	slab = haslab_lookup(s, pos);
+	if (!slab && IS_ALIGNED(pos, unit_blocks(s)))
+		return haslab_units_at(w, pos, end, p);
+	if (!slab || slab->start != pos)
+		return false;
+	p->start = pos;
+	p->order = ilog2(slab->nr_blocks);
+	p->blocks = s->classes[slab->class].blocks;
+	p->from = 0;
+	p->to = slab->nr_objects;
+	p->map = slab->free;
+	return true;
+}
+
+/* As haslab_bits_usable(), for objects of which not each, or none, begins at such a block. */
+static u64 haslab_odd_usable(const struct part *p, unsigned int order, u64 best, bool any, u64 *at)
+{
+	u64 start, usable;
+	u32 i, end = p->from;
+
+	while ((i = find_next_bit(p->map, p->to, end)) < p->to) {
+		end = find_next_zero_bit(p->map, p->to, i);
+		start = p->start + (u64)i * p->blocks;
+		usable = haslab_run_usable(start, (u64)(end - i) * p->blocks, order);
+		if (usable <= best)
+			continue;
+		best = usable;
+		*at = round_up(start, 1ULL << order);
+		if (any)
+			break;
+	}
+	return best;
+}
+
+/* The longest extent aligned to 2^@order, less than the order of the part, if that is > @best. */
+static u64 haslab_part_usable(const struct part *p, unsigned int order, u64 best, bool any,
+			      u64 *at)
+{
+	unsigned int shift = ilog2(p->blocks);
+	u32 bit = 0, found;
+
+	if (order && !is_power_of_2(p->blocks))
+		return haslab_odd_usable(p, order, best, any, at);
+	best = div_u64(best, p->blocks);
+	found = haslab_bits_usable(p->map, p->from, p->to, order > shift ? order - shift : 0, best,
+				   any, &bit);
+	*at = p->start + (u64)bit * p->blocks;
+	return (u64)found * p->blocks;
+}
+
+/* The sum of a part by its bits, but for what is usable. */
+static struct haslab_sum haslab_part_bits(const struct part *p)
+{
+	struct haslab_sum sum = haslab_bits_sum(p->map, p->from, p->to);
+
+	sum.lead *= p->blocks;
+	sum.longest *= p->blocks;
+	sum.trail *= p->blocks;
+	sum.size *= p->blocks;
+	sum.usable = sum.longest;
+	return sum;
+}
+
+/* The same of a slot that is wholly a mixed part: that is known. */
+static struct haslab_sum haslab_runs_sum(const struct haruns *r)
+{
+	return (struct haslab_sum) {
+		haruns_lead(r), r->max_free, haruns_trail(r), r->nr_blocks, r->max_free
+	};
+}
+
+/*
+ * The sum of the part that begins at @w->pos and ends at @end at the latest. What is usable need
+ * not be exact if it is at most what is in @w->sum. A word of bits is cheaper than a run.
+ */
+static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigned int order)
+{
+	struct haslab *s = w->s;
+	u64 pos = w->pos, best = w->sum.usable;
+	const struct haruns *whole = IS_ALIGNED(pos, slot_blocks(s)) ?
+				     haslab_whole_slot(s, slot_of(s, pos)) : NULL;
+	struct haslab_sum sum;
+	struct part p;
+	u64 next, at;
+
+	if (whole && (!order || whole->max_free <= best))
+		return haslab_runs_sum(whole);
+	if (!haslab_part_at(w, pos, end, &p)) {
+		w->steps -= HASLAB_STRETCH_STEPS;
+		sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
+		return (struct haslab_sum) {
+			sum.lead, sum.lead, sum.lead, min(next, end) - pos,
+			haslab_run_usable(pos, sum.lead, order)
+		};
+	}
+	haslab_walk_spend(w, 1 + (p.to - p.from) / (BITS_PER_LONG / 2));
+	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(&p);
+	/* of the blocks with such an order the part has at most the first */
+	if (order >= p.order) {
+		sum.usable = haslab_run_usable(pos, sum.lead, order);
+	} else if (order && sum.longest > best) {
+		/* see haslab_odd_usable() */
+		if (!is_power_of_2(p.blocks))
+			haslab_walk_spend(w, (p.to - p.from) / 2);
+		sum.usable = haslab_part_usable(&p, order, best, false, &at);
+	}
+	return sum;
+}
+
+/*
+ * Where an extent of @len blocks, aligned to 2^@order, fits in the part that begins at @pos. False
+ * if it does not; also if it only does in the free run that the part begins with.
+ */
+bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found)
+{
+	struct haslab *s = w->s;
+	u64 end = min(round_down(pos, dir_blocks(s)) + dir_blocks(s), s->cfg.nr_blocks);
+	struct part p;
+
+	haslab_assert_all(s);
+	return haslab_part_at(w, pos, end, &p) &&
+	       haslab_part_usable(&p, order, len - 1, true, found) >= len;
+}
+
+/* ---- sums of dirs and regions ---- */
+
+/* Join the sums of two neighbours: @sum becomes that of both. */
+static void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
+{
+	sum->longest = max3(sum->longest, next->longest, sum->trail + next->lead);
+	if (sum->lead == sum->size)
+		sum->lead += next->lead;
+	sum->trail = next->trail == next->size ? sum->trail + next->size : next->trail;
+	sum->size += next->size;
+}
+
+/* The same, also for what is usable. @next begins at @pos. */
+static void haslab_sum_join(struct haslab_sum *sum, const struct haslab_sum *next, u64 pos,
+			    unsigned int order)
+{
+	u64 usable = haslab_run_usable(pos - sum->trail, sum->trail + next->lead, order);
+
+	sum->usable = max3(sum->usable, next->usable, usable);
+	haslab_sum_append(sum, next);
+}
+
+/* log2 of the blocks in a dir. */
+static unsigned int dir_order(const struct haslab *s)
+{
+	return s->slot_shift + DIR_SHIFT;
+}
+
+/* The highest order, at most @order, that is in @known; 0 if none is. */
+static unsigned int haslab_known_order(u32 known, unsigned int order)
+{
+	known &= order < 31 ? (2U << order) - 1 : U32_MAX;
+	return known ? ilog2(known) : 0;
+}
+
+static u64 region_blocks(const struct haslab *s)
+{
+	return dir_blocks(s) << HASLAB_REGION_SHIFT;
+}
+
+static struct haslab_region *haslab_region_at(const struct haslab *s, u64 block)
+{
+	return &s->sums.regions[dir_of(s, block) >> HASLAB_REGION_SHIFT];
+}
+
+/* Before the sums around @pos are looked at: those that are stale are dropped. */
+void haslab_sums_settle(struct haslab *s, u64 pos)
+{
+	struct haslab_region *r = haslab_region_at(s, pos);
+	u64 first = round_down(dir_of(s, pos), 1U << HASLAB_REGION_SHIFT);
+
+	haslab_assert_all(s);
+	if (likely(!READ_ONCE(r->stale)))
+		return;
+	r->stale = false;
+	r->known = 0;
+	memset(&s->sums.dirs[first], 0,
+	       min_t(u64, 1U << HASLAB_REGION_SHIFT, s->nr_dirs - first));
+}
+
+/* The sum that the dir at @start keeps, if it does. */
+static bool haslab_dir_kept(const struct haslab *s, u64 start, unsigned int order,
+			    struct haslab_sum *sum)
+{
+	const struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
+	const struct haslab_dir *dir = map_dir(s, start);
+
+	if (s->sums.dirs[dir_of(s, start)] != HASLAB_SUM_KEPT)
+		return false;
+	*sum = (struct haslab_sum) {
+		dir->lead, dir->longest, dir->trail,
+		min(dir_blocks(s), s->cfg.nr_blocks - start), dir->longest
+	};
+	if (order >= dir_order(s))
+		sum->usable = haslab_run_usable(start, dir->lead, order);
+	else if (haslab_known_order(fits->known, order))
+		sum->usable = fits->usable[haslab_known_order(fits->known, order) - 1];
+	return true;
+}
+
+/* The sum that the region at @start keeps, if it does. */
+static bool haslab_region_kept(const struct haslab *s, u64 start, unsigned int order,
+			       struct haslab_sum *sum)
+{
+	const struct haslab_region *r = haslab_region_at(s, start);
+	u64 size = min(region_blocks(s), s->cfg.nr_blocks - start);
+
+	/* of one dir only, its own sum is enough */
+	if (!r->known || size <= dir_blocks(s) ||
+	    memchr_inv(&s->sums.dirs[dir_of(s, start)], HASLAB_SUM_KEPT,
+		       DIV_ROUND_UP_ULL(size, dir_blocks(s))))
+		return false;
+	*sum = (struct haslab_sum) {
+		r->lead, r->usable[0], r->trail, size,
+		r->usable[haslab_known_order(r->known, order)]
+	};
+	if (order >= dir_order(s) + HASLAB_REGION_SHIFT)
+		sum->usable = haslab_run_usable(start, r->lead, order);
+	return true;
+}
+
+/* A walk has added up a dir. The dir keeps the sum if nothing has changed meanwhile. */
+static void haslab_dir_keep(struct haslab_walk *w, u64 start, unsigned int order)
+{
+	struct haslab *s = w->s;
+	struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
+	struct haslab_dir *dir = map_dir(s, start);
+	u8 *kept = &s->sums.dirs[dir_of(s, start)];
+
+	if (s->sums.maker != w || !*kept ||
+	    w->sum.size != min(dir_blocks(s), s->cfg.nr_blocks - start)) {
+		s->sums.all = 0;
+		return;
+	}
+	if (*kept != HASLAB_SUM_KEPT) {
+		fits->known = 0;
+		haslab_region_at(s, start)->known = 0;
+	}
+	dir->lead = w->sum.lead;
+	dir->longest = w->sum.longest;
+	dir->trail = w->sum.trail;
+	*kept = HASLAB_SUM_KEPT;
+	if (order && order < dir_order(s)) {
+		fits->usable[order - 1] = w->sum.usable;
+		fits->known |= 1U << order;
+	}
+}
+
+/* The region keeps a sum if all its dirs do. */
+static void haslab_region_keep(struct haslab_walk *w, u64 start, unsigned int order)
+{
+	struct haslab *s = w->s;
+	struct haslab_region *r = haslab_region_at(s, start);
+	u64 end = min(start + region_blocks(s), s->cfg.nr_blocks), pos;
+	u32 wanted = order < HASLAB_REGION_ORDERS ? 1 | 1U << order : 1;
+	struct haslab_sum sum = {}, next;
+
+	if ((r->known & wanted) == wanted && haslab_region_kept(s, start, order, &sum))
+		return;
+	sum = (struct haslab_sum) {};
+	for (pos = start; pos < end; pos += next.size) {
+		if (!haslab_dir_kept(s, pos, order, &next))
+			return;
+		haslab_sum_join(&sum, &next, pos, order);
+		haslab_walk_spend(w, 1);
+	}
+	r->lead = sum.lead;
+	r->trail = sum.trail;
+	r->usable[0] = sum.longest;
+	if (order < HASLAB_REGION_ORDERS)
+		r->usable[order] = order ? sum.usable : sum.longest;
+	r->known |= wanted;
+}
+
+/* Whether nothing is known of a dir, and it has neither slabs nor mixed parts. */
+static bool haslab_dir_is_bare(const struct haslab *s, u64 dir)
+{
+	return !s->sums.dirs[dir] && dir_is_gap(&s->dirs[dir]);
+}
+
+/*
+ * The dirs from @start to before @end, of one region, are all free, or all not, and keep that. A
+ * walk that is in the middle of one of them has not seen that.
+ */
+static void haslab_dirs_keep(struct haslab *s, u64 start, u64 end, bool is_free)
+{
+	struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
+	u8 *kept = &s->sums.dirs[dir_of(s, start)];
+	struct haslab_dir *dir = map_dir(s, start);
+	const u64 size = dir_blocks(s);
+	u32 len;
+	u64 pos;
+
+	s->sums.maker = NULL;
+	for (pos = start; pos < end; pos += size, dir++) {
+		len = is_free ? min(size, end - pos) : 0;
+		dir->lead = len;
+		dir->longest = len;
+		dir->trail = len;
+		*kept++ = HASLAB_SUM_KEPT;
+		(fits++)->known = 0;
+	}
+	haslab_region_at(s, start)->known = 0;
+}
+
+/*
+ * The end of the dirs in a row from w->pos on, a border between dirs, that are bare and all free,
+ * or all not; @end at the most. Return: w->pos if the first one is no such dir.
+ */
+static u64 haslab_walk_bare(struct haslab_walk *w, u64 end, bool *is_free)
+{
+	struct haslab *s = w->s;
+	u64 start = w->pos, dir = dir_of(s, start), first = min(start + dir_blocks(s), end), pos;
+	/* if not free, nodes of the buddy are looked at, too */
+	u32 nodes = dir_blocks(s) >> s->cfg.unit_shift >> HABUDDY_FANOUT_SHIFT, nr, most;
+
+	if (!haslab_dir_is_bare(s, dir))
+		return start;
+	*is_free = haslab_gap_stretch(s, start, first, &pos);
+	if (pos < first)
+		return start;
+	if (*is_free)
+		end = min(end, pos);
+	/* all of a region in one go, also if the hold has fewer steps left; not of many nodes */
+	most = DIV_ROUND_UP_ULL(end - start, dir_blocks(s));
+	if (!*is_free && nodes > BARE_NODES)
+		most = min_t(u32, most, 1 + max(w->steps, 0) / nodes);
+	for (nr = 1; nr < most && haslab_dir_is_bare(s, dir + nr); nr++)
+		;
+	haslab_walk_spend(w, *is_free ? nr : nr * max(nodes, 1U));
+	pos = min(end, start + nr * dir_blocks(s));
+	if (!*is_free)
+		haslab_gap_stretch(s, start, pos, &pos);
+	return pos < s->cfg.nr_blocks ? round_down(pos, dir_blocks(s)) : pos;
+}
+
+/* Pass over such dirs, within a region. False if there are none at w->pos. */
+static bool haslab_walk_dirs(struct haslab_walk *w, unsigned int order, struct haslab_sum *sum)
+{
+	struct haslab *s = w->s;
+	u64 region = round_down(w->pos, region_blocks(s)), start = w->pos;
+	bool is_free;
+	u64 len;
+
+	w->pos = haslab_walk_bare(w, min3(region + region_blocks(s), s->cfg.nr_blocks, w->limit),
+				  &is_free);
+	if (w->pos == start)
+		return false;
+	haslab_dirs_keep(s, start, w->pos, is_free);
+	len = is_free ? w->pos - start : 0;
+	*sum = (struct haslab_sum) {
+		len, len, len, w->pos - start, haslab_run_usable(start, len, order)
+	};
+	if (sum->size == region_blocks(s)) {
+		struct haslab_region *r = haslab_region_at(s, start);
+
+		r->lead = len;
+		r->trail = len;
+		r->usable[0] = len;
+		r->known = 1;
+	}
+	return true;
+}
+
+/* The walk has come to the end of the device. */
+static void haslab_all_keep(struct haslab_walk *w)
+{
+	struct haslab_sums *sums = &w->s->sums;
+
+	if (sums->all_maker != w || sums->all != HASLAB_SUM_MAKING ||
+	    w->all.size != w->s->cfg.nr_blocks)
+		return;
+	sums->longest = w->all.longest;
+	sums->all = HASLAB_SUM_KEPT;
+}
+
+/* A walk begins to add up the dir at its position. A change from now on is seen by its end. */
+static void haslab_sum_begin(struct haslab_walk *w)
+{
+	struct haslab_sums *sums = &w->s->sums;
+	u8 *dir = &sums->dirs[dir_of(w->s, w->pos)];
+
+	w->sum = (struct haslab_sum) {};
+	sums->maker = w;
+	if (!*dir)
+		*dir = HASLAB_SUM_MAKING;
+}
+
+/* Add the part that begins at w->pos, and ends at @end at the latest, to the sum of its dir. */
+struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order)
+{
+	struct haslab_sum sum = haslab_part_sum(w, end, order);
+
+	haslab_sum_join(&w->sum, &sum, w->pos, order);
+	w->pos += sum.size;
+	return sum;
+}
+
+/**
+ * haslab_walk_sum - the sum of the next part of the device
+ * @w: a walk that has a hold; @w->pos moves on to the end of the part
+ * @order: log2 of the alignment that haslab_sum.usable is for; 0: it is haslab_sum.longest
+ * @enough: a region or a dir in which so much may be usable is looked into; U64_MAX: none
+ *
+ * The part is a region or a dir that keeps its sum, dirs in a row that are all free or all not, a
+ * slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell where
+ * in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum of
+ * the part.
+ */
+struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
+{
+	struct haslab *s = w->s;
+	u64 pos = w->pos, dir = round_down(pos, dir_blocks(s));
+	u64 region = round_down(pos, region_blocks(s));
+	u64 end = min3(dir + dir_blocks(s), s->cfg.nr_blocks, w->limit);
+	struct haslab_sum sum;
+
+	haslab_sums_settle(s, pos);
+	haslab_walk_spend(w, 1);
+	if (!pos) {
+		s->sums.all_maker = w;
+		if (!s->sums.all)
+			s->sums.all = HASLAB_SUM_MAKING;
+	}
+	if ((pos == region && haslab_region_kept(s, pos, order, &sum) && sum.usable < enough &&
+	     sum.size <= w->limit - pos) ||
+	    (pos == dir && haslab_dir_kept(s, pos, order, &sum) && sum.usable < enough &&
+	     sum.size <= w->limit - pos)) {
+		w->pos += sum.size;
+		haslab_sum_append(&w->all, &sum);
+	} else if (pos == dir && haslab_walk_dirs(w, order, &sum)) {
+		haslab_sum_append(&w->all, &sum);
+	} else {
+		if (pos == dir)
+			haslab_sum_begin(w);
+		sum = haslab_walk_part(w, end, order);
+		if (w->pos == end) {
+			haslab_dir_keep(w, dir, order);
+			haslab_sum_append(&w->all, &w->sum);
+		}
+	}
+	if (w->pos == min(region + region_blocks(s), s->cfg.nr_blocks))
+		haslab_region_keep(w, region, order);
+	if (w->pos == s->cfg.nr_blocks)
+		haslab_all_keep(w);
+	return sum;
+}
+
+/* The length of the longest free run if it is known, else U64_MAX. haslab.lock is held. */
+u64 haslab_known_longest(const struct haslab *s)
+{
+	lockdep_assert_held(&s->lock);
+	return READ_ONCE(s->sums.all) == HASLAB_SUM_KEPT ? s->sums.longest : U64_MAX;
+}
+
+/**
+ * haslab_peek_longest - the length of the longest free run, if it is known
+ * @s: the slab allocator
+ * Context: process context; takes no lock of a group. Return: in blocks; U64_MAX it is not known.
+ */
+u64 haslab_peek_longest(struct haslab *s)
+{
+	u64 longest;
+
+	spin_lock(&s->lock);
+	longest = haslab_known_longest(s);
+	spin_unlock(&s->lock);
+	return longest;
+}
+
+/**
+ * haslab_longest_run - the length of the longest free run
+ * @s: the slab allocator
+ *
+ * If nothing has changed since the last time, or since a search that has found nothing, that is
+ * known, and no lock of a group is taken. Else it is a walk over what has changed, which ends early
+ * when the caller is killed or the device is detached: then the answer may be too small.
+ * Context: process context, may sleep. Return: in blocks.
+ */
+u64 haslab_longest_run(struct haslab *s)
+{
+	u64 longest = haslab_peek_longest(s);
+	struct haslab_walk w;
+
+	if (longest != U64_MAX)
+		return longest;
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
+	while (haslab_walk_next(&w))
+		while (w.pos < w.limit && w.steps > 0)
+			haslab_walk_sum(&w, 0, U64_MAX);
+	haslab_walk_end(&w);
+	return w.all.longest;
+}
