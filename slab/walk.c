@@ -111,7 +111,10 @@ u64 haslab_units_end(const struct haslab *s, const struct haslab_mixed *m, u64 p
 	return round_down(pos, unit_blocks(s)) + ((u64)nr << s->cfg.unit_shift);
 }
 
-/* Whether @pos is free. @end: the end of the stretch; the next one may be of the same kind. */
+/*
+ * Whether @pos is free. @end: the end of the stretch; the next one may be of the same kind. Of a
+ * stretch that is not free the end may lie past that of the device.
+ */
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end)
 {
 	struct haslab_mixed *m = mixed_at(s, pos);

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is free, by address: the sums that searches go by, and the looks at single places, each
+ * compared with what a naive walk of the model finds, in units of one block to a thousand.
+ */
+#include "pool_fixture.h"
+#include "slab/internal.h"
+
+#define MAX_BLOCKS	100000
+
+static struct haslab *slab_of(struct kunit *test)
+{
+	return &((struct fixture *)test->priv)->p.slab;
+}
+
+/* A length around the longest run, or any. */
+static u64 random_len(struct hatest_rng *rng, u64 longest)
+{
+	if (longest > 1 && !hatest_below(rng, 4))
+		return longest - 1 + hatest_below(rng, 3);
+	return 1 + hatest_below(rng, 1 << hatest_below(rng, 13));
+}
+
+static void expect_find(struct kunit *test, const struct hatest_model *m, u64 len, u64 align)
+{
+	bool fits = hatest_model_fits(m, len, align);
+	u64 at = 0;
+
+	KUNIT_ASSERT_EQ_MSG(test, haslab_find(slab_of(test), len, align, &at), fits ? 0 : -ENOSPC,
+			    "length %llu, alignment %llu", len, align);
+	if (fits)
+		KUNIT_ASSERT_TRUE_MSG(test, !(at & (align - 1)) && hatest_model_free(m, at, len),
+				      "length %llu, alignment %llu: %llu", len, align, at);
+}
+
+/* The next free run from @from on that has @len blocks is not passed over. */
+static void expect_next(struct kunit *test, const struct hatest_model *m, u64 from, u64 len)
+{
+	u64 at, has, got = haslab_next_long(slab_of(test), from, len);
+
+	for (at = from; hatest_model_run(m, &at, &has); at += has)
+		if (has >= len)
+			break;
+	if (at < m->nr_blocks)
+		KUNIT_ASSERT_LE_MSG(test, got, at, "length %llu from %llu on", len, from);
+	else
+		KUNIT_ASSERT_EQ_MSG(test, got, U64_MAX, "length %llu from %llu on", len, from);
+}
+
+/* One place says whether it is free, how far at least, and how long its free run is. */
+static void expect_place(struct kunit *test, const struct hatest_model *m, u64 at)
+{
+	bool is_free = hatest_model_free(m, at, 1), said, stretch;
+	struct haslab *s = slab_of(test);
+	u64 run, end;
+
+	haslab_lock_all(s);
+	said = haslab_is_free(s, at);
+	stretch = haslab_stretch(s, at, &end);
+	run = haslab_run_at(s, at, U64_MAX);
+	haslab_unlock_all(s);
+
+	KUNIT_ASSERT_EQ_MSG(test, said, is_free, "%llu", at);
+	KUNIT_ASSERT_EQ_MSG(test, stretch, is_free, "%llu", at);
+	KUNIT_ASSERT_TRUE_MSG(test, end > at, "%llu", at);
+	KUNIT_ASSERT_EQ_MSG(test, !run, !is_free, "%llu", at);
+	if (!is_free)
+		return;
+	KUNIT_ASSERT_TRUE_MSG(test, end <= m->nr_blocks && at + run <= m->nr_blocks, "%llu", at);
+	KUNIT_ASSERT_TRUE_MSG(test, hatest_model_free(m, at, end - at), "%llu", at);
+	KUNIT_ASSERT_TRUE_MSG(test, hatest_model_free(m, at, run), "%llu", at);
+	if (at + run < m->nr_blocks)
+		KUNIT_ASSERT_FALSE_MSG(test, hatest_model_free(m, at + run, 1), "%llu", at);
+}
+
+/* The units around one, as the heap of their node says it and as a way down to each does. */
+static void expect_units(struct kunit *test, u64 unit)
+{
+	u64 first = round_down(unit, HABUDDY_FANOUT), i, bad = 0;
+	unsigned long bits[HABUDDY_FANOUT / BITS_PER_LONG];
+	struct haslab *s = slab_of(test);
+	bool some;
+
+	haslab_lock_all(s);
+	some = habuddy_free_map(&s->buddy, unit, bits);
+	for (i = 0; i < HABUDDY_FANOUT; i++) {
+		if (some)
+			bad += test_bit(i, bits) != (habuddy_free_order(&s->buddy, first + i) >= 0);
+		else if (first + i < s->buddy.nr_units)
+			bad += (habuddy_free_order(&s->buddy, first + i) >= 0) !=
+			       (habuddy_free_order(&s->buddy, unit) >= 0);
+	}
+	haslab_unlock_all(s);
+	KUNIT_ASSERT_EQ_MSG(test, bad, 0, "around unit %llu", unit);
+}
+
+static void compare(struct kunit *test, const struct hatest_model *m, struct hatest_rng *rng)
+{
+	struct hatest_runs runs = hatest_model_runs(m);
+	struct fixture *f = test->priv;
+	u64 first = f->cfg.first_block, at, len, align;
+	unsigned int i;
+
+	hapool_drain(&f->p);
+	/* sums are made by whoever asks first */
+	if (hatest_below(rng, 2))
+		KUNIT_ASSERT_EQ(test, haslab_longest_run(slab_of(test)), runs.largest);
+	for (i = 0; i < 4; i++) {
+		len = random_len(rng, runs.largest);
+		at = first + hatest_below(rng, m->nr_blocks - first);
+		align = 1ULL << (hatest_below(rng, 2) ? hatest_below(rng, 15) : 0);
+		expect_find(test, m, len, align);
+		expect_next(test, m, at, random_len(rng, runs.largest));
+		expect_place(test, m, at);
+		expect_units(test, at >> f->cfg.unit_shift);
+	}
+	KUNIT_ASSERT_EQ(test, haslab_longest_run(slab_of(test)), runs.largest);
+	KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+}
+
+/* ---- devices and what is on them ---- */
+
+static void start_random(struct kunit *test, struct hatest_model *m, unsigned int unit_shift,
+			 struct hatest_rng *rng)
+{
+	u32 unit = 1 << unit_shift, slot = min(64 * unit, 4096U);
+	struct haslab_config cfg = {
+		.first_block = hatest_below(rng, 2) ? hatest_below(rng, 2 * unit) : 0,
+		.nr_blocks = slot * (2 + hatest_below(rng, min(130U, MAX_BLOCKS / slot / 2))) +
+			     hatest_below(rng, slot),
+		.unit_shift = unit_shift,
+		.slab_max = min(unit, 1U << hatest_below(rng, 9)),
+		.nr_groups = 1 + hatest_below(rng, 2),
+	};
+
+	start_cfg(test, &cfg);
+	model_start(test, m);
+}
+
+static void claim_if_free(struct kunit *test, struct hatest_model *m, u64 at, u64 len)
+{
+	if (m->nr == HATEST_MAX_EXTENTS || at + len > m->nr_blocks ||
+	    !hatest_model_free(m, at, len))
+		return;
+	KUNIT_ASSERT_EQ_MSG(test, claim(test, at, len), 0, "claim %llu, length %llu", at, len);
+	hatest_model_add(m, at, len);
+}
+
+/* From somewhere on: blocks or units by turns; a few blocks in a unit; or all of it in use. */
+static void shred(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
+{
+	struct fixture *f = test->priv;
+	u64 unit = 1ULL << f->cfg.unit_shift, first = f->cfg.first_block;
+	u64 from = first + hatest_below(rng, m->nr_blocks - first), at;
+	u32 what = hatest_below(rng, 4), step = 2 + hatest_below(rng, 4);
+	u64 len = what == 1 ? unit : 1;
+
+	if (!what)
+		return;
+	if (what == 3) {
+		claim_if_free(test, m, from, 1 + hatest_below(rng, m->nr_blocks - from));
+		return;
+	}
+	for (at = from; at < m->nr_blocks && m->nr < HATEST_MAX_EXTENTS / 2; at += step * len) {
+		claim_if_free(test, m, at, len);
+		if (what == 2 && !hatest_below(rng, 5))
+			claim_if_free(test, m, round_up(at, unit), unit);
+	}
+}
+
+static void grow(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
+{
+	struct fixture *f = test->priv;
+
+	m->nr_blocks += 1 + hatest_below(rng, 1 << hatest_below(rng, 13));
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, m->nr_blocks, GFP_KERNEL), 0);
+	f->cfg.nr_blocks = m->nr_blocks;
+}
+
+static void looks_agree_with_the_model(struct kunit *test)
+{
+	struct hatest_model *m = hatest_model(test, 2 * MAX_BLOCKS);
+	struct hatest_rng rng = hatest_rng(test);
+	unsigned int unit_shift, i, n;
+
+	for (unit_shift = 0; unit_shift <= 10; unit_shift++) {
+		start_random(test, m, unit_shift, &rng);
+		shred(test, m, &rng);
+		for (i = 0; i < 10 + hatest_ops / 200; i++) {
+			compare(test, m, &rng);
+			for (n = hatest_below(&rng, 12); n; n--)
+				random_step(test, m, &rng, i / 4 % 2);
+			if (!hatest_below(&rng, 10) && m->nr_blocks < MAX_BLOCKS)
+				grow(test, m, &rng);
+		}
+		free_all(test, m, &rng);
+		expect_one_run(test);
+	}
+}
+
+static struct kunit_case sums_cases[] = {
+	KUNIT_CASE(looks_agree_with_the_model),
+	{}
+};
+
+static struct kunit_suite sums_suite = {
+	.name = "sums",
+	.init = pool_test_init,
+	.exit = pool_test_exit,
+	.test_cases = sums_cases,
+};
+
+kunit_test_suite(sums_suite);
