@@ -836,6 +836,55 @@ static void sums_that_calls_change_prove_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, busy->begun, busy->done);
 }
 
+/* Allocations of a kind that come in each look of CHECK: hits of a size, or others. */
+static unsigned int nr_meanwhile;
+static u64 *hits_meanwhile;
+
+static void allocations_come(void)
+{
+	if (hits_meanwhile)
+		*hits_meanwhile += nr_meanwhile;
+	else
+		busy->begun += nr_meanwhile;
+}
+
+/* How often CHECK sleeps between its looks, of which none can prove anything. */
+static long naps_of_check(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	long before = atomic_long_read(&hatest_jiffies);
+
+	hatest_meanwhile = allocations_come;
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), -EAGAIN);
+	hatest_meanwhile = NULL;
+	return atomic_long_read(&hatest_jiffies) - before;
+}
+
+static void busy_device_is_looked_at_once(struct kunit *test)
+{
+	struct haslab_config cfg = { .nr_blocks = 3 * GIB, .unit_shift = 8, .slab_max = UNIT };
+	struct fixture *f = test->priv;
+	u64 *counts[3] = { NULL };
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, hapool_init(&f->p, &cfg), 0);
+	f->alive = true;
+	f->p.slab.groups[0].free++;
+	busy = per_cpu_ptr(f->p.cpus, nr_cpu_ids - 1);
+	counts[1] = &busy->bin[0].hits;
+	counts[2] = &busy->bin[HASLAB_NR_CLASSES - 1].hits;
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		hits_meanwhile = counts[i];
+		nr_meanwhile = 11;
+		KUNIT_EXPECT_EQ(test, naps_of_check(test), 0);
+		/* few allocations: the next look may be alone, and the last one may be the 20th */
+		nr_meanwhile = 1;
+		KUNIT_EXPECT_EQ(test, naps_of_check(test), 20);
+	}
+	busy->done = busy->begun;
+	f->p.slab.groups[0].free--;
+}
+
 static int check_test_init(struct kunit *test)
 {
 	test->priv = kunit_kzalloc(test, sizeof(struct fixture), GFP_KERNEL);
@@ -871,6 +920,7 @@ static struct kunit_case check_cases[] = {
 	KUNIT_CASE(broken_span_is_found),
 	KUNIT_CASE(broken_magazine_is_found),
 	KUNIT_CASE(sums_that_calls_change_prove_nothing),
+	KUNIT_CASE(busy_device_is_looked_at_once),
 	{}
 };
 

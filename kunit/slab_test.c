@@ -4,6 +4,7 @@
 #include <linux/log2.h>
 #include <linux/string.h>
 
+#include "slab/runs_hit.h"
 #include "slab/internal.h"
 #include "hatest.h"
 #define HATEST_INJECT_REAL
@@ -578,6 +579,36 @@ static void many_small_extents_in_one_slab(struct kunit *test)
 	for (i = 1; i < 4096; i += 2)
 		expect_freed(test, i, 1);
 	expect_all_free(test);
+}
+
+/* The objects of a slab become extents of a bitmap; a run across its words is the longest. */
+static void live_objects_become_extents_of_a_bitmap(struct kunit *test)
+{
+	static const u32 live[] = { 0, 1, 5, 39, 79 };
+	struct hamem_op op = HAMEM_OP(GFP_KERNEL);
+	DECLARE_BITMAP(bits, 80) = {};
+	struct hamem mem = {};
+	struct haruns_run run;
+	struct haruns r = {};
+	unsigned int i;
+
+	haruns_init(&r, HASLAB_MAX_BLOCKS);
+	haruns_add(&r, 1000, 400);
+	KUNIT_ASSERT_EQ(test, haruns_reserve(&r, HASLAB_MAX_BLOCKS, &mem, &op), 0);
+	for (i = 0; i < ARRAY_SIZE(live); i++)
+		__set_bit(live[i], bits);
+	/* 80 objects of 3 blocks */
+	KUNIT_ASSERT_TRUE(test, haruns_fill(&r, 1010, bits, 80, 3));
+	KUNIT_EXPECT_TRUE(test, haruns_check(&r));
+	KUNIT_EXPECT_EQ(test, r.nr_free, 400 - 3 * ARRAY_SIZE(live));
+	KUNIT_EXPECT_EQ(test, r.max_free, 150);
+	for (i = 0; i < ARRAY_SIZE(live); i++) {
+		run = haruns_find(&r, 1010 + 3 * live[i]);
+		KUNIT_EXPECT_EQ(test, run.start, 1010 + 3 * live[i]);
+		KUNIT_EXPECT_EQ(test, run.len, 3);
+		KUNIT_EXPECT_EQ(test, (int)run.state, (int)HARUNS_LIVE);
+	}
+	haruns_destroy(&r, &mem);
 }
 
 /* ---- given ranges ---- */
@@ -1749,6 +1780,7 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(many_small_extents_in_one_slab),
 	KUNIT_CASE(range_of_a_free_device_is_claimed),
 	KUNIT_CASE(neighbours_are_claimed_over_borders),
+	KUNIT_CASE(live_objects_become_extents_of_a_bitmap),
 	KUNIT_CASE(claim_in_mixed_slabs),
 	KUNIT_CASE(claim_in_a_slab_of_equal_objects_converts_it),
 	KUNIT_CASE(claim_while_objects_are_cached_has_to_wait),
