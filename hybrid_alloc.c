@@ -116,13 +116,30 @@ MODULE_PARM_DESC(mode,
 /* Bytes, or with a suffix: 64K. */
 static int ha_param_set_size(const char *val, const struct kernel_param *kp)
 {
-	char *end;
-	u64 size = memparse(val, &end);
+	static const char suffixes[] = "kmgtpe";
+	bool hex = val[0] == '0' && tolower(val[1]) == 'x';
+	size_t nr = hex ? 2 + strspn(val + 2, "0123456789abcdefABCDEF") :
+			  strspn(val, "0123456789");
+	unsigned int shift = 0;
+	const char *suffix;
+	char digits[24];
+	u64 size;
 
-	/* memparse() also returns 0 for too many digits and for "16E": accept only "0" as 0 */
-	if (!isdigit(*val) || *end || (!size && strcmp(val, "0")))
+	/* not memparse(), which takes a number that is too large for another one */
+	if (!nr || nr >= sizeof(digits))
 		return -EINVAL;
-	*(u64 *)kp->arg = size;
+	strscpy(digits, val, nr + 1);
+	if (kstrtou64(digits, hex ? 16 : 10, &size))
+		return -EINVAL;
+	if (val[nr]) {
+		suffix = strchr(suffixes, tolower(val[nr]));
+		if (!suffix || val[nr + 1])
+			return -EINVAL;
+		shift = 10 * (suffix - suffixes + 1);
+	}
+	if (size << shift >> shift != size)
+		return -EINVAL;
+	*(u64 *)kp->arg = size << shift;
 	return 0;
 }
 
@@ -166,6 +183,9 @@ static int __init ha_bind_params(void)
 {
 	unsigned int i;
 
+	if (!ha_nr_param_devices &&
+	    memchr_inv(&ha_param_sizes, 0, sizeof(ha_param_sizes)))
+		pr_warn("sizes are for the disks of device=, of which there are none: give them to attach\n");
 	for (i = 0; i < ARRAY_SIZE(ha_modes); i++) {
 		if (!strcmp(ha_param_mode, ha_modes[i].name))
 			return ha_bind_paths(ha_param_device, ha_nr_param_devices,

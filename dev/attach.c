@@ -335,6 +335,8 @@ ha_bind_path(const char *path, const struct hybrid_alloc_params *params,
 	dev_t devt;
 	int ret;
 
+	if (!*path)
+		return ERR_PTR(ha_refuse("device", -EINVAL, "a path is empty"));
 	ret = lookup_bdev(path, &devt);
 	if (ret == -ENOENT)
 		ha_refuse(path, ret,

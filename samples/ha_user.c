@@ -28,6 +28,8 @@
 #include <linux/workqueue.h>
 #include "hybrid_alloc.h"
 
+#define MAX_SEGMENTS	1000000U
+
 static char *device;
 module_param(device, charp, 0444);
 MODULE_PARM_DESC(device, "block device to use, by path");
@@ -148,8 +150,10 @@ static int __init ha_user_init(void)
 	const struct hybrid_alloc_params params = { .name = name, .range_start = SZ_1M };
 	int ret;
 
-	if (!device || !nr || !kib)
+	if (!device || !nr || nr > MAX_SEGMENTS || !kib) {
+		pr_err("device=, nr= (1 to %u) and kib= are needed\n", MAX_SEGMENTS);
 		return -EINVAL;
+	}
 	user.segments = kvcalloc(nr, sizeof(*user.segments), GFP_KERNEL);
 	if (!user.segments)
 		return -ENOMEM;

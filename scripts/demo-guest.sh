@@ -121,7 +121,7 @@ title "The module goes" \
 run hybridctl detach 0
 fails hybridctl attach --fresh /dev/vda
 run hybridctl attach /dev/vda
-run hybridctl detach --wipe 0
+run hybridctl detach --wipe --force 0
 run hybridctl attach --fresh /dev/vda
 run hybridctl detach 0
 run rmmod hybrid_alloc

@@ -93,14 +93,24 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, int f
 	return EXIT_OK;
 }
 
-/* The extents are freed when the node is closed. */
-static void hold_bound(void)
+/*
+ * The extents are freed when the node is closed. False if they are gone before, as the instance
+ * was detached.
+ */
+static bool hold_bound(int fd, const char *path)
 {
+	struct pollfd gone = { .fd = fd };
+
 	fflush(stdout);
 	complain("the extents are bound to this program: a signal, such as that of Ctrl-C, ends "
 		 "it and frees them");
-	while (!interrupted)
-		poll(NULL, 0, 1000);
+	while (!interrupted) {
+		if (poll(&gone, 1, 1000) > 0) {
+			complain("%s was detached: the extents are forgotten", path);
+			return false;
+		}
+	}
+	return true;
 }
 
 static int cmd_alloc(const struct command *cmd, const struct args *args)
@@ -129,8 +139,8 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 		return EXIT_FAILED;
 	status = alloc_sizes(cmd, args, fd, path, sizes, nr, t);
 	table_finish(t);
-	if (args->bound && !status)
-		hold_bound();
+	if (args->bound && !status && !hold_bound(fd, path))
+		status = EXIT_FAILED;
 	hybrid_alloc_close(fd);
 	return status;
 }
@@ -220,10 +230,31 @@ static void add_extent(struct extent_job *job, __u64 start, __u64 len)
 		flush_job(job);
 }
 
+/*
+ * What `hybridctl dump` prints begins and ends with a comment. Without the one at the end, a part
+ * is missing.
+ */
+struct dump_marks {
+	bool begun;
+	bool ended;
+	size_t nr;		/* extents since the begin */
+};
+
+static void look_for_mark(struct dump_marks *marks, const char *line)
+{
+	size_t nr;
+
+	if (!strncmp(line, DUMP_BEGIN, strlen(DUMP_BEGIN)))
+		*marks = (struct dump_marks){ .begun = true };
+	else if (sscanf(line, DUMP_END, &nr) == 1)
+		marks->ended = nr == marks->nr;
+}
+
 /* Reads one extent a line. Blank lines, and the rest of a line after a #, are ignored. */
 static void read_extents(struct extent_job *job, FILE *in, const char *name)
 {
 	struct progress *progress = progress_start(job->cmd->name, "extents", in);
+	struct dump_marks marks = { };
 	char *line = NULL;
 	size_t room = 0, number = 0;
 
@@ -232,24 +263,31 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 		const char *wrong;
 
 		number++;
+		look_for_mark(&marks, line);
 		line[strcspn(line, "#\r\n")] = 0;
 		if (!line[strspn(line, " \t")])
 			continue;
 		wrong = parse_extent(line, &start, &len);
 		if (wrong) {
-			complain("%s, line %zu: '%s' %s; fix the line and run it again", name,
-				 number, line, wrong);
+			complain("%s, line %zu: '%s' %s. The other lines are done; give this "
+				 "extent by itself", name, number, line, wrong);
 			job->status = EXIT_FAILED;
 			continue;
 		}
 		add_extent(job, start, len);
 		progress_step(progress, 1);
+		marks.nr++;
 	}
 	if (ferror(in)) {
 		char *why = explain("file", errno, 0, NULL, "read %s", name);
 
 		complain("%s The lines before that are done.", why);
 		free(why);
+		job->status = EXIT_FAILED;
+	} else if (marks.begun && !marks.ended && !job->stopped) {
+		complain("%s is a dump of which a part is missing: there is no '# end' with the "
+			 "number of its extents. The %zu extents that are there were done.",
+			 name, marks.nr);
 		job->status = EXIT_FAILED;
 	}
 	free(line);

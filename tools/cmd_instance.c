@@ -124,8 +124,11 @@ static int cmd_info(const struct command *cmd, const struct args *args)
 
 /* Attach and detach */
 
-/* A disk with data on it is refused: it has to be wiped first, or --force given. */
-static bool disk_is_blank(int fd, const char *device)
+/*
+ * A disk with data on it is refused without --force. For a rebuild the data may well be that of
+ * the engine.
+ */
+static bool disk_is_blank(int fd, const char *device, bool fresh)
 {
 	struct stat st;
 	char *found;
@@ -135,11 +138,19 @@ static bool disk_is_blank(int fd, const char *device)
 	if (!fstat(fd, &st) && !S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
 		return true;
 	found = find_signatures(fd, &err);
-	if (found) {
+	if (found && !fresh) {
+		complain("refusing to attach %s: there is data on it (%s). If it is that of the "
+			 "program whose extents you will claim, attach with --force: without --fresh "
+			 "nothing on the disk changes. If it is no longer needed, `wipefs --all %s` "
+			 "erases its signature.",
+			 device, found, device);
+	} else if (found) {
 		complain("refusing to attach %s: there is data on it (%s). If it is no longer "
 			 "needed, erase its signature with `wipefs --all %s`, or attach with "
 			 "--force.",
 			 device, found, device);
+	}
+	if (found) {
 		free(found);
 		return false;
 	}
@@ -210,7 +221,7 @@ static int cmd_attach(const struct command *cmd, const struct args *args)
 	attach.fd = open(device, O_RDWR | O_CLOEXEC);
 	if (attach.fd < 0)
 		return failed(explain(cmd->name, errno, 0, NULL, "open %s", device));
-	if (!args->force && !disk_is_blank(attach.fd, device))
+	if (!args->force && !disk_is_blank(attach.fd, device, args->fresh))
 		return EXIT_FAILED;
 	err = hybrid_alloc_attach_disk(NULL, &attach);
 	if (err)
@@ -345,6 +356,12 @@ static int cmd_detach(const struct command *cmd, const struct args *args)
 
 	if (!detach_info(cmd, path, &info))
 		return EXIT_FAILED;
+	if (args->wipe && !args->force && (info.state & HYBRID_ALLOC_STATE_SEALED)) {
+		complain("refusing to wipe: %s is attached for a rebuild and not sealed, so there "
+			 "may be data on it that is needed. Detach it without --wipe, or with "
+			 "--force, too.", path);
+		return EXIT_FAILED;
+	}
 	if (args->wipe) {
 		fd = open_disk(&info);
 		if (fd < 0)
@@ -388,8 +405,9 @@ const struct command attach_command = {
 		"with `hybridctl claim`, from the catalogue of the program that stores data there, then "
 		"run `hybridctl seal`. Nothing can be allocated until then.\n"
 		"A disk with a known signature, of a file system or a partition table for example, is "
-		"refused without --force; `wipefs --all DEVICE` erases signatures. `hybridctl detach "
-		"--wipe` leaves a disk that --fresh takes again. A disk is always "
+		"refused without --force; `wipefs --all DEVICE` erases signatures. For a rebuild, --force is "
+		"right if it is the data of the program whose extents are claimed: without --fresh nothing "
+		"on the disk changes. `hybridctl detach --wipe` leaves a disk that --fresh takes again. A disk is always "
 		"refused if it is mounted, held by another user, read-only, zoned or too small, or if its "
 		"logical block is larger than --min-block, or if it has a durable instance of a later "
 		"version. Needs CAP_SYS_ADMIN.",

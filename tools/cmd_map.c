@@ -188,6 +188,7 @@ struct dump {
 	__u64 pos;
 	__u64 end;		/* of the last extent */
 	bool changed;
+	size_t nr;		/* extents printed */
 };
 
 static bool dump_entry(void *context, const struct hybrid_alloc_map_entry *entry)
@@ -197,7 +198,7 @@ static bool dump_entry(void *context, const struct hybrid_alloc_map_entry *entry
 	/* Overlaps an extent of the page before, which was freed since. Only one can be printed. */
 	if (entry->start < d->end)
 		d->changed = true;
-	else if (entry->state == HYBRID_ALLOC_MAP_LIVE)
+	else if (entry->state == HYBRID_ALLOC_MAP_LIVE && ++d->nr)
 		printf("%llu:%llu\n", entry->start, entry->len);
 	if (entry->start + entry->len > d->pos) {
 		progress_step(d->progress, entry->start + entry->len - d->pos);
@@ -223,7 +224,7 @@ static int cmd_dump(const struct command *cmd, const struct args *args)
 		return list_parts(cmd, args, fd, path, true);
 
 	disk = disk_name(&info);
-	printf("# live extents of %s on %s, START:LEN; range %llu:%llu, smallest block %llu\n",
+	printf(DUMP_BEGIN "%s on %s, START:LEN; range %llu:%llu, smallest block %llu\n",
 	       path, disk, info.range_start, info.range_len, info.min_block);
 	free(disk);
 	d.pos = info.range_start;
@@ -233,8 +234,10 @@ static int cmd_dump(const struct command *cmd, const struct args *args)
 	progress_end(d.progress);
 	if (!whole)
 		return EXIT_FAILED;
-	if (!d.changed)
+	if (!d.changed) {
+		printf(DUMP_END "\n", d.nr);
 		return EXIT_OK;
+	}
 	complain("extents changed while they were read, and some are missing: stop the programs "
 		 "that allocate from %s, and dump it again", path);
 	return EXIT_FAILED;
@@ -253,7 +256,8 @@ const struct command dump_command = {
 		"again without --fresh, then run `hybridctl claim --file` and `hybridctl seal`.\n"
 		"Stop programs that allocate and free before: the extents are read in pages of 1024, and "
 		"an extent that changes between two pages may be missing. The command fails if it detects "
-		"that. With --json, --raw or --output the extents are printed as a table.",
+		"that. The last line says how many there are: without it, claim and free fail at the end of "
+		"the file. With --json, --raw or --output the extents are printed as a table.",
 	.examples =
 		"hybridctl dump 0 > extents\n"
 		"Save the live extents of /dev/hybrid_alloc0.\n"

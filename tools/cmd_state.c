@@ -67,12 +67,12 @@ static int cmd_drain(const struct command *cmd, const struct args *args)
 /* The fields of struct hybrid_alloc_stat, with the same names. */
 static const struct column stat_columns[] = {
 	{ "NODE", COLUMN_TEXT, IN_ALL, "device node of the instance" },
-	{ "CAPACITY", COLUMN_SIZE, IN_ALL, "the managed range: the sum of the next five" },
+	{ "CAPACITY", COLUMN_SIZE, IN_ALL, "the range as given: the sum of the next five" },
 	{ "CHARGED", COLUMN_SIZE, IN_ALL, "in live extents" },
 	{ "CACHED", COLUMN_SIZE, IN_ALL, "in the per-CPU pools, ready to be allocated" },
 	{ "FREE", COLUMN_SIZE, IN_ALL, "free, in slabs and buddy blocks" },
 	{ "RETIRED", COLUMN_SIZE, IN_ALL, "held: freed or free, but not usable yet" },
-	{ "UNUSABLE", COLUMN_SIZE, IN_ALL, "tail of the managed range that is not a whole block" },
+	{ "UNUSABLE", COLUMN_SIZE, IN_ALL, "at both ends of the range, less than a block" },
 	{ "METADATA", COLUMN_SIZE, IN_ALL, "memory for the allocator's metadata" },
 	{ "PERCPU", COLUMN_SIZE, IN_ALL, "memory for the pools" },
 	{ "NR_LIVE", COLUMN_NUMBER, IN_ALL, "live extents" },

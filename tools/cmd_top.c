@@ -63,7 +63,7 @@ struct top {
 
 /*
  * The node is closed at once, so that the instance can be detached. False after a complaint.
- * With @missing_is_ok, a node that cannot be opened is skipped.
+ * With @missing_is_ok, a node that has gone is skipped.
  */
 static bool take_sample(struct samples *all, const char *path, bool runs, bool missing_is_ok)
 {
@@ -72,9 +72,11 @@ static bool take_sample(struct samples *all, const char *path, bool runs, bool m
 	bool ok;
 
 	if (fd < 0) {
-		if (!missing_is_ok)
-			failed(explain("node", -fd, 0, path, "open %s", path));
-		return missing_is_ok;
+		/* it went away, unlike one that this user may not open */
+		if (missing_is_ok && fd != -EACCES && fd != -EPERM)
+			return true;
+		failed(explain("node", -fd, 0, path, "open %s", path));
+		return false;
 	}
 	ok = node_info(fd, path, &s.info) && node_stat(fd, path, runs, &s.stat);
 	clock_gettime(CLOCK_MONOTONIC, &s.at);

@@ -163,7 +163,7 @@ static const char man_end[] =
 ".TP\n.B NO_COLOR\nIf it is set and not empty, \\fBmap\\fR uses no colours by default.\n"
 ".TP\n.B COLUMNS\nThe width of a \\fBmap\\fR that is not printed on a terminal.\n"
 ".SH FILES\n"
-".TP\n.I /dev/hybrid_alloc\ncontrol node, for attach, detach and list\n"
+".TP\n.I /dev/hybrid_alloc\ncontrol node, for attach and detach\n"
 ".TP\n.I /dev/hybrid_allocN\nan instance\n"
 ".SH EXAMPLES\n";
 

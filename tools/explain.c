@@ -122,8 +122,8 @@ static const struct cause {
 	  "Run hybridctl as root on the host." },
 	{ "alloc", ENOSPC,
 	  "no free run holds it",
-	  "Free extents or ask for less; `hybridctl stat --runs %` shows the largest free "
-	  "run." },
+	  "Free extents, or ask for less or a smaller alignment; `hybridctl stat --runs --bytes %` "
+	  "shows the largest free run." },
 	{ "alloc", EFBIG,
 	  "it is more than the instance manages, or than it allows in one extent",
 	  "`hybridctl info %` shows the limits as RANGE_LEN and MAX_BLOCK; ask for several "

@@ -76,6 +76,10 @@ char *user_name(const struct hybrid_alloc_info *info);
 /* False after a complaint. */
 bool node_info(int fd, const char *path, struct hybrid_alloc_info *info);
 bool node_stat(int fd, const char *path, bool runs, struct hybrid_alloc_stat *stat);
+/* How what `hybridctl dump` prints begins, and, for printf and scanf, how it ends. */
+#define DUMP_BEGIN	"# live extents of "
+#define DUMP_END	"# end: %zu extents"
+
 /* "1 live extent of 4K", "3 live extents of 12M". To be freed. */
 char *live_extents(const struct hybrid_alloc_stat *stat);
 

@@ -100,7 +100,7 @@ static char *node_of_disk(const char *path)
 
 char *node_path(const char *node)
 {
-	char *path;
+	char *path, *disk;
 
 	if (strchr(node, '/')) {
 		path = node_of_disk(node);
@@ -108,7 +108,12 @@ char *node_path(const char *node)
 	}
 	if (*node && strspn(node, "0123456789") == strlen(node))
 		return text(HYBRID_ALLOC_CONTROL_NODE "%s", node);
-	return text("/dev/%s", node);
+	path = text("/dev/%s", node);
+	disk = node_of_disk(path);
+	if (!disk)
+		return path;
+	free(path);
+	return disk;
 }
 
 int open_node(const char *path, int mode)

@@ -38,7 +38,9 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"are lost, and programs that still have the node open get ENODEV." },
 	[OPT_WIPE] = { 0, "wipe", NULL,
 		"Afterwards write zeroes to the first and the last MiB of the range, so that "
-		"`hybridctl attach --fresh` takes the disk again. The data there is lost." },
+		"`hybridctl attach --fresh` takes the range again. The data there is lost; what is on "
+		"the disk outside of the range stays. An instance that is not sealed needs --force, "
+		"too." },
 	[OPT_EMPTY] = { 0, "empty", NULL,
 		"Seal although nothing was claimed: all space is free." },
 	[OPT_ALIGN] = { 'a', "align", "SIZE",

@@ -150,12 +150,20 @@ is "dump: in the order of addresses, none over another" "$(grep -v '^#' /tmp/dum
 	awk '$1 < end { print "wrong:", $0 } { end = $1 + $2; sum += $2 } END { print sum }')" "$(one CHARGED)"
 is "dump: a line says what it is" "$(head -n 1 /tmp/dump)" \
 	"# live extents of /dev/hybrid_alloc0 on ${DISK#/dev/}, START:LEN; range 0:$((256 * M - 4 * K)), smallest block 4096"
+is "dump: the last line says how many there are" "$(tail -n 1 /tmp/dump)" "# end: $(one NR_LIVE) extents"
 is "dump --json" "$(hybridctl dump --json 0 | grep -c '"state": "live"')" "$(one NR_LIVE)"
 is "dump --bytes --noheadings --output" "$(hybridctl dump --bytes -n -r -o LEN 0 | head -n 1)" $((2 * M))
 try_not "dump onto a full disk" "cannot write the output" sh -c 'hybridctl dump 0 >/dev/full'
 charged=$(one CHARGED,NR_LIVE)
 try "detach" hybridctl detach --force 0
 try "attach, to be rebuilt" hybridctl attach --range 0,$((256 * M - 512)) "$DISK"
+for cut in "head -n 9" "sed 5d"; do
+	$cut /tmp/dump >/tmp/part
+	try_not "claim of '$cut' of a dump" "a dump of which a part is missing" \
+		hybridctl claim --file /tmp/part 0
+	grep -v '^#' /tmp/part >/tmp/claimed
+	try "... and what it has claimed is freed" hybridctl free --file /tmp/claimed 0
+done
 is "claim --file says nothing" "$(hybridctl claim --file /tmp/dump 0 2>&1)" ""
 is "what was live is live" "$(one CHARGED,NR_LIVE)" "$charged"
 try "seal" hybridctl seal 0

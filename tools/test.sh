@@ -249,7 +249,7 @@ is "a disk that gets full: status" $? 1
 is "... what was obtained is printed" "$(cut -d: -f2 /tmp/out | tr '\n' ' ')" \
 	"$((64 * M)) $((64 * M)) $((64 * M)) $((64 * M)) "
 is "... what went wrong, what to do, and how far it came" "$(cat /tmp/err)" \
-	"hybridctl: cannot allocate 64 MiB: no free run holds it (ENOSPC). Free extents or ask for less; \`hybridctl stat --runs /dev/hybrid_alloc0\` shows the largest free run.
+	"hybridctl: cannot allocate 64 MiB: no free run holds it (ENOSPC). Free extents, or ask for less or a smaller alignment; \`hybridctl stat --runs --bytes /dev/hybrid_alloc0\` shows the largest free run.
 hybridctl: 4 of 100 extents were allocated and listed; \`hybridctl free\` frees them"
 try_not "a full disk, aligned" "cannot allocate 4 KiB at a multiple of 1 MiB: no free run" \
 	hybridctl alloc -a 1M 0 4K
@@ -454,6 +454,32 @@ try "attach a small range" hybridctl attach --fresh --force --range 1M,1M "$DISK
 try "detach --wipe" hybridctl detach --wipe 0
 is "... stays inside it" "$(dd if="$DISK" bs=1M count=4 2>/dev/null | tr -d '\0' | wc -c)" $((3 * M))
 dd if=/dev/zero of="$DISK" bs=1M count=16 conv=notrunc 2>/dev/null
+
+# What may be on a disk that is attached for a rebuild is not known
+write_signature ext2 "$DISK"
+sync
+try_not "a disk with data, for a rebuild: the remedy keeps it" \
+	"If it is that of the program whose extents you will claim, attach with --force" hybridctl attach "$DISK"
+try "--force" hybridctl attach --force "$DISK"
+try_not "detach --wipe before it is sealed" "refusing to wipe: $node is attached for a rebuild" hybridctl detach --wipe 0
+is "... detaches nothing" "$(hybridctl list -n -r -o STATE)" rebuild
+try "detach" hybridctl detach 0
+is "... and the data is there" "$(dd if="$DISK" bs=1M count=1 2>/dev/null | tr -d '\0' | wc -c)" \
+	"$(write_signature ext2 /tmp/like && tr -d '\0' </tmp/like | wc -c)"
+try "--force" hybridctl attach --force "$DISK"
+try "detach --wipe --force" hybridctl detach --wipe --force 0
+try "... leaves it blank" hybridctl attach --fresh "$DISK"
+is "an instance by the name of its disk" "$(hybridctl info -n -r -o NODE "${DISK#/dev/}")" "$node"
+hybridctl alloc --bound 0 64K >/dev/null 2>/tmp/bound &
+bound=$!
+tries=50
+until [ "$(hybridctl stat -n -r -o NR_LIVE 0)" = 1 ] || [ $((tries -= 1)) = 0 ]; do
+	sleep 0.1
+done
+try "detach --force" hybridctl detach --force 0
+wait $bound
+is "alloc --bound ends with the instance" "$? $(tail -n 1 /tmp/bound)" \
+	"1 hybridctl: $node was detached: the extents are forgotten"
 
 # A durable instance is of no use to this version
 printf HYBRALOC | dd of="$DISK" bs=4096 seek=1 conv=notrunc 2>/dev/null
