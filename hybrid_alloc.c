@@ -94,6 +94,8 @@
  * control node holds it while it reads the instance, which detach first has to remove from
  * ha_devs. No other lock of the module is taken under it.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/module.h>

@@ -190,6 +190,7 @@ static void test_params(void)
 		{ "device=" ONE " mode=fresh max_block=20E", EINVAL },
 		{ "device=" ONE " mode=fresh min_block=18446744073709617152", EINVAL },
 		{ "device=" ONE " mode=fresh min_block=4K4", EINVAL },
+		{ "device=" ONE ", mode=fresh", EINVAL },
 		{ "device=" ONE " mode=fresh max_block=6K", EINVAL },
 		{ "device=" ONE " mode=fresh slab_max=-1", EINVAL },
 		{ "device=" ONE " mode=fresh slab_max=8M", EINVAL },
@@ -298,13 +299,18 @@ static void test_missing(void)
 	unlink("/tmp/hat-stale");
 }
 
-/* The sizes among the parameters are for each of the devices. */
+/* The sizes among the parameters are for each of the devices; without one, a line says so. */
 static void test_param_sizes(void)
 {
 	struct hybrid_alloc_extent e;
 	struct hybrid_alloc_info info;
 	int fd, err;
 	u32 id;
+
+	t_log_lines();
+	must_insmod("min_block=64K");
+	t_eq(t_log_lines(), 1, "sizes without a device: a line in the log");
+	t_errno(ha_rmmod(), 0, "rmmod");
 
 	must_insmod("device=" ONE "," TWO " mode=fresh min_block=64K max_block=0x100000 "
 		    "slab_max=262144 buddy_start=4M");
