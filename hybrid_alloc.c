@@ -9,7 +9,7 @@
  *	api, watch   the exported API, low space            bytes
  *	pool	     per-CPU magazines of ready extents     blocks, from here on
  *	slab, slab/  everything that is partly used
- *	buddy	     power-of-two blocks
+ *	buddy, buddy/ power-of-two blocks
  *
  *	     ATTACH, DETACH, INFO            ALLOC, FREE, CLAIM, ...
  *	              |                                |
@@ -187,7 +187,7 @@ static int __init ha_bind_params(void)
 
 	if (!ha_nr_param_devices &&
 	    memchr_inv(&ha_param_sizes, 0, sizeof(ha_param_sizes)))
-		pr_warn("sizes are for the disks of device=, of which there are none: give them to attach\n");
+		pr_warn("min_block= and the other sizes are for the disks of device=, which is not given: hybridctl attach has options for them\n");
 	for (i = 0; i < ARRAY_SIZE(ha_modes); i++) {
 		if (!strcmp(ha_param_mode, ha_modes[i].name))
 			return ha_bind_paths(ha_param_device, ha_nr_param_devices,

@@ -162,6 +162,8 @@ static void ha_dev_unbind(struct ha_dev *dev)
 	}
 
 	ha_close(dev->ha);
+	/* a removal of the disk is of no interest any more, and the number may be another's soon */
+	set_bit(HA_DEV_GONE, &dev->state);
 	xa_erase(&ha_devs, dev->id);
 	compat_bdev_close(&dev->claimed);
 	ha_dev_put(dev);

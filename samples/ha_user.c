@@ -36,7 +36,7 @@ MODULE_PARM_DESC(device, "block device to use, by path");
 
 static unsigned int nr = 64;
 module_param(nr, uint, 0444);
-MODULE_PARM_DESC(nr, "number of segments");
+MODULE_PARM_DESC(nr, "number of segments, at most a million");
 
 static unsigned int kib = 256;
 module_param(kib, uint, 0444);

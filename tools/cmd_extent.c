@@ -94,21 +94,25 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, int f
 }
 
 /*
- * The extents are freed when the node is closed. False if they are gone before, as the instance
- * was detached.
+ * The extents are freed when the node is closed. False if they can no longer be used, as the
+ * instance was detached, or its disk went away.
  */
 static bool hold_bound(int fd, const char *path)
 {
+	struct hybrid_alloc_info info = { .size = sizeof(info) };
 	struct pollfd gone = { .fd = fd };
 
 	fflush(stdout);
 	complain("the extents are bound to this program: a signal, such as that of Ctrl-C, ends "
 		 "it and frees them");
 	while (!interrupted) {
-		if (poll(&gone, 1, 1000) > 0) {
+		if (poll(&gone, 1, 1000) <= 0)
+			continue;
+		if (hybrid_alloc_get_info(fd, &info))
 			complain("%s was detached: the extents are forgotten", path);
-			return false;
-		}
+		else
+			complain("the disk of %s went away, and its extents with it", path);
+		return false;
 	}
 	return true;
 }
@@ -167,6 +171,7 @@ struct extent_job {
 	struct table *report;		/* NULL: only complaints */
 	int status;
 	bool stopped;			/* by an error of the call itself */
+	bool whole;			/* a part of a dump is a mistake */
 	__u32 nr;
 	struct hybrid_alloc_free_item items[HYBRID_ALLOC_MAX_ITEMS];
 };
@@ -231,23 +236,28 @@ static void add_extent(struct extent_job *job, __u64 start, __u64 len)
 }
 
 /*
- * What `hybridctl dump` prints begins and ends with a comment. Without the one at the end, a part
- * is missing.
+ * What `hybridctl dump` prints begins with a comment, and ends with one that says how many extents
+ * it has. So a part of it is not taken for the whole.
  */
 struct dump_marks {
+	size_t nr;		/* extents since the begin, or the last end */
 	bool begun;
-	bool ended;
-	size_t nr;		/* extents since the begin */
+	bool broken;
 };
 
 static void look_for_mark(struct dump_marks *marks, const char *line)
 {
 	size_t nr;
 
-	if (!strncmp(line, DUMP_BEGIN, strlen(DUMP_BEGIN)))
-		*marks = (struct dump_marks){ .begun = true };
-	else if (sscanf(line, DUMP_END, &nr) == 1)
-		marks->ended = nr == marks->nr;
+	if (!strncmp(line, DUMP_BEGIN, strlen(DUMP_BEGIN))) {
+		marks->broken |= marks->begun;
+		marks->begun = true;
+		marks->nr = 0;
+	} else if (sscanf(line, DUMP_END, &nr) == 1) {
+		marks->broken |= nr != marks->nr;
+		marks->begun = false;
+		marks->nr = 0;
+	}
 }
 
 /* Reads one extent a line. Blank lines, and the rest of a line after a #, are ignored. */
@@ -269,8 +279,8 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 			continue;
 		wrong = parse_extent(line, &start, &len);
 		if (wrong) {
-			complain("%s, line %zu: '%s' %s. The other lines are done; give this "
-				 "extent by itself", name, number, line, wrong);
+			complain("%s, line %zu: '%s' %s. It is left out; give it by itself",
+				 name, number, line, wrong);
 			job->status = EXIT_FAILED;
 			continue;
 		}
@@ -284,15 +294,16 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 		complain("%s The lines before that are done.", why);
 		free(why);
 		job->status = EXIT_FAILED;
-	} else if (marks.begun && !marks.ended && !job->stopped) {
-		complain("%s is a dump of which a part is missing: there is no '# end' with the "
-			 "number of its extents. The %zu extents that are there were done.",
-			 name, marks.nr);
-		job->status = EXIT_FAILED;
 	}
 	free(line);
 	flush_job(job);
 	progress_end(progress);
+	if (job->whole && (marks.begun || marks.broken) && !job->stopped) {
+		complain("%s is not the whole of a dump: the number of its extents is not the one "
+			 "of a line '# end'. Those that are there were claimed: before a seal, "
+			 "compare them with what should be there", name);
+		job->status = EXIT_FAILED;
+	}
 }
 
 static void read_file(struct extent_job *job, const char *path)
@@ -332,13 +343,15 @@ static bool extents_are_right(const struct command *cmd, const struct args *args
 	return true;
 }
 
-static int run_extents(const struct command *cmd, const struct args *args, batch_call *call)
+static int run_extents(const struct command *cmd, const struct args *args, batch_call *call,
+		       bool whole)
 {
 	struct extent_job *job = must(calloc(1, sizeof(*job)));
 	__u64 start, len;
 
 	job->cmd = cmd;
 	job->call = call;
+	job->whole = whole;
 	if (!extents_are_right(cmd, args))
 		return EXIT_USAGE;
 	if (wants_table(args)) {
@@ -369,12 +382,12 @@ static int run_extents(const struct command *cmd, const struct args *args, batch
 
 static int cmd_free(const struct command *cmd, const struct args *args)
 {
-	return run_extents(cmd, args, hybrid_alloc_free_batch);
+	return run_extents(cmd, args, hybrid_alloc_free_batch, false);
 }
 
 static int cmd_claim(const struct command *cmd, const struct args *args)
 {
-	return run_extents(cmd, args, hybrid_alloc_claim_batch);
+	return run_extents(cmd, args, hybrid_alloc_claim_batch, true);
 }
 
 const struct command alloc_command = {

@@ -357,8 +357,8 @@ static int cmd_detach(const struct command *cmd, const struct args *args)
 	if (!detach_info(cmd, path, &info))
 		return EXIT_FAILED;
 	if (args->wipe && !args->force && (info.state & HYBRID_ALLOC_STATE_SEALED)) {
-		complain("refusing to wipe: %s is attached for a rebuild and not sealed, so there "
-			 "may be data on it that is needed. Detach it without --wipe, or with "
+		complain("refusing to wipe: %s is attached for a rebuild, so there may be data on "
+			 "it that is needed. Seal it first, detach it without --wipe, or give "
 			 "--force, too.", path);
 		return EXIT_FAILED;
 	}

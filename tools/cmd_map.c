@@ -256,8 +256,7 @@ const struct command dump_command = {
 		"again without --fresh, then run `hybridctl claim --file` and `hybridctl seal`.\n"
 		"Stop programs that allocate and free before: the extents are read in pages of 1024, and "
 		"an extent that changes between two pages may be missing. The command fails if it detects "
-		"that. The last line says how many there are: without it, claim and free fail at the end of "
-		"the file. With --json, --raw or --output the extents are printed as a table.",
+		"that. The last line says how many there are: claim fails at the end of a part of a dump. With --json, --raw or --output the extents are printed as a table.",
 	.examples =
 		"hybridctl dump 0 > extents\n"
 		"Save the live extents of /dev/hybrid_alloc0.\n"

@@ -72,7 +72,7 @@ static const struct column stat_columns[] = {
 	{ "CACHED", COLUMN_SIZE, IN_ALL, "in the per-CPU pools, ready to be allocated" },
 	{ "FREE", COLUMN_SIZE, IN_ALL, "free, in slabs and buddy blocks" },
 	{ "RETIRED", COLUMN_SIZE, IN_ALL, "held: freed or free, but not usable yet" },
-	{ "UNUSABLE", COLUMN_SIZE, IN_ALL, "at both ends of the range, less than a block" },
+	{ "UNUSABLE", COLUMN_SIZE, IN_ALL, "at both ends of the range, less than a block each" },
 	{ "METADATA", COLUMN_SIZE, IN_ALL, "memory for the allocator's metadata" },
 	{ "PERCPU", COLUMN_SIZE, IN_ALL, "memory for the pools" },
 	{ "NR_LIVE", COLUMN_NUMBER, IN_ALL, "live extents" },

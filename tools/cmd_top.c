@@ -63,7 +63,7 @@ struct top {
 
 /*
  * The node is closed at once, so that the instance can be detached. False after a complaint.
- * With @missing_is_ok, a node that has gone is skipped.
+ * With @missing_is_ok, a node that cannot be opened is skipped.
  */
 static bool take_sample(struct samples *all, const char *path, bool runs, bool missing_is_ok)
 {
@@ -72,11 +72,9 @@ static bool take_sample(struct samples *all, const char *path, bool runs, bool m
 	bool ok;
 
 	if (fd < 0) {
-		/* it went away, unlike one that this user may not open */
-		if (missing_is_ok && fd != -EACCES && fd != -EPERM)
-			return true;
-		failed(explain("node", -fd, 0, path, "open %s", path));
-		return false;
+		if (!missing_is_ok)
+			failed(explain("node", -fd, 0, path, "open %s", path));
+		return missing_is_ok;
 	}
 	ok = node_info(fd, path, &s.info) && node_stat(fd, path, runs, &s.stat);
 	clock_gettime(CLOCK_MONOTONIC, &s.at);
@@ -88,11 +86,14 @@ static bool take_sample(struct samples *all, const char *path, bool runs, bool m
 	return true;
 }
 
-/* Of all instances, or of those that were named. False after a complaint. */
+/*
+ * Of all instances that this user may open, or of those that were named. False after a complaint,
+ * also if there are instances, and none may be opened.
+ */
 static bool take_samples(const struct args *args, bool runs, struct samples *all)
 {
 	struct hybrid_alloc_info info = { };
-	bool ok = true;
+	bool ok = true, denied = false;
 	int ret;
 
 	for (int i = 0; i < args->nr_words && ok; i++) {
@@ -107,8 +108,14 @@ static bool take_samples(const struct args *args, bool runs, struct samples *all
 	while (ok && (ret = next_instance(&info))) {
 		char *path = text(HYBRID_ALLOC_NODE_FORMAT, info.id);
 
+		denied |= access(path, R_OK) && errno == EACCES;
 		ok = ret > 0 && take_sample(all, path, runs, true);
 		free(path);
+	}
+	if (ok && denied && !all->nr) {
+		complain("you may open no node of an instance: run hybridctl as root, or as a user "
+			 "whom `ls -l /dev/hybrid_alloc*` lets read them");
+		return false;
 	}
 	return ok;
 }

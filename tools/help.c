@@ -15,7 +15,8 @@ const char tool_description[] =
 "the device itself, LEN bytes from byte START, and frees the extent when all I/O to it has "
 "finished.\n"
 "Each attached device is an instance with a number N and a node /dev/hybrid_allocN. "
-"NODE below is that path, or hybrid_allocN, or just N, or the path of the device.\n"
+"NODE below is that path, or hybrid_allocN, or just N, or the path or the name of the "
+"device.\n"
 "SIZE, START and LEN are in bytes, or have a unit: K, M, G, T, P, E, also written KiB and "
 "so on, are powers of 1024; kB, MB and so on are powers of 1000. A fraction such as 1.5M must "
 "be a whole number of bytes.";

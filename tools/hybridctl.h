@@ -153,8 +153,8 @@ char *find_signatures(int fd, int *err);
 /* explain.c */
 
 /*
- * "cannot allocate 4 MiB: no free run holds it (ENOSPC). Free extents or ask
- * for less ...". @command is the name of the command; @node the path of the instance's
+ * "cannot allocate 4 MiB: no free run holds it (ENOSPC). Free extents, or
+ * ask for less ...". @command is the name of the command; @node the path of the instance's
  * node, or NULL; @reason that of a refused free, or 0.
  */
 __printf(5, 6)
@@ -300,7 +300,7 @@ extern const char *const part_names[NR_PARTS];
 struct picture {
 	struct hybrid_alloc_info info;
 	struct hybrid_alloc_stat stat;
-	__u64 len;		/* the managed range and the unusable tail */
+	__u64 len;		/* the managed range and the unusable ends */
 	__u64 cell_len;
 	size_t nr_cells;
 	__u64 (*cells)[NR_PARTS];	/* bytes */

@@ -39,7 +39,7 @@ const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_WIPE] = { 0, "wipe", NULL,
 		"Afterwards write zeroes to the first and the last MiB of the range, so that "
 		"`hybridctl attach --fresh` takes the range again. The data there is lost; what is on "
-		"the disk outside of the range stays. An instance that is not sealed needs --force, "
+		"the disk outside of the range stays. An instance in the state rebuild needs --force, "
 		"too." },
 	[OPT_EMPTY] = { 0, "empty", NULL,
 		"Seal although nothing was claimed: all space is free." },
@@ -53,7 +53,7 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"1024." },
 	[OPT_BOUND] = { 0, "bound", NULL,
 		"Bind the extents to hybridctl: it waits for a signal, such as that of Ctrl-C, then ends, "
-		"and they are freed." },
+		"and they are freed. It also ends when the instance is detached." },
 	[OPT_COUNT] = { 'c', "count", "N",
 		"Allocate N extents of each SIZE; 1 by default." },
 	[OPT_FILE] = { 'f', "file", "FILE",

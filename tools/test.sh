@@ -506,6 +506,7 @@ nobody()
 {
 	start-stop-daemon -S -c nobody -x "$(command -v hybridctl)" -- "$@"
 }
+try_not "an ordinary user sees the top of nothing" "you may open no node of an instance" nobody top --batch -d 1 --iterations 1
 try_not "an ordinary user attaches" "(EACCES). Run hybridctl as root" nobody attach --fresh "$DISK"
 is "an ordinary user lists" "$(nobody list --json)" "$(hybridctl list --json)"
 is "... with all columns" "$(nobody list -r -b -o NODE,MAJ:MIN,STATE,MAX_BLOCK,UUID,EPOCH,FEATURES)" \

@@ -190,7 +190,6 @@ static void test_params(void)
 		{ "device=" ONE " mode=fresh max_block=20E", EINVAL },
 		{ "device=" ONE " mode=fresh min_block=18446744073709617152", EINVAL },
 		{ "device=" ONE " mode=fresh min_block=4K4", EINVAL },
-		{ "device=" ONE ", mode=fresh", EINVAL },
 		{ "device=" ONE " mode=fresh max_block=6K", EINVAL },
 		{ "device=" ONE " mode=fresh slab_max=-1", EINVAL },
 		{ "device=" ONE " mode=fresh slab_max=8M", EINVAL },
@@ -308,6 +307,8 @@ static void test_param_sizes(void)
 	u32 id;
 
 	t_log_lines();
+	t_errno(ha_insmod("device=" ONE ", mode=fresh"), EINVAL, "insmod with an empty path");
+	t_eq(t_log_with("a path is empty", NULL), 1, "... says so");
 	must_insmod("min_block=64K");
 	t_eq(t_log_lines(), 1, "sizes without a device: a line in the log");
 	t_errno(ha_rmmod(), 0, "rmmod");
@@ -490,7 +491,8 @@ static void test_number(void)
 		pthread_create(&threads[i], NULL, attach_detach, ONE);
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
-	t_eq(nr_other, 0, "%u times attached by turns, always with the same number", nr_attached);
+	t_ok(nr_attached > 1, "attached by turns");
+	t_eq(nr_other, 0, "%u times, always with the same number", nr_attached);
 	t_errno(ha_rmmod(), 0, "rmmod");
 }
 
