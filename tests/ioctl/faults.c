@@ -32,26 +32,6 @@ static u32 id;
 static int fd = -1;
 static struct hybrid_alloc_extent ext;
 
-/* The @n-th chance of this task to fail will; 0 for none. */
-static void set_nth(unsigned int n)
-{
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%u", n);
-
-	/* a fault that is still due may hit the first try */
-	if (pwrite(nth_fd, buf, len, 0) != len && pwrite(nth_fd, buf, len, 0) != len)
-		t_die("write fail-nth");
-}
-
-/* Was the fault delivered? That to read it fails means that it was still due. */
-static bool delivered(void)
-{
-	char buf[16] = {};
-	ssize_t len = pread(nth_fd, buf, sizeof(buf) - 1, 0);
-
-	return len > 0 && !atoi(buf);
-}
-
 static void set_attr(const char *kind, const char *attr, const char *value)
 {
 	char path[128];
@@ -565,12 +545,12 @@ static unsigned int first_of_module(void)
 	char buf[16] = {};
 	unsigned int used;
 
-	set_nth(1000000);
+	t_fail_nth(nth_fd, 1000000);
 	if (insmod_with("mode=none") != EINVAL)
 		t_die("the module was to refuse");
 	if (pread(nth_fd, buf, sizeof(buf) - 1, 0) <= 0)
 		t_die("read fail-nth");
-	set_nth(0);
+	t_fail_nth(nth_fd, 0);
 	used = 1000000 - atoi(buf);
 	t_note("insmod: %u chances to fail before and after the module's own", used);
 	return used > 20 ? used - 20 : 1;
@@ -635,10 +615,10 @@ static void run_nth(const struct operation *o, const char *size)
 
 		if (o->prepare)
 			o->prepare();
-		set_nth(n);
+		t_fail_nth(nth_fd, n);
 		err = o->op();
-		hit = delivered();
-		set_nth(0);
+		hit = t_fail_delivered(nth_fd);
+		t_fail_nth(nth_fd, 0);
 		failed += hit && err;
 		problem = o->check(err);
 		if (!problem && err && !hit)

@@ -731,6 +731,25 @@ int t_log_lines(void)
 	return t_log_with("", NULL);
 }
 
+void t_fail_nth(int fd, unsigned int n)
+{
+	char buf[16];
+	int len = snprintf(buf, sizeof(buf), "%u", n);
+
+	/* a fault that is still due may hit the first try */
+	if (pwrite(fd, buf, len, 0) != len && pwrite(fd, buf, len, 0) != len)
+		t_die("write fail-nth");
+}
+
+bool t_fail_delivered(int fd)
+{
+	char buf[16] = {};
+	/* that to read it fails means that it was still due */
+	ssize_t len = pread(fd, buf, sizeof(buf) - 1, 0);
+
+	return len > 0 && !atoi(buf);
+}
+
 double t_now(void)
 {
 	struct timespec ts;

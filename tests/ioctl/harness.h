@@ -191,6 +191,12 @@ u64 t_disk_size(const char *disk);
 /* Files: a short string written to or read from a file of the kernel */
 __printf(2, 3) int t_write(const char *path, const char *fmt, ...);
 long t_read_long(const char *path);
+/*
+ * Fault injection by /proc/self/fail-nth, of which @fd is an open file: the @n-th chance of this
+ * task to fail will, or none; was the fault delivered?
+ */
+void t_fail_nth(int fd, unsigned int n);
+bool t_fail_delivered(int fd);
 double t_now(void);
 /* The module's lines in the kernel's log since the last call. */
 int t_log_lines(void);

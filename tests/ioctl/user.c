@@ -15,6 +15,7 @@
 #define RUN		"/sys/module/ha_probe/parameters/run"
 #define RESULT		"/sys/module/ha_probe/parameters/result"
 #define DISCARDS	"/sys/module/ha_probe/parameters/discards"
+#define DEBUGFS		"/sys/kernel/debug/"
 #define STACKED		"/dev/ha_stacked"
 #define FRESH		HYBRID_ALLOC_ATTACH_FRESH
 #define FORCE		HYBRID_ALLOC_DETACH_FORCE
@@ -328,6 +329,43 @@ static void test_stacked(void)
 	probe_close(0);
 }
 
+/* Each allocation of memory fails, one by one, while a user opens an allocator by name. */
+static void test_no_memory(void)
+{
+	int nth = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC), run, err;
+	unsigned int n, failed = 0, odd = 0;
+	bool delivered;
+
+	if (nth < 0) {
+		t_note("no memory: this kernel has no fault injection");
+		return;
+	}
+	if (t_write(DEBUGFS "failslab/verbose", "0") ||
+	    t_write(DEBUGFS "fail_page_alloc/verbose", "0") ||
+	    t_write(DEBUGFS "fail_usercopy/verbose", "0") ||
+	    t_write(DEBUGFS "failslab/ignore-gfp-wait", "N") ||
+	    t_write(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N") ||
+	    t_write(DEBUGFS "fail_page_alloc/min-order", "0"))
+		t_die("fault injection cannot be set up");
+	run = open(RUN, O_WRONLY | O_CLOEXEC);
+	for (n = 1, delivered = true; delivered && n < 10000; n++) {
+		t_fail_nth(nth, n);
+		err = pwrite(run, "open 0 poor 0", 13, 0) < 0 ? errno : 0;
+		delivered = t_fail_delivered(nth);
+		t_fail_nth(nth, 0);
+		if (!err)
+			probe_close(0);
+		failed += !!err;
+		odd += err && err != ENOMEM && err != EFAULT;
+		odd += !ha_nothing_attached();
+	}
+	t_ok(!delivered && !err && failed > 20, "an open without memory fails at %u places",
+	     failed);
+	t_eq(odd, 0, "... with nothing left behind");
+	close(run);
+	close(nth);
+}
+
 int main(void)
 {
 	int err;
@@ -342,6 +380,7 @@ int main(void)
 	ctl = ha_control(O_RDONLY);
 	test_names();
 	test_node();
+	test_no_memory();
 	test_killed();
 	test_reclaim();
 	test_stacked();
