@@ -103,14 +103,20 @@ static u64 now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+static atomic_bool over;	/* the programs end */
+static pthread_t walker_thread;
+
 static void *run_program(void *arg)
 {
 	struct program *p = arg;
 
 	t_pin(p->cpu);
 	for (;;) {
-		while (!atomic_load(&p->runs))
+		while (!atomic_load(&p->runs)) {
+			if (atomic_load(&over))
+				return NULL;
 			usleep(1000);
+		}
 		p->call();
 		atomic_store(&p->done_at, now());
 		atomic_fetch_add(&p->calls, 1);
@@ -174,13 +180,12 @@ static void measure(struct program *victim, const char *name, void (*call)(void)
 {
 	static struct program walker;
 	double alone[2][MAX_SLICES], beside[2][MAX_SLICES];
-	static pthread_t thread;
 	int i;
 
 	walker.call = call;
 	if (!walker.cpu) {
 		walker.cpu = 1;
-		if (pthread_create(&thread, NULL, run_program, &walker))
+		if (pthread_create(&walker_thread, NULL, run_program, &walker))
 			t_die("pthread_create");
 	}
 	for (i = 0; i < nr_slices; i++) {
@@ -262,6 +267,10 @@ int main(int argc, char **argv)
 		}
 	if (!any)
 		t_die("no walker has this name");
+	/* a call in flight would fail */
+	atomic_store(&over, true);
+	pthread_join(thread, NULL);
+	pthread_join(walker_thread, NULL);
 	ret = ha_detach(id, HYBRID_ALLOC_DETACH_FORCE);
 	_exit(ret ? 1 : 0);
 }
