@@ -102,7 +102,7 @@ static void compare(struct kunit *test, const struct hatest_model *m, struct hat
 	unsigned int i;
 
 	hapool_drain(&f->p);
-	/* sums are made by whoever asks first */
+	/* the sums that the searches go by exist already, or not */
 	if (hatest_below(rng, 2))
 		KUNIT_ASSERT_EQ(test, haslab_longest_run(slab_of(test)), runs.largest);
 	for (i = 0; i < 4; i++) {
