@@ -52,12 +52,13 @@ static void expect_place(struct kunit *test, const struct hatest_model *m, u64 a
 {
 	bool is_free = hatest_model_free(m, at, 1), said, stretch;
 	struct haslab *s = slab_of(test);
+	int steps = INT_MAX;
 	u64 run, end;
 
 	haslab_lock_all(s);
 	said = haslab_is_free(s, at);
 	stretch = haslab_stretch(s, at, &end);
-	run = haslab_run_at(s, at, U64_MAX);
+	run = haslab_run_at(s, at, U64_MAX, &steps);
 	haslab_unlock_all(s);
 
 	KUNIT_ASSERT_EQ_MSG(test, said, is_free, "%llu", at);

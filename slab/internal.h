@@ -385,7 +385,7 @@ bool haslab_gap_stretch(struct haslab *s, u64 pos, u64 reach, u64 *end);
 u64 haslab_units_end(const struct haslab *s, const struct haslab_mixed *m, u64 pos);
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
 bool haslab_is_free(struct haslab *s, u64 pos);
-u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough);
+u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough, int *steps);
 
 #define HASLAB_WALK_WHOLE	BIT(0)	/* the whole pass is one hold of all groups */
 /* The pass ends early when the caller is killed or the device is detached. */

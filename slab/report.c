@@ -82,10 +82,11 @@ static struct haslab_extent haslab_extent_at(struct haslab *s, u64 pos)
 	struct haslab_extent e = { .start = pos, .state = HYBRID_ALLOC_MAP_FREE };
 	struct haslab_mixed *m = mixed_at(s, pos);
 	struct haslab_slab *slab;
+	int steps = INT_MAX;
 	u64 end;
 
 	if (haslab_stretch(s, pos, &end)) {
-		e.len = haslab_run_at(s, pos, U64_MAX);
+		e.len = haslab_run_at(s, pos, U64_MAX, &steps);
 		return e;
 	}
 	if (m)

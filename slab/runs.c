@@ -278,6 +278,37 @@ u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run)
 				     haruns_marks_next_free(r, run->at + 1);
 }
 
+/*
+ * Add up the free runs in the blocks from @from to before @to of a slot. @align: a power of two,
+ * at most the size of the slot. False if the slot has a bitmap: haruns_free_map() is cheaper then.
+ */
+bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struct haruns_sum *sum)
+{
+	u32 start, end = from, mark, lead = 0, longest = 0, len;
+	int usable = 0;
+	const u16 *at;
+
+	if (haruns_is_bitmap(r))
+		return false;
+	at = haruns_marks(r) + haruns_marks_find(r, from);
+	do {
+		mark = *at++;
+		start = end;
+		end = haruns_mark_start(*at);
+		len = 0;
+		if (haruns_mark_state(mark) != HARUNS_FREE)
+			continue;
+		end = min(end, to);
+		len = end - start;
+		if (start == from)
+			lead = len;
+		longest = max(longest, len);
+		usable = max_t(int, usable, end - round_up(start, align));
+	} while (end < to);
+	*sum = (struct haruns_sum) { lead, longest, len, usable };
+	return true;
+}
+
 static void haruns_marks_map(const struct haruns *r, enum haruns_state state, u32 from, u32 to,
 			     unsigned long *bits)
 {

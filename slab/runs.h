@@ -31,6 +31,14 @@ struct haruns_run {
 	u32 at;			/* the number of its mark, or its start in the bitmap form */
 };
 
+/* The free runs of a part of a slot. */
+struct haruns_sum {
+	u32 lead;		/* free blocks at its start */
+	u32 longest;		/* the longest free run */
+	u32 trail;		/* free blocks at its end */
+	u32 usable;		/* the longest extent of the wanted alignment */
+};
+
 /* The runs of a slot. */
 struct haruns {
 	u16 nr;			/* number of runs */
@@ -79,6 +87,7 @@ struct haruns_run haruns_recorded(const struct haruns *r, u32 at);
 struct haruns_run haruns_last(const struct haruns *r);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
 u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run);
+bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struct haruns_sum *sum);
 void haruns_free_map(const struct haruns *r, u32 from, u32 to, unsigned long *bits);
 void haruns_special_map(const struct haruns *r, unsigned long *bits);
 bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr, u32 blocks);

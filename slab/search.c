@@ -61,9 +61,9 @@
 #define BEST_STEPS_ALIGNED	160
 /* How often in a row others may take what was found. */
 #define SEARCH_TRIES	16
-/* How many places at which an extent can begin are looked at one by one, and how many free ones. */
+/* How many places at which an extent can begin are looked at one by one, and how much at them. */
 #define PLACES		256
-#define PLACES_FREE	64
+#define PLACES_STEPS	256	/* see haslab_steps() */
 
 /* Whether an extent fits in a free run; if so, *@found is where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
@@ -132,7 +132,7 @@ static u64 haslab_part_before(struct haslab *s, u64 pos)
 /* Try the free run that has a part starting at @pos. */
 static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
-	u64 start = pos;
+	u64 start = pos, size;
 
 	haslab_assert_all(s);
 	do {
@@ -141,9 +141,9 @@ static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 		pos = start;
 		start = pos ? haslab_part_before(s, pos) : pos;
 	} while (start < pos);
-	l->done = haslab_run_fits(pos, haslab_run_at(s, pos, l->len + l->align), l->len, l->align,
-				  l->found);
-	return !l->done;
+	size = haslab_run_at(s, pos, l->len + l->align, &l->steps);
+	l->done = haslab_run_fits(pos, size, l->len, l->align, l->found);
+	return !l->done && l->steps >= 0;
 }
 
 /* Try the free run across the border before @slot; at least one side is free there. */
@@ -468,7 +468,7 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 static int haslab_search_places(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	u64 pos = round_up(s->cfg.first_block, align);
-	unsigned int nr_free = 0;
+	int steps = haslab_steps(s, PLACES_STEPS);
 
 	haslab_assert_all(s);
 	if (pos >= s->cfg.nr_blocks || s->cfg.nr_blocks - pos < len)
@@ -478,9 +478,9 @@ static int haslab_search_places(struct haslab *s, u64 len, u64 align, u64 *found
 	for (*found = pos; *found + len <= s->cfg.nr_blocks; *found += align) {
 		if (!haslab_is_free(s, *found))
 			continue;
-		if (haslab_run_at(s, *found, len) >= len)
+		if (haslab_run_at(s, *found, len, &steps) >= len)
 			return 0;
-		if (++nr_free == PLACES_FREE)
+		if (steps < 0)
 			return -E2BIG;
 	}
 	return -ENOSPC;

@@ -32,9 +32,11 @@ static unsigned long haslab_bits_word(const unsigned long *map, u32 base, u32 fr
 {
 	unsigned long w = map[base / BITS_PER_LONG];
 
-	if (base < from)
+	if (unlikely(base < from))
 		w &= BITMAP_FIRST_WORD_MASK(from);
-	return to - base < BITS_PER_LONG ? w & BITMAP_LAST_WORD_MASK(to) : w;
+	if (unlikely(to - base < BITS_PER_LONG))
+		w &= BITMAP_LAST_WORD_MASK(to);
+	return w;
 }
 
 /* Where in @w, followed by @next, @nr bits in a row are set: the first of each. */
@@ -45,7 +47,7 @@ static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 n
 	/* then to the end of the word, at least */
 	if (nr > BITS_PER_LONG)
 		return ~w ? w & ~(~0UL >> (BITS_PER_LONG - fls_long(~w))) : w;
-	for (has = 1; has < nr; has += more) {
+	for (has = 1; has < nr && w; has += more) {
 		more = min(has, nr - has);
 		w &= w >> more | next << (BITS_PER_LONG - more);
 		next &= next >> more;
@@ -53,33 +55,42 @@ static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 n
 	return w;
 }
 
+/* How many bits in a row, of those from @from to before @to, are set at the end. */
+static u32 haslab_bits_trail(const unsigned long *map, u32 from, u32 to)
+{
+	unsigned long w;
+	u32 end, base;
+
+	for (end = to; end > from; end = base) {
+		base = round_down(end - 1, BITS_PER_LONG);
+		w = ~map[base / BITS_PER_LONG] & BITMAP_LAST_WORD_MASK(end);
+		if (w)
+			return to - max_t(u32, from, base + fls_long(w));
+	}
+	return to - from;
+}
+
 /* The first, the longest and the last row of bits from @from to before @to. */
 static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to)
 {
-	u32 base, first, end, row = 0, longest = 0;
-	unsigned long w, rows;
+	u32 base, row = 0, longest = 0;
+	unsigned long w;
 
 	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
 		w = haslab_bits_word(map, base, from, to);
-		if (!w) {
-			longest = max(longest, row);
-			row = 0;
+		if (!~w) {
+			row += BITS_PER_LONG;
 			continue;
 		}
-		first = max(base, from) - base;
-		end = min_t(u32, to - base, BITS_PER_LONG);
-		if (w == (BITMAP_FIRST_WORD_MASK(first) & BITMAP_LAST_WORD_MASK(end))) {
-			row += end - first;
-			continue;
-		}
-		longest = max_t(u32, longest, row + __ffs(~(w >> first)));
-		rows = longest < BITS_PER_LONG ? haslab_bits_rows(w, 0, longest + 1) : 0;
-		for (; rows; rows &= rows >> 1)
+		longest = max_t(u32, longest, row + __ffs(~w));
+		row = BITS_PER_LONG - fls_long(~w);
+		w = longest < BITS_PER_LONG ? haslab_bits_rows(w, 0, longest + 1) : 0;
+		for (; w; w &= w >> 1)
 			longest++;
-		row = BITS_PER_LONG - fls_long(~(w << (BITS_PER_LONG - end)));
 	}
 	return (struct haslab_sum) {
-		find_next_zero_bit(map, to, from) - from, max(longest, row), row, to - from
+		find_next_zero_bit(map, to, from) - from, max(longest, row),
+		haslab_bits_trail(map, from, to), to - from
 	};
 }
 
@@ -185,6 +196,11 @@ static bool haslab_slot_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 	if (!haslab_units_map(w, first))
 		return true;
 	i = first % HABUDDY_FANOUT;
+	/* a unit is a block */
+	if (!s->cfg.unit_shift) {
+		bitmap_or(p->bits, p->bits, w->units + i / BITS_PER_LONG, haslab_slot_units(s));
+		return true;
+	}
 	to = i + haslab_slot_units(s);
 	for (; (i = find_next_bit(w->units, to, i)) < to; i = next) {
 		next = find_next_zero_bit(w->units, to, i);
@@ -309,8 +325,34 @@ static struct haslab_sum haslab_runs_sum(const struct haruns *r)
 }
 
 /*
+ * The sum of a mixed part that has marks, or of some of its units: a mark is cheaper than the
+ * blocks of its run. False if the part at w->pos is no such part.
+ */
+static bool haslab_marks_sum(struct haslab_walk *w, u64 end, unsigned int order,
+			     struct haslab_sum *sum)
+{
+	struct haslab *s = w->s;
+	u64 start = round_down(w->pos, slot_blocks(s));
+	const struct haslab_mixed *m = mixed_at(s, w->pos);
+	struct haruns_sum runs;
+
+	/* see haslab_slot_at() */
+	if (!m || (haslab_units_are_small(s) && !haslab_whole_slot(s, slot_of(s, w->pos))))
+		return false;
+	end = min(end, haslab_units_end(s, m, w->pos));
+	if (!haruns_marks_sum(&m->runs, w->pos - start, end - start,
+			      1U << min(order, s->slot_shift), &runs))
+		return false;
+	haslab_walk_spend(w, 1 + m->runs.nr / 2);
+	*sum = (struct haslab_sum) {
+		runs.lead, runs.longest, runs.trail, end - w->pos, runs.usable
+	};
+	return true;
+}
+
+/*
  * The sum of the part that begins at @w->pos and ends at @end at the latest. What is usable need
- * not be exact if it is at most what is in @w->sum. A word of bits is cheaper than a run.
+ * not be exact if it is at most what is in @w->sum.
  */
 static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigned int order)
 {
@@ -324,6 +366,12 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 
 	if (whole && (!order || whole->max_free <= best))
 		return haslab_runs_sum(whole);
+	if (haslab_marks_sum(w, end, order, &sum)) {
+		/* of the blocks with such an order a slot has at most the first */
+		if (order > s->slot_shift)
+			sum.usable = haslab_run_usable(pos, sum.lead, order);
+		return sum;
+	}
 	if (!haslab_part_at(w, pos, end, &p)) {
 		w->steps -= HASLAB_STRETCH_STEPS;
 		sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;

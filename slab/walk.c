@@ -160,13 +160,16 @@ bool haslab_is_free(struct haslab *s, u64 pos)
 	return i >= slab->nr_objects || test_bit(i, slab->free);
 }
 
-/* The length of the free run at @pos, across all borders; of a longer one than @enough, some. */
-u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough)
+/*
+ * The length of the free run at @pos, across all borders; of a longer one than @enough, some. Also
+ * if *@steps stretches are not enough: then that is negative.
+ */
+u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough, int *steps)
 {
 	u64 end = pos, next;
 
 	for (; end < s->cfg.nr_blocks && end - pos < enough; end = next)
-		if (!haslab_stretch(s, end, &next))
+		if (--*steps < 0 || !haslab_stretch(s, end, &next))
 			break;
 	return end - pos;
 }

@@ -180,6 +180,15 @@ static inline unsigned long sim_range_mask(unsigned long w, unsigned long start,
 	return mask;
 }
 
+static inline void bitmap_or(unsigned long *dst, const unsigned long *a, const unsigned long *b,
+			     unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < BITS_TO_LONGS(n); i++)
+		dst[i] = a[i] | b[i];
+}
+
 static inline void bitmap_set(unsigned long *p, unsigned int start, unsigned int n)
 {
 	unsigned long w;
