@@ -280,6 +280,7 @@ static __always_inline struct haslab_group *haslab_group_at(const struct haslab 
 {
 	const struct haslab_slab *slab;
 
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "a mixed part or a slab may be freed");
 	if (likely(m))
 		return mixed_group(s, m);
 	slab = haslab_lookup(s, start);
@@ -625,6 +626,24 @@ static int haslab_grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *
 	return 0;
 }
 
+/* Make the arrays @dirs and @sums those of the device. Return: the former dirs; @sums: likewise. */
+static struct haslab_dir *haslab_swap_dirs(struct haslab *s, struct haslab_dir *dirs,
+					   struct haslab_sums *sums, u64 nr_dirs)
+{
+	struct haslab_dir *old = s->dirs;
+
+	haslab_assert_all(s);
+	memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
+	/* pairs with rcu_dereference_raw() in map_dir(): the array is filled when it is seen */
+	smp_store_release(&s->dirs, dirs);
+	/* changes are under the lock of a group, so none uses the old ones */
+	swap(s->sums, *sums);
+	atomic_long_add(haslab_dirs_bytes(dirs, &s->sums, nr_dirs) -
+			haslab_dirs_bytes(old, sums, s->nr_dirs), &s->mem.bytes);
+	WRITE_ONCE(s->nr_dirs, nr_dirs);
+	return old;
+}
+
 /* More dirs, in new arrays. All sums are forgotten. */
 static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
 {
@@ -643,15 +662,7 @@ static int haslab_grow_dirs(struct haslab *s, u64 nr_dirs, gfp_t gfp)
 		return ret;
 	}
 	haslab_lock_all(s);
-	old = s->dirs;
-	memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
-	/* pairs with rcu_dereference_raw() in map_dir(): the array is filled when it is seen */
-	smp_store_release(&s->dirs, dirs);
-	/* changes are under the lock of a group, so none uses the old ones */
-	swap(s->sums, sums);
-	atomic_long_add(haslab_dirs_bytes(dirs, &s->sums, nr_dirs) -
-			haslab_dirs_bytes(old, &sums, s->nr_dirs), &s->mem.bytes);
-	WRITE_ONCE(s->nr_dirs, nr_dirs);
+	old = haslab_swap_dirs(s, dirs, &sums, nr_dirs);
 	haslab_unlock_all(s);
 	haslab_free_sums(&sums);
 	synchronize_rcu();

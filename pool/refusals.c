@@ -108,18 +108,37 @@ static u64 hapool_most_free(const struct hapool *p)
 	return hapool_end(p) - p->slab.cfg.first_block - used;
 }
 
+/* Whether one of these refusals covers that of an extent. */
+static bool hapool_refusals_cover(const struct hapool_refusals *r, u64 len, u64 align)
+{
+	bool cover = false;
+	int i;
+
+	lockdep_assert_held(&r->lock);
+	for (i = 0; i < HAPOOL_REFUSALS; i++)
+		cover |= r->of[i].len && len >= r->of[i].len && align >= r->of[i].align;
+	return cover;
+}
+
+static void hapool_refusals_add(struct hapool_refusals *r, u64 len, u64 align, u64 frees)
+{
+	lockdep_assert_held(&r->lock);
+	if (r->frees != frees)
+		memset(r->of, 0, sizeof(r->of));
+	r->frees = frees;
+	r->of[r->next++ % HAPOOL_REFUSALS] = (struct hapool_refusal) { len, align };
+}
+
 /* Whether a refusal of the slow mode covers this, if no block was freed since. */
 bool hapool_was_refused(struct hapool *p, u64 len, u64 align)
 {
 	struct hapool_refusals *r = &p->refusals;
-	bool was = false;
 	u64 frees;
-	int i;
+	bool was;
 
 	spin_lock(&r->lock);
 	frees = r->frees;
-	for (i = 0; i < HAPOOL_REFUSALS; i++)
-		was |= r->of[i].len && len >= r->of[i].len && align >= r->of[i].align;
+	was = hapool_refusals_cover(r, len, align);
 	spin_unlock(&r->lock);
 	return was && hapool_frees(p) == frees;
 }
@@ -131,10 +150,7 @@ void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
 
 	lockdep_assert_held(&p->slow);
 	spin_lock(&r->lock);
-	if (r->frees != frees)
-		memset(r->of, 0, sizeof(r->of));
-	r->frees = frees;
-	r->of[r->next++ % HAPOOL_REFUSALS] = (struct hapool_refusal) { len, align };
+	hapool_refusals_add(r, len, align, frees);
 	spin_unlock(&r->lock);
 }
 
