@@ -24,22 +24,22 @@
  * @len: out: how many are free, as far as their slab or the gap between slabs goes
  *
  * Looks at all of a full device, a part at a time. Gives up when the task is killed or the device
- * is being detached. Context: may sleep. Return: whether there are any.
+ * is being detached. Context: may sleep. Return: whether there are any; if not, @start and @len say
+ * nothing.
  */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len)
 {
 	struct haslab_walk w;
 	bool found = false;
 
-	*start = from;
 	haslab_walk_start(&w, s, from, U64_MAX, HASLAB_WALK_LONG);
 	while (!found && haslab_walk_next(&w))
 		while (!found && w.pos < w.end && w.steps > 0) {
 			w.steps -= HASLAB_STRETCH_STEPS;
 			*start = w.pos;
 			found = haslab_stretch(s, *start, &w.pos);
+			*len = w.pos - *start;
 		}
-	*len = w.pos - *start;
 	haslab_walk_end(&w);
 	return found;
 }
