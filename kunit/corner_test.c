@@ -679,9 +679,10 @@ static void slow_mode_waits_for_a_free_under_way(struct kunit *test)
 static void search_in_steps(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	u64 at, end = 4 * SLOT;
+	u64 at;
 
-	start(test, end);
+	start(test, 6 * SLOT);
+	KUNIT_ASSERT_EQ(test, claim(test, 5 * SLOT - 10, 20), 0);
 	at = alloc(test, 1);
 	KUNIT_EXPECT_EQ(test, hapool_search_begin(&f->p, GFP_NOWAIT), -EAGAIN);
 	KUNIT_ASSERT_EQ(test, hapool_search_begin(&f->p, GFP_KERNEL), 0);
@@ -690,11 +691,12 @@ static void search_in_steps(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, hapool_search_find(&f->p, 3 * SLOT, 1, &at), 0);
 	KUNIT_ASSERT_EQ(test, hapool_search_take(&f->p, at, 3 * SLOT), 0);
 	KUNIT_EXPECT_EQ(test, hapool_search_take(&f->p, at, 3 * SLOT), -EEXIST);
-	expect_account(test, 3 * SLOT + 1, 2);
-	KUNIT_EXPECT_EQ(test, hapool_search_find(&f->p, SLOT, 1, &at), -ENOSPC);
+	expect_account(test, 3 * SLOT + 20 + 1, 3);
+	/* as much is free, but not in a row */
+	KUNIT_EXPECT_EQ(test, hapool_search_find(&f->p, 2 * SLOT + 9, 1, &at), -ENOSPC);
 	hapool_search_end(&f->p);
 	/* what was not found is known to be refused */
-	KUNIT_EXPECT_EQ(test, try_alloc(test, SLOT, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 2 * SLOT + 9, &at), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, stat(test)->searches, 1);
 	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
 }

@@ -881,7 +881,100 @@ static const void *next_places(const void *before, char *desc)
 
 #endif
 
+/* A free that has found a mixed part waits for a lock, and GROW replaces the table meanwhile. */
+static void mixed_part_in_a_former_table_has_no_units(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	const struct haslab_mixed *m;
+	u64 units[3];
+	int ret, i;
+
+	start(test, 3 * SLOT);
+	for (i = 0; i < 3; i++)
+		KUNIT_ASSERT_EQ(test, claim(test, i * SLOT + 3, 7), 0);
+	rcu_read_lock();
+	m = mixed_place(s, 0);
+	ret = haslab_grow(s, 5 * SLOT, GFP_NOWAIT);
+	for (i = 0; i < 3; i++)
+		units[i] = m[i].units;
+	rcu_read_unlock();
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_EQ(test, units[i], 0);
+		KUNIT_EXPECT_NE(test, mixed_of(s, i)->units, 0);
+		expect_freed(test, i * SLOT + 3, 7);
+	}
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/* GROW during a CHECK: the sums match, although the new space was not looked at. */
+static void take_all_of_new_space(void)
+{
+	u64 end = grown->p.slab.cfg.nr_blocks;
+
+	if (!rescheduled++ && (haslab_grow(&grown->p.slab, end + UNIT, GFP_KERNEL) ||
+			       haslab_claim(&grown->p.slab, end, UNIT, true, GFP_KERNEL)))
+		rescheduled = 1000;
+}
+
+static void check_of_a_device_that_grows_proves_nothing(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+
+	start(test, 64 * SLOT + 8 * UNIT);
+	KUNIT_ASSERT_EQ(test, haslab_claim(s, 64 * SLOT, 8 * UNIT, true, GFP_KERNEL), 0);
+	grown = test->priv;
+	rescheduled = 0;
+	hatest_meanwhile = take_all_of_new_space;
+	KUNIT_EXPECT_EQ(test, haslab_check(s), -EAGAIN);
+	hatest_meanwhile = NULL;
+	KUNIT_EXPECT_GE(test, rescheduled, 1);
+	KUNIT_EXPECT_LT(test, rescheduled, 1000);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/*
+ * A search by large parts has 250 steps if units are small. If the run that fits begins at the end
+ * of a slot for which none is left, all of the device is looked at.
+ */
+static void run_after_the_last_step_is_found(struct kunit *test)
+{
+	const u64 slot = 1024;
+	u64 nr, at, i;
+	long before;
+
+	for (nr = 242; nr <= 252; nr++) {
+		start_shape(test, nr * slot, 4, 8);
+		/* the first slot is the last in the list of those whose longest run is this one */
+		for (i = 0; i < nr; i++) {
+			KUNIT_ASSERT_EQ(test, claim(test, i * slot, 19), 0);
+			KUNIT_ASSERT_EQ(test, claim(test, i * slot + 19, 382), 0);
+			KUNIT_ASSERT_EQ(test, claim(test, i * slot + 401, 61), 0);
+			KUNIT_ASSERT_EQ(test, claim(test, i * slot + 462, 501), 0);
+			KUNIT_ASSERT_EQ(test, claim(test, i * slot + 963, 61), 0);
+			expect_freed(test, i * slot + 401, 61);
+		}
+		expect_freed(test, 963, 61);
+		expect_freed(test, slot, 19);
+		before = ha_holds(HA_LOCK_ALL);
+		KUNIT_ASSERT_EQ(test, haslab_find(slab_of(test), 80, 1, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 963);
+		/* the look at the border takes four steps */
+		KUNIT_EXPECT_EQ_MSG(test, ha_holds(HA_LOCK_ALL) - before, nr <= 246 ? 1 : 2,
+				    "%llu slots", nr);
+		/* nor does anything fit in slots of which none has such an end */
+		KUNIT_ASSERT_EQ(test, claim(test, slot, 19), 0);
+		before = ha_holds(HA_LOCK_ALL);
+		KUNIT_ASSERT_EQ(test, haslab_find(slab_of(test), 80, 1, &at), -ENOSPC);
+		KUNIT_EXPECT_EQ_MSG(test, ha_holds(HA_LOCK_ALL) - before, nr <= 250 ? 1 : 3,
+				    "%llu slots", nr);
+	}
+}
+
 static struct kunit_case exact_cases[] = {
+	KUNIT_CASE(mixed_part_in_a_former_table_has_no_units),
+	KUNIT_CASE(check_of_a_device_that_grows_proves_nothing),
+	KUNIT_CASE(run_after_the_last_step_is_found),
 	KUNIT_CASE(free_run_ends_where_the_question_does),
 	KUNIT_CASE(what_is_held_is_whole_objects_and_units),
 	KUNIT_CASE(map_shows_what_is_held),
