@@ -881,6 +881,56 @@ static const void *next_places(const void *before, char *desc)
 
 #endif
 
+/* How often CHECK lets others run, with so many groups. */
+static unsigned int rescheduled_by_check(struct kunit *test, unsigned int nr_groups)
+{
+	struct fixture *f = test->priv;
+
+	f->nr_groups = nr_groups;
+	start(test, 3 * 64 * SLOT);
+	rescheduled = 0;
+	hatest_meanwhile = count_resched;
+	KUNIT_EXPECT_EQ(test, haslab_check(slab_of(test)), 0);
+	return rescheduled;
+}
+
+/* What goes over all CPUs, groups or dirs lets others run in between. */
+static void long_calls_reschedule(struct kunit *test)
+{
+	unsigned int before = rescheduled_by_check(test, 1);
+	struct fixture *f = test->priv;
+
+	KUNIT_EXPECT_EQ(test, rescheduled_by_check(test, 5), before + 4);
+	rescheduled = 0;
+	hatest_meanwhile = count_resched;
+	hapool_drain_idle(&f->p);
+	KUNIT_EXPECT_EQ(test, rescheduled, num_possible_cpus());
+	rescheduled = 0;
+	stop(f);
+	hatest_meanwhile = NULL;
+	KUNIT_EXPECT_GE(test, rescheduled, 3);
+}
+
+/* GROW waits for the readers of an array of dirs, and of a table of slabs, before it frees them. */
+static void grow_waits_for_readers(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	long before = atomic_long_read(&hatest_graces);
+
+	start(test, 3 * SLOT);
+	KUNIT_ASSERT_EQ(test, haslab_grow(s, 4 * SLOT, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&hatest_graces), before);
+	alloc(test, 1);
+	KUNIT_ASSERT_EQ(test, haslab_grow(s, 5 * SLOT, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&hatest_graces), before + 1);
+	KUNIT_ASSERT_EQ(test, haslab_grow(s, 65 * SLOT, GFP_KERNEL), 0);
+	/* there are more dirs, and the first one has more slots */
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&hatest_graces), before + 3);
+	KUNIT_ASSERT_EQ(test, haslab_grow(s, 3 * 64 * SLOT, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&hatest_graces), before + 4);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
 /* A free that has found a mixed part waits for a lock, and GROW replaces the table meanwhile. */
 static void mixed_part_in_a_former_table_has_no_units(struct kunit *test)
 {
@@ -972,6 +1022,8 @@ static void run_after_the_last_step_is_found(struct kunit *test)
 }
 
 static struct kunit_case exact_cases[] = {
+	KUNIT_CASE(long_calls_reschedule),
+	KUNIT_CASE(grow_waits_for_readers),
 	KUNIT_CASE(mixed_part_in_a_former_table_has_no_units),
 	KUNIT_CASE(check_of_a_device_that_grows_proves_nothing),
 	KUNIT_CASE(run_after_the_last_step_is_found),

@@ -4,9 +4,15 @@
 #include "inject.h"
 
 static struct hatest_inject inject;
-atomic_long_t hatest_takes, hatest_drains[4], hatest_jiffies;
+atomic_long_t hatest_takes, hatest_drains[4], hatest_jiffies, hatest_graces;
 void (*hatest_meanwhile)(void);
 void (*hatest_asleep)(void);
+
+void hatest_synchronize_rcu(void)
+{
+	atomic_long_inc(&hatest_graces);
+	synchronize_rcu();
+}
 
 void hatest_resched(void)
 {

@@ -65,7 +65,11 @@ extern atomic_long_t hatest_drains[4];
 /* How long all tasks have slept so far, but for what hatest_asleep did instead. */
 extern atomic_long_t hatest_jiffies;
 
+/* How often a task has waited for the readers of RCU so far. */
+extern atomic_long_t hatest_graces;
+
 void hatest_resched(void);
+void hatest_synchronize_rcu(void);
 void hatest_sleep(long jiffies, bool killable);
 bool hatest_fails(gfp_t gfp);
 void *hatest_kzalloc(size_t size, gfp_t gfp);
@@ -74,6 +78,8 @@ void *hatest_kvzalloc(size_t size, gfp_t gfp);
 #ifndef HATEST_INJECT_REAL
 #undef cond_resched
 #define cond_resched()			hatest_resched()
+#undef synchronize_rcu
+#define synchronize_rcu()		hatest_synchronize_rcu()
 #undef schedule_timeout_killable
 #define schedule_timeout_killable(jiffies)		hatest_sleep(jiffies, true)
 #undef schedule_timeout_uninterruptible
