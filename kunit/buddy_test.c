@@ -902,6 +902,36 @@ static void habuddy_test_exit(struct kunit *test)
 	habuddy_destroy(&f->b);
 }
 
+static void prepare_grow(struct kunit *test, u64 nr_units)
+{
+	struct hamem_op op = HAMEM_OP(GFP_KERNEL);
+	struct fixture *f = test->priv;
+	int ret;
+
+	do {
+		ret = habuddy_grow_prepare(&f->b, nr_units, f->b.nr_units, &op);
+	} while (hamem_again(&op, ret));
+	KUNIT_ASSERT_EQ(test, ret, 0);
+}
+
+/* What a GROW that failed has made is of no use for another size: a block is free as a whole. */
+static void nodes_of_a_grow_that_failed_go(struct kunit *test)
+{
+	static const u64 ends[] = { 600, (1 << 18) + 600, (3 << 18) + 600, (1 << 27) + 600 };
+	struct fixture *f = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		start(test, ends[i]);
+		/* a node for the last 100 units, in a cell of 512 */
+		prepare_grow(test, round_up(ends[i], 2048) + 512 + 100);
+		prepare_grow(test, round_up(ends[i], 2048) + 2048);
+		habuddy_grow(&f->b, round_up(ends[i], 2048) + 2048, ends[i]);
+		KUNIT_EXPECT_EQ_MSG(test, habuddy_check(&f->b), 0, "%llu units", ends[i]);
+		KUNIT_EXPECT_EQ(test, f->b.free_units, round_up(ends[i], 2048) + 2048);
+	}
+}
+
 static struct kunit_case habuddy_cases[] = {
 	KUNIT_CASE(whole_space_is_one_block),
 	KUNIT_CASE(order_beyond_the_largest_is_enospc),
@@ -927,6 +957,7 @@ static struct kunit_case habuddy_cases[] = {
 	KUNIT_CASE(giving_back_needs_no_memory),
 	KUNIT_CASE(random_operations_match_the_model),
 	KUNIT_CASE(random_fill_of_huge_spaces_comes_back),
+	KUNIT_CASE(nodes_of_a_grow_that_failed_go),
 	{}
 };
 
