@@ -881,6 +881,46 @@ static const void *next_places(const void *before, char *desc)
 
 #endif
 
+/* What the dirs kept while a region was in use says nothing of it once all of it is free. */
+static void goal_in_a_region_that_is_free_as_a_whole(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	const u64 gib = 64 * SLOT;
+	u64 at;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		start(test, 512 * gib);
+		KUNIT_ASSERT_EQ(test, claim(test, 0, 512 * gib), 0);
+		KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 0);
+		expect_freed(test, 0, 512 * gib);
+		if (i)
+			KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+		KUNIT_ASSERT_EQ(test, haslab_alloc_near(s, 5, 1, 300 * gib, GFP_KERNEL, &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 300 * gib);
+	}
+}
+
+/* No lock is taken for a list that is empty, nor that of the own group a second time. */
+static void groups_that_have_nothing_are_not_asked(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	struct fixture *f = test->priv;
+	struct haslab_ref ref;
+	long before;
+	u64 at;
+
+	f->nr_groups = 4;
+	start(test, 4 * SLOT);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 4 * SLOT), 0);
+	before = ha_holds(HA_LOCK_GROUP);
+	KUNIT_EXPECT_EQ(test, haslab_get_objects(s, 0, &ref, 1, GFP_KERNEL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ha_holds(HA_LOCK_GROUP) - before, 1);
+	before = ha_holds(HA_LOCK_GROUP);
+	KUNIT_EXPECT_EQ(test, haslab_alloc(s, 5, 1, GFP_KERNEL, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ha_holds(HA_LOCK_GROUP) - before, 4);
+}
+
 /* How often CHECK lets others run, with so many groups. */
 static unsigned int rescheduled_by_check(struct kunit *test, unsigned int nr_groups)
 {
@@ -1022,6 +1062,8 @@ static void run_after_the_last_step_is_found(struct kunit *test)
 }
 
 static struct kunit_case exact_cases[] = {
+	KUNIT_CASE(goal_in_a_region_that_is_free_as_a_whole),
+	KUNIT_CASE(groups_that_have_nothing_are_not_asked),
 	KUNIT_CASE(long_calls_reschedule),
 	KUNIT_CASE(grow_waits_for_readers),
 	KUNIT_CASE(mixed_part_in_a_former_table_has_no_units),
