@@ -881,6 +881,55 @@ static const void *next_places(const void *before, char *desc)
 
 #endif
 
+/* The sum of the first dir says that so much is free at its end. */
+static void set_trail(struct haslab *s, u32 blocks)
+{
+	s->sums.all = 0;
+	s->sums.regions[0].known = 0;
+	s->dirs[0].trail = blocks;
+}
+
+static struct haslab *unlucky;
+static long holds_at_pause[2];
+static unsigned int pauses;
+
+/* At the second pause the sum becomes right. */
+static void search_pauses(void)
+{
+	holds_at_pause[pauses++] = ha_holds(HA_LOCK_ALL);
+	if (pauses < ARRAY_SIZE(holds_at_pause))
+		hatest_asleep = search_pauses;
+	else
+		set_trail(unlucky, 10);
+}
+
+/* As if another task took each time what a search has found. */
+static void search_pauses_after_sixteen_tries(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	const u64 dir = 64 * SLOT;
+	long before;
+	u64 at;
+
+	start(test, 2 * dir);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, dir - 10), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, dir + 5, 100), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, dir + 120, dir - 120), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 15);
+	set_trail(s, 16);
+	unlucky = s;
+	pauses = 0;
+	hatest_asleep = search_pauses;
+	before = ha_holds(HA_LOCK_ALL);
+	KUNIT_EXPECT_EQ(test, haslab_search(s, 20, 1, GFP_KERNEL, &at), -ENOSPC);
+	hatest_asleep = NULL;
+	/* a try is two holds to find it, and one to take it */
+	KUNIT_EXPECT_EQ(test, pauses, 2);
+	KUNIT_EXPECT_EQ(test, holds_at_pause[0] - before, 16 * 3);
+	KUNIT_EXPECT_EQ(test, holds_at_pause[1] - before, 32 * 3);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
 /* What the dirs kept while a region was in use says nothing of it once all of it is free. */
 static void goal_in_a_region_that_is_free_as_a_whole(struct kunit *test)
 {
@@ -1062,6 +1111,7 @@ static void run_after_the_last_step_is_found(struct kunit *test)
 }
 
 static struct kunit_case exact_cases[] = {
+	KUNIT_CASE(search_pauses_after_sixteen_tries),
 	KUNIT_CASE(goal_in_a_region_that_is_free_as_a_whole),
 	KUNIT_CASE(groups_that_have_nothing_are_not_asked),
 	KUNIT_CASE(long_calls_reschedule),

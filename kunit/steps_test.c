@@ -258,6 +258,52 @@ static void sum_of_gaps_ends_its_hold_in_time(struct kunit *test)
 	}
 }
 
+/* How many holds of 1000 steps it takes to add up dirs, of which the first keep their sums. */
+static long holds_of_gaps(unsigned int nr_kept, unsigned int nr)
+{
+	long holds = 0, steps = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr_kept + 2 * nr; i++) {
+		if (steps <= 0) {
+			steps = 1000;
+			holds++;
+		}
+		steps -= i < nr_kept ? 1 : 4;
+	}
+	return holds;
+}
+
+/* The same in each of the walks that go by sums, to the last step. */
+static void walks_of_gaps_end_their_holds_in_time(struct kunit *test)
+{
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+	unsigned int kept, nr, what;
+	long before, holds;
+	u64 at;
+
+	for (what = 0; what < 2; what++)
+		for (kept = 5; kept < 9; kept++)
+			for (nr = 124; nr <= 125; nr++) {
+				start(test, (kept + nr) * GIB);
+				for (at = 0; at < (kept + nr) * GIB; at += GIB)
+					KUNIT_ASSERT_EQ(test, claim(test, at, GIB / 2), 0);
+				haslab_longest_run(s);
+				for (at = kept * GIB; at < (kept + nr) * GIB; at += GIB) {
+					expect_freed(test, at, GIB / 2);
+					KUNIT_ASSERT_EQ(test, claim(test, at, GIB / 2), 0);
+				}
+				before = ha_holds(HA_LOCK_ALL);
+				if (what)
+					haslab_longest_run(s);
+				else
+					KUNIT_EXPECT_EQ(test, haslab_next_long(s, 0, GIB), U64_MAX);
+				holds = ha_holds(HA_LOCK_ALL) - before;
+				KUNIT_EXPECT_EQ_MSG(test, holds, holds_of_gaps(kept, nr),
+						    "%u dirs are kept, %u are not", kept, nr);
+			}
+}
+
 /* CHECK adds up a dir of one-block units in holds of 250 steps. */
 static void check_of_gaps_ends_its_hold_in_time(struct kunit *test)
 {
@@ -409,6 +455,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(extent_of_100_tib),
 	KUNIT_CASE(largest_run_of_a_shredded_device),
 	KUNIT_CASE(sum_of_gaps_ends_its_hold_in_time),
+	KUNIT_CASE(walks_of_gaps_end_their_holds_in_time),
 	KUNIT_CASE(check_of_gaps_ends_its_hold_in_time),
 	KUNIT_CASE(sum_of_bare_regions_is_a_step_for_a_dir),
 	KUNIT_CASE(sum_of_dirs_in_use_counts_them),
