@@ -16,7 +16,7 @@
 #   make test     all tests
 #   make matrix   the module and its tests in virtual machines on Linux 6.1, 6.12, 7.x
 #   make soak     all tests, random ones for long
-#   make clean    (the cache of kernels stays: see README.md)
+#   make clean    (the cache stays: see README.md)
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 

@@ -21,7 +21,7 @@ demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
 test=("${demo[@]}" "${fio[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
-	bzip2 flex bison bc libelf-dev libssl-dev gcc-multilib binutils-s390x-linux-gnu libc6-dev-s390x-cross
+	bzip2 ccache flex bison bc libelf-dev libssl-dev gcc-multilib binutils-s390x-linux-gnu libc6-dev-s390x-cross
 	libgcc-12-dev-s390x-cross qemu-user sparse clang libclang-rt-dev shellcheck
 	dmsetup jq man-db mandoc openssl bpftrace python3 python3-jsonschema mmdebstrap e2fsprogs)
 
