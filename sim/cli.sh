@@ -55,6 +55,12 @@ refused "--list where it is not allowed" "replay takes no --list" replay --list
 refused "--list with more" "--list takes no 'pingpong-4K'" bench --list pingpong-4K
 refused "--list with an option" "--list takes no --json" bench --list --json
 refused "--situation where it is not allowed" "bench takes no --situation" bench --situation any x
+refused "--reference where it is not allowed" "fuzz takes no --reference" fuzz --reference best-fit
+refused "--reference first-fit" "there is no 'first-fit'; give best-fit" bench --reference first-fit sustain-u1M
+for workload in pingpong-4K stress10t threads-2; do
+	refused "--reference with $workload" "not for $workload; leave it out" \
+		bench --reference best-fit $workload
+done
 refused "fuzz with a word too many" "fuzz takes no 'x'; leave it out" fuzz x
 for number in x '' -1 1.5 0x10 1K 18446744073709551616; do
 	refused "--seed '$number'" "--seed: '$number' is not a number from 0 to" bench --seed "$number" pingpong-4K
@@ -128,6 +134,7 @@ done
 
 refused "bench without a workload" "needs the name of a workload; 'hybrid-sim bench --list'" bench
 for workload in x '' pingpong pingpong- pingpong-0 pingpong-x pingpong-4KK firstfail-u0 sustain-u \
+	pingpong-u4M pingpong-3M-5M pingpong-common+ sustain-5M-3M sustain-3M- sustain--3M fifo-log fifo- fifo-0-1 fifo-common \
 	threads- threads-0 threads-64 threads-x threads-2junk threads-2x2 threads--1 'threads- 2' \
 	threads-4294967297 stress10; do
 	refused "a workload '$workload'" "no workload '$workload'; 'hybrid-sim bench --list' shows" bench "$workload"
@@ -149,6 +156,7 @@ is "a workload with a given capacity and seed" \
 for workload in $("$sim" bench --list); do
 	case $workload in
 	*-SIZE) workload=${workload%SIZE}3M capacity=256M ;;
+	*-MIX) workload=${workload%MIX}3M capacity=256M ;;
 	threads-8|churn-u4m) capacity=32G ;;
 	threads-*) capacity=8G ;;
 	*) capacity=256M ;;
@@ -157,6 +165,15 @@ for workload in $("$sim" bench --list); do
 	is "bench --capacity $capacity --ops 20000 $workload" "$? $(value workload "$json") $(value ledger "$json")" \
 		"0 $workload ok"
 done
+# Mixes, and the reference beside them
+for mix in 4K u64K 3M-5M 64K-64K log1M common+; do
+	json=$("$sim" bench --json --capacity 64M --reference best-fit "fifo-$mix")
+	is "fifo-$mix: best fit holds something, and no more than all" \
+		"$? $(value ledger "$json") $(awk "BEGIN { f = 0$(value reference_sustained_fill "$json"); print (f > .5 && f < 1) }")" \
+		"0 ok 1"
+done
+json=$("$sim" bench --json --capacity 64M --reference best-fit firstfail-5M)
+is "what best fit has filled" "$? $(value reference_fill_at_enospc_mean "$json")" "0 0.93750"
 
 # Traces
 
@@ -213,6 +230,32 @@ is "sizes beyond the device find no space, which is not an error" \
 json=$("$sim" replay --json --capacity 4K "$tmp/trace")
 is "... nor on a device of a block" \
 	"$? $(value failed_allocs "$json") $(value max_fill "$json") $(value ledger "$json")" "0 5 1.00000 ok"
+
+# reference NAME CAPACITY WANT OPERATION...: what best fit refuses, first, and holds at most
+reference()
+{
+	name=$1 reference_capacity=$2 want=$3
+	shift 3
+	json=$(printf '%s\n' "$@" | "$sim" replay --json --reference best-fit --capacity "$reference_capacity" -)
+	is "best fit: $name" "$? $(value failed_allocs "$json") $(value first_failure_op "$json") $(
+		value max_fill "$json")" "0 $want"
+}
+
+# 16 blocks: holes of 4 and of 2 blocks, then as it says
+holes="$(printf 'a 1 16K\na 2 4K\na 3 8K\na 4 4K\na 5 32K\nf 1\nf 3')"
+reference "the smallest hole is taken, so the larger one stays" 64K "0 null 1.00000" \
+	"$holes" 'a 6 8K' 'a 7 16K'
+reference "it is not split for what the smaller one holds" 64K "1 11 1.00000" \
+	"$holes" 'a 6 8K' 'a 7 12K' 'f 6' 'a 8 12K'
+reference "a hole and its neighbours are one" 64K "0 null 1.00000" \
+	"$holes" 'f 2' 'a 6 28K'
+reference "... from both sides" 64K "0 null 1.00000" 'a 1 16K' 'a 2 16K' 'a 3 16K' 'a 4 16K' \
+	'f 1' 'f 3' 'f 2' 'a 5 48K'
+reference "of holes of a length, the first" 64K "0 null 1.00000" 'a 1 8K' 'a 2 24K' 'a 3 8K' 'a 4 24K' \
+	'f 1' 'f 3' 'a 5 8K' 'f 4' 'a 6 32K'
+reference "an alignment may need a larger hole" 64K "1 8 1.00000" 'a 1 4K' 'a 2 12K' 'a 3 48K' 'f 2' \
+	'a 4 4K' 'a 5 4K 8K' 'f 4' 'a 6 8K 8K'
+reference "a free of what was refused changes nothing" 64K "1 2 1.00000" 'a 1 64K' 'a 2 4K' 'f 2' 'f 1' 'a 3 64K'
 
 # with the capacity of a small device, as the copy of the layers is slow here
 for state in $("$sim" bench --list | grep ^worst-); do

@@ -17,6 +17,7 @@ u64 seed = 1;
 u64 capacity;
 unsigned int nr_threads = 1;
 u64 given_ops;
+bool with_reference;
 const char *given_situation;
 static struct interleave_options interleave_options = { .preemptions = 2 };
 
@@ -85,13 +86,14 @@ void pool_start(struct hapool *p, u64 nr_blocks)
 /* ---- output ---- */
 
 static bool out_first;
+static bool out_inside;		/* an object in the other one */
 
 static void out_name(const char *name)
 {
 	if (json)
 		printf("%s\"%s\": ", out_first ? "" : ", ", name);
 	else
-		printf("  %-22s ", name);
+		printf(out_inside ? "    %-20s " : "  %-22s ", name);
 	out_first = false;
 }
 
@@ -128,6 +130,26 @@ void out_null(const char *name)
 	printf("null");
 }
 
+void out_begin_object(const char *name)
+{
+	if (json) {
+		out_name(name);
+		printf("{");
+	} else {
+		printf("  %s\n", name);
+	}
+	out_first = true;
+	out_inside = true;
+}
+
+void out_end_object(void)
+{
+	if (json)
+		printf("}");
+	out_first = false;
+	out_inside = false;
+}
+
 void out_end(void)
 {
 	printf(json ? "}\n" : "\n");
@@ -137,9 +159,10 @@ void out_end(void)
 /* ---- command line ---- */
 
 static const char help[] =
-"usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] [--ops N] WORKLOAD...\n"
+"usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] [--ops N]\n"
+"                        [--reference best-fit] WORKLOAD...\n"
 "       hybrid-sim bench --list\n"
-"       hybrid-sim replay [--json] [--threads N] --capacity SIZE TRACE|-\n"
+"       hybrid-sim replay [--json] [--threads N] [--reference best-fit] --capacity SIZE TRACE|-\n"
 "       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N [--situation NAME]]\n"
 "       hybrid-sim fuzz --list\n"
 "       hybrid-sim interleave [--programs all|hand|SEED,COUNT] [--threads N] [--ops N]\n"
@@ -180,6 +203,8 @@ static const char help[] =
 "  --device NAME    only this one, such as 8.4K.1: 8 blocks, buddy_start 4K, magazines of\n"
 "                   one object; 4Ks: all sizes from slabs; 1M: less than a unit; with\n"
 "                   turns each program runs on the next one, not on each\n"
+"  --reference best-fit  also do the same with a best fit over all of the device, which\n"
+"                   merges free neighbours at once, and print what it holds\n"
 "  --replay STRING  one schedule or sequence again, as a violation printed it\n"
 "  -h, --help       print this text\n"
 "\n"
@@ -329,6 +354,7 @@ int main(int argc, char **argv)
 		{ "depth", required_argument, NULL, 'd' },
 		{ "device", required_argument, NULL, 'v' },
 		{ "replay", required_argument, NULL, 'r' },
+		{ "reference", required_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
 	};
@@ -338,8 +364,8 @@ int main(int argc, char **argv)
 		int (*run)(char **words);
 		void (*list)(void);	/* of --list, or NULL */
 	} commands[] = {
-		{ "bench", "jsco", run_bench, bench_list },
-		{ "replay", "jtc", run_replay },
+		{ "bench", "jscof", run_bench, bench_list },
+		{ "replay", "jtcf", run_replay },
 		{ "fuzz", "jsotn", run_fuzz, fuzz_list },
 		{ "interleave", "potedvr", run_interleave },
 	};
@@ -392,6 +418,14 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			interleave_options.replay = optarg;
+			break;
+		case 'f':
+			if (strcmp(optarg, "best-fit")) {
+				fprintf(stderr, "hybrid-sim: --reference: there is no '%s'; give "
+					"best-fit\n", optarg);
+				return 2;
+			}
+			with_reference = true;
 			break;
 		case 'h':
 			fputs(help, stdout);

@@ -61,6 +61,8 @@ void out_string(const char *name, const char *value);
 void out_u64(const char *name, u64 value);
 void out_double(const char *name, double value, int digits);
 void out_null(const char *name);
+void out_begin_object(const char *name);
+void out_end_object(void);
 void out_end(void);
 
 /* ---- commands ---- */
@@ -69,6 +71,7 @@ extern u64 seed;
 extern u64 capacity;		/* bytes; 0: the default of the workload */
 extern unsigned int nr_threads;
 extern u64 given_ops;		/* 0: the default of the command or workload */
+extern bool with_reference;	/* also run the reference for packing */
 extern const char *given_situation;	/* NULL: each seed chooses one */
 
 int bench(char **workloads);

@@ -17,27 +17,26 @@
 #include "common/size.h"
 #include "hybrid_sim.h"
 #include "marks.h"
+#include "mix.h"
+#include "reference.h"
 #include "states.h"
 
 #define GIB		(1ULL << (30 - BLOCK_SHIFT))	/* in blocks */
 #define TIB		(1024 * GIB)
 #define MAX_OP_RUNS	5
 
-enum mode { WHOLE, EACH, LEDGER };
-
-/* A distribution of sizes: uniform from one block to max, or just one size. */
-struct sizes {
-	u64 max;
-	bool fixed;
-};
+/* REFERENCE: the reference for packing takes the place of the allocator. */
+enum mode { WHOLE, EACH, LEDGER, REFERENCE };
 
 /* One run of a workload. */
 struct run {
 	enum mode mode;
 	u64 rng;
 	struct hapool pool;
+	struct reference *reference;
 	u64 nr_blocks;
-	struct extent *live;
+	struct extent *extents;	/* room for max_live */
+	struct extent *live;	/* the first that is live, in it */
 	u64 nr_live;
 	u64 max_live;
 	u64 used;
@@ -85,6 +84,30 @@ static void op_time(struct run *r, u64 t)
 	r->op++;
 }
 
+static void allocator_start(struct run *r)
+{
+	if (r->mode == REFERENCE)
+		r->reference = reference_new(r->nr_blocks);
+	else
+		pool_start(&r->pool, r->nr_blocks);
+	if (r->mode == LEDGER)
+		r->ledger = ledger_new(0, r->nr_blocks);
+	r->live = r->extents;
+	r->nr_live = 0;
+	r->used = 0;
+}
+
+static void allocator_stop(struct run *r)
+{
+	if (r->mode == REFERENCE)
+		reference_destroy(r->reference);
+	else
+		hapool_destroy(&r->pool);
+	if (r->ledger)
+		ledger_free(r->ledger);
+	r->ledger = NULL;
+}
+
 /* Inline, so that little but the allocator is measured. */
 static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len)
 {
@@ -97,7 +120,10 @@ static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len
 		return -ENOSPC;
 	if (r->mode == EACH)
 		t = ticks();
-	ret = hapool_alloc(&r->pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start);
+	if (unlikely(r->mode == REFERENCE))
+		ret = reference_alloc(r->reference, len, 1, &e->start);
+	else
+		ret = hapool_alloc(&r->pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start);
 	if (r->mode == EACH)
 		op_time(r, ticks() - t);
 	if (ret)
@@ -119,7 +145,7 @@ static inline __attribute__((always_inline)) void free_extent(struct run *r, str
 {
 	enum hybrid_alloc_reason reason;
 	u64 t = 0;
-	int ret;
+	int ret = 0;
 
 	if (r->mode == LEDGER) {
 		const char *why = ledger_give(r->ledger, e.start, e.len);
@@ -129,7 +155,10 @@ static inline __attribute__((always_inline)) void free_extent(struct run *r, str
 	}
 	if (r->mode == EACH)
 		t = ticks();
-	ret = hapool_free(&r->pool, e.start, e.len, &reason);
+	if (unlikely(r->mode == REFERENCE))
+		reference_free(r->reference, e.start, e.len);
+	else
+		ret = hapool_free(&r->pool, e.start, e.len, &reason);
 	if (r->mode == EACH)
 		op_time(r, ticks() - t);
 	if (ret)
@@ -147,9 +176,24 @@ static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
 	free_extent(r, e);
 }
 
-static inline u64 draw(struct run *r, const struct sizes *s)
+/* The extents are in the order of their allocations if all are freed by this. */
+static void free_oldest(struct run *r)
 {
-	return s->fixed ? s->max : 1 + random_below(&r->rng, s->max);
+	struct extent e = *r->live++;
+
+	if (unlikely(!r->nr_live))
+		impossible(too_small);
+	r->nr_live--;
+	free_extent(r, e);
+	if (r->live - r->extents < r->max_live / 2)
+		return;
+	memmove(r->extents, r->live, r->nr_live * sizeof(*r->live));
+	r->live = r->extents;
+}
+
+static inline u64 draw(struct run *r, const struct mix *mix)
+{
+	return mix_draw(mix, &r->rng);
 }
 
 static void fill_is(struct run *r)
@@ -162,13 +206,13 @@ static void fill_is(struct run *r)
 }
 
 /* Allocates until it fails, or until @limit blocks are requested. Return: how many were. */
-static u64 fill_up(struct run *r, const struct sizes *s, u64 limit)
+static u64 fill_up(struct run *r, const struct mix *mix, u64 limit)
 {
 	u64 asked = 0, t = cpu_ns(), n = r->nr_live;
 	int ret = 0;
 
 	while (asked < limit) {
-		u64 len = draw(r, s);
+		u64 len = draw(r, mix);
 
 		if (r->nr_live == r->max_live) {
 			fail(r, "the harness has no room for so many extents");
@@ -214,12 +258,12 @@ static void free_some(struct run *r, u64 nr)
 
 #define AHEAD	16	/* pairs */
 
-static void stress(struct run *r, const struct sizes *s, u64 total)
+static void stress(struct run *r, const struct mix *mix, u64 total)
 {
 	u64 asked = 0;
 
 	while (!r->wrong) {
-		asked += fill_up(r, s, total - asked);
+		asked += fill_up(r, mix, total - asked);
 		if (asked >= total)
 			break;
 		free_some(r, r->nr_live * (300 + random_below(&r->rng, 201)) / 1000);
@@ -230,7 +274,7 @@ static void stress(struct run *r, const struct sizes *s, u64 total)
  * The extents to free are chosen some pairs ahead and prefetched, so that cache misses
  * in the harness's own list are not measured.
  */
-static void churn_pairs(struct run *r, const struct sizes *s, u64 pairs)
+static void churn_pairs(struct run *r, const struct mix *mix, u64 pairs)
 {
 	u64 next[AHEAD], i, victim;
 
@@ -241,43 +285,43 @@ static void churn_pairs(struct run *r, const struct sizes *s, u64 pairs)
 		next[i % AHEAD] = random_below(&r->rng, r->nr_live);
 		__builtin_prefetch(&r->live[next[i % AHEAD]], 1);
 		do_free(r, victim);
-		if (do_alloc(r, draw(r, s)))
+		if (do_alloc(r, draw(r, mix)))
 			fail(r, "an allocation failed at 80 % fill");
 	}
 }
 
-static void churn(struct run *r, const struct sizes *s, u64 pairs)
+static void churn(struct run *r, const struct mix *mix, u64 pairs)
 {
 	u64 t;
 
-	fill_up(r, s, r->nr_blocks / 5 * 4);
+	fill_up(r, mix, r->nr_blocks / 5 * 4);
 	r->allocs = 0;
 	r->alloc_ns = 0;
-	churn_pairs(r, s, pairs);
+	churn_pairs(r, mix, pairs);
 	r->op = 0;	/* the warm pass does not count */
 	t = cpu_ns();
-	churn_pairs(r, s, pairs);
+	churn_pairs(r, mix, pairs);
 	r->pair_ns = cpu_ns() - t;
 	r->pairs = pairs;
 }
 
-static void firstfail(struct run *r, const struct sizes *s, u64 arg)
+static void firstfail(struct run *r, const struct mix *mix, u64 arg)
 {
-	fill_up(r, s, U64_MAX);
+	fill_up(r, mix, U64_MAX);
 }
 
-static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
+static void pingpong(struct run *r, const struct mix *mix, u64 pairs)
 {
 	u64 t, i;
 
 	for (i = 0; i < 1000 && !r->wrong; i++) {
-		do_alloc(r, s->max);
+		do_alloc(r, mix->max);
 		do_free(r, 0);
 	}
 	r->op = 0;
 	t = cpu_ns();
 	for (i = 0; i < pairs && !r->wrong; i++) {
-		do_alloc(r, s->max);
+		do_alloc(r, mix->max);
 		do_free(r, 0);
 	}
 	r->pair_ns = cpu_ns() - t;
@@ -285,17 +329,20 @@ static void pingpong(struct run *r, const struct sizes *s, u64 pairs)
 }
 
 /* Whether fill @f can be held for 8 operations per live extent. */
-static bool sustains(struct run *r, const struct sizes *s, u64 f)
+static bool sustains(struct run *r, const struct mix *mix, u64 f, bool oldest_first)
 {
-	u64 mean = s->fixed ? s->max : (s->max + 1) / 2;
-	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / mean, i, t = cpu_ns();
+	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / mix_mean(mix), i, t = cpu_ns();
 
 	r->frees = 0;
 	for (i = 0; i < ops; i++) {
-		u64 len = draw(r, s);
+		u64 len = draw(r, mix);
 
-		for (; r->used + len > limit && r->nr_live; r->frees++)
-			do_free(r, random_below(&r->rng, r->nr_live));
+		for (; r->used + len > limit && r->nr_live; r->frees++) {
+			if (oldest_first)
+				free_oldest(r);
+			else
+				do_free(r, random_below(&r->rng, r->nr_live));
+		}
 		if (len > limit || do_alloc(r, len))
 			return false;
 	}
@@ -304,54 +351,59 @@ static bool sustains(struct run *r, const struct sizes *s, u64 f)
 	return ops;
 }
 
-static void sustain(struct run *r, const struct sizes *s, u64 arg)
+static void find_sustained(struct run *r, const struct mix *mix, bool oldest_first)
 {
 	u64 f;
 
 	for (f = 995; f >= 500; f -= 5) {
-		bool ok = sustains(r, s, f);
-
-		if (ok) {
+		if (sustains(r, mix, f, oldest_first)) {
 			r->sustained = f / 1000.0;
 			return;
 		}
-		hapool_destroy(&r->pool);
-		pool_start(&r->pool, r->nr_blocks);
-		if (r->ledger) {
-			ledger_free(r->ledger);
-			r->ledger = ledger_new(0, r->nr_blocks);
-		}
-		r->nr_live = 0;
-		r->used = 0;
+		allocator_stop(r);
+		allocator_start(r);
 		r->rng = seed;
 	}
+}
+
+static void sustain(struct run *r, const struct mix *mix, u64 arg)
+{
+	find_sustained(r, mix, false);
+}
+
+static void fifo(struct run *r, const struct mix *mix, u64 arg)
+{
+	find_sustained(r, mix, true);
 }
 
 struct workload {
 	const char *name;
 	u64 nr_blocks;
-	struct sizes sizes;
-	void (*work)(struct run *r, const struct sizes *s, u64 arg);
+	struct mix mix;
+	void (*work)(struct run *r, const struct mix *mix, u64 arg);
 	u64 arg;
 	bool each;		/* print the time of the slowest operation */
 	int nr_threads;		/* 0: runs in the main thread */
 	bool apart;		/* each thread has an allocator of its own */
 };
 
+#define UP_TO(n)	{ MIX_UNIFORM, 1, n }
+#define ONLY(n)		{ MIX_UNIFORM, n, n }
+
 static const struct workload workloads[] = {
-	{ "stress10t", TIB, { 1024 }, stress, 10 * TIB, true },
-	{ "stress100t", TIB, { 1024 }, stress, 100 * TIB },
-	{ "churn-u4m", TIB, { 1024 }, churn, 1000000, true },
-	{ "churn-64k", 64 * GIB, { 16, true }, churn, 1000000, true },
-	{ "churn-4k", 4 * GIB, { 1, true }, churn, 1000000, true },
-	{ "firstfail-u1M", 64 * GIB, { 256 }, firstfail, .each = true },
-	{ "firstfail-u4M", 64 * GIB, { 1024 }, firstfail, .each = true },
-	{ "sustain-u1M", 64 * GIB, { 256 }, sustain },
-	{ "sustain-u4M", 64 * GIB, { 1024 }, sustain },
-	{ "pingpong-4K", 64 * GIB, { 1, true }, pingpong, 10000000, true },
-	{ "pingpong-64K", 64 * GIB, { 16, true }, pingpong, 10000000, true },
-	{ "pingpong-1M", 64 * GIB, { 256, true }, pingpong, 10000000, true },
-	{ "pingpong-4M", 64 * GIB, { 1024, true }, pingpong, 10000000, true },
+	{ "stress10t", TIB, UP_TO(1024), stress, 10 * TIB, true },
+	{ "stress100t", TIB, UP_TO(1024), stress, 100 * TIB },
+	{ "churn-u4m", TIB, UP_TO(1024), churn, 1000000, true },
+	{ "churn-64k", 64 * GIB, ONLY(16), churn, 1000000, true },
+	{ "churn-4k", 4 * GIB, ONLY(1), churn, 1000000, true },
+	{ "firstfail-u1M", 64 * GIB, UP_TO(256), firstfail, .each = true },
+	{ "firstfail-u4M", 64 * GIB, UP_TO(1024), firstfail, .each = true },
+	{ "sustain-u1M", 64 * GIB, UP_TO(256), sustain },
+	{ "sustain-u4M", 64 * GIB, UP_TO(1024), sustain },
+	{ "pingpong-4K", 64 * GIB, ONLY(1), pingpong, 10000000, true },
+	{ "pingpong-64K", 64 * GIB, ONLY(16), pingpong, 10000000, true },
+	{ "pingpong-1M", 64 * GIB, ONLY(256), pingpong, 10000000, true },
+	{ "pingpong-4M", 64 * GIB, ONLY(1024), pingpong, 10000000, true },
 };
 
 /* ---- one thread ---- */
@@ -361,10 +413,13 @@ static struct run *run_new(const struct workload *w, u64 nr_blocks)
 	struct run *r = calloc(1, sizeof(*r));
 
 	r->nr_blocks = nr_blocks;
-	/* an upper bound, except for distributions of very small extents */
-	r->max_live = w->sizes.fixed ? nr_blocks / w->sizes.max + 2 :
-				       nr_blocks / (w->sizes.max / 4 + 1) + 1000;
-	r->live = need(malloc(r->max_live * sizeof(*r->live)));
+	/* an upper bound, except for mixes of very small extents; twice that for free_oldest() */
+	r->max_live = nr_blocks / (mix_mean(&w->mix) / 2 + 1) + 1000;
+	if (w->mix.min == w->mix.max)
+		r->max_live = nr_blocks / w->mix.max + 2;
+	if (w->work == fifo)
+		r->max_live *= 2;
+	r->extents = need(malloc(r->max_live * sizeof(*r->extents)));
 	return r;
 }
 
@@ -372,8 +427,6 @@ static void run_once(struct run *r, const struct workload *w, enum mode mode)
 {
 	r->mode = mode;
 	r->rng = seed;
-	r->nr_live = 0;
-	r->used = 0;
 	r->op = 0;
 	r->allocs = 0;
 	r->frees = 0;
@@ -381,19 +434,15 @@ static void run_once(struct run *r, const struct workload *w, enum mode mode)
 	r->free_ns = 0;
 	r->fills = 0;
 	r->fill_sum = 0;
+	allocator_start(r);
 	if (mode == LEDGER)
-		r->ledger = ledger_new(0, r->nr_blocks);
-	pool_start(&r->pool, r->nr_blocks);
-	r->metadata_peak = pool_metadata(&r->pool);
-	w->work(r, &w->sizes, w->arg);
+		r->metadata_peak = pool_metadata(&r->pool);
+	w->work(r, &w->mix, w->arg);
 	if (mode == LEDGER && r->used != ledger_used(r->ledger))
 		fail(r, "the sum of the ledger differs");
 	if (mode == LEDGER && hapool_check(&r->pool))
 		fail(r, "hapool_check() found a broken invariant");
-	hapool_destroy(&r->pool);
-	if (r->ledger)
-		ledger_free(r->ledger);
-	r->ledger = NULL;
+	allocator_stop(r);
 }
 
 static u64 slowest(struct run *r, const struct workload *w)
@@ -408,6 +457,27 @@ static u64 slowest(struct run *r, const struct workload *w)
 		worst = max_t(u64, worst, r->op_ticks[i]);
 	free(r->op_ticks);
 	return worst * ticks_ns();
+}
+
+static bool is_sustained(const struct workload *w)
+{
+	return w->work == sustain || w->work == fifo;
+}
+
+/* What the reference does in the same workload. */
+static void report_reference(const struct workload *w, u64 nr_blocks)
+{
+	struct run *r = run_new(w, nr_blocks);
+
+	run_once(r, w, REFERENCE);
+	if (r->fills) {
+		out_double("reference_fill_at_enospc_mean", r->fill_sum / r->fills, 5);
+		out_double("reference_fill_at_enospc_min", r->fill_min, 5);
+	}
+	if (is_sustained(w))
+		out_double("reference_sustained_fill", r->sustained, 3);
+	free(r->extents);
+	free(r);
 }
 
 static bool report(const struct workload *w, u64 nr_blocks)
@@ -448,14 +518,16 @@ static bool report(const struct workload *w, u64 nr_blocks)
 		out_double("fill_at_enospc_mean", r->fill_sum / r->fills, 5);
 		out_double("fill_at_enospc_min", r->fill_min, 5);
 	}
-	if (w->work == sustain)
+	if (is_sustained(w))
 		out_double("sustained_fill", r->sustained, 3);
+	if (with_reference)
+		report_reference(w, nr_blocks);
 	out_u64("metadata_bytes_peak", checked->metadata_peak);
 	out_string("ledger", checked->wrong ?: "ok");
 	out_end();
 	ok = !checked->wrong;
-	free(r->live);
-	free(checked->live);
+	free(r->extents);
+	free(checked->extents);
 	free(r);
 	free(checked);
 	return ok;
@@ -770,36 +842,33 @@ void bench_list(void)
 
 	for (i = 0; i < ARRAY_SIZE(workloads); i++)
 		printf("%s\n", workloads[i].name);
-	printf("firstfail-SIZE\nsustain-SIZE\npingpong-SIZE\n"
+	printf("firstfail-MIX\nsustain-MIX\nfifo-MIX\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
 	if (states_list)
 		states_list(stdout);
 }
 
-/* Names with a size: firstfail-3M, pingpong-2052K, ... */
+/* Names with a size or mix: firstfail-3M, sustain-log64M, pingpong-2052K, ... */
 static bool sized(const char *name, struct workload *w)
 {
 	static const struct { const char *prefix; struct workload w; } kinds[] = {
 		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail, .each = true } },
 		{ "sustain-", { .nr_blocks = 64 * GIB, .work = sustain } },
+		{ "fifo-", { .nr_blocks = 64 * GIB, .work = fifo } },
 		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000,
 				  .each = true } },
 	};
 	unsigned int i;
-	u64 bytes;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		size_t n = strlen(kinds[i].prefix);
-		bool uniform = name[n] == 'u';
 
-		if (strncmp(name, kinds[i].prefix, n) || parse_size(name + n + uniform, &bytes) ||
-		    !bytes)
+		if (strncmp(name, kinds[i].prefix, n))
 			continue;
 		*w = kinds[i].w;
 		w->name = name;
-		w->sizes.max = ((bytes - 1) >> BLOCK_SHIFT) + 1;
-		w->sizes.fixed = !uniform;
-		return true;
+		return mix_parse(name + n, &w->mix) &&
+		       (w->work != pingpong || w->mix.min == w->mix.max);
 	}
 	return false;
 }
@@ -839,7 +908,7 @@ static bool find_workload(const char *name, struct workload *w)
 	}
 	nr_blocks = capacity ? capacity >> BLOCK_SHIFT : w->nr_blocks;
 	/* the extents on their way to another thread take about a GiB for each thread */
-	if (nr_blocks < w->sizes.max || nr_blocks / 4 / GIB < w->nr_threads) {
+	if (nr_blocks < w->mix.max || nr_blocks / 4 / GIB < w->nr_threads) {
 		fprintf(stderr, "hybrid-sim: the device is too small for %s; give a larger "
 			"--capacity\n", name);
 		return false;
@@ -865,9 +934,16 @@ int bench(char **names)
 	char **name;
 	int ret = 0;
 
-	for (name = names; *name; name++)
+	for (name = names; *name; name++) {
 		if (!is_state(*name) && !find_workload(*name, &w))
 			return 2;
+		if (with_reference && (is_state(*name) ||
+				       (w.work != firstfail && !is_sustained(&w)))) {
+			fprintf(stderr, "hybrid-sim: --reference is for firstfail-, sustain- and "
+				"fifo-, not for %s; leave it out\n", *name);
+			return 2;
+		}
+	}
 	for (name = names; *name; name++) {
 		if (is_state(*name)) {
 			ret |= states_bench(*name);

@@ -14,6 +14,7 @@
 
 #include "common/trace.h"
 #include "hybrid_sim.h"
+#include "reference.h"
 
 #define MIN_STRETCH	256	/* allocations in a row */
 
@@ -358,10 +359,57 @@ static struct result run_trace(const struct trace *trace, u64 nr_blocks, bool ch
 	return res;
 }
 
+/* ---- the reference ---- */
+
+/* What best fit over all of the device does with the trace, in the order of its lines. */
+static struct result run_reference(const struct trace *trace, u64 nr_blocks)
+{
+	struct extent *live = need(calloc(trace->nr_ids + 1, sizeof(*live))), *e;
+	struct reference *ref = reference_new(nr_blocks);
+	struct result res = {};
+	const struct op *op;
+	u64 used = 0;
+
+	for (op = trace->ops; op < trace->ops + trace->nr; op++) {
+		e = &live[op->id];
+		if (!op->len) {
+			if (e->len)
+				reference_free(ref, e->start, e->len);
+			used -= e->len;
+			e->len = 0;
+		} else if (!reference_alloc(ref, op->len, op->align, &e->start)) {
+			e->len = op->len;
+			used += op->len;
+			res.max_fill = max(res.max_fill, (double)used / nr_blocks);
+		} else if (!res.failed++) {
+			res.first_failure = op - trace->ops + 1;
+			res.first_fill = (double)used / nr_blocks;
+		}
+	}
+	reference_destroy(ref);
+	free(live);
+	return res;
+}
+
+static void report_reference(const struct result *res)
+{
+	out_begin_object("reference");
+	out_u64("failed_allocs", res->failed);
+	if (res->first_failure) {
+		out_u64("first_failure_op", res->first_failure);
+		out_double("first_failure_fill", res->first_fill, 5);
+	} else {
+		out_null("first_failure_op");
+		out_null("first_failure_fill");
+	}
+	out_double("max_fill", res->max_fill, 5);
+	out_end_object();
+}
+
 int replay(const char *path)
 {
 	u64 nr_blocks = capacity >> BLOCK_SHIFT;
-	struct result timed, res;
+	struct result timed, res, reference;
 	struct trace t = {};
 
 	if (!parse(&t, path)) {
@@ -396,6 +444,10 @@ int replay(const char *path)
 	out_u64("metadata_bytes_peak", res.metadata_peak);
 	out_u64("largest_free_bytes", res.largest << BLOCK_SHIFT);
 	out_u64("free_extents", res.nr_runs);
+	if (with_reference) {
+		reference = run_reference(&t, nr_blocks);
+		report_reference(&reference);
+	}
 	out_string("ledger", res.wrong ?: "ok");
 	out_end();
 	free(t.ops);

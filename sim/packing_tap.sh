@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# usage: sim/packing_tap.sh PROGRAM
+#
+# How much of 64 GiB can be held of mixes of sizes while extents come and go, beside a best fit
+# over all of the device. The figures of the latter are pinned: it is what others are measured by.
+# With $SOAK, three seeds instead of one, and u1M, which has the most extents. TAP on stdout.
+
+here=$(dirname "$0")
+# shellcheck source-path=SCRIPTDIR source=../tests/vm/tap.sh
+. "$here/../tests/vm/tap.sh"
+
+sim=$1
+seeds=1
+[ -z "${SOAK-}" ] || seeds='1 2 3'
+
+# value NAME JSON: a number in a document of one line
+value()
+{
+	printf '%s\n' "$2" | sed -n 's/.*"'"$1"'": \([0-9.]*\).*/\1/p'
+}
+
+# The steps of the figures are .005.
+near()
+{
+	awk "BEGIN { d = $1 - $2; print (d < .0051 && d > -.0051) ? \"near\" : \"not near\" }"
+}
+
+at_least()
+{
+	awk "BEGIN { print ($1 > $2 - .0051) ? \"at least\" : \"below\" }"
+}
+
+while read -r workload best ours; do
+	[ -n "${SOAK-}" ] || [ "$workload" != sustain-u1M ] || continue
+	for seed in $seeds; do
+		json=$("$sim" bench --json --seed "$seed" --reference best-fit "$workload")
+		reference=$(value reference_sustained_fill "$json")
+		held=$(value sustained_fill "$json")
+		is "$workload, seed $seed: best fit holds ${reference:-nothing}, $best" \
+			"$(near "${reference:-0}" "$best")" near
+		is "$workload, seed $seed: hybrid_alloc holds ${held:-nothing}, $ours or more" \
+			"$(at_least "${held:-0}" "$ours")" "at least"
+		case $json in
+		*'"ledger": "ok"'*) ledger=ok ;;
+		*) ledger=wrong ;;
+		esac
+		is "$workload, seed $seed: no extent is wrong" $ledger ok
+	done
+done <<'MIXES'
+sustain-u1M .985 .985
+sustain-u4M .975 .975
+sustain-u8M .970 .940
+sustain-u16M .960 .890
+sustain-3M-5M .970 .890
+sustain-4M-8M .965 .880
+sustain-8M-16M .955 .820
+sustain-16M-32M .940 .910
+sustain-log64M .910 .775
+sustain-common+ .985 .890
+fifo-u4M .995 .995
+fifo-u8M .995 .980
+fifo-3M-5M .995 .940
+fifo-8M-16M .995 .880
+fifo-16M-32M .995 .995
+fifo-log64M .995 .815
+fifo-common+ .995 .870
+MIXES
+
+done_testing
