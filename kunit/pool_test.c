@@ -264,6 +264,24 @@ static void dead_cpu_gives_back_what_it_cached(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* A file that grows by one size at a time lies in one piece, across magazines and slabs. */
+static void allocations_of_a_size_in_a_row_ascend_and_adjoin(struct kunit *test)
+{
+	u64 len, end, at, broken, nr;
+
+	for (len = 1; len <= 4 * UNIT; len *= 2) {
+		start(test, 1 << 16);
+		hatest_on_cpu(0);
+		broken = 0;
+		for (end = 0, nr = 50000 / len; nr--; end = at + len) {
+			at = alloc(test, len);
+			broken += at != end;
+		}
+		/* the first slab of the largest size may begin in another slot */
+		KUNIT_EXPECT_LE_MSG(test, broken, 1, "length %llu", len);
+	}
+}
+
 static void idle_magazines_go_back_and_used_ones_stay(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1078,6 +1096,7 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(idle_magazines_go_back_and_used_ones_stay),
 	KUNIT_CASE(shrinking_frees_magazines_and_what_is_in_them),
 	KUNIT_CASE(reports_take_no_magazine),
+	KUNIT_CASE(allocations_of_a_size_in_a_row_ascend_and_adjoin),
 	KUNIT_CASE(what_another_cpu_cached_can_be_allocated),
 	KUNIT_CASE(whole_device_after_everything_was_cached),
 	KUNIT_CASE(cached_range_can_be_claimed),

@@ -55,6 +55,8 @@ struct run {
 	double fill_sum, fill_min;
 	u64 fills;
 	double sustained;
+	u64 files;
+	u64 pieces;		/* extents of them, neighbours joined */
 };
 
 static void fail(struct run *r, const char *why)
@@ -109,7 +111,7 @@ static void allocator_stop(struct run *r)
 }
 
 /* Inline, so that little but the allocator is measured. */
-static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len)
+static inline __attribute__((always_inline)) int do_alloc_near(struct run *r, u64 len, u64 goal)
 {
 	struct extent *e = &r->live[r->nr_live];
 	u64 t = 0;
@@ -123,7 +125,7 @@ static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len
 	if (unlikely(r->mode == REFERENCE))
 		ret = reference_alloc(r->reference, len, 1, &e->start);
 	else
-		ret = hapool_alloc(&r->pool, len, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &e->start);
+		ret = hapool_alloc(&r->pool, len, 1, goal, GFP_KERNEL, &e->start);
 	if (r->mode == EACH)
 		op_time(r, ticks() - t);
 	if (ret)
@@ -139,6 +141,11 @@ static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len
 		r->metadata_peak = max(r->metadata_peak, pool_metadata(&r->pool));
 	}
 	return 0;
+}
+
+static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len)
+{
+	return do_alloc_near(r, len, HAPOOL_NO_GOAL);
 }
 
 static inline __attribute__((always_inline)) void free_extent(struct run *r, struct extent e)
@@ -376,6 +383,59 @@ static void fifo(struct run *r, const struct mix *mix, u64 arg)
 	find_sustained(r, mix, true);
 }
 
+/* ---- files ---- */
+
+#define FILE_BLOCKS	1024
+#define NR_FILES	16
+
+/* A file that is written from its start to its end. */
+struct file {
+	u64 used;	/* blocks */
+	u64 end;	/* of its last extent on the device */
+};
+
+/* Return: false: the device is full. */
+static bool append(struct run *r, struct file *f, u64 len, bool near)
+{
+	u64 goal = near && f->used ? f->end : HAPOOL_NO_GOAL;
+	const struct extent *e = &r->live[r->nr_live];
+
+	if (f->used >= FILE_BLOCKS) {
+		*f = (struct file) {};
+		return append(r, f, len, near);
+	}
+	if (do_alloc_near(r, len, goal))
+		return false;
+	r->files += !f->used;
+	r->pieces += !f->used || e->start != f->end;
+	f->used += len;
+	f->end = e->start + len;
+	return true;
+}
+
+/* Files of 4 MiB one after the other, until the device is full. */
+static void append_one(struct run *r, const struct mix *mix, u64 arg)
+{
+	struct file f = {};
+
+	r->files = 0;
+	r->pieces = 0;
+	while (append(r, &f, mix->max, false))
+		;
+}
+
+/* Several by turns, each right behind its last extent if it can be. */
+static void append_turns(struct run *r, const struct mix *mix, u64 arg)
+{
+	struct file f[NR_FILES] = {};
+	unsigned int i;
+
+	r->files = 0;
+	r->pieces = 0;
+	for (i = 0; append(r, &f[i], mix->max, true); i = (i + 1) % NR_FILES)
+		;
+}
+
 struct workload {
 	const char *name;
 	u64 nr_blocks;
@@ -520,6 +580,8 @@ static bool report(const struct workload *w, u64 nr_blocks)
 	}
 	if (is_sustained(w))
 		out_double("sustained_fill", r->sustained, 3);
+	if (r->files)
+		out_double("extents_per_file", (double)r->pieces / r->files, 3);
 	if (with_reference)
 		report_reference(w, nr_blocks);
 	out_u64("metadata_bytes_peak", checked->metadata_peak);
@@ -842,7 +904,8 @@ void bench_list(void)
 
 	for (i = 0; i < ARRAY_SIZE(workloads); i++)
 		printf("%s\n", workloads[i].name);
-	printf("firstfail-MIX\nsustain-MIX\nfifo-MIX\npingpong-SIZE\n"
+	printf("firstfail-MIX\nsustain-MIX\nfifo-MIX\n"
+	       "append-SIZE\nappend16-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
 	if (states_list)
 		states_list(stdout);
@@ -855,6 +918,8 @@ static bool sized(const char *name, struct workload *w)
 		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail, .each = true } },
 		{ "sustain-", { .nr_blocks = 64 * GIB, .work = sustain } },
 		{ "fifo-", { .nr_blocks = 64 * GIB, .work = fifo } },
+		{ "append-", { .nr_blocks = 64 * GIB, .work = append_one } },
+		{ "append16-", { .nr_blocks = 64 * GIB, .work = append_turns } },
 		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000,
 				  .each = true } },
 	};
@@ -868,7 +933,7 @@ static bool sized(const char *name, struct workload *w)
 		*w = kinds[i].w;
 		w->name = name;
 		return mix_parse(name + n, &w->mix) &&
-		       (w->work != pingpong || w->mix.min == w->mix.max);
+		       (w->mix.min == w->mix.max || w->work == firstfail || is_sustained(w));
 	}
 	return false;
 }

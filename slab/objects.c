@@ -254,7 +254,7 @@ int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, 
 
 /* ---- batches for the pools ---- */
 
-/* Take objects from the slabs that a group has. Return: how many, or -ENOSPC. */
+/* As haslab_get_objects(), from the slabs that a group has, into the end of @refs. */
 static int haslab_object_fit(struct haslab *s, struct haslab_group *g, int class,
 			     struct haslab_ref *refs, int nr)
 {
@@ -267,7 +267,7 @@ static int haslab_object_fit(struct haslab *s, struct haslab_group *g, int class
 		while (got < nr && slab->nr_free) {
 			u32 i = haslab_object_take(s, slab);
 
-			refs[got++] = (struct haslab_ref) {
+			refs[nr - ++got] = (struct haslab_ref) {
 				.live = slab->live, .start = object_start(s, slab, i), .bit = i,
 			};
 		}
@@ -295,7 +295,7 @@ static int haslab_block_batch(struct haslab *s, int class, struct haslab_ref *re
 		ret = haslab_buddy_alloc(s, s->classes[class].order, op, &start);
 		if (ret)
 			break;
-		haslab_block_at(s, class, start, &refs[got++]);
+		haslab_block_at(s, class, start, &refs[nr - ++got]);
 	}
 	return got ?: ret;
 }
@@ -317,6 +317,14 @@ static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
 	return ret;
 }
 
+/* What lies at the end of @refs, which has room for @nr, moves to its start. Return: @got. */
+static int haslab_refs_packed(struct haslab_ref *refs, int nr, int got)
+{
+	if (got > 0 && got < nr)
+		memmove(refs, refs + nr - got, got * sizeof(*refs));
+	return got;
+}
+
 /**
  * haslab_get_objects - a batch for a pool
  * @s: the slab allocator
@@ -325,6 +333,7 @@ static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
  * @nr: how many are wanted
  * @gfp: how to wait for memory
  *
+ * The first by address is last: a pool takes from the end, so allocations ascend.
  * Context: process context; may sleep if @gfp lets it. Return: how many there are, at least one;
  * -ENOSPC; -ENOMEM.
  */
@@ -334,7 +343,7 @@ int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int
 	int ret = haslab_get_own(s, own, class, refs, nr, gfp);
 
 	if (s->classes[class].kind == HASLAB_FROM_BUDDY)
-		return ret;
+		return haslab_refs_packed(refs, nr, ret);
 	for (g = s->groups; ret == -ENOSPC && g < s->groups + s->nr_groups; g++) {
 		/* a look without the lock; the list is read again with it */
 		if (g == own || list_empty(&g->partial[class]))
@@ -343,7 +352,7 @@ int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int
 		ret = haslab_object_fit(s, g, class, refs, nr);
 		haslab_unlock_group(g);
 	}
-	return ret;
+	return haslab_refs_packed(refs, nr, ret);
 }
 
 static void haslab_blocks_put(struct haslab *s, int class, const struct haslab_ref *refs, int nr)
