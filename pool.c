@@ -560,6 +560,8 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, class, start))
 		return 0;
 	hapool_call_begin(p);
+	if (unlikely(READ_ONCE(p->refusals.any_recent)) && hapool_is_refused(p, len, align))
+		return hapool_call_end_barren(p, -ENOSPC);
 	if (goal != HAPOOL_NO_GOAL)
 		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
 	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
@@ -568,8 +570,11 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
 	if (ret == -ENOSPC)
 		ret = hapool_alloc_slow(p, class, len, align, gfp, start);
-	if (unlikely(ret))
+	if (unlikely(ret)) {
+		if (ret == -ENOSPC)
+			hapool_note_recent(p, len, align);
 		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
+	}
 	hapool_count(p, len);
 	return hapool_call_end(p, 0);
 }

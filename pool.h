@@ -16,14 +16,20 @@ struct hapool_cpu;
 /* Allocations that the slow mode has refused: see pool/refusals.c. */
 #define HAPOOL_REFUSALS	4
 
+struct hapool_refusal {
+	u64 len;	/* 0: none */
+	u64 align;
+};
+
 struct hapool_refusals {
-	spinlock_t lock;	/* protects the rest */
+	spinlock_t lock;	/* protects this and the next three */
 	u64 frees;	/* hapool_frees() before the searches for @of */
 	unsigned int next;	/* entry to be replaced next */
-	struct hapool_refusal {
-		u64 len;	/* 0: none */
-		u64 align;
-	} of[HAPOOL_REFUSALS];
+	struct hapool_refusal of[HAPOOL_REFUSALS];
+	/* what was asked for in vain lately, a hint without a lock: see hapool_is_refused() */
+	struct hapool_refusal recent[HAPOOL_REFUSALS];
+	unsigned int next_recent;
+	bool any_recent;
 };
 
 /* Counts, in blocks unless stated otherwise. */

@@ -606,6 +606,58 @@ static void refusals_of_more_than_is_free_search_never(struct kunit *test)
 	expect_hit_on_another_cpu(test, 2);
 }
 
+/* Holds of the locks that other tasks need. */
+static long holds(void)
+{
+	return ha_holds(HA_LOCK_GROUP) + ha_holds(HA_LOCK_ALL) + ha_holds(HA_LOCK_SPACE) +
+	       ha_holds(HA_LOCK_SLOW);
+}
+
+/* Refuses @nr times. Return: the holds of all but the first. */
+static long holds_of_refusals(struct kunit *test, u64 len, u64 align, u64 goal, int nr)
+{
+	struct fixture *f = test->priv;
+	long before = 0;
+	u64 at;
+
+	while (nr--) {
+		KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, len, align, goal, GFP_KERNEL, &at),
+				-ENOSPC);
+		before = before ?: holds();
+	}
+	return holds() - before;
+}
+
+/* A task that is refused in a loop does not keep others from the locks that they need. */
+static void refusals_in_a_row_take_no_lock_of_others(struct kunit *test)
+{
+	static const struct { u64 len, align, goal; } asked[] = {
+		{ 1 << 14, 1, HAPOOL_NO_GOAL }, { 5000, 1, HAPOOL_NO_GOAL },
+		{ 128, 1, HAPOOL_NO_GOAL }, { 2, 1 << 20, HAPOOL_NO_GOAL }, { 100, 1, 0 },
+		{ 1 << 13, 1, 100 }, { 98, 64, HAPOOL_NO_GOAL }, { 90, 4096, 7 },
+	};
+	struct fixture *f = test->priv;
+	u64 at, free;
+	u32 i;
+
+	start_with_holes(test);
+	for (i = 0; i < ARRAY_SIZE(asked); i++)
+		KUNIT_EXPECT_EQ_MSG(test, holds_of_refusals(test, asked[i].len, asked[i].align,
+							    asked[i].goal, 20), 0,
+				    "length %llu", asked[i].len);
+	/* all of them by turns: the weakest of each kind are remembered */
+	free = stat(test)->slab.free;
+	holds_of_refusals(test, 98, 64, 0, 1);
+	holds_of_refusals(test, free + 1, 1, 0, 1);
+	for (i = 0; i < 20; i++) {
+		KUNIT_EXPECT_EQ(test, holds_of_refusals(test, 98, 64, HAPOOL_NO_GOAL, 2), 0);
+		KUNIT_EXPECT_EQ(test, holds_of_refusals(test, free + 1, 1, HAPOOL_NO_GOAL, 2), 0);
+	}
+	/* what fits is found at once all the same */
+	KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &at), 0);
+	expect_freed(test, at, 1);
+}
+
 /* Only the first block of the range is aligned to so much, if it begins at 0. */
 static void refusals_of_an_alignment_beyond_the_device_search_never(struct kunit *test)
 {
@@ -1104,6 +1156,7 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(who_may_not_wait_gets_eagain_and_no_false_enospc),
 	KUNIT_CASE(refusals_in_a_row_search_once),
 	KUNIT_CASE(refusals_of_more_than_is_free_search_never),
+	KUNIT_CASE(refusals_in_a_row_take_no_lock_of_others),
 	KUNIT_CASE(refusals_of_an_alignment_beyond_the_device_search_never),
 	KUNIT_CASE(what_becomes_free_after_a_refusal_is_found),
 	KUNIT_CASE(what_a_hit_frees_after_a_refusal_is_found),

@@ -20,6 +20,9 @@
  *     then and had not ended. Of hits these are none: the search begins when all magazines have
  *     been in its hands. For other frees see hapool_is_freeing(): with any of them in flight, the
  *     answer is not kept.
+ *
+ * To sum the counters takes longer than most allocations. So before the first lock they are only
+ * looked at for what is like something that was refused lately (hapool_is_refused()).
  */
 #include <linux/kernel.h>
 #include <linux/log2.h>
@@ -161,4 +164,56 @@ bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
 
 	return start >= end || len > end - start || len > hapool_most_free(p) ||
 	       hapool_was_refused(p, len, align);
+}
+
+/* ---- before any lock is taken ---- */
+
+static bool hapool_covers(const struct hapool_refusal *r, u64 len, u64 align)
+{
+	u64 least = READ_ONCE(r->len);
+
+	return least && len >= least && align >= READ_ONCE(r->align);
+}
+
+/* An allocation was refused. */
+void hapool_note_recent(struct hapool *p, u64 len, u64 align)
+{
+	struct hapool_refusals *r = &p->refusals;
+	unsigned int next = READ_ONCE(r->next_recent);
+	struct hapool_refusal *recent = &r->recent[next % HAPOOL_REFUSALS];
+	int i;
+
+	for (i = 0; i < HAPOOL_REFUSALS; i++)
+		if (hapool_covers(&r->recent[i], len, align))
+			return;
+	WRITE_ONCE(r->next_recent, next + 1);
+	WRITE_ONCE(recent->align, align);
+	WRITE_ONCE(recent->len, len);
+	WRITE_ONCE(r->any_recent, true);
+}
+
+/*
+ * As hapool_cannot_fit(), if something like it was refused lately; else false. So a task that is
+ * refused in a loop takes no lock that others need. Tasks may change the hints at the same time,
+ * and lose one: then the lock is taken once more.
+ */
+bool hapool_is_refused(struct hapool *p, u64 len, u64 align)
+{
+	struct hapool_refusals *r = &p->refusals;
+	bool any = false;
+	int i;
+
+	for (i = 0; i < HAPOOL_REFUSALS; i++) {
+		if (!hapool_covers(&r->recent[i], len, align)) {
+			any |= READ_ONCE(r->recent[i].len);
+			continue;
+		}
+		if (hapool_cannot_fit(p, len, align))
+			return true;
+		/* it may fit now, and so may others */
+		WRITE_ONCE(r->recent[i].len, 0);
+	}
+	if (!any)
+		WRITE_ONCE(r->any_recent, false);
+	return false;
 }
