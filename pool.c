@@ -560,7 +560,7 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, class, start))
 		return 0;
 	hapool_call_begin(p);
-	if (unlikely(READ_ONCE(p->refusals.any_recent)) && hapool_is_refused(p, len, align))
+	if (unlikely(len >= READ_ONCE(p->refusals.shortest)) && hapool_is_refused(p, len, align))
 		return hapool_call_end_barren(p, -ENOSPC);
 	if (goal != HAPOOL_NO_GOAL)
 		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
@@ -888,6 +888,7 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 	memset(p, 0, sizeof(*p));
 	mutex_init(&p->slow);
 	spin_lock_init(&p->refusals.lock);
+	p->refusals.shortest = U64_MAX;
 	ret = haslab_init(&p->slab, cfg);
 	if (ret)
 		return ret;

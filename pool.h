@@ -29,7 +29,7 @@ struct hapool_refusals {
 	/* what was asked for in vain lately, a hint without a lock: see hapool_is_refused() */
 	struct hapool_refusal recent[HAPOOL_REFUSALS];
 	unsigned int next_recent;
-	bool any_recent;
+	u64 shortest;	/* of them; U64_MAX: there is none */
 };
 
 /* Counts, in blocks unless stated otherwise. */

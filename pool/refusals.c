@@ -175,6 +175,20 @@ static bool hapool_covers(const struct hapool_refusal *r, u64 len, u64 align)
 	return least && len >= least && align >= READ_ONCE(r->align);
 }
 
+/* Some of the hints have changed: those that are shorter than all of them need no look at them. */
+static void hapool_recent_changed(struct hapool_refusals *r)
+{
+	u64 least = U64_MAX, len;
+	int i;
+
+	for (i = 0; i < HAPOOL_REFUSALS; i++) {
+		len = READ_ONCE(r->recent[i].len);
+		if (len)
+			least = min(least, len);
+	}
+	WRITE_ONCE(r->shortest, least);
+}
+
 /* An allocation was refused. */
 void hapool_note_recent(struct hapool *p, u64 len, u64 align)
 {
@@ -189,7 +203,7 @@ void hapool_note_recent(struct hapool *p, u64 len, u64 align)
 	WRITE_ONCE(r->next_recent, next + 1);
 	WRITE_ONCE(recent->align, align);
 	WRITE_ONCE(recent->len, len);
-	WRITE_ONCE(r->any_recent, true);
+	hapool_recent_changed(r);
 }
 
 /*
@@ -200,20 +214,16 @@ void hapool_note_recent(struct hapool *p, u64 len, u64 align)
 bool hapool_is_refused(struct hapool *p, u64 len, u64 align)
 {
 	struct hapool_refusals *r = &p->refusals;
-	bool any = false;
 	int i;
 
 	for (i = 0; i < HAPOOL_REFUSALS; i++) {
-		if (!hapool_covers(&r->recent[i], len, align)) {
-			any |= READ_ONCE(r->recent[i].len);
+		if (!hapool_covers(&r->recent[i], len, align))
 			continue;
-		}
 		if (hapool_cannot_fit(p, len, align))
 			return true;
 		/* it may fit now, and so may others */
 		WRITE_ONCE(r->recent[i].len, 0);
+		hapool_recent_changed(r);
 	}
-	if (!any)
-		WRITE_ONCE(r->any_recent, false);
 	return false;
 }
