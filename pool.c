@@ -110,7 +110,7 @@ static inline void hapool_free_end(struct hapool *p, u64 len)
 static int hapool_free_refused(struct hapool *p, u64 len, enum hybrid_alloc_reason reason, int ret)
 {
 	this_cpu_inc(p->cpus->refused[reason]);
-	/* pairs with the first smp_rmb() in hapool_most_free() */
+	/* pairs with the first smp_rmb() in hapool_cannot_fit() */
 	smp_wmb();
 	hapool_count(p, len);
 	hapool_free_end(p, len);
@@ -858,7 +858,7 @@ void hapool_reuse(struct hapool *p, u64 start, u64 len)
 {
 	/* the blocks become free only now: counted as an extent that is freed */
 	hapool_free_begin(p, len);
-	/* pairs with the first smp_rmb() in hapool_most_free() */
+	/* pairs with the first smp_rmb() in hapool_cannot_fit() */
 	smp_wmb();
 	hapool_count(p, len);
 	atomic64_sub(len, &p->held);

@@ -14,7 +14,8 @@
  * after it has happened, a free before its blocks can be allocated again. The count of a hit is
  * made while the magazine is taken, which is both.
  *
- *   - hapool_most_free() is never less than what was free or CACHED at one moment of the call.
+ *   - What hapool_cannot_fit() takes for free is never less than what was free or CACHED at one
+ *     moment of the call.
  *   - hapool_frees() is read before a search, and again before its answer is used. If it is the
  *     same, no block has become free since the first reading, but for frees that were counted
  *     then and had not ended. Of hits these are none: the search begins when all magazines have
@@ -84,33 +85,6 @@ bool hapool_is_freeing(const struct hapool *p)
 	return given != freed;
 }
 
-/*
- * No more blocks than that were free or CACHED at one moment of this call: that between the sums.
- * An extent that is in `taken` was allocated before that moment. If it was free again by then, that
- * is in `given`, which is read later and was counted before the blocks could be allocated again.
- * So `taken` - `given` is at most what was neither free nor CACHED. Blocks that are HELD are not
- * in it: they may become free.
- */
-static u64 hapool_most_free(const struct hapool *p)
-{
-	u64 taken = 0, given = 0, used;
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		taken += hapool_cpu_taken(p, per_cpu_ptr(p->cpus, cpu));
-	/*
-	 * Pairs with the lock or the magazine through which freed blocks come to their next
-	 * owner, and with smp_wmb() in hapool_free_refused().
-	 */
-	smp_rmb();
-	for_each_possible_cpu(cpu)
-		given += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
-	/* what lies in new space was allocated after smp_mb() in haslab_grow_locked() */
-	smp_rmb();
-	used = max_t(s64, taken - given, 0);
-	return hapool_end(p) - p->slab.cfg.first_block - used;
-}
-
 /* Whether one of these refusals covers that of an extent. */
 static bool hapool_refusals_cover(const struct hapool_refusals *r, u64 len, u64 align)
 {
@@ -132,18 +106,25 @@ static void hapool_refusals_add(struct hapool_refusals *r, u64 len, u64 align, u
 	r->of[r->next++ % HAPOOL_REFUSALS] = (struct hapool_refusal) { len, align };
 }
 
-/* Whether a refusal of the slow mode covers this, if no block was freed since. */
-bool hapool_was_refused(struct hapool *p, u64 len, u64 align)
+/* Whether a refusal of the slow mode covers this, if hapool_frees() still is @frees. */
+static bool hapool_refusal_of(struct hapool *p, u64 len, u64 align, u64 *frees)
 {
 	struct hapool_refusals *r = &p->refusals;
-	u64 frees;
 	bool was;
 
 	spin_lock(&r->lock);
-	frees = r->frees;
+	*frees = r->frees;
 	was = hapool_refusals_cover(r, len, align);
 	spin_unlock(&r->lock);
-	return was && hapool_frees(p) == frees;
+	return was;
+}
+
+/* Whether a refusal of the slow mode covers this: no block was freed since. */
+bool hapool_was_refused(struct hapool *p, u64 len, u64 align)
+{
+	u64 frees;
+
+	return hapool_refusal_of(p, len, align, &frees) && hapool_frees(p) == frees;
 }
 
 /* Note that a search has found nothing; hapool_frees() was @frees before it. */
@@ -157,13 +138,40 @@ void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
 	spin_unlock(&r->lock);
 }
 
-/* Whether it is certain, without the slow mode, that no free run fits. */
+/*
+ * Whether it is certain, without the slow mode, that no free run fits.
+ *
+ * No more blocks than @most were free or CACHED at one moment of this call: that between the sums.
+ * An extent that is in `taken` was allocated before that moment. If it was free again by then, that
+ * is in `given`, which is read later and was counted before the blocks could be allocated again.
+ * So `taken` - `given` is at most what was neither free nor CACHED. Blocks that are HELD are not
+ * in it: they may become free.
+ */
 bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
 {
-	u64 end = hapool_end(p), start = round_up(p->slab.cfg.first_block, align);
+	u64 start = round_up(p->slab.cfg.first_block, align), end = hapool_end(p);
+	u64 taken = 0, given = 0, frees, most;
+	unsigned int cpu;
+	bool was;
 
-	return start >= end || len > end - start || len > hapool_most_free(p) ||
-	       hapool_was_refused(p, len, align);
+	if (start >= end || len > end - start)
+		return true;
+	was = hapool_refusal_of(p, len, align, &frees);
+	for_each_possible_cpu(cpu)
+		taken += hapool_cpu_taken(p, per_cpu_ptr(p->cpus, cpu));
+	/*
+	 * Pairs with the lock or the magazine through which freed blocks come to their next
+	 * owner, and with smp_wmb() in hapool_free_refused().
+	 */
+	smp_rmb();
+	for_each_possible_cpu(cpu)
+		given += hapool_cpu_given(p, per_cpu_ptr(p->cpus, cpu));
+	/* what lies in new space was allocated after smp_mb() in haslab_grow_locked() */
+	smp_rmb();
+	end = hapool_end(p);
+	most = end - p->slab.cfg.first_block - max_t(s64, taken - given, 0);
+	/* the last is hapool_frees() */
+	return len > most || (was && end + given == frees);
 }
 
 /* ---- before any lock is taken ---- */
@@ -214,16 +222,19 @@ void hapool_note_recent(struct hapool *p, u64 len, u64 align)
 bool hapool_is_refused(struct hapool *p, u64 len, u64 align)
 {
 	struct hapool_refusals *r = &p->refusals;
+	bool asked = false;
 	int i;
 
 	for (i = 0; i < HAPOOL_REFUSALS; i++) {
 		if (!hapool_covers(&r->recent[i], len, align))
 			continue;
-		if (hapool_cannot_fit(p, len, align))
+		if (!asked && hapool_cannot_fit(p, len, align))
 			return true;
 		/* it may fit now, and so may others */
+		asked = true;
 		WRITE_ONCE(r->recent[i].len, 0);
-		hapool_recent_changed(r);
 	}
+	if (asked)
+		hapool_recent_changed(r);
 	return false;
 }
