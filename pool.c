@@ -553,6 +553,7 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
 	int class = haslab_class_of(&p->slab, len), ret = -ENOSPC;
+	bool hinted;
 
 	/* objects of a power of two are aligned to their size, others are not aligned */
 	if (align > 1 && (align > len || !is_power_of_2(len)))
@@ -560,8 +561,12 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, class, start))
 		return 0;
 	hapool_call_begin(p);
-	if (unlikely(len >= READ_ONCE(p->refusals.shortest)) && hapool_is_refused(p, len, align))
+	hinted = len >= READ_ONCE(p->refusals.shortest_hint);
+	if (unlikely(hinted) && hapool_is_refused(p, len, align)) {
+		if (class >= 0)
+			this_cpu_inc(p->cpus->misses);
 		return hapool_call_end_barren(p, -ENOSPC);
+	}
 	if (goal != HAPOOL_NO_GOAL)
 		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
 	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
@@ -572,9 +577,11 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 		ret = hapool_alloc_slow(p, class, len, align, gfp, start);
 	if (unlikely(ret)) {
 		if (ret == -ENOSPC)
-			hapool_note_recent(p, len, align);
+			hapool_hint_add(p, len, align);
 		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
 	}
+	if (unlikely(hinted))
+		hapool_hints_drop(p, len, align);
 	hapool_count(p, len);
 	return hapool_call_end(p, 0);
 }
@@ -888,7 +895,7 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 	memset(p, 0, sizeof(*p));
 	mutex_init(&p->slow);
 	spin_lock_init(&p->refusals.lock);
-	p->refusals.shortest = U64_MAX;
+	p->refusals.shortest_hint = U64_MAX;
 	ret = haslab_init(&p->slab, cfg);
 	if (ret)
 		return ret;

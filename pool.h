@@ -13,7 +13,7 @@
 
 struct hapool_cpu;
 
-/* Allocations that the slow mode has refused: see pool/refusals.c. */
+/* Remembered refusals, of the slow mode and of all allocations: see pool/refusals.c. */
 #define HAPOOL_REFUSALS	4
 
 struct hapool_refusal {
@@ -21,15 +21,22 @@ struct hapool_refusal {
 	u64 align;
 };
 
+/* What was asked for in vain lately. */
+struct hapool_hint {
+	u64 len;	/* 0: none */
+	u64 align;
+	bool again;	/* more than once */
+};
+
 struct hapool_refusals {
-	spinlock_t lock;	/* protects this and the next three */
-	u64 frees;	/* hapool_frees() before the searches for @of */
+	spinlock_t lock;	/* protects frees, next and of[] */
+	u64 frees;	/* hapool_frees() before the searches for of[] */
 	unsigned int next;	/* entry to be replaced next */
 	struct hapool_refusal of[HAPOOL_REFUSALS];
-	/* what was asked for in vain lately, a hint without a lock: see hapool_is_refused() */
-	struct hapool_refusal recent[HAPOOL_REFUSALS];
-	unsigned int next_recent;
-	u64 shortest;	/* of them; U64_MAX: there is none */
+	/* without a lock: see hapool_is_refused() */
+	struct hapool_hint hints[HAPOOL_REFUSALS];
+	unsigned int next_hint;
+	u64 shortest_hint;	/* in blocks; U64_MAX: there is no hint */
 };
 
 /* Counts, in blocks unless stated otherwise. */

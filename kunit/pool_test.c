@@ -264,22 +264,34 @@ static void dead_cpu_gives_back_what_it_cached(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* A file that grows by one size at a time lies in one piece, across magazines and slabs. */
+/* How often an allocation of @len blocks does not lie behind the one before it. */
+static u64 breaks_in_a_row(struct kunit *test, u64 len)
+{
+	u64 end = 0, broken = 0, nr, at;
+
+	start(test, 1 << 16);
+	hatest_on_cpu(0);
+	for (nr = 50000 / len; nr--; end = at + len) {
+		at = alloc(test, len);
+		broken += at != end;
+	}
+	return broken;
+}
+
+/*
+ * A file that grows by one power of two at a time on an empty device lies in one piece, across
+ * magazines and slabs. Other sizes leave the rest of each slab.
+ */
 static void allocations_of_a_size_in_a_row_ascend_and_adjoin(struct kunit *test)
 {
-	u64 len, end, at, broken, nr;
+	u64 len;
 
-	for (len = 1; len <= 4 * UNIT; len *= 2) {
-		start(test, 1 << 16);
-		hatest_on_cpu(0);
-		broken = 0;
-		for (end = 0, nr = 50000 / len; nr--; end = at + len) {
-			at = alloc(test, len);
-			broken += at != end;
-		}
-		/* the first slab of the largest size may begin in another slot */
-		KUNIT_EXPECT_LE_MSG(test, broken, 1, "length %llu", len);
-	}
+	/* a small slab before larger ones, which are aligned to their size */
+	for (len = 1; len <= 4 * UNIT; len *= 2)
+		KUNIT_EXPECT_EQ_MSG(test, breaks_in_a_row(test, len), len < 8,
+				    "length %llu", len);
+	KUNIT_EXPECT_EQ(test, breaks_in_a_row(test, 3), 17);
+	KUNIT_EXPECT_EQ(test, breaks_in_a_row(test, 15), 19);
 }
 
 static void idle_magazines_go_back_and_used_ones_stay(struct kunit *test)
@@ -613,17 +625,19 @@ static long holds(void)
 	       ha_holds(HA_LOCK_SLOW);
 }
 
-/* Refuses @nr times. Return: the holds of all but the first. */
+/* Refuses @nr times. Return: the holds of all but the first two: it fits often the second time. */
 static long holds_of_refusals(struct kunit *test, u64 len, u64 align, u64 goal, int nr)
 {
 	struct fixture *f = test->priv;
 	long before = 0;
 	u64 at;
+	int i;
 
-	while (nr--) {
+	for (i = 0; i < nr; i++) {
+		if (i == 2)
+			before = holds();
 		KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, len, align, goal, GFP_KERNEL, &at),
 				-ENOSPC);
-		before = before ?: holds();
 	}
 	return holds() - before;
 }
@@ -638,6 +652,7 @@ static void refusals_in_a_row_take_no_lock_of_others(struct kunit *test)
 	};
 	struct fixture *f = test->priv;
 	u64 at, free;
+	long before = 0;
 	u32 i;
 
 	start_with_holes(test);
@@ -647,15 +662,78 @@ static void refusals_in_a_row_take_no_lock_of_others(struct kunit *test)
 				    "length %llu", asked[i].len);
 	/* all of them by turns: the weakest of each kind are remembered */
 	free = stat(test)->slab.free;
-	holds_of_refusals(test, 98, 64, 0, 1);
-	holds_of_refusals(test, free + 1, 1, 0, 1);
-	for (i = 0; i < 20; i++) {
-		KUNIT_EXPECT_EQ(test, holds_of_refusals(test, 98, 64, HAPOOL_NO_GOAL, 2), 0);
-		KUNIT_EXPECT_EQ(test, holds_of_refusals(test, free + 1, 1, HAPOOL_NO_GOAL, 2), 0);
+	for (i = 0; i < 42; i++) {
+		if (i == 4)
+			before = holds();
+		KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, i % 2 ? 98 : free + 1, i % 2 ? 64 : 1,
+						   HAPOOL_NO_GOAL, GFP_KERNEL, &at), -ENOSPC);
 	}
+	KUNIT_EXPECT_EQ(test, holds(), before);
 	/* what fits is found at once all the same */
 	KUNIT_EXPECT_EQ(test, hapool_alloc(&f->p, 1, 1, HAPOOL_NO_GOAL, GFP_KERNEL, &at), 0);
 	expect_freed(test, at, 1);
+}
+
+/* A caller that makes space and tries again does not pay for its refusals. */
+static void a_hint_is_dropped_when_it_fits(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_refusals *r = &f->p.refusals;
+	u64 at, i;
+
+	start(test, 10000);
+	KUNIT_EXPECT_EQ(test, r->shortest_hint, U64_MAX);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 9000, &at), 0);
+	for (i = 0; i < 20; i++) {
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 2000, &at), -ENOSPC);
+		KUNIT_EXPECT_EQ(test, r->shortest_hint, 2000);
+		KUNIT_EXPECT_FALSE(test, r->hints[i % HAPOOL_REFUSALS].again);
+		expect_freed(test, 0, 9000);
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 2000, &at), 0);
+		KUNIT_EXPECT_EQ(test, r->shortest_hint, U64_MAX);
+		expect_freed(test, at, 2000);
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 9000, &at), 0);
+	}
+	/* refused again: the next call asks the counters, and what fits then is found */
+	for (i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 2000, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 900, &at), 0);
+	KUNIT_EXPECT_EQ(test, r->shortest_hint, 2000);
+	expect_freed(test, 0, 9000);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 2001, &at), 0);
+	KUNIT_EXPECT_EQ(test, r->shortest_hint, U64_MAX);
+}
+
+/* Two tasks that change the hints at once may leave a wrong length of the shortest. */
+static void hints_mend_themselves(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_refusals *r = &f->p.refusals;
+	u64 at;
+
+	start_with_holes(test);
+	holds_of_refusals(test, 128, 1, HAPOOL_NO_GOAL, 2);
+	r->shortest_hint = U64_MAX;
+	holds_of_refusals(test, 200, 1, HAPOOL_NO_GOAL, 1);
+	KUNIT_EXPECT_EQ(test, r->shortest_hint, 128);
+	KUNIT_EXPECT_EQ(test, holds_of_refusals(test, 128, 1, HAPOOL_NO_GOAL, 20), 0);
+	r->shortest_hint = 1;
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 1, &at), 0);
+	KUNIT_EXPECT_EQ(test, r->shortest_hint, 128);
+}
+
+/* Of a common size: no pool served it. */
+static void a_refusal_without_a_lock_is_a_miss(struct kunit *test)
+{
+	u64 at, misses;
+	int i;
+
+	start(test, 1000);
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 999, &at), 0);
+	misses = stat(test)->misses;
+	for (i = 0; i < 10; i++)
+		KUNIT_EXPECT_EQ(test, try_alloc(test, 2, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, stat(test)->misses, misses + 10);
 }
 
 /* Only the first block of the range is aligned to so much, if it begins at 0. */
@@ -1157,6 +1235,9 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(refusals_in_a_row_search_once),
 	KUNIT_CASE(refusals_of_more_than_is_free_search_never),
 	KUNIT_CASE(refusals_in_a_row_take_no_lock_of_others),
+	KUNIT_CASE(a_hint_is_dropped_when_it_fits),
+	KUNIT_CASE(hints_mend_themselves),
+	KUNIT_CASE(a_refusal_without_a_lock_is_a_miss),
 	KUNIT_CASE(refusals_of_an_alignment_beyond_the_device_search_never),
 	KUNIT_CASE(what_becomes_free_after_a_refusal_is_found),
 	KUNIT_CASE(what_a_hit_frees_after_a_refusal_is_found),

@@ -19,7 +19,8 @@ bool hapool_is_freeing(const struct hapool *p);
 bool hapool_was_refused(struct hapool *p, u64 len, u64 align);
 void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees);
 bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align);
-void hapool_note_recent(struct hapool *p, u64 len, u64 align);
+void hapool_hint_add(struct hapool *p, u64 len, u64 align);
+void hapool_hints_drop(struct hapool *p, u64 len, u64 align);
 bool hapool_is_refused(struct hapool *p, u64 len, u64 align);
 
 #endif

@@ -22,8 +22,10 @@
  *     been in its hands. For other frees see hapool_is_freeing(): with any of them in flight, the
  *     answer is not kept.
  *
- * To sum the counters takes longer than most allocations. So before the first lock they are only
- * looked at for what is like something that was refused lately (hapool_is_refused()).
+ * To sum the counters takes longer than most allocations, and what is refused once often fits the
+ * next time, as its caller has freed something. So before the first lock they are looked at only
+ * for what is covered by something that was refused twice with no success in between: it is not
+ * shorter and not less aligned (hapool_is_refused()).
  */
 #include <linux/kernel.h>
 #include <linux/log2.h>
@@ -85,25 +87,35 @@ bool hapool_is_freeing(const struct hapool *p)
 	return given != freed;
 }
 
-/* Whether one of these refusals covers that of an extent. */
+/* Whether the refusal of what has @least blocks, if that is not 0, covers that of an extent. */
+static bool hapool_covers(u64 least, u64 least_align, u64 len, u64 align)
+{
+	return least && len >= least && align >= least_align;
+}
+
+/* Whether one of these refusals covers that of an extent. Without the lock: it may be too late. */
 static bool hapool_refusals_cover(const struct hapool_refusals *r, u64 len, u64 align)
 {
 	bool cover = false;
 	int i;
 
-	lockdep_assert_held(&r->lock);
 	for (i = 0; i < HAPOOL_REFUSALS; i++)
-		cover |= r->of[i].len && len >= r->of[i].len && align >= r->of[i].align;
+		cover |= hapool_covers(READ_ONCE(r->of[i].len), READ_ONCE(r->of[i].align), len,
+				       align);
 	return cover;
 }
 
 static void hapool_refusals_add(struct hapool_refusals *r, u64 len, u64 align, u64 frees)
 {
+	struct hapool_refusal *of = &r->of[r->next++ % HAPOOL_REFUSALS];
+	int i;
+
 	lockdep_assert_held(&r->lock);
-	if (r->frees != frees)
-		memset(r->of, 0, sizeof(r->of));
+	for (i = 0; i < HAPOOL_REFUSALS && r->frees != frees; i++)
+		WRITE_ONCE(r->of[i].len, 0);
 	r->frees = frees;
-	r->of[r->next++ % HAPOOL_REFUSALS] = (struct hapool_refusal) { len, align };
+	WRITE_ONCE(of->align, align);
+	WRITE_ONCE(of->len, len);
 }
 
 /* Whether a refusal of the slow mode covers this, if hapool_frees() still is @frees. */
@@ -112,6 +124,9 @@ static bool hapool_refusal_of(struct hapool *p, u64 len, u64 align, u64 *frees)
 	struct hapool_refusals *r = &p->refusals;
 	bool was;
 
+	/* all tasks share this lock */
+	if (!hapool_refusals_cover(r, len, align))
+		return false;
 	spin_lock(&r->lock);
 	*frees = r->frees;
 	was = hapool_refusals_cover(r, len, align);
@@ -150,7 +165,7 @@ void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
 bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
 {
 	u64 start = round_up(p->slab.cfg.first_block, align), end = hapool_end(p);
-	u64 taken = 0, given = 0, frees, most;
+	u64 taken = 0, given = 0, frees = 0, most;
 	unsigned int cpu;
 	bool was;
 
@@ -169,6 +184,7 @@ bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
 	/* what lies in new space was allocated after smp_mb() in haslab_grow_locked() */
 	smp_rmb();
 	end = hapool_end(p);
+	/* with a sum that is torn, on 32 bits, this may be very large: then it may fit */
 	most = end - p->slab.cfg.first_block - max_t(s64, taken - given, 0);
 	/* the last is hapool_frees() */
 	return len > most || (was && end + given == frees);
@@ -176,65 +192,79 @@ bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
 
 /* ---- before any lock is taken ---- */
 
-static bool hapool_covers(const struct hapool_refusal *r, u64 len, u64 align)
+static bool hapool_hint_covers(const struct hapool_hint *h, u64 len, u64 align)
 {
-	u64 least = READ_ONCE(r->len);
-
-	return least && len >= least && align >= READ_ONCE(r->align);
+	return hapool_covers(READ_ONCE(h->len), READ_ONCE(h->align), len, align);
 }
 
-/* Some of the hints have changed: those that are shorter than all of them need no look at them. */
-static void hapool_recent_changed(struct hapool_refusals *r)
+/* Some of the hints may have changed: what is shorter than all of them needs no look at them. */
+static void hapool_hints_changed(struct hapool_refusals *r)
 {
 	u64 least = U64_MAX, len;
 	int i;
 
 	for (i = 0; i < HAPOOL_REFUSALS; i++) {
-		len = READ_ONCE(r->recent[i].len);
+		len = READ_ONCE(r->hints[i].len);
 		if (len)
 			least = min(least, len);
 	}
-	WRITE_ONCE(r->shortest, least);
+	if (READ_ONCE(r->shortest_hint) != least)
+		WRITE_ONCE(r->shortest_hint, least);
 }
 
 /* An allocation was refused. */
-void hapool_note_recent(struct hapool *p, u64 len, u64 align)
+void hapool_hint_add(struct hapool *p, u64 len, u64 align)
 {
 	struct hapool_refusals *r = &p->refusals;
-	unsigned int next = READ_ONCE(r->next_recent);
-	struct hapool_refusal *recent = &r->recent[next % HAPOOL_REFUSALS];
+	unsigned int next = READ_ONCE(r->next_hint), i;
+	struct hapool_hint *h = &r->hints[next % HAPOOL_REFUSALS];
+
+	for (i = 0; i < HAPOOL_REFUSALS; i++)
+		if (hapool_hint_covers(&r->hints[i], len, align))
+			break;
+	if (i < HAPOOL_REFUSALS) {
+		WRITE_ONCE(r->hints[i].again, true);
+	} else {
+		WRITE_ONCE(r->next_hint, next + 1);
+		WRITE_ONCE(h->again, false);
+		WRITE_ONCE(h->align, align);
+		WRITE_ONCE(h->len, len);
+	}
+	hapool_hints_changed(r);
+}
+
+/* An allocation fits, or may fit: what covers it is no hint any more. */
+void hapool_hints_drop(struct hapool *p, u64 len, u64 align)
+{
+	struct hapool_refusals *r = &p->refusals;
 	int i;
 
 	for (i = 0; i < HAPOOL_REFUSALS; i++)
-		if (hapool_covers(&r->recent[i], len, align))
-			return;
-	WRITE_ONCE(r->next_recent, next + 1);
-	WRITE_ONCE(recent->align, align);
-	WRITE_ONCE(recent->len, len);
-	hapool_recent_changed(r);
+		if (hapool_hint_covers(&r->hints[i], len, align))
+			WRITE_ONCE(r->hints[i].len, 0);
+	hapool_hints_changed(r);
 }
 
 /*
- * As hapool_cannot_fit(), if something like it was refused lately; else false. So a task that is
- * refused in a loop takes no lock that others need. Tasks may change the hints at the same time,
- * and lose one: then the lock is taken once more.
+ * As hapool_cannot_fit(), if something that covers it was refused twice; else false. So a task
+ * that is refused in a loop takes no lock that others need. Tasks may change the hints at the same
+ * time and lose one, or leave a wrong length of the shortest: the next call that passes by the
+ * hints mends that.
  */
 bool hapool_is_refused(struct hapool *p, u64 len, u64 align)
 {
 	struct hapool_refusals *r = &p->refusals;
-	bool asked = false;
+	bool asks = false;
 	int i;
 
-	for (i = 0; i < HAPOOL_REFUSALS; i++) {
-		if (!hapool_covers(&r->recent[i], len, align))
-			continue;
-		if (!asked && hapool_cannot_fit(p, len, align))
-			return true;
-		/* it may fit now, and so may others */
-		asked = true;
-		WRITE_ONCE(r->recent[i].len, 0);
-	}
-	if (asked)
-		hapool_recent_changed(r);
+	for (i = 0; i < HAPOOL_REFUSALS; i++)
+		asks |= hapool_hint_covers(&r->hints[i], len, align) &&
+			READ_ONCE(r->hints[i].again);
+	if (asks && hapool_cannot_fit(p, len, align))
+		return true;
+	if (asks)
+		hapool_hints_drop(p, len, align);
+	else
+		hapool_hints_changed(r);
 	return false;
 }

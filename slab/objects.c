@@ -333,7 +333,7 @@ static int haslab_refs_packed(struct haslab_ref *refs, int nr, int got)
  * @nr: how many are wanted
  * @gfp: how to wait for memory
  *
- * The first by address is last: a pool takes from the end, so allocations ascend.
+ * The first that was taken is last, as a pool takes from the end: in one slab, allocations ascend.
  * Context: process context; may sleep if @gfp lets it. Return: how many there are, at least one;
  * -ENOSPC; -ENOMEM.
  */

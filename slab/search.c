@@ -61,7 +61,7 @@
 #define BEST_STEPS_ALIGNED	160
 /* How often in a row others may take what was found. */
 #define SEARCH_TRIES	16
-/* How many places at which an extent can begin are looked at one by one, and how much at them. */
+/* How many places at which an extent can begin, and stretches there, are looked at one by one. */
 #define PLACES		256
 #define PLACES_STEPS	256	/* see haslab_steps() */
 
@@ -463,7 +463,7 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /*
  * With a large alignment there are few places where an extent can begin: look at these. Return: 0;
- * -ENOSPC it fits at none of them; -E2BIG they, or those that are free, are too many.
+ * -ENOSPC it fits at none of them; -E2BIG there are too many, or too many stretches at them.
  */
 static int haslab_search_places(struct haslab *s, u64 len, u64 align, u64 *found)
 {

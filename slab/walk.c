@@ -161,8 +161,8 @@ bool haslab_is_free(struct haslab *s, u64 pos)
 }
 
 /*
- * The length of the free run at @pos, across all borders; of a longer one than @enough, some. Also
- * if *@steps stretches are not enough: then that is negative.
+ * The length of the free run at @pos, across all borders; of a longer one than @enough, some. If
+ * *@steps stretches are not enough, the length is a lower bound, and *@steps is negative.
  */
 u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough, int *steps)
 {
