@@ -101,7 +101,6 @@ struct team {
 	u64 recent;			/* start of an extent of some thread */
 	u64 size;			/* of the device before it grows */
 	u64 used;			/* blocks that may be taken, if counted */
-	pthread_rwlock_t promise;	/* held from the count of a block until it is taken */
 	struct extent *passed[NR_PASSED];
 	struct duel *duel;
 	unsigned int max_live;
@@ -215,49 +214,19 @@ static void count_unused(struct team *t, u64 len)
 		__atomic_sub_fetch(&t->used, len, __ATOMIC_SEQ_CST);
 }
 
-/*
- * One block while all are counted: mostly refused, so that the next ones meet what the pool layer
- * remembers of that. No thread has been promised a block that it has not got yet.
- */
-static void alloc_uncounted(struct worker *w, gfp_t gfp)
-{
-	struct team *t = w->team;
-	u64 start;
-
-	w->count.allocs++;
-	pthread_rwlock_wrlock(&t->promise);
-	if (hapool_alloc(&w->z->pool, 1, 1, HAPOOL_NO_GOAL, gfp, &start)) {
-		pthread_rwlock_unlock(&t->promise);
-		w->count.enospc++;
-		return;
-	}
-	__atomic_add_fetch(&t->used, 1, __ATOMIC_SEQ_CST);
-	pthread_rwlock_unlock(&t->promise);
-	mark(w, "alloc", start, 1, 1);
-	add_live(w, start, 1);
-}
-
 /* One block: another one must be there. */
 static void alloc_counted(struct worker *w, gfp_t gfp)
 {
-	struct team *t = w->team;
 	u64 start;
 	int ret;
 
-	if (w->nr_live == t->max_live)
+	if (w->nr_live == w->team->max_live || !count_used(w->team, 1))
 		return;
-	pthread_rwlock_rdlock(&t->promise);
-	if (!count_used(t, 1)) {
-		pthread_rwlock_unlock(&t->promise);
-		alloc_uncounted(w, gfp);
-		return;
-	}
 	w->count.allocs++;
 	ret = hapool_alloc(&w->z->pool, 1, 1, HAPOOL_NO_GOAL, gfp, &start);
-	pthread_rwlock_unlock(&t->promise);
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
 		w->count.again++;
-		count_unused(t, 1);
+		count_unused(w->team, 1);
 		return;
 	}
 	if (ret)
@@ -806,7 +775,6 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	begin_phase(t);
 	t->workers = calloc(z->threads, sizeof(*t->workers));
 	pthread_barrier_init(&t->barrier, NULL, z->threads);
-	pthread_rwlock_init(&t->promise, NULL);
 	for (i = 0; i < z->threads; i++) {
 		struct worker *w = &t->workers[i];
 
@@ -822,7 +790,6 @@ void fuzz_threads(struct fuzzer *z, u64 ops)
 	free_all(t);
 	fuzz_end(z);
 	pthread_barrier_destroy(&t->barrier);
-	pthread_rwlock_destroy(&t->promise);
 	marks_destroy(&t->marks);
 	free(t->workers);
 	free(t);
