@@ -336,6 +336,27 @@ static void goal_before_equal_objects(struct kunit *test)
 	expect_steps(test, 0, 1, 1, 0, STEPS);
 }
 
+/* The free run at the goal goes on in a slab of equal objects, which a goal leaves alone. */
+static void goal_in_a_run_that_ends_in_a_slab(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, object;
+
+	start(test, 2 * SLOT);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, SLOT - 56), 0);
+	/* the claim has made all of the first slot a mixed one */
+	object = alloc(test, 1);
+	KUNIT_ASSERT_EQ(test, object, SLOT);
+	at = alloc(test, 1);
+	KUNIT_ASSERT_EQ(test, at, SLOT + 1);
+	expect_freed(test, object, 1);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, haslab_alloc_near(&f->p.slab, 57, 1, SLOT - 56, GFP_KERNEL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, SLOT + UNIT);
+	KUNIT_EXPECT_EQ(test, haslab_alloc_near(&f->p.slab, 56, 1, SLOT - 56, GFP_KERNEL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, SLOT - 56);
+}
+
 /* Every second unit is live, so there are as many free runs that are too short. */
 static void goal_before_live_units(struct kunit *test)
 {
@@ -810,6 +831,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(goal_before_holes_that_are_too_short),
 	KUNIT_CASE(goal_before_slots_of_many_holes),
 	KUNIT_CASE(goal_before_equal_objects),
+	KUNIT_CASE(goal_in_a_run_that_ends_in_a_slab),
 	KUNIT_CASE(goal_before_live_units),
 	KUNIT_CASE(alignment_that_no_hole_has),
 	KUNIT_CASE(pieces_of_mixed_parts),
