@@ -416,6 +416,33 @@ static void aligned_refusal_on_a_shredded_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at, 16);
 }
 
+/* A slab keeps the sum of its objects: after a change only the bits of the slabs in question. */
+static void change_in_a_slab_leaves_the_sums_of_others(struct kunit *test)
+{
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+	long first, again;
+	u64 at;
+
+	start(test, GIB);
+	while (!try_alloc(test, 1, &at))
+		;
+	for (at = 0; at < GIB; at += 2)
+		expect_freed(test, at, 1);
+	hapool_drain(&((struct fixture *)test->priv)->p);
+	first = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 1);
+	first = ha_steps_done() - first;
+	/* 1024 slabs, each of 4 words or more */
+	KUNIT_EXPECT_GE(test, first, 5 * 1024);
+	expect_freed(test, 1, 1);
+	expect_freed(test, GIB / 2 + 1, 1);
+	hapool_drain(&((struct fixture *)test->priv)->p);
+	again = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 3);
+	again = ha_steps_done() - again;
+	KUNIT_EXPECT_LE(test, again, 2 * 1024 + 100);
+}
+
 /*
  * A refusal that is certain from what is counted shuts out no group: neither that of an extent
  * longer than all that is free, nor, when that is known, longer than the largest free run.
@@ -461,6 +488,7 @@ static struct kunit_case steps_cases[] = {
 	KUNIT_CASE(sum_of_dirs_in_use_counts_them),
 	KUNIT_CASE(bare_regions_keep_what_they_are_now),
 	KUNIT_CASE(aligned_refusal_on_a_shredded_device),
+	KUNIT_CASE(change_in_a_slab_leaves_the_sums_of_others),
 	KUNIT_CASE(certain_refusal_shuts_out_no_group),
 	{}
 };

@@ -49,7 +49,7 @@ static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct
 		found->small_bytes += slab_bytes(slab);
 	return bitmap_weight(slab->free, slab->nr_objects) == slab->nr_free &&
 	       !bitmap_intersects(slab->free, slab->live, slab->nr_objects) &&
-	       slab->nr_free < slab->nr_objects &&
+	       slab->nr_free < slab->nr_objects && haslab_slab_sum_holds(slab) &&
 	       find_first_bit(slab->free, slab->nr_objects) >=
 	       min(slab->hint, slab->nr_objects) &&
 	       slab->list.next->prev == &slab->list && slab->list.prev->next == &slab->list &&

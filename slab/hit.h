@@ -23,6 +23,10 @@ struct haslab_slab {
 			u16 nr_objects;
 			u16 nr_free;		/* number of free objects */
 			u16 hint;		/* no object before this one is free */
+			/* free objects in a row: first, most, last; longest 0: unknown */
+			u16 lead;
+			u16 longest;
+			u16 trail;
 		};
 		/* deferred free; lockless readers may still use the fields after the union */
 		struct {

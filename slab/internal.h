@@ -432,6 +432,12 @@ static inline int haslab_steps(const struct haslab *s, int steps)
 /* What haslab_stretch() counts, at most, but for a long way through the nodes of the buddy. */
 #define HASLAB_STRETCH_STEPS	3
 
+/* For a look at a run of a slot: in a bitmap its start and its end are searched for. */
+static inline u32 haslab_run_steps(const struct haslab_mixed *m)
+{
+	return haruns_is_bitmap(&m->runs) ? 5 : 1;
+}
+
 /* The caller of a walk has looked at so many runs, objects, slots or other records. */
 static inline void haslab_walk_spend(struct haslab_walk *w, u32 steps)
 {
@@ -451,7 +457,8 @@ u64 haslab_known_longest(const struct haslab *s);
 void haslab_sums_settle(struct haslab *s, u64 pos);
 struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order);
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough);
-u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab);
+u64 haslab_slab_longest(const struct haslab *s, struct haslab_slab *slab);
+bool haslab_slab_sum_holds(const struct haslab_slab *slab);
 bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found);
 
 /* ---- extents that consist of pieces (span.c) ---- */

@@ -165,6 +165,13 @@ static int haslab_object_grow(struct haslab *s, struct haslab_group *g, int clas
 
 /* ---- objects ---- */
 
+/* The free objects of a slab change: what is known of them, and of its dir, no longer holds. */
+static void haslab_slab_changed(struct haslab *s, struct haslab_slab *slab)
+{
+	slab->longest = 0;
+	map_changed(s, slab->start);
+}
+
 /* A CACHED object becomes free; its slab may be given back with it. Never needs memory. */
 void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 {
@@ -176,7 +183,7 @@ void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 		list_add(&slab->list, &g->partial[slab->class]);
 	slab->hint = min_t(u32, slab->hint, i);
 	g->free += s->classes[slab->class].blocks;
-	map_changed(s, slab->start);
+	haslab_slab_changed(s, slab);
 	if (slab->nr_free == slab->nr_objects)
 		haslab_slab_return(s, slab);
 }
@@ -192,7 +199,7 @@ static u32 haslab_object_take(struct haslab *s, struct haslab_slab *slab)
 	if (--slab->nr_free == 0)
 		list_del_init(&slab->list);
 	slab_group(s, slab)->free -= s->classes[slab->class].blocks;
-	map_changed(s, slab->start);
+	haslab_slab_changed(s, slab);
 	return i;
 }
 
@@ -208,7 +215,7 @@ void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, 
 	if (!slab->nr_free)
 		list_del_init(&slab->list);
 	slab_group(s, slab)->free -= (u64)nr * s->classes[slab->class].blocks;
-	map_changed(s, slab->start);
+	haslab_slab_changed(s, slab);
 }
 
 /* The reverse, also for CACHED objects. The slab may be given back with the last one. */
@@ -225,7 +232,7 @@ void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first
 	slab->nr_free += nr;
 	slab->hint = min_t(u32, slab->hint, first);
 	g->free += (u64)nr * s->classes[slab->class].blocks;
-	map_changed(s, slab->start);
+	haslab_slab_changed(s, slab);
 	if (slab->nr_free == slab->nr_objects)
 		haslab_slab_return(s, slab);
 }

@@ -236,11 +236,6 @@ static void haruns_bitmap_put(struct haruns *r, u32 pos, u32 state)
 
 /* ---- all forms ---- */
 
-static bool haruns_is_bitmap(const struct haruns *r)
-{
-	return !r->cap;
-}
-
 /* The run that is recorded at @at, which is as in struct haruns_run. */
 struct haruns_run haruns_recorded(const struct haruns *r, u32 at)
 {

@@ -133,13 +133,16 @@ static u64 haslab_part_before(struct haslab *s, u64 pos)
 /* Try the free run that has a part starting at @pos. */
 static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
+	const struct haslab_mixed *m;
 	u64 start = pos, size;
 
 	haslab_assert_all(s);
 	do {
-		if (!haslab_large_spend(l, 2))
-			return false;
 		pos = start;
+		m = pos ? mixed_at(s, pos - 1) : NULL;
+		/* it is looked at from both sides */
+		if (!haslab_large_spend(l, m ? 2 * haslab_run_steps(m) : 2))
+			return false;
 		start = pos ? haslab_part_before(s, pos) : pos;
 	} while (start < pos);
 	size = haslab_run_at(s, pos, l->len + l->align, &l->steps);
@@ -178,7 +181,7 @@ static bool haslab_large_at_ends(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
 
-	if (!haslab_large_spend(l, 1))
+	if (!haslab_large_spend(l, haslab_run_steps(mixed_of(s, slot))))
 		return false;
 	if (haruns_lead(r) >= l->part && slot && !haslab_large_border(s, l, slot, slot - 1))
 		return false;

@@ -6,7 +6,9 @@
  * A sum has what is needed to join neighbours: the first, the longest and the last free run of a
  * part of the device, and the longest extent that it has a place for at some alignment.
  *
- * A walk adds up sums of parts by bitmaps of what is free, a word at a time. A dir keeps its sum
+ * A walk adds up sums of parts by bitmaps of what is free, a word at a time. A slab keeps the sum
+ * of its objects until one of them is taken or freed; of a mixed part whose longest run is shorter
+ * than one that was found in the dir, only the ends are looked at. A dir keeps its sum
  * until something in it changes, and for each alignment that was asked for what is usable; so does
  * a region, 256 dirs, as long as all its dirs do; and the longest free run of the device is kept
  * as long as all regions do. So what has not changed since the last search costs a look at each
@@ -39,20 +41,37 @@ static unsigned long haslab_bits_word(const unsigned long *map, u32 base, u32 fr
 	return w;
 }
 
-/* Where in @w, followed by @next, @nr bits in a row are set: the first of each. */
-static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 nr)
+/* Where in @w, followed by @next, @nr bits in a row are set: the first of each, of those in @at. */
+static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 nr, unsigned long at)
 {
 	u32 has, more;
 
 	/* then to the end of the word, at least */
 	if (nr > BITS_PER_LONG)
-		return ~w ? w & ~(~0UL >> (BITS_PER_LONG - fls_long(~w))) : w;
-	for (has = 1; has < nr && w; has += more) {
+		return at & (~w ? w & ~(~0UL >> (BITS_PER_LONG - fls_long(~w))) : w);
+	for (has = 1; has < nr && w & at; has += more) {
 		more = min(has, nr - has);
 		w &= w >> more | next << (BITS_PER_LONG - more);
 		next &= next >> more;
 	}
-	return w;
+	return w & at;
+}
+
+/*
+ * False if @w surely has no @nr bits in a row, 1 to 64: they would fill one of its lanes of 2^i
+ * bits, with 2^(i + 1) - 1 at most @nr. Less work than haslab_bits_rows().
+ */
+static bool haslab_bits_may_have(unsigned long w, u32 nr)
+{
+	/* the first bit of each lane */
+	static const unsigned long firsts[] = {
+		~0UL, ~0UL / 0x3, ~0UL / 0xf, ~0UL / 0xff, ~0UL / 0xffff, ~0UL / 0xffffffff
+	};
+	unsigned int i = ilog2((nr + 1) / 2);
+	unsigned long lasts = firsts[i] << ((1U << i) - 1);
+
+	/* as in a look for a byte that is 0, the subtraction borrows where a lane has all bits */
+	return (~w - firsts[i]) & w & lasts;
 }
 
 /* How many bits in a row, of those from @from to before @to, are set at the end. */
@@ -70,10 +89,13 @@ static u32 haslab_bits_trail(const unsigned long *map, u32 from, u32 to)
 	return to - from;
 }
 
-/* The first, the longest and the last row of bits from @from to before @to. */
-static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to)
+/*
+ * The first, the longest and the last row of bits from @from to before @to. If none is longer than
+ * @longest, that is what it says instead.
+ */
+static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to, u32 longest)
 {
-	u32 base, row = 0, longest = 0;
+	u32 base, row = 0;
 	unsigned long w;
 
 	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
@@ -84,7 +106,9 @@ static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32
 		}
 		longest = max_t(u32, longest, row + __ffs(~w));
 		row = BITS_PER_LONG - fls_long(~w);
-		w = longest < BITS_PER_LONG ? haslab_bits_rows(w, 0, longest + 1) : 0;
+		if (longest >= BITS_PER_LONG || !haslab_bits_may_have(w, longest + 1))
+			continue;
+		w = haslab_bits_rows(w, 0, longest + 1, ~0UL);
 		for (; w; w &= w >> 1)
 			longest++;
 	}
@@ -101,18 +125,20 @@ static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32
 static u32 haslab_bits_usable(const unsigned long *map, u32 from, u32 to, unsigned int order,
 			      u32 best, bool any, u32 *at)
 {
+	u32 step = max_t(u32, 1U << order, BITS_PER_LONG), base, end, i;
 	unsigned long aligned = 1, w, next;
-	u32 base, end, i, mask = (1U << order) - 1;
 
 	if (1U << order < BITS_PER_LONG)
 		aligned = ~0UL / ((1UL << (1U << order)) - 1);
-	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
+	/* with a larger order only the first bit of a word may be one, and not of each word */
+	base = step > BITS_PER_LONG ? round_up(from, step) : round_down(from, BITS_PER_LONG);
+	for (; base < to; base += step) {
 		w = haslab_bits_word(map, base, from, to);
-		if (!(w & aligned) || base & mask)
+		if (!(w & aligned) || (aligned == 1 && ~w && __ffs(~w) <= best))
 			continue;
 		next = base + BITS_PER_LONG < to ?
 		       haslab_bits_word(map, base + BITS_PER_LONG, from, to) : 0;
-		w = haslab_bits_rows(w, next, best + 1) & aligned;
+		w = haslab_bits_rows(w, next, best + 1, aligned);
 		for (; w; w &= ~0UL << (end - base)) {
 			i = base + __ffs(w);
 			end = find_next_zero_bit(map, to, i);
@@ -129,11 +155,46 @@ static u32 haslab_bits_usable(const unsigned long *map, u32 from, u32 to, unsign
 	return best;
 }
 
-/* The longest row of free objects of a slab, in blocks; the rest after the last object excluded. */
-u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab)
+/*
+ * Whether a slab keeps the rows of its free objects. They are kept until one of them is taken or
+ * one more is free: to add up a dir again after one change, few bits are looked at.
+ */
+static bool haslab_slab_keeps(const struct haslab_slab *slab)
 {
-	return haslab_bits_sum(slab->free, 0, slab->nr_objects).longest *
-	       s->classes[slab->class].blocks;
+	return !slab->nr_free || slab->longest;
+}
+
+/* The rows of free objects of a slab, in objects; the rest after the last object excluded. */
+static struct haslab_sum haslab_slab_sum(struct haslab_slab *slab)
+{
+	struct haslab_sum sum;
+
+	if (!haslab_slab_keeps(slab)) {
+		sum = haslab_bits_sum(slab->free, 0, slab->nr_objects, 0);
+		slab->lead = sum.lead;
+		slab->longest = sum.longest;
+		slab->trail = sum.trail;
+	}
+	if (!slab->nr_free)
+		return (struct haslab_sum) { .size = slab->nr_objects };
+	return (struct haslab_sum) {
+		slab->lead, slab->longest, slab->trail, slab->nr_objects
+	};
+}
+
+/* Whether what a slab keeps is right. */
+bool haslab_slab_sum_holds(const struct haslab_slab *slab)
+{
+	struct haslab_sum sum = haslab_bits_sum(slab->free, 0, slab->nr_objects, 0);
+
+	return !slab->longest || (slab->lead == sum.lead && slab->longest == sum.longest &&
+				  slab->trail == sum.trail);
+}
+
+/* The longest row of free objects of a slab, in blocks; the rest after the last object excluded. */
+u64 haslab_slab_longest(const struct haslab *s, struct haslab_slab *slab)
+{
+	return haslab_slab_sum(slab).longest * s->classes[slab->class].blocks;
 }
 
 /* ---- sums of parts ---- */
@@ -142,6 +203,7 @@ u64 haslab_slab_longest(const struct haslab *s, const struct haslab_slab *slab)
 struct part {
 	u64 start;			/* where bit 0 is */
 	const unsigned long *map;	/* what is free */
+	struct haslab_slab *slab;	/* of which these are the objects, or NULL */
 	u32 from;			/* the first bit of the part */
 	u32 to;				/* the bit after the last */
 	u32 blocks;			/* that a bit stands for */
@@ -185,6 +247,7 @@ static bool haslab_slot_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 
 	if (!m || rcu_access_pointer(dir->slabs[slot_of(s, pos) % DIR_SLOTS]))
 		return false;
+	p->slab = NULL;
 	p->start = start;
 	p->order = s->slot_shift;
 	p->blocks = 1;
@@ -225,6 +288,7 @@ static bool haslab_units_at(struct haslab_walk *w, u64 pos, u64 end, struct part
 	if (end <= unit || !haslab_units_map(w, unit))
 		return false;
 	end = haslab_gap_end(s, pos, end << shift) >> shift;
+	p->slab = NULL;
 	p->start = base << shift;
 	p->order = HABUDDY_FANOUT_SHIFT + shift;
 	p->blocks = unit_blocks(s);
@@ -244,6 +308,7 @@ static bool haslab_part_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 	if (haslab_units_are_small(s) && haslab_slot_at(w, pos, end, p))
 		return true;
 	if (m) {
+		p->slab = NULL;
 		p->start = round_down(pos, slot_blocks(s));
 		p->order = s->slot_shift;
 		p->blocks = 1;
@@ -258,6 +323,7 @@ static bool haslab_part_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 		return haslab_units_at(w, pos, end, p);
 	if (!slab || slab->start != pos)
 		return false;
+	p->slab = slab;
 	p->start = pos;
 	p->order = ilog2(slab->nr_blocks);
 	p->blocks = s->classes[slab->class].blocks;
@@ -303,10 +369,14 @@ static u64 haslab_part_usable(const struct part *p, unsigned int order, u64 best
 	return (u64)found * p->blocks;
 }
 
-/* The sum of a part by its bits, but for what is usable. */
-static struct haslab_sum haslab_part_bits(const struct part *p)
+/*
+ * The sum of a part by its bits, but for what is usable. Its longest run need not be exact if it is
+ * at most @best.
+ */
+static struct haslab_sum haslab_part_bits(const struct part *p, u64 best)
 {
-	struct haslab_sum sum = haslab_bits_sum(p->map, p->from, p->to);
+	struct haslab_sum sum = p->slab ? haslab_slab_sum(p->slab) :
+		haslab_bits_sum(p->map, p->from, p->to, div_u64(best, p->blocks));
 
 	sum.lead *= p->blocks;
 	sum.longest *= p->blocks;
@@ -350,22 +420,66 @@ static bool haslab_marks_sum(struct haslab_walk *w, u64 end, unsigned int order,
 	return true;
 }
 
+/* The free blocks at the start of a mixed part, from @from to before @to of its slot. */
+static u32 haslab_mixed_lead(const struct haruns *r, u32 from, u32 to)
+{
+	struct haruns_run run = haruns_at(r, from);
+
+	return run.state == HARUNS_FREE ? min(run.start + run.len, to) - from : 0;
+}
+
+/* The free blocks at its end. */
+static u32 haslab_mixed_trail(const struct haruns *r, u32 from, u32 to)
+{
+	struct haruns_run run = haruns_at(r, to - 1);
+
+	return run.state == HARUNS_FREE ? to - max(run.start, from) : 0;
+}
+
 /*
- * The sum of the part that begins at @w->pos and ends at @end at the latest. What is usable need
- * not be exact if it is at most what is in @w->sum.
+ * The sum of units of a mixed part, if no run of its slot is longer than @best: then only its ends
+ * are looked at. False if the part at w->pos is no such part.
+ */
+static bool haslab_ends_sum(struct haslab_walk *w, u64 end, unsigned int order, u64 best,
+			    struct haslab_sum *sum)
+{
+	struct haslab *s = w->s;
+	u64 start = round_down(w->pos, slot_blocks(s)), lead;
+	const struct haslab_mixed *m = mixed_at(s, w->pos);
+
+	/* see haslab_slot_at() */
+	if (!m || haslab_units_are_small(s) || m->runs.max_free > best)
+		return false;
+	end = min3(end, haslab_units_end(s, m, w->pos), s->cfg.nr_blocks);
+	lead = haslab_mixed_lead(&m->runs, w->pos - start, end - start);
+	haslab_walk_spend(w, 1 + haslab_run_steps(m));
+	*sum = (struct haslab_sum) {
+		lead, best, haslab_mixed_trail(&m->runs, w->pos - start, end - start),
+		end - w->pos, order ? haslab_run_usable(w->pos, lead, order) : best
+	};
+	return true;
+}
+
+/*
+ * The sum of the part that begins at @w->pos and ends at @end at the latest. The longest run and
+ * what is usable need not be exact if they are at most what is in @w->sum.
  */
 static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigned int order)
 {
 	struct haslab *s = w->s;
-	u64 pos = w->pos, best = w->sum.usable;
+	u64 pos = w->pos, best = order ? w->sum.usable : w->sum.longest;
 	const struct haruns *whole = IS_ALIGNED(pos, slot_blocks(s)) ?
 				     haslab_whole_slot(s, slot_of(s, pos)) : NULL;
 	struct haslab_sum sum;
 	struct part p;
 	u64 next, at;
+	bool keeps;
+	u32 words;
 
 	if (whole && (!order || whole->max_free <= best))
 		return haslab_runs_sum(whole);
+	if (haslab_ends_sum(w, end, order, best, &sum))
+		return sum;
 	if (haslab_marks_sum(w, end, order, &sum)) {
 		/* of the blocks with such an order a slot has at most the first */
 		if (order > s->slot_shift)
@@ -380,8 +494,11 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 			haslab_run_usable(pos, sum.lead, order)
 		};
 	}
-	haslab_walk_spend(w, 1 + (p.to - p.from) / (BITS_PER_LONG / 2));
-	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(&p);
+	/* a slab that keeps its sum is looked at only for what is usable */
+	keeps = p.slab && haslab_slab_keeps(p.slab);
+	words = (p.to - p.from) / (BITS_PER_LONG / 2);
+	haslab_walk_spend(w, keeps ? 1 : 1 + words);
+	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(&p, best);
 	/* of the blocks with such an order the part has at most the first */
 	if (order >= p.order) {
 		sum.usable = haslab_run_usable(pos, sum.lead, order);
@@ -389,6 +506,8 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 		/* see haslab_odd_usable() */
 		if (!is_power_of_2(p.blocks))
 			haslab_walk_spend(w, (p.to - p.from) / 2);
+		else if (keeps)
+			haslab_walk_spend(w, words);
 		sum.usable = haslab_part_usable(&p, order, best, false, &at);
 	}
 	return sum;
