@@ -17,6 +17,7 @@
 #   make matrix   the module and its tests in virtual machines on Linux 6.1, 6.12, 7.x
 #   make soak     all tests, random ones for long
 #   make clean    (the cache stays: see README.md)
+#   make help     this list
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
@@ -67,7 +68,10 @@ soak:
 
 include packaging/install.mk
 
+help:
+	@sed -n 's/^#   \(make\)/\1/p' Makefile
+
 clean:
 	rm -rf build hybrid-alloc.ko
 
-.PHONY: module tools lib fio sim demo bench check test matrix soak clean
+.PHONY: module tools lib fio sim demo bench check test matrix soak help clean

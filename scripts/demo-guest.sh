@@ -101,7 +101,8 @@ grep -q 'err= [1-9]' /tmp/fio.log && exit 1
 echo "   verified: every owner reads what it wrote"
 
 title "An extent cannot be freed twice" \
-	"Nor one that was never allocated, nor a part of one: every free is checked."
+	"Nor one that was never allocated, nor a part of one: every free is checked." \
+	"This is the first extent of owner 1."
 extent=$(awk 'NR == 1 { print $1 ":" $2 }' /tmp/owner1)
 run hybridctl free 0 "$extent"
 sed -i 1d /tmp/owner1
@@ -116,12 +117,16 @@ run hybridctl drain 0
 run hybridctl stat --runs -o NODE,CHARGED,CACHED,FREE,NR_FREE_RUNS,LARGEST_FREE_RUN 0
 same "free runs and bytes in use" "$(hybridctl stat --runs -b -n -r -o NR_FREE_RUNS,CHARGED 0)" "1 0"
 
-title "The module goes" \
-	"A disk with data is not taken for a fresh one by mistake; --wipe leaves it blank."
+title "A disk with data on it is not taken for a fresh one" \
+	"The data of the owners is still there, and the module has written nothing to the disk."
 run hybridctl detach 0
 fails hybridctl attach --fresh /dev/vda
-run hybridctl attach /dev/vda
-run hybridctl detach --wipe --force 0
+
+title "The module goes" \
+	"Nothing on this disk is needed any more, which --force says; --wipe zeroes its first" \
+	"and its last MiB, so that the next attach needs no force."
+run hybridctl attach --fresh --force /dev/vda
+run hybridctl detach --wipe 0
 run hybridctl attach --fresh /dev/vda
 run hybridctl detach 0
 run rmmod hybrid_alloc

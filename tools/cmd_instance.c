@@ -147,7 +147,7 @@ static bool disk_is_blank(int fd, const char *device, bool fresh)
 	} else if (found) {
 		complain("refusing to attach %s: there is data on it (%s). If it is no longer "
 			 "needed, erase its signature with `wipefs --all %s`, or attach with "
-			 "--force.",
+			 "--fresh --force.",
 			 device, found, device);
 	}
 	if (found) {
@@ -374,7 +374,7 @@ static int cmd_detach(const struct command *cmd, const struct args *args)
 	disk = disk_name(&info);
 	if (args->wipe && !wipe(fd, &info)) {
 		complain("%s is detached from %s, but not wiped: %s (%s). Zero the first and the "
-			 "last MiB of its range with dd, or attach it with --force.",
+			 "last MiB of its range with dd, or attach it with --fresh --force.",
 			 disk, path, strerror(errno), strerrorname_np(errno));
 		return EXIT_FAILED;
 	}
@@ -434,7 +434,7 @@ const struct command detach_command = {
 		"hybridctl detach 0\n"
 		"Detach /dev/hybrid_alloc0.\n"
 		"hybridctl detach --wipe 0\n"
-		"Detach it, and leave its disk blank for the next `hybridctl attach --fresh`.\n",
+		"Detach it, and zero the ends of its range, so that `hybridctl attach --fresh` takes it again.\n",
 };
 
 const struct command list_command = {

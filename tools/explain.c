@@ -90,8 +90,8 @@ static const struct cause {
 	{ "attach", EEXIST,
 	  "the range is not blank",
 	  "The last line of `dmesg` says what is there. If it is no longer needed, attach with "
-	  "--force; `hybridctl detach --wipe` then leaves the range blank. To keep the data, attach "
-	  "without --fresh." },
+	  "--fresh --force, and end with `hybridctl detach --wipe`: then the next attach needs no "
+	  "force. To keep the data, attach without --fresh." },
 	{ "attach", EIO,
 	  "the disk cannot be read, so there may be data on it",
 	  "The last line of `dmesg` says more. Check the disk." },

@@ -24,14 +24,14 @@ const char tool_description[] =
 const char tool_examples[] =
 "hybridctl attach --fresh /dev/vdb\n"
 "Attach an empty disk; prints the node, such as /dev/hybrid_alloc0.\n"
-"hybridctl alloc 0 1M 64K\n"
-"Allocate two extents; prints where they are.\n"
-"hybridctl free 0 1048576:65536\n"
-"Free one of them.\n"
+"hybridctl alloc -n -o EXTENT 0 1M 64K >mine\n"
+"Allocate two extents; writes where they are to a file, as START:LEN.\n"
 "hybridctl stat --runs 0\n"
 "Show how the space is used.\n"
-"hybridctl detach 0\n"
-"Detach the disk, after all extents are free.\n";
+"hybridctl free --file mine 0\n"
+"Free them.\n"
+"hybridctl detach --wipe 0\n"
+"Detach the disk, and zero its ends, so that the first command takes it again.\n";
 
 const char columns_note[] =
 "By default the columns with a * are shown, with --json those with a j. In JSON the names "

@@ -38,8 +38,8 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"are lost, and programs that still have the node open get ENODEV." },
 	[OPT_WIPE] = { 0, "wipe", NULL,
 		"Afterwards write zeroes to the first and the last MiB of the range, so that "
-		"`hybridctl attach --fresh` takes the range again. The data there is lost; what is on "
-		"the disk outside of the range stays. An instance in the state rebuild needs --force, "
+		"`hybridctl attach --fresh` takes the range again. The data there is lost; all "
+		"other data stays as it is, between them too. An instance in the state rebuild needs --force, "
 		"too." },
 	[OPT_EMPTY] = { 0, "empty", NULL,
 		"Seal although nothing was claimed: all space is free." },

@@ -407,7 +407,7 @@ try "detach" hybridctl detach 0
 for kind in $signatures; do
 	write_signature "$kind" "$DISK"
 	try_not "$kind on the disk: named, with the remedies" \
-		"there is data on it ($(signature_name "$kind")). If it is no longer needed, erase its signature with \`wipefs --all $DISK\`, or attach with --force." \
+		"there is data on it ($(signature_name "$kind")). If it is no longer needed, erase its signature with \`wipefs --all $DISK\`, or attach with --fresh --force." \
 		hybridctl attach --fresh "$DISK"
 	is "$kind: nothing was attached" "$(hybridctl list)" ""
 	# overwrites: the signature that was written above
@@ -480,6 +480,15 @@ try "detach --force" hybridctl detach --force 0
 wait $bound
 is "alloc --bound ends with the instance" "$? $(tail -n 1 /tmp/bound)" \
 	"1 hybridctl: $node was detached: the extents are forgotten"
+
+# The examples of the help do work, one after the other
+
+hybridctl --help | sed -n '/^EXAMPLES/,/^FILES/s/^ *\(hybridctl .*\)/\1/p' |
+	sed "s,/dev/vdb,$DISK," >/tmp/examples
+is "examples in the help" "$(wc -l </tmp/examples)" 5
+while read -r example; do
+	try "example: $example" sh -c "cd /tmp && $example" </dev/null
+done </tmp/examples
 
 # A durable instance is of no use to this version
 printf HYBRALOC | dd of="$DISK" bs=4096 seek=1 conv=notrunc 2>/dev/null
