@@ -304,19 +304,30 @@ bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struc
 	return true;
 }
 
+/* Set the bits from @from to before @to: a free run is often short, so within a word. */
+static void haruns_bits_set(unsigned long *bits, u32 from, u32 to)
+{
+	if (from / BITS_PER_LONG == (to - 1) / BITS_PER_LONG)
+		bits[from / BITS_PER_LONG] |= BITMAP_FIRST_WORD_MASK(from) &
+					      BITMAP_LAST_WORD_MASK(to);
+	else
+		bitmap_set(bits, from, to - from);
+}
+
 static void haruns_marks_map(const struct haruns *r, enum haruns_state state, u32 from, u32 to,
 			     unsigned long *bits)
 {
-	const u16 *marks = haruns_marks(r);
-	u32 i = haruns_marks_find(r, from), start;
+	const u16 *at = haruns_marks(r) + haruns_marks_find(r, from);
+	u32 mark, start, end = from;
 
 	bitmap_clear(bits, from, to - from);
-	for (; i < r->nr && haruns_mark_start(marks[i]) < to; i++) {
-		if (haruns_mark_state(marks[i]) != state)
-			continue;
-		start = max(haruns_mark_start(marks[i]), from);
-		bitmap_set(bits, start, min(haruns_mark_start(marks[i + 1]), to) - start);
-	}
+	do {
+		mark = *at++;
+		start = end;
+		end = haruns_mark_start(*at);
+		if (haruns_mark_state(mark) == state)
+			haruns_bits_set(bits, start, min(end, to));
+	} while (end < to);
 }
 
 static void haruns_map(const struct haruns *r, enum haruns_state state, u32 from, u32 to,
