@@ -61,8 +61,8 @@
  * Each dir also has the lengths of its first, longest and last free run (haslab_sum; the idea is
  * that of the Go runtime's page allocator), for searches that have to look at everything, and for
  * statistics. So has each region of 256 dirs, and both know how long an extent of some alignment
- * can be; of the device the longest free run is known. They are made on demand and dropped at each
- * change, which is a store (slab/sums.c).
+ * can be; of the device the longest free run is known, and of a slab what a dir has, in objects.
+ * They are made on demand and dropped at each change, which is a store or two (slab/sums.c).
  *
  * Groups
  * ------

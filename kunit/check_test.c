@@ -496,10 +496,12 @@ static void broken_slab_of_objects_is_found(struct kunit *test)
 	FINDS(test, some->hint, first + 1, -EUCLEAN);
 	FINDS(test, some->start, some->start + UNIT, -EUCLEAN);
 	/* the sum of its free objects, which it keeps from now on */
-	KUNIT_ASSERT_NE(test, haslab_slab_longest(s, some), 0);
-	FINDS(test, some->lead, some->lead + 1, -EUCLEAN);
-	FINDS(test, some->longest, some->longest + 1, -EUCLEAN);
-	FINDS(test, some->trail, some->trail - 1, -EUCLEAN);
+	haslab_lock_all(s);
+	KUNIT_EXPECT_NE(test, haslab_slab_longest(s, some), 0);
+	haslab_unlock_all(s);
+	FINDS(test, some->nr_lead, some->nr_lead + 1, -EUCLEAN);
+	FINDS(test, some->nr_longest, some->nr_longest + 1, -EUCLEAN);
+	FINDS(test, some->nr_trail, some->nr_trail - 1, -EUCLEAN);
 	FINDS(test, full->hint, U16_MAX, 0);
 	finds_bit(test, some->free, first, -EUCLEAN, "an object is not free");
 	finds_bit(test, some->live, first, -EUCLEAN, "a free object is live");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The unchanged layer, with memory allocations that fail on demand. */
 #include "inject.h"
+#include "slab/bits.c"
 #include "slab/runs.c"
 #include "slab/lock.c"
 #include "slab/map.c"

@@ -28,6 +28,7 @@
 #include "pool.h"
 
 #define GIB		(1ULL << 18)	/* blocks */
+#define TWO_SLOTS	8192ULL		/* blocks */
 #define MAX_OPS		12
 #define MAX_LOCKS	24
 #define MAX_LIVE	(1U << 22)
@@ -77,7 +78,7 @@ void sim_hold_ended(const char *lock, u64 work)
 
 enum {
 	OP_NONE, OP_ALLOC, OP_GOALS, OP_ALIGN, OP_FREE_EACH, OP_FREE_SOME, OP_CLAIM, OP_DRAIN,
-	OP_HOLD, NR_OP_KINDS
+	OP_HOLD, OP_FREE_PLACES, OP_CLAIM_PLACES, NR_OP_KINDS
 };
 
 /* a, b and c mean something different in each kind; see state_op() */
@@ -177,6 +178,21 @@ static void free_each(u32 nth, u32 phase, bool others)
 	nr_live = kept;
 }
 
+/* Frees the extents that begin in the 256ths from @from to @to of @size blocks; or all others. */
+static void free_places(u64 size, u32 from, u32 to, bool others)
+{
+	u32 i, kept = 0, place;
+
+	for (i = 0; i < nr_live; i++) {
+		place = live[i].start % size * 256 / size;
+		if ((place >= from && place <= to) != others)
+			free_one(i);
+		else
+			live[kept++] = live[i];
+	}
+	nr_live = kept;
+}
+
 static void free_some(u32 percent, u64 rng)
 {
 	u32 i, kept = 0;
@@ -224,6 +240,14 @@ static void do_op(const struct op *op)
 		break;
 	case OP_CLAIM:		/* a: length; b: from where; c: gap between them */
 		claim_many(len_of(op->a), part(op->b), len_of(op->a) + len_of(op->c));
+		break;
+	case OP_FREE_PLACES:	/* a: log2 of a size; b, c: what of it is freed; b > c: is kept */
+		free_places(1ULL << (4 + op->a % 12), min(op->b, op->c), max(op->b, op->c),
+			    op->b > op->c);
+		break;
+	case OP_CLAIM_PLACES:	/* a: length; b: where in each two slots; c: the first of these */
+		claim_many(len_of(op->a), TWO_SLOTS * op->b / 256 + TWO_SLOTS * (op->c % 4),
+			   TWO_SLOTS);
 		break;
 	case OP_DRAIN:
 		hapool_drain(&pool);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The invariants of the slab layer, verified naively: every slab, every mixed part and every
- * span is found through the map and compared with counters, lists and links.
+ * span is found through the map and compared with counters, lists and links. The sum of a dir is
+ * added up from what was verified before in the same hold.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -33,6 +34,23 @@ struct found {
 	bool torn;			/* a dir changed between two holds */
 };
 
+/* What a slab keeps of the rows of its free objects, which are looked at one by one. */
+static bool haslab_check_rows(const struct haslab_slab *slab)
+{
+	u32 nr = slab->nr_objects, end = 0, row = 0, longest = 0, first;
+
+	if (!slab->nr_longest)
+		return true;
+	while ((first = find_next_bit(slab->free, nr, end)) < nr) {
+		end = find_next_zero_bit(slab->free, nr, first);
+		row = end - first;
+		longest = max(longest, row);
+	}
+	return slab->nr_longest == longest &&
+	       slab->nr_lead == find_first_zero_bit(slab->free, nr) &&
+	       slab->nr_trail == (end == nr ? row : 0);
+}
+
 static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct found *found)
 {
 	u64 pos;
@@ -49,7 +67,7 @@ static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct
 		found->small_bytes += slab_bytes(slab);
 	return bitmap_weight(slab->free, slab->nr_objects) == slab->nr_free &&
 	       !bitmap_intersects(slab->free, slab->live, slab->nr_objects) &&
-	       slab->nr_free < slab->nr_objects && haslab_slab_sum_holds(slab) &&
+	       slab->nr_free < slab->nr_objects && haslab_check_rows(slab) &&
 	       find_first_bit(slab->free, slab->nr_objects) >=
 	       min(slab->hint, slab->nr_objects) &&
 	       slab->list.next->prev == &slab->list && slab->list.prev->next == &slab->list &&
@@ -173,7 +191,7 @@ static bool haslab_check_slot(struct haslab_walk *w, u32 slot, struct found *fou
 			continue;
 		}
 		haslab_walk_spend(w, (slab->nr_blocks >> s->cfg.unit_shift) +
-				     slab->nr_objects / STEP_BLOCKS);
+				     (slab->nr_longest ? 2 : 1) * slab->nr_objects / STEP_BLOCKS);
 		if (slab->start != pos || !haslab_check_slab(s, slab, found))
 			return false;
 		pos = slab_end(slab);

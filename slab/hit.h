@@ -23,10 +23,10 @@ struct haslab_slab {
 			u16 nr_objects;
 			u16 nr_free;		/* number of free objects */
 			u16 hint;		/* no object before this one is free */
-			/* free objects in a row: first, most, last; longest 0: unknown */
-			u16 lead;
-			u16 longest;
-			u16 trail;
+			/* see haslab_slab_sum(), which sets them with all groups shut out */
+			u16 nr_lead;		/* free objects at the start */
+			u16 nr_longest;		/* free in a row; 0: unknown, or none is */
+			u16 nr_trail;		/* free objects at the end */
 		};
 		/* deferred free; lockless readers may still use the fields after the union */
 		struct {
@@ -40,6 +40,8 @@ struct haslab_slab {
 	u32 class;		/* of the objects */
 	u8 group;		/* number of the group that it belongs to */
 };
+
+static_assert(BITS_PER_LONG == 32 || sizeof(struct haslab_slab) == 64);
 
 /* 64 slots: 1 GiB. */
 struct haslab_dir {

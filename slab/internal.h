@@ -17,6 +17,7 @@
 #include <linux/smp.h>
 #include <linux/stddef.h>
 
+#include "slab/bits.h"
 #include "slab/hit.h"
 
 #define NO_SLOT		U32_MAX
@@ -47,16 +48,6 @@ union haslab_links {
 		struct haslab_mixed *mixed;
 	} gone;	/* once unused: the table of mixed parts, which lockless readers may still use */
 	DECLARE_FLEX_ARRAY(struct haslab_link, link);	/* of each slot */
-};
-
-/* The free runs of a part of the device, in blocks. */
-struct haslab_sum {
-	u64 lead;	/* free at its start */
-	u64 longest;	/* longest free run */
-	u64 trail;	/* free at its end */
-	u64 size;	/* all */
-	/* longest extent with the alignment that was asked for; if kept, it may be a bit more */
-	u64 usable;
 };
 
 /*
@@ -385,6 +376,7 @@ bool haslab_gap_stretch(struct haslab *s, u64 pos, u64 reach, u64 *end);
 u64 haslab_units_end(const struct haslab *s, const struct haslab_mixed *m, u64 pos);
 bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
 bool haslab_is_free(struct haslab *s, u64 pos);
+u32 haslab_look_steps(struct haslab *s, u64 pos);
 u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough, int *steps);
 
 #define HASLAB_WALK_WHOLE	BIT(0)	/* the whole pass is one hold of all groups */
@@ -432,10 +424,31 @@ static inline int haslab_steps(const struct haslab *s, int steps)
 /* What haslab_stretch() counts, at most, but for a long way through the nodes of the buddy. */
 #define HASLAB_STRETCH_STEPS	3
 
-/* For a look at a run of a slot: in a bitmap its start and its end are searched for. */
-static inline u32 haslab_run_steps(const struct haslab_mixed *m)
+/*
+ * How many steps it takes to find where the run, or the row of objects, at a place begins and ends,
+ * in a bitmap of @bits: a step for each 16 words that may have to be passed over.
+ */
+static inline u32 haslab_bitmap_steps(u32 bits)
 {
-	return haruns_is_bitmap(&m->runs) ? 5 : 1;
+	return 1 + bits / (16 * 64);
+}
+
+/* The same in a slot. */
+static inline u32 haslab_run_steps(const struct haruns *r)
+{
+	return haruns_is_bitmap(r) ? haslab_bitmap_steps(r->nr_blocks) : 1;
+}
+
+/* Whether a slab keeps the rows of its free objects, until one of them is taken or freed. */
+static inline bool haslab_slab_keeps(const struct haslab_slab *slab)
+{
+	return !slab->nr_free || slab->nr_longest;
+}
+
+/* At least as many as the rows of free objects that a slab has, but for one at its end. */
+static inline u32 haslab_slab_rows(const struct haslab_slab *slab)
+{
+	return min_t(u32, slab->nr_free, slab->nr_objects - slab->nr_free);
 }
 
 /* The caller of a walk has looked at so many runs, objects, slots or other records. */
@@ -457,8 +470,7 @@ u64 haslab_known_longest(const struct haslab *s);
 void haslab_sums_settle(struct haslab *s, u64 pos);
 struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order);
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough);
-u64 haslab_slab_longest(const struct haslab *s, struct haslab_slab *slab);
-bool haslab_slab_sum_holds(const struct haslab_slab *slab);
+u64 haslab_slab_longest(struct haslab *s, struct haslab_slab *slab);
 bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found);
 
 /* ---- extents that consist of pieces (span.c) ---- */

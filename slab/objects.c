@@ -168,7 +168,7 @@ static int haslab_object_grow(struct haslab *s, struct haslab_group *g, int clas
 /* The free objects of a slab change: what is known of them, and of its dir, no longer holds. */
 static void haslab_slab_changed(struct haslab *s, struct haslab_slab *slab)
 {
-	slab->longest = 0;
+	slab->nr_longest = 0;
 	map_changed(s, slab->start);
 }
 

@@ -62,7 +62,7 @@ void haruns_destroy(struct haruns *r, struct hamem *mem);
 
 int __must_check haruns_more(struct haruns *r, u32 nr, struct hamem *mem, struct hamem_op *op);
 
-/* Whether a look for the run at a block may take 64 pairs of words. */
+/* Whether it has the bitmap form, in which a look for a run may pass over 64 pairs of words. */
 static inline bool haruns_is_bitmap(const struct haruns *r)
 {
 	return !r->cap;

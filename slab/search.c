@@ -16,7 +16,8 @@
  * It is therefore enough to look around every free buddy block and around every part of that
  * length. The groups list mixed slots by their longest run, and slabs that have a free object.
  * On a nearly full device these are few: on a TiB haslab_search_large() takes some microseconds,
- * seldom up to 50, and other operations maintain no extra state for it. It takes the first run
+ * seldom up to 50, and what other operations maintain for it is only that a slab says whether its
+ * longest row of free objects is known. It takes the first run
  * that fits.
  *
  * All runs
@@ -102,13 +103,12 @@ static bool haslab_large_spend(struct large *l, u32 steps)
 /* Start of the free objects, or of the rest of a slab, that end at @pos; @pos if none do. */
 static u64 haslab_objects_before(struct haslab *s, struct haslab_slab *slab, u64 pos)
 {
-	u32 i = object_of(s, slab, pos - 1);
+	u32 nr = object_of(s, slab, pos - 1) + 1, trail;
 
-	if (i >= slab->nr_objects)
+	if (nr > slab->nr_objects)
 		return object_start(s, slab, slab->nr_objects);
-	while (i != U32_MAX && test_bit(i, slab->free))
-		pos = object_start(s, slab, i--);
-	return pos;
+	trail = haslab_bits_trail(slab->free, 0, nr);
+	return trail ? object_start(s, slab, nr - trail) : pos;
 }
 
 /* Start of a free part that ends at @pos (the run may begin before it); @pos if none does. */
@@ -133,15 +133,12 @@ static u64 haslab_part_before(struct haslab *s, u64 pos)
 /* Try the free run that has a part starting at @pos. */
 static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 {
-	const struct haslab_mixed *m;
 	u64 start = pos, size;
 
 	haslab_assert_all(s);
 	do {
 		pos = start;
-		m = pos ? mixed_at(s, pos - 1) : NULL;
-		/* it is looked at from both sides */
-		if (!haslab_large_spend(l, m ? 2 * haslab_run_steps(m) : 2))
+		if (!haslab_large_spend(l, 1 + (pos ? haslab_look_steps(s, pos - 1) : 0)))
 			return false;
 		start = pos ? haslab_part_before(s, pos) : pos;
 	} while (start < pos);
@@ -156,9 +153,13 @@ static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 	const struct haruns *before = haslab_whole_slot(s, slot - 1),
 			    *after = haslab_whole_slot(s, slot);
 
+	/* a look at marks was counted with their slot */
+	if (!haslab_large_spend(l, (before ? haslab_run_steps(before) - 1 : 0) +
+				   (after ? haslab_run_steps(after) - 1 : 0)))
+		return false;
 	/* neither slot is wholly free */
 	return (before && after && haruns_trail(before) + haruns_lead(after) < l->len) ||
-	       haslab_large_run(s, l, haslab_part_before(s, slot_start(s, slot)));
+	       haslab_large_run(s, l, slot_start(s, slot));
 }
 
 /*
@@ -181,7 +182,7 @@ static bool haslab_large_at_ends(struct haslab *s, struct large *l, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
 
-	if (!haslab_large_spend(l, haslab_run_steps(mixed_of(s, slot))))
+	if (!haslab_large_spend(l, haslab_run_steps(r)))
 		return false;
 	if (haruns_lead(r) >= l->part && slot && !haslab_large_border(s, l, slot, slot - 1))
 		return false;
@@ -257,11 +258,12 @@ static bool haslab_large_in_slab(struct haslab *s, struct large *l, struct hasla
 		return false;
 	if (slab->nr_blocks - nr_used * s->classes[slab->class].blocks < l->part)
 		return true;
-	if (!haslab_large_spend(l, slab->nr_objects / (BITS_PER_LONG / 2)))
+	if (!haslab_slab_keeps(slab) &&
+	    !haslab_large_spend(l, slab->nr_objects / (BITS_PER_LONG / 2)))
 		return false;
 	if (haslab_slab_longest(s, slab) + SLAB_REST < l->part)
 		return true;
-	if (!haslab_large_spend(l, 2 * min_t(u32, slab->nr_free, nr_used)))
+	if (!haslab_large_spend(l, 2 * haslab_slab_rows(slab)))
 		return false;
 	for (pos = slab->start; pos < slab_end(slab); pos = end)
 		if (haslab_stretch(s, pos, &end) && end - pos >= l->part &&
@@ -355,13 +357,13 @@ static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start, struct best 
 	u64 end = pos, next;
 
 	do {
-		b->steps--;
+		b->steps -= pos ? haslab_look_steps(s, pos - 1) : 1;
 		*start = pos;
 		if (pos && !haslab_lookup(s, pos - 1))
 			pos = haslab_part_before(s, pos);
 	} while (pos < *start);
 	while (end < s->cfg.nr_blocks && !haslab_lookup(s, end) && haslab_stretch(s, end, &next)) {
-		b->steps--;
+		b->steps -= haslab_look_steps(s, end);
 		end = next;
 	}
 	return end - *start;

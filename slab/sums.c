@@ -6,13 +6,13 @@
  * A sum has what is needed to join neighbours: the first, the longest and the last free run of a
  * part of the device, and the longest extent that it has a place for at some alignment.
  *
- * A walk adds up sums of parts by bitmaps of what is free, a word at a time. A slab keeps the sum
- * of its objects until one of them is taken or freed; of a mixed part whose longest run is shorter
- * than one that was found in the dir, only the ends are looked at. A dir keeps its sum
- * until something in it changes, and for each alignment that was asked for what is usable; so does
- * a region, 256 dirs, as long as all its dirs do; and the longest free run of the device is kept
- * as long as all regions do. So what has not changed since the last search costs a look at each
- * region. It may take several holds to add up a dir, or the device. It keeps the sum only if
+ * A walk adds up sums of parts by bitmaps of what is free (bits.c). A slab keeps the sum of its
+ * objects until one of them is taken or freed. Of a mixed part in which no run is longer than what
+ * was found before in its dir, only the ends are looked at, unless units are small. A dir keeps its
+ * sum until something in it changes, and for each alignment that was asked for what is usable; so
+ * does a region, 256 dirs, as long as all its dirs do; and the longest free run of the device is
+ * kept as long as all regions do. So what has not changed since the last search costs a look at
+ * each region. It may take several holds to add up a dir, or the device. It keeps the sum only if
  * nothing has changed in between (struct haslab_sums).
  *
  * Sums are looked at with all groups shut out.
@@ -27,174 +27,31 @@
 /* How many nodes of the buddy a dir has, if a region has few. */
 #define BARE_NODES	2
 
-/* ---- runs of bits ---- */
-
-/* The bits of the word at @base that are from @from to before @to. */
-static unsigned long haslab_bits_word(const unsigned long *map, u32 base, u32 from, u32 to)
-{
-	unsigned long w = map[base / BITS_PER_LONG];
-
-	if (unlikely(base < from))
-		w &= BITMAP_FIRST_WORD_MASK(from);
-	if (unlikely(to - base < BITS_PER_LONG))
-		w &= BITMAP_LAST_WORD_MASK(to);
-	return w;
-}
-
-/* Where in @w, followed by @next, @nr bits in a row are set: the first of each, of those in @at. */
-static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 nr, unsigned long at)
-{
-	u32 has, more;
-
-	/* then to the end of the word, at least */
-	if (nr > BITS_PER_LONG)
-		return at & (~w ? w & ~(~0UL >> (BITS_PER_LONG - fls_long(~w))) : w);
-	for (has = 1; has < nr && w & at; has += more) {
-		more = min(has, nr - has);
-		w &= w >> more | next << (BITS_PER_LONG - more);
-		next &= next >> more;
-	}
-	return w & at;
-}
-
-/*
- * False if @w surely has no @nr bits in a row, 1 to 64: they would fill one of its lanes of 2^i
- * bits, with 2^(i + 1) - 1 at most @nr. Less work than haslab_bits_rows().
- */
-static bool haslab_bits_may_have(unsigned long w, u32 nr)
-{
-	/* the first bit of each lane */
-	static const unsigned long firsts[] = {
-		~0UL, ~0UL / 0x3, ~0UL / 0xf, ~0UL / 0xff, ~0UL / 0xffff, ~0UL / 0xffffffff
-	};
-	unsigned int i = ilog2((nr + 1) / 2);
-	unsigned long lasts = firsts[i] << ((1U << i) - 1);
-
-	/* as in a look for a byte that is 0, the subtraction borrows where a lane has all bits */
-	return (~w - firsts[i]) & w & lasts;
-}
-
-/* How many bits in a row, of those from @from to before @to, are set at the end. */
-static u32 haslab_bits_trail(const unsigned long *map, u32 from, u32 to)
-{
-	unsigned long w;
-	u32 end, base;
-
-	for (end = to; end > from; end = base) {
-		base = round_down(end - 1, BITS_PER_LONG);
-		w = ~map[base / BITS_PER_LONG] & BITMAP_LAST_WORD_MASK(end);
-		if (w)
-			return to - max_t(u32, from, base + fls_long(w));
-	}
-	return to - from;
-}
-
-/*
- * The first, the longest and the last row of bits from @from to before @to. If none is longer than
- * @longest, that is what it says instead.
- */
-static struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to, u32 longest)
-{
-	u32 base, row = 0;
-	unsigned long w;
-
-	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
-		w = haslab_bits_word(map, base, from, to);
-		if (!~w) {
-			row += BITS_PER_LONG;
-			continue;
-		}
-		longest = max_t(u32, longest, row + __ffs(~w));
-		row = BITS_PER_LONG - fls_long(~w);
-		if (longest >= BITS_PER_LONG || !haslab_bits_may_have(w, longest + 1))
-			continue;
-		w = haslab_bits_rows(w, 0, longest + 1, ~0UL);
-		for (; w; w &= w >> 1)
-			longest++;
-	}
-	return (struct haslab_sum) {
-		find_next_zero_bit(map, to, from) - from, max(longest, row),
-		haslab_bits_trail(map, from, to), to - from
-	};
-}
-
-/*
- * The longest row of bits whose first one is a multiple of 2^@order, if it is longer than @best;
- * else @best. @at: out: that bit. With @any, the first row that is longer than @best is enough.
- */
-static u32 haslab_bits_usable(const unsigned long *map, u32 from, u32 to, unsigned int order,
-			      u32 best, bool any, u32 *at)
-{
-	u32 step = max_t(u32, 1U << order, BITS_PER_LONG), base, end, i;
-	unsigned long aligned = 1, w, next;
-
-	if (1U << order < BITS_PER_LONG)
-		aligned = ~0UL / ((1UL << (1U << order)) - 1);
-	/* with a larger order only the first bit of a word may be one, and not of each word */
-	base = step > BITS_PER_LONG ? round_up(from, step) : round_down(from, BITS_PER_LONG);
-	for (; base < to; base += step) {
-		w = haslab_bits_word(map, base, from, to);
-		if (!(w & aligned) || (aligned == 1 && ~w && __ffs(~w) <= best))
-			continue;
-		next = base + BITS_PER_LONG < to ?
-		       haslab_bits_word(map, base + BITS_PER_LONG, from, to) : 0;
-		w = haslab_bits_rows(w, next, best + 1, aligned);
-		for (; w; w &= ~0UL << (end - base)) {
-			i = base + __ffs(w);
-			end = find_next_zero_bit(map, to, i);
-			if (end - i > best) {
-				best = end - i;
-				*at = i;
-				if (any)
-					return best;
-			}
-			if (end - base >= BITS_PER_LONG)
-				break;
-		}
-	}
-	return best;
-}
-
-/*
- * Whether a slab keeps the rows of its free objects. They are kept until one of them is taken or
- * one more is free: to add up a dir again after one change, few bits are looked at.
- */
-static bool haslab_slab_keeps(const struct haslab_slab *slab)
-{
-	return !slab->nr_free || slab->longest;
-}
+/* ---- slabs ---- */
 
 /* The rows of free objects of a slab, in objects; the rest after the last object excluded. */
-static struct haslab_sum haslab_slab_sum(struct haslab_slab *slab)
+static struct haslab_sum haslab_slab_sum(struct haslab *s, struct haslab_slab *slab)
 {
-	struct haslab_sum sum;
+	struct haslab_sum sum = { .size = slab->nr_objects };
 
-	if (!haslab_slab_keeps(slab)) {
-		sum = haslab_bits_sum(slab->free, 0, slab->nr_objects, 0);
-		slab->lead = sum.lead;
-		slab->longest = sum.longest;
-		slab->trail = sum.trail;
-	}
+	haslab_assert_all(s);
 	if (!slab->nr_free)
-		return (struct haslab_sum) { .size = slab->nr_objects };
+		return sum;
+	if (!haslab_slab_keeps(slab)) {
+		sum = haslab_bits_sum(slab->free, 0, slab->nr_objects);
+		slab->nr_lead = sum.lead;
+		slab->nr_longest = sum.longest;
+		slab->nr_trail = sum.trail;
+	}
 	return (struct haslab_sum) {
-		slab->lead, slab->longest, slab->trail, slab->nr_objects
+		slab->nr_lead, slab->nr_longest, slab->nr_trail, slab->nr_objects
 	};
-}
-
-/* Whether what a slab keeps is right. */
-bool haslab_slab_sum_holds(const struct haslab_slab *slab)
-{
-	struct haslab_sum sum = haslab_bits_sum(slab->free, 0, slab->nr_objects, 0);
-
-	return !slab->longest || (slab->lead == sum.lead && slab->longest == sum.longest &&
-				  slab->trail == sum.trail);
 }
 
 /* The longest row of free objects of a slab, in blocks; the rest after the last object excluded. */
-u64 haslab_slab_longest(const struct haslab *s, struct haslab_slab *slab)
+u64 haslab_slab_longest(struct haslab *s, struct haslab_slab *slab)
 {
-	return haslab_slab_sum(slab).longest * s->classes[slab->class].blocks;
+	return haslab_slab_sum(s, slab).longest * s->classes[slab->class].blocks;
 }
 
 /* ---- sums of parts ---- */
@@ -369,14 +226,11 @@ static u64 haslab_part_usable(const struct part *p, unsigned int order, u64 best
 	return (u64)found * p->blocks;
 }
 
-/*
- * The sum of a part by its bits, but for what is usable. Its longest run need not be exact if it is
- * at most @best.
- */
-static struct haslab_sum haslab_part_bits(const struct part *p, u64 best)
+/* The sum of a part by its bits, but for what is usable. */
+static struct haslab_sum haslab_part_bits(struct haslab *s, const struct part *p)
 {
-	struct haslab_sum sum = p->slab ? haslab_slab_sum(p->slab) :
-		haslab_bits_sum(p->map, p->from, p->to, div_u64(best, p->blocks));
+	struct haslab_sum sum = p->slab ? haslab_slab_sum(s, p->slab) :
+					  haslab_bits_sum(p->map, p->from, p->to);
 
 	sum.lead *= p->blocks;
 	sum.longest *= p->blocks;
@@ -437,32 +291,59 @@ static u32 haslab_mixed_trail(const struct haruns *r, u32 from, u32 to)
 }
 
 /*
- * The sum of units of a mixed part, if no run of its slot is longer than @best: then only its ends
- * are looked at. False if the part at w->pos is no such part.
+ * The sum of units of a mixed part, if no run of its slot is longer than @best: only its ends are
+ * looked at, and what it says is longest may be less than it is. False if the part at w->pos is no
+ * such part.
  */
 static bool haslab_ends_sum(struct haslab_walk *w, u64 end, unsigned int order, u64 best,
 			    struct haslab_sum *sum)
 {
 	struct haslab *s = w->s;
-	u64 start = round_down(w->pos, slot_blocks(s)), lead;
+	u64 start = round_down(w->pos, slot_blocks(s)), lead, trail;
 	const struct haslab_mixed *m = mixed_at(s, w->pos);
 
 	/* see haslab_slot_at() */
 	if (!m || haslab_units_are_small(s) || m->runs.max_free > best)
 		return false;
-	end = min3(end, haslab_units_end(s, m, w->pos), s->cfg.nr_blocks);
+	end = min(end, haslab_units_end(s, m, w->pos));
 	lead = haslab_mixed_lead(&m->runs, w->pos - start, end - start);
-	haslab_walk_spend(w, 1 + haslab_run_steps(m));
+	trail = haslab_mixed_trail(&m->runs, w->pos - start, end - start);
+	haslab_walk_spend(w, haslab_run_steps(&m->runs));
 	*sum = (struct haslab_sum) {
-		lead, best, haslab_mixed_trail(&m->runs, w->pos - start, end - start),
-		end - w->pos, order ? haslab_run_usable(w->pos, lead, order) : best
+		lead, max(lead, trail), trail, end - w->pos, haslab_run_usable(w->pos, lead, order)
 	};
 	return true;
 }
 
+/* The sum of a part by its bits; @whole: the runs of its slot, if that is wholly a mixed part. */
+static struct haslab_sum haslab_bitmap_sum(struct haslab_walk *w, const struct part *p,
+					   const struct haruns *whole, unsigned int order)
+{
+	/* a slab that keeps its sum is looked at only for what is usable */
+	bool keeps = p->slab && haslab_slab_keeps(p->slab);
+	u32 words = (p->to - p->from) / (BITS_PER_LONG / 2);
+	struct haslab_sum sum;
+	u64 at;
+
+	haslab_walk_spend(w, keeps ? 1 : 1 + words);
+	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(w->s, p);
+	/* of the blocks with such an order the part has at most the first */
+	if (order >= p->order) {
+		sum.usable = haslab_run_usable(w->pos, sum.lead, order);
+	} else if (order && sum.longest > w->sum.usable) {
+		/* see haslab_odd_usable() */
+		if (!is_power_of_2(p->blocks))
+			haslab_walk_spend(w, (p->to - p->from) / 2);
+		else if (keeps)
+			haslab_walk_spend(w, words);
+		sum.usable = haslab_part_usable(p, order, w->sum.usable, false, &at);
+	}
+	return sum;
+}
+
 /*
- * The sum of the part that begins at @w->pos and ends at @end at the latest. The longest run and
- * what is usable need not be exact if they are at most what is in @w->sum.
+ * The sum of the part that begins at @w->pos and ends at @end at the latest. What it says is
+ * longest, or usable, may be less than it is if that is at most what @w->sum says.
  */
 static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigned int order)
 {
@@ -472,12 +353,12 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 				     haslab_whole_slot(s, slot_of(s, pos)) : NULL;
 	struct haslab_sum sum;
 	struct part p;
-	u64 next, at;
-	bool keeps;
-	u32 words;
+	u64 next;
 
-	if (whole && (!order || whole->max_free <= best))
+	if (whole && (!order || whole->max_free <= best)) {
+		haslab_walk_spend(w, haslab_run_steps(whole) - 1);
 		return haslab_runs_sum(whole);
+	}
 	if (haslab_ends_sum(w, end, order, best, &sum))
 		return sum;
 	if (haslab_marks_sum(w, end, order, &sum)) {
@@ -486,31 +367,14 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 			sum.usable = haslab_run_usable(pos, sum.lead, order);
 		return sum;
 	}
-	if (!haslab_part_at(w, pos, end, &p)) {
-		w->steps -= HASLAB_STRETCH_STEPS;
-		sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
-		return (struct haslab_sum) {
-			sum.lead, sum.lead, sum.lead, min(next, end) - pos,
-			haslab_run_usable(pos, sum.lead, order)
-		};
-	}
-	/* a slab that keeps its sum is looked at only for what is usable */
-	keeps = p.slab && haslab_slab_keeps(p.slab);
-	words = (p.to - p.from) / (BITS_PER_LONG / 2);
-	haslab_walk_spend(w, keeps ? 1 : 1 + words);
-	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(&p, best);
-	/* of the blocks with such an order the part has at most the first */
-	if (order >= p.order) {
-		sum.usable = haslab_run_usable(pos, sum.lead, order);
-	} else if (order && sum.longest > best) {
-		/* see haslab_odd_usable() */
-		if (!is_power_of_2(p.blocks))
-			haslab_walk_spend(w, (p.to - p.from) / 2);
-		else if (keeps)
-			haslab_walk_spend(w, words);
-		sum.usable = haslab_part_usable(&p, order, best, false, &at);
-	}
-	return sum;
+	if (haslab_part_at(w, pos, end, &p))
+		return haslab_bitmap_sum(w, &p, whole, order);
+	w->steps -= HASLAB_STRETCH_STEPS;
+	sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
+	return (struct haslab_sum) {
+		sum.lead, sum.lead, sum.lead, min(next, end) - pos,
+		haslab_run_usable(pos, sum.lead, order)
+	};
 }
 
 /*
@@ -815,7 +679,8 @@ struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int 
  * The part is a region or a dir that keeps its sum, dirs in a row that are all free or all not, a
  * slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell where
  * in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum of
- * the part.
+ * the part. In the middle of a dir what is longest, or usable, may be less than it is if the dir
+ * has as much before the part: who looks for the first that is long enough has found that.
  */
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
 {

@@ -160,17 +160,31 @@ bool haslab_is_free(struct haslab *s, u64 pos)
 	return i >= slab->nr_objects || test_bit(i, slab->free);
 }
 
+/* How many steps a look at the run, the row of objects or the stretch of a gap at @pos takes. */
+u32 haslab_look_steps(struct haslab *s, u64 pos)
+{
+	const struct haslab_mixed *m = mixed_at(s, pos);
+	const struct haslab_slab *slab;
+
+	if (m)
+		return haslab_run_steps(&m->runs);
+	slab = haslab_lookup(s, pos);
+	return slab ? haslab_bitmap_steps(slab->nr_objects) : 1;
+}
+
 /*
  * The length of the free run at @pos, across all borders; of a longer one than @enough, some. If
- * *@steps stretches are not enough, the length is a lower bound, and *@steps is negative.
+ * *@steps are not enough, the length is a lower bound, and *@steps is negative.
  */
 u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough, int *steps)
 {
 	u64 end = pos, next;
 
-	for (; end < s->cfg.nr_blocks && end - pos < enough; end = next)
-		if (--*steps < 0 || !haslab_stretch(s, end, &next))
+	for (; end < s->cfg.nr_blocks && end - pos < enough; end = next) {
+		*steps -= haslab_look_steps(s, end);
+		if (*steps < 0 || !haslab_stretch(s, end, &next))
 			break;
+	}
 	return end - pos;
 }
 
