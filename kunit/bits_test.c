@@ -76,17 +76,25 @@ static void sums_of_rows(struct kunit *test)
 	struct hatest_rng rng = hatest_rng(test);
 	struct bits *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
 	struct haslab_sum sum;
+	u32 at, longest, best;
 	unsigned int i;
-	u32 at;
 
 	KUNIT_ASSERT_NOT_NULL(test, b);
 	for (i = 0; i < 200 + hatest_ops; i++) {
 		random_bits(b, &rng, 1 << hatest_below(&rng, 9));
-		sum = haslab_bits_sum(b->map, b->from, b->to);
+		longest = naive_usable(b, 0, &at);
+		sum = haslab_bits_sum(b->map, b->from, b->to, 0);
 		expect_bits(test, b, sum.size, b->to - b->from);
 		expect_bits(test, b, sum.lead, row_at(b, b->from));
-		expect_bits(test, b, sum.longest, naive_usable(b, 0, &at));
+		expect_bits(test, b, sum.longest, longest);
 		expect_bits(test, b, sum.trail, naive_trail(b));
+		/* with as much known before, it may be less, but for the rows at the ends */
+		best = hatest_below(&rng, longest + 2);
+		sum = haslab_bits_sum(b->map, b->from, b->to, best);
+		if (longest > best)
+			expect_bits(test, b, sum.longest, longest);
+		KUNIT_EXPECT_LE(test, sum.longest, longest);
+		KUNIT_EXPECT_GE(test, sum.longest, max(sum.lead, sum.trail));
 		expect_bits(test, b, haslab_bits_trail(b->map, b->from, b->to), naive_trail(b));
 	}
 }

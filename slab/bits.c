@@ -53,10 +53,13 @@ u32 haslab_bits_trail(const unsigned long *map, u32 from, u32 to)
 	return to - from;
 }
 
-/* The first, the longest and the last row of bits from @from to before @to. */
-struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to)
+/*
+ * The first, the longest and the last row of bits from @from to before @to. If none is longer than
+ * @best, what it says is longest may be less than it is.
+ */
+struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to, u32 best)
 {
-	u32 base, row = 0, longest = 0;
+	u32 base, row = 0, longest = best, lead, trail;
 	unsigned long w;
 
 	for (base = round_down(from, BITS_PER_LONG); base < to; base += BITS_PER_LONG) {
@@ -71,10 +74,10 @@ struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to)
 		for (; w; w &= w >> 1)
 			longest++;
 	}
-	return (struct haslab_sum) {
-		find_next_zero_bit(map, to, from) - from, max(longest, row),
-		haslab_bits_trail(map, from, to), to - from
-	};
+	lead = find_next_zero_bit(map, to, from) - from;
+	trail = haslab_bits_trail(map, from, to);
+	longest = longest > best ? longest : max(lead, trail);
+	return (struct haslab_sum) { lead, max(longest, row), trail, to - from };
 }
 
 /*

@@ -16,7 +16,7 @@ struct haslab_sum {
 };
 
 u32 haslab_bits_trail(const unsigned long *map, u32 from, u32 to);
-struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to);
+struct haslab_sum haslab_bits_sum(const unsigned long *map, u32 from, u32 to, u32 best);
 u32 haslab_bits_usable(const unsigned long *map, u32 from, u32 to, unsigned int order, u32 best,
 		       bool any, u32 *at);
 

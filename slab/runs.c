@@ -89,10 +89,13 @@ static u32 haruns_marks_find(const struct haruns *r, u32 pos)
 static u32 haruns_marks_next_free(const struct haruns *r, u32 i)
 {
 	const u16 *marks = haruns_marks(r);
+	const u64 *words = r->cap == HARUNS_INLINE ? r->words : (const u64 *)marks;
 
+	/* words without a free run are passed over */
 	while (i < r->nr && haruns_mark_state(marks[i]) != HARUNS_FREE)
-		i++;
-	return haruns_mark_start(marks[i]);
+		i += i % HARUNS_PER_WORD || haruns_free_bits(words[i / HARUNS_PER_WORD]) ?
+		     1 : HARUNS_PER_WORD;
+	return haruns_mark_start(marks[min_t(u32, i, r->nr)]);
 }
 
 /* ---- the bitmap ---- */
@@ -302,6 +305,23 @@ bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struc
 	} while (end < to);
 	*sum = (struct haruns_sum) { lead, longest, len, usable };
 	return true;
+}
+
+/*
+ * The longest extent that begins at a multiple of @align, a power of two, in the blocks from @from
+ * to before @to of a slot: by a look at each such place.
+ */
+u32 haruns_usable_at(const struct haruns *r, u32 from, u32 to, u32 align)
+{
+	struct haruns_run run;
+	u32 pos, usable = 0;
+
+	for (pos = round_up(from, align); pos < to; pos += align) {
+		run = haruns_at(r, pos);
+		if (run.state == HARUNS_FREE)
+			usable = max(usable, min(run.start + run.len, to) - pos);
+	}
+	return usable;
 }
 
 /* Set the bits from @from to before @to: a free run is often short, so within a word. */

@@ -25,10 +25,10 @@
  * If there are too many parts, haslab_search_all() takes over. It goes by the sums of regions and
  * dirs (slab/sums.c), which also say how long an extent of the wanted alignment can be, and adds up
  * those that have changed. If nothing has, a refusal takes some thousand instructions on any
- * device. A dir that has changed costs 4000 to 40 000 more if it has large extents, up to 120 000
- * if it is shredded, and more if an alignment is asked for (rows worst-... of bench/bench). The
- * worst refusal that sim/worst.c has found in two hours takes 550 000. The holds between which
- * others run are shorter than that.
+ * device. A dir that has changed costs 4000 to 40 000 more if it has large extents, more if it is
+ * shredded or an alignment is asked for (rows worst-... of bench/bench), and up to 1 400 000, the
+ * most that sim/worst.c has found, if units of mixed slots and free ones take turns in all of it.
+ * The holds between which others run are shorter than that.
  *
  * With a large alignment there are few places where an extent can begin. They are looked at one by
  * one.
@@ -65,7 +65,7 @@
 #define SEARCH_TRIES	16
 /* How many places at which an extent can begin, and stretches there, are looked at one by one. */
 #define PLACES		256
-#define PLACES_STEPS	256	/* see haslab_steps() */
+#define PLACES_STEPS	128	/* see haslab_steps() */
 
 /* Whether an extent fits in a free run; if so, *@found is where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)

@@ -26,6 +26,9 @@
 
 /* How many nodes of the buddy a dir has, if a region has few. */
 #define BARE_NODES	2
+/* Places in a mixed part, in the bitmap form or by marks, of which a look at each is little. */
+#define BITMAP_PLACES	4
+#define MARKS_A_PLACE	4
 
 /* ---- slabs ---- */
 
@@ -38,7 +41,7 @@ static struct haslab_sum haslab_slab_sum(struct haslab *s, struct haslab_slab *s
 	if (!slab->nr_free)
 		return sum;
 	if (!haslab_slab_keeps(slab)) {
-		sum = haslab_bits_sum(slab->free, 0, slab->nr_objects);
+		sum = haslab_bits_sum(slab->free, 0, slab->nr_objects, 0);
 		slab->nr_lead = sum.lead;
 		slab->nr_longest = sum.longest;
 		slab->nr_trail = sum.trail;
@@ -100,7 +103,7 @@ static bool haslab_slot_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 	u64 start = round_down(pos, slot_blocks(s)), first = start >> s->cfg.unit_shift;
 	const struct haslab_mixed *m = mixed_slot(s, slot_of(s, pos));
 	struct haslab_dir *dir = map_dir(s, pos);
-	u32 i, to, next;
+	u32 i, to, bit;
 
 	if (!m || rcu_access_pointer(dir->slabs[slot_of(s, pos) % DIR_SLOTS]))
 		return false;
@@ -122,10 +125,11 @@ static bool haslab_slot_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 		return true;
 	}
 	to = i + haslab_slot_units(s);
-	for (; (i = find_next_bit(w->units, to, i)) < to; i = next) {
-		next = find_next_zero_bit(w->units, to, i);
-		bitmap_set(p->bits, (i - first % HABUDDY_FANOUT) << s->cfg.unit_shift,
-			   (next - i) << s->cfg.unit_shift);
+	/* a small unit is a part of a word */
+	for (; (i = find_next_bit(w->units, to, i)) < to; i++) {
+		bit = (i - first % HABUDDY_FANOUT) << s->cfg.unit_shift;
+		p->bits[bit / BITS_PER_LONG] |= BITMAP_LAST_WORD_MASK(unit_blocks(s)) <<
+						bit % BITS_PER_LONG;
 	}
 	return true;
 }
@@ -226,11 +230,14 @@ static u64 haslab_part_usable(const struct part *p, unsigned int order, u64 best
 	return (u64)found * p->blocks;
 }
 
-/* The sum of a part by its bits, but for what is usable. */
-static struct haslab_sum haslab_part_bits(struct haslab *s, const struct part *p)
+/*
+ * The sum of a part by its bits, but for what is usable. What it says is longest may be less than
+ * it is if that is at most @best.
+ */
+static struct haslab_sum haslab_part_bits(struct haslab *s, const struct part *p, u64 best)
 {
 	struct haslab_sum sum = p->slab ? haslab_slab_sum(s, p->slab) :
-					  haslab_bits_sum(p->map, p->from, p->to);
+		haslab_bits_sum(p->map, p->from, p->to, div_u64(best, p->blocks));
 
 	sum.lead *= p->blocks;
 	sum.longest *= p->blocks;
@@ -248,70 +255,131 @@ static struct haslab_sum haslab_runs_sum(const struct haruns *r)
 	};
 }
 
+/* Whether some units of a slot with a mixed part are free in the buddy. */
+static bool haslab_slot_has_free_units(struct haslab_walk *w, u64 start)
+{
+	u64 first = start >> w->s->cfg.unit_shift;
+	u32 i = first % HABUDDY_FANOUT, to = i + haslab_slot_units(w->s);
+
+	/* if there is no map, all units of the node are alike: none is free */
+	return haslab_units_map(w, first) && find_next_bit(w->units, to, i) < to;
+}
+
+/* A mixed part, or the rest of one: the blocks from @from to before @to of its slot. */
+struct mixed_part {
+	const struct haruns *runs;
+	bool whole;		/* it is all of the slot */
+	u32 from;
+	u32 to;
+};
+
 /*
- * The sum of a mixed part that has marks, or of some of its units: a mark is cheaper than the
- * blocks of its run. False if the part at w->pos is no such part.
+ * The mixed part at w->pos, up to @end. With small units it is the rest of the slot, of which
+ * nothing else is free. False: there is none, or it has to be put together with free units
+ * (haslab_slot_at()).
  */
-static bool haslab_marks_sum(struct haslab_walk *w, u64 end, unsigned int order,
-			     struct haslab_sum *sum)
+static bool haslab_mixed_part(struct haslab_walk *w, u64 end, struct mixed_part *p)
 {
 	struct haslab *s = w->s;
 	u64 start = round_down(w->pos, slot_blocks(s));
-	const struct haslab_mixed *m = mixed_at(s, w->pos);
-	struct haruns_sum runs;
+	u32 slot = slot_of(s, w->pos);
+	const struct haslab_mixed *m;
 
-	/* see haslab_slot_at() */
-	if (!m || (haslab_units_are_small(s) && !haslab_whole_slot(s, slot_of(s, w->pos))))
+	if (!haslab_units_are_small(s) ||
+	    rcu_access_pointer(map_dir(s, w->pos)->slabs[slot % DIR_SLOTS])) {
+		m = mixed_at(s, w->pos);
+		if (m)
+			end = min(end, haslab_units_end(s, m, w->pos));
+	} else {
+		m = mixed_slot(s, slot);
+		if (m && haslab_slot_has_free_units(w, start))
+			return false;
+		end = min(end, start + slot_blocks(s));
+	}
+	if (!m)
 		return false;
-	end = min(end, haslab_units_end(s, m, w->pos));
-	if (!haruns_marks_sum(&m->runs, w->pos - start, end - start,
-			      1U << min(order, s->slot_shift), &runs))
-		return false;
-	haslab_walk_spend(w, 1 + m->runs.nr / 2);
-	*sum = (struct haslab_sum) {
-		runs.lead, runs.longest, runs.trail, end - w->pos, runs.usable
+	*p = (struct mixed_part) {
+		&m->runs, w->pos == start && haslab_whole_slot(s, slot), w->pos - start, end - start
 	};
 	return true;
 }
 
-/* The free blocks at the start of a mixed part, from @from to before @to of its slot. */
-static u32 haslab_mixed_lead(const struct haruns *r, u32 from, u32 to)
+/*
+ * The sum of a mixed part by its marks: one is cheaper than the blocks of its run. False if it has
+ * none.
+ */
+static bool haslab_marks_sum(struct haslab_walk *w, const struct mixed_part *p,
+			     unsigned int order, struct haslab_sum *sum)
 {
-	struct haruns_run run = haruns_at(r, from);
+	unsigned int shift = w->s->slot_shift;
+	struct haruns_sum runs;
 
-	return run.state == HARUNS_FREE ? min(run.start + run.len, to) - from : 0;
+	if (!haruns_marks_sum(p->runs, p->from, p->to, 1U << min(order, shift), &runs))
+		return false;
+	haslab_walk_spend(w, 1 + p->runs->nr / 2);
+	*sum = (struct haslab_sum) {
+		runs.lead, runs.longest, runs.trail, p->to - p->from, runs.usable
+	};
+	/* of the blocks with such an order a slot has at most the first */
+	if (order > shift)
+		sum->usable = haslab_run_usable(w->pos, sum->lead, order);
+	return true;
+}
+
+/* The free blocks at the start of a mixed part. */
+static u32 haslab_mixed_lead(const struct mixed_part *p)
+{
+	struct haruns_run run = haruns_at(p->runs, p->from);
+
+	return run.state == HARUNS_FREE ? min(run.start + run.len, p->to) - p->from : 0;
 }
 
 /* The free blocks at its end. */
-static u32 haslab_mixed_trail(const struct haruns *r, u32 from, u32 to)
+static u32 haslab_mixed_trail(const struct mixed_part *p)
 {
-	struct haruns_run run = haruns_at(r, to - 1);
+	struct haruns_run run = haruns_at(p->runs, p->to - 1);
 
-	return run.state == HARUNS_FREE ? to - max(run.start, from) : 0;
+	return run.state == HARUNS_FREE ? p->to - max(run.start, p->from) : 0;
 }
 
 /*
- * The sum of units of a mixed part, if no run of its slot is longer than @best: only its ends are
- * looked at, and what it says is longest may be less than it is. False if the part at w->pos is no
- * such part.
+ * Whether a mixed part has so few places for an extent of that alignment that a look at each is
+ * less than one at all of its runs.
  */
-static bool haslab_ends_sum(struct haslab_walk *w, u64 end, unsigned int order, u64 best,
+static bool haslab_places_are_few(const struct haruns *r, u32 size, unsigned int order)
+{
+	return size >> order <= (haruns_is_bitmap(r) ? BITMAP_PLACES : r->nr / MARKS_A_PLACE);
+}
+
+/*
+ * The sum of a mixed part by a look at its ends and, with an alignment, at the places for it. That
+ * is enough if no run of its slot is longer than what was found before in the dir: then what it
+ * says is longest may be less than it is. False if the part has to be looked at as a whole.
+ */
+static bool haslab_ends_sum(struct haslab_walk *w, const struct mixed_part *p, unsigned int order,
 			    struct haslab_sum *sum)
 {
-	struct haslab *s = w->s;
-	u64 start = round_down(w->pos, slot_blocks(s)), lead, trail;
-	const struct haslab_mixed *m = mixed_at(s, w->pos);
+	u32 longest = p->runs->max_free, size = p->to - p->from, lead, trail;
+	bool places = order && order < w->s->slot_shift && longest > w->sum.usable;
 
-	/* see haslab_slot_at() */
-	if (!m || haslab_units_are_small(s) || m->runs.max_free > best)
+	/* the longest run, or what is usable, may have to be looked for */
+	if ((!p->whole && longest > w->sum.longest) ||
+	    (places && !haslab_places_are_few(p->runs, size, order)))
 		return false;
-	end = min(end, haslab_units_end(s, m, w->pos));
-	lead = haslab_mixed_lead(&m->runs, w->pos - start, end - start);
-	trail = haslab_mixed_trail(&m->runs, w->pos - start, end - start);
-	haslab_walk_spend(w, haslab_run_steps(&m->runs));
+	lead = haslab_mixed_lead(p);
+	trail = haslab_mixed_trail(p);
+	/* a step for each part was counted */
+	haslab_walk_spend(w, haslab_run_steps(p->runs) - 1);
+	if (!p->whole)
+		longest = max(lead, trail);
 	*sum = (struct haslab_sum) {
-		lead, max(lead, trail), trail, end - w->pos, haslab_run_usable(w->pos, lead, order)
+		lead, longest, trail, size,
+		order ? haslab_run_usable(w->pos, lead, order) : longest
 	};
+	if (places) {
+		haslab_walk_spend(w, haslab_run_steps(p->runs) * (size >> order) / 2);
+		sum->usable = haruns_usable_at(p->runs, p->from, p->to, 1U << order);
+	}
 	return true;
 }
 
@@ -323,14 +391,16 @@ static struct haslab_sum haslab_bitmap_sum(struct haslab_walk *w, const struct p
 	bool keeps = p->slab && haslab_slab_keeps(p->slab);
 	u32 words = (p->to - p->from) / (BITS_PER_LONG / 2);
 	struct haslab_sum sum;
-	u64 at;
+	u64 longest, at;
 
 	haslab_walk_spend(w, keeps ? 1 : 1 + words);
-	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(w->s, p);
+	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(w->s, p, w->sum.longest);
+	/* it may be more than it says, up to what was found before */
+	longest = whole || p->slab ? sum.longest : max(sum.longest, w->sum.longest);
 	/* of the blocks with such an order the part has at most the first */
 	if (order >= p->order) {
 		sum.usable = haslab_run_usable(w->pos, sum.lead, order);
-	} else if (order && sum.longest > w->sum.usable) {
+	} else if (order && longest > w->sum.usable) {
 		/* see haslab_odd_usable() */
 		if (!is_power_of_2(p->blocks))
 			haslab_walk_spend(w, (p->to - p->from) / 2);
@@ -348,24 +418,17 @@ static struct haslab_sum haslab_bitmap_sum(struct haslab_walk *w, const struct p
 static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigned int order)
 {
 	struct haslab *s = w->s;
-	u64 pos = w->pos, best = order ? w->sum.usable : w->sum.longest;
-	const struct haruns *whole = IS_ALIGNED(pos, slot_blocks(s)) ?
-				     haslab_whole_slot(s, slot_of(s, pos)) : NULL;
+	struct mixed_part mixed;
+	const struct haruns *whole = NULL;
 	struct haslab_sum sum;
 	struct part p;
-	u64 next;
+	u64 pos = w->pos, next;
 
-	if (whole && (!order || whole->max_free <= best)) {
-		haslab_walk_spend(w, haslab_run_steps(whole) - 1);
-		return haslab_runs_sum(whole);
-	}
-	if (haslab_ends_sum(w, end, order, best, &sum))
-		return sum;
-	if (haslab_marks_sum(w, end, order, &sum)) {
-		/* of the blocks with such an order a slot has at most the first */
-		if (order > s->slot_shift)
-			sum.usable = haslab_run_usable(pos, sum.lead, order);
-		return sum;
+	if (haslab_mixed_part(w, end, &mixed)) {
+		if (haslab_ends_sum(w, &mixed, order, &sum) ||
+		    haslab_marks_sum(w, &mixed, order, &sum))
+			return sum;
+		whole = mixed.whole ? mixed.runs : NULL;
 	}
 	if (haslab_part_at(w, pos, end, &p))
 		return haslab_bitmap_sum(w, &p, whole, order);
@@ -394,7 +457,12 @@ bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int orde
 
 /* ---- sums of dirs and regions ---- */
 
-/* Join the sums of two neighbours: @sum becomes that of both. */
+/*
+ * Join the sums of two neighbours: @sum becomes that of both.
+ *
+ * After a change a search visits each dir of the region, which with small units is half of its
+ * work. What it does there is inline, which saves a tenth of all of it.
+ */
 static void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
 {
 	sum->longest = max3(sum->longest, next->longest, sum->trail + next->lead);
@@ -405,8 +473,8 @@ static void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *n
 }
 
 /* The same, also for what is usable. @next begins at @pos. */
-static void haslab_sum_join(struct haslab_sum *sum, const struct haslab_sum *next, u64 pos,
-			    unsigned int order)
+static __always_inline void haslab_sum_join(struct haslab_sum *sum, const struct haslab_sum *next,
+					    u64 pos, unsigned int order)
 {
 	u64 usable = haslab_run_usable(pos - sum->trail, sum->trail + next->lead, order);
 
@@ -453,8 +521,8 @@ void haslab_sums_settle(struct haslab *s, u64 pos)
 }
 
 /* The sum that the dir at @start keeps, if it does. */
-static bool haslab_dir_kept(const struct haslab *s, u64 start, unsigned int order,
-			    struct haslab_sum *sum)
+static __always_inline bool haslab_dir_kept(const struct haslab *s, u64 start,
+					    unsigned int order, struct haslab_sum *sum)
 {
 	const struct haslab_fits *fits = &s->sums.fits[dir_of(s, start)];
 	const struct haslab_dir *dir = map_dir(s, start);
@@ -467,6 +535,8 @@ static bool haslab_dir_kept(const struct haslab *s, u64 start, unsigned int orde
 	};
 	if (order >= dir_order(s))
 		sum->usable = haslab_run_usable(start, dir->lead, order);
+	else if (fits->known >> order & 1)
+		sum->usable = fits->usable[order - 1];
 	else if (haslab_known_order(fits->known, order))
 		sum->usable = fits->usable[haslab_known_order(fits->known, order) - 1];
 	return true;
@@ -670,17 +740,44 @@ struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int 
 	return sum;
 }
 
+/*
+ * Pass over dirs in a row that keep their sums, within a region and this hold, as long as an extent
+ * of @enough fits neither in one of them nor at a border between two. False if the next is no such
+ * dir.
+ */
+static bool haslab_walk_kept(struct haslab_walk *w, unsigned int order, u64 enough,
+			     struct haslab_sum *sum)
+{
+	struct haslab *s = w->s;
+	u64 region = round_down(w->pos, region_blocks(s));
+	u64 end = min3(region + region_blocks(s), s->cfg.nr_blocks, w->limit);
+	struct haslab_sum next;
+
+	*sum = (struct haslab_sum) {};
+	while (w->pos < end && (!sum->size || w->steps > 0) &&
+	       haslab_dir_kept(s, w->pos, order, &next) && next.size <= end - w->pos &&
+	       next.usable < enough &&
+	       haslab_run_usable(w->pos - sum->trail, sum->trail + next.lead, order) < enough) {
+		/* one was counted */
+		if (sum->size)
+			haslab_walk_spend(w, 1);
+		haslab_sum_join(sum, &next, w->pos, order);
+		w->pos += next.size;
+	}
+	return sum->size;
+}
+
 /**
  * haslab_walk_sum - the sum of the next part of the device
  * @w: a walk that has a hold; @w->pos moves on to the end of the part
  * @order: log2 of the alignment that haslab_sum.usable is for; 0: it is haslab_sum.longest
  * @enough: a region or a dir in which so much may be usable is looked into; U64_MAX: none
  *
- * The part is a region or a dir that keeps its sum, dirs in a row that are all free or all not, a
- * slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell where
- * in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum of
- * the part. In the middle of a dir what is longest, or usable, may be less than it is if the dir
- * has as much before the part: who looks for the first that is long enough has found that.
+ * The part is a region that keeps its sum, dirs in a row that do or that are all free or all not,
+ * a slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell
+ * where in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum
+ * of the part. In the middle of a dir, what is longest or usable may be less than it is if the dir
+ * has as much before the part: a search for the first that is long enough has found that.
  */
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
 {
@@ -697,11 +794,11 @@ struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64
 		if (!s->sums.all)
 			s->sums.all = HASLAB_SUM_MAKING;
 	}
-	if ((pos == region && haslab_region_kept(s, pos, order, &sum) && sum.usable < enough &&
-	     sum.size <= w->limit - pos) ||
-	    (pos == dir && haslab_dir_kept(s, pos, order, &sum) && sum.usable < enough &&
-	     sum.size <= w->limit - pos)) {
+	if (pos == region && haslab_region_kept(s, pos, order, &sum) && sum.usable < enough &&
+	    sum.size <= w->limit - pos) {
 		w->pos += sum.size;
+		haslab_sum_append(&w->all, &sum);
+	} else if (pos == dir && haslab_walk_kept(w, order, enough, &sum)) {
 		haslab_sum_append(&w->all, &sum);
 	} else if (pos == dir && haslab_walk_dirs(w, order, &sum)) {
 		haslab_sum_append(&w->all, &sum);
