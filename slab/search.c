@@ -153,10 +153,9 @@ static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 	const struct haruns *before = haslab_whole_slot(s, slot - 1),
 			    *after = haslab_whole_slot(s, slot);
 
-	/* a look at marks was counted with their slot */
-	if (!haslab_large_spend(l, (before ? haslab_run_steps(before) - 1 : 0) +
-				   (after ? haslab_run_steps(after) - 1 : 0)))
-		return false;
+	/* a look at marks was counted with their slot; the next look sees whether a step is left */
+	l->steps -= (before ? haslab_run_steps(before) - 1 : 0) +
+		    (after ? haslab_run_steps(after) - 1 : 0);
 	/* neither slot is wholly free */
 	return (before && after && haruns_trail(before) + haruns_lead(after) < l->len) ||
 	       haslab_large_run(s, l, slot_start(s, slot));
