@@ -123,10 +123,11 @@ run hybridctl detach 0
 fails hybridctl attach --fresh /dev/vda
 
 title "The module goes" \
-	"Nothing on this disk is needed any more, which --force says; --wipe zeroes its first" \
-	"and its last MiB, so that the next attach needs no force."
-run hybridctl attach --fresh --force /dev/vda
-run hybridctl detach --wipe 0
+	"Without --fresh an engine gets its disk back: it claims the extents that its catalogue" \
+	"has. Nothing on this disk is needed any more, which --force says here; --wipe zeroes its" \
+	"first and its last MiB, so that the next attach takes it."
+run hybridctl attach /dev/vda
+run hybridctl detach --wipe --force 0
 run hybridctl attach --fresh /dev/vda
 run hybridctl detach 0
 run rmmod hybrid_alloc
