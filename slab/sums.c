@@ -8,12 +8,13 @@
  *
  * A walk adds up sums of parts by bitmaps of what is free (bits.c). A slab keeps the sum of its
  * objects until one of them is taken or freed. Of a mixed part in which no run is longer than what
- * was found before in its dir, only the ends are looked at, unless units are small. A dir keeps its
- * sum until something in it changes, and for each alignment that was asked for what is usable; so
- * does a region, 256 dirs, as long as all its dirs do; and the longest free run of the device is
- * kept as long as all regions do. So what has not changed since the last search costs a look at
- * each region. It may take several holds to add up a dir, or the device. It keeps the sum only if
- * nothing has changed in between (struct haslab_sums).
+ * was found before in its dir, only the ends are looked at, and with a large alignment the places
+ * for it. With small units it may have to be put together with free ones of its slot first. A dir
+ * keeps its sum until something in it changes, and for each alignment that was asked for what is
+ * usable; so does a region, 256 dirs, as long as all its dirs do; and the longest free run of the
+ * device is kept as long as all regions do. So what has not changed since the last search costs a
+ * look at each region. It may take several holds to add up a dir, or the device. It keeps the sum
+ * only if nothing has changed in between (struct haslab_sums).
  *
  * Sums are looked at with all groups shut out.
  */
