@@ -60,9 +60,10 @@
  *
  * Each dir also has the lengths of its first, longest and last free run (haslab_sum; the idea is
  * that of the Go runtime's page allocator), for searches that have to look at everything, and for
- * statistics. So has each region of 256 dirs, and both know how long an extent of some alignment
- * can be; of the device the longest free run is known, and of a slab what a dir has, in objects.
- * They are made on demand and dropped at each change, which is a store or two (slab/sums.c).
+ * statistics. So has each quad, which is four slots, and each region of 256 dirs, and they know how
+ * long an extent of some alignment can be; of the device the longest free run is known, and of a
+ * slab what a dir has, in objects. They are made on demand and dropped at each change, which is a
+ * store or two (slab/sums.c).
  *
  * Groups
  * ------
@@ -501,6 +502,7 @@ static long haslab_dirs_bytes(const struct haslab_dir *dirs, const struct haslab
 {
 	return haslab_array_bytes(dirs, nr_dirs * sizeof(*dirs)) +
 	       haslab_array_bytes(sums->dirs, nr_dirs * sizeof(*sums->dirs)) +
+	       haslab_array_bytes(sums->quads, nr_dirs * DIR_QUADS) +
 	       haslab_array_bytes(sums->fits, nr_dirs * sizeof(*sums->fits)) +
 	       haslab_array_bytes(sums->regions,
 				  haslab_nr_regions_for(nr_dirs) * sizeof(*sums->regions));
@@ -509,6 +511,7 @@ static long haslab_dirs_bytes(const struct haslab_dir *dirs, const struct haslab
 static void haslab_free_sums(struct haslab_sums *sums)
 {
 	kvfree(sums->dirs);
+	kvfree(sums->quads);
 	kvfree(sums->fits);
 	kvfree(sums->regions);
 	*sums = (struct haslab_sums) {};
@@ -520,10 +523,11 @@ static int haslab_new_sums(struct haslab_sums *sums, u64 nr_dirs, gfp_t gfp)
 	gfp |= __GFP_NOWARN;
 	*sums = (struct haslab_sums) {
 		.dirs = kvcalloc(nr_dirs, sizeof(*sums->dirs), gfp),
+		.quads = kvcalloc(nr_dirs, DIR_QUADS, gfp),
 		.fits = kvcalloc(nr_dirs, sizeof(*sums->fits), gfp),
 		.regions = kvcalloc(haslab_nr_regions_for(nr_dirs), sizeof(*sums->regions), gfp),
 	};
-	if (sums->dirs && sums->fits && sums->regions)
+	if (sums->dirs && sums->quads && sums->fits && sums->regions)
 		return 0;
 	haslab_free_sums(sums);
 	return -ENOMEM;

@@ -209,6 +209,7 @@ struct haslab_extent {
 /**
  * struct haslab_sums - the sums that are kept; see slab/sums.c
  * @dirs: of each dir HASLAB_SUM_...; apart from the dirs, as that costs map_changed() less
+ * @quads: of each quad, whether what it keeps, in the table of its dir, is up to date
  * @all: of the device
  * @fits: what each dir keeps beside its sum
  * @regions: what each region keeps
@@ -216,11 +217,12 @@ struct haslab_extent {
  * @maker: the walk that has last begun to add up a dir, for comparisons only
  * @all_maker: likewise the device
  *
- * A change, which is under the lock of a group, writes the first two. The rest is written and read
- * with all groups shut out, but for @longest: haslab.lock is enough to read it.
+ * A change, which is under the lock of a group, writes the first three. The rest is written and
+ * read with all groups shut out, but for @longest: haslab.lock is enough to read it.
  */
 struct haslab_sums {
 	u8 *dirs;
+	u8 *quads;
 	u8 all;
 	struct haslab_fits *fits;
 	struct haslab_region *regions;

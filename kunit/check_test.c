@@ -707,6 +707,7 @@ static void broken_sums_are_found(struct kunit *test)
 	struct haslab *s = &f->p.slab;
 	struct haslab_dir *dir;
 	unsigned int i;
+	u16 *quad;
 
 	start(test);
 	dir = &s->dirs[0];
@@ -714,6 +715,13 @@ static void broken_sums_are_found(struct kunit *test)
 	FINDS(test, dir->lead, dir->lead + 1, -EUCLEAN);
 	FINDS(test, dir->longest, dir->longest + 1, -EUCLEAN);
 	FINDS(test, dir->trail, dir->trail + 1, -EUCLEAN);
+	/* of the quads, that of the second one: its first, longest and last run */
+	quad = dir->quads;
+	quad += 3 + s->slot_shift + HASLAB_QUAD_SHIFT - 1;
+	KUNIT_ASSERT_EQ(test, s->sums.quads[1], HASLAB_SUM_KEPT);
+	for (i = 0; i < 3; i++)
+		FINDS(test, quad[i], quad[i] + 1, -EUCLEAN);
+	FINDS(test, s->sums.dirs[0], 0, 0);
 	FINDS(test, dir->nr_slabs, 0, -EUCLEAN);
 	/* this dir takes several holds: calls in between may have changed the number */
 	FINDS(test, dir->nr_slabs, dir->nr_slabs + 1, -EAGAIN);

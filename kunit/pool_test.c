@@ -1041,6 +1041,8 @@ static void free_needs_no_memory(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(lengths); i++)
 		for (j = 0; j < 10; j++)
 			at[i][j] = alloc(test, lengths[i]);
+	/* STAT wants tables of sums */
+	stat(test);
 	hatest_inject_start(0, 0, true);
 	for (i = 0; i < ARRAY_SIZE(lengths); i++)
 		for (j = 0; j < 10; j++) {

@@ -188,7 +188,11 @@ static void looks_agree_with_the_model(struct kunit *test)
 		start_random(test, m, unit_shift, &rng);
 		shred(test, m, &rng);
 		for (i = 0; i < 10 + hatest_ops / 200; i++) {
+			/* now and then there is no memory for tables of sums */
+			if (!hatest_below(&rng, 4))
+				hatest_inject_start(0, 0, true);
 			compare(test, m, &rng);
+			hatest_inject_stop();
 			for (n = hatest_below(&rng, 12); n; n--)
 				random_step(test, m, &rng, i / 4 % 2);
 			if (!hatest_below(&rng, 10) && m->nr_blocks < MAX_BLOCKS)
@@ -199,8 +203,51 @@ static void looks_agree_with_the_model(struct kunit *test)
 	}
 }
 
+/*
+ * The table of what the quads of a dir keep is made by the first walk that needs it, if there is
+ * memory, is kept as long as the dir has slabs or mixed parts, and goes with the last of them. A
+ * dir of one quad needs none.
+ */
+static void table_of_quads_comes_and_goes(struct kunit *test)
+{
+	static const u64 at[] = { 5, 70000, 70001 };
+	const u64 quad = 4 * 4096;
+	struct haslab *s = slab_of(test);
+	unsigned int i;
+	u64 one;
+
+	start(test, 64 * 4096 + quad);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 64 * 4096 + quad);
+	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		KUNIT_ASSERT_EQ(test, claim(test, at[i], 1), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 64 * 4096 + 9, 1), 0);
+	hatest_inject_start(0, 0, true);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 64 * 4096 + 9 - 70002);
+	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0UL);
+	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
+	expect_freed(test, at[0], 1);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 64 * 4096 + 9 - 70002);
+	KUNIT_EXPECT_NOT_NULL(test, s->dirs[0].quads);
+	KUNIT_EXPECT_NULL(test, s->dirs[1].quads);
+	expect_freed(test, at[1], 1);
+	KUNIT_EXPECT_NOT_NULL(test, s->dirs[0].quads);
+	expect_freed(test, at[2], 1);
+	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
+	/* likewise with a slab */
+	expect_freed(test, 64 * 4096 + 9, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, 64 * 4096, quad), 0);
+	one = alloc(test, 1);
+	stat(test);
+	KUNIT_EXPECT_NOT_NULL(test, map_dir(s, one)->quads);
+	expect_freed(test, one, 1);
+	hapool_drain(&((struct fixture *)test->priv)->p);
+	KUNIT_EXPECT_NULL(test, map_dir(s, one)->quads);
+}
+
 static struct kunit_case sums_cases[] = {
 	KUNIT_CASE(looks_agree_with_the_model),
+	KUNIT_CASE(table_of_quads_comes_and_goes),
 	{}
 };
 

@@ -290,10 +290,13 @@ static bool haslab_check_spans(struct haslab_walk *w, u64 from, struct found *fo
 /* In a dir without slabs and mixed parts there is nothing to check but spans, and its sum. */
 static void haslab_check_gap(struct haslab_walk *w, const struct found *found)
 {
-	while (found->keeps && w->pos < w->end && w->steps > 0)
-		haslab_walk_part(w, w->end, 0);
-	if (!found->keeps)
-		w->pos = w->end;
+	struct haslab_sum sum;
+
+	if (found->keeps) {
+		sum = haslab_parts_sum(w, w->pos, w->end, 0);
+		haslab_sum_append(&w->sum, &sum);
+	}
+	w->pos = w->end;
 }
 
 /* What a dir has beside its slots. */
@@ -313,25 +316,38 @@ static bool haslab_check_counts(const struct haslab_dir *dir, struct found *foun
 	return match || !found->one_hold;
 }
 
+/*
+ * At the start of a quad: its parts add up to what it keeps. They are joined to the sum of the dir.
+ */
+static bool haslab_check_quad(struct haslab_walk *w, const struct found *found)
+{
+	bool keeps = haslab_quad_keeps(w->s, w->pos);
+	struct haslab_sum sum, kept;
+
+	if (!found->keeps && !keeps)
+		return true;
+	sum = haslab_parts_sum(w, w->pos, haslab_quad_end(w->s, w->pos), 0);
+	haslab_sum_append(&w->sum, &sum);
+	if (!keeps)
+		return true;
+	kept = haslab_quad_kept(w->s, w->pos);
+	return sum.lead == kept.lead && sum.longest == kept.longest && sum.trail == kept.trail;
+}
+
 /* Check the slots of a dir, one after another, until the hold has taken its steps. */
 static bool haslab_check_slots(struct haslab_walk *w, struct haslab_dir *dir, struct found *found)
 {
 	struct haslab *s = w->s;
 	u32 slot = slot_of(s, w->pos);
-	u64 end;
 
 	if (dir_is_gap(dir)) {
 		haslab_check_gap(w, found);
 		return true;
 	}
-	while (w->pos < w->end && w->steps > 0) {
-		if (!haslab_check_slot(w, slot, found))
+	for (; w->pos < w->end && w->steps > 0; w->pos = min(slot_start(s, ++slot), w->end))
+		if ((haslab_is_quad(s, w->pos) && !haslab_check_quad(w, found)) ||
+		    !haslab_check_slot(w, slot, found))
 			return false;
-		end = min(slot_start(s, ++slot), w->end);
-		while (found->keeps && w->pos < end)
-			haslab_walk_part(w, end, 0);
-		w->pos = end;
-	}
 	return true;
 }
 

@@ -68,7 +68,7 @@ u64 haslab_next_long(struct haslab *s, u64 from, u64 len)
 			if (carry + sum.lead >= len)
 				found = pos - carry;
 			else if (sum.longest >= len)
-				found = pos;
+				haslab_walk_find(&w, pos, len, 0, &found);
 			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
 		}
 	haslab_walk_end(&w);

@@ -61,6 +61,10 @@ struct haslab_fits {
 	u32 usable[HASLAB_DIR_ORDERS - 1];	/* of order k at k - 1 */
 };
 
+/* Slots in a quad, whose sum is kept in 16 bits a field, and quads in a dir. */
+#define HASLAB_QUAD_SHIFT	2
+#define DIR_QUADS		(DIR_SLOTS >> HASLAB_QUAD_SHIFT)
+
 /* The sum of a region, which is so many dirs, for searches on a large device. */
 #define HASLAB_REGION_SHIFT	8
 #define HASLAB_REGION_ORDERS	(HASLAB_DIR_ORDERS + HASLAB_REGION_SHIFT)
@@ -249,8 +253,14 @@ static inline u64 dir_of(const struct haslab *s, u64 block)
 	return block >> s->slot_shift >> DIR_SHIFT;
 }
 
-/* Invalidate the sums that @block is in. Several groups may do so at the same time. */
-static inline void map_changed(struct haslab *s, u64 block)
+/* The number of the quad that a block is in. */
+static inline u64 quad_of(const struct haslab *s, u64 block)
+{
+	return block >> s->slot_shift >> HASLAB_QUAD_SHIFT;
+}
+
+/* Invalidate the sums of the dir that @block is in, and of more than that. */
+static inline void map_dir_changed(struct haslab *s, u64 block)
 {
 	u8 *dir = &s->sums.dirs[dir_of(s, block)];
 
@@ -259,6 +269,16 @@ static inline void map_changed(struct haslab *s, u64 block)
 		WRITE_ONCE(*dir, 0);
 		WRITE_ONCE(s->sums.all, 0);
 	}
+}
+
+/* Invalidate the sums that @block is in. Several groups may do so at the same time. */
+static inline void map_changed(struct haslab *s, u64 block)
+{
+	u8 *quad = &s->sums.quads[quad_of(s, block)];
+
+	map_dir_changed(s, block);
+	if (READ_ONCE(*quad))
+		WRITE_ONCE(*quad, 0);
 }
 
 static inline struct haslab_group *slab_group(const struct haslab *s,
@@ -468,10 +488,15 @@ bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len);
 
 u64 haslab_known_longest(const struct haslab *s);
 void haslab_sums_settle(struct haslab *s, u64 pos);
-struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order);
+bool haslab_is_quad(const struct haslab *s, u64 pos);
+u64 haslab_quad_end(const struct haslab *s, u64 pos);
+bool haslab_quad_keeps(const struct haslab *s, u64 pos);
+struct haslab_sum haslab_quad_kept(const struct haslab *s, u64 pos);
+struct haslab_sum haslab_parts_sum(struct haslab_walk *w, u64 pos, u64 end, unsigned int order);
+void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next);
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough);
 u64 haslab_slab_longest(struct haslab *s, struct haslab_slab *slab);
-bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found);
+bool haslab_walk_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found);
 
 /* ---- extents that consist of pieces (span.c) ---- */
 

@@ -120,6 +120,13 @@ static void haslab_map_forget_with(struct haslab *s, struct haslab_slab *slab, u
 	slab->tables[i] = part;
 }
 
+/* The table of what the quads of a dir keep is no longer needed, or no longer right. */
+static void haslab_map_drop_quads(struct haslab *s, struct haslab_dir *dir)
+{
+	hamem_put(&s->mem, dir->quads);
+	dir->quads = NULL;
+}
+
 /*
  * Remove a slab. If it was the last in its slot or its dir, the tables are freed with it, after
  * a grace period: lockless readers may still use them.
@@ -148,6 +155,8 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 		haslab_map_forget_with(s, slab, 1, dir->slabs);
 		WRITE_ONCE(dir->slabs, haslab_no_slabs);
 	}
+	if (dir_is_gap(dir))
+		haslab_map_drop_quads(s, dir);
 	haslab_unlock_space(s);
 }
 
@@ -246,6 +255,8 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 		WRITE_ONCE(dir->links, NULL);
 		haslab_map_put_mixed(s, mixed, links);
 	}
+	if (dir_is_gap(dir))
+		haslab_map_drop_quads(s, dir);
 	haslab_unlock_space(s);
 }
 
@@ -291,27 +302,40 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 		/* pairs with rcu_dereference_raw() in haslab_lookup(): the table is seen filled */
 		smp_store_release(&dir->slabs, slabs);
 	}
+	haslab_map_drop_quads(s, dir);
 	s->map_blocks = nr_blocks;
 	return 0;
 }
 
 /* ---- the buddy, in blocks ---- */
 
-/* As map_changed(), for all dirs that a range is in; those of a region that it covers together. */
+/* As map_changed(), for a range in one dir. */
+static void haslab_range_changed(struct haslab *s, u64 start, u64 end)
+{
+	u64 quad;
+
+	map_dir_changed(s, start);
+	for (quad = quad_of(s, start); quad <= quad_of(s, end - 1); quad++)
+		if (READ_ONCE(s->sums.quads[quad]))
+			WRITE_ONCE(s->sums.quads[quad], 0);
+}
+
+/* The same in any dirs; those of a region that the range covers together. */
 static void haslab_buddy_changed(struct haslab *s, u64 start, u64 len)
 {
 	const u64 size = dir_blocks(s), region = size << HASLAB_REGION_SHIFT, end = start + len;
-	u64 pos;
+	u64 pos, next;
 
-	for (pos = round_down(start, size); pos < end; pos += size) {
+	for (pos = start; pos < end; pos = next) {
 		ha_step(1);
 		if (likely(end - pos < region) || !IS_ALIGNED(pos, region)) {
-			map_changed(s, pos);
+			next = min(end, round_down(pos, size) + size);
+			haslab_range_changed(s, pos, next);
 			continue;
 		}
 		WRITE_ONCE(s->sums.regions[dir_of(s, pos) >> HASLAB_REGION_SHIFT].stale, true);
 		WRITE_ONCE(s->sums.all, 0);
-		pos += region - size;
+		next = pos + region;
 	}
 }
 

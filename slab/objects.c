@@ -111,13 +111,13 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /*
  * A slab smaller than a slot has more metadata for each block than a whole slot or a bitmap has.
- * The metadata bound of the layer holds because all small slabs together are bounded, too: 3 KiB
+ * The metadata bound of the layer holds because all small slabs together are bounded, too: 2.5 KiB
  * per GiB (2^18 blocks). A quarter of that is kept for the first slab of a class, so that
  * growing classes do not use up all of it.
  */
 static bool haslab_too_many_small(const struct haslab *s, bool is_first)
 {
-	u64 most = max_t(u64, s->cfg.nr_blocks * 3 >> 8, 1024);
+	u64 most = max_t(u64, s->cfg.nr_blocks * 5 >> 9, 1024);
 
 	return READ_ONCE(s->small_bytes) >= (is_first ? most : most / 4 * 3);
 }

@@ -307,23 +307,6 @@ bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struc
 	return true;
 }
 
-/*
- * The longest extent that begins at a multiple of @align, a power of two, in the blocks from @from
- * to before @to of a slot: by a look at each such place.
- */
-u32 haruns_usable_at(const struct haruns *r, u32 from, u32 to, u32 align)
-{
-	struct haruns_run run;
-	u32 pos, usable = 0;
-
-	for (pos = round_up(from, align); pos < to; pos += align) {
-		run = haruns_at(r, pos);
-		if (run.state == HARUNS_FREE)
-			usable = max(usable, min(run.start + run.len, to) - pos);
-	}
-	return usable;
-}
-
 /* Set the bits from @from to before @to: a free run is often short, so within a word. */
 static void haruns_bits_set(unsigned long *bits, u32 from, u32 to)
 {

@@ -94,7 +94,6 @@ struct haruns_run haruns_last(const struct haruns *r);
 bool haruns_next(const struct haruns *r, struct haruns_run *run);
 u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run);
 bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struct haruns_sum *sum);
-u32 haruns_usable_at(const struct haruns *r, u32 from, u32 to, u32 align);
 void haruns_free_map(const struct haruns *r, u32 from, u32 to, unsigned long *bits);
 void haruns_special_map(const struct haruns *r, unsigned long *bits);
 bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr, u32 blocks);

@@ -509,7 +509,7 @@ static int haslab_search_all(struct haslab *s, u64 len, u64 align, u64 *found)
 			pos = w.pos;
 			sum = haslab_walk_sum(&w, order, len);
 			done = haslab_run_fits(pos - carry, carry + sum.lead, len, align, found) ||
-			       (sum.usable >= len && haslab_part_find(&w, pos, len, order, found));
+			       (sum.usable >= len && haslab_walk_find(&w, pos, len, order, found));
 			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
 		}
 	if (done)

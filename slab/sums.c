@@ -6,15 +6,21 @@
  * A sum has what is needed to join neighbours: the first, the longest and the last free run of a
  * part of the device, and the longest extent that it has a place for at some alignment.
  *
- * A walk adds up sums of parts by bitmaps of what is free (bits.c). A slab keeps the sum of its
- * objects until one of them is taken or freed. Of a mixed part in which no run is longer than what
- * was found before in its dir, only the ends are looked at, and with a large alignment the places
- * for it. With small units it may have to be put together with free ones of its slot first. A dir
- * keeps its sum until something in it changes, and for each alignment that was asked for what is
- * usable; so does a region, 256 dirs, as long as all its dirs do; and the longest free run of the
- * device is kept as long as all regions do. So what has not changed since the last search costs a
- * look at each region. It may take several holds to add up a dir, or the device. It keeps the sum
- * only if nothing has changed in between (struct haslab_sums).
+ * A part is a mixed part, a slab, or units of a gap. Its sum is made from its marks or by a bitmap
+ * of what is free (bits.c). A slab keeps that of its objects until one of them is taken or freed.
+ *
+ * A quad, which is four slots, keeps the sum of its parts, and for each alignment that was asked
+ * for what is usable. So do a dir, which is 16 quads, and a region, which is 256 dirs; and the
+ * longest free run of the device is kept, too. A change drops what is kept of its quad, its dir,
+ * its region and the device. So the next search looks at the parts of one quad, at 16 quads, 256
+ * dirs, and all regions.
+ *
+ * What the quads of a dir keep is in a table, 512 bytes, that the first walk makes which adds the
+ * dir up. If there is no memory for it, the dir is added up from its parts, as often as it is
+ * needed. A dir with neither slabs nor mixed parts needs no table: it has few parts.
+ *
+ * It may take several holds to add up a dir, or the device. It keeps the sum only if nothing has
+ * changed in between (struct haslab_sums). A quad is added up in one.
  *
  * Sums are looked at with all groups shut out.
  */
@@ -27,9 +33,8 @@
 
 /* How many nodes of the buddy a dir has, if a region has few. */
 #define BARE_NODES	2
-/* Places in a mixed part, in the bitmap form or by marks, of which a look at each is little. */
-#define BITMAP_PLACES	4
-#define MARKS_A_PLACE	4
+/* A look at so many marks of a slot is a step. */
+#define MARKS_A_STEP	8
 
 /* ---- slabs ---- */
 
@@ -95,47 +100,6 @@ static bool haslab_units_map(struct haslab_walk *w, u64 unit)
 }
 
 /*
- * The rest of a slot from @pos on as a part: small units, some in a mixed part and some in gaps,
- * which can be by turns. False: there is no mixed part, or there are slabs.
- */
-static bool haslab_slot_at(struct haslab_walk *w, u64 pos, u64 end, struct part *p)
-{
-	struct haslab *s = w->s;
-	u64 start = round_down(pos, slot_blocks(s)), first = start >> s->cfg.unit_shift;
-	const struct haslab_mixed *m = mixed_slot(s, slot_of(s, pos));
-	struct haslab_dir *dir = map_dir(s, pos);
-	u32 i, to, bit;
-
-	if (!m || rcu_access_pointer(dir->slabs[slot_of(s, pos) % DIR_SLOTS]))
-		return false;
-	p->slab = NULL;
-	p->start = start;
-	p->order = s->slot_shift;
-	p->blocks = 1;
-	p->from = pos - start;
-	p->to = min(start + slot_blocks(s), end) - start;
-	p->map = p->bits;
-	haruns_free_map(&m->runs, p->from, p->to, p->bits);
-	/* not all are free, as some are in the mixed part */
-	if (!haslab_units_map(w, first))
-		return true;
-	i = first % HABUDDY_FANOUT;
-	/* a unit is a block */
-	if (!s->cfg.unit_shift) {
-		bitmap_or(p->bits, p->bits, w->units + i / BITS_PER_LONG, haslab_slot_units(s));
-		return true;
-	}
-	to = i + haslab_slot_units(s);
-	/* a small unit is a part of a word */
-	for (; (i = find_next_bit(w->units, to, i)) < to; i++) {
-		bit = (i - first % HABUDDY_FANOUT) << s->cfg.unit_shift;
-		p->bits[bit / BITS_PER_LONG] |= BITMAP_LAST_WORD_MASK(unit_blocks(s)) <<
-						bit % BITS_PER_LONG;
-	}
-	return true;
-}
-
-/*
  * The part at @pos in a gap: units of one node of the buddy, of which a walk keeps the map. False:
  * all units that a node would have there are free, or none is, and the stretch is the part.
  */
@@ -167,8 +131,6 @@ static bool haslab_part_at(struct haslab_walk *w, u64 pos, u64 end, struct part 
 	struct haslab_mixed *m = mixed_at(s, pos);
 	struct haslab_slab *slab;
 
-	if (haslab_units_are_small(s) && haslab_slot_at(w, pos, end, p))
-		return true;
 	if (m) {
 		p->slab = NULL;
 		p->start = round_down(pos, slot_blocks(s));
@@ -248,23 +210,7 @@ static struct haslab_sum haslab_part_bits(struct haslab *s, const struct part *p
 	return sum;
 }
 
-/* The same of a slot that is wholly a mixed part: that is known. */
-static struct haslab_sum haslab_runs_sum(const struct haruns *r)
-{
-	return (struct haslab_sum) {
-		haruns_lead(r), r->max_free, haruns_trail(r), r->nr_blocks, r->max_free
-	};
-}
-
-/* Whether some units of a slot with a mixed part are free in the buddy. */
-static bool haslab_slot_has_free_units(struct haslab_walk *w, u64 start)
-{
-	u64 first = start >> w->s->cfg.unit_shift;
-	u32 i = first % HABUDDY_FANOUT, to = i + haslab_slot_units(w->s);
-
-	/* if there is no map, all units of the node are alike: none is free */
-	return haslab_units_map(w, first) && find_next_bit(w->units, to, i) < to;
-}
+/* ---- mixed parts ---- */
 
 /* A mixed part, or the rest of one: the blocks from @from to before @to of its slot. */
 struct mixed_part {
@@ -274,119 +220,54 @@ struct mixed_part {
 	u32 to;
 };
 
-/*
- * The mixed part at w->pos, up to @end. With small units it is the rest of the slot, of which
- * nothing else is free. False: there is none, or it has to be put together with free units
- * (haslab_slot_at()).
- */
-static bool haslab_mixed_part(struct haslab_walk *w, u64 end, struct mixed_part *p)
+/* The mixed part at @pos, up to @end. False: there is none. */
+static bool haslab_mixed_part(struct haslab *s, u64 pos, u64 end, struct mixed_part *p)
 {
-	struct haslab *s = w->s;
-	u64 start = round_down(w->pos, slot_blocks(s));
-	u32 slot = slot_of(s, w->pos);
-	const struct haslab_mixed *m;
+	u64 start = round_down(pos, slot_blocks(s));
+	const struct haslab_mixed *m = mixed_at(s, pos);
 
-	if (!haslab_units_are_small(s) ||
-	    rcu_access_pointer(map_dir(s, w->pos)->slabs[slot % DIR_SLOTS])) {
-		m = mixed_at(s, w->pos);
-		if (m)
-			end = min(end, haslab_units_end(s, m, w->pos));
-	} else {
-		m = mixed_slot(s, slot);
-		if (m && haslab_slot_has_free_units(w, start))
-			return false;
-		end = min(end, start + slot_blocks(s));
-	}
 	if (!m)
 		return false;
+	end = min(end, haslab_units_end(s, m, pos));
 	*p = (struct mixed_part) {
-		&m->runs, w->pos == start && haslab_whole_slot(s, slot), w->pos - start, end - start
+		&m->runs, pos == start && haslab_whole_slot(s, slot_of(s, pos)),
+		pos - start, end - start
 	};
 	return true;
 }
 
-/*
- * The sum of a mixed part by its marks: one is cheaper than the blocks of its run. False if it has
- * none.
- */
+/* The sum of a slot that is wholly a mixed part, but for what is usable: that is known. */
+static struct haslab_sum haslab_runs_sum(const struct haruns *r)
+{
+	return (struct haslab_sum) {
+		haruns_lead(r), r->max_free, haruns_trail(r), r->nr_blocks, r->max_free
+	};
+}
+
+/* The sum of a mixed part by its marks. False if it has none. */
 static bool haslab_marks_sum(struct haslab_walk *w, const struct mixed_part *p,
 			     unsigned int order, struct haslab_sum *sum)
 {
-	unsigned int shift = w->s->slot_shift;
 	struct haruns_sum runs;
 
-	if (!haruns_marks_sum(p->runs, p->from, p->to, 1U << min(order, shift), &runs))
+	if (!haruns_marks_sum(p->runs, p->from, p->to, 1U << order, &runs))
 		return false;
-	haslab_walk_spend(w, 1 + p->runs->nr / 2);
+	haslab_walk_spend(w, 1 + min_t(u32, p->runs->nr, p->to - p->from) / MARKS_A_STEP);
 	*sum = (struct haslab_sum) {
 		runs.lead, runs.longest, runs.trail, p->to - p->from, runs.usable
 	};
-	/* of the blocks with such an order a slot has at most the first */
-	if (order > shift)
-		sum->usable = haslab_run_usable(w->pos, sum->lead, order);
 	return true;
 }
 
-/* The free blocks at the start of a mixed part. */
-static u32 haslab_mixed_lead(const struct mixed_part *p)
-{
-	struct haruns_run run = haruns_at(p->runs, p->from);
-
-	return run.state == HARUNS_FREE ? min(run.start + run.len, p->to) - p->from : 0;
-}
-
-/* The free blocks at its end. */
-static u32 haslab_mixed_trail(const struct mixed_part *p)
-{
-	struct haruns_run run = haruns_at(p->runs, p->to - 1);
-
-	return run.state == HARUNS_FREE ? p->to - max(run.start, p->from) : 0;
-}
+/* ---- parts ---- */
 
 /*
- * Whether a mixed part has so few places for an extent of that alignment that a look at each is
- * less than one at all of its runs.
+ * The sum of the part at @pos by its bits; @whole: the runs of its slot, if that is wholly a mixed
+ * part.
  */
-static bool haslab_places_are_few(const struct haruns *r, u32 size, unsigned int order)
-{
-	return size >> order <= (haruns_is_bitmap(r) ? BITMAP_PLACES : r->nr / MARKS_A_PLACE);
-}
-
-/*
- * The sum of a mixed part by a look at its ends and, with an alignment, at the places for it. That
- * is enough if no run of its slot is longer than what was found before in the dir: then what it
- * says is longest may be less than it is. False if the part has to be looked at as a whole.
- */
-static bool haslab_ends_sum(struct haslab_walk *w, const struct mixed_part *p, unsigned int order,
-			    struct haslab_sum *sum)
-{
-	u32 longest = p->runs->max_free, size = p->to - p->from, lead, trail;
-	bool places = order && order < w->s->slot_shift && longest > w->sum.usable;
-
-	/* the longest run, or what is usable, may have to be looked for */
-	if ((!p->whole && longest > w->sum.longest) ||
-	    (places && !haslab_places_are_few(p->runs, size, order)))
-		return false;
-	lead = haslab_mixed_lead(p);
-	trail = haslab_mixed_trail(p);
-	/* a step for each part was counted */
-	haslab_walk_spend(w, haslab_run_steps(p->runs) - 1);
-	if (!p->whole)
-		longest = max(lead, trail);
-	*sum = (struct haslab_sum) {
-		lead, longest, trail, size,
-		order ? haslab_run_usable(w->pos, lead, order) : longest
-	};
-	if (places) {
-		haslab_walk_spend(w, haslab_run_steps(p->runs) * (size >> order) / 2);
-		sum->usable = haruns_usable_at(p->runs, p->from, p->to, 1U << order);
-	}
-	return true;
-}
-
-/* The sum of a part by its bits; @whole: the runs of its slot, if that is wholly a mixed part. */
-static struct haslab_sum haslab_bitmap_sum(struct haslab_walk *w, const struct part *p,
-					   const struct haruns *whole, unsigned int order)
+static struct haslab_sum haslab_bitmap_sum(struct haslab_walk *w, u64 pos, const struct part *p,
+					   const struct haruns *whole, unsigned int order,
+					   const struct haslab_sum *best)
 {
 	/* a slab that keeps its sum is looked at only for what is usable */
 	bool keeps = p->slab && haslab_slab_keeps(p->slab);
@@ -395,44 +276,48 @@ static struct haslab_sum haslab_bitmap_sum(struct haslab_walk *w, const struct p
 	u64 longest, at;
 
 	haslab_walk_spend(w, keeps ? 1 : 1 + words);
-	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(w->s, p, w->sum.longest);
+	sum = whole ? haslab_runs_sum(whole) : haslab_part_bits(w->s, p, best->longest);
 	/* it may be more than it says, up to what was found before */
-	longest = whole || p->slab ? sum.longest : max(sum.longest, w->sum.longest);
+	longest = whole || p->slab ? sum.longest : max(sum.longest, best->longest);
 	/* of the blocks with such an order the part has at most the first */
 	if (order >= p->order) {
-		sum.usable = haslab_run_usable(w->pos, sum.lead, order);
-	} else if (order && longest > w->sum.usable) {
+		sum.usable = haslab_run_usable(pos, sum.lead, order);
+	} else if (order && longest > best->usable) {
 		/* see haslab_odd_usable() */
 		if (!is_power_of_2(p->blocks))
 			haslab_walk_spend(w, (p->to - p->from) / 2);
 		else if (keeps)
 			haslab_walk_spend(w, words);
-		sum.usable = haslab_part_usable(p, order, w->sum.usable, false, &at);
+		sum.usable = haslab_part_usable(p, order, best->usable, false, &at);
 	}
 	return sum;
 }
 
 /*
- * The sum of the part that begins at @w->pos and ends at @end at the latest. What it says is
- * longest, or usable, may be less than it is if that is at most what @w->sum says.
+ * The sum of the part that begins at @pos and ends at @end at the latest. What it says is longest,
+ * or usable, may be less than it is if that is at most what @best says.
  */
-static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigned int order)
+static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 pos, u64 end,
+					 unsigned int order, const struct haslab_sum *best)
 {
 	struct haslab *s = w->s;
-	struct mixed_part mixed;
 	const struct haruns *whole = NULL;
+	struct mixed_part mixed;
 	struct haslab_sum sum;
 	struct part p;
-	u64 pos = w->pos, next;
+	u64 next;
 
-	if (haslab_mixed_part(w, end, &mixed)) {
-		if (haslab_ends_sum(w, &mixed, order, &sum) ||
-		    haslab_marks_sum(w, &mixed, order, &sum))
-			return sum;
+	if (haslab_mixed_part(s, pos, end, &mixed)) {
 		whole = mixed.whole ? mixed.runs : NULL;
+		if (whole && !order) {
+			haslab_walk_spend(w, haslab_run_steps(whole));
+			return haslab_runs_sum(whole);
+		}
+		if (haslab_marks_sum(w, &mixed, order, &sum))
+			return sum;
 	}
 	if (haslab_part_at(w, pos, end, &p))
-		return haslab_bitmap_sum(w, &p, whole, order);
+		return haslab_bitmap_sum(w, pos, &p, whole, order, best);
 	w->steps -= HASLAB_STRETCH_STEPS;
 	sum.lead = haslab_stretch(s, pos, &next) ? min(next, end) - pos : 0;
 	return (struct haslab_sum) {
@@ -442,29 +327,12 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 end, unsigne
 }
 
 /*
- * Where an extent of @len blocks, aligned to 2^@order, fits in the part that begins at @pos. False
- * if it does not; also if it only does in the free run that the part begins with.
- */
-bool haslab_part_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found)
-{
-	struct haslab *s = w->s;
-	u64 end = min(round_down(pos, dir_blocks(s)) + dir_blocks(s), s->cfg.nr_blocks);
-	struct part p;
-
-	haslab_assert_all(s);
-	return haslab_part_at(w, pos, end, &p) &&
-	       haslab_part_usable(&p, order, len - 1, true, found) >= len;
-}
-
-/* ---- sums of dirs and regions ---- */
-
-/*
  * Join the sums of two neighbours: @sum becomes that of both.
  *
  * After a change a search visits each dir of the region, which with small units is half of its
  * work. What it does there is inline, which saves a tenth of all of it.
  */
-static void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
+void haslab_sum_append(struct haslab_sum *sum, const struct haslab_sum *next)
 {
 	sum->longest = max3(sum->longest, next->longest, sum->trail + next->lead);
 	if (sum->lead == sum->size)
@@ -482,6 +350,216 @@ static __always_inline void haslab_sum_join(struct haslab_sum *sum, const struct
 	sum->usable = max3(sum->usable, next->usable, usable);
 	haslab_sum_append(sum, next);
 }
+
+/* The sum of the parts from @pos to @end, all in one dir. */
+struct haslab_sum haslab_parts_sum(struct haslab_walk *w, u64 pos, u64 end, unsigned int order)
+{
+	struct haslab_sum sum = {}, next;
+
+	for (; pos < end; pos += next.size) {
+		next = haslab_part_sum(w, pos, end, order, &sum);
+		haslab_sum_join(&sum, &next, pos, order);
+	}
+	return sum;
+}
+
+/* Where from @pos to @end an extent of @len blocks, aligned to 2^@order, fits first. */
+static bool haslab_parts_find(struct haslab_walk *w, u64 pos, u64 end, u64 len,
+			      unsigned int order, u64 *found)
+{
+	const struct haslab_sum none = {};
+	struct haslab_sum next;
+	struct part p;
+	u64 carry = 0;
+
+	for (; pos < end; pos += next.size) {
+		next = haslab_part_sum(w, pos, end, order, &none);
+		if (haslab_run_usable(pos - carry, carry + next.lead, order) >= len) {
+			*found = round_up(pos - carry, 1ULL << order);
+			return true;
+		}
+		if (next.usable >= len && haslab_part_at(w, pos, end, &p))
+			return haslab_part_usable(&p, order, len - 1, true, found) >= len;
+		carry = next.trail == next.size ? carry + next.size : next.trail;
+	}
+	return false;
+}
+
+/* ---- quads ---- */
+
+/*
+ * What a quad keeps, in blocks: 16 bits each, in a table of its dir. haslab_sums.quads says whether
+ * it is up to date.
+ */
+struct haslab_quad {
+	u16 lead;		/* this and the next two: as in haslab_sum */
+	u16 longest;
+	u16 trail;
+	/* haslab_sum.usable of order k at k - 1, for the orders below that of a quad; or UNKNOWN */
+	u16 usable[];
+};
+
+#define UNKNOWN		U16_MAX
+
+/* log2 of the blocks in a quad. */
+static unsigned int quad_order(const struct haslab *s)
+{
+	return s->slot_shift + HASLAB_QUAD_SHIFT;
+}
+
+/* Whether @pos is the first block of a quad. */
+bool haslab_is_quad(const struct haslab *s, u64 pos)
+{
+	return IS_ALIGNED(pos, 1ULL << quad_order(s));
+}
+
+/* The end of the quad that begins at @pos. */
+u64 haslab_quad_end(const struct haslab *s, u64 pos)
+{
+	return min(pos + (1ULL << quad_order(s)), s->cfg.nr_blocks);
+}
+
+static size_t haslab_quad_bytes(const struct haslab *s)
+{
+	return sizeof(struct haslab_quad) + (quad_order(s) - 1) * sizeof(u16);
+}
+
+/* What the quad at @pos keeps. Its dir has a table. */
+static struct haslab_quad *haslab_quad_of(const struct haslab *s, u64 pos)
+{
+	return map_dir(s, pos)->quads + quad_of(s, pos) % DIR_QUADS * haslab_quad_bytes(s);
+}
+
+/*
+ * Whether the dir at @pos has a table for what its quads keep. One is made if it needs it. The last
+ * dir of a device may have few quads; one is no more to look at than a quad after a change.
+ */
+static bool haslab_quad_table(struct haslab *s, u64 pos)
+{
+	struct haslab_dir *dir = map_dir(s, pos);
+	u64 base = round_down(pos, dir_blocks(s));
+	u32 nr = min_t(u64, DIR_QUADS, quad_of(s, s->map_blocks - 1 - base) + 1);
+
+	haslab_assert_all(s);
+	if (dir->quads || nr == 1)
+		return dir->quads;
+	dir->quads = kmalloc(nr * haslab_quad_bytes(s), GFP_NOWAIT | __GFP_NOWARN);
+	if (!dir->quads)
+		return false;
+	atomic_long_add(ksize(dir->quads), &s->mem.bytes);
+	/* of the table before */
+	memset(&s->sums.quads[round_down(quad_of(s, pos), DIR_QUADS)], 0, DIR_QUADS);
+	return true;
+}
+
+/* Whether the quad at @pos keeps its sum. */
+bool haslab_quad_keeps(const struct haslab *s, u64 pos)
+{
+	return map_dir(s, pos)->quads && s->sums.quads[quad_of(s, pos)];
+}
+
+/* The sum that the quad at @pos keeps, but for what is usable. */
+struct haslab_sum haslab_quad_kept(const struct haslab *s, u64 pos)
+{
+	const struct haslab_quad *q = haslab_quad_of(s, pos);
+
+	return (struct haslab_sum) {
+		q->lead, q->longest, q->trail, haslab_quad_end(s, pos) - pos, q->longest
+	};
+}
+
+/* The quad at @pos keeps a sum, of which haslab_sum.usable is for @order. */
+static void haslab_quad_keep(struct haslab *s, u64 pos, unsigned int order,
+			     const struct haslab_sum *sum)
+{
+	struct haslab_quad *q = haslab_quad_of(s, pos);
+
+	if (!haslab_quad_keeps(s, pos)) {
+		q->lead = sum->lead;
+		q->longest = sum->longest;
+		q->trail = sum->trail;
+		memset16(q->usable, UNKNOWN, quad_order(s) - 1);
+		s->sums.quads[quad_of(s, pos)] = HASLAB_SUM_KEPT;
+	}
+	if (order && order < quad_order(s))
+		q->usable[order - 1] = sum->usable;
+}
+
+/*
+ * The sum that the quad at @pos keeps, if it does. What it says is usable may be less than it is if
+ * that is at most @best.
+ */
+static bool haslab_quad_known(struct haslab *s, u64 pos, unsigned int order, u64 best,
+			      struct haslab_sum *sum)
+{
+	u16 usable;
+
+	if (!haslab_quad_keeps(s, pos))
+		return false;
+	*sum = haslab_quad_kept(s, pos);
+	if (order >= quad_order(s)) {
+		sum->usable = haslab_run_usable(pos, sum->lead, order);
+	} else if (order) {
+		usable = haslab_quad_of(s, pos)->usable[order - 1];
+		if (usable == UNKNOWN && sum->longest > best)
+			return false;
+		sum->usable = usable == UNKNOWN ? 0 : usable;
+	}
+	return true;
+}
+
+/* As haslab_quad_known(). If it is not known, it is made, and the quad keeps it if it can. */
+static struct haslab_sum haslab_quad_sum(struct haslab_walk *w, u64 pos, unsigned int order)
+{
+	struct haslab *s = w->s;
+	bool table = haslab_quad_table(s, pos);
+	struct haslab_sum sum;
+
+	if (table && haslab_quad_known(s, pos, order, w->sum.usable, &sum))
+		return sum;
+	sum = haslab_parts_sum(w, pos, haslab_quad_end(s, pos), order);
+	if (table)
+		haslab_quad_keep(s, pos, order, &sum);
+	return sum;
+}
+
+/*
+ * Whether a walk at @pos looks at a whole quad: it does not in a dir with neither slabs nor mixed
+ * parts, where a part can be longer than a quad.
+ */
+static bool haslab_walks_quad(const struct haslab *s, u64 pos, u64 end)
+{
+	return haslab_is_quad(s, pos) && !dir_is_gap(map_dir(s, pos)) &&
+	       end >= haslab_quad_end(s, pos);
+}
+
+/*
+ * Add the quad, or the part, that begins at w->pos, and ends at @end at the latest, to the sum of
+ * its dir.
+ */
+static struct haslab_sum haslab_walk_quad(struct haslab_walk *w, u64 end, unsigned int order)
+{
+	struct haslab_sum sum = haslab_walks_quad(w->s, w->pos, end) ?
+		haslab_quad_sum(w, w->pos, order) :
+		haslab_part_sum(w, w->pos, end, order, &w->sum);
+
+	haslab_sum_join(&w->sum, &sum, w->pos, order);
+	w->pos += sum.size;
+	return sum;
+}
+
+/*
+ * Where an extent of @len blocks, aligned to 2^@order, fits in the quad or the part at @pos, which
+ * haslab_walk_sum() has passed over. False if it does not; also if it only does in the free run
+ * that the quad or the part begins with.
+ */
+bool haslab_walk_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found)
+{
+	haslab_assert_all(w->s);
+	return haslab_parts_find(w, pos, w->pos, len, order, found);
+}
+
+/* ---- sums of dirs and regions ---- */
 
 /* log2 of the blocks in a dir. */
 static unsigned int dir_order(const struct haslab *s)
@@ -510,15 +588,16 @@ static struct haslab_region *haslab_region_at(const struct haslab *s, u64 block)
 void haslab_sums_settle(struct haslab *s, u64 pos)
 {
 	struct haslab_region *r = haslab_region_at(s, pos);
-	u64 first = round_down(dir_of(s, pos), 1U << HASLAB_REGION_SHIFT);
+	u64 first = round_down(dir_of(s, pos), 1U << HASLAB_REGION_SHIFT), nr;
 
 	haslab_assert_all(s);
 	if (likely(!READ_ONCE(r->stale)))
 		return;
 	r->stale = false;
 	r->known = 0;
-	memset(&s->sums.dirs[first], 0,
-	       min_t(u64, 1U << HASLAB_REGION_SHIFT, s->nr_dirs - first));
+	nr = min_t(u64, 1U << HASLAB_REGION_SHIFT, s->nr_dirs - first);
+	memset(&s->sums.dirs[first], 0, nr);
+	memset(&s->sums.quads[first * DIR_QUADS], 0, nr * DIR_QUADS);
 }
 
 /* The sum that the dir at @start keeps, if it does. */
@@ -731,16 +810,6 @@ static void haslab_sum_begin(struct haslab_walk *w)
 		*dir = HASLAB_SUM_MAKING;
 }
 
-/* Add the part that begins at w->pos, and ends at @end at the latest, to the sum of its dir. */
-struct haslab_sum haslab_walk_part(struct haslab_walk *w, u64 end, unsigned int order)
-{
-	struct haslab_sum sum = haslab_part_sum(w, end, order);
-
-	haslab_sum_join(&w->sum, &sum, w->pos, order);
-	w->pos += sum.size;
-	return sum;
-}
-
 /*
  * Pass over dirs in a row that keep their sums, within a region and this hold, as long as an extent
  * of @enough fits neither in one of them nor at a border between two. False if the next is no such
@@ -769,16 +838,16 @@ static bool haslab_walk_kept(struct haslab_walk *w, unsigned int order, u64 enou
 }
 
 /**
- * haslab_walk_sum - the sum of the next part of the device
- * @w: a walk that has a hold; @w->pos moves on to the end of the part
+ * haslab_walk_sum - the sum of what comes next on the device
+ * @w: a walk that has a hold; @w->pos moves on to its end
  * @order: log2 of the alignment that haslab_sum.usable is for; 0: it is haslab_sum.longest
  * @enough: a region or a dir in which so much may be usable is looked into; U64_MAX: none
  *
- * The part is a region that keeps its sum, dirs in a row that do or that are all free or all not,
- * a slab, units of a mixed slot or of a gap, or a stretch of a gap: haslab_part_find() can tell
- * where in it a run is. The caller begins the next hold when @w->steps are used up. Return: the sum
- * of the part. In the middle of a dir, what is longest or usable may be less than it is if the dir
- * has as much before the part: a search for the first that is long enough has found that.
+ * That is a region that keeps its sum, dirs in a row that do or that are all free or all not, a
+ * quad, or a part of one: haslab_walk_find() can tell where in it a run is. The caller begins the
+ * next hold when @w->steps are used up. Return: the sum. In the middle of a dir, what is usable may
+ * be less than it is if the dir has as much before: a search for the first that is long enough has
+ * found that.
  */
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
 {
@@ -806,7 +875,7 @@ struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64
 	} else {
 		if (pos == dir)
 			haslab_sum_begin(w);
-		sum = haslab_walk_part(w, end, order);
+		sum = haslab_walk_quad(w, end, order);
 		if (w->pos == end) {
 			haslab_dir_keep(w, dir, order);
 			haslab_sum_append(&w->all, &w->sum);

@@ -8,6 +8,12 @@
 
 #define PAGE_ALIGN(len)		(((len) + 4095) & ~4095UL)
 
-static inline bool is_vmalloc_addr(const void *p) { return false; }
+/* kvmalloc() turns to vmalloc() for what is longer than any object of kmalloc(). */
+#define KMALLOC_MAX_SIZE	(4UL << 20)
+
+static inline bool is_vmalloc_addr(const void *p)
+{
+	return ksize(p) > KMALLOC_MAX_SIZE;
+}
 
 #endif

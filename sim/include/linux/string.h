@@ -14,4 +14,13 @@ static inline void *memchr_inv(const void *start, int c, size_t bytes)
 	return bytes ? (void *)at : NULL;
 }
 
+static inline void *memset16(u16 *p, u16 v, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		p[i] = v;
+	return p;
+}
+
 #endif
