@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "sim_fuzz.h"
+#include "slab/hit.h"
 
 #define MAX_LIVE	8192
 #define NR_FREED	8
@@ -211,6 +212,17 @@ static void draw_shape(struct fuzzer *z)
 	cfg->nr_blocks = nr;
 }
 
+/* The metadata, but for the tables of sums: a walk makes them, if memory does not fail. */
+static long metadata_of(const struct hapool *p)
+{
+	long bytes = atomic_long_read(&p->slab.mem.bytes);
+	u64 dir;
+
+	for (dir = 0; dir < p->slab.nr_dirs; dir++)
+		bytes -= ksize(p->slab.dirs[dir].quads);
+	return bytes;
+}
+
 void fuzz_begin(struct fuzzer *z)
 {
 	struct hapool_stat st;
@@ -225,8 +237,8 @@ void fuzz_begin(struct fuzzer *z)
 	ret = hapool_init(&z->pool, &z->cfg);
 	if (ret)
 		fuzz_wrong(z, "init: %d", ret);
-	z->metadata = atomic_long_read(&z->pool.slab.mem.bytes);
 	hapool_stat(&z->pool, &st, false);
+	z->metadata = metadata_of(&z->pool);
 	z->percpu = st.percpu;
 	if (hapool_grow(&z->pool, z->cfg.nr_blocks - 1, GFP_KERNEL) != -EINVAL)
 		fuzz_wrong(z, "grow: a smaller size was accepted");
@@ -243,7 +255,7 @@ static long metadata_of_new(struct fuzzer *z)
 	cfg.nr_groups = z->pool.slab.nr_groups;
 	if (hapool_init(p, &cfg))
 		fuzz_wrong(z, "init of another device of the same size");
-	bytes = atomic_long_read(&p->slab.mem.bytes);
+	bytes = metadata_of(p);
 	hapool_destroy(p);
 	free(p);
 	return bytes;
@@ -257,7 +269,7 @@ void fuzz_end(struct fuzzer *z)
 
 	hapool_drain(&z->pool);
 	fuzz_compare(z, true);
-	bytes = atomic_long_read(&z->pool.slab.mem.bytes);
+	bytes = metadata_of(&z->pool);
 	if (z->count.grows)
 		z->metadata = metadata_of_new(z);
 	/*
