@@ -205,44 +205,37 @@ static void looks_agree_with_the_model(struct kunit *test)
 
 /*
  * The table of what the quads of a dir keep is made by the first walk that needs it, if there is
- * memory, is kept as long as the dir has slabs or mixed parts, and goes with the last of them. A
- * dir of one quad needs none.
+ * memory, and is kept as long as more than four slots have slabs or mixed parts. A dir of one quad
+ * needs none.
  */
 static void table_of_quads_comes_and_goes(struct kunit *test)
 {
-	static const u64 at[] = { 5, 70000, 70001 };
-	const u64 quad = 4 * 4096;
+	const u64 slot = 4096, dir = 64 * slot, nr = dir + 4 * slot, longest = dir - 6 * slot;
 	struct haslab *s = slab_of(test);
-	unsigned int i;
-	u64 one;
+	u64 i;
 
-	start(test, 64 * 4096 + quad);
-	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 64 * 4096 + quad);
-	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
-	for (i = 0; i < ARRAY_SIZE(at); i++)
-		KUNIT_ASSERT_EQ(test, claim(test, at[i], 1), 0);
-	KUNIT_ASSERT_EQ(test, claim(test, 64 * 4096 + 9, 1), 0);
+	start(test, nr);
+	for (i = 0; i < 6; i++)
+		KUNIT_ASSERT_EQ(test, claim(test, i * slot + 7, 1), 0);
+	for (i = 0; i < 4 * 16; i++)
+		KUNIT_ASSERT_EQ(test, claim(test, dir + i * 256, 1), 0);
 	hatest_inject_start(0, 0, true);
-	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 64 * 4096 + 9 - 70002);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + slot - 8);
 	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0UL);
 	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
-	expect_freed(test, at[0], 1);
-	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), 64 * 4096 + 9 - 70002);
+	expect_freed(test, 5 * slot + 7, 1);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 2 * slot - 8);
 	KUNIT_EXPECT_NOT_NULL(test, s->dirs[0].quads);
 	KUNIT_EXPECT_NULL(test, s->dirs[1].quads);
-	expect_freed(test, at[1], 1);
-	KUNIT_EXPECT_NOT_NULL(test, s->dirs[0].quads);
-	expect_freed(test, at[2], 1);
+	expect_freed(test, 4 * slot + 7, 1);
 	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
-	/* likewise with a slab */
-	expect_freed(test, 64 * 4096 + 9, 1);
-	KUNIT_ASSERT_EQ(test, claim(test, 64 * 4096, quad), 0);
-	one = alloc(test, 1);
-	stat(test);
-	KUNIT_EXPECT_NOT_NULL(test, map_dir(s, one)->quads);
-	expect_freed(test, one, 1);
-	hapool_drain(&((struct fixture *)test->priv)->p);
-	KUNIT_EXPECT_NULL(test, map_dir(s, one)->quads);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 3 * slot - 8);
+	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
+	/* another one knows nothing of what the first one knew */
+	KUNIT_ASSERT_EQ(test, claim(test, 4 * slot + 7, 1), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 6 * slot, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest - 1);
+	KUNIT_EXPECT_NOT_NULL(test, s->dirs[0].quads);
 }
 
 static struct kunit_case sums_cases[] = {

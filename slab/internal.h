@@ -152,6 +152,15 @@ static inline bool dir_is_gap(const struct haslab_dir *dir)
 	return !dir->nr_slabs && !dir->mixed;
 }
 
+/*
+ * Whether so many slots of a dir may have a slab or a mixed part that its quads keep sums. Fewer
+ * are no more to look at than one quad.
+ */
+static inline bool dir_has_quads(const struct haslab_dir *dir)
+{
+	return dir->nr_slabs + dir->nr_mixed > 1 << HASLAB_QUAD_SHIFT;
+}
+
 static inline u64 slab_end(const struct haslab_slab *slab)
 {
 	return slab->start + slab->nr_blocks;

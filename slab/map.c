@@ -155,7 +155,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 		haslab_map_forget_with(s, slab, 1, dir->slabs);
 		WRITE_ONCE(dir->slabs, haslab_no_slabs);
 	}
-	if (dir_is_gap(dir))
+	if (!dir_has_quads(dir))
 		haslab_map_drop_quads(s, dir);
 	haslab_unlock_space(s);
 }
@@ -255,7 +255,7 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 		WRITE_ONCE(dir->links, NULL);
 		haslab_map_put_mixed(s, mixed, links);
 	}
-	if (dir_is_gap(dir))
+	if (!dir_has_quads(dir))
 		haslab_map_drop_quads(s, dir);
 	haslab_unlock_space(s);
 }

@@ -17,7 +17,8 @@
  *
  * What the quads of a dir keep is in a table, 512 bytes, that the first walk makes which adds the
  * dir up. If there is no memory for it, the dir is added up from its parts, as often as it is
- * needed. A dir with neither slabs nor mixed parts needs no table: it has few parts.
+ * needed. A dir of which at most four slots have slabs or mixed parts needs no table: it has few
+ * parts.
  *
  * It may take several holds to add up a dir, or the device. It keeps the sum only if nothing has
  * changed in between (struct haslab_sums). A quad is added up in one.
@@ -114,6 +115,8 @@ static bool haslab_units_at(struct haslab_walk *w, u64 pos, u64 end, struct part
 	if (end <= unit || !haslab_units_map(w, unit))
 		return false;
 	end = haslab_gap_end(s, pos, end << shift) >> shift;
+	/* it has looked at each slot up to there */
+	w->steps -= (end - unit) >> (s->slot_shift - shift);
 	p->slab = NULL;
 	p->start = base << shift;
 	p->order = HABUDDY_FANOUT_SHIFT + shift;
@@ -524,12 +527,12 @@ static struct haslab_sum haslab_quad_sum(struct haslab_walk *w, u64 pos, unsigne
 }
 
 /*
- * Whether a walk at @pos looks at a whole quad: it does not in a dir with neither slabs nor mixed
- * parts, where a part can be longer than a quad.
+ * Whether a walk at @pos looks at a whole quad: it does not in a dir whose quads keep no sums, where
+ * a part can be longer than a quad.
  */
 static bool haslab_walks_quad(const struct haslab *s, u64 pos, u64 end)
 {
-	return haslab_is_quad(s, pos) && !dir_is_gap(map_dir(s, pos)) &&
+	return haslab_is_quad(s, pos) && dir_has_quads(map_dir(s, pos)) &&
 	       end >= haslab_quad_end(s, pos);
 }
 
