@@ -22,13 +22,12 @@
  *
  * All runs
  * --------
- * If there are too many parts, haslab_search_all() takes over. It goes by the sums of regions and
- * dirs (slab/sums.c), which also say how long an extent of the wanted alignment can be, and adds up
- * those that have changed. If nothing has, a refusal takes some thousand instructions on any
- * device. A dir that has changed costs 4000 to 40 000 more if it has large extents, more if it is
- * shredded or an alignment is asked for (rows worst-... of bench/bench), and up to 1 400 000, the
- * most that sim/worst.c has found, if units of mixed slots and free ones take turns in all of it.
- * The holds between which others run are shorter than that.
+ * If there are too many parts, haslab_search_all() takes over. It goes by the sums of regions,
+ * dirs and quads (slab/sums.c), which also say how long an extent of the wanted alignment can be,
+ * and adds up those that have changed. If nothing has, a refusal takes some thousand instructions
+ * on any device. A quad that has changed costs some thousand more (rows worst-... of bench/bench),
+ * and up to 250 000, the most that sim/worst.c has found, if units of mixed slots and free ones
+ * take turns in all of it.
  *
  * With a large alignment there are few places where an extent can begin. They are looked at one by
  * one.
