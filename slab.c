@@ -62,8 +62,8 @@
  * that of the Go runtime's page allocator), for searches that have to look at everything, and for
  * statistics. So has each quad, which is four slots, and each region of 256 dirs, and they know how
  * long an extent of some alignment can be; of the device the longest free run is known, and of a
- * slab what a dir has, in objects. They are made on demand and dropped at each change, which is a
- * store or two (slab/sums.c).
+ * slab what a dir has, in objects. They are made on demand and dropped at each change, which is
+ * three stores at most (slab/sums.c).
  *
  * Groups
  * ------

@@ -200,8 +200,9 @@ struct haslab_extent {
 };
 
 /*
- * What is known of a sum: of a dir or the device. A change of free space sets both to 0. While that
- * of a dir is not known, neither is that of the region that it lies in, or of the device.
+ * What is known of a sum: of a quad, a dir or the device. A change of free space sets all three to
+ * 0. While that of a dir is not known, neither is that of the region that it lies in, or of the
+ * device.
  */
 #define HASLAB_SUM_MAKING	1	/* a walk adds it up; nothing has changed since it began */
 #define HASLAB_SUM_KEPT		2	/* the sum is up to date */
@@ -217,8 +218,9 @@ struct haslab_extent {
  * @maker: the walk that has last begun to add up a dir, for comparisons only
  * @all_maker: likewise the device
  *
- * A change, which is under the lock of a group, writes the first three. The rest is written and
- * read with all groups shut out, but for @longest: haslab.lock is enough to read it.
+ * A change, which is under the lock of a group, writes the first three, and haslab_region.stale. The
+ * rest is written and read with all groups shut out, but for @longest: haslab.lock is enough to
+ * read it.
  */
 struct haslab_sums {
 	u8 *dirs;

@@ -493,6 +493,7 @@ static void broken_slab_of_objects_is_found(struct kunit *test)
 	g = slab_group(s, some);
 	first = find_first_bit(some->free, some->nr_objects);
 	FINDS(test, some->nr_free, some->nr_free - 1, -EUCLEAN);
+	FINDS(test, some->nr_objects, 0, -EUCLEAN);
 	FINDS(test, some->hint, first + 1, -EUCLEAN);
 	FINDS(test, some->start, some->start + UNIT, -EUCLEAN);
 	/* the sum of its free objects, which it keeps from now on */
@@ -625,6 +626,7 @@ static void broken_mixed_slot_is_found(struct kunit *test)
 	m = mixed(f, 31);
 	some = f->some;
 	FINDS(test, m->runs.max_free, m->runs.max_free - 1, -EUCLEAN);
+	FINDS(test, m->runs.nr, 0, -EUCLEAN);
 	FINDS(test, m->runs.nr_free, m->runs.nr_free - 1, -EUCLEAN);
 	FINDS(test, m->runs.nr_known, m->runs.nr_known - 1, -EUCLEAN);
 	FINDS(test, m->units, m->units & ~BIT_ULL(3), -EUCLEAN);

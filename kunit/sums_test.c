@@ -33,6 +33,36 @@ static void expect_find(struct kunit *test, const struct hatest_model *m, u64 le
 				      "length %llu, alignment %llu: %llu", len, align, at);
 }
 
+/*
+ * The same by the sums alone, as haslab_search_all() goes: for any alignment, which on a small
+ * device haslab_find() answers by a look at each place.
+ */
+static void expect_sums_find(struct kunit *test, const struct hatest_model *m, u64 len,
+			     unsigned int order)
+{
+	bool fits = hatest_model_fits(m, len, 1ULL << order), done = false;
+	u64 carry = 0, pos, at = 0;
+	struct haslab_walk w;
+	struct haslab_sum sum;
+
+	haslab_walk_start(&w, slab_of(test), 0, U64_MAX, 0);
+	while (!done && haslab_walk_next(&w))
+		while (!done && w.pos < w.limit && w.steps > 0) {
+			pos = w.pos;
+			sum = haslab_walk_sum(&w, order, len);
+			at = round_up(pos - carry, 1ULL << order);
+			done = at + len <= pos + sum.lead ||
+			       (sum.usable >= len && haslab_walk_find(&w, pos, len, order, &at));
+			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
+		}
+	haslab_walk_end(&w);
+	KUNIT_ASSERT_EQ_MSG(test, done, fits, "length %llu, order %u", len, order);
+	if (done)
+		KUNIT_ASSERT_TRUE_MSG(test, IS_ALIGNED(at, 1ULL << order) &&
+				      hatest_model_free(m, at, len),
+				      "length %llu, order %u: %llu", len, order, at);
+}
+
 /* The next free run from @from on that has @len blocks is not passed over. */
 static void expect_next(struct kunit *test, const struct hatest_model *m, u64 from, u64 len)
 {
@@ -111,6 +141,7 @@ static void compare(struct kunit *test, const struct hatest_model *m, struct hat
 		at = first + hatest_below(rng, m->nr_blocks - first);
 		align = 1ULL << (hatest_below(rng, 2) ? hatest_below(rng, 15) : 0);
 		expect_find(test, m, len, align);
+		expect_sums_find(test, m, random_len(rng, runs.largest), hatest_below(rng, 36));
 		expect_next(test, m, at, random_len(rng, runs.largest));
 		expect_place(test, m, at);
 		expect_units(test, at >> f->cfg.unit_shift);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The invariants of the slab layer, verified naively: every slab, every mixed part and every
- * span is found through the map and compared with counters, lists and links. The sum of a dir is
- * added up from what was verified before in the same hold.
+ * span is found through the map and compared with counters, lists and links. The sums of a quad and
+ * a dir are added up from slots each of which was verified before in the same hold.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -29,6 +29,10 @@ struct found {
 	struct habuddy_found buddy;
 	bool one_hold;			/* the dir that is looked at is, so far, in one hold */
 	bool keeps;			/* it kept its sum when the look at it began */
+	struct haslab_sum quad;		/* of the slots of a quad, up to the last one looked at */
+	u64 quad_start;			/* where that begins */
+	u64 quad_hold;			/* in which hold */
+	u64 nr_holds;
 	u64 before_slabs;		/* @nr_slabs before that dir */
 	u64 before_mixed;
 	bool torn;			/* a dir changed between two holds */
@@ -214,17 +218,23 @@ static void haslab_check_sum_begin(struct haslab_walk *w, struct found *found)
 	sums->maker = w;
 }
 
+/* Whether the dir still keeps the sum that it had when this walk began to add it up. */
+static bool haslab_check_is_kept(const struct haslab_walk *w, u64 start, const struct found *found)
+{
+	const struct haslab_sums *sums = &w->s->sums;
+
+	return found->keeps && sums->dirs[dir_of(w->s, start)] == HASLAB_SUM_KEPT &&
+	       sums->maker == w;
+}
+
 /* The sum that a dir keeps is that of the free runs that were found, if nothing has changed. */
 static bool haslab_check_sum(const struct haslab_walk *w, u64 start, const struct found *found)
 {
-	const struct haslab_sums *sums = &w->s->sums;
 	const struct haslab_dir *dir = map_dir(w->s, start);
 
-	if (!found->keeps || sums->dirs[dir_of(w->s, start)] != HASLAB_SUM_KEPT ||
-	    sums->maker != w)
-		return true;
-	return w->sum.lead == dir->lead && w->sum.longest == dir->longest &&
-	       w->sum.trail == dir->trail;
+	return !haslab_check_is_kept(w, start, found) ||
+	       (w->sum.lead == dir->lead && w->sum.longest == dir->longest &&
+		w->sum.trail == dir->trail);
 }
 
 /* The first span that ends after @pos, or NULL. */
@@ -317,21 +327,33 @@ static bool haslab_check_counts(const struct haslab_dir *dir, struct found *foun
 }
 
 /*
- * At the start of a quad: its parts add up to what it keeps. They are joined to the sum of the dir.
+ * A slot was checked, from w->pos to @end: add up its parts. At the end of a quad, that is what the
+ * quad keeps, if it does and nothing has changed meanwhile.
  */
-static bool haslab_check_quad(struct haslab_walk *w, const struct found *found)
+static bool haslab_check_slot_sum(struct haslab_walk *w, u64 end, struct found *found)
 {
-	bool keeps = haslab_quad_keeps(w->s, w->pos);
+	struct haslab *s = w->s;
+	u64 dir = round_down(w->pos, dir_blocks(s)), start = w->pos;
 	struct haslab_sum sum, kept;
 
-	if (!found->keeps && !keeps)
+	if (haslab_is_quad(s, start)) {
+		found->quad = (struct haslab_sum) {};
+		found->quad_start = start;
+		found->quad_hold = found->nr_holds;
+	}
+	w->pos = end;
+	if (!found->keeps && !haslab_quad_keeps(s, found->quad_start))
 		return true;
-	sum = haslab_parts_sum(w, w->pos, haslab_quad_end(w->s, w->pos), 0);
+	sum = haslab_parts_sum(w, start, end, 0);
 	haslab_sum_append(&w->sum, &sum);
-	if (!keeps)
+	haslab_sum_append(&found->quad, &sum);
+	if (end != haslab_quad_end(s, found->quad_start) ||
+	    !haslab_quad_keeps(s, found->quad_start) ||
+	    (found->quad_hold != found->nr_holds && !haslab_check_is_kept(w, dir, found)))
 		return true;
-	kept = haslab_quad_kept(w->s, w->pos);
-	return sum.lead == kept.lead && sum.longest == kept.longest && sum.trail == kept.trail;
+	kept = haslab_quad_kept(s, found->quad_start);
+	return found->quad.lead == kept.lead && found->quad.longest == kept.longest &&
+	       found->quad.trail == kept.trail;
 }
 
 /* Check the slots of a dir, one after another, until the hold has taken its steps. */
@@ -344,9 +366,9 @@ static bool haslab_check_slots(struct haslab_walk *w, struct haslab_dir *dir, st
 		haslab_check_gap(w, found);
 		return true;
 	}
-	for (; w->pos < w->end && w->steps > 0; w->pos = min(slot_start(s, ++slot), w->end))
-		if ((haslab_is_quad(s, w->pos) && !haslab_check_quad(w, found)) ||
-		    !haslab_check_slot(w, slot, found))
+	while (w->pos < w->end && w->steps > 0)
+		if (!haslab_check_slot(w, slot, found) ||
+		    !haslab_check_slot_sum(w, min(slot_start(s, ++slot), w->end), found))
 			return false;
 	return true;
 }
@@ -367,6 +389,7 @@ static noinline_for_stack bool haslab_check_hold(struct haslab_walk *w, struct f
 	struct haslab_dir *dir = map_dir(w->s, w->pos);
 	u64 from = w->pos;
 
+	found->nr_holds++;
 	/* each record is looked at from several sides */
 	w->steps /= 2;
 	haslab_sums_settle(w->s, from);

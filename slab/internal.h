@@ -51,9 +51,9 @@ union haslab_links {
 };
 
 /*
- * What a dir keeps beside its sum, as long as that is up to date: haslab_sum.usable for each
- * alignment that was asked for, to blocks of order 1 up. The orders of a dir or more need no
- * record: only the first block of the dir has them.
+ * What a dir keeps beside its sum, as long as that is up to date: haslab_sum.usable, or somewhat
+ * more, for each alignment that was asked for, to blocks of order 1 up. The orders of a dir or more
+ * need no record: only the first block of the dir has them.
  */
 #define HASLAB_DIR_ORDERS	(HASLAB_MAX_SHIFT + DIR_SHIFT)
 struct haslab_fits {
@@ -64,6 +64,7 @@ struct haslab_fits {
 /* Slots in a quad, whose sum is kept in 16 bits a field, and quads in a dir. */
 #define HASLAB_QUAD_SHIFT	2
 #define DIR_QUADS		(DIR_SLOTS >> HASLAB_QUAD_SHIFT)
+static_assert(HASLAB_MAX_SHIFT + HASLAB_QUAD_SHIFT < 16);
 
 /* The sum of a region, which is so many dirs, for searches on a large device. */
 #define HASLAB_REGION_SHIFT	8
@@ -153,8 +154,8 @@ static inline bool dir_is_gap(const struct haslab_dir *dir)
 }
 
 /*
- * Whether so many slots of a dir may have a slab or a mixed part that its quads keep sums. Fewer
- * are no more to look at than one quad.
+ * Whether a dir has so many slabs and mixed parts that its quads keep sums. Fewer are about as much
+ * to look at as one quad.
  */
 static inline bool dir_has_quads(const struct haslab_dir *dir)
 {
@@ -268,7 +269,7 @@ static inline u64 quad_of(const struct haslab *s, u64 block)
 	return block >> s->slot_shift >> HASLAB_QUAD_SHIFT;
 }
 
-/* Invalidate the sums of the dir that @block is in, and of more than that. */
+/* Invalidate the sums of the dir that @block is in, and of the device. */
 static inline void map_dir_changed(struct haslab *s, u64 block)
 {
 	u8 *dir = &s->sums.dirs[dir_of(s, block)];

@@ -124,7 +124,7 @@ static void haslab_map_forget_with(struct haslab *s, struct haslab_slab *slab, u
 static void haslab_map_drop_quads(struct haslab *s, struct haslab_dir *dir)
 {
 	hamem_put(&s->mem, dir->quads);
-	dir->quads = NULL;
+	WRITE_ONCE(dir->quads, NULL);
 }
 
 /*
@@ -315,6 +315,10 @@ static void haslab_range_changed(struct haslab *s, u64 start, u64 end)
 	u64 quad;
 
 	map_dir_changed(s, start);
+	/* without a table the flags mean nothing; one is made with all groups shut out only */
+	if (!READ_ONCE(map_dir(s, start)->quads))
+		return;
+	ha_step(1);
 	for (quad = quad_of(s, start); quad <= quad_of(s, end - 1); quad++)
 		if (READ_ONCE(s->sums.quads[quad]))
 			WRITE_ONCE(s->sums.quads[quad], 0);

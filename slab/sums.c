@@ -12,13 +12,14 @@
  * A quad, which is four slots, keeps the sum of its parts, and for each alignment that was asked
  * for what is usable. So do a dir, which is 16 quads, and a region, which is 256 dirs; and the
  * longest free run of the device is kept, too. A change drops what is kept of its quad, its dir,
- * its region and the device. So the next search looks at the parts of one quad, at 16 quads, 256
- * dirs, and all regions.
+ * its region and the device. So a search for an alignment that was asked for before looks at the
+ * parts of the quads that have changed since, at the quads of their dirs, the dirs of their regions,
+ * and all regions.
  *
- * What the quads of a dir keep is in a table, 512 bytes, that the first walk makes which adds the
- * dir up. If there is no memory for it, the dir is added up from its parts, as often as it is
- * needed. A dir of which at most four slots have slabs or mixed parts needs no table: it has few
- * parts.
+ * What the quads of a dir keep is in a table, of 512 bytes at most, that the first walk makes which
+ * adds the dir up. If there is no memory for it, the dir is added up from its parts, as often as it
+ * is needed. A dir with at most four slabs and mixed parts needs no table: that is about as much to
+ * look at as a quad.
  *
  * It may take several holds to add up a dir, or the device. It keeps the sum only if nothing has
  * changed in between (struct haslab_sums). A quad is added up in one.
@@ -36,6 +37,8 @@
 #define BARE_NODES	2
 /* A look at so many marks of a slot is a step. */
 #define MARKS_A_STEP	8
+/* So is one at so many objects, one by one: at most half of them begin a row. */
+#define OBJECTS_A_STEP	8
 
 /* ---- slabs ---- */
 
@@ -247,18 +250,22 @@ static struct haslab_sum haslab_runs_sum(const struct haruns *r)
 	};
 }
 
-/* The sum of a mixed part by its marks. False if it has none. */
-static bool haslab_marks_sum(struct haslab_walk *w, const struct mixed_part *p,
+/* The sum of the mixed part at @pos by its marks. False if it has none. */
+static bool haslab_marks_sum(struct haslab_walk *w, u64 pos, const struct mixed_part *p,
 			     unsigned int order, struct haslab_sum *sum)
 {
+	unsigned int shift = w->s->slot_shift;
 	struct haruns_sum runs;
 
-	if (!haruns_marks_sum(p->runs, p->from, p->to, 1U << order, &runs))
+	if (!haruns_marks_sum(p->runs, p->from, p->to, 1U << min(order, shift), &runs))
 		return false;
 	haslab_walk_spend(w, 1 + min_t(u32, p->runs->nr, p->to - p->from) / MARKS_A_STEP);
 	*sum = (struct haslab_sum) {
 		runs.lead, runs.longest, runs.trail, p->to - p->from, runs.usable
 	};
+	/* of the blocks with such an order a slot has at most the first */
+	if (order > shift)
+		sum->usable = haslab_run_usable(pos, sum->lead, order);
 	return true;
 }
 
@@ -288,7 +295,7 @@ static struct haslab_sum haslab_bitmap_sum(struct haslab_walk *w, u64 pos, const
 	} else if (order && longest > best->usable) {
 		/* see haslab_odd_usable() */
 		if (!is_power_of_2(p->blocks))
-			haslab_walk_spend(w, (p->to - p->from) / 2);
+			haslab_walk_spend(w, (p->to - p->from) / OBJECTS_A_STEP);
 		else if (keeps)
 			haslab_walk_spend(w, words);
 		sum.usable = haslab_part_usable(p, order, best->usable, false, &at);
@@ -316,7 +323,7 @@ static struct haslab_sum haslab_part_sum(struct haslab_walk *w, u64 pos, u64 end
 			haslab_walk_spend(w, haslab_run_steps(whole));
 			return haslab_runs_sum(whole);
 		}
-		if (haslab_marks_sum(w, &mixed, order, &sum))
+		if (haslab_marks_sum(w, pos, &mixed, order, &sum))
 			return sum;
 	}
 	if (haslab_part_at(w, pos, end, &p))
@@ -434,24 +441,26 @@ static struct haslab_quad *haslab_quad_of(const struct haslab *s, u64 pos)
 }
 
 /*
- * Whether the dir at @pos has a table for what its quads keep. One is made if it needs it. The last
- * dir of a device may have few quads; one is no more to look at than a quad after a change.
+ * Whether the dir at @pos has a table for what its quads keep. If it should, one is made at its
+ * start, or it is tried there. A last dir of one quad needs none.
  */
-static bool haslab_quad_table(struct haslab *s, u64 pos)
+static bool haslab_make_quads(struct haslab *s, u64 pos)
 {
 	struct haslab_dir *dir = map_dir(s, pos);
-	u64 base = round_down(pos, dir_blocks(s));
-	u32 nr = min_t(u64, DIR_QUADS, quad_of(s, s->map_blocks - 1 - base) + 1);
+	u32 nr;
 
 	haslab_assert_all(s);
-	if (dir->quads || nr == 1)
+	if (dir->quads || !dir_has_quads(dir) || !IS_ALIGNED(pos, dir_blocks(s)))
 		return dir->quads;
-	dir->quads = kmalloc(nr * haslab_quad_bytes(s), GFP_NOWAIT | __GFP_NOWARN);
+	nr = min_t(u64, DIR_QUADS, quad_of(s, s->map_blocks - 1 - pos) + 1);
+	if (nr == 1)
+		return false;
+	WRITE_ONCE(dir->quads, kmalloc(nr * haslab_quad_bytes(s), GFP_NOWAIT | __GFP_NOWARN));
 	if (!dir->quads)
 		return false;
 	atomic_long_add(ksize(dir->quads), &s->mem.bytes);
-	/* of the table before */
-	memset(&s->sums.quads[round_down(quad_of(s, pos), DIR_QUADS)], 0, DIR_QUADS);
+	/* flags of an earlier table */
+	memset(&s->sums.quads[quad_of(s, pos)], 0, DIR_QUADS);
 	return true;
 }
 
@@ -490,61 +499,59 @@ static void haslab_quad_keep(struct haslab *s, u64 pos, unsigned int order,
 
 /*
  * The sum that the quad at @pos keeps, if it does. What it says is usable may be less than it is if
- * that is at most @best.
+ * that is at most what @w->sum says, and more than it is, but less than @enough.
  */
-static bool haslab_quad_known(struct haslab *s, u64 pos, unsigned int order, u64 best,
+static bool haslab_quad_known(struct haslab_walk *w, u64 pos, unsigned int order, u64 enough,
 			      struct haslab_sum *sum)
 {
+	struct haslab *s = w->s;
 	u16 usable;
 
 	if (!haslab_quad_keeps(s, pos))
 		return false;
 	*sum = haslab_quad_kept(s, pos);
+	if (!order)
+		return true;
 	if (order >= quad_order(s)) {
 		sum->usable = haslab_run_usable(pos, sum->lead, order);
-	} else if (order) {
-		usable = haslab_quad_of(s, pos)->usable[order - 1];
-		if (usable == UNKNOWN && sum->longest > best)
-			return false;
-		sum->usable = usable == UNKNOWN ? 0 : usable;
+		return true;
 	}
+	usable = haslab_quad_of(s, pos)->usable[order - 1];
+	if (usable != UNKNOWN) {
+		sum->usable = usable;
+		return true;
+	}
+	if (sum->longest > w->sum.usable && sum->longest >= enough)
+		return false;
+	/* what is longest is a bound */
 	return true;
 }
 
-/* As haslab_quad_known(). If it is not known, it is made, and the quad keeps it if it can. */
-static struct haslab_sum haslab_quad_sum(struct haslab_walk *w, u64 pos, unsigned int order)
+/* As haslab_quad_known(). If it is not known, it is made, and kept. The dir has a table. */
+static struct haslab_sum haslab_quad_sum(struct haslab_walk *w, u64 pos, unsigned int order,
+					 u64 enough)
 {
-	struct haslab *s = w->s;
-	bool table = haslab_quad_table(s, pos);
 	struct haslab_sum sum;
 
-	if (table && haslab_quad_known(s, pos, order, w->sum.usable, &sum))
+	if (haslab_quad_known(w, pos, order, enough, &sum))
 		return sum;
-	sum = haslab_parts_sum(w, pos, haslab_quad_end(s, pos), order);
-	if (table)
-		haslab_quad_keep(s, pos, order, &sum);
+	sum = haslab_parts_sum(w, pos, haslab_quad_end(w->s, pos), order);
+	haslab_quad_keep(w->s, pos, order, &sum);
 	return sum;
 }
 
 /*
- * Whether a walk at @pos looks at a whole quad: it does not in a dir whose quads keep no sums, where
- * a part can be longer than a quad.
- */
-static bool haslab_walks_quad(const struct haslab *s, u64 pos, u64 end)
-{
-	return haslab_is_quad(s, pos) && dir_has_quads(map_dir(s, pos)) &&
-	       end >= haslab_quad_end(s, pos);
-}
-
-/*
  * Add the quad, or the part, that begins at w->pos, and ends at @end at the latest, to the sum of
- * its dir.
+ * its dir. In a dir without a table a part can be longer than a quad.
  */
-static struct haslab_sum haslab_walk_quad(struct haslab_walk *w, u64 end, unsigned int order)
+static struct haslab_sum haslab_walk_quad(struct haslab_walk *w, u64 end, unsigned int order,
+					  u64 enough)
 {
-	struct haslab_sum sum = haslab_walks_quad(w->s, w->pos, end) ?
-		haslab_quad_sum(w, w->pos, order) :
-		haslab_part_sum(w, w->pos, end, order, &w->sum);
+	struct haslab *s = w->s;
+	bool quad = haslab_make_quads(s, w->pos) && haslab_is_quad(s, w->pos) &&
+		    end >= haslab_quad_end(s, w->pos);
+	struct haslab_sum sum = quad ? haslab_quad_sum(w, w->pos, order, enough) :
+				       haslab_part_sum(w, w->pos, end, order, &w->sum);
 
 	haslab_sum_join(&w->sum, &sum, w->pos, order);
 	w->pos += sum.size;
@@ -553,8 +560,7 @@ static struct haslab_sum haslab_walk_quad(struct haslab_walk *w, u64 end, unsign
 
 /*
  * Where an extent of @len blocks, aligned to 2^@order, fits in the quad or the part at @pos, which
- * haslab_walk_sum() has passed over. False if it does not; also if it only does in the free run
- * that the quad or the part begins with.
+ * haslab_walk_sum() has passed over. False if it does not.
  */
 bool haslab_walk_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int order, u64 *found)
 {
@@ -599,6 +605,7 @@ void haslab_sums_settle(struct haslab *s, u64 pos)
 	r->stale = false;
 	r->known = 0;
 	nr = min_t(u64, 1U << HASLAB_REGION_SHIFT, s->nr_dirs - first);
+	ha_step(nr / 16);
 	memset(&s->sums.dirs[first], 0, nr);
 	memset(&s->sums.quads[first * DIR_QUADS], 0, nr * DIR_QUADS);
 }
@@ -850,7 +857,8 @@ static bool haslab_walk_kept(struct haslab_walk *w, unsigned int order, u64 enou
  * quad, or a part of one: haslab_walk_find() can tell where in it a run is. The caller begins the
  * next hold when @w->steps are used up. Return: the sum. In the middle of a dir, what is usable may
  * be less than it is if the dir has as much before: a search for the first that is long enough has
- * found that.
+ * found that. It may be more than it is if it is less than @enough; so what is kept of it is a
+ * bound, too.
  */
 struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64 enough)
 {
@@ -878,7 +886,7 @@ struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64
 	} else {
 		if (pos == dir)
 			haslab_sum_begin(w);
-		sum = haslab_walk_quad(w, end, order);
+		sum = haslab_walk_quad(w, end, order, enough);
 		if (w->pos == end) {
 			haslab_dir_keep(w, dir, order);
 			haslab_sum_append(&w->all, &w->sum);
