@@ -218,8 +218,8 @@ struct haslab_extent {
  * @maker: the walk that has last begun to add up a dir, for comparisons only
  * @all_maker: likewise the device
  *
- * A change, which is under the lock of a group, writes the first three, and haslab_region.stale. The
- * rest is written and read with all groups shut out, but for @longest: haslab.lock is enough to
+ * A change, which is under the lock of a group, writes the first three, and haslab_region.stale.
+ * The rest is written and read with all groups shut out, but for @longest: haslab.lock is enough to
  * read it.
  */
 struct haslab_sums {

@@ -333,7 +333,7 @@ static void slabs_of_odd_objects(struct kunit *test)
 		{ "refusal again", 81, 1, 81, 0 },
 		{ "free of a block", 1, 0, 0, 1 },
 		{ "search with alignments", 34, 8, 8, 0 },
-		{ "sums with alignments", 811, 7, 164, 0 },
+		{ "sums with alignments", 683, 7, 128, 0 },
 		{ "search", 10, 2, 8, 0 },
 		{ "best run", 84, 12, 7, 0 },
 		{ "best run with alignments", 672, 84, 8, 0 },

@@ -125,6 +125,45 @@ static void expect_units(struct kunit *test, u64 unit)
 	KUNIT_ASSERT_EQ_MSG(test, bad, 0, "around unit %llu", unit);
 }
 
+/* The longest extent of the model from @from to @to that is aligned to 2^@order. */
+static u64 model_usable(const struct hatest_model *m, u64 from, u64 to, unsigned int order)
+{
+	u64 at = from, len, start, usable = 0;
+
+	for (; hatest_model_run(m, &at, &len) && at < to; at += len) {
+		start = round_up(at, 1ULL << order);
+		if (start < min(at + len, to))
+			usable = max(usable, min(at + len, to) - start);
+	}
+	return usable;
+}
+
+/* What quads keep for each alignment is right. */
+static void expect_quads(struct kunit *test, const struct hatest_model *m)
+{
+	struct haslab *s = slab_of(test);
+	unsigned int order, end = s->slot_shift + HASLAB_QUAD_SHIFT;
+	u64 pos, size = 1ULL << end, bad = U64_MAX;
+	const struct haslab_quad *q;
+
+	haslab_lock_all(s);
+	for (pos = 0; pos < s->cfg.nr_blocks; pos += size) {
+		haslab_sums_settle(s, pos);
+		if (!haslab_quad_keeps(s, pos))
+			continue;
+		q = haslab_quad_of(s, pos);
+		if (q->longest != model_usable(m, pos, haslab_quad_end(s, pos), 0))
+			bad = pos;
+		for (order = 1; order < end; order++)
+			if (q->usable[order - 1] != HASLAB_UNKNOWN &&
+			    q->usable[order - 1] !=
+			    model_usable(m, pos, haslab_quad_end(s, pos), order))
+				bad = pos;
+	}
+	haslab_unlock_all(s);
+	KUNIT_ASSERT_EQ_MSG(test, bad, U64_MAX, "quad at %llu", bad);
+}
+
 static void compare(struct kunit *test, const struct hatest_model *m, struct hatest_rng *rng)
 {
 	struct hatest_runs runs = hatest_model_runs(m);
@@ -147,6 +186,7 @@ static void compare(struct kunit *test, const struct hatest_model *m, struct hat
 		expect_units(test, at >> f->cfg.unit_shift);
 	}
 	KUNIT_ASSERT_EQ(test, haslab_longest_run(slab_of(test)), runs.largest);
+	expect_quads(test, m);
 	KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
 }
 

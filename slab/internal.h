@@ -66,6 +66,20 @@ struct haslab_fits {
 #define DIR_QUADS		(DIR_SLOTS >> HASLAB_QUAD_SHIFT)
 static_assert(HASLAB_MAX_SHIFT + HASLAB_QUAD_SHIFT < 16);
 
+/*
+ * What a quad keeps, in blocks: 16 bits each, in a table of its dir. haslab_sums.quads says whether
+ * it is up to date.
+ */
+struct haslab_quad {
+	u16 lead;		/* this and the next two: as in haslab_sum */
+	u16 longest;
+	u16 trail;
+	/* haslab_sum.usable of order k at k - 1, below that of a quad; or HASLAB_UNKNOWN */
+	u16 usable[];
+};
+
+#define HASLAB_UNKNOWN		U16_MAX
+
 /* The sum of a region, which is so many dirs, for searches on a large device. */
 #define HASLAB_REGION_SHIFT	8
 #define HASLAB_REGION_ORDERS	(HASLAB_DIR_ORDERS + HASLAB_REGION_SHIFT)
@@ -498,6 +512,7 @@ bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len);
 
 u64 haslab_known_longest(const struct haslab *s);
 void haslab_sums_settle(struct haslab *s, u64 pos);
+struct haslab_quad *haslab_quad_of(const struct haslab *s, u64 pos);
 bool haslab_is_quad(const struct haslab *s, u64 pos);
 u64 haslab_quad_end(const struct haslab *s, u64 pos);
 bool haslab_quad_keeps(const struct haslab *s, u64 pos);

@@ -13,8 +13,8 @@
  * for what is usable. So do a dir, which is 16 quads, and a region, which is 256 dirs; and the
  * longest free run of the device is kept, too. A change drops what is kept of its quad, its dir,
  * its region and the device. So a search for an alignment that was asked for before looks at the
- * parts of the quads that have changed since, at the quads of their dirs, the dirs of their regions,
- * and all regions.
+ * parts of the quads that have changed since, at the quads of their dirs, at the dirs of their
+ * regions, and at all regions.
  *
  * What the quads of a dir keep is in a table, of 512 bytes at most, that the first walk makes which
  * adds the dir up. If there is no memory for it, the dir is added up from its parts, as often as it
@@ -38,7 +38,7 @@
 /* A look at so many marks of a slot is a step. */
 #define MARKS_A_STEP	8
 /* So is one at so many objects, one by one: at most half of them begin a row. */
-#define OBJECTS_A_STEP	8
+#define OBJECTS_A_STEP	16
 
 /* ---- slabs ---- */
 
@@ -377,13 +377,14 @@ struct haslab_sum haslab_parts_sum(struct haslab_walk *w, u64 pos, u64 end, unsi
 static bool haslab_parts_find(struct haslab_walk *w, u64 pos, u64 end, u64 len,
 			      unsigned int order, u64 *found)
 {
-	const struct haslab_sum none = {};
+	/* what is shorter does not matter */
+	const struct haslab_sum best = { .longest = len - 1, .usable = len - 1 };
 	struct haslab_sum next;
 	struct part p;
 	u64 carry = 0;
 
 	for (; pos < end; pos += next.size) {
-		next = haslab_part_sum(w, pos, end, order, &none);
+		next = haslab_part_sum(w, pos, end, order, &best);
 		if (haslab_run_usable(pos - carry, carry + next.lead, order) >= len) {
 			*found = round_up(pos - carry, 1ULL << order);
 			return true;
@@ -396,20 +397,6 @@ static bool haslab_parts_find(struct haslab_walk *w, u64 pos, u64 end, u64 len,
 }
 
 /* ---- quads ---- */
-
-/*
- * What a quad keeps, in blocks: 16 bits each, in a table of its dir. haslab_sums.quads says whether
- * it is up to date.
- */
-struct haslab_quad {
-	u16 lead;		/* this and the next two: as in haslab_sum */
-	u16 longest;
-	u16 trail;
-	/* haslab_sum.usable of order k at k - 1, for the orders below that of a quad; or UNKNOWN */
-	u16 usable[];
-};
-
-#define UNKNOWN		U16_MAX
 
 /* log2 of the blocks in a quad. */
 static unsigned int quad_order(const struct haslab *s)
@@ -435,7 +422,7 @@ static size_t haslab_quad_bytes(const struct haslab *s)
 }
 
 /* What the quad at @pos keeps. Its dir has a table. */
-static struct haslab_quad *haslab_quad_of(const struct haslab *s, u64 pos)
+struct haslab_quad *haslab_quad_of(const struct haslab *s, u64 pos)
 {
 	return map_dir(s, pos)->quads + quad_of(s, pos) % DIR_QUADS * haslab_quad_bytes(s);
 }
@@ -490,7 +477,7 @@ static void haslab_quad_keep(struct haslab *s, u64 pos, unsigned int order,
 		q->lead = sum->lead;
 		q->longest = sum->longest;
 		q->trail = sum->trail;
-		memset16(q->usable, UNKNOWN, quad_order(s) - 1);
+		memset16(q->usable, HASLAB_UNKNOWN, quad_order(s) - 1);
 		s->sums.quads[quad_of(s, pos)] = HASLAB_SUM_KEPT;
 	}
 	if (order && order < quad_order(s))
@@ -517,7 +504,7 @@ static bool haslab_quad_known(struct haslab_walk *w, u64 pos, unsigned int order
 		return true;
 	}
 	usable = haslab_quad_of(s, pos)->usable[order - 1];
-	if (usable != UNKNOWN) {
+	if (usable != HASLAB_UNKNOWN) {
 		sum->usable = usable;
 		return true;
 	}
