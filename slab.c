@@ -635,9 +635,12 @@ static struct haslab_dir *haslab_swap_dirs(struct haslab *s, struct haslab_dir *
 					   struct haslab_sums *sums, u64 nr_dirs)
 {
 	struct haslab_dir *old = s->dirs;
+	u64 dir;
 
 	haslab_assert_all(s);
 	memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
+	for (dir = 0; dir < s->nr_dirs; dir++)
+		sums->fits[dir].quads = s->sums.fits[dir].quads;
 	/* pairs with rcu_dereference_raw() in map_dir(): the array is filled when it is seen */
 	smp_store_release(&s->dirs, dirs);
 	/* changes are under the lock of a group, so none uses the old ones */

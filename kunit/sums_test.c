@@ -274,6 +274,25 @@ static void looks_agree_with_the_model(struct kunit *test)
 	}
 }
 
+/* What remains of a slab after its last object is free, and no object. */
+static void rest_of_a_slab_is_free(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	struct haslab_slab *slab;
+	u64 at, end;
+
+	start(test, 64 * 4096);
+	at = alloc(test, 3);
+	slab = haslab_lookup(s, at);
+	KUNIT_ASSERT_NOT_NULL(test, slab);
+	end = slab_end(slab);
+	KUNIT_ASSERT_LT(test, slab->start + 3 * slab->nr_objects, end);
+	haslab_lock_all(s);
+	KUNIT_EXPECT_TRUE(test, haslab_is_free(s, end - 1));
+	KUNIT_EXPECT_FALSE(test, haslab_is_free(s, at));
+	haslab_unlock_all(s);
+}
+
 /*
  * The table of what the quads of a dir keep is made by the first walk that needs it, if there is
  * memory, and is kept as long as more than four slots have slabs or mixed parts. A dir of one quad
@@ -293,24 +312,25 @@ static void table_of_quads_comes_and_goes(struct kunit *test)
 	hatest_inject_start(0, 0, true);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + slot - 8);
 	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0UL);
-	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
+	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
 	expect_freed(test, 5 * slot + 7, 1);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 2 * slot - 8);
-	KUNIT_EXPECT_NOT_NULL(test, s->dirs[0].quads);
-	KUNIT_EXPECT_NULL(test, s->dirs[1].quads);
+	KUNIT_EXPECT_NOT_NULL(test, s->sums.fits[0].quads);
+	KUNIT_EXPECT_NULL(test, s->sums.fits[1].quads);
 	expect_freed(test, 4 * slot + 7, 1);
-	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
+	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 3 * slot - 8);
-	KUNIT_EXPECT_NULL(test, s->dirs[0].quads);
+	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
 	/* another one knows nothing of what the first one knew */
 	KUNIT_ASSERT_EQ(test, claim(test, 4 * slot + 7, 1), 0);
 	KUNIT_ASSERT_EQ(test, claim(test, 6 * slot, 1), 0);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest - 1);
-	KUNIT_EXPECT_NOT_NULL(test, s->dirs[0].quads);
+	KUNIT_EXPECT_NOT_NULL(test, s->sums.fits[0].quads);
 }
 
 static struct kunit_case sums_cases[] = {
 	KUNIT_CASE(looks_agree_with_the_model),
+	KUNIT_CASE(rest_of_a_slab_is_free),
 	KUNIT_CASE(table_of_quads_comes_and_goes),
 	{}
 };

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "sim_fuzz.h"
-#include "slab/hit.h"
+#include "slab/internal.h"
 
 #define MAX_LIVE	8192
 #define NR_FREED	8
@@ -219,7 +219,7 @@ static long metadata_of(const struct hapool *p)
 	u64 dir;
 
 	for (dir = 0; dir < p->slab.nr_dirs; dir++)
-		bytes -= ksize(p->slab.dirs[dir].quads);
+		bytes -= ksize(p->slab.sums.fits[dir].quads);
 	return bytes;
 }
 

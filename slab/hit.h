@@ -49,7 +49,6 @@ struct haslab_dir {
 	struct haslab_slab __rcu **slabs;
 	struct haslab_mixed *mixed;	/* the mixed parts of the slots; NULL if there are none */
 	union haslab_links *links;	/* list links of the mixed slots; NULL if there are none */
-	void *quads;			/* what the quads keep (sums.c), or NULL */
 	u32 lead;			/* this and the next two: as in haslab_sum, if kept */
 	u32 longest;
 	u32 trail;

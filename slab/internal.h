@@ -57,6 +57,7 @@ union haslab_links {
  */
 #define HASLAB_DIR_ORDERS	(HASLAB_MAX_SHIFT + DIR_SHIFT)
 struct haslab_fits {
+	void *quads;				/* what the quads of the dir keep (sums.c), or NULL */
 	u32 known;				/* bit k: order k is known */
 	u32 usable[HASLAB_DIR_ORDERS - 1];	/* of order k at k - 1 */
 };
@@ -281,6 +282,12 @@ static inline u64 dir_of(const struct haslab *s, u64 block)
 static inline u64 quad_of(const struct haslab *s, u64 block)
 {
 	return block >> s->slot_shift >> HASLAB_QUAD_SHIFT;
+}
+
+/* The table of what the quads of a dir keep: it needs no more memory here than in the dir. */
+static inline void **map_quads(const struct haslab *s, u64 block)
+{
+	return &s->sums.fits[dir_of(s, block)].quads;
 }
 
 /* Invalidate the sums of the dir that @block is in, and of the device. */

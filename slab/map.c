@@ -121,10 +121,12 @@ static void haslab_map_forget_with(struct haslab *s, struct haslab_slab *slab, u
 }
 
 /* The table of what the quads of a dir keep is no longer needed, or no longer right. */
-static void haslab_map_drop_quads(struct haslab *s, struct haslab_dir *dir)
+static void haslab_map_drop_quads(struct haslab *s, u64 block)
 {
-	hamem_put(&s->mem, dir->quads);
-	WRITE_ONCE(dir->quads, NULL);
+	void **quads = map_quads(s, block);
+
+	hamem_put(&s->mem, *quads);
+	WRITE_ONCE(*quads, NULL);
 }
 
 /*
@@ -156,7 +158,7 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 		WRITE_ONCE(dir->slabs, haslab_no_slabs);
 	}
 	if (!dir_has_quads(dir))
-		haslab_map_drop_quads(s, dir);
+		haslab_map_drop_quads(s, slab->start);
 	haslab_unlock_space(s);
 }
 
@@ -256,7 +258,7 @@ void haslab_map_keep(struct haslab *s, u64 block, u64 units)
 		haslab_map_put_mixed(s, mixed, links);
 	}
 	if (!dir_has_quads(dir))
-		haslab_map_drop_quads(s, dir);
+		haslab_map_drop_quads(s, block);
 	haslab_unlock_space(s);
 }
 
@@ -302,7 +304,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 		/* pairs with rcu_dereference_raw() in haslab_lookup(): the table is seen filled */
 		smp_store_release(&dir->slabs, slabs);
 	}
-	haslab_map_drop_quads(s, dir);
+	haslab_map_drop_quads(s, s->map_blocks - 1);
 	s->map_blocks = nr_blocks;
 	return 0;
 }
@@ -316,7 +318,7 @@ static void haslab_range_changed(struct haslab *s, u64 start, u64 end)
 
 	map_dir_changed(s, start);
 	/* without a table the flags mean nothing; one is made with all groups shut out only */
-	if (!READ_ONCE(map_dir(s, start)->quads))
+	if (!READ_ONCE(*map_quads(s, start)))
 		return;
 	ha_step(1);
 	for (quad = quad_of(s, start); quad <= quad_of(s, end - 1); quad++)

@@ -424,7 +424,7 @@ static size_t haslab_quad_bytes(const struct haslab *s)
 /* What the quad at @pos keeps. Its dir has a table. */
 struct haslab_quad *haslab_quad_of(const struct haslab *s, u64 pos)
 {
-	return map_dir(s, pos)->quads + quad_of(s, pos) % DIR_QUADS * haslab_quad_bytes(s);
+	return *map_quads(s, pos) + quad_of(s, pos) % DIR_QUADS * haslab_quad_bytes(s);
 }
 
 /*
@@ -433,19 +433,19 @@ struct haslab_quad *haslab_quad_of(const struct haslab *s, u64 pos)
  */
 static bool haslab_make_quads(struct haslab *s, u64 pos)
 {
-	struct haslab_dir *dir = map_dir(s, pos);
+	void **quads = map_quads(s, pos);
 	u32 nr;
 
 	haslab_assert_all(s);
-	if (dir->quads || !dir_has_quads(dir) || !IS_ALIGNED(pos, dir_blocks(s)))
-		return dir->quads;
+	if (*quads || !dir_has_quads(map_dir(s, pos)) || !IS_ALIGNED(pos, dir_blocks(s)))
+		return *quads;
 	nr = min_t(u64, DIR_QUADS, quad_of(s, s->map_blocks - 1 - pos) + 1);
 	if (nr == 1)
 		return false;
-	WRITE_ONCE(dir->quads, kmalloc(nr * haslab_quad_bytes(s), GFP_NOWAIT | __GFP_NOWARN));
-	if (!dir->quads)
+	WRITE_ONCE(*quads, kmalloc(nr * haslab_quad_bytes(s), GFP_NOWAIT | __GFP_NOWARN));
+	if (!*quads)
 		return false;
-	atomic_long_add(ksize(dir->quads), &s->mem.bytes);
+	atomic_long_add(ksize(*quads), &s->mem.bytes);
 	/* flags of an earlier table */
 	memset(&s->sums.quads[quad_of(s, pos)], 0, DIR_QUADS);
 	return true;
@@ -454,7 +454,7 @@ static bool haslab_make_quads(struct haslab *s, u64 pos)
 /* Whether the quad at @pos keeps its sum. */
 bool haslab_quad_keeps(const struct haslab *s, u64 pos)
 {
-	return map_dir(s, pos)->quads && s->sums.quads[quad_of(s, pos)];
+	return *map_quads(s, pos) && s->sums.quads[quad_of(s, pos)];
 }
 
 /* The sum that the quad at @pos keeps, but for what is usable. */
