@@ -57,7 +57,7 @@ union haslab_links {
  */
 #define HASLAB_DIR_ORDERS	(HASLAB_MAX_SHIFT + DIR_SHIFT)
 struct haslab_fits {
-	void *quads;				/* what the quads of the dir keep (sums.c), or NULL */
+	void *quads;			/* what the quads of the dir keep (sums.c), or NULL */
 	u32 known;				/* bit k: order k is known */
 	u32 usable[HASLAB_DIR_ORDERS - 1];	/* of order k at k - 1 */
 };
