@@ -59,6 +59,7 @@
 #define BEST_SLOTS	64
 /* How many parts of runs that search may look at; with small units a run has more of them. */
 #define BEST_STEPS	400
+#define BEST_STEPS_SMALL	200	/* with small units, see haslab_steps() */
 #define BEST_STEPS_ALIGNED	160	/* see haslab_steps() */
 /* How often in a row others may take what was found. */
 #define SEARCH_TRIES	16
@@ -436,7 +437,8 @@ static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g,
 bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 {
 	u64 units = DIV_ROUND_UP_ULL(len, unit_blocks(s)), avail;
-	int steps = align > 1 ? haslab_steps(s, BEST_STEPS_ALIGNED) : BEST_STEPS;
+	int steps = align > 1 ? haslab_steps(s, BEST_STEPS_ALIGNED) :
+		    haslab_units_are_small(s) ? BEST_STEPS_SMALL : BEST_STEPS;
 	unsigned int low = order_base_2(units + 2), i, order;
 	unsigned int enough = order_base_2(max(units, align >> s->cfg.unit_shift));
 	struct best b = {
