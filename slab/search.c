@@ -26,7 +26,7 @@
  * dirs and quads (slab/sums.c), which also say how long an extent of the wanted alignment can be,
  * and adds up those that have changed. If nothing has, a refusal takes some thousand instructions
  * on any device. A quad that has changed costs some thousand more (rows worst-... of bench/bench),
- * and up to 250 000, the most that sim/worst.c has found, if units of mixed slots and free ones
+ * and up to 290 000, the most that sim/worst.c has found, if units of mixed slots and free ones
  * take turns in all of it.
  *
  * With a large alignment there are few places where an extent can begin. They are looked at one by
