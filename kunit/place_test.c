@@ -457,7 +457,9 @@ static void no_place_has_the_alignment(struct kunit *test)
 	const struct haslab_config cfg = {
 		.first_block = 300, .nr_blocks = 10000, .unit_shift = 8, .slab_max = UNIT,
 	};
-	u64 searches, align;
+	struct fixture *f = test->priv;
+	u64 searches, align, at;
+	long steps;
 
 	start_cfg(test, &cfg);
 	searches = stat(test)->searches;
@@ -466,6 +468,11 @@ static void no_place_has_the_alignment(struct kunit *test)
 	expect_steps(test, HAPOOL_NO_GOAL, 2000, 1ULL << 13, -ENOSPC, 200);
 	expect_steps(test, HAPOOL_NO_GOAL, 9701, 1, -ENOSPC, 200);
 	KUNIT_EXPECT_EQ(test, stat(test)->searches, searches);
+	/* nor does a search look at anything */
+	steps = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 2000, 1ULL << 13, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 1, 1ULL << 14, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ha_steps_done(), steps);
 	expect_steps(test, HAPOOL_NO_GOAL, 1808, 1ULL << 13, 0, 2000);
 	expect_steps(test, HAPOOL_NO_GOAL, 9700, 1, 0, 2000);
 }
@@ -485,6 +492,23 @@ static void refusal_after_a_change(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, try_alloc(test, 15, &at), 0);
 		expect_steps(test, HAPOOL_NO_GOAL, 32, 1, -ENOSPC, STEPS);
 	}
+}
+
+/* All is free but the blocks that are aligned. */
+static void alignment_that_no_long_run_has(struct kunit *test)
+{
+	u64 at;
+
+	start(test, 32 * GIB);
+	for (at = 0; at < 32 * GIB; at += 4 * SLOT)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+	/* the pool keeps refusals: not of the length that is asked for later */
+	expect_steps(test, HAPOOL_NO_GOAL, 2, 4 * SLOT, -ENOSPC, 4 * STEPS);
+	expect_steps(test, HAPOOL_NO_GOAL, 1, 4 * SLOT, -ENOSPC, 100);
+	expect_freed(test, 4 * SLOT, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, 4 * SLOT, 1), 0);
+	/* of one dir one quad is added up again; no other has a place, so none is looked into */
+	expect_steps(test, HAPOOL_NO_GOAL, 1, 4 * SLOT, -ENOSPC, 180);
 }
 
 /* ---- alignments ---- */
@@ -838,6 +862,7 @@ static struct kunit_case place_cases[] = {
 	KUNIT_CASE(buddy_is_asked_after_many_slots),
 	KUNIT_CASE(no_place_has_the_alignment),
 	KUNIT_CASE(refusal_after_a_change),
+	KUNIT_CASE(alignment_that_no_long_run_has),
 	KUNIT_CASE(only_aligned_place_is_found),
 	KUNIT_CASE(alignment_beyond_the_device),
 	KUNIT_CASE(alignment_to_more_than_a_region),

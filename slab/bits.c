@@ -22,14 +22,15 @@ static unsigned long haslab_bits_word(const unsigned long *map, u32 base, u32 fr
 	return w;
 }
 
-/* Where in @w, followed by @next, @nr bits in a row are set: the first of each. */
+/*
+ * Where in @w, followed by @next, @nr bits in a row are set: the first of each. If that is more
+ * than a word has, as many as it has.
+ */
 static unsigned long haslab_bits_rows(unsigned long w, unsigned long next, u32 nr)
 {
 	u32 has, more;
 
-	/* then to the end of the word, at least */
-	if (nr > BITS_PER_LONG)
-		return ~w ? w & ~(~0UL >> (BITS_PER_LONG - fls_long(~w))) : w;
+	nr = min_t(u32, nr, BITS_PER_LONG);
 	for (has = 1; has < nr && w; has += more) {
 		more = min(has, nr - has);
 		w &= w >> more | next << (BITS_PER_LONG - more);

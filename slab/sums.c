@@ -590,7 +590,6 @@ void haslab_sums_settle(struct haslab *s, u64 pos)
 	if (likely(!READ_ONCE(r->stale)))
 		return;
 	r->stale = false;
-	r->known = 0;
 	nr = min_t(u64, 1U << HASLAB_REGION_SHIFT, s->nr_dirs - first);
 	ha_step(nr / 16);
 	memset(&s->sums.dirs[first], 0, nr);
