@@ -619,6 +619,31 @@ static void refusals_of_more_than_is_free_search_never(struct kunit *test)
 	expect_hit_on_another_cpu(test, 2);
 }
 
+/* CHECK takes a call that has begun and not ended for one in flight, and then proves nothing. */
+static void each_call_that_begins_ends(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 begun = 0, done = 0, at;
+	unsigned int cpu;
+
+	start(test, 1 << 18);
+	at = alloc(test, 1);
+	expect_freed(test, at, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, 300, 5), 0);
+	KUNIT_EXPECT_EQ(test, claim(test, 300, 5), -EEXIST);
+	ha_holds_reset();
+	KUNIT_EXPECT_EQ(test, try_alloc(test, (1 << 18) - 7, &at), -ENOSPC);
+	/* the search was in a hold of the slow mode */
+	KUNIT_EXPECT_GT(test, ha_longest_hold(HA_LOCK_SLOW), 0);
+	expect_freed(test, 300, 5);
+	for_each_possible_cpu(cpu) {
+		begun += per_cpu_ptr(f->p.cpus, cpu)->begun;
+		done += per_cpu_ptr(f->p.cpus, cpu)->done;
+	}
+	KUNIT_EXPECT_GT(test, begun, 0);
+	KUNIT_EXPECT_EQ(test, begun, done);
+}
+
 /* Holds of the locks that other tasks need. */
 static long holds(void)
 {
@@ -1256,6 +1281,7 @@ static struct kunit_case hapool_cases[] = {
 	KUNIT_CASE(random_operations_match_the_model),
 	KUNIT_CASE(random_operations_in_any_shape),
 	KUNIT_CASE(extents_that_migrate_between_cpus),
+	KUNIT_CASE(each_call_that_begins_ends),
 	{}
 };
 
