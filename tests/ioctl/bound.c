@@ -214,7 +214,7 @@ static void test_undone(void)
 
 	t_flip_start(&flip, sizeof(*a));
 	a = flip.same;
-	for (end = t_now() + 2; t_now() < end;) {
+	for (end = t_now() + 2; t_now() < end || !faults;) {
 		*a = (struct hybrid_alloc_alloc){ .size = sizeof(*a), .len = MIB, .flags = BOUND };
 		err = ha_ioctl(f, HYBRID_ALLOC_IOC_ALLOC, flip.mem);
 		if (!err)
@@ -271,7 +271,7 @@ static void test_thieves(void)
 		atomic_store(&target[i], ~0ULL);
 	for (i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, thief, NULL);
-	for (end = t_now() + 5; t_now() < end; rounds++) {
+	for (end = t_now() + 5; t_now() < end || atomic_load(&tries) <= 100; rounds++) {
 		f = open_again();
 		bind_all(f, e);
 		for (i = 0; i < NR_SIZES; i++) {
