@@ -266,6 +266,7 @@ void hapool_drain(struct hapool *p)
 	unsigned int tries = DRAIN_TRIES;
 
 	hapool_drain_all(p, &tries);
+	haslab_drain(&p->slab);
 }
 
 /* Empty a taken magazine and free it. Its CPU makes another one when it needs it. */
@@ -316,6 +317,7 @@ void hapool_drain_idle(struct hapool *p)
 			hapool_bin_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->bin[class]);
 		cond_resched();
 	}
+	haslab_drain(&p->slab);
 }
 
 /**
@@ -360,6 +362,7 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 			hapool_mag_release(p, class, bin, mag);
 			done++;
 		}
+	haslab_drain(&p->slab);
 	return done;
 }
 

@@ -10,7 +10,7 @@
  *	pool clears it atomically, without a lock (slab/objects.c).
  *   mixed slots              for everything else: runs of any length, by best fit (slab/mixed.c).
  *
- * Whatever is empty goes back to the buddy at once.
+ * Whatever is empty goes back to the buddy at once, but for a few mixed slots (slab/cross.c).
  *
  * This file has the policy: where an extent comes from, how it is freed, and the life of the
  * layer. The files below it, in the order in which they use each other:
@@ -18,6 +18,8 @@
  *   slab/runs.c     the runs of one slot
  *   slab/lock.c     locks, sums over the groups
  *   slab/map.c      from an address to what lies there; the buddy, in blocks
+ *   slab/index.c    the free runs of mixed slots, by length
+ *   slab/cross.c    free runs that go on in the next slot
  *   slab/mixed.c    mixed slots
  *   slab/objects.c  slabs of equal objects
  *   slab/walk.c     free space by address; the iterator over the device
@@ -38,8 +40,10 @@
  * Where an extent comes from
  * --------------------------
  *   a common size up to slab_max    slabs of equal objects
- *   a power of two from a unit up   a whole buddy block
- *   else, up to a slot              the mixed slot in which it fits best
+ *   a power of two of units         a whole buddy block, if a pool has that size, or if it is
+ *                                   longer than a slot
+ *   else, up to a slot              the run of a mixed slot, or of several beside each other, in
+ *                                   which it fits best
  *   larger                          a free run around free units, across all borders: the best
  *                                   of those that are looked at
  *
@@ -92,7 +96,8 @@
  * haslab.lock does not protect the live bits, nor what is CACHED.
  *
  * haslab_group.lock protects the group's slabs, but for their live bits, and its mixed parts:
- * runs, marks, tags, the lists of both, the remembered holes, and the counters. No task holds
+ * runs, marks, tags, the lists of both, the remembered holes, the slots that are kept, and the
+ * counters. No task holds
  * two. The owner of a slot is found under RCU, before the lock is taken, and checked again with
  * the lock (mixed_is_of()). Holding it keeps slabs and tables of the map from being freed: a spin
  * lock holds off a grace period.
@@ -148,8 +153,12 @@ static int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len,
 	unsigned int order;
 	int ret;
 
-	/* few lengths are a power of two, so the branch is well predicted */
-	if (is_power_of_2(len) && len >= unit_blocks(s) && align <= len) {
+	/*
+	 * Few lengths are a power of two, so the branch is well predicted. A block of the buddy is
+	 * for the sizes that pools have, and for what is longer than a slot.
+	 */
+	if (is_power_of_2(len) && len >= unit_blocks(s) && align <= len &&
+	    (haslab_class_of(s, len) >= 0 || len > slot_blocks(s))) {
 		order = ilog2(len) - s->cfg.unit_shift;
 		ret = haslab_buddy_alloc(s, order, op, start);
 		if (!ret)
@@ -271,7 +280,7 @@ static void haslab_prefetch_link(const struct haslab *s, u64 start)
 
 	/* a prefetch of freed memory does no harm */
 	if (links)
-		prefetchw(&links->link[slot_of(s, start) % DIR_SLOTS]);
+		prefetchw(&links->link[entry_of(slot_of(s, start) % DIR_SLOTS)]);
 }
 
 /* The group that owns @start: that of @m, or of the slab there; any group for a buddy block. */
@@ -426,7 +435,7 @@ static u64 haslab_nr_dirs_for(const struct haslab *s, u64 nr_blocks)
 /* Slots have 32-bit numbers. */
 static bool haslab_too_large(const struct haslab *s, u64 nr_blocks)
 {
-	return (nr_blocks - 1) >> s->slot_shift >= NO_SLOT;
+	return (nr_blocks - 1) >> s->slot_shift >= NO_ENTRY / SLOT_ENTRIES;
 }
 
 /*
@@ -468,7 +477,7 @@ static int haslab_init_groups(struct haslab *s)
 		g->nr = i;
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
 			INIT_LIST_HEAD(&g->partial[class]);
-		haslab_mixed_init(g);
+		haslab_index_init(g);
 	}
 	return 0;
 }

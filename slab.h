@@ -32,12 +32,16 @@
 #define HASLAB_MAX_BLOCKS	HARUNS_MAX_BLOCKS
 
 /*
- * Mixed slots are listed by their longest free run: a bucket for each length up to 255 blocks,
- * then 128 buckets for each power of two.
+ * Free runs are listed by their length: a bucket for each length up to 255 blocks, then 128 buckets
+ * for each power of two. The last one has all of four slots and more.
  */
 #define HASLAB_BUCKET_SHIFT	7
-#define HASLAB_NR_BUCKETS	(((HASLAB_MAX_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
+#define HASLAB_LISTED_SHIFT	(HASLAB_MAX_SHIFT + 2)
+#define HASLAB_NR_BUCKETS	(((HASLAB_LISTED_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
 				  HASLAB_BUCKET_SHIFT) + 1)
+
+/* How many mixed slots that are wholly free a group keeps. */
+#define HASLAB_NR_EMPTY		32
 
 struct haslab_slab;
 struct haslab_dir;
@@ -115,8 +119,8 @@ struct haslab_holes {
 struct haslab_group {
 	spinlock_t lock;			/* see slab.c */
 	u32 nr;					/* number of this group */
-	u32 recent_nr;				/* extents requested from mixed slots */
-	u32 recent[HASLAB_MAX_SHIFT + 1];	/* blocks in recent ones, by log2 of their length */
+	u32 nr_empty;				/* slots in the next field */
+	u32 empty[HASLAB_NR_EMPTY];		/* mixed slots that are wholly free, in any order */
 	struct haslab_holes holes[HASLAB_HOLE_SETS];	/* by a hash of their length */
 	u64 free;				/* free blocks */
 	u64 nr_slabs;				/* slabs of equal objects and mixed slots */
@@ -127,7 +131,7 @@ struct haslab_group {
 	/* for each common size: blocks in slabs, which determines the size of the next slab */
 	u64 nr_slab_blocks[HASLAB_NR_CLASSES];
 	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);	/* buckets that are not empty */
-	u32 mixed[HASLAB_NR_BUCKETS];		/* first slot of each bucket, by longest free run */
+	u32 mixed[HASLAB_NR_BUCKETS];		/* first entry of each bucket (slab/mixed.c) */
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -326,6 +330,7 @@ u64 haslab_next_long(struct haslab *s, u64 from, u64 len);
 int __must_check haslab_hold(struct haslab *s, u64 *start, u64 *len, gfp_t gfp);
 int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void haslab_reuse(struct haslab *s, u64 start, u64 len);
+void haslab_drain(struct haslab *s);
 
 int __must_check haslab_grow(struct haslab *s, u64 nr_blocks, gfp_t gfp);
 

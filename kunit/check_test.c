@@ -426,11 +426,11 @@ static void start(struct kunit *test)
 			f->across = i;
 	KUNIT_ASSERT_NE(test, f->across, 0);
 	/* three slots with free runs of the same length, and two spans */
-	claim(test, 30 * SLOT + 10, 100);
-	claim(test, 31 * SLOT + 10, 100);
-	claim(test, 32 * SLOT + 10, 100);
-	claim(test, 36 * SLOT + 10, 200);
-	claim(test, 35 * SLOT + 10, 200);
+	claim(test, 31 * SLOT - 100, 100);
+	claim(test, 32 * SLOT - 100, 100);
+	claim(test, 33 * SLOT - 100, 100);
+	claim(test, 36 * SLOT, 210);
+	claim(test, 35 * SLOT, 210);
 	claim(test, 40 * SLOT - 300, 500);
 	claim(test, 50 * SLOT - 50, 200);
 	/* the dirs keep their sums */
@@ -582,34 +582,34 @@ static void broken_list_of_mixed_slots_is_found(struct kunit *test)
 	g = mixed_group(s, m);
 	other = &s->groups[!g->nr];
 	bucket = haslab_mixed_bucket(m);
-	KUNIT_ASSERT_EQ(test, g->mixed[bucket], 32);
-	KUNIT_ASSERT_EQ(test, slot_link(s, 32)->next, 31);
-	FINDS(test, g->mixed[bucket], 31, -EUCLEAN);
-	FINDS(test, slot_link(s, 32)->next, NO_SLOT, -EUCLEAN);
-	FINDS(test, slot_link(s, 32)->next, 30, -EUCLEAN);
-	FINDS(test, slot_link(s, 31)->prev, 30, -EUCLEAN);
-	FINDS(test, slot_link(s, 30)->prev, 30, -EUCLEAN);
-	FINDS(test, slot_link(s, 30)->prev, 32, -EUCLEAN);
+	KUNIT_ASSERT_EQ(test, g->mixed[bucket], entry_of(32));
+	KUNIT_ASSERT_EQ(test, entry_link(s, entry_of(32))->next, entry_of(31));
+	FINDS(test, g->mixed[bucket], entry_of(31), -EUCLEAN);
+	FINDS(test, entry_link(s, entry_of(32))->next, NO_ENTRY, -EUCLEAN);
+	FINDS(test, entry_link(s, entry_of(32))->next, entry_of(30), -EUCLEAN);
+	FINDS(test, entry_link(s, entry_of(31))->prev, entry_of(30), -EUCLEAN);
+	FINDS(test, entry_link(s, entry_of(30))->prev, entry_of(30), -EUCLEAN);
+	FINDS(test, entry_link(s, entry_of(30))->prev, entry_of(32), -EUCLEAN);
 	/* the one that comes next in the list is looked at later */
-	KUNIT_ASSERT_EQ(test, slot_link(s, 35)->next, 36);
-	FINDS(test, slot_link(s, 36)->prev, 34, -EUCLEAN);
+	KUNIT_ASSERT_EQ(test, entry_link(s, entry_of(35))->next, entry_of(36));
+	FINDS(test, entry_link(s, entry_of(36))->prev, entry_of(34), -EUCLEAN);
 	finds_bit(test, g->mixed_mask, bucket, -EUCLEAN, "a list counts as empty");
 	finds_bit(test, g->mixed_mask, 1, -EUCLEAN, "an empty list counts as one");
-	FINDS(test, g->mixed[1], 31, -EUCLEAN);
+	FINDS(test, g->mixed[1], entry_of(31), -EUCLEAN);
 	/* a slot that is alone in its list */
 	alone = haslab_mixed_bucket(mixed(f, 40));
-	KUNIT_ASSERT_EQ(test, g->mixed[alone], 40);
-	KUNIT_ASSERT_EQ(test, slot_link(s, 40)->next, NO_SLOT);
-	FINDS(test, slot_link(s, 40)->next, 40, -EAGAIN);
+	KUNIT_ASSERT_EQ(test, g->mixed[alone], entry_of(40));
+	KUNIT_ASSERT_EQ(test, entry_link(s, entry_of(40))->next, NO_ENTRY);
+	FINDS(test, entry_link(s, entry_of(40))->next, entry_of(40), -EAGAIN);
 	/* it is in the lists of two groups */
 	__set_bit(alone, other->mixed_mask);
-	other->mixed[alone] = 40;
+	other->mixed[alone] = entry_of(40);
 	expect_found(test, -EUCLEAN, "a slot is in the lists of two groups");
 	mixed(f, 40)->runs.owner = other->nr;
 	expect_found(test, -EUCLEAN, "a slot is in the list of a group that is not its own");
 	mixed(f, 40)->runs.owner = g->nr;
 	__clear_bit(alone, other->mixed_mask);
-	other->mixed[alone] = NO_SLOT;
+	other->mixed[alone] = NO_ENTRY;
 	expect_whole(test, "a slot was in two lists");
 }
 

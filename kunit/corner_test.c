@@ -516,6 +516,7 @@ static void slabs_of_all_groups_are_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->st.slab.returned, 0);
 	while (nr)
 		expect_freed(test, at[--nr], 300);
+	hapool_drain(&f->p);
 	KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, 0);
 	KUNIT_EXPECT_EQ(test, f->st.slab.returned, f->st.slab.made);
 }

@@ -5,6 +5,8 @@
 #include "slab/runs.c"
 #include "slab/lock.c"
 #include "slab/map.c"
+#include "slab/index.c"
+#include "slab/cross.c"
 #include "slab/mixed.c"
 #include "slab/objects.c"
 #include "slab/walk.c"

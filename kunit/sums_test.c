@@ -314,10 +314,12 @@ static void table_of_quads_comes_and_goes(struct kunit *test)
 	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0UL);
 	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
 	expect_freed(test, 5 * slot + 7, 1);
+	haslab_drain(s);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 2 * slot - 8);
 	KUNIT_EXPECT_NOT_NULL(test, s->sums.fits[0].quads);
 	KUNIT_EXPECT_NULL(test, s->sums.fits[1].quads);
 	expect_freed(test, 4 * slot + 7, 1);
+	haslab_drain(s);
 	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 3 * slot - 8);
 	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);

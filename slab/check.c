@@ -78,18 +78,20 @@ static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct
 	       (slab->nr_free != 0) != list_empty(&slab->list);
 }
 
-/* The slot is in the right list, and the links around it match. */
-static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g, u32 slot,
+/* An entry of the index is in the right list, and the links around it match. */
+static bool haslab_check_indexed(struct haslab *s, const struct haslab_group *g, u32 entry,
 				 u32 bucket)
 {
-	u32 next = slot_link(s, slot)->next, prev = slot_link(s, slot)->prev;
+	u32 next, prev;
 
 	if (!bucket)
 		return true;
+	next = entry_link(s, entry)->next;
+	prev = entry_link(s, entry)->prev;
 	return test_bit(bucket, g->mixed_mask) &&
-	       (prev == slot) == (g->mixed[bucket] == slot) &&
-	       (prev == slot || slot_link(s, prev)->next == slot) &&
-	       (next == NO_SLOT || slot_link(s, next)->prev == slot);
+	       (prev == entry) == (g->mixed[bucket] == entry) &&
+	       (prev == entry || entry_link(s, prev)->next == entry) &&
+	       (next == NO_ENTRY || entry_link(s, next)->prev == entry);
 }
 
 /* The blocks of a slot that its mixed part has: its units, clipped to the managed range. */
@@ -157,15 +159,18 @@ static bool haslab_check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slo
 			       struct found *found)
 {
 	u64 first = s->cfg.first_block, end = s->cfg.nr_blocks;
+	const struct haslab_group *g = mixed_group(s, m);
 	bool lasts = (!IS_ALIGNED(first, unit_blocks(s)) && slot_of(s, first) == slot) ||
 		     (!IS_ALIGNED(end, unit_blocks(s)) && slot_of(s, end) == slot);
 
 	found->free += m->runs.nr_free;
 	found->nr_mixed++;
-	found->nr_listed += !!haslab_mixed_bucket(m);
+	found->nr_listed += !!haslab_mixed_bucket(m) + !!m->runs.joined;
 	return haruns_check(&m->runs) && haslab_check_continued(s, m, slot) &&
-	       haslab_check_units(s, m, slot) && (lasts || m->runs.nr_free < m->runs.nr_known) &&
-	       haslab_check_indexed(s, mixed_group(s, m), slot, haslab_mixed_bucket(m));
+	       haslab_check_units(s, m, slot) && haslab_cross_is_right(s, slot) &&
+	       (lasts || m->runs.nr_free < m->runs.nr_known || m->runs.tag & MIXED_EMPTY) &&
+	       haslab_check_indexed(s, g, entry_of(slot), haslab_mixed_bucket(m)) &&
+	       haslab_check_indexed(s, g, joined_entry_of(slot), m->runs.joined);
 }
 
 /* Check the mixed part and all slabs of a slot. */
@@ -422,11 +427,11 @@ static noinline_for_stack bool haslab_check_hold(struct haslab_walk *w, struct f
 static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, bool all, u64 *nr)
 {
 	struct haslab_slab *slab;
-	u32 slot, i;
+	u32 entry, i;
 
 	ha_step(HASLAB_NR_BUCKETS);
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
-		if (test_bit(i, g->mixed_mask) ? g->mixed[i] == NO_SLOT : g->mixed[i] != NO_SLOT)
+		if (test_bit(i, g->mixed_mask) ? g->mixed[i] == NO_ENTRY : g->mixed[i] != NO_ENTRY)
 			return false;
 	for (i = 0; all && i < HASLAB_NR_CLASSES; i++)
 		list_for_each_entry(slab, &g->partial[i], list)
@@ -435,8 +440,8 @@ static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, b
 			else if ((*nr)++ > MAX_LISTED)
 				return true;
 	for (i = 0; all && i < HASLAB_NR_BUCKETS; i++)
-		for (slot = g->mixed[i]; slot != NO_SLOT; slot = slot_link(s, slot)->next)
-			if (mixed_group(s, mixed_of(s, slot)) != g)
+		for (entry = g->mixed[i]; entry != NO_ENTRY; entry = entry_link(s, entry)->next)
+			if (mixed_group(s, mixed_of(s, entry_slot(entry))) != g)
 				return false;
 			else if ((*nr)++ > MAX_LISTED)
 				return true;

@@ -74,7 +74,7 @@ static u64 haslab_near_skip(struct haslab *s, u64 pos, u64 len)
 	if (s->sums.dirs[dir_of(s, pos)] == HASLAB_SUM_KEPT && dir->longest < len)
 		return max(pos, min(round_down(pos, dir_blocks(s)) + dir_blocks(s),
 				    s->cfg.nr_blocks) - dir->trail);
-	if (m && m->runs.nr_known == slot_blocks(s) && m->runs.max_free < len)
+	if (m && m->runs.nr_known == slot_blocks(s) && haruns_longest(&m->runs) < len)
 		return max(pos, slot_start(s, slot_of(s, pos) + 1) - haruns_trail(&m->runs));
 	slab = haslab_lookup(s, pos);
 	return slab ? slab_end(slab) : pos;

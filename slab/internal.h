@@ -20,8 +20,6 @@
 #include "slab/bits.h"
 #include "slab/hit.h"
 
-#define NO_SLOT		U32_MAX
-
 /* The part of a slot in which extents of any length lie: a cache line, unless it has many runs. */
 struct haslab_mixed {
 	u64 units;		/* bitmap of the slot's units in it; 0: no mixed part */
@@ -30,16 +28,44 @@ struct haslab_mixed {
 
 #define MIXED_CONTINUES	1	/* the first run continues the extent that ends the slot before */
 #define MIXED_GOES_ON	2	/* the last run continues in the next slot */
+#define MIXED_EMPTY	4	/* the slot is in haslab_group.empty */
 
 /*
- * Links of a mixed slot in the list of its bucket. Separate from the mixed part: an unlink touches
- * two other slots, and links are small enough to be mostly in the second level cache; mixed parts
- * are not.
+ * Links of an entry of the index in the list of its bucket. Separate from the mixed part: an unlink
+ * touches two other slots, and links are small enough to be mostly in the second level cache; mixed
+ * parts are not.
  */
 struct haslab_link {
-	u32 next;	/* number of the next slot, or NO_SLOT */
-	u32 prev;	/* number of the slot before; the first slot has its own number */
+	u32 next;	/* the next entry, or NO_ENTRY */
+	u32 prev;	/* the entry before; of the first one, itself */
 };
+
+/*
+ * A slot has two entries: for its longest free run, and for the joined run that begins in it (see
+ * cross.c). An entry is a number.
+ */
+#define SLOT_ENTRIES	2
+#define NO_ENTRY	U32_MAX
+
+static inline u32 entry_of(u32 slot)
+{
+	return slot * SLOT_ENTRIES;
+}
+
+static inline u32 joined_entry_of(u32 slot)
+{
+	return slot * SLOT_ENTRIES + 1;
+}
+
+static inline u32 entry_slot(u32 entry)
+{
+	return entry / SLOT_ENTRIES;
+}
+
+static inline bool entry_is_joined(u32 entry)
+{
+	return entry % SLOT_ENTRIES;
+}
 
 /* Links of the mixed slots of a dir. */
 union haslab_links {
@@ -47,7 +73,7 @@ union haslab_links {
 		struct rcu_head rcu;
 		struct haslab_mixed *mixed;
 	} gone;	/* once unused: the table of mixed parts, which lockless readers may still use */
-	DECLARE_FLEX_ARRAY(struct haslab_link, link);	/* of each slot */
+	DECLARE_FLEX_ARRAY(struct haslab_link, link);	/* of each entry of each slot */
 };
 
 /*
@@ -253,10 +279,12 @@ static inline struct haslab_mixed *mixed_of(const struct haslab *s, u32 slot)
 	return &s->dirs[slot / DIR_SLOTS].mixed[slot % DIR_SLOTS];
 }
 
-/* The links of a slot that is known to have a mixed part. */
-static inline struct haslab_link *slot_link(const struct haslab *s, u32 slot)
+/* The links of an entry of a slot that is known to have a mixed part. */
+static inline struct haslab_link *entry_link(const struct haslab *s, u32 entry)
 {
-	return &s->dirs[slot / DIR_SLOTS].links->link[slot % DIR_SLOTS];
+	const u32 nr = DIR_SLOTS * SLOT_ENTRIES;
+
+	return &s->dirs[entry / nr].links->link[entry % nr];
 }
 
 /* Whether a block of its slot belongs to a mixed part. Locking: as mixed_slot(). */
@@ -377,7 +405,7 @@ static inline struct haslab_mixed *haslab_continuation(const struct haslab *s,
 	return mixed_slot(s, slot_of(s, block + 1));
 }
 
-/* The bucket of slots whose longest free run is @len. No branch: it would be unpredictable. */
+/* The bucket of free runs of @len, at most four slots. No branch: it would be unpredictable. */
 static inline u32 haslab_bucket_of(u32 len)
 {
 	unsigned int shift = ilog2(len | 1U << HASLAB_BUCKET_SHIFT) - HASLAB_BUCKET_SHIFT;
@@ -385,12 +413,30 @@ static inline u32 haslab_bucket_of(u32 len)
 	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
 }
 
+/* The same of any length. */
+static inline u32 haslab_listed_bucket(u64 len)
+{
+	return haslab_bucket_of(min_t(u64, len, 1U << HASLAB_LISTED_SHIFT));
+}
+
 static inline u32 haslab_mixed_bucket(const struct haslab_mixed *m)
 {
 	return haslab_bucket_of(m->runs.max_free);
 }
 
-void haslab_mixed_init(struct haslab_group *g);
+void haslab_index_init(struct haslab_group *g);
+void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 entry, u32 from, u32 to);
+
+/* The largest run of a slot had @max_free blocks and may have changed. */
+static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u32 slot,
+				     const struct haslab_mixed *m, u32 max_free)
+{
+	u32 from = haslab_bucket_of(max_free), to = haslab_bucket_of(m->runs.max_free);
+
+	if (from != to)
+		haslab_index_relink(s, g, entry_of(slot), from, to);
+}
+
 int __must_check haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start,
 				  u32 nr_blocks, u32 nr_runs, struct hamem_op *op);
 void haslab_mixed_forget(struct haslab *s, u32 slot);
@@ -409,6 +455,31 @@ int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64
 			enum hybrid_alloc_reason *reason);
 int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op);
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
+
+/* ---- free runs across the borders of slots (slab/cross.c) ---- */
+
+bool haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot);
+bool haslab_empty_put(struct haslab *s, struct haslab_group *g);
+void haslab_empty_put_range(struct haslab *s, u64 start, u64 end);
+u32 haslab_joined_len(const struct haslab *s, u32 slot);
+void haslab_cross_changed(struct haslab *s, struct haslab_group *g, u32 slot, u32 start, u32 end);
+void haslab_end_freed(struct haslab *s, struct haslab_group *g, u32 slot,
+		      const struct haruns_run *now, u32 nr);
+bool haslab_cross_is_right(const struct haslab *s, u32 slot);
+void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot);
+int __must_check haslab_joined_take(struct haslab *s, struct haslab_group *g, u32 slot, u32 len,
+				    struct hamem_op *op, u64 *start);
+
+/*
+ * Free runs of a slot have changed, from @start to @end, counted from its start. Mostly neither the
+ * first block nor the last is among them.
+ */
+static __always_inline void haslab_ends_changed(struct haslab *s, struct haslab_group *g, u32 slot,
+						u32 start, u32 end)
+{
+	if (unlikely(!start || end == slot_blocks(s)))
+		haslab_cross_changed(s, g, slot, start, end);
+}
 
 /* ---- slabs of equal objects (objects.c) ---- */
 

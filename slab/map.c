@@ -186,7 +186,8 @@ static struct haslab_mixed *haslab_map_new_mixed(struct haslab *s, u32 nr, struc
 	struct haslab_mixed *mixed = hamem_get(&s->mem, op, nr * sizeof(*mixed));
 
 	*links = mixed ? hamem_get(&s->mem, op, max(sizeof(**links),
-						    nr * sizeof((*links)->link[0]))) : NULL;
+						    nr * SLOT_ENTRIES *
+						    sizeof((*links)->link[0]))) : NULL;
 	if (*links)
 		return mixed;
 	hamem_put(&s->mem, mixed);
@@ -290,7 +291,7 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 			return -ENOMEM;
 		}
 		memcpy(mixed, old_mixed, from * sizeof(*mixed));
-		memcpy(links->link, old_links->link, from * sizeof(links->link[0]));
+		memcpy(links->link, old_links->link, from * SLOT_ENTRIES * sizeof(links->link[0]));
 		haslab_map_publish(dir, mixed, links);
 		/* a free that found one and waits for a lock then checks this: mixed_has() */
 		for (i = 0; i < from; i++)

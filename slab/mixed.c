@@ -8,20 +8,13 @@
  * form one space. When all of them are free they go back together.
  *
  * An allocation goes to a remembered hole of exactly its length, if there is one: with few
- * different lengths, holes of one are not broken up for another. (Extents of 2^k + 1 blocks then
- * fill .90 of 4 GiB, without it less than .85.) Otherwise it goes to the slot whose largest free
- * run is the smallest that fits, and there to the run that fits best. Slots that are nearly full
- * get fuller, and the large runs of the others survive. (Strict segregation by size wastes a
- * quarter of a disk, first fit fragments it, and best fit over all runs of the device packs
- * worse than this: .98 against .99 of 1 TiB at the first ENOSPC, sizes 4 KiB to 4 MiB.) The
- * index is a list of slots for each length of the largest run, above 1 MiB for a few lengths
- * together, and a bitmap of the lists that are not empty.
+ * different lengths, holes of one are not broken up for another. (Common sizes beside some of
+ * 3 MiB then fill .955 of 16 GiB, without it .940.) Otherwise it goes to the slot whose largest
+ * free run is the smallest that fits, and there to the run that fits best. Slots that are nearly
+ * full get fuller, and the large runs of the others survive. (Strict segregation by size wastes a
+ * quarter of a disk, and first fit fragments it.) index.c has the slots by their largest run.
  *
- * When no run fits, units are added to a slot. If they are at its start and the slot before ends
- * with a free run that no expected size uses, the extent begins in that run and continues in the
- * new slot: otherwise sizes that do not divide a slot would leave a remainder in each. (With
- * enough small requests the remainder is used, and slots that share an extent do not become
- * empty: always doing it lowers the fill that sizes to 4 MiB can sustain from .975 to .965.)
+ * When no run fits, units are added to a slot. Runs that go on in the next slot: see cross.c.
  *
  * A part of a unit, before the first whole one or after the last, is not in the buddy. It is
  * added at the start and stays: the lasting units.
@@ -33,93 +26,32 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-#define RECENT_WINDOW	128	/* after this many requests the history of lengths is halved */
+#define EMPTY_STEPS	3	/* to give a slot back */
 #define MAX_TRIES	16	/* mixed slots to look at in which the extent may not fit */
 #define MAX_LOOK	512	/* runs in them to look at, all together */
 
-/* ---- the index ---- */
-
-static void haslab_index_add(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
-			     struct haslab_link *link)
-{
-	u32 first = g->mixed[bucket];
-
-	*link = (struct haslab_link) { .next = first, .prev = slot };
-	if (first == NO_SLOT)
-		__set_bit(bucket, g->mixed_mask);
-	else
-		slot_link(s, first)->prev = slot;
-	g->mixed[bucket] = slot;
-}
-
-static void haslab_index_del(struct haslab *s, struct haslab_group *g, u32 slot, u32 bucket,
-			     struct haslab_link link)
-{
-	if (link.next != NO_SLOT)
-		slot_link(s, link.next)->prev = link.prev == slot ? link.next : link.prev;
-	if (link.prev != slot) {
-		slot_link(s, link.prev)->next = link.next;
-		return;
-	}
-	g->mixed[bucket] = link.next;
-	if (link.next == NO_SLOT)
-		__clear_bit(bucket, g->mixed_mask);
-	else
-		/* the next request for this list will need it */
-		prefetch(mixed_of(s, link.next));
-}
+/* ---- what will be needed soon ---- */
 
 /* Prefetch the links that taking a slot out of its list writes to. */
 static __always_inline void haslab_index_prefetch(const struct haslab *s, u32 slot,
 						  const struct haslab_mixed *m)
 {
-	struct haslab_link link = *slot_link(s, slot);
+	struct haslab_link link = *entry_link(s, entry_of(slot));
 
 	if (!m->runs.max_free)
 		return;
-	prefetchw(slot_link(s, link.prev));
-	if (link.next != NO_SLOT)
-		prefetchw(slot_link(s, link.next));
+	prefetchw(entry_link(s, link.prev));
+	if (link.next != NO_ENTRY)
+		prefetchw(entry_link(s, link.next));
 }
 
-/* The same for the first slot of a list. */
-static __always_inline void haslab_index_prefetch_first(const struct haslab *s, u32 slot)
+/* The same for the first entry of a list. */
+static __always_inline void haslab_index_prefetch_first(const struct haslab *s, u32 entry)
 {
-	u32 next = slot_link(s, slot)->next;
+	u32 next = entry_link(s, entry)->next;
 
-	if (next != NO_SLOT)
-		prefetchw(slot_link(s, next));
-}
-
-/* Move a slot between lists. Bucket 0 is no list: full slots are in none. */
-static noinline void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 slot,
-					 u32 from, u32 to)
-{
-	struct haslab_link *link = slot_link(s, slot);
-
-	haslab_assert_group(s, g);
-	if (from)
-		haslab_index_del(s, g, slot, from, *link);
-	if (to)
-		haslab_index_add(s, g, slot, to, link);
-}
-
-/* The largest run of a slot had @max_free blocks and may have changed. */
-static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u32 slot,
-				     const struct haslab_mixed *m, u32 max_free)
-{
-	u32 from = haslab_bucket_of(max_free), to = haslab_bucket_of(m->runs.max_free);
-
-	if (from != to)
-		haslab_index_relink(s, g, slot, from, to);
-}
-
-void haslab_mixed_init(struct haslab_group *g)
-{
-	u32 i;
-
-	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
-		g->mixed[i] = NO_SLOT;
+	if (next != NO_ENTRY)
+		prefetchw(entry_link(s, next));
 }
 
 /* ---- adding and returning units ---- */
@@ -169,6 +101,8 @@ int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr
 	haslab_index_move(s, g, slot, m, max_free);
 	g->free += nr_blocks;
 	map_changed(s, start);
+	/* the runs beside the new one may be joined, too */
+	haslab_cross_changed(s, g, slot, 0, slot_blocks(s));
 	return 0;
 }
 
@@ -232,17 +166,67 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 	back = m->units & ~keep;
 	if (!back)
 		return;
-	haslab_index_relink(s, g, slot, haslab_mixed_bucket(m), 0);
+	haslab_cross_leave(s, g, slot);
+	haslab_index_relink(s, g, entry_of(slot), haslab_mixed_bucket(m), 0);
 	if (keep) {
 		g->free -= m->runs.nr_free;
 		haslab_lasting_keep(s, m, slot, keep);
 		g->free += m->runs.nr_free;
-		haslab_index_relink(s, g, slot, 0, haslab_mixed_bucket(m));
+		haslab_index_relink(s, g, entry_of(slot), 0, haslab_mixed_bucket(m));
+		haslab_cross_changed(s, g, slot, 0, slot_blocks(s));
 	} else {
 		haslab_mixed_forget(s, slot);
 	}
 	g->returned++;
 	haslab_units_put(s, slot, back);
+}
+
+/* ---- slots that are kept although they are wholly free ---- */
+
+/* Give the slots that are wholly free back to the buddy. False if there are none. */
+bool haslab_empty_put(struct haslab *s, struct haslab_group *g)
+{
+	if (!g->nr_empty)
+		return false;
+	while (g->nr_empty)
+		haslab_mixed_settle(s, g->empty[g->nr_empty - 1]);
+	return true;
+}
+
+/**
+ * haslab_drain - give mixed slots that are wholly free back to the buddy
+ * @s: the slab allocator
+ *
+ * Each group keeps some of them for its next extents.
+ * Context: process context. Never needs memory.
+ */
+void haslab_drain(struct haslab *s)
+{
+	struct haslab_group *g;
+
+	for (g = s->groups; g < s->groups + s->nr_groups; g++) {
+		if (!READ_ONCE(g->nr_empty))
+			continue;
+		haslab_lock_group(s, g);
+		haslab_empty_put(s, g);
+		haslab_unlock_group(g);
+	}
+}
+
+/* Give back those of all groups between @start and @end: no mixed part there is wholly free. */
+void haslab_empty_put_range(struct haslab *s, u64 start, u64 end)
+{
+	struct haslab_group *g;
+	u32 i;
+
+	haslab_assert_all(s);
+	for (g = s->groups; g < s->groups + s->nr_groups; g++)
+		for (i = g->nr_empty; i--;)
+			if (slot_start(s, g->empty[i]) < end &&
+			    slot_start(s, g->empty[i] + 1) > start) {
+				ha_step(EMPTY_STEPS);
+				haslab_mixed_settle(s, g->empty[i]);
+			}
 }
 
 /* ---- extents ---- */
@@ -265,6 +249,9 @@ static __always_inline int haslab_run_set(struct haslab *s, struct haslab_mixed 
 	haslab_index_move(s, g, slot_of(s, start), m, max_free);
 	g->free -= len;
 	map_changed(s, start);
+	/* what was not joined is not now */
+	if (unlikely(m->runs.tag & (HARUNS_APART | MIXED_EMPTY)))
+		haslab_ends_changed(s, g, slot_of(s, start), run->start, run->start + run->len);
 	return 0;
 }
 
@@ -302,8 +289,11 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 		others = max(others, after);
 		run.len = at - run.start;
 	}
+	if (m->runs.tag & HARUNS_APART)
+		haruns_recount(&m->runs);
 	haslab_index_move(s, g, slot_of(s, start), m, max_free);
 	map_changed(s, start);
+	haslab_cross_changed(s, g, slot_of(s, start), 0, slot_blocks(s));
 }
 
 static struct haslab_holes *haslab_holes_of(struct haslab_group *g, u32 len)
@@ -327,21 +317,34 @@ static __always_inline void haslab_hole_note(const struct haslab *s, struct hasl
 	h->starts = h->starts << 16 | (start & (slot_blocks(s) - 1));
 }
 
+/* Many runs of a slot, or all of it, have become free. */
+static noinline void haslab_slot_freed(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	haruns_shrink(&mixed_of(s, slot)->runs, &s->mem);
+	if (!haslab_empty_keep(s, g, slot))
+		haslab_mixed_settle(s, slot);
+}
+
 /* The run becomes free. */
 static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_mixed *m,
 					     const struct haruns_run *run, u64 start)
 {
 	u32 max_free = m->runs.max_free, slot = slot_of(s, start);
 	struct haslab_group *g = mixed_group(s, m);
+	struct haruns_run now;
 
 	haslab_assert_group(s, g);
-	haruns_clear(&m->runs, run);
-	haslab_index_move(s, g, slot, m, max_free);
+	now = haruns_free(&m->runs, run);
 	haslab_hole_note(s, g, start, run->len);
 	g->free += run->len;
 	map_changed(s, start);
-	if (m->runs.nr_free == m->runs.nr_known || unlikely(haruns_can_shrink(&m->runs)))
-		haslab_mixed_settle(s, slot);
+	if (unlikely(!now.start || now.start + now.len == slot_blocks(s)))
+		haslab_end_freed(s, g, slot, &now, run->len);
+	else
+		m->runs.max_free = max_t(u32, m->runs.max_free, now.len);
+	haslab_index_move(s, g, slot, m, max_free);
+	if (unlikely(m->runs.nr_free == m->runs.nr_known || haruns_can_shrink(&m->runs)))
+		haslab_slot_freed(s, g, slot);
 }
 
 void haslab_mixed_clear(struct haslab *s, u64 start)
@@ -355,6 +358,7 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 /* A place for an extent: a free run, and the length of the longest other free run of its slot. */
 struct place {
 	u32 slot;
+	bool joined;	/* it is the joined run that begins in the slot: the rest is not set */
 	u32 others;
 	struct haruns_run run;
 };
@@ -366,58 +370,95 @@ static __always_inline bool haslab_slot_find(struct haslab *s, u32 len, u64 alig
 			       &place->others);
 }
 
-/* The first slot of a bucket in which it fits, and the best place in it. */
-static noinline bool haslab_bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket,
-					u32 len, u64 align, struct place *place)
+/* What an entry of the index stands for. */
+static __always_inline bool haslab_entry_find(struct haslab *s, u32 entry, u32 len,
+					      struct place *place)
 {
-	u32 tries = MAX_TRIES;
+	place->slot = entry_slot(entry);
+	place->joined = entry_is_joined(entry);
+	if (unlikely(place->joined))
+		return haslab_joined_len(s, place->slot) >= len;
+	return haslab_slot_find(s, len, 1, place);
+}
 
-	for (place->slot = g->mixed[bucket]; place->slot != NO_SLOT && tries--;
-	     place->slot = slot_link(s, place->slot)->next)
-		if (haslab_slot_find(s, len, align, place))
+/* The first entry of a bucket in which it fits, and the best place in it. */
+static noinline bool haslab_bucket_find(struct haslab *s, struct haslab_group *g, u32 bucket,
+					u32 len, struct place *place)
+{
+	u32 tries = MAX_TRIES, entry;
+
+	for (entry = g->mixed[bucket]; entry != NO_ENTRY && tries--;
+	     entry = entry_link(s, entry)->next)
+		if (haslab_entry_find(s, entry, len, place))
 			return true;
 	return false;
 }
 
-/* A slot whose longest run is at least @min_longest, and the best place in it. */
+/* The shortest entry of at least @len blocks, and the best place in it. */
 static __always_inline bool haslab_find_longer(struct haslab *s, struct haslab_group *g, u32 len,
-					       u32 min_longest, u64 align, struct place *place)
+					       struct place *place)
 {
 	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS,
-				   haslab_bucket_of(min_longest - 1) + 1);
+				   haslab_bucket_of(len - 1) + 1);
 
 	if (bucket == HASLAB_NR_BUCKETS)
 		return false;
-	place->slot = g->mixed[bucket];
-	haslab_index_prefetch_first(s, place->slot);
-	return haslab_slot_find(s, len, align, place);
+	haslab_index_prefetch_first(s, g->mixed[bucket]);
+	return haslab_entry_find(s, g->mixed[bucket], len, place);
+}
+
+/* A place in one of the first two slots of the joined run that begins in @slot. */
+static bool haslab_joined_aligned(struct haslab *s, u32 slot, u32 len, u64 align,
+				  struct place *place)
+{
+	u64 border = slot_start(s, slot + 1), pos, start;
+	struct haslab_mixed *m;
+
+	for (pos = border - 1; pos <= border; pos++) {
+		m = mixed_at(s, pos);
+		place->slot = slot_of(s, pos);
+		place->run = mixed_run(s, m, pos);
+		start = run_start(s, pos, &place->run);
+		if (round_up(start, align) + len > start + place->run.len)
+			continue;
+		place->joined = false;
+		place->others = haruns_others(&m->runs, &place->run);
+		return true;
+	}
+	return false;
 }
 
 /*
- * As haslab_mixed_find(), for @align > 1. Tries a bounded number of slots in which it may fit,
- * then one with a run of @len + @align - 1 blocks, in which it always fits.
+ * As haslab_mixed_find(), for @align > 1. Tries a bounded number of entries in which it may fit,
+ * the shortest first.
  */
 static noinline bool haslab_find_aligned(struct haslab *s, struct haslab_group *g, u32 len,
 					 u64 align, struct place *place)
 {
-	u32 bucket = haslab_bucket_of(len), tries = MAX_TRIES, look = MAX_LOOK;
-	u64 sure = len + align - 1;
+	u32 bucket = haslab_bucket_of(len), tries = MAX_TRIES, look = MAX_LOOK, entry;
+	u32 sure = haslab_bucket_of(min_t(u64, len + align - 2, slot_blocks(s))) + 1;
 	const struct haruns *r;
 
 	for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS)
-		for (place->slot = g->mixed[bucket]; place->slot != NO_SLOT;
-		     place->slot = slot_link(s, place->slot)->next) {
-			r = &mixed_of(s, place->slot)->runs;
-			if (!tries-- || bucket > haslab_bucket_of(min_t(u64, sure, slot_blocks(s))))
-				goto longer;
-			if (r->nr > look)
+		for (entry = g->mixed[bucket]; entry != NO_ENTRY;
+		     entry = entry_link(s, entry)->next) {
+			r = &mixed_of(s, entry_slot(entry))->runs;
+			/* the last tries are for those in which it fits for sure */
+			if (tries <= MAX_TRIES / 2 && bucket < sure)
+				break;
+			if (!tries--)
+				return false;
+			if (r->nr > look && bucket < sure)
 				continue;
-			look -= r->nr;
-			if (haslab_slot_find(s, len, align, place))
+			look -= min_t(u32, r->nr, look);
+			place->slot = entry_slot(entry);
+			place->joined = false;
+			if (entry_is_joined(entry) ?
+			    haslab_joined_aligned(s, place->slot, len, align, place) :
+			    haslab_slot_find(s, len, align, place))
 				return true;
 		}
-longer:
-	return sure <= slot_blocks(s) && haslab_find_longer(s, g, len, sure, align, place);
+	return false;
 }
 
 /* Compare four 16-bit lanes with @len. Return: the highest bit of each equal lane. */
@@ -438,6 +479,7 @@ static bool haslab_hole_take(struct haslab *s, struct haslab_group *g, u32 len,
 	if (!m || !mixed_is_of(s, m, g))
 		return false;
 	place->slot = h->slot[i];
+	place->joined = false;
 	place->run = haruns_find(&m->runs, (u16)(h->starts >> 16 * i));
 	if (place->run.state != HARUNS_FREE || place->run.len != len)
 		return false;
@@ -467,79 +509,21 @@ static __always_inline bool haslab_mixed_find(struct haslab *s, struct haslab_gr
 {
 	if (unlikely(align > 1))
 		return haslab_find_aligned(s, g, len, align, place);
-	return haslab_hole_find(s, g, len, place) || haslab_find_longer(s, g, len, len, 1, place) ||
-	       /* some slots in the list of this length may fit, too */
+	return haslab_hole_find(s, g, len, place) || haslab_find_longer(s, g, len, place) ||
+	       /* some entries in the list of this length may fit, too */
 	       (haslab_bucket_of(len) == haslab_bucket_of(len - 1) &&
-		haslab_bucket_find(s, g, haslab_bucket_of(len), len, 1, place));
-}
-
-/* Record a request in the history of lengths. */
-static void haslab_recent_note(struct haslab_group *g, u32 len)
-{
-	u32 i;
-
-	g->recent[ilog2(len)] += len;
-	if (++g->recent_nr % RECENT_WINDOW)
-		return;
-	for (i = 0; i < ARRAY_SIZE(g->recent); i++)
-		g->recent[i] /= 2;
-}
-
-/*
- * True if a remainder of @rest blocks at the end of a slot would stay unused: if each slot had
- * one, the recent requests that fit there would fill less than half of it.
- */
-static bool haslab_rest_is_useless(const struct haslab *s, const struct haslab_group *g, u32 rest)
-{
-	u64 all = 0, fits = 0;
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(g->recent); i++) {
-		all += g->recent[i];
-		if (2U << i <= rest)
-			fits += g->recent[i];
-	}
-	return 2 * fits * slot_blocks(s) < rest * all;
-}
-
-/*
- * Allocate across @border, where a slot with a free first run begins. -ENOSPC: the slot before
- * it does not end with a suitable run.
- */
-static int haslab_mixed_straddle(struct haslab *s, u64 border, u32 len, u64 align,
-				 struct hamem_op *op, u64 *start)
-{
-	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
-	struct haslab_mixed *m = mixed_of(s, slot_of(s, border));
-	struct haslab_group *g = mixed_group(s, m);
-	struct haruns_run run;
-	u32 rest;
-	int ret;
-
-	/* both slots must be in one group: a free takes one lock only */
-	if (!before || !mixed_is_of(s, before, g))
-		return -ENOSPC;
-	run = mixed_run(s, before, border - 1);
-	*start = round_up(run_start(s, border - 1, &run), align);
-	if (run.state != HARUNS_FREE || *start >= border || *start + len <= border ||
-	    !haslab_rest_is_useless(s, g, border - *start))
-		return -ENOSPC;
-	rest = len - (border - *start);
-	if (haruns_reserve(&m->runs, 2, &s->mem, op))
-		return -ENOMEM;
-	ret = haslab_mixed_set(s, *start, len - rest, HARUNS_LIVE, op);
-	if (ret)
-		return ret;
-	m->runs.tag |= MIXED_CONTINUES;
-	before->runs.tag |= MIXED_GOES_ON;
-	return haslab_mixed_set(s, border, rest, HARUNS_SPECIAL, op);
+		haslab_bucket_find(s, g, haslab_bucket_of(len), len, place));
 }
 
 static __always_inline int haslab_place_take(struct haslab *s, struct place *place, u32 len,
 					     u64 align, struct hamem_op *op, u64 *start)
 {
+	struct haslab_mixed *m = mixed_of(s, place->slot);
+
+	if (unlikely(place->joined))
+		return haslab_joined_take(s, mixed_group(s, m), place->slot, len, op, start);
 	*start = round_up(slot_start(s, place->slot) + place->run.start, align);
-	return haslab_run_set(s, mixed_of(s, place->slot), &place->run, place->others, *start, len,
+	return haslab_run_set(s, m, &place->run, place->others, *start, len,
 			      HARUNS_LIVE, op);
 }
 
@@ -560,12 +544,14 @@ static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_grou
 					    u64 align, struct hamem_op *op, u64 *start)
 {
 	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
-	struct place place;
 	int order, ret;
 
 	/* small blocks between larger extents first: that keeps space for large extents */
 	order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift, op,
 				 &from);
+	if (order == -ENOSPC && haslab_empty_put(s, g))
+		order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift,
+					 op, &from);
 	if (order < 0)
 		return order;
 	ret = haslab_mixed_add(s, g, from, unit_blocks(s) << order, 0, op);
@@ -573,14 +559,13 @@ static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_grou
 		haslab_buddy_free(s, from, order);
 		return ret;
 	}
-	place.slot = slot_of(s, from);
-	ret = from == slot_start(s, place.slot) ?
-		haslab_mixed_straddle(s, from, len, align, op, start) : -ENOSPC;
-	if (ret == -ENOSPC && haslab_slot_find(s, len, align, &place))
-		ret = haslab_place_take(s, &place, len, align, op, start);
+	*start = from;
+	/* a block of the buddy is aligned to its size; else it may go on in a run before it */
+	ret = align > 1 ? haslab_mixed_set(s, from, len, HARUNS_LIVE, op) :
+			  haslab_mixed_fit(s, g, len, 1, op, start);
 	if (ret)
 		/* unused, so the units may go back */
-		haslab_mixed_settle(s, place.slot);
+		haslab_mixed_settle(s, slot_of(s, from));
 	return ret;
 }
 
@@ -593,7 +578,6 @@ int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 al
 {
 	int ret;
 
-	haslab_recent_note(g, len);
 	ret = haslab_mixed_fit(s, g, len, align, op, start);
 	return likely(ret != -ENOSPC) ? ret : haslab_mixed_alloc_more(s, g, len, align, op, start);
 }
@@ -671,15 +655,18 @@ int haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *
 	return haslab_mixed_add(s, haslab_own_group(s), new_start, nr_blocks - new_start, 0, op);
 }
 
-/* The lasting unit at the old end, @from, becomes longer. */
+/* The lasting unit at the old end, @from, becomes longer, and that at the new end is in use. */
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 {
 	u64 end = min(round_up(from, unit_blocks(s)), nr_blocks);
+	u64 last = round_down(nr_blocks, unit_blocks(s));
 	struct haslab_group *g;
 	struct haslab_mixed *m;
 	u32 max_free;
 
 	haslab_assert_all(s);
+	if (last < nr_blocks && last >= from)
+		haslab_cross_changed(s, mixed_group(s, mixed_at(s, last)), slot_of(s, last), 0, 0);
 	if (from == end)
 		return;
 	m = mixed_at(s, from);
@@ -688,5 +675,6 @@ void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks)
 	g = mixed_group(s, m);
 	haslab_index_move(s, g, slot_of(s, from), m, max_free);
 	g->free += end - from;
+	haslab_cross_changed(s, g, slot_of(s, from), 0, slot_blocks(s));
 	haslab_mixed_settle(s, slot_of(s, from));
 }

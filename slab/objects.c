@@ -111,13 +111,13 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 
 /*
  * A slab smaller than a slot has more metadata for each block than a whole slot or a bitmap has.
- * The metadata bound of the layer holds because all small slabs together are bounded, too: 2.5 KiB
+ * The metadata bound of the layer holds because all small slabs together are bounded, too: 1.25 KiB
  * per GiB (2^18 blocks). A quarter of that is kept for the first slab of a class, so that
  * growing classes do not use up all of it.
  */
 static bool haslab_too_many_small(const struct haslab *s, bool is_first)
 {
-	u64 most = max_t(u64, s->cfg.nr_blocks * 5 >> 9, 1024);
+	u64 most = max_t(u64, s->cfg.nr_blocks * 5 >> 10, 1024);
 
 	return READ_ONCE(s->small_bytes) >= (is_first ? most : most / 4 * 3);
 }
@@ -150,10 +150,13 @@ static int haslab_object_order(const struct haslab *s, const struct haslab_group
 static int haslab_object_grow(struct haslab *s, struct haslab_group *g, int class,
 			      struct hamem_op *op)
 {
-	int min_order, order = haslab_object_order(s, g, class, &min_order);
+	int wanted, order, min_order;
 	u64 start;
 
-	order = haslab_buddy_some(s, order, min_order, op, &start);
+	wanted = haslab_object_order(s, g, class, &min_order);
+	order = haslab_buddy_some(s, wanted, min_order, op, &start);
+	if (order == -ENOSPC && haslab_empty_put(s, g))
+		order = haslab_buddy_some(s, wanted, min_order, op, &start);
 	if (order < 0)
 		return order;
 	if (haslab_slab_create(s, g, class, start, unit_blocks(s) << order, op)) {
@@ -292,14 +295,16 @@ static int haslab_object_batch(struct haslab *s, struct haslab_group *g, int cla
 }
 
 /* Buddy blocks of a class's size. */
-static int haslab_block_batch(struct haslab *s, int class, struct haslab_ref *refs, int nr,
-			      struct hamem_op *op)
+static int haslab_block_batch(struct haslab *s, struct haslab_group *g, int class,
+			      struct haslab_ref *refs, int nr, struct hamem_op *op)
 {
 	int ret = 0, got = 0;
 	u64 start;
 
 	while (got < nr) {
 		ret = haslab_buddy_alloc(s, s->classes[class].order, op, &start);
+		if (ret == -ENOSPC && haslab_empty_put(s, g))
+			continue;
 		if (ret)
 			break;
 		haslab_block_at(s, class, start, &refs[nr - ++got]);
@@ -317,7 +322,7 @@ static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
 
 	do {
 		haslab_lock_group(s, g);
-		ret = from_buddy ? haslab_block_batch(s, class, refs, nr, &op) :
+		ret = from_buddy ? haslab_block_batch(s, g, class, refs, nr, &op) :
 				   haslab_object_batch(s, g, class, refs, nr, &op);
 		haslab_unlock_group(g);
 	} while (hamem_again(&op, ret));

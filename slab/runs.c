@@ -374,6 +374,7 @@ void haruns_init(struct haruns *r, u32 nr_blocks)
 	r->nr_free = 0;
 	r->max_free = 0;
 	r->tag = 0;
+	r->joined = 0;
 	r->own[0] = haruns_mark(0, HARUNS_SPECIAL);
 	for (i = 1; i < HARUNS_INLINE; i++)
 		r->own[i] = haruns_mark_end(r);
@@ -472,6 +473,8 @@ static noinline struct haruns_look haruns_bitmap_look(const struct haruns *r, u3
 	for (i = 0; i < nr_pairs; i++) {
 		for (bits = haruns_bitmap_free_starts(r, i); bits; bits &= bits - 1) {
 			run = haruns_bitmap_recorded(r, i * BITMAP_PER_PAIR + __ffs64(bits));
+			if (haruns_is_apart(r, &run))
+				continue;
 			haruns_look_at(&look, &run, len, align);
 			if (haruns_look_is_over(r, &look, len, align))
 				return look;
@@ -495,6 +498,10 @@ static __always_inline struct haruns_look haruns_marks_look(const struct haruns 
 		nr_words = DIV_ROUND_UP(min(r->nr - i, step), HARUNS_PER_WORD);
 		for (bits = 0, k = 0; k < nr_words; k++)
 			bits |= haruns_free_bits(words[k]) << k;
+		if (r->tag & HARUNS_LEAD_APART && !i)
+			bits &= ~haruns_look_bit(0);
+		if (r->tag & HARUNS_TRAIL_APART && r->nr - 1 - i < step)
+			bits &= ~haruns_look_bit(r->nr - 1 - i);
 		haruns_look_marks(&look, marks, i, bits, len, align);
 	}
 	return look;
@@ -531,7 +538,7 @@ void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 l
 }
 
 /* Free a run, merging it with its neighbours, in any form. Return: length of the free run. */
-u32 haruns_merge(struct haruns *r, const struct haruns_run *run)
+struct haruns_run haruns_merge(struct haruns *r, const struct haruns_run *run)
 {
 	u32 start = run->start, end = start + run->len, before;
 
@@ -545,7 +552,52 @@ u32 haruns_merge(struct haruns *r, const struct haruns_run *run)
 		haruns_bitmap_put(r, start, 0);
 		start = before;
 	}
-	return haruns_bitmap_next_start(r, start + 1) - start;
+	return haruns_bitmap_recorded(r, start);
+}
+
+/* The longest free run that is not apart. */
+static u32 haruns_longest_inner(const struct haruns *r)
+{
+	struct haruns_look look = haruns_look(r, 0, 1);
+
+	return look.longest >> HARUNS_AT_BITS;
+}
+
+/*
+ * After haruns_set() in a slot of which an end is apart: the longest run, of what is left of @old
+ * and the others.
+ */
+u32 haruns_longest_left(const struct haruns *r, const struct haruns_run *old, u32 before, u32 after,
+			u32 others)
+{
+	if (r->tag & HARUNS_LEAD_APART && !old->start)
+		before = 0;
+	if (r->tag & HARUNS_TRAIL_APART && old->start + old->len == r->nr_blocks)
+		after = 0;
+	return max3(before, after, others);
+}
+
+/* Look for the longest run that is not apart. */
+void haruns_recount(struct haruns *r)
+{
+	r->max_free = haruns_longest_inner(r);
+}
+
+/* The free run at an end of the slot, @end, becomes apart, or is no longer. */
+void haruns_set_apart(struct haruns *r, u8 end, bool apart)
+{
+	u32 len = end == HARUNS_LEAD_APART ? haruns_lead(r) : haruns_trail(r);
+
+	if (apart) {
+		r->tag |= end;
+		if (len == r->max_free)
+			r->max_free = haruns_longest_inner(r);
+	} else {
+		r->tag &= ~end;
+		/* a slot that is wholly free may be apart by its other end */
+		if (len > r->max_free && !(haruns_is_empty(r) && r->tag & HARUNS_APART))
+			r->max_free = len;
+	}
 }
 
 /* Free blocks of one SPECIAL run, and count them in nr_known. Needs room for two more runs. */
@@ -599,7 +651,7 @@ bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr,
 		max_free = max(max_free, haruns_longest_row(found, row));
 		row = ~found ? BITMAP_PER_PAIR - fls64(~found) : row + BITMAP_PER_PAIR;
 	}
-	r->max_free = max_free;
+	r->max_free = r->tag & HARUNS_APART ? haruns_longest_inner(r) : max_free;
 	return true;
 }
 
@@ -622,6 +674,8 @@ static bool haruns_bitmap_check(const struct haruns *r)
 		max_free = max(max_free, haruns_longest_row(found, row));
 		row = ~found ? BITMAP_PER_PAIR - fls64(~found) : row + BITMAP_PER_PAIR;
 	}
+	if (r->tag & HARUNS_APART)
+		max_free = haruns_longest_inner(r);
 	return nr == r->nr && nr_free == r->nr_free && max_free == r->max_free;
 }
 
@@ -649,7 +703,8 @@ bool haruns_check(const struct haruns *r)
 		if (run.state != HARUNS_FREE)
 			continue;
 		nr_free += run.len;
-		max_free = max(max_free, run.len);
+		if (!haruns_is_apart(r, &run))
+			max_free = max(max_free, run.len);
 	} while (haruns_next(r, &run));
 	return pos == r->nr_blocks && nr == r->nr && nr_free == r->nr_free &&
 	       max_free == r->max_free;

@@ -39,6 +39,14 @@ struct haruns_sum {
 	u32 usable;		/* the longest extent of the wanted alignment */
 };
 
+/*
+ * In haruns.tag: the free run at the start of the slot, or at its end, is a part of one that goes
+ * on beyond it. It is not looked at for a best fit, and not counted in haruns.max_free.
+ */
+#define HARUNS_LEAD_APART	0x40
+#define HARUNS_TRAIL_APART	0x80
+#define HARUNS_APART		(HARUNS_LEAD_APART | HARUNS_TRAIL_APART)
+
 /* The runs of a slot. */
 struct haruns {
 	u16 nr;			/* number of runs */
@@ -46,9 +54,10 @@ struct haruns {
 	u16 nr_blocks;		/* size of the slot */
 	u16 nr_known;		/* blocks that were added by haruns_add() */
 	u16 nr_free;		/* free blocks */
-	u16 max_free;		/* length of the longest free run */
-	u8 tag;			/* for the slab layer; cleared by haruns_init() */
+	u16 max_free;		/* length of the longest free run that is not apart */
+	u8 tag;			/* HARUNS_..._APART, and bits for the slab layer; 0 at first */
 	u8 owner;		/* for the slab layer; never touched here */
+	u16 joined;		/* for the slab layer; cleared by haruns_init() */
 	union {
 		u16 own[HARUNS_INLINE];	/* the marks, if cap is HARUNS_INLINE */
 		u64 words[HARUNS_INLINE / HARUNS_PER_WORD];	/* the same, four to a word */
@@ -97,6 +106,8 @@ bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struc
 void haruns_free_map(const struct haruns *r, u32 from, u32 to, unsigned long *bits);
 void haruns_special_map(const struct haruns *r, unsigned long *bits);
 bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr, u32 blocks);
+void haruns_recount(struct haruns *r);
+void haruns_set_apart(struct haruns *r, u8 end, bool apart);
 bool haruns_check(const struct haruns *r);
 
 /* For runs_hit.h. */
@@ -104,6 +115,8 @@ struct haruns_look;
 struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align);
 void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
 		enum haruns_state state);
-u32 haruns_merge(struct haruns *r, const struct haruns_run *run);
+struct haruns_run haruns_merge(struct haruns *r, const struct haruns_run *run);
+u32 haruns_longest_left(const struct haruns *r, const struct haruns_run *old, u32 before, u32 after,
+			u32 others);
 
 #endif

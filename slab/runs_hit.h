@@ -77,8 +77,8 @@ static inline void haruns_cut_mark(struct haruns *r, u16 *at, u32 i, u32 before,
 		*at = end;
 }
 
-/* Free the run of mark @i, merging it with its neighbours. Return: length of the free run. */
-static inline u32 haruns_free_mark(struct haruns *r, u16 *marks, u32 i)
+/* Free the run of mark @i, merging it with its neighbours. Return: the free run. */
+static inline struct haruns_run haruns_free_mark(struct haruns *r, u16 *marks, u32 i)
 {
 	u16 *at = marks + i;
 	u32 before = i && haruns_mark_state(at[-1]) == HARUNS_FREE;
@@ -91,7 +91,7 @@ static inline u32 haruns_free_mark(struct haruns *r, u16 *marks, u32 i)
 	r->nr -= nr;
 	/* if two marks are gone, the move has left a stale one after the end mark */
 	marks[r->nr + !!nr] = haruns_mark_end(r);
-	return haruns_mark_start(at[1]) - haruns_mark_start(at[0]);
+	return haruns_mark_run(at, 0);
 }
 
 /* ---- a look at all free runs ---- */
@@ -149,17 +149,44 @@ static __always_inline void haruns_look_marks(struct haruns_look *look, const u1
 	}
 }
 
+/* The bit of mark @i, counted from the first that haruns_look_marks() looks at. */
+static inline u64 haruns_look_bit(u32 i)
+{
+	u32 lane = i % HARUNS_PER_WORD;
+
+	if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
+		lane = HARUNS_PER_WORD - 1 - lane;
+	return 1ULL << (lane * HARUNS_LANE_BITS + i / HARUNS_PER_WORD);
+}
+
+/* Whether the slot is wholly free. */
+static inline bool haruns_is_empty(const struct haruns *r)
+{
+	return r->nr_free == r->nr_blocks;
+}
+
+/* Whether a free run is apart. */
+static inline bool haruns_is_apart(const struct haruns *r, const struct haruns_run *run)
+{
+	return (r->tag & HARUNS_LEAD_APART && !run->start) ||
+	       (r->tag & HARUNS_TRAIL_APART && run->start + run->len == r->nr_blocks);
+}
+
 /* Look at the free runs in the struct. */
 static __always_inline struct haruns_look haruns_look_own(const struct haruns *r, u32 len)
 {
 	struct haruns_look look = HARUNS_LOOK;
 	const u64 *w = r->words;
+	u64 bits;
 
 	BUILD_BUG_ON(ARRAY_SIZE(r->words) != 5);
-	haruns_look_marks(&look, r->own, 0,
-			  haruns_free_bits(w[0]) | haruns_free_bits(w[1]) << 1 |
-			  haruns_free_bits(w[2]) << 2 | haruns_free_bits(w[3]) << 3 |
-			  haruns_free_bits(w[4]) << 4, len, 1);
+	bits = haruns_free_bits(w[0]) | haruns_free_bits(w[1]) << 1 | haruns_free_bits(w[2]) << 2 |
+	       haruns_free_bits(w[3]) << 3 | haruns_free_bits(w[4]) << 4;
+	if (r->tag & HARUNS_LEAD_APART)
+		bits &= ~haruns_look_bit(0);
+	if (r->tag & HARUNS_TRAIL_APART)
+		bits &= ~haruns_look_bit(r->nr - 1);
+	haruns_look_marks(&look, r->own, 0, bits, len, 1);
 	return look;
 }
 
@@ -237,12 +264,12 @@ static __always_inline bool haruns_best_fit(const struct haruns *r, u32 len, u32
 	return true;
 }
 
-/* The length of the longest free run, @run excluded, which is free. */
+/* The length of the longest free run, @run excluded, which is free, and what is apart. */
 static inline u32 haruns_others(const struct haruns *r, const struct haruns_run *run)
 {
 	struct haruns_look look;
 
-	if (run->len < r->max_free)
+	if (run->len < r->max_free || haruns_is_apart(r, run))
 		return r->max_free;
 	look = haruns_look(r, 0, 1);
 	return haruns_look_others(&look, run->at);
@@ -262,17 +289,50 @@ static inline void haruns_set(struct haruns *r, const struct haruns_run *old, u3
 	else
 		haruns_cut(r, old, start, len, state);
 	r->nr_free -= len;
-	r->max_free = max3(before, after, others);
+	r->max_free = likely(!(r->tag & HARUNS_APART)) ? max3(before, after, others) :
+			haruns_longest_left(r, old, before, after, others);
 }
 
-/* Free @run, which is not free, and merge it with the free runs beside it. */
+/*
+ * Free @run, which is not free, and merge it with the free runs beside it. Return: what it is now;
+ * haruns_run.at is not set. haruns_freed() follows.
+ */
+static inline struct haruns_run haruns_free(struct haruns *r, const struct haruns_run *run)
+{
+	r->nr_free += run->len;
+	return likely(r->cap == HARUNS_INLINE) ? haruns_free_mark(r, r->own, run->at) :
+						 haruns_merge(r, run);
+}
+
+/* The longest run, after @nr blocks of @now have become free. Ends may have become apart. */
+static inline void haruns_freed(struct haruns *r, const struct haruns_run *now, u32 nr)
+{
+	if (likely(!haruns_is_apart(r, now)))
+		r->max_free = max_t(u32, r->max_free, now->len);
+	else if (now->len - nr >= r->max_free)
+		/* the longest one may be a part of it now */
+		haruns_recount(r);
+}
+
+/* Free @run, and merge it. */
 static inline void haruns_clear(struct haruns *r, const struct haruns_run *run)
 {
-	u32 len = likely(r->cap == HARUNS_INLINE) ? haruns_free_mark(r, r->own, run->at) :
-						    haruns_merge(r, run);
+	struct haruns_run now = haruns_free(r, run);
 
-	r->nr_free += run->len;
-	r->max_free = max_t(u32, r->max_free, len);
+	haruns_freed(r, &now, run->len);
+}
+
+/* The free run at the end of the slot. */
+static inline struct haruns_run haruns_trail_run(const struct haruns *r)
+{
+	return likely(r->cap == HARUNS_INLINE) ? haruns_mark_run(r->own, r->nr - 1) :
+						 haruns_last(r);
+}
+
+/* The length of the longest free run, what is apart included. */
+static inline u32 haruns_longest(const struct haruns *r)
+{
+	return max3((u32)r->max_free, haruns_lead(r), haruns_trail(r));
 }
 
 #endif

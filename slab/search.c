@@ -207,12 +207,22 @@ static bool haslab_large_in_slot(struct haslab *s, struct large *l, u32 slot)
 	return true;
 }
 
-/* Prefetch a slot that is looked at soon. */
-static u32 haslab_large_prefetch(struct haslab *s, u32 slot)
+/* What an entry of the index stands for: a slot, or a run that begins there and goes on. */
+static bool haslab_large_in_entry(struct haslab *s, struct large *l, u32 entry)
 {
-	prefetch(mixed_of(s, slot));
-	prefetch(slot_link(s, slot));
-	return slot;
+	u32 slot = entry_slot(entry);
+
+	if (!entry_is_joined(entry))
+		return haslab_large_in_slot(s, l, slot);
+	return haslab_large_spend(l, 1) && haslab_large_run(s, l, slot_start(s, slot + 1) - 1);
+}
+
+/* Prefetch an entry that is looked at soon. */
+static u32 haslab_large_prefetch(struct haslab *s, u32 entry)
+{
+	prefetch(mixed_of(s, entry_slot(entry)));
+	prefetch(entry_link(s, entry));
+	return entry;
 }
 
 /* The next non-empty bucket below @bucket with parts that may be long enough, or 0. */
@@ -236,10 +246,10 @@ static bool haslab_large_in_slots(struct haslab *s, struct large *l, const struc
 		for (; bucket && nr < LARGE_LISTS; bucket = haslab_large_list(l, g, bucket))
 			at[nr++] = haslab_large_prefetch(s, g->mixed[bucket]);
 		for (i = 0; i < nr;) {
-			if (!haslab_large_in_slot(s, l, at[i]))
+			if (!haslab_large_in_entry(s, l, at[i]))
 				return false;
-			next = slot_link(s, at[i])->next;
-			if (next != NO_SLOT)
+			next = entry_link(s, at[i])->next;
+			if (next != NO_ENTRY)
 				at[i++] = haslab_large_prefetch(s, next);
 			else
 				at[i] = at[--nr];
@@ -329,7 +339,8 @@ static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
 	l.steps = l.part > SLAB_REST ? haslab_steps(s, LARGE_STEPS) : LARGE_FEW;
 	if (haslab_free_blocks(s) < len || haslab_known_longest(s) < len)
 		return -ENOSPC;
-	/* only buddy blocks can be longer than a slot */
+	/* only buddy blocks can then be longer than a slot */
+	haslab_empty_put_range(s, 0, s->cfg.nr_blocks);
 	if ((l.part > slot_blocks(s) || haslab_large_in_groups(s, &l)) &&
 	    haslab_large_in_buddy(s, &l))
 		return l.part > SLAB_REST ? -ENOSPC : -E2BIG;
@@ -401,29 +412,19 @@ static void haslab_best_of_order(struct haslab *s, unsigned int order, struct be
 		haslab_best_around(s, units[i] << s->cfg.unit_shift, b);
 }
 
-static void haslab_best_at_ends(struct haslab *s, u32 slot, struct best *b)
+/* Try the shortest runs that go on in the next slot. */
+static void haslab_best_of_joined(struct haslab *s, const struct haslab_group *g, struct best *b)
 {
-	const struct haruns *r = &mixed_of(s, slot)->runs;
+	u32 tries = b->align > 1 ? BEST_ALIGNED : BEST_TRIES, entry;
+	u32 bucket = haslab_listed_bucket(b->len);
 
-	if (haruns_lead(r))
-		haslab_best_around(s, slot_start(s, slot), b);
-	if (haruns_trail(r))
-		haslab_best_around(s, slot_start(s, slot + 1) - haruns_trail(r), b);
-}
-
-/* Try runs that extend past the ends of the slots with the longest runs. */
-static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
-{
-	u32 tries = b->align > 1 ? BEST_ALIGNED : BEST_TRIES;
-	u32 least = haslab_bucket_of(slot_blocks(s) / 4);
-	u32 end = HASLAB_NR_BUCKETS, bucket, slot;
-
-	tries = min_t(u32, tries, BEST_SLOTS / s->nr_groups);
-	for (; (bucket = find_last_bit(g->mixed_mask, end)) < end && bucket > least; end = bucket)
-		for (slot = g->mixed[bucket]; slot != NO_SLOT; slot = slot_link(s, slot)->next) {
-			if (!tries--)
+	for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS)
+		for (entry = g->mixed[bucket]; entry != NO_ENTRY;
+		     entry = entry_link(s, entry)->next) {
+			if (!tries-- || bucket > haslab_listed_bucket(b->size))
 				return;
-			haslab_best_at_ends(s, slot, b);
+			if (entry_is_joined(entry))
+				haslab_best_around(s, slot_start(s, entry_slot(entry) + 1) - 1, b);
 		}
 }
 
@@ -448,14 +449,14 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++)
-		haslab_best_of_slots(s, &s->groups[i], &b);
+		haslab_best_of_joined(s, &s->groups[i], &b);
 	/* many slots may have taken their half of the steps in vain */
 	b.steps = max(b.steps, 0) + steps / 2;
 	/* 3, not 2: there may also be parts of slots beside the blocks */
 	low -= min(low, 3U);
 	for (avail = s->buddy.avail >> low << low; avail; avail &= avail - 1) {
 		order = __ffs64(avail);
-		if (order >= enough && b.size < U64_MAX)
+		if (order >= enough && b.size <= (u64)unit_blocks(s) << order)
 			break;
 		/* in each of these blocks it fits: try one in any case */
 		if (order >= enough)

@@ -194,6 +194,7 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 
 	if (!span)
 		return -ENOMEM;
+	haslab_empty_put_range(s, start, start + len);
 	ret = haslab_pieces_take(s, start, start + len, op);
 	if (ret) {
 		hamem_put(&s->mem, span);

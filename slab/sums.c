@@ -246,7 +246,7 @@ static bool haslab_mixed_part(struct haslab *s, u64 pos, u64 end, struct mixed_p
 static struct haslab_sum haslab_runs_sum(const struct haruns *r)
 {
 	return (struct haslab_sum) {
-		haruns_lead(r), r->max_free, haruns_trail(r), r->nr_blocks, r->max_free
+		haruns_lead(r), haruns_longest(r), haruns_trail(r), r->nr_blocks, haruns_longest(r)
 	};
 }
 

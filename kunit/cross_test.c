@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free runs across the borders of slots: they are one run for an allocation, and slots that are
+ * wholly free are kept between them, but are in nobody's way.
+ */
+#include "pool_fixture.h"
+#include "slab/internal.h"
+
+#define SLOT	4096ULL		/* blocks: 16 units */
+
+static struct haslab *slab_of(struct kunit *test)
+{
+	return &((struct fixture *)test->priv)->p.slab;
+}
+
+/* An allocation of @len lies at @expected, and took no search. */
+static void expect_at(struct kunit *test, u64 len, u64 expected)
+{
+	u64 searches = stat(test)->searches;
+
+	KUNIT_EXPECT_EQ_MSG(test, alloc(test, len), expected, "length %llu", len);
+	KUNIT_EXPECT_EQ_MSG(test, stat(test)->searches, searches, "length %llu", len);
+}
+
+/* All of a device of @nr slots is mixed and in use, in extents of a sixteenth of a slot. */
+static void fill_slots(struct kunit *test, unsigned int nr)
+{
+	u64 at;
+
+	start(test, nr * SLOT);
+	for (at = 0; at < nr * SLOT; at += 255 + at % SLOT / 3825 * 16)
+		KUNIT_ASSERT_EQ(test, claim(test, at, at % SLOT == 3825 ? 271 : 255), 0);
+	expect_account(test, nr * SLOT, 16 * nr);
+}
+
+/* Free @nr of the extents of fill_slots(), from number @first of @slot on. */
+static void free_some(struct kunit *test, u64 slot, unsigned int first, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = first; i < first + nr; i++)
+		expect_freed(test, slot * SLOT + i * 255, i == 15 ? 271 : 255);
+}
+
+/* ---- joined runs ---- */
+
+static void extents_adjoin_over_borders(struct kunit *test)
+{
+	static const u64 lens[] = { 2816, 2048 + 256, 3000, 4095, 3328, 257 };
+	u64 expected = 0;
+	unsigned int i;
+
+	start(test, 16 * SLOT);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		expect_at(test, lens[i], expected);
+		expected += lens[i];
+	}
+	expect_account(test, expected, ARRAY_SIZE(lens));
+	for (; i--; expect_freed(test, expected, lens[i]))
+		expected -= lens[i];
+	expect_all_comes_back(test);
+}
+
+/* The shortest run that fits is taken, be it in a slot or across a border. */
+static void best_fit_is_over_all_runs(struct kunit *test)
+{
+	fill_slots(test, 8);
+	free_some(test, 1, 5, 6);	/* 1530 blocks */
+	free_some(test, 3, 13, 3);	/* 781 */
+	free_some(test, 4, 0, 2);	/* and 510 */
+	free_some(test, 6, 4, 5);	/* 1275 */
+	KUNIT_ASSERT_EQ(test, hapool_check(&((struct fixture *)test->priv)->p), 0);
+	expect_at(test, 1276, 3 * SLOT + 3315);
+	expect_at(test, 1264, 6 * SLOT + 4 * 255);
+	expect_at(test, 1277, SLOT + 5 * 255);
+}
+
+/* What is left of it is one run, whose other end is in the next slot. */
+static void rest_of_a_joined_run_is_one(struct kunit *test)
+{
+	fill_slots(test, 4);
+	free_some(test, 1, 12, 4);	/* 1036 */
+	free_some(test, 2, 0, 4);	/* and 1020 */
+	expect_at(test, 300, SLOT + 12 * 255);
+	expect_at(test, 300, SLOT + 12 * 255 + 300);
+	expect_at(test, 1456, SLOT + 12 * 255 + 600);
+	expect_account(test, 4 * SLOT, 64 - 8 + 3);
+	expect_freed(test, SLOT + 12 * 255 + 600, 1456);
+	expect_at(test, 1456, SLOT + 12 * 255 + 600);
+}
+
+/* A short one is left in two pieces. */
+static void short_runs_are_not_joined(struct kunit *test)
+{
+	u64 at;
+
+	start(test, 4 * SLOT);
+	for (at = 0; at < 4 * SLOT; at += SLOT) {
+		KUNIT_ASSERT_EQ(test, claim(test, at + 100, SLOT - 228), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, at + SLOT - 28, 28), 0);
+	}
+	expect_freed(test, SLOT - 28, 28);
+	/* 128 and 100 blocks */
+	KUNIT_EXPECT_FALSE(test, mixed_of(slab_of(test), 0)->runs.joined);
+	/* a search finds it all the same */
+	KUNIT_EXPECT_EQ(test, alloc(test, 228), SLOT - 128);
+}
+
+static void extent_of_a_slot_through_a_free_slot(struct kunit *test)
+{
+	fill_slots(test, 5);
+	free_some(test, 1, 15, 1);	/* 271 */
+	free_some(test, 2, 0, 16);	/* a slot */
+	free_some(test, 3, 0, 1);	/* and 255 */
+	expect_at(test, SLOT, 2 * SLOT - 271);
+	expect_at(test, 526, 3 * SLOT - 271);
+	expect_freed(test, 2 * SLOT - 271, SLOT);
+	/* longer than a slot: what comes before and after it is a part of another slot */
+	expect_at(test, SLOT - 1, 2 * SLOT - 271);
+	expect_account(test, 5 * SLOT - 1, 80 - 18 + 2);
+}
+
+/* An aligned extent may lie in a part of a joined run. */
+static void aligned_extent_in_a_joined_run(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at;
+
+	fill_slots(test, 4);
+	free_some(test, 0, 14, 2);	/* 526 */
+	free_some(test, 1, 0, 2);	/* and 510 */
+	KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 258, 256, HAPOOL_NO_GOAL, GFP_NOWAIT, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, SLOT - 512);
+	KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 258, 256, HAPOOL_NO_GOAL, GFP_NOWAIT, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, SLOT);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+}
+
+/* Many runs are long enough, but have no aligned place: only a few are looked at. */
+static void aligned_extent_beside_many_joined_runs(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, slot;
+	int i;
+
+	fill_slots(test, 40);
+	free_some(test, 39, 0, 16);
+	for (slot = 0; slot < 38; slot += 2) {
+		free_some(test, slot, slot < 20 ? 4 : 9, slot < 20 ? 12 : 7);
+		free_some(test, slot + 1, 0, slot < 20 ? 12 : 7);
+	}
+	/* the slot that is kept goes back for it; then the buddy has one */
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 3500, SLOT, HAPOOL_NO_GOAL, GFP_NOWAIT,
+						   &at), 0);
+		KUNIT_EXPECT_EQ(test, at, 39 * SLOT);
+		expect_freed(test, at, 3500);
+		hapool_drain(&f->p);
+	}
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+}
+
+/* A run never goes on in a slot of another group: a free takes one lock only. */
+static void groups_do_not_join(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->nr_groups = 2;
+	start(test, 8 * SLOT);
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(0));
+	KUNIT_ASSERT_EQ(test, claim(test, 100, 2000), 0);
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(1));
+	KUNIT_ASSERT_EQ(test, claim(test, SLOT + 2000, 2000), 0);
+	KUNIT_EXPECT_FALSE(test, mixed_of(slab_of(test), 0)->runs.joined);
+	expect_freed(test, 100, 2000);
+	expect_freed(test, SLOT + 2000, 2000);
+	hatest_on_any_cpu();
+	expect_all_comes_back(test);
+}
+
+/* The run at the end of the device goes on when the device grows. */
+static void run_goes_on_in_new_space(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	start(test, SLOT + 77);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 4000), 0);
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, 2 * SLOT + 78, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, 2 * SLOT + 1000, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_at(test, SLOT, 4000);
+	expect_freed(test, 4000, SLOT);
+	expect_freed(test, 0, 4000);
+	expect_one_run(test);
+}
+
+/* ---- slots that are wholly free ---- */
+
+static void pair_on_an_empty_device_makes_no_slot(struct kunit *test)
+{
+	u64 at, made;
+	int i;
+
+	start(test, 64 * SLOT);
+	at = alloc(test, 17);
+	expect_freed(test, at, 17);
+	made = stat(test)->slab.made;
+	for (i = 0; i < 10; i++) {
+		KUNIT_EXPECT_EQ(test, alloc(test, 17), at);
+		expect_freed(test, at, 17);
+	}
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.made, made);
+	expect_all_comes_back(test);
+}
+
+static void few_slots_are_kept(struct kunit *test)
+{
+	const unsigned int nr = HASLAB_NR_EMPTY + 8;
+	struct haslab *s = slab_of(test);
+	unsigned int i;
+
+	fill_slots(test, nr);
+	for (i = 0; i < nr; i++)
+		free_some(test, i, 0, 16);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, HASLAB_NR_EMPTY);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, HASLAB_NR_EMPTY);
+	expect_all_comes_back(test);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
+}
+
+/* No size is refused, nor searched for, because slots are kept for another one. */
+static void kept_slots_are_in_nobodys_way(struct kunit *test)
+{
+	static const u64 lens[] = { 1, 16, UNIT, 4 * UNIT, 300, SLOT, SLOT / 2 };
+	u64 at, nr, searches;
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		fill_slots(test, 4);
+		for (k = 0; k < 4; k++)
+			free_some(test, k, 0, 16);
+		searches = stat(test)->searches;
+		for (nr = 0; nr < 4 * SLOT / lens[i]; nr++)
+			KUNIT_ASSERT_EQ_MSG(test, try_alloc(test, lens[i], &at), 0,
+					    "extent %llu of length %llu", nr, lens[i]);
+		KUNIT_EXPECT_EQ_MSG(test, stat(test)->searches, searches, "length %llu", lens[i]);
+	}
+	/* more than a slot, as long as all of it */
+	fill_slots(test, 4);
+	for (k = 0; k < 4; k++)
+		free_some(test, k, 0, 16);
+	KUNIT_EXPECT_EQ(test, alloc(test, 4 * SLOT), 0);
+	expect_freed(test, 0, 4 * SLOT);
+	expect_one_run(test);
+}
+
+/* ---- CHECK ---- */
+
+static void expect_found(struct kunit *test, const char *what)
+{
+	KUNIT_EXPECT_EQ_MSG(test, haslab_check(slab_of(test)), -EUCLEAN, "%s", what);
+}
+
+static void wrong_joins_are_found(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	struct haslab_mixed *m, *next;
+	struct haslab_group *g;
+
+	fill_slots(test, 6);
+	g = s->groups;
+	free_some(test, 1, 12, 4);
+	free_some(test, 2, 0, 16);
+	free_some(test, 3, 0, 4);
+	free_some(test, 5, 0, 16);
+	KUNIT_ASSERT_EQ(test, haslab_check(s), 0);
+	m = mixed_of(s, 1);
+	next = mixed_of(s, 3);
+	m->runs.tag ^= HARUNS_TRAIL_APART;
+	expect_found(test, "a run counts as one that ends at the border");
+	m->runs.tag ^= HARUNS_TRAIL_APART | HARUNS_LEAD_APART;
+	expect_found(test, "a run counts as one that begins before the border");
+	m->runs.tag ^= HARUNS_LEAD_APART;
+	next->runs.tag ^= HARUNS_LEAD_APART;
+	expect_found(test, "the end of a joined run is listed, too");
+	next->runs.tag ^= HARUNS_LEAD_APART;
+	m->runs.joined++;
+	expect_found(test, "a joined run is listed by a wrong length");
+	m->runs.joined -= 2;
+	expect_found(test, "a joined run is listed by a wrong length");
+	m->runs.joined++;
+	next->runs.joined = 5;
+	expect_found(test, "a run that is not joined is listed as one");
+	next->runs.joined = 0;
+	entry_link(s, joined_entry_of(1))->next = joined_entry_of(3);
+	expect_found(test, "a joined run is linked to another one");
+	entry_link(s, joined_entry_of(1))->next = NO_ENTRY;
+	KUNIT_ASSERT_EQ(test, g->nr_empty, 2);
+	g->nr_empty = 1;
+	expect_found(test, "a slot that is kept is in no list");
+	g->nr_empty = HASLAB_NR_EMPTY + 1;
+	expect_found(test, "too many slots are kept");
+	g->nr_empty = 2;
+	swap(g->empty[0], g->empty[1]);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+	mixed_of(s, 5)->runs.tag ^= MIXED_EMPTY;
+	expect_found(test, "a slot is wholly free, and not kept");
+	mixed_of(s, 5)->runs.tag ^= MIXED_EMPTY;
+	m->runs.tag ^= MIXED_EMPTY;
+	expect_found(test, "a slot counts as one that is kept");
+	m->runs.tag ^= MIXED_EMPTY;
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+static struct kunit_case cross_cases[] = {
+	KUNIT_CASE(extents_adjoin_over_borders),
+	KUNIT_CASE(best_fit_is_over_all_runs),
+	KUNIT_CASE(rest_of_a_joined_run_is_one),
+	KUNIT_CASE(short_runs_are_not_joined),
+	KUNIT_CASE(extent_of_a_slot_through_a_free_slot),
+	KUNIT_CASE(aligned_extent_in_a_joined_run),
+	KUNIT_CASE(aligned_extent_beside_many_joined_runs),
+	KUNIT_CASE(groups_do_not_join),
+	KUNIT_CASE(run_goes_on_in_new_space),
+	KUNIT_CASE(pair_on_an_empty_device_makes_no_slot),
+	KUNIT_CASE(few_slots_are_kept),
+	KUNIT_CASE(kept_slots_are_in_nobodys_way),
+	KUNIT_CASE(wrong_joins_are_found),
+	{}
+};
+
+static struct kunit_suite cross_suite = {
+	.name = "cross",
+	.init = pool_test_init,
+	.exit = pool_test_exit,
+	.test_cases = cross_cases,
+};
+
+kunit_test_suite(cross_suite);

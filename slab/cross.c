@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Free runs across the borders of slots. See mixed.c for the runs within a slot.
+ *
+ * If each slot kept its rests for itself, extents of some MiB would leave one in each of them:
+ * sizes of 8 to 16 MiB then fill .82 of a disk, and a best fit over the whole disk .955. So a free
+ * run that ends one slot and the one that begins the next are joined to one, if both slots are
+ * mixed and of one group. A slot that is wholly free joins those beside it.
+ *
+ * A joined run is in the index by its whole length, as an entry of the slot in which it begins.
+ * What each slot has of it is apart: not in haruns.max_free, nor looked at for a best fit within
+ * the slot (HARUNS_..._APART). So the index has each free run once, and the best fit in it is one
+ * over all mixed slots of the group. Shorter ones than a sixteenth of a slot stay in two pieces:
+ * most are used up soon, and to join them costs more than it gains.
+ *
+ * An extent is taken from the start of a joined run, which leaves its rest in one piece.
+ *
+ * A slot that becomes wholly free stays mixed if the group keeps few of them (haslab_group.empty):
+ * in the buddy it would part the runs beside it, and the next extent would make it mixed again.
+ * Those that are kept go back when the buddy has nothing to give, when a search needs them, and
+ * when the pools are drained.
+ *
+ * Locking: everything here belongs to one group, whose lock is held, or all groups are shut out.
+ */
+#include <linux/kernel.h>
+
+#include "slab/runs_hit.h"
+#include "slab/internal.h"
+
+/* A joined run is at least this part of a slot. */
+#define JOIN_PART	16
+
+/* ---- slots that are wholly free ---- */
+
+/* How many a group keeps: all groups together, as many as one call can give back. */
+static u32 haslab_most_empty(const struct haslab *s)
+{
+	return clamp_t(u32, 2 * HASLAB_NR_EMPTY / s->nr_groups, 1, HASLAB_NR_EMPTY);
+}
+
+/* A slot is wholly free. False if it cannot be kept. */
+bool haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	struct haslab_mixed *m = mixed_of(s, slot);
+
+	if (g->nr_empty >= haslab_most_empty(s) || !haruns_is_empty(&m->runs))
+		return false;
+	g->empty[g->nr_empty] = slot;
+	WRITE_ONCE(g->nr_empty, g->nr_empty + 1);
+	m->runs.tag |= MIXED_EMPTY;
+	return true;
+}
+
+/* A slot is no longer kept as one that is wholly free. */
+static void haslab_empty_forget(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	struct haslab_mixed *m = mixed_of(s, slot);
+	u32 i = 0;
+
+	if (!(m->runs.tag & MIXED_EMPTY))
+		return;
+	m->runs.tag &= ~MIXED_EMPTY;
+	while (g->empty[i] != slot)
+		i++;
+	WRITE_ONCE(g->nr_empty, g->nr_empty - 1);
+	g->empty[i] = g->empty[g->nr_empty];
+}
+
+/* ---- slots beside each other ---- */
+
+/* The mixed part of a slot if it is one of @g, or NULL. */
+static struct haslab_mixed *haslab_mixed_of_group(const struct haslab *s,
+						  const struct haslab_group *g, u32 slot)
+{
+	struct haslab_mixed *m;
+
+	if (slot_start(s, slot) >= s->cfg.nr_blocks)
+		return NULL;
+	m = mixed_slot(s, slot);
+	return m && mixed_is_of(s, m, g) ? m : NULL;
+}
+
+/* Whether the free runs at the end of a slot and at the start of the next one are to be joined. */
+static bool haslab_is_joined(const struct haslab *s, const struct haslab_mixed *before,
+			     const struct haslab_mixed *m)
+{
+	u32 trail = haruns_trail(&before->runs), lead = haruns_lead(&m->runs);
+
+	return trail && lead && trail + lead >= slot_blocks(s) / JOIN_PART;
+}
+
+/* Whether a slot is joined with the next one and is not in the middle of a joined run. */
+static bool haslab_begins_joined(const struct haslab_mixed *m)
+{
+	return m->runs.tag & HARUNS_TRAIL_APART &&
+	       !(haruns_is_empty(&m->runs) && m->runs.tag & HARUNS_LEAD_APART);
+}
+
+/* The slot in which the joined run begins that reaches the end of @slot. */
+static u32 haslab_joined_first(const struct haslab *s, u32 slot)
+{
+	const struct haslab_mixed *m = mixed_of(s, slot);
+
+	while (haruns_is_empty(&m->runs) && m->runs.tag & HARUNS_LEAD_APART)
+		m = mixed_of(s, --slot);
+	return slot;
+}
+
+/* The length of the joined run that begins in @slot. */
+u32 haslab_joined_len(const struct haslab *s, u32 slot)
+{
+	const struct haruns *r = &mixed_of(s, slot)->runs;
+	u32 len = haruns_trail(r);
+
+	do {
+		r = &mixed_of(s, ++slot)->runs;
+		len += haruns_lead(r);
+	} while (haruns_is_empty(r) && r->tag & HARUNS_TRAIL_APART);
+	return len;
+}
+
+/* ---- what is in the index ---- */
+
+/* The bucket of the joined run that begins in @slot, or 0. */
+static u32 haslab_joined_bucket(const struct haslab *s, u32 slot)
+{
+	return haslab_begins_joined(mixed_of(s, slot)) ?
+	       haslab_listed_bucket(haslab_joined_len(s, slot)) : 0;
+}
+
+/* The joined run that begins in @slot may have changed. */
+static void haslab_joined_index(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	struct haruns *r = &mixed_of(s, slot)->runs;
+	u32 bucket = haslab_joined_bucket(s, slot);
+
+	if (r->joined == bucket)
+		return;
+	haslab_index_relink(s, g, joined_entry_of(slot), r->joined, bucket);
+	r->joined = bucket;
+}
+
+/* An end of a slot is now apart, or no longer. */
+static void haslab_end_apart(struct haslab *s, struct haslab_group *g, u32 slot, u8 end, bool apart)
+{
+	struct haslab_mixed *m = mixed_of(s, slot);
+	u32 max_free = m->runs.max_free;
+
+	haruns_set_apart(&m->runs, end, apart);
+	haslab_index_move(s, g, slot, m, max_free);
+}
+
+/* Join the free runs at the border before @slot, or part them. */
+static void haslab_border_join(struct haslab *s, struct haslab_group *g, u32 slot, bool joined)
+{
+	haslab_end_apart(s, g, slot - 1, HARUNS_TRAIL_APART, joined);
+	haslab_end_apart(s, g, slot, HARUNS_LEAD_APART, joined);
+	/* wholly free, it may begin a joined run now, or no longer */
+	if (haruns_is_empty(&mixed_of(s, slot)->runs))
+		haslab_joined_index(s, g, slot);
+}
+
+/* The joined run that reaches the border before @slot, or does no longer, has changed. */
+static void haslab_border_index(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	haslab_joined_index(s, g, slot - 1);
+	if (haruns_is_empty(&mixed_of(s, slot - 1)->runs))
+		haslab_joined_index(s, g, haslab_joined_first(s, slot - 1));
+}
+
+/* What is free at the border before @slot has changed. */
+static void haslab_border_changed(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	struct haslab_mixed *before = slot ? haslab_mixed_of_group(s, g, slot - 1) : NULL;
+	struct haslab_mixed *m = before ? haslab_mixed_of_group(s, g, slot) : NULL;
+	bool joined;
+
+	if (!m)
+		return;
+	joined = haslab_is_joined(s, before, m);
+	if (joined != !!(before->runs.tag & HARUNS_TRAIL_APART))
+		haslab_border_join(s, g, slot, joined);
+	else if (!joined)
+		return;
+	haslab_border_index(s, g, slot);
+}
+
+/*
+ * Blocks at the end of a slot, or at its start, have become free: @now is the run there, with @nr
+ * new ones. The caller then moves the slot in the index.
+ */
+void haslab_end_freed(struct haslab *s, struct haslab_group *g, u32 slot,
+		      const struct haruns_run *now, u32 nr)
+{
+	struct haslab_mixed *m = mixed_of(s, slot), *other;
+	bool lead = false, trail = false;
+
+	haslab_assert_group(s, g);
+	if (!now->start && slot) {
+		other = haslab_mixed_of_group(s, g, slot - 1);
+		lead = other && haslab_is_joined(s, other, m);
+		if (lead && !(m->runs.tag & HARUNS_LEAD_APART))
+			haslab_end_apart(s, g, slot - 1, HARUNS_TRAIL_APART, true);
+	}
+	if (now->start + now->len == slot_blocks(s)) {
+		other = haslab_mixed_of_group(s, g, slot + 1);
+		trail = other && haslab_is_joined(s, m, other);
+		if (trail && !(m->runs.tag & HARUNS_TRAIL_APART))
+			haslab_end_apart(s, g, slot + 1, HARUNS_LEAD_APART, true);
+	}
+	m->runs.tag |= (lead ? HARUNS_LEAD_APART : 0) | (trail ? HARUNS_TRAIL_APART : 0);
+	haruns_freed(&m->runs, now, nr);
+	if (trail) {
+		haslab_joined_index(s, g, slot);
+		/* it began a joined run, and is in the middle of one */
+		if (haruns_is_empty(&mixed_of(s, slot + 1)->runs))
+			haslab_joined_index(s, g, slot + 1);
+	}
+	if (lead)
+		haslab_border_index(s, g, slot);
+}
+
+/* See haslab_ends_changed(). */
+void haslab_cross_changed(struct haslab *s, struct haslab_group *g, u32 slot, u32 start, u32 end)
+{
+	haslab_assert_group(s, g);
+	if (!haruns_is_empty(&mixed_of(s, slot)->runs))
+		haslab_empty_forget(s, g, slot);
+	if (!start)
+		haslab_border_changed(s, g, slot);
+	if (end == slot_blocks(s))
+		haslab_border_changed(s, g, slot + 1);
+}
+
+/* The mixed part of a slot is about to go, or to become a smaller one. */
+void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	u8 tag = mixed_of(s, slot)->runs.tag;
+
+	haslab_empty_forget(s, g, slot);
+	if (tag & HARUNS_TRAIL_APART)
+		haslab_border_join(s, g, slot + 1, false);
+	if (tag & HARUNS_LEAD_APART)
+		haslab_border_join(s, g, slot, false);
+	haslab_joined_index(s, g, slot);
+	if (tag & HARUNS_LEAD_APART)
+		haslab_joined_index(s, g, haslab_joined_first(s, slot - 1));
+}
+
+/* ---- allocation ---- */
+
+/* Part of the free run at an end of a slot, which is apart, becomes an extent or a part of one. */
+static void haslab_joined_set(struct haslab *s, struct haslab_group *g, u64 start, u32 len,
+			      enum haruns_state state)
+{
+	struct haslab_mixed *m = mixed_of(s, slot_of(s, start));
+	struct haruns_run run = IS_ALIGNED(start, slot_blocks(s)) ?
+				haruns_recorded(&m->runs, 0) : haruns_trail_run(&m->runs);
+	u32 max_free = m->runs.max_free;
+
+	haruns_set(&m->runs, &run, max_free, start & (slot_blocks(s) - 1), len, state);
+	haslab_index_move(s, g, slot_of(s, start), m, max_free);
+	g->free -= len;
+	map_changed(s, start);
+}
+
+/*
+ * Allocate at most a slot from the start of the joined run that begins in @slot, which is long
+ * enough. Return: 0; -ENOMEM.
+ */
+int haslab_joined_take(struct haslab *s, struct haslab_group *g, u32 slot, u32 len,
+		       struct hamem_op *op, u64 *start)
+{
+	struct haslab_mixed *m = mixed_of(s, slot), *next = mixed_of(s, slot + 1);
+	u32 trail = haruns_trail(&m->runs);
+	bool through = haruns_is_empty(&next->runs);
+	u64 border = slot_start(s, slot + 1);
+
+	haslab_assert_group(s, g);
+	*start = border - trail;
+	if (haruns_reserve(&m->runs, 2, &s->mem, op) ||
+	    (len > trail && haruns_reserve(&next->runs, 2, &s->mem, op)))
+		return -ENOMEM;
+	haslab_joined_set(s, g, *start, min(len, trail), HARUNS_LIVE);
+	if (len > trail) {
+		haslab_joined_set(s, g, border, len - trail, HARUNS_SPECIAL);
+		m->runs.tag |= MIXED_GOES_ON;
+		next->runs.tag |= MIXED_CONTINUES;
+	}
+	if (len > trail && through)
+		haslab_cross_changed(s, g, slot + 1, 1, slot_blocks(s));
+	haslab_cross_changed(s, g, slot, *start & (slot_blocks(s) - 1), slot_blocks(s));
+	return 0;
+}
+
+/* ---- for CHECK ---- */
+
+/* Whether a slot is in haslab_group.empty if its tag says so. */
+static bool haslab_empty_is_right(const struct haslab_group *g, u32 slot, bool listed)
+{
+	u32 i;
+
+	if (g->nr_empty > HASLAB_NR_EMPTY)
+		return false;
+	for (i = 0; i < g->nr_empty; i++)
+		if (g->empty[i] == slot)
+			return listed;
+	return !listed;
+}
+
+/* The next slot, if the free run at the end of this one is to be joined with it. */
+static const struct haslab_mixed *haslab_joined_next(const struct haslab *s, u32 slot)
+{
+	const struct haslab_mixed *m = mixed_of(s, slot);
+	const struct haslab_mixed *next = haslab_mixed_of_group(s, mixed_group(s, m), slot + 1);
+
+	return next && haslab_is_joined(s, m, next) ? next : NULL;
+}
+
+/* As haslab_joined_bucket(), but goes by the runs, not by what the slots say of them. */
+static u32 haslab_joined_bucket_by_runs(const struct haslab *s, u32 slot, bool continues)
+{
+	const struct haslab_mixed *m = mixed_of(s, slot), *next = haslab_joined_next(s, slot);
+	u32 len = haruns_trail(&m->runs);
+
+	if (!next || (haruns_is_empty(&m->runs) && continues))
+		return 0;
+	/* of a slot that counts too much as free the bucket is wrong, too */
+	for (; next && len < 1U << HASLAB_LISTED_SHIFT; next = haslab_joined_next(s, slot)) {
+		len += haruns_lead(&next->runs);
+		slot++;
+		/* what comes after it was not verified */
+		if (!haruns_is_empty(&next->runs) || next->runs.nr != 1)
+			break;
+	}
+	return haslab_listed_bucket(len);
+}
+
+/* Whether a slot is joined with those beside it where it should, and has the right entry. */
+bool haslab_cross_is_right(const struct haslab *s, u32 slot)
+{
+	const struct haslab_mixed *m = mixed_of(s, slot), *before;
+	const struct haslab_group *g = mixed_group(s, m);
+	u8 apart = haslab_joined_next(s, slot) ? HARUNS_TRAIL_APART : 0;
+
+	before = slot ? haslab_mixed_of_group(s, g, slot - 1) : NULL;
+	if (before && haslab_is_joined(s, before, m))
+		apart |= HARUNS_LEAD_APART;
+	return (m->runs.tag & HARUNS_APART) == apart &&
+	       m->runs.joined == haslab_joined_bucket_by_runs(s, slot, apart & HARUNS_LEAD_APART) &&
+	       haslab_empty_is_right(g, slot, m->runs.tag & MIXED_EMPTY);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The index of the free runs of a group's mixed slots, by length. See mixed.c for what is asked of
+ * it.
+ *
+ * It is a list of entries for each length, from 256 blocks up for a few lengths together, and a
+ * bitmap of the lists that are not empty. A slot has an entry by its longest free run, and one by
+ * the run that begins in it and goes on in the next slot (cross.c), if there is such a run. The
+ * latest entry of a list comes first.
+ *
+ * Locking: the lock of the group is held, or all groups are shut out.
+ */
+#include <linux/bitops.h>
+#include <linux/kernel.h>
+
+#include "slab/internal.h"
+
+void haslab_index_init(struct haslab_group *g)
+{
+	u32 i;
+
+	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
+		g->mixed[i] = NO_ENTRY;
+}
+
+static void haslab_index_add(struct haslab *s, struct haslab_group *g, u32 entry, u32 bucket,
+			     struct haslab_link *link)
+{
+	u32 first = g->mixed[bucket];
+
+	*link = (struct haslab_link) { .next = first, .prev = entry };
+	if (first == NO_ENTRY)
+		__set_bit(bucket, g->mixed_mask);
+	else
+		entry_link(s, first)->prev = entry;
+	g->mixed[bucket] = entry;
+}
+
+static void haslab_index_del(struct haslab *s, struct haslab_group *g, u32 entry, u32 bucket,
+			     struct haslab_link link)
+{
+	if (link.next != NO_ENTRY)
+		entry_link(s, link.next)->prev = link.prev == entry ? link.next : link.prev;
+	if (link.prev != entry) {
+		entry_link(s, link.prev)->next = link.next;
+		return;
+	}
+	g->mixed[bucket] = link.next;
+	if (link.next == NO_ENTRY)
+		__clear_bit(bucket, g->mixed_mask);
+	else
+		/* the next request for this list will need it */
+		prefetch(mixed_of(s, entry_slot(link.next)));
+}
+
+/* Move an entry between lists. Bucket 0 is no list: full slots are in none. */
+void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 entry, u32 from, u32 to)
+{
+	struct haslab_link *link = entry_link(s, entry);
+
+	haslab_assert_group(s, g);
+	if (from)
+		haslab_index_del(s, g, entry, from, *link);
+	if (to)
+		haslab_index_add(s, g, entry, to, link);
+}
+
