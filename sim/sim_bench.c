@@ -422,6 +422,7 @@ static void append_one(struct run *r, const struct mix *mix, u64 arg)
 	r->pieces = 0;
 	while (append(r, &f, mix->max, false))
 		;
+	fill_is(r);
 }
 
 /* Several by turns, each right behind its last extent if it can be. */
@@ -434,6 +435,28 @@ static void append_turns(struct run *r, const struct mix *mix, u64 arg)
 	r->pieces = 0;
 	for (i = 0; append(r, &f[i], mix->max, true); i = (i + 1) % NR_FILES)
 		;
+	fill_is(r);
+}
+
+/* Three rounds of fill to 95 % and random free to 60 %, sizes log-uniform to 4 MiB. */
+static void age(struct run *r)
+{
+	const struct mix mix = { MIX_LOG_UNIFORM, 1, 1024 };
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		fill_up(r, &mix, r->nr_blocks / 100 * 95 - r->used);
+		while (r->used > r->nr_blocks / 100 * 60)
+			do_free(r, random_below(&r->rng, r->nr_live));
+	}
+	r->allocs = 0;
+	r->alloc_ns = 0;
+}
+
+static void append_turns_aged(struct run *r, const struct mix *mix, u64 arg)
+{
+	age(r);
+	append_turns(r, mix, arg);
 }
 
 struct workload {
@@ -479,6 +502,9 @@ static struct run *run_new(const struct workload *w, u64 nr_blocks)
 		r->max_live = nr_blocks / w->mix.max + 2;
 	if (w->work == fifo)
 		r->max_live *= 2;
+	/* some of these are smaller than the extents of the files */
+	if (w->work == append_turns_aged)
+		r->max_live += nr_blocks / 16;
 	r->extents = need(malloc(r->max_live * sizeof(*r->extents)));
 	return r;
 }
@@ -905,7 +931,7 @@ void bench_list(void)
 	for (i = 0; i < ARRAY_SIZE(workloads); i++)
 		printf("%s\n", workloads[i].name);
 	printf("firstfail-MIX\nsustain-MIX\nfifo-MIX\n"
-	       "append-SIZE\nappend16-SIZE\npingpong-SIZE\n"
+	       "append-SIZE\nappend16-SIZE\nappend16-aged-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
 	if (states_list)
 		states_list(stdout);
@@ -919,6 +945,7 @@ static bool sized(const char *name, struct workload *w)
 		{ "sustain-", { .nr_blocks = 64 * GIB, .work = sustain } },
 		{ "fifo-", { .nr_blocks = 64 * GIB, .work = fifo } },
 		{ "append-", { .nr_blocks = 64 * GIB, .work = append_one } },
+		{ "append16-aged-", { .nr_blocks = 64 * GIB, .work = append_turns_aged } },
 		{ "append16-", { .nr_blocks = 64 * GIB, .work = append_turns } },
 		{ "pingpong-", { .nr_blocks = 64 * GIB, .work = pingpong, .arg = 10000000,
 				  .each = true } },

@@ -450,6 +450,20 @@ static void add_live(struct one *o, u64 start, u64 len)
 	o->live[o->nr_live++] = (struct extent) { start, len };
 }
 
+/* Some place, or the end of an extent, as of a file that grows. */
+static u64 draw_goal(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	const struct extent *e;
+
+	if (!o->nr_live || !pick(&z->dice, 2))
+		return z->cfg.first_block + pick(&z->dice, fuzz_size(z));
+	/* of the last ones more often: they may still be where they were put to go on */
+	e = &o->live[o->nr_live - 1 - pick(&z->dice, pick(&z->dice, 2) ? o->nr_live :
+						     min_t(u64, o->nr_live, 8))];
+	return e->start + e->len;
+}
+
 static void do_alloc(struct one *o)
 {
 	struct fuzzer *z = o->z;
@@ -461,8 +475,8 @@ static void do_alloc(struct one *o)
 
 	if (!pick(&z->dice, 6))
 		align <<= pick(&z->dice, 19);
-	if (!pick(&z->dice, 10))
-		goal = z->cfg.first_block + pick(&z->dice, fuzz_size(z));
+	if (!pick(&z->dice, 5))
+		goal = draw_goal(o);
 	z->count.allocs++;
 	ret = hapool_alloc(&z->pool, len, align, goal, gfp, &start);
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {

@@ -251,6 +251,8 @@ static void do_alloc(struct worker *w, gfp_t gfp)
 		align <<= pick(&w->dice, 19);
 	if (!pick(&w->dice, 20))
 		goal = w->z->cfg.first_block + pick(&w->dice, fuzz_size(w->z));
+	else if (w->nr_live && !pick(&w->dice, 8))
+		goal = w->live[w->nr_live - 1].start + w->live[w->nr_live - 1].len;
 	w->count.allocs++;
 	ret = hapool_alloc(&w->z->pool, len, align, goal, gfp, &start);
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
