@@ -77,6 +77,8 @@
 #define MAG_MAX_OBJECTS	64U
 #define MAG_MAX_BLOCKS	1024U
 #define MAG_MIN_OBJECTS	4U
+/* How many objects of a magazine are looked at for one at a goal, from its end. */
+#define MAG_LOOK	8U
 /* How often a drain for no allocation looks again after magazines that are taken, a jiffy apart. */
 #define DRAIN_TRIES	50
 /* One size on one CPU caches at most this part of a small device. */
@@ -502,17 +504,42 @@ static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 
 	return ret;
 }
 
-/* Refill an empty magazine. It is taken, so do not wait for memory. Return: whether it got any. */
-static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
+/* How many objects to ask for when a magazine is empty. */
+static int hapool_mag_want(struct hapool *p, int class)
 {
-	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2, got;
+	return hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
+}
 
-	this_cpu_inc(p->cpus->refills);
-	got = haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT);
+/* An empty magazine got this many, if any. Return: whether it got any. */
+static bool hapool_mag_refilled(struct hapool *p, int class, struct hapool_mag *mag, int want,
+				int got)
+{
 	hapool_mag_set_nr(mag, max(0, got));
 	trace_ha_refill(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), want,
 			hapool_mag_nr(mag));
 	return mag->used;
+}
+
+/* Refill an empty magazine. It is taken, so do not wait for memory. Return: whether it got any. */
+static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
+{
+	int want = hapool_mag_want(p, class), got;
+
+	this_cpu_inc(p->cpus->refills);
+	got = haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT);
+	return hapool_mag_refilled(p, class, mag, want, got);
+}
+
+/* The same with objects in a row that begin at @goal. */
+static bool hapool_mag_refill_at(struct hapool *p, int class, struct hapool_mag *mag, u64 goal)
+{
+	int want = hapool_mag_want(p, class), got;
+
+	got = haslab_get_objects_at(&p->slab, class, goal, mag->refs, want);
+	if (!got)
+		return false;
+	this_cpu_inc(p->cpus->refills);
+	return hapool_mag_refilled(p, class, mag, want, got);
 }
 
 /* The first try after a miss: refill the magazine, or make one. */
@@ -541,6 +568,66 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
 	return got;
 }
 
+/* The object of a taken magazine that begins at @goal becomes an extent, if it is near the end. */
+static bool hapool_mag_pick(struct hapool_mag *mag, u64 goal)
+{
+	u32 nr = hapool_mag_nr(mag), i = nr, last = nr - min(nr, MAG_LOOK);
+
+	while (i-- > last) {
+		if (mag->refs[i].start != goal)
+			continue;
+		haslab_own(&mag->refs[i]);
+		memmove(&mag->refs[i], &mag->refs[i + 1], (nr - 1 - i) * sizeof(mag->refs[0]));
+		hapool_mag_set_nr(mag, nr - 1);
+		return true;
+	}
+	return false;
+}
+
+/* Meet a goal by a hit. */
+static noinline bool hapool_alloc_goal_hit(struct hapool *p, int class, u64 goal)
+{
+	struct hapool_bin *bin = &get_cpu_ptr(p->cpus)->bin[class];
+	struct hapool_mag *mag = hapool_mag_take(bin);
+	bool got;
+
+	put_cpu_ptr(p->cpus);
+	if (!mag)
+		return false;
+	got = hapool_mag_pick(mag, goal);
+	bin->hits += got;
+	hapool_mag_put(bin, mag);
+	return got;
+}
+
+/* Refill an empty magazine with what begins at the goal, for this extent and those behind it. */
+static bool hapool_alloc_goal_missed(struct hapool *p, int class, u64 goal)
+{
+	struct hapool_bin *bin = &get_cpu_ptr(p->cpus)->bin[class];
+	struct hapool_mag *mag = hapool_mag_take(bin);
+	bool got = false;
+
+	put_cpu_ptr(p->cpus);
+	if (!mag)
+		return false;
+	if (!mag->used)
+		got = hapool_mag_refill_at(p, class, mag, goal) && hapool_mag_pick(mag, goal);
+	hapool_mag_put(bin, mag);
+	return got;
+}
+
+/* With a goal, but no hit. */
+static noinline int hapool_alloc_goal(struct hapool *p, int class, u64 len, u64 align, u64 goal,
+				      gfp_t gfp, u64 *start)
+{
+	if (class >= 0 && hapool_alloc_goal_missed(p, class, goal)) {
+		this_cpu_inc(p->cpus->misses);
+		*start = goal;
+		return 0;
+	}
+	return haslab_alloc_goal(&p->slab, class, len, align, goal, gfp, start);
+}
+
 /**
  * hapool_alloc - allocate an extent
  * @p: the pool
@@ -561,8 +648,13 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	/* objects of a power of two are aligned to their size, others are not aligned */
 	if (align > 1 && (align > len || !is_power_of_2(len)))
 		class = -1;
-	if (goal == HAPOOL_NO_GOAL && class >= 0 && hapool_alloc_hit(p, class, start))
+	if (goal == HAPOOL_NO_GOAL) {
+		if (class >= 0 && hapool_alloc_hit(p, class, start))
+			return 0;
+	} else if (class >= 0 && hapool_alloc_goal_hit(p, class, goal)) {
+		*start = goal;
 		return 0;
+	}
 	hapool_call_begin(p);
 	hinted = len >= READ_ONCE(p->refusals.shortest_hint);
 	if (unlikely(hinted) && hapool_is_refused(p, len, align)) {
@@ -571,7 +663,7 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 		return hapool_call_end_barren(p, -ENOSPC);
 	}
 	if (goal != HAPOOL_NO_GOAL)
-		ret = haslab_alloc_near(&p->slab, len, align, goal, gfp, start);
+		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
 	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
 		ret = 0;
 	if (ret)

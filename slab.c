@@ -26,6 +26,7 @@
  *   slab/sums.c     sums of what is free, for searches and statistics
  *   slab/span.c     extents that lie in several places
  *   slab/claim.c    extents at given places
+ *   slab/append.c   extents right behind others
  *   slab/hold.c     free blocks that are kept from use
  *   slab/search.c   the search for any free run that fits
  *   slab/report.c   MAP, STAT, debugfs
@@ -281,20 +282,6 @@ static void haslab_prefetch_link(const struct haslab *s, u64 start)
 	/* a prefetch of freed memory does no harm */
 	if (links)
 		prefetchw(&links->link[entry_of(slot_of(s, start) % DIR_SLOTS)]);
-}
-
-/* The group that owns @start: that of @m, or of the slab there; any group for a buddy block. */
-static __always_inline struct haslab_group *haslab_group_at(const struct haslab *s,
-							    const struct haslab_mixed *m,
-							    u64 start)
-{
-	const struct haslab_slab *slab;
-
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "a mixed part or a slab may be freed");
-	if (likely(m))
-		return mixed_group(s, m);
-	slab = haslab_lookup(s, start);
-	return slab ? slab_group(s, slab) : haslab_own_group(s);
 }
 
 /* With the lock of @g, or with all groups shut out if that is NULL. -EBUSY: that is not enough. */

@@ -115,6 +115,13 @@ struct haslab_holes {
 	u32 slot[HASLAB_HOLE_WAYS];
 };
 
+/* Where extents that continue others were put lately: see slab/append.c. */
+#define HASLAB_NR_WINDOWS	32
+struct haslab_window {
+	u64 start;	/* behind the extent that was put there last */
+	u32 len;	/* from there to its end; 0: there is no window */
+};
+
 /* Slabs and mixed slots that share a lock. */
 struct haslab_group {
 	spinlock_t lock;			/* see slab.c */
@@ -132,6 +139,8 @@ struct haslab_group {
 	u64 nr_slab_blocks[HASLAB_NR_CLASSES];
 	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);	/* buckets that are not empty */
 	u32 mixed[HASLAB_NR_BUCKETS];		/* first entry of each bucket (slab/mixed.c) */
+	struct haslab_window windows[HASLAB_NR_WINDOWS];
+	u32 oldest_window;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -302,6 +311,7 @@ static inline int haslab_class_of(const struct haslab *s, u64 len)
 /* Objects of common sizes, for the pools. */
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs,
 		       int nr, gfp_t gfp);
+int haslab_get_objects_at(struct haslab *s, int class, u64 start, struct haslab_ref *refs, int nr);
 void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr);
 
 /**
@@ -318,6 +328,8 @@ static inline void haslab_own(const struct haslab_ref *ref)
 int __must_check haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp,
 				   u64 *start);
+int __must_check haslab_alloc_goal(struct haslab *s, int class, u64 len, u64 align, u64 goal,
+				   gfp_t gfp, u64 *start);
 bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align);
 int __must_check haslab_find(struct haslab *s, u64 len, u64 align, u64 *start);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);

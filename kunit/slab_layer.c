@@ -13,6 +13,7 @@
 #include "slab/sums.c"
 #include "slab/span.c"
 #include "slab/claim.c"
+#include "slab/append.c"
 #include "slab/hold.c"
 #include "slab/search.c"
 #include "slab/report.c"

@@ -4,8 +4,8 @@
  *
  * Any blocks that are free can become an extent, whatever they lie in: a slab of equal objects in
  * the way is turned into a part of a mixed slot. That needs the pool layer's slow mode, in which
- * no object is CACHED. A claim asks for one range and takes it or fails. A goal is a wish: it
- * takes one of the next free runs, and leaves slabs alone.
+ * no object is CACHED. A claim asks for one range and takes it or fails. A goal is a wish: what
+ * looks for it here takes one of the next free runs, and leaves slabs alone (append.c does not).
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -125,6 +125,35 @@ static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, int *st
 	return -ENOSPC;
 }
 
+/* Allocate from a free run that begins at @pos or later, but before @limit. */
+static int haslab_alloc_between(struct haslab *s, u64 len, u64 align, u64 pos, u64 limit, gfp_t gfp,
+				u64 *start)
+{
+	struct hamem_op op = HAMEM_OP(gfp);
+	struct haslab_walk w;
+	int steps;
+	int ret;
+
+	do {
+		steps = haslab_steps(s, NEAR_STEPS);
+		ret = -ENOSPC;
+		haslab_walk_start(&w, s, pos, limit,
+				  gfpflags_allow_blocking(gfp) ? 0 : HASLAB_WALK_NOWAIT);
+		while (ret == -ENOSPC && steps > 0 && haslab_walk_next(&w))
+			ret = haslab_near_locked(&w, len, align, &steps, &op, start);
+		haslab_walk_end(&w);
+	} while (hamem_again(&op, ret));
+	return ret;
+}
+
+/* Allocate at @pos. Return: 0; -ENOSPC it is not free, or lies in slabs; -ENOMEM. */
+int haslab_alloc_exact(struct haslab *s, u64 len, u64 pos, gfp_t gfp)
+{
+	u64 start;
+
+	return haslab_alloc_between(s, len, 1, pos, pos + 1, gfp, &start);
+}
+
 /**
  * haslab_alloc_near - allocate at a given place, or soon after it
  * @s: the slab allocator
@@ -141,19 +170,6 @@ static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, int *st
  */
 int haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
-	struct hamem_op op = HAMEM_OP(gfp);
-	struct haslab_walk w;
-	int steps;
-	int ret;
-
-	do {
-		steps = haslab_steps(s, NEAR_STEPS);
-		ret = -ENOSPC;
-		haslab_walk_start(&w, s, goal, goal + NEAR_DIRS * dir_blocks(s),
-				  gfpflags_allow_blocking(gfp) ? 0 : HASLAB_WALK_NOWAIT);
-		while (ret == -ENOSPC && steps > 0 && haslab_walk_next(&w))
-			ret = haslab_near_locked(&w, len, align, &steps, &op, start);
-		haslab_walk_end(&w);
-	} while (hamem_again(&op, ret));
-	return ret;
+	return haslab_alloc_between(s, len, align, goal, goal + NEAR_DIRS * dir_blocks(s), gfp,
+				    start);
 }

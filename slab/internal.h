@@ -351,6 +351,20 @@ static inline struct haslab_group *mixed_group(const struct haslab *s, const str
 	return &s->groups[READ_ONCE(m->runs.owner)];
 }
 
+/* The group that owns @start: that of @m, or of the slab there; any group for a buddy block. */
+static __always_inline struct haslab_group *haslab_group_at(const struct haslab *s,
+							    const struct haslab_mixed *m,
+							    u64 start)
+{
+	const struct haslab_slab *slab;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "a mixed part or a slab may be freed");
+	if (likely(m))
+		return mixed_group(s, m);
+	slab = haslab_lookup(s, start);
+	return slab ? slab_group(s, slab) : haslab_own_group(s);
+}
+
 /*
  * Whether a mixed part that was found in the map belongs to @g, whose lock the caller holds. The
  * answer is stable: a mixed part joins or leaves @g only under that lock. A caller that found it
@@ -485,6 +499,8 @@ static __always_inline void haslab_ends_changed(struct haslab *s, struct haslab_
 
 void haslab_slab_forget(struct haslab *s, struct haslab_slab *slab);
 void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i);
+int haslab_objects_take(struct haslab *s, struct haslab_slab *slab, u64 start,
+			struct haslab_ref *refs, int nr);
 int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, u64 len,
 			 u32 *index, enum hybrid_alloc_reason *reason);
 void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
@@ -607,6 +623,10 @@ struct haslab_span *haslab_span_find(struct haslab *s, u64 block);
 void haslab_pieces_put(struct haslab *s, u64 pos, u64 end);
 int __must_check haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 int haslab_span_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+/* ---- extents at given places (claim.c) ---- */
+
+int __must_check haslab_alloc_exact(struct haslab *s, u64 len, u64 pos, gfp_t gfp);
 
 /* ---- searches (search.c) ---- */
 

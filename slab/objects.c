@@ -191,18 +191,24 @@ void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 		haslab_slab_return(s, slab);
 }
 
+/* A free object is free no longer. */
+static void haslab_object_remove(struct haslab *s, struct haslab_slab *slab, u32 i)
+{
+	haslab_assert_group(s, slab_group(s, slab));
+	__clear_bit(i, slab->free);
+	if (--slab->nr_free == 0)
+		list_del_init(&slab->list);
+	slab_group(s, slab)->free -= s->classes[slab->class].blocks;
+	haslab_slab_changed(s, slab);
+}
+
 /* A free object of a slab that has one becomes CACHED. Return: its number. */
 static u32 haslab_object_take(struct haslab *s, struct haslab_slab *slab)
 {
 	u32 i = find_next_bit(slab->free, slab->nr_objects, slab->hint);
 
-	haslab_assert_group(s, slab_group(s, slab));
-	__clear_bit(i, slab->free);
 	slab->hint = i + 1;
-	if (--slab->nr_free == 0)
-		list_del_init(&slab->list);
-	slab_group(s, slab)->free -= s->classes[slab->class].blocks;
-	haslab_slab_changed(s, slab);
+	haslab_object_remove(s, slab, i);
 	return i;
 }
 
@@ -264,6 +270,43 @@ int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, 
 
 /* ---- batches for the pools ---- */
 
+/* The object @i of a slab. */
+static struct haslab_ref haslab_object_ref(const struct haslab *s, const struct haslab_slab *slab,
+					   u32 i)
+{
+	return (struct haslab_ref) {
+		.live = slab->live, .start = object_start(s, slab, i), .bit = i,
+	};
+}
+
+/* What lies at the end of @refs, which has room for @nr, moves to its start. Return: @got. */
+static int haslab_refs_packed(struct haslab_ref *refs, int nr, int got)
+{
+	if (got > 0 && got < nr)
+		memmove(refs, refs + nr - got, got * sizeof(*refs));
+	return got;
+}
+
+/*
+ * Free objects in a row become CACHED: the one at @start and at most @nr - 1 behind it, the first
+ * one last. Return: how many; 0: there is none at @start, or it is not free.
+ */
+int haslab_objects_take(struct haslab *s, struct haslab_slab *slab, u64 start,
+			struct haslab_ref *refs, int nr)
+{
+	u32 i = object_of(s, slab, start);
+	int got = 0;
+
+	haslab_assert_group(s, slab_group(s, slab));
+	if (i < slab->nr_objects && object_start(s, slab, i) != start)
+		return 0;
+	for (; got < nr && i < slab->nr_objects && test_bit(i, slab->free); i++) {
+		haslab_object_remove(s, slab, i);
+		refs[nr - ++got] = haslab_object_ref(s, slab, i);
+	}
+	return haslab_refs_packed(refs, nr, got);
+}
+
 /* As haslab_get_objects(), from the slabs that a group has, into the end of @refs. */
 static int haslab_object_fit(struct haslab *s, struct haslab_group *g, int class,
 			     struct haslab_ref *refs, int nr)
@@ -274,13 +317,8 @@ static int haslab_object_fit(struct haslab *s, struct haslab_group *g, int class
 
 	while (got < nr && !list_empty(partial)) {
 		slab = list_first_entry(partial, struct haslab_slab, list);
-		while (got < nr && slab->nr_free) {
-			u32 i = haslab_object_take(s, slab);
-
-			refs[nr - ++got] = (struct haslab_ref) {
-				.live = slab->live, .start = object_start(s, slab, i), .bit = i,
-			};
-		}
+		while (got < nr && slab->nr_free)
+			refs[nr - ++got] = haslab_object_ref(s, slab, haslab_object_take(s, slab));
 	}
 	return got ?: -ENOSPC;
 }
@@ -327,14 +365,6 @@ static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
 		haslab_unlock_group(g);
 	} while (hamem_again(&op, ret));
 	return ret;
-}
-
-/* What lies at the end of @refs, which has room for @nr, moves to its start. Return: @got. */
-static int haslab_refs_packed(struct haslab_ref *refs, int nr, int got)
-{
-	if (got > 0 && got < nr)
-		memmove(refs, refs + nr - got, got * sizeof(*refs));
-	return got;
 }
 
 /**
