@@ -207,7 +207,8 @@ struct hybrid_alloc_info {
  *
  * HYBRID_ALLOC_ALLOC_GOAL: goal is an address; without the flag it must be 0. The
  * extent starts there if the space is free, or soon after if such space is found
- * quickly. A goal is never a condition: an allocation does not fail because of it,
+ * quickly; what follows a live extent that has no space behind it starts where there
+ * is room to go on. A goal is never a condition: an allocation does not fail because of it,
  * and a goal outside the managed range has no effect.
  */
 #define HYBRID_ALLOC_ALLOC_GOAL		(1U << 1)

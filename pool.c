@@ -7,7 +7,8 @@
  * touches a shared lock. A magazine is refilled to the half when it is empty and drained to the
  * half when it is full, so a CPU that allocates and frees by turns stays inside it. (Magazines
  * are Bonwick's, 2001. What is added is that a free is checked before it is cached: it first
- * clears the live bit of the slab layer atomically, and is refused if the bit is not set.)
+ * clears the live bit of the slab layer atomically, and is refused if the bit is not set.) Where
+ * one CPU allocates and another one frees, whole magazines change hands (pool/depot.c).
  *
  * The capacity of a magazine is set for each size, so that large extents do not evict small ones
  * and no size hoards space. Magazines that are not used for a while are emptied, then freed
@@ -32,12 +33,12 @@
  * The slow mode
  * -------------
  * An allocation for which the slab layer finds nothing must not fail because the space sits in a
- * magazine. It takes hapool.slow, raises hapool.bypass, and empties all magazines. A free reads
- * bypass after it has taken a magazine: it either sees it raised and goes to the slab layer, or
- * its magazine is still to be emptied. So from then on everything that was freed is free in the
- * slab layer, and what haslab_search() does not find does not exist: that is where a false
- * ENOSPC is prevented. Claims that meet CACHED objects use the same mode. Where ENOSPC is certain
- * without it, the slow mode is not entered (pool/refusals.c).
+ * magazine. It takes hapool.slow, raises hapool.bypass, and empties all magazines, those of the
+ * depot last. A free reads bypass after it has taken a magazine: it either sees it raised and goes
+ * to the slab layer, or its magazine is still to be emptied. So from then on everything that was
+ * freed is free in the slab layer, and what haslab_search() does not find does not exist: that is
+ * where a false ENOSPC is prevented. Claims that meet CACHED objects use the same mode. Where
+ * ENOSPC is certain without it, the slow mode is not entered (pool/refusals.c).
  *
  * Locks, in this order
  * --------------------
@@ -151,30 +152,60 @@ static void hapool_mag_set_nr(struct hapool_mag *mag, u32 nr)
 	mag->used = nr * sizeof(mag->refs[0]);
 }
 
+/* A new magazine, empty. It is only a cache: without memory nothing happens. */
+static struct hapool_mag *hapool_mag_new(struct hapool *p, int class, gfp_t gfp)
+{
+	struct hapool_mag *mag = kzalloc(struct_size(mag, refs, p->limit[class]),
+					 gfp | __GFP_NOWARN);
+
+	if (!mag)
+		return NULL;
+	mag->size = p->limit[class] * sizeof(mag->refs[0]);
+	/* before another task may take and free it */
+	this_cpu_add(p->cpus->mag_bytes, ksize(mag));
+	return mag;
+}
+
+/* Free a magazine that is empty. Lockless readers may still look at its counts. */
+static void hapool_mag_free(struct hapool *p, struct hapool_mag *mag)
+{
+	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
+	kfree_rcu(mag, rcu);
+}
+
+/* A bin gets a magazine if it has none. Return: whether it has got this one. */
+static bool hapool_mag_install(struct hapool_bin *bin, struct hapool_mag *mag)
+{
+	return !cmpxchg(&bin->mag, NULL, mag);
+}
+
 /*
- * Make the magazine that this CPU lacks. It is only a cache: without memory nothing happens.
- * While memory is waited for the task may move to another CPU, which then gets the magazine.
+ * Make the magazine that this CPU lacks. While memory is waited for the task may move to another
+ * CPU, which then gets the magazine.
  */
 static void hapool_mag_make(struct hapool *p, int class, gfp_t gfp)
 {
-	struct hapool_mag *mag;
+	struct hapool_mag *mag = hapool_mag_new(p, class, gfp);
 	struct hapool_cpu *cpu;
-	size_t bytes;
 
-	mag = kzalloc(struct_size(mag, refs, p->limit[class]), gfp | __GFP_NOWARN);
 	if (!mag)
 		return;
-	mag->size = p->limit[class] * sizeof(mag->refs[0]);
 	cpu = get_cpu_ptr(p->cpus);
 	mag->cpu = smp_processor_id();
-	/* once it is in the bin, another task may take and free it */
-	bytes = ksize(mag);
-	if (!cmpxchg(&cpu->bin[class].mag, NULL, mag)) {
-		this_cpu_add(p->cpus->mag_bytes, bytes);
+	if (hapool_mag_install(&cpu->bin[class], mag))
 		mag = NULL;
-	}
 	put_cpu_ptr(p->cpus);
-	kfree(mag);
+	if (mag)
+		hapool_mag_free(p, mag);
+}
+
+/* A free wants an empty magazine, and makes none: a free needs no memory. */
+static noinline void hapool_depot_supply(struct hapool *p, int class, gfp_t gfp)
+{
+	struct hapool_mag *mag = hapool_mag_new(p, class, gfp);
+
+	if (mag && !hapool_depot_put(p, class, mag))
+		hapool_mag_free(p, mag);
 }
 
 /* Give back the oldest objects of a taken magazine, all but @keep. */
@@ -228,17 +259,54 @@ static int hapool_cpu_drain(struct hapool *p, unsigned int cpu, unsigned int *tr
 	return ret == -EINTR ? ret : 0;
 }
 
+/* Empty a place of the depot, as hapool_bin_drain(). */
+static int hapool_place_drain(struct hapool *p, int class, unsigned long *place,
+			      unsigned int *tries)
+{
+	struct hapool_mag *mag;
+	bool taken;
+
+	for (;;) {
+		mag = hapool_depot_take(place, &taken);
+		if (mag) {
+			if (mag->used)
+				hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
+			hapool_depot_release(place, mag);
+		}
+		if (!taken)
+			return 0;
+		if (tries && !*tries)
+			return -EBUSY;
+		if (tries)
+			--*tries;
+		if (haslab_pause(&p->slab))
+			return -EINTR;
+	}
+}
+
+static int hapool_depot_drain(struct hapool *p, unsigned int *tries)
+{
+	int class, ret = 0;
+	unsigned int i;
+
+	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+		for (i = 0; i < HAPOOL_DEPOT_PLACES && ret != -EINTR; i++)
+			ret = hapool_place_drain(p, class, &p->depot[class].places[i], tries);
+	return ret == -EINTR ? ret : 0;
+}
+
+/* First the bins, then the depot: see depot.c. */
 static int hapool_drain_all(struct hapool *p, unsigned int *tries)
 {
 	unsigned int cpu;
-	int ret = 0;
+	int ret;
 
 	for_each_possible_cpu(cpu) {
 		ret = hapool_cpu_drain(p, cpu, tries);
 		if (ret)
-			break;
+			return ret;
 	}
-	return ret;
+	return hapool_depot_drain(p, tries);
 }
 
 /**
@@ -278,8 +346,34 @@ static void hapool_mag_release(struct hapool *p, int class, struct hapool_bin *b
 	if (mag->used)
 		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
 	hapool_mag_put(bin, NULL);
-	this_cpu_sub(p->cpus->mag_bytes, ksize(mag));
-	kfree_rcu(mag, rcu);
+	hapool_mag_free(p, mag);
+}
+
+/* Likewise a magazine of the depot that was taken. */
+static void hapool_place_release(struct hapool *p, int class, unsigned long *place,
+				 struct hapool_mag *mag)
+{
+	if (mag->used)
+		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_MEMORY);
+	hapool_depot_release(place, NULL);
+	hapool_mag_free(p, mag);
+}
+
+/* What has been in the depot since the last look is emptied and freed. */
+static void hapool_place_drain_idle(struct hapool *p, int class, unsigned long *place)
+{
+	struct hapool_mag *mag;
+	bool taken;
+
+	mag = hapool_depot_take(place, &taken);
+	if (!mag)
+		return;
+	if (mag->seen) {
+		hapool_place_release(p, class, place, mag);
+		return;
+	}
+	mag->seen = 1;
+	hapool_depot_release(place, mag);
 }
 
 /* A magazine that was not used since the last look is emptied; at the next look it is freed. */
@@ -311,7 +405,7 @@ static void hapool_bin_drain_idle(struct hapool *p, int class, struct hapool_bin
  */
 void hapool_drain_idle(struct hapool *p)
 {
-	unsigned int cpu;
+	unsigned int cpu, i;
 	int class;
 
 	for_each_possible_cpu(cpu) {
@@ -319,6 +413,9 @@ void hapool_drain_idle(struct hapool *p)
 			hapool_bin_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->bin[class]);
 		cond_resched();
 	}
+	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+		for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
+			hapool_place_drain_idle(p, class, &p->depot[class].places[i]);
 	haslab_drain(&p->slab);
 }
 
@@ -330,13 +427,38 @@ void hapool_drain_idle(struct hapool *p)
 unsigned long hapool_nr_mags(struct hapool *p)
 {
 	unsigned long nr = 0;
-	unsigned int cpu;
+	unsigned int cpu, i;
 	int class;
 
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
 			nr += !!READ_ONCE(per_cpu_ptr(p->cpus, cpu)->bin[class].mag);
+	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+		for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
+			nr += !!READ_ONCE(p->depot[class].places[i]);
 	return nr;
+}
+
+/* hapool_shrink() for the depot. */
+static unsigned long hapool_depot_shrink(struct hapool *p, unsigned long nr)
+{
+	unsigned long done = 0;
+	unsigned int i;
+	int class;
+
+	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+		for (i = 0; i < HAPOOL_DEPOT_PLACES && done < nr; i++) {
+			unsigned long *place = &p->depot[class].places[i];
+			struct hapool_mag *mag;
+			bool taken;
+
+			mag = hapool_depot_take(place, &taken);
+			if (!mag)
+				continue;
+			hapool_place_release(p, class, place, mag);
+			done++;
+		}
+	return done;
 }
 
 /**
@@ -350,7 +472,7 @@ unsigned long hapool_nr_mags(struct hapool *p)
  */
 unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 {
-	unsigned long done = 0;
+	unsigned long done = hapool_depot_shrink(p, nr);
 	unsigned int cpu;
 	int class;
 
@@ -558,6 +680,8 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
 		hapool_mag_make(p, class, gfp);
 	if (!mag)
 		return false;
+	if (!mag->used)
+		mag = hapool_depot_swap(p, class, mag);
 	got = mag->used || hapool_mag_refill(p, class, mag);
 	if (got) {
 		mag->used -= sizeof(mag->refs[0]);
@@ -565,6 +689,8 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
 		*start = hapool_mag_ref(mag, mag->used)->start;
 	}
 	hapool_mag_put(bin, mag);
+	if (unlikely(READ_ONCE(p->depot[class].wants)))
+		hapool_depot_supply(p, class, gfp);
 	return got;
 }
 
@@ -868,7 +994,44 @@ static bool hapool_free_pooled(struct hapool *p, int class, u64 start)
 					     hapool_free_hit(p, class, false, start);
 }
 
-/* Drain this CPU's magazine to the half if it is full. Return: whether it was. */
+/* A bin has no magazine: get an empty one. Return: whether there was one. */
+static bool hapool_bin_supply(struct hapool *p, int class, struct hapool_bin *bin)
+{
+	struct hapool_mag *mag;
+
+	if (READ_ONCE(bin->mag))
+		return false;
+	mag = hapool_depot_get(p, class);
+	if (!mag) {
+		hapool_depot_want(p, class);
+		return false;
+	}
+	if (hapool_mag_install(bin, mag))
+		return true;
+	if (!hapool_depot_put(p, class, mag))
+		hapool_mag_free(p, mag);
+	return false;
+}
+
+/*
+ * A taken magazine is full: change it for an empty one, if it has what other CPUs have allocated,
+ * or drain it to the half. Return: the magazine that belongs into its bin.
+ */
+static struct hapool_mag *hapool_mag_unload(struct hapool *p, int class, struct hapool_mag *mag)
+{
+	struct hapool_mag *empty;
+
+	if (haslab_is_foreign(&p->slab, class, &mag->refs[0])) {
+		empty = hapool_depot_swap(p, class, mag);
+		if (empty != mag)
+			return empty;
+		hapool_depot_want(p, class);
+	}
+	hapool_mag_drain(p, class, mag, hapool_mag_nr(mag) / 2, HAPOOL_DRAIN_FULL);
+	return mag;
+}
+
+/* Make room in this CPU's magazine if it is full or missing. Return: whether there is room now. */
 static bool hapool_mag_make_room(struct hapool *p, int class)
 {
 	struct hapool_bin *bin = &get_cpu_ptr(p->cpus)->bin[class];
@@ -877,10 +1040,10 @@ static bool hapool_mag_make_room(struct hapool *p, int class)
 
 	put_cpu_ptr(p->cpus);
 	if (!mag)
-		return false;
+		return hapool_bin_supply(p, class, bin);
 	full = mag->used == mag->size;
 	if (full)
-		hapool_mag_drain(p, class, mag, hapool_mag_nr(mag) / 2, HAPOOL_DRAIN_FULL);
+		mag = hapool_mag_unload(p, class, mag);
 	hapool_mag_put(bin, mag);
 	return full;
 }
@@ -995,7 +1158,10 @@ int hapool_init(struct hapool *p, const struct haslab_config *cfg)
 	if (ret)
 		return ret;
 	p->cpus = alloc_percpu(struct hapool_cpu);
-	if (!p->cpus) {
+	p->depot = kcalloc(HASLAB_NR_CLASSES, sizeof(*p->depot), GFP_KERNEL);
+	if (!p->cpus || !p->depot) {
+		kfree(p->depot);
+		free_percpu(p->cpus);
 		haslab_destroy(&p->slab);
 		return -ENOMEM;
 	}
@@ -1018,6 +1184,7 @@ void hapool_destroy(struct hapool *p)
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
 			kfree(per_cpu_ptr(p->cpus, cpu)->bin[class].mag);
+	hapool_depot_destroy(p);
 	free_percpu(p->cpus);
 	haslab_destroy(&p->slab);
 }

@@ -39,6 +39,16 @@ struct hapool_refusals {
 	u64 shortest_hint;	/* in blocks; U64_MAX: there is no hint */
 };
 
+/* Magazines of one class that no CPU has: see pool/depot.c. */
+#define HAPOOL_DEPOT_PLACES	7
+
+/* A cache line. */
+struct hapool_depot {
+	/* a magazine, with HAPOOL_DEPOT_HAS if it is not empty; or 0; or MAG_TAKEN */
+	unsigned long places[HAPOOL_DEPOT_PLACES];
+	bool wants;	/* a free has looked for an empty one in vain */
+};
+
 /* Counts, in blocks unless stated otherwise. */
 struct hapool_stat {
 	u64 capacity;	/* size of the managed space */
@@ -71,6 +81,7 @@ struct hapool {
 	bool search_exact;	/* no free was in flight then: see pool/refusals.c */
 	atomic64_t held;	/* number of HELD blocks */
 	struct hapool_refusals refusals;
+	struct hapool_depot *depot;	/* of each class */
 };
 
 /* For hapool_alloc(): no goal. */

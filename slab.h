@@ -312,6 +312,7 @@ static inline int haslab_class_of(const struct haslab *s, u64 len)
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs,
 		       int nr, gfp_t gfp);
 int haslab_get_objects_at(struct haslab *s, int class, u64 start, struct haslab_ref *refs, int nr);
+bool haslab_is_foreign(struct haslab *s, int class, const struct haslab_ref *ref);
 void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *refs, int nr);
 
 /**

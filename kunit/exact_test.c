@@ -654,7 +654,7 @@ static void memory_of_the_cpus_is_counted(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, f->p.slab.nr_groups, 3);
 	for_each_possible_cpu(cpu)
 		bytes += sizeof(struct hapool_cpu);
-	bytes += 3 * sizeof(struct haslab_group);
+	bytes += 3 * sizeof(struct haslab_group) + HASLAB_NR_CLASSES * sizeof(struct hapool_depot);
 	KUNIT_EXPECT_EQ(test, stat(test)->percpu, bytes);
 	hatest_on_cpu(0);
 	warm_up(test, 5);
@@ -663,7 +663,7 @@ static void memory_of_the_cpus_is_counted(struct kunit *test)
 	bytes += ksize(per_cpu_ptr(f->p.cpus, 0)->bin[21].mag);
 	KUNIT_EXPECT_EQ(test, stat(test)->percpu, bytes);
 	KUNIT_EXPECT_EQ(test, hapool_shrink(&f->p, 9), 2);
-	bytes = 3 * sizeof(struct haslab_group);
+	bytes = 3 * sizeof(struct haslab_group) + HASLAB_NR_CLASSES * sizeof(struct hapool_depot);
 	for_each_possible_cpu(cpu)
 		bytes += sizeof(struct hapool_cpu);
 	KUNIT_EXPECT_EQ(test, stat(test)->percpu, bytes);
@@ -737,51 +737,51 @@ static const struct places places[] = {
 	{
 		.name = "sizes up to a slot on 4 GiB", .nr_blocks = 1 << 20, .first_block = 0,
 		.slab_max = UNIT, .unit_shift = 8, .nr_groups = 1, .nr_cpus = 1, .ops = 30000,
-		.max_order = 12, .aligned = 0, .small = true, .sum = 0xea8368d43fa8f93cULL,
+		.max_order = 12, .aligned = 0, .small = true, .sum = 0x4f0e3dda7231cc4bULL,
 	},
 	{
 		.name = "aligned", .nr_blocks = 1 << 19, .first_block = 5,
 		.slab_max = UNIT, .unit_shift = 8, .nr_groups = 1, .nr_cpus = 1, .ops = 20000,
-		.max_order = 11, .aligned = 3, .small = true, .sum = 0xfead4a6f6327eab3ULL,
+		.max_order = 11, .aligned = 3, .small = true, .sum = 0xb7c75a87598acde5ULL,
 	},
 	{
 		.name = "small slabs, two groups", .nr_blocks = (1 << 20) + 77, .first_block = 0,
 		.slab_max = 16, .unit_shift = 8, .nr_groups = 2, .nr_cpus = 2, .ops = 20000,
-		.max_order = 12, .aligned = 6, .small = true, .sum = 0xff6cee83b2c54c69ULL,
+		.max_order = 12, .aligned = 6, .small = true, .sum = 0x633d4a683a4f7912ULL,
 	},
 	{
 		.name = "units of 4 blocks", .nr_blocks = 1 << 17, .first_block = 3,
 		.slab_max = 4, .unit_shift = 2, .nr_groups = 1, .nr_cpus = 1, .ops = 20000,
 		.max_order = 8, .aligned = 5, .small = true,
-		.sum = 0xa0bb58bf18cbca07ULL,
+		.sum = 0xdd5abdf0089d00ecULL,
 	},
 	{
 		.name = "units of a block", .nr_blocks = 1 << 15, .first_block = 1,
 		.slab_max = 1, .unit_shift = 0, .nr_groups = 1, .nr_cpus = 1, .ops = 20000,
 		.max_order = 7, .aligned = 5, .small = true,
-		.sum = 0xd66f91f1f0dc92daULL,
+		.sum = 0xd24fdf21c0bdb36bULL,
 	},
 	{
 		.name = "units of a slot", .nr_blocks = 1 << 19, .first_block = 0,
 		.slab_max = UNIT, .unit_shift = 12, .nr_groups = 1, .nr_cpus = 1, .ops = 20000,
-		.max_order = 12, .aligned = 5, .sum = 0x7f72ec6aa151f5deULL,
+		.max_order = 12, .aligned = 5, .sum = 0x2b8bf05205b05621ULL,
 	},
 	{
 		.name = "a full device", .nr_blocks = SLOT + 99, .first_block = 7,
 		.slab_max = UNIT, .unit_shift = 8, .nr_groups = 1, .nr_cpus = 2, .ops = 30000,
 		.max_order = 10, .aligned = 7, .small = true,
-		.sum = 0x3915dd11a23c4866ULL,
+		.sum = 0xe224cb6313ea5768ULL,
 	},
 	{
 		.name = "many slots, full", .nr_blocks = (1 << 17) + 50, .first_block = 9,
 		.slab_max = UNIT, .unit_shift = 8, .nr_groups = 2, .nr_cpus = 2, .ops = 24000,
 		.max_order = 12, .aligned = 9, .small = true,
-		.sum = 0x4a17998db50ebb85ULL,
+		.sum = 0x38d6e0f8c907ed61ULL,
 	},
 	{
 		.name = "more than a slot", .nr_blocks = 1 << 20, .first_block = 0,
 		.slab_max = UNIT, .unit_shift = 8, .nr_groups = 1, .nr_cpus = 1, .ops = 8000,
-		.max_order = 15, .aligned = 7, .small = true, .sum = 0x3ff1202d1440f823ULL,
+		.max_order = 15, .aligned = 7, .small = true, .sum = 0x14b71b84866ed745ULL,
 	},
 };
 

@@ -321,7 +321,7 @@ static void goal_before_slots_of_many_holes(struct kunit *test)
 	expect_steps(test, 1, 1, 2, 0, STEPS);
 }
 
-/* Slabs of equal objects: a goal never takes their objects. */
+/* Slabs of equal objects: a goal takes no more than the object at it. */
 static void goal_before_equal_objects(struct kunit *test)
 {
 	u64 at, i;

@@ -23,4 +23,18 @@ void hapool_hint_add(struct hapool *p, u64 len, u64 align);
 void hapool_hints_drop(struct hapool *p, u64 len, u64 align);
 bool hapool_is_refused(struct hapool *p, u64 len, u64 align);
 
+/* ---- magazines that change hands (pool/depot.c) ---- */
+
+#define HAPOOL_DEPOT_HAS	2UL
+
+void hapool_depot_want(struct hapool *p, int class);
+struct hapool_mag *hapool_depot_swap(struct hapool *p, int class, struct hapool_mag *mag);
+struct hapool_mag *hapool_depot_get(struct hapool *p, int class);
+bool hapool_depot_put(struct hapool *p, int class, struct hapool_mag *mag);
+struct hapool_mag *hapool_depot_take(unsigned long *place, bool *taken);
+void hapool_depot_release(unsigned long *place, const struct hapool_mag *mag);
+u64 hapool_depot_cached(const struct hapool *p, int class);
+bool hapool_depot_is_taken(const struct hapool *p);
+void hapool_depot_destroy(struct hapool *p);
+
 #endif

@@ -90,7 +90,8 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	st->retired = atomic64_read(&p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
 	/* one for each CPU too, if the device is large enough */
-	st->percpu = p->slab.nr_groups * sizeof(*p->slab.groups);
+	st->percpu = p->slab.nr_groups * sizeof(*p->slab.groups) +
+		     HASLAB_NR_CLASSES * sizeof(*p->depot);
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
@@ -110,6 +111,8 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 		for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
 			st->refused[i] += READ_ONCE(c->refused[i]);
 	}
+	for (i = 0; i < HASLAB_NR_CLASSES; i++)
+		st->cached += hapool_depot_cached(p, i) * hapool_class_blocks(p, i);
 	st->nr_live = max_t(s64, live, 0);
 	st->allocs = st->hits + max_t(s64, allocs, 0);
 }
@@ -182,7 +185,7 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
 	/* reads `done` first; a store that another CPU has under way is seen at the next try */
 	smp_rmb();
-	if (hapool_is_freeing(p))
+	if (hapool_is_freeing(p) || hapool_depot_is_taken(p))
 		return false;
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);

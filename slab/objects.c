@@ -419,6 +419,19 @@ static struct haslab_slab *haslab_ref_slab(struct haslab *s, const struct haslab
 	return slab;
 }
 
+/**
+ * haslab_is_foreign - whether an object belongs to another group than this CPU's
+ * @s: the slab allocator
+ * @class: its size
+ * @ref: the object, which is CACHED
+ * Context: any. Return: false also for a buddy block, which belongs to no group.
+ */
+bool haslab_is_foreign(struct haslab *s, int class, const struct haslab_ref *ref)
+{
+	return s->classes[class].kind != HASLAB_FROM_BUDDY &&
+	       slab_group(s, haslab_ref_slab(s, ref)) != haslab_own_group(s);
+}
+
 /* Put the first objects, as many in a row as belong to one group. Return: how many. */
 static int haslab_objects_put(struct haslab *s, const struct haslab_ref *refs, int nr)
 {
