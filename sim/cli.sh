@@ -266,4 +266,28 @@ for state in $("$sim" bench --list | grep ^worst-); do
 		"0 ok 1 1"
 done
 
+json=$("$sim" bench --json --ops 400000 lines-hit)
+is "lines-hit: a hit writes no line that another CPU wrote last, a miss at most one in 99 %" \
+	"$? $(value ledger "$json") $(value shared_lines_per_hit_max "$json") $((
+		$(value shared_lines_per_miss_p99 "$json") <= 1))" "0 ok 0 1"
+json=$("$sim" bench --json --ops 100000 lines-miss)
+is "lines-miss: nor in a full device" \
+	"$? $(value ledger "$json") $(($(value shared_lines_per_miss_p99 "$json") <= 1))" "0 ok 1"
+json=$("$sim" bench --json --ops 400000 lines-handover)
+is "lines-handover: frees on other CPUs make few refills" \
+	"$? $(value ledger "$json") $(($(value refills "$json") <= 1500))" "0 ok 1"
+refused "lines-: a small device" "capacity" bench --capacity 1M lines-hit
+
+for size in 4K 16K 64K; do
+	json=$("$sim" bench --json --capacity 4G append-$size)
+	is "append-$size: a file is one extent" "$? $(value ledger "$json") $(
+		value extents_per_file "$json")" "0 ok 1.000"
+	json=$("$sim" bench --json --capacity 4G append16-$size)
+	pieces=$(value extents_per_file "$json")
+	fill=$(value fill_at_enospc_mean "$json")
+	is "append16-$size: files that grow by turns have eight extents at most, and fill the device" \
+		"$(value ledger "$json") $((${pieces%.*} < 8)) $(
+			awk -v f="$fill" 'BEGIN { print (f >= .999) }')" "ok 1 1"
+done
+
 done_testing

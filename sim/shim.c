@@ -233,6 +233,13 @@ unsigned long order_address(const void *p);
 #define sim_memory_get(base, align, size)	order_memory_get(base, align, size)
 #define sim_memory_put(base, size)		order_memory_put(base, size)
 #define sim_address(p)				order_address(p)
+#elif defined(SIM_LINES)
+/* Memory whose lines are counted: see sim/lines.c. */
+int lines_memory_get(void **base, size_t align, size_t size);
+void lines_memory_put(void *base, size_t size);
+#define sim_memory_get(base, align, size)	lines_memory_get(base, align, size)
+#define sim_memory_put(base, size)		lines_memory_put(base, size)
+#define sim_address(p)				(p)
 #else
 #define sim_memory_get(base, align, size)	posix_memalign(base, align, size)
 #define sim_memory_put(base, size)		free(base)

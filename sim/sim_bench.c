@@ -16,6 +16,7 @@
 
 #include "common/size.h"
 #include "hybrid_sim.h"
+#include "lines.h"
 #include "marks.h"
 #include "mix.h"
 #include "reference.h"
@@ -935,6 +936,8 @@ void bench_list(void)
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
 	if (states_list)
 		states_list(stdout);
+	if (lines_list)
+		lines_list(stdout);
 }
 
 /* Names with a size or mix: firstfail-3M, sustain-log64M, pingpong-2052K, ... */
@@ -1020,6 +1023,17 @@ static bool is_state(const char *name)
 	return states_has && states_has(name);
 }
 
+/* lines-*, see lines.c */
+static bool counts_lines(const char *name)
+{
+	return lines_has && lines_has(name);
+}
+
+static bool is_apart(const char *name)
+{
+	return is_state(name) || counts_lines(name);
+}
+
 int bench(char **names)
 {
 	struct workload w;
@@ -1027,9 +1041,9 @@ int bench(char **names)
 	int ret = 0;
 
 	for (name = names; *name; name++) {
-		if (!is_state(*name) && !find_workload(*name, &w))
+		if (!is_apart(*name) && !find_workload(*name, &w))
 			return 2;
-		if (with_reference && (is_state(*name) ||
+		if (with_reference && (is_apart(*name) ||
 				       (w.work != firstfail && !is_sustained(&w)))) {
 			fprintf(stderr, "hybrid-sim: --reference is for firstfail-, sustain- and "
 				"fifo-, not for %s; leave it out\n", *name);
@@ -1039,6 +1053,10 @@ int bench(char **names)
 	for (name = names; *name; name++) {
 		if (is_state(*name)) {
 			ret |= states_bench(*name);
+			continue;
+		}
+		if (counts_lines(*name)) {
+			ret |= lines_bench(*name);
 			continue;
 		}
 		find_workload(*name, &w);
