@@ -289,7 +289,7 @@ static int hapool_depot_drain(struct hapool *p, unsigned int *tries)
 	int class, ret = 0;
 	unsigned int i;
 
-	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+	for (class = 0; hapool_has_depot(p) && class < HASLAB_NR_CLASSES; class++)
 		for (i = 0; i < HAPOOL_DEPOT_PLACES && ret != -EINTR; i++)
 			ret = hapool_place_drain(p, class, &p->depot[class].places[i], tries);
 	return ret == -EINTR ? ret : 0;
@@ -413,7 +413,7 @@ void hapool_drain_idle(struct hapool *p)
 			hapool_bin_drain_idle(p, class, &per_cpu_ptr(p->cpus, cpu)->bin[class]);
 		cond_resched();
 	}
-	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+	for (class = 0; hapool_has_depot(p) && class < HASLAB_NR_CLASSES; class++)
 		for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
 			hapool_place_drain_idle(p, class, &p->depot[class].places[i]);
 	haslab_drain(&p->slab);
@@ -433,7 +433,7 @@ unsigned long hapool_nr_mags(struct hapool *p)
 	for_each_possible_cpu(cpu)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
 			nr += !!READ_ONCE(per_cpu_ptr(p->cpus, cpu)->bin[class].mag);
-	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+	for (class = 0; hapool_has_depot(p) && class < HASLAB_NR_CLASSES; class++)
 		for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
 			nr += !!READ_ONCE(p->depot[class].places[i]);
 	return nr;
@@ -446,7 +446,7 @@ static unsigned long hapool_depot_shrink(struct hapool *p, unsigned long nr)
 	unsigned int i;
 	int class;
 
-	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+	for (class = 0; hapool_has_depot(p) && class < HASLAB_NR_CLASSES; class++)
 		for (i = 0; i < HAPOOL_DEPOT_PLACES && done < nr; i++) {
 			unsigned long *place = &p->depot[class].places[i];
 			struct hapool_mag *mag;

@@ -82,6 +82,7 @@ struct hapool {
 	atomic64_t held;	/* number of HELD blocks */
 	struct hapool_refusals refusals;
 	struct hapool_depot *depot;	/* of each class */
+	bool has_depot;			/* a magazine has been put there once */
 };
 
 /* For hapool_alloc(): no goal. */

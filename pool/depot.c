@@ -75,7 +75,7 @@ struct hapool_mag *hapool_depot_swap(struct hapool *p, int class, struct hapool_
 	struct hapool_mag *other;
 	u32 cpu = mag->cpu;
 
-	if (hapool_closed(p))
+	if (!hapool_has_depot(p) || hapool_closed(p))
 		return mag;
 	/* before others may have it: it was used, see hapool_depot_idle() */
 	mag->seen = 0;
@@ -101,6 +101,9 @@ bool hapool_depot_put(struct hapool *p, int class, struct hapool_mag *mag)
 
 	mag->seen = 0;
 	WRITE_ONCE(d->wants, false);
+	if (!hapool_has_depot(p))
+		WRITE_ONCE(p->has_depot, true);
+	/* cmpxchg() is a full barrier */
 	for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
 		if (!READ_ONCE(d->places[i]) &&
 		    !cmpxchg(&d->places[i], 0, hapool_depot_value(mag)))
@@ -139,6 +142,8 @@ u64 hapool_depot_cached(const struct hapool *p, int class)
 	unsigned int i;
 	u64 nr = 0;
 
+	if (!hapool_has_depot(p))
+		return 0;
 	rcu_read_lock();
 	for (i = 0; i < HAPOOL_DEPOT_PLACES; i++) {
 		/* pairs with cmpxchg(); a magazine is freed after a grace period */
@@ -158,7 +163,7 @@ bool hapool_depot_is_taken(const struct hapool *p)
 	unsigned int i;
 	int class;
 
-	for (class = 0; class < HASLAB_NR_CLASSES; class++)
+	for (class = 0; hapool_has_depot(p) && class < HASLAB_NR_CLASSES; class++)
 		for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
 			if (READ_ONCE(p->depot[class].places[i]) == (unsigned long)MAG_TAKEN)
 				return true;

@@ -27,6 +27,15 @@ bool hapool_is_refused(struct hapool *p, u64 len, u64 align);
 
 #define HAPOOL_DEPOT_HAS	2UL
 
+/*
+ * Whether the depot may have magazines. It is set before the first one is there, so whoever has
+ * taken a bin after a task that has changed its magazine sees it.
+ */
+static inline bool hapool_has_depot(const struct hapool *p)
+{
+	return READ_ONCE(p->has_depot);
+}
+
 void hapool_depot_want(struct hapool *p, int class);
 struct hapool_mag *hapool_depot_swap(struct hapool *p, int class, struct hapool_mag *mag);
 struct hapool_mag *hapool_depot_get(struct hapool *p, int class);
