@@ -207,14 +207,22 @@ static bool haslab_large_in_slot(struct haslab *s, struct large *l, u32 slot)
 	return true;
 }
 
-/* What an entry of the index stands for: a slot, or a run that begins there and goes on. */
+/*
+ * What an entry of the index stands for: a slot, or a joined run. No slot is wholly free now, so
+ * that is all of a free run if both slots are wholly mixed.
+ */
 static bool haslab_large_in_entry(struct haslab *s, struct large *l, u32 entry)
 {
 	u32 slot = entry_slot(entry);
+	const struct haruns *r = &mixed_of(s, slot)->runs;
 
 	if (!entry_is_joined(entry))
 		return haslab_large_in_slot(s, l, slot);
-	return haslab_large_spend(l, 1) && haslab_large_run(s, l, slot_start(s, slot + 1) - 1);
+	if (!haslab_large_spend(l, 1))
+		return false;
+	return (r->joined < haslab_listed_bucket(l->len) && haslab_whole_slot(s, slot) &&
+		haslab_whole_slot(s, slot + 1)) ||
+	       haslab_large_run(s, l, slot_start(s, slot + 1) - 1);
 }
 
 /* Prefetch an entry that is looked at soon. */

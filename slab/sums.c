@@ -245,9 +245,10 @@ static bool haslab_mixed_part(struct haslab *s, u64 pos, u64 end, struct mixed_p
 /* The sum of a slot that is wholly a mixed part, but for what is usable: that is known. */
 static struct haslab_sum haslab_runs_sum(const struct haruns *r)
 {
-	return (struct haslab_sum) {
-		haruns_lead(r), haruns_longest(r), haruns_trail(r), r->nr_blocks, haruns_longest(r)
-	};
+	u32 lead = haruns_lead(r), trail = haruns_trail(r);
+	u32 longest = max3((u32)r->max_free, lead, trail);
+
+	return (struct haslab_sum) { lead, longest, trail, r->nr_blocks, longest };
 }
 
 /* The sum of the mixed part at @pos by its marks. False if it has none. */
