@@ -56,7 +56,8 @@ refused "--list with more" "--list takes no 'pingpong-4K'" bench --list pingpong
 refused "--list with an option" "--list takes no --json" bench --list --json
 refused "--situation where it is not allowed" "bench takes no --situation" bench --situation any x
 refused "--reference where it is not allowed" "fuzz takes no --reference" fuzz --reference best-fit
-refused "--reference first-fit" "there is no 'first-fit'; give best-fit" bench --reference first-fit sustain-u1M
+refused "--reference worst-fit" "there is no 'worst-fit'; give best-fit, first-fit or bins" \
+	bench --reference worst-fit sustain-u1M
 for workload in pingpong-4K stress10t threads-2; do
 	refused "--reference with $workload" "not for $workload; leave it out" \
 		bench --reference best-fit $workload
@@ -135,6 +136,14 @@ done
 refused "bench without a workload" "needs the name of a workload; 'hybrid-sim bench --list'" bench
 for workload in x '' pingpong pingpong- pingpong-0 pingpong-x pingpong-4KK firstfail-u0 sustain-u \
 	pingpong-u4M pingpong-3M-5M pingpong-common+ sustain-5M-3M sustain-3M- sustain--3M fifo-log fifo- fifo-0-1 fifo-common \
+	pingpong-4K,8K pingpong-4K:newest pingpong-u4M:x2 firstfail-4K/8K firstfail-4K:newest firstfail-4K=.9 \
+	sustain-4K, sustain-,4K sustain-4K@ sustain-4K@0 sustain-4K@1001 sustain-4K@-1 sustain-4K@x sustain-4K,4K,4K,4K,4K,4K,4K,4K,4K \
+	sustain-common+,4K sustain-common+x sustain-4K: sustain-4K:x sustain-4K:x0 sustain-4K:x-1 sustain-4K:x1e2 sustain-4K:xnan \
+	sustain-4K:x1.2.3 sustain-4K:x1001 sustain-4K:+ sustain-4K:+0 sustain-4K:+x sustain-4K:eldest sustain-4K:old \
+	sustain-4K:% sustain-4K:0% sustain-4K:101% sustain-4K:5x% sustain-4K:50 sustain-4K/ sustain-/4K sustain-4K//4K \
+	sustain-4K/4K/4K/4K/4K sustain-log5M-3M sustain-tri sustain-tri0 sustain-u3M-5M sustain-4K=.9 \
+	hold-4K hold-4K= hold-4K=1 hold-4K=.0 hold-4K=.9x hold-4K=.9999 hold-4K=0.9/4K \
+	refill-4K refill-4K- refill-4K-u4M refill-4K-8K-12K refill-u4M-4K refill-4K-4K,8K refill-4K-8K:+4K:oldest pairs-4K \
 	threads- threads-0 threads-64 threads-x threads-2junk threads-2x2 threads--1 'threads- 2' \
 	threads-4294967297 stress10; do
 	refused "a workload '$workload'" "no workload '$workload'; 'hybrid-sim bench --list' shows" bench "$workload"
@@ -155,8 +164,11 @@ is "a workload with a given capacity and seed" \
 # All workloads, briefly, on small devices; one size for those that take a size
 for workload in $("$sim" bench --list); do
 	case $workload in
+	hold-LOAD) workload=hold-3M=.9 capacity=256M ;;
+	*-SIZE-SIZE) workload=${workload%SIZE-SIZE}1M-3M capacity=256M ;;
 	*-SIZE) workload=${workload%SIZE}3M capacity=256M ;;
 	*-MIX) workload=${workload%MIX}3M capacity=256M ;;
+	*-LOAD) workload=${workload%LOAD}3M capacity=256M ;;
 	threads-8|churn-u4m) capacity=32G ;;
 	threads-*) capacity=8G ;;
 	*) capacity=256M ;;
@@ -166,12 +178,47 @@ for workload in $("$sim" bench --list); do
 		"0 $workload ok"
 done
 # Mixes, and the reference beside them
-for mix in 4K u64K 3M-5M 64K-64K log1M common+; do
-	json=$("$sim" bench --json --capacity 64M --reference best-fit "fifo-$mix")
-	is "fifo-$mix: best fit holds something, and no more than all" \
-		"$? $(value ledger "$json") $(awk "BEGIN { f = 0$(value reference_sustained_fill "$json"); print (f > .5 && f < 1) }")" \
-		"0 ok 1"
+for load in 4K u64K 3M-5M 64K-64K log1M log64K-1M tri1M tri512K-1M common+ common+:x.5:+4K 4K,8K 4K@1000,1M@1 u1M:x1.37 \
+	u64K:+12K 4K,8K,12K,16K,20K,24K,28K,1M 64K:newest u64K:big-stay u64K:small-stay 64K:50% u1M/4K:50%:newest/64K:small-stay/u1M; do
+	for reference in best-fit first-fit bins; do
+		[ $reference = best-fit ] || [ "$load" = u64K ] || continue
+		json=$("$sim" bench --json --capacity 64M --reference $reference "fifo-$load")
+		is "fifo-$load: $reference holds something, and no more than all" \
+			"$? $(value ledger "$json") $(value reference "$json") $(
+			awk "BEGIN { f = 0$(value reference_sustained_fill "$json"); print (f > .5 && f < 1) }")" \
+			"0 ok $reference 1"
+	done
 done
+# held LOAD WANT: the sizes of a load, by what is refused on a device of a block less than they need
+held()
+{
+	json=$("$sim" bench --json --capacity "$3" --reference best-fit "firstfail-$1")
+	is "firstfail-$1 on $3" "$? $(value ledger "$json") $(value reference_fill_at_enospc_mean "$json")" "0 ok $2"
+}
+held 4K:+4K 1.00000 16K			# 8K, 8K
+held 4K:+8K 0.75000 16K			# 12K
+held 4K:x3:+4K 1.00000 16K		# multiplied first: 16K
+held 4K:x1.37 1.00000 16K		# to the nearest block
+held 4K:x1.6 1.00000 16K
+held 8K-8K 0.66667 12K
+held log8K-8K 0.66667 12K
+held tri8K-8K 0.66667 12K
+held 8K@3,8K 0.66667 12K
+json=$("$sim" bench --json --capacity 64M --reference first-fit hold-u1M=.5)
+is "what is refused at a low fill is nothing" "$? $(value refused_allocs_share "$json") $(value refused_bytes_share "$json") $(
+	value reference_refused_allocs_share "$json") $(value ledger "$json")" "0 0.00000 0.00000 0.00000 ok"
+json=$("$sim" bench --json --capacity 64M --reference best-fit hold-u1M=.999)
+is "at a high one it is something, and not everything" "$? $(awk "BEGIN {
+	s = $(value refused_bytes_share "$json"); r = $(value reference_refused_bytes_share "$json")
+	print (s > 0 && s < .7), (r > 0 && r < .7) }")" "0 1 1"
+# 16 blocks: pairs of 8K and 16K are 24K, so two of them and an 8K and a hole of 8K
+json=$("$sim" bench --json --capacity 64K --reference best-fit pairs-8K-16K)
+is "of pairs that are freed best fit gives all again" "$? $(value reference_freed_share "$json") $(
+	value reference_refilled_share "$json") $(value reference_refused_share "$json") $(value ledger "$json")" \
+	"0 0.37500 0.37500 0.00000 ok"
+json=$("$sim" bench --json --capacity 1M --reference bins refill-12K-64K)
+is "bins are all full again" "$? $(value reference_fresh_fill "$json") $(value reference_refilled_share "$json") $(
+	value reference_refused_share "$json") $(value ledger "$json")" "0 1.00000 1.00000 0.00000 ok"
 json=$("$sim" bench --json --capacity 64M --reference best-fit firstfail-5M)
 is "what best fit has filled" "$? $(value reference_fill_at_enospc_mean "$json")" "0 0.93750"
 
@@ -231,14 +278,16 @@ json=$("$sim" replay --json --capacity 4K "$tmp/trace")
 is "... nor on a device of a block" \
 	"$? $(value failed_allocs "$json") $(value max_fill "$json") $(value ledger "$json")" "0 5 1.00000 ok"
 
-# reference NAME CAPACITY WANT OPERATION...: what best fit refuses, first, and holds at most
+# reference NAME CAPACITY WANT OPERATION...: what a reference refuses, first, and holds at most
+policy=best-fit
 reference()
 {
 	name=$1 reference_capacity=$2 want=$3
 	shift 3
-	json=$(printf '%s\n' "$@" | "$sim" replay --json --reference best-fit --capacity "$reference_capacity" -)
-	is "best fit: $name" "$? $(value failed_allocs "$json") $(value first_failure_op "$json") $(
-		value max_fill "$json")" "0 $want"
+	json=$(printf '%s\n' "$@" | "$sim" replay --json --reference $policy --capacity "$reference_capacity" -)
+	json=${json#*\"reference\"}
+	is "$policy: $name" "$? $(value name "$json") $(value failed_allocs "$json") $(value first_failure_op "$json") $(
+		value max_fill "$json")" "0 $policy $want"
 }
 
 # 16 blocks: holes of 4 and of 2 blocks, then as it says
@@ -256,6 +305,19 @@ reference "of holes of a length, the first" 64K "0 null 1.00000" 'a 1 8K' 'a 2 2
 reference "an alignment may need a larger hole" 64K "1 8 1.00000" 'a 1 4K' 'a 2 12K' 'a 3 48K' 'f 2' \
 	'a 4 4K' 'a 5 4K 8K' 'f 4' 'a 6 8K 8K'
 reference "a free of what was refused changes nothing" 64K "1 2 1.00000" 'a 1 64K' 'a 2 4K' 'f 2' 'f 1' 'a 3 64K'
+# what best fit puts into the hole of 8K, first fit puts into the one of 16K
+best="$(printf '%s\na 6 8K\na 7 16K' "$holes")"
+reference "the shortest hole that fits" 64K "0 null 1.00000" "$best"
+policy=first-fit
+reference "the first hole that fits" 64K "1 9 1.00000" "$best"
+reference "a hole that is large enough, behind one that is not" 64K "0 null 1.00000" "$holes" 'a 6 12K' 'a 7 8K' 'a 8 4K'
+reference "holes are merged" 64K "0 null 1.00000" 'a 1 16K' 'a 2 16K' 'a 3 16K' 'a 4 16K' 'f 1' 'f 3' 'f 2' 'a 5 48K'
+reference "an alignment may need a later hole" 64K "0 null 1.00000" 'a 1 4K' 'a 2 8K' 'a 3 20K' 'a 4 32K' 'f 2' 'f 4' \
+	'a 5 8K 8K' 'a 6 24K' 'a 7 8K'
+policy=bins
+reference "of runs in one bin, the one that was freed last" 64K "0 null 1.00000" 'a 1 16K' 'a 2 16K' 'a 3 16K' 'a 4 16K' \
+	'f 1' 'f 3' 'a 5 12K' 'a 6 16K' 'a 7 4K'
+reference "a run in the bin of its length may be too short, so the next bin is looked at" 144K "1 4 1.00000" 'a 1 136K' 'a 2 8K' 'f 1' 'a 3 136K'
 
 # with the capacity of a small device, as the copy of the layers is slow here
 for state in $("$sim" bench --list | grep ^worst-); do

@@ -17,7 +17,7 @@ u64 seed = 1;
 u64 capacity;
 unsigned int nr_threads = 1;
 u64 given_ops;
-bool with_reference;
+enum reference_policy reference;
 const char *given_situation;
 static struct interleave_options interleave_options = { .preemptions = 2 };
 
@@ -160,9 +160,9 @@ void out_end(void)
 
 static const char help[] =
 "usage: hybrid-sim bench [--json] [--seed N] [--capacity SIZE] [--ops N]\n"
-"                        [--reference best-fit] WORKLOAD...\n"
+"                        [--reference NAME] WORKLOAD...\n"
 "       hybrid-sim bench --list\n"
-"       hybrid-sim replay [--json] [--threads N] [--reference best-fit] --capacity SIZE TRACE|-\n"
+"       hybrid-sim replay [--json] [--threads N] [--reference NAME] --capacity SIZE TRACE|-\n"
 "       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N [--situation NAME]]\n"
 "       hybrid-sim fuzz --list\n"
 "       hybrid-sim interleave [--programs all|hand|SEED,COUNT] [--threads N] [--ops N]\n"
@@ -187,9 +187,32 @@ static const char help[] =
 "  --ops N          number of pairs of churn and pingpong, and of operations of each\n"
 "                   thread\n"
 "  --threads N      number of threads of replay (1)\n"
-"  --reference best-fit  also do the same with a best fit over all of the device, which\n"
-"                   merges free neighbours at once, and print what it holds\n"
+"  --reference NAME also do the same with a simple allocator over all of the device, which\n"
+"                   merges free neighbours at once, and print what it holds: best-fit,\n"
+"                   first-fit, or bins, which has eight for each power of two\n"
 "  -h, --help       print this text\n"
+"\n"
+"Workloads that hold a load, without a refusal or at a given fill:\n"
+"\n"
+"sustain-LOAD       the highest fill at which nothing is refused while extents come and go\n"
+"fifo-LOAD          the same, but the oldest extent goes first\n"
+"hold-LOAD=FILL     what is refused at a fill, such as hold-u4M=.95\n"
+"refill-A-B         fills the device with extents of A, frees all, and fills it with B: the\n"
+"                   share of it that B is refused and has on a fresh device\n"
+"pairs-A-B          fills it with A and B by turns, frees each second pair, and asks for\n"
+"                   extents of A + B: the share of it that they are refused\n"
+"\n"
+"  LOAD    MIX[:ORDER][:PERCENT%][/...]   up to four phases, one after the other\n"
+"  ORDER   random, oldest, newest: which extent goes first; big-stay, small-stay: at\n"
+"          random, but what is longer, or shorter, than the mean lives eight times as long\n"
+"  PERCENT of the fill, which the phase holds (100)\n"
+"  MIX     SIZES[@WEIGHT][,...][:xFACTOR][:+SIZE]   up to eight parts, with their share of\n"
+"          the requests; all sizes are multiplied, then increased\n"
+"  SIZES   64K; 3M-5M; u4M, which is 4K-4M; log64M or log1M-64M, log-uniform; tri16M or\n"
+"          tri4M-16M, triangular; common+, which is half of 4K, 8K, 16K, 64K, 256K and 1M,\n"
+"          half of 3176K-3480K\n"
+"\n"
+"  hybrid-sim bench --capacity 4G sustain-4K@3,64K,3M-5M:x1.37:+4K:oldest/8M-16M:80%\n"
 "\n"
 "To test a change of the allocator:\n"
 "\n"
@@ -428,12 +451,12 @@ int main(int argc, char **argv)
 			interleave_options.replay = optarg;
 			break;
 		case 'f':
-			if (strcmp(optarg, "best-fit")) {
+			reference = reference_named(optarg);
+			if (!reference) {
 				fprintf(stderr, "hybrid-sim: --reference: there is no '%s'; give "
-					"best-fit\n", optarg);
+					"best-fit, first-fit or bins\n", optarg);
 				return 2;
 			}
-			with_reference = true;
 			break;
 		case 'h':
 			fputs(help, stdout);

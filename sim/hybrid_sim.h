@@ -6,6 +6,7 @@
 #include "common/random.h"
 #include "pool.h"
 #include "ledger.h"
+#include "reference.h"
 
 #define BLOCK_SHIFT	12		/* 4 KiB */
 
@@ -71,7 +72,7 @@ extern u64 seed;
 extern u64 capacity;		/* bytes; 0: the default of the workload */
 extern unsigned int nr_threads;
 extern u64 given_ops;		/* 0: the default of the command or workload */
-extern bool with_reference;	/* also run the reference for packing */
+extern enum reference_policy reference;	/* also run this one; see reference.h */
 extern const char *given_situation;	/* NULL: each seed chooses one */
 
 int bench(char **workloads);

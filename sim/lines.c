@@ -306,10 +306,11 @@ static void work_blocks(u64 nr_blocks, u64 ops)
 /* Sizes from 4 KiB to 4 MiB, the device is 90 % full: frees and allocations by turns. */
 static void work_full(u64 nr_blocks, u64 ops)
 {
-	const struct mix mix = { MIX_LOG_UNIFORM, 1, 1024 };
 	u64 share = nr_blocks / SIM_CPUS / 10 * 9, i;
+	struct mix mix;
 	int cpu;
 
+	mix_parse("log4K-4M", &mix);
 	for (cpu = 0; cpu < SIM_CPUS; cpu++)
 		while (cpus[cpu].used < share && do_alloc(cpu, mix_draw(&mix, &rng)))
 			;

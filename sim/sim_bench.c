@@ -17,9 +17,8 @@
 #include "common/size.h"
 #include "hybrid_sim.h"
 #include "lines.h"
+#include "load.h"
 #include "marks.h"
-#include "mix.h"
-#include "reference.h"
 #include "states.h"
 
 #define GIB		(1ULL << (30 - BLOCK_SHIFT))	/* in blocks */
@@ -36,8 +35,9 @@ struct run {
 	struct hapool pool;
 	struct reference *reference;
 	u64 nr_blocks;
-	struct extent *extents;	/* room for max_live */
-	struct extent *live;	/* the first that is live, in it */
+	const struct load *load;	/* of the workload */
+	struct mix second;		/* likewise */
+	struct extent *live;	/* room for max_live */
 	u64 nr_live;
 	u64 max_live;
 	u64 used;
@@ -56,6 +56,9 @@ struct run {
 	double fill_sum, fill_min;
 	u64 fills;
 	double sustained;
+	u64 refused, refused_blocks, asked_blocks;
+	u64 before;		/* blocks: held by a fresh device, or freed */
+	u64 refilled;		/* blocks */
 	u64 files;
 	u64 pieces;		/* extents of them, neighbours joined */
 };
@@ -90,12 +93,11 @@ static void op_time(struct run *r, u64 t)
 static void allocator_start(struct run *r)
 {
 	if (r->mode == REFERENCE)
-		r->reference = reference_new(r->nr_blocks);
+		r->reference = reference_new(reference, r->nr_blocks);
 	else
 		pool_start(&r->pool, r->nr_blocks);
 	if (r->mode == LEDGER)
 		r->ledger = ledger_new(0, r->nr_blocks);
-	r->live = r->extents;
 	r->nr_live = 0;
 	r->used = 0;
 }
@@ -112,9 +114,9 @@ static void allocator_stop(struct run *r)
 }
 
 /* Inline, so that little but the allocator is measured. */
-static inline __attribute__((always_inline)) int do_alloc_near(struct run *r, u64 len, u64 goal)
+static inline __attribute__((always_inline)) int take(struct run *r, u64 len, u64 goal,
+						      struct extent *e)
 {
-	struct extent *e = &r->live[r->nr_live];
 	u64 t = 0;
 	int ret;
 
@@ -133,7 +135,6 @@ static inline __attribute__((always_inline)) int do_alloc_near(struct run *r, u6
 		return ret;
 	e->len = len;
 	r->used += len;
-	r->nr_live++;
 	if (r->mode == LEDGER) {
 		const char *why = ledger_take(r->ledger, e->start, len, 1);
 
@@ -142,6 +143,14 @@ static inline __attribute__((always_inline)) int do_alloc_near(struct run *r, u6
 		r->metadata_peak = max(r->metadata_peak, pool_metadata(&r->pool));
 	}
 	return 0;
+}
+
+static inline __attribute__((always_inline)) int do_alloc_near(struct run *r, u64 len, u64 goal)
+{
+	int ret = take(r, len, goal, &r->live[r->nr_live]);
+
+	r->nr_live += !ret;
+	return ret;
 }
 
 static inline __attribute__((always_inline)) int do_alloc(struct run *r, u64 len)
@@ -182,21 +191,6 @@ static inline __attribute__((always_inline)) void do_free(struct run *r, u64 i)
 		impossible(too_small);
 	r->live[i] = r->live[--r->nr_live];
 	free_extent(r, e);
-}
-
-/* The extents are in the order of their allocations if all are freed by this. */
-static void free_oldest(struct run *r)
-{
-	struct extent e = *r->live++;
-
-	if (unlikely(!r->nr_live))
-		impossible(too_small);
-	r->nr_live--;
-	free_extent(r, e);
-	if (r->live - r->extents < r->max_live / 2)
-		return;
-	memmove(r->extents, r->live, r->nr_live * sizeof(*r->live));
-	r->live = r->extents;
 }
 
 static inline u64 draw(struct run *r, const struct mix *mix)
@@ -336,52 +330,100 @@ static void pingpong(struct run *r, const struct mix *mix, u64 pairs)
 	r->pairs = pairs;
 }
 
-/* Whether fill @f can be held for 8 operations per live extent. */
-static bool sustains(struct run *r, const struct mix *mix, u64 f, bool oldest_first)
+/* ---- loads ---- */
+
+static int hold_alloc(void *of, u64 len, u64 *start)
 {
-	u64 limit = r->nr_blocks / 1000 * f, ops = 8 * limit / mix_mean(mix), i, t = cpu_ns();
+	struct extent e;
+	int ret = take(of, len, HAPOOL_NO_GOAL, &e);
 
-	r->frees = 0;
-	for (i = 0; i < ops; i++) {
-		u64 len = draw(r, mix);
-
-		for (; r->used + len > limit && r->nr_live; r->frees++) {
-			if (oldest_first)
-				free_oldest(r);
-			else
-				do_free(r, random_below(&r->rng, r->nr_live));
-		}
-		if (len > limit || do_alloc(r, len))
-			return false;
-	}
-	r->mixed_ns = cpu_ns() - t;
-	r->allocs = ops;
-	return ops;
+	*start = e.start;
+	return ret;
 }
 
-static void find_sustained(struct run *r, const struct mix *mix, bool oldest_first)
+static void hold_free(void *of, struct extent e)
 {
-	u64 f;
+	free_extent(of, e);
+}
 
-	for (f = 995; f >= 500; f -= 5) {
-		if (sustains(r, mix, f, oldest_first)) {
-			r->sustained = f / 1000.0;
+/* Whether a fill, in thousandths, can be held. */
+static bool holds(struct run *r, unsigned int fill, bool all)
+{
+	struct holder holder = { r, hold_alloc, hold_free };
+	struct held h = { .rng = seed, .live = r->live, .max_live = r->max_live };
+	u64 t = cpu_ns();
+	bool held = load_hold(r->load, &holder, &h, r->nr_blocks, fill, all);
+
+	r->mixed_ns = cpu_ns() - t;
+	r->allocs = h.allocs;
+	r->frees = h.frees;
+	r->refused = h.refused;
+	r->refused_blocks = h.refused_blocks;
+	r->asked_blocks = h.asked_blocks;
+	if (h.no_room)
+		fail(r, "the harness has no room for so many extents");
+	return held;
+}
+
+/* The highest fill that can be held; not what it was at the first one that cannot. */
+static void sustain(struct run *r, const struct mix *mix, u64 arg)
+{
+	unsigned int fill;
+
+	for (fill = 995; fill >= 500; fill -= 5) {
+		if (holds(r, fill, false)) {
+			r->sustained = fill / 1000.0;
 			return;
 		}
 		allocator_stop(r);
 		allocator_start(r);
-		r->rng = seed;
 	}
 }
 
-static void sustain(struct run *r, const struct mix *mix, u64 arg)
+static void hold(struct run *r, const struct mix *mix, u64 arg)
 {
-	find_sustained(r, mix, false);
+	holds(r, r->load->fill, true);
 }
 
-static void fifo(struct run *r, const struct mix *mix, u64 arg)
+/* ---- a device that has been full of other sizes ---- */
+
+/* Free space that comes from sizes of @mix, for sizes of r->second, as much as on a fresh device. */
+static void refill(struct run *r, const struct mix *mix, u64 arg)
 {
-	find_sustained(r, mix, true);
+	fill_up(r, &r->second, U64_MAX);
+	r->before = r->used;
+	allocator_stop(r);
+	allocator_start(r);
+	fill_up(r, mix, U64_MAX);
+	while (r->nr_live)
+		free_extent(r, r->live[--r->nr_live]);
+	r->fills = 0;
+	r->fill_sum = 0;
+	fill_up(r, &r->second, U64_MAX);
+	r->refilled = r->used;
+}
+
+/* Two sizes by turns until it is full; every second pair is freed; then extents as long as a pair. */
+static void pairs(struct run *r, const struct mix *mix, u64 arg)
+{
+	const struct mix both = {
+		.simple = true,
+		.min = mix->max + r->second.max,
+		.max = mix->max + r->second.max,
+	};
+	u64 i, full, left;
+
+	while (r->nr_live < r->max_live && !do_alloc(r, mix->max) && !do_alloc(r, r->second.max))
+		;
+	full = r->used;
+	for (i = 0; i + 1 < r->nr_live; i += 4) {
+		free_extent(r, r->live[i]);
+		free_extent(r, r->live[i + 1]);
+	}
+	left = r->used;
+	r->before = full - left;
+	fill_up(r, &both, r->before);
+	r->refilled = r->used - left;
 }
 
 /* ---- files ---- */
@@ -442,9 +484,10 @@ static void append_turns(struct run *r, const struct mix *mix, u64 arg)
 /* Three rounds of fill to 95 % and random free to 60 %, sizes log-uniform to 4 MiB. */
 static void age(struct run *r)
 {
-	const struct mix mix = { MIX_LOG_UNIFORM, 1, 1024 };
+	struct mix mix;
 	unsigned int i;
 
+	mix_parse("log4K-4M", &mix);
 	for (i = 0; i < 3; i++) {
 		fill_up(r, &mix, r->nr_blocks / 100 * 95 - r->used);
 		while (r->used > r->nr_blocks / 100 * 60)
@@ -469,10 +512,12 @@ struct workload {
 	bool each;		/* print the time of the slowest operation */
 	int nr_threads;		/* 0: runs in the main thread */
 	bool apart;		/* each thread has an allocator of its own */
+	struct mix second;	/* of refill- and pairs- */
+	struct load load;	/* of sustain-, fifo- and hold-, which have no mix */
 };
 
-#define UP_TO(n)	{ MIX_UNIFORM, 1, n }
-#define ONLY(n)		{ MIX_UNIFORM, n, n }
+#define UP_TO(n)	{ .simple = true, .min = 1, .max = n, .mean = (n) / 2 }
+#define ONLY(n)		{ .simple = true, .min = n, .max = n, .mean = n }
 
 static const struct workload workloads[] = {
 	{ "stress10t", TIB, UP_TO(1024), stress, 10 * TIB, true },
@@ -482,8 +527,6 @@ static const struct workload workloads[] = {
 	{ "churn-4k", 4 * GIB, ONLY(1), churn, 1000000, true },
 	{ "firstfail-u1M", 64 * GIB, UP_TO(256), firstfail, .each = true },
 	{ "firstfail-u4M", 64 * GIB, UP_TO(1024), firstfail, .each = true },
-	{ "sustain-u1M", 64 * GIB, UP_TO(256), sustain },
-	{ "sustain-u4M", 64 * GIB, UP_TO(1024), sustain },
 	{ "pingpong-4K", 64 * GIB, ONLY(1), pingpong, 10000000, true },
 	{ "pingpong-64K", 64 * GIB, ONLY(16), pingpong, 10000000, true },
 	{ "pingpong-1M", 64 * GIB, ONLY(256), pingpong, 10000000, true },
@@ -492,21 +535,41 @@ static const struct workload workloads[] = {
 
 /* ---- one thread ---- */
 
+static bool is_hold(const struct workload *w)
+{
+	return w->work == sustain || w->work == hold;
+}
+
+static bool has_second(const struct workload *w)
+{
+	return w->work == refill || w->work == pairs;
+}
+
+/* An upper bound, except for mixes of very small extents. */
+static u64 max_live(const struct workload *w, u64 nr_blocks)
+{
+	if (is_hold(w))
+		return load_max_live(&w->load, nr_blocks);
+	if (w->work == refill)
+		return nr_blocks / min(w->mix.max, w->second.max) + 2;
+	if (w->work == pairs)
+		return nr_blocks / (w->mix.max + w->second.max) * 3 + 4;
+	if (w->mix.min == w->mix.max && w->work != append_turns_aged)
+		return nr_blocks / w->mix.max + 2;
+	/* some of an aged device are smaller than the extents of the files */
+	return nr_blocks / (w->mix.mean / 2 + 1) + 1000 +
+	       (w->work == append_turns_aged ? nr_blocks / 16 : 0);
+}
+
 static struct run *run_new(const struct workload *w, u64 nr_blocks)
 {
 	struct run *r = calloc(1, sizeof(*r));
 
 	r->nr_blocks = nr_blocks;
-	/* an upper bound, except for mixes of very small extents; twice that for free_oldest() */
-	r->max_live = nr_blocks / (mix_mean(&w->mix) / 2 + 1) + 1000;
-	if (w->mix.min == w->mix.max)
-		r->max_live = nr_blocks / w->mix.max + 2;
-	if (w->work == fifo)
-		r->max_live *= 2;
-	/* some of these are smaller than the extents of the files */
-	if (w->work == append_turns_aged)
-		r->max_live += nr_blocks / 16;
-	r->extents = need(malloc(r->max_live * sizeof(*r->extents)));
+	r->load = &w->load;
+	r->second = w->second;
+	r->max_live = max_live(w, nr_blocks);
+	r->live = need(malloc(r->max_live * sizeof(*r->live)));
 	return r;
 }
 
@@ -546,9 +609,35 @@ static u64 slowest(struct run *r, const struct workload *w)
 	return worst * ticks_ns();
 }
 
-static bool is_sustained(const struct workload *w)
+/* A result, and the same of the reference. */
+static void out_result(const char *of, const char *name, double value, int digits)
 {
-	return w->work == sustain || w->work == fifo;
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s%s", of, name);
+	out_double(text, value, digits);
+}
+
+/* What a run has held. @of is put before the names. */
+static void report_held(const struct workload *w, const struct run *r, const char *of)
+{
+	double nr_blocks = r->nr_blocks;
+
+	if (r->fills) {
+		out_result(of, "fill_at_enospc_mean", r->fill_sum / r->fills, 5);
+		out_result(of, "fill_at_enospc_min", r->fill_min, 5);
+	}
+	if (w->work == sustain)
+		out_result(of, "sustained_fill", r->sustained, 3);
+	if (w->work == hold) {
+		out_result(of, "refused_allocs_share", (double)r->refused / r->allocs, 5);
+		out_result(of, "refused_bytes_share", (double)r->refused_blocks / r->asked_blocks, 5);
+	}
+	if (!has_second(w))
+		return;
+	out_result(of, w->work == refill ? "fresh_fill" : "freed_share", r->before / nr_blocks, 5);
+	out_result(of, "refilled_share", r->refilled / nr_blocks, 5);
+	out_result(of, "refused_share", max(r->before - (double)r->refilled, 0.) / nr_blocks, 5);
 }
 
 /* What the reference does in the same workload. */
@@ -557,13 +646,9 @@ static void report_reference(const struct workload *w, u64 nr_blocks)
 	struct run *r = run_new(w, nr_blocks);
 
 	run_once(r, w, REFERENCE);
-	if (r->fills) {
-		out_double("reference_fill_at_enospc_mean", r->fill_sum / r->fills, 5);
-		out_double("reference_fill_at_enospc_min", r->fill_min, 5);
-	}
-	if (is_sustained(w))
-		out_double("reference_sustained_fill", r->sustained, 3);
-	free(r->extents);
+	out_string("reference", reference_names[reference]);
+	report_held(w, r, "reference_");
+	free(r->live);
 	free(r);
 }
 
@@ -577,7 +662,8 @@ static bool report(const struct workload *w, u64 nr_blocks)
 	run_once(checked, w, LEDGER);
 	if (r->wrong)
 		fail(checked, r->wrong);
-	if (r->fill_sum != checked->fill_sum || r->sustained != checked->sustained)
+	if (r->fill_sum != checked->fill_sum || r->sustained != checked->sustained ||
+	    r->refused != checked->refused || r->refilled != checked->refilled)
 		fail(checked, "two runs of one seed differ");
 	ops = r->pairs ? 2 * r->pairs : r->allocs + r->frees;
 	ns = r->pairs ? r->pair_ns : r->alloc_ns + r->free_ns + r->mixed_ns;
@@ -601,22 +687,17 @@ static bool report(const struct workload *w, u64 nr_blocks)
 	if (w->each)
 		out_u64("max_op_ns", slowest(r, w));
 	out_double("cas_ns", cas_ns(), 2);
-	if (r->fills) {
-		out_double("fill_at_enospc_mean", r->fill_sum / r->fills, 5);
-		out_double("fill_at_enospc_min", r->fill_min, 5);
-	}
-	if (is_sustained(w))
-		out_double("sustained_fill", r->sustained, 3);
+	report_held(w, r, "");
 	if (r->files)
 		out_double("extents_per_file", (double)r->pieces / r->files, 3);
-	if (with_reference)
+	if (reference)
 		report_reference(w, nr_blocks);
 	out_u64("metadata_bytes_peak", checked->metadata_peak);
 	out_string("ledger", checked->wrong ?: "ok");
 	out_end();
 	ok = !checked->wrong;
-	free(r->extents);
-	free(checked->extents);
+	free(r->live);
+	free(checked->live);
 	free(r);
 	free(checked);
 	return ok;
@@ -931,7 +1012,9 @@ void bench_list(void)
 
 	for (i = 0; i < ARRAY_SIZE(workloads); i++)
 		printf("%s\n", workloads[i].name);
-	printf("firstfail-MIX\nsustain-MIX\nfifo-MIX\n"
+	printf("sustain-u1M\nsustain-u4M\n"
+	       "firstfail-MIX\nsustain-LOAD\nfifo-LOAD\nhold-LOAD\n"
+	       "refill-SIZE-SIZE\npairs-SIZE-SIZE\n"
 	       "append-SIZE\nappend16-SIZE\nappend16-aged-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
 	if (states_list)
@@ -940,13 +1023,65 @@ void bench_list(void)
 		lines_list(stdout);
 }
 
-/* Names with a size or mix: firstfail-3M, sustain-log64M, pingpong-2052K, ... */
+/* Those of fifo- that go at random otherwise. */
+static void oldest_first(struct load *load)
+{
+	struct phase *p;
+
+	for (p = load->phases; p < load->phases + load->nr; p++)
+		if (p->order == ORDER_RANDOM)
+			p->order = ORDER_OLDEST;
+}
+
+static bool is_size(const struct mix *mix)
+{
+	return mix->simple && mix->min == mix->max;
+}
+
+/* "68K-2052K" */
+static bool parse_sizes(const char *text, struct workload *w)
+{
+	const char *dash = strchr(text, '-');
+	char first[32];
+	const char *end;
+
+	if (!dash || dash - text >= (long)sizeof(first))
+		return false;
+	memcpy(first, text, dash - text);
+	first[dash - text] = 0;
+	end = mix_parse(first, &w->mix);
+	if (!end || *end || !is_size(&w->mix))
+		return false;
+	end = mix_parse(dash + 1, &w->second);
+	return end && !*end && is_size(&w->second);
+}
+
+/* What comes after the prefix of the workload */
+static bool parse_rest(const char *text, struct workload *w, bool fifo)
+{
+	if (is_hold(w)) {
+		if (!load_parse(text, &w->load) || !w->load.fill != (w->work == sustain))
+			return false;
+		if (fifo)
+			oldest_first(&w->load);
+		return true;
+	}
+	if (has_second(w))
+		return parse_sizes(text, w);
+	text = mix_parse(text, &w->mix);
+	return text && !*text && (is_size(&w->mix) || w->work == firstfail);
+}
+
+/* Names with sizes, a mix or a load: firstfail-3M, sustain-log64M, pingpong-2052K, ... */
 static bool sized(const char *name, struct workload *w)
 {
 	static const struct { const char *prefix; struct workload w; } kinds[] = {
 		{ "firstfail-", { .nr_blocks = 64 * GIB, .work = firstfail, .each = true } },
 		{ "sustain-", { .nr_blocks = 64 * GIB, .work = sustain } },
-		{ "fifo-", { .nr_blocks = 64 * GIB, .work = fifo } },
+		{ "fifo-", { .nr_blocks = 64 * GIB, .work = sustain } },
+		{ "hold-", { .nr_blocks = 64 * GIB, .work = hold } },
+		{ "refill-", { .nr_blocks = 64 * GIB, .work = refill } },
+		{ "pairs-", { .nr_blocks = 4 * GIB, .work = pairs } },
 		{ "append-", { .nr_blocks = 64 * GIB, .work = append_one } },
 		{ "append16-aged-", { .nr_blocks = 64 * GIB, .work = append_turns_aged } },
 		{ "append16-", { .nr_blocks = 64 * GIB, .work = append_turns } },
@@ -962,8 +1097,7 @@ static bool sized(const char *name, struct workload *w)
 			continue;
 		*w = kinds[i].w;
 		w->name = name;
-		return mix_parse(name + n, &w->mix) &&
-		       (w->mix.min == w->mix.max || w->work == firstfail || is_sustained(w));
+		return parse_rest(name + n, w, *name == 'f' && w->work == sustain);
 	}
 	return false;
 }
@@ -985,6 +1119,11 @@ static bool threaded(const char *name, struct workload *w)
 	return nr && nr < NR_CPUS && (!*digits || w->apart);
 }
 
+static u64 longest(const struct workload *w)
+{
+	return is_hold(w) ? load_max(&w->load) : max(w->mix.max, w->second.max);
+}
+
 /* False after a complaint. */
 static bool find_workload(const char *name, struct workload *w)
 {
@@ -1003,7 +1142,7 @@ static bool find_workload(const char *name, struct workload *w)
 	}
 	nr_blocks = capacity ? capacity >> BLOCK_SHIFT : w->nr_blocks;
 	/* the extents on their way to another thread take about a GiB for each thread */
-	if (nr_blocks < w->mix.max || nr_blocks / 4 / GIB < w->nr_threads) {
+	if (nr_blocks < longest(w) || nr_blocks / 4 / GIB < w->nr_threads) {
 		fprintf(stderr, "hybrid-sim: the device is too small for %s; give a larger "
 			"--capacity\n", name);
 		return false;
@@ -1034,6 +1173,11 @@ static bool is_apart(const char *name)
 	return is_state(name) || counts_lines(name);
 }
 
+static bool has_reference(const struct workload *w)
+{
+	return w->work == firstfail || is_hold(w) || has_second(w);
+}
+
 int bench(char **names)
 {
 	struct workload w;
@@ -1043,10 +1187,10 @@ int bench(char **names)
 	for (name = names; *name; name++) {
 		if (!is_apart(*name) && !find_workload(*name, &w))
 			return 2;
-		if (with_reference && (is_apart(*name) ||
-				       (w.work != firstfail && !is_sustained(&w)))) {
-			fprintf(stderr, "hybrid-sim: --reference is for firstfail-, sustain- and "
-				"fifo-, not for %s; leave it out\n", *name);
+		if (reference && (is_apart(*name) || !has_reference(&w))) {
+			fprintf(stderr, "hybrid-sim: --reference is for firstfail-, sustain-, "
+				"fifo-, hold-, refill- and pairs-, not for %s; leave it out\n",
+				*name);
 			return 2;
 		}
 	}

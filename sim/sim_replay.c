@@ -14,7 +14,6 @@
 
 #include "common/trace.h"
 #include "hybrid_sim.h"
-#include "reference.h"
 
 #define MIN_STRETCH	256	/* allocations in a row */
 
@@ -84,6 +83,7 @@ static bool parse(struct trace *t, const char *path)
 
 struct result {
 	u64 allocs, frees, failed, false_enospc;
+	u64 failed_blocks;	/* of the run with a ledger */
 	u64 first_failure;	/* number of the operation, from 1; 0: none */
 	double first_fill, max_fill;
 	u64 ns, max_op_ns, metadata_peak;
@@ -120,15 +120,21 @@ struct runner {
 
 static pthread_barrier_t barrier;
 
+static void note_first_failure(struct result *res, u64 nr, double fill)
+{
+	if (res->first_failure && res->first_failure < nr)
+		return;
+	res->first_failure = nr;
+	res->first_fill = fill;
+}
+
 static void note_refusal(struct run *r, const struct op *op)
 {
 	struct result *res = &r->res;
 	u64 nr = op - r->trace->ops + 1;
 
-	if (!res->first_failure || nr < res->first_failure) {
-		res->first_failure = nr;
-		res->first_fill = (double)ledger_used(r->ledger) / r->nr_blocks;
-	}
+	res->failed_blocks += op->len;
+	note_first_failure(res, nr, (double)ledger_used(r->ledger) / r->nr_blocks);
 	if (nr_threads == 1) {
 		res->false_enospc += ledger_fits(r->ledger, op->len, op->align);
 		return;
@@ -361,11 +367,12 @@ static struct result run_trace(const struct trace *trace, u64 nr_blocks, bool ch
 
 /* ---- the reference ---- */
 
-/* What best fit over all of the device does with the trace, in the order of its lines. */
-static struct result run_reference(const struct trace *trace, u64 nr_blocks)
+/* What a reference does with the trace, in the order of its lines. */
+static struct result run_reference(const struct trace *trace, u64 nr_blocks,
+				   enum reference_policy policy)
 {
 	struct extent *live = need(calloc(trace->nr_ids + 1, sizeof(*live))), *e;
-	struct reference *ref = reference_new(nr_blocks);
+	struct reference *ref = reference_new(policy, nr_blocks);
 	struct result res = {};
 	const struct op *op;
 	u64 used = 0;
@@ -381,9 +388,10 @@ static struct result run_reference(const struct trace *trace, u64 nr_blocks)
 			e->len = op->len;
 			used += op->len;
 			res.max_fill = max(res.max_fill, (double)used / nr_blocks);
-		} else if (!res.failed++) {
-			res.first_failure = op - trace->ops + 1;
-			res.first_fill = (double)used / nr_blocks;
+		} else {
+			note_first_failure(&res, op - trace->ops + 1, (double)used / nr_blocks);
+			res.failed++;
+			res.failed_blocks += op->len;
 		}
 	}
 	reference_destroy(ref);
@@ -391,10 +399,8 @@ static struct result run_reference(const struct trace *trace, u64 nr_blocks)
 	return res;
 }
 
-static void report_reference(const struct result *res)
+static void report_first_failure(const struct result *res)
 {
-	out_begin_object("reference");
-	out_u64("failed_allocs", res->failed);
 	if (res->first_failure) {
 		out_u64("first_failure_op", res->first_failure);
 		out_double("first_failure_fill", res->first_fill, 5);
@@ -402,6 +408,15 @@ static void report_reference(const struct result *res)
 		out_null("first_failure_op");
 		out_null("first_failure_fill");
 	}
+}
+
+static void report_reference(const struct result *res)
+{
+	out_begin_object("reference");
+	out_string("name", reference_names[reference]);
+	out_u64("failed_allocs", res->failed);
+	out_u64("failed_bytes", res->failed_blocks << BLOCK_SHIFT);
+	report_first_failure(res);
 	out_double("max_fill", res->max_fill, 5);
 	out_end_object();
 }
@@ -409,7 +424,7 @@ static void report_reference(const struct result *res)
 int replay(const char *path)
 {
 	u64 nr_blocks = capacity >> BLOCK_SHIFT;
-	struct result timed, res, reference;
+	struct result timed, res, other;
 	struct trace t = {};
 
 	if (!parse(&t, path)) {
@@ -430,13 +445,8 @@ int replay(const char *path)
 	out_u64("allocs", res.allocs);
 	out_u64("frees", res.frees);
 	out_u64("failed_allocs", res.failed);
-	if (res.first_failure) {
-		out_u64("first_failure_op", res.first_failure);
-		out_double("first_failure_fill", res.first_fill, 5);
-	} else {
-		out_null("first_failure_op");
-		out_null("first_failure_fill");
-	}
+	out_u64("failed_bytes", res.failed_blocks << BLOCK_SHIFT);
+	report_first_failure(&res);
 	out_double("max_fill", res.max_fill, 5);
 	out_u64("false_enospc", res.false_enospc);
 	out_double("ns_per_op", (double)timed.ns / max(timed.allocs + timed.frees, 1ULL), 2);
@@ -444,9 +454,9 @@ int replay(const char *path)
 	out_u64("metadata_bytes_peak", res.metadata_peak);
 	out_u64("largest_free_bytes", res.largest << BLOCK_SHIFT);
 	out_u64("free_extents", res.nr_runs);
-	if (with_reference) {
-		reference = run_reference(&t, nr_blocks);
-		report_reference(&reference);
+	if (reference) {
+		other = run_reference(&t, nr_blocks, reference);
+		report_reference(&other);
 	}
 	out_string("ledger", res.wrong ?: "ok");
 	out_end();
