@@ -189,7 +189,7 @@ for load in 4K u64K 3M-5M 64K-64K log1M log64K-1M tri1M tri512K-1M common+ commo
 			"0 ok $reference 1"
 	done
 done
-# held LOAD WANT: the sizes of a load, by what is refused on a device of a block less than they need
+# held MIX WANT CAPACITY: what best fit fills of a small device, which shows the sizes
 held()
 {
 	json=$("$sim" bench --json --capacity "$3" --reference best-fit "firstfail-$1")
