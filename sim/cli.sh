@@ -41,7 +41,7 @@ is "every option is used here" "$missing" ""
 
 try "--help" "$sim" --help
 is "-h is short for it" "$("$sim" -h)" "$("$sim" --help)"
-refused "no command" "which command? bench, replay, fuzz or interleave"
+refused "no command" "which command? bench, replay, fuzz, mixes or interleave"
 refused "a command that does not exist" "no command 'run'" run
 refused "an option that does not exist" "unrecognized option '--fast'" bench --fast pingpong-4K
 refused "... its letter" "invalid option" -x

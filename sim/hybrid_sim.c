@@ -19,6 +19,7 @@ unsigned int nr_threads = 1;
 u64 given_ops;
 enum reference_policy reference;
 const char *given_situation;
+static unsigned int given_minutes;
 static struct interleave_options interleave_options = { .preemptions = 2 };
 
 /* ---- numbers ---- */
@@ -165,6 +166,8 @@ static const char help[] =
 "       hybrid-sim replay [--json] [--threads N] [--reference NAME] --capacity SIZE TRACE|-\n"
 "       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N [--situation NAME]]\n"
 "       hybrid-sim fuzz --list\n"
+"       hybrid-sim mixes --minutes N [--seed N] [--capacity SIZE]\n"
+"       hybrid-sim mixes FILE\n"
 "       hybrid-sim interleave [--programs all|hand|SEED,COUNT] [--threads N] [--ops N]\n"
 "                             [--preemptions N] [--depth N] [--device NAME]\n"
 "       hybrid-sim interleave --replay STRING\n"
@@ -218,11 +221,16 @@ static const char help[] =
 "\n"
 "fuzz     does random operations, valid and invalid, on devices of all shapes, and\n"
 "         compares each answer with a naive model; every seed makes its own device\n"
+"mixes    searches for the loads of which the allocator sustains less than best fit and\n"
+"         first fit, and prints the worst of several classes, as lines of a list; or checks\n"
+"         a list, one load a line: \"NAME CAPACITY LIMIT LOAD\", LIMIT being the share of\n"
+"         the device that may be lost\n"
 "interleave  runs small programs of a few threads in all orders, on devices of 8, 11\n"
 "         and 16 blocks; and all short sequences of operations of one thread; memory is\n"
 "         sequentially consistent there\n"
 "\n"
-"  --json, --seed   as above\n"
+"  --json, --seed, --capacity  as above (mixes: 4G)\n"
+"  --minutes N      how long to search\n"
 "  --list           the names of the situations of fuzz, one a line\n"
 "  --ops N          number of operations of fuzz (1000000), of interleave, at most 4 (2)\n"
 "  --threads N      number of threads of fuzz (1), of interleave (2)\n"
@@ -322,6 +330,21 @@ static int run_fuzz(char **words)
 	return fuzz();
 }
 
+static int run_mixes(char **words)
+{
+	if (given_minutes && *words) {
+		fprintf(stderr, "hybrid-sim: mixes takes --minutes or a file, not both; leave one "
+			"out\n");
+		return usage();
+	}
+	if (!given_minutes && (!*words || words[1] || capacity)) {
+		fprintf(stderr, "hybrid-sim: mixes needs --minutes to search, or just one file with "
+			"loads\n");
+		return usage();
+	}
+	return given_minutes ? mixes_search(given_minutes) : mixes_check(*words);
+}
+
 static int run_interleave(char **words)
 {
 	struct interleave_options *o = &interleave_options;
@@ -385,6 +408,7 @@ int main(int argc, char **argv)
 		{ "depth", required_argument, NULL, 'd' },
 		{ "device", required_argument, NULL, 'v' },
 		{ "replay", required_argument, NULL, 'r' },
+		{ "minutes", required_argument, NULL, 'm' },
 		{ "reference", required_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{}
@@ -398,6 +422,7 @@ int main(int argc, char **argv)
 		{ "bench", "jscof", run_bench, bench_list },
 		{ "replay", "jtcf", run_replay },
 		{ "fuzz", "jsotn", run_fuzz, fuzz_list },
+		{ "mixes", "scm", run_mixes },
 		{ "interleave", "potedvr", run_interleave },
 	};
 	bool given[256] = {};
@@ -441,6 +466,9 @@ int main(int argc, char **argv)
 		case 'e':
 			interleave_options.preemptions = number(optarg, "preemptions", 0, 8);
 			break;
+		case 'm':
+			given_minutes = number(optarg, "minutes", 1, 100000);
+			break;
 		case 'd':
 			interleave_options.depth = number(optarg, "depth", 1, 8);
 			break;
@@ -466,7 +494,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!argv[optind]) {
-		fprintf(stderr, "hybrid-sim: which command? bench, replay, fuzz or interleave\n");
+		fprintf(stderr, "hybrid-sim: which command? bench, replay, fuzz, mixes or interleave\n");
 		return usage();
 	}
 	command = argv[optind++];
@@ -481,7 +509,7 @@ int main(int argc, char **argv)
 			return usage();
 		return flushed(commands[i].run(argv + optind));
 	}
-	fprintf(stderr, "hybrid-sim: there is no command '%s'; give bench, replay, fuzz or "
-		"interleave\n", command);
+	fprintf(stderr, "hybrid-sim: there is no command '%s'; give bench, replay, fuzz, "
+		"mixes or interleave\n", command);
 	return usage();
 }
