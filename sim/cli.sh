@@ -41,7 +41,7 @@ is "every option is used here" "$missing" ""
 
 try "--help" "$sim" --help
 is "-h is short for it" "$("$sim" -h)" "$("$sim" --help)"
-refused "no command" "which command? bench, replay, fuzz, mixes or interleave"
+refused "no command" "which command? bench, replay, advise, fuzz, mixes or interleave"
 refused "a command that does not exist" "no command 'run'" run
 refused "an option that does not exist" "unrecognized option '--fast'" bench --fast pingpong-4K
 refused "... its letter" "invalid option" -x
@@ -79,6 +79,30 @@ refused "a situation that does not exist" "no situation 'x'; 'hybrid-sim fuzz --
 	fuzz --threads 2 --situation x
 try_not "output that cannot be written" "cannot write the output: No space left" \
 	sh -c "$sim bench --list >/dev/full"
+
+# Mixes
+
+refused "mixes of nothing" "needs --minutes to search, or just one file with loads" mixes
+refused "mixes of two files" "needs --minutes to search, or just one file" mixes "$tmp/a" "$tmp/b"
+refused "mixes of a file and minutes" "--minutes or a file, not both; leave one out" mixes --minutes 1 "$tmp/a"
+refused "a list with a capacity" "needs --minutes to search" mixes --capacity 1G "$tmp/a"
+refused "no minutes" "--minutes: '0' is not a number from 1" mixes --minutes 0
+refused "a list that does not exist" "cannot open $tmp/none: No such file or directory; name a file" mixes "$tmp/none"
+for line in x 'x 1G' 'x 1G .1' 'x 1G .1 y' 'x 1Q .1 u4M' 'x 1G y u4M' 'x 1M .1 u4M' 'x 1G .1 u4M=.9' 'x 1G .1 u4M u4M'; do
+	echo "$line" >"$tmp/list"
+	try_not "a list with '$line'" "$tmp/list: not NAME CAPACITY LIMIT LOAD: $line; fix it" "$sim" mixes "$tmp/list"
+done
+printf '# a comment\n\ngood 64M .005 64K\n' >"$tmp/list"
+try "a list in which all is well" "$sim" mixes "$tmp/list"
+is "what it prints" "$("$sim" mixes "$tmp/list")" "TAP version 14
+# .000 (.000 to .000): holds .995, best fit .995, first fit .995
+ok 1 - good: loses no more than .005 of 64M: 64K
+1..1"
+printf 'good 64M .000 64K\nbad 1G .000 log4K-64M:oldest\n' >"$tmp/list"
+try_not "a load that is worse than its limit" "not ok 2 - bad: loses no more than .000 of 1G: log4K-64M:oldest" \
+	"$sim" mixes "$tmp/list"
+: >"$tmp/list"
+try_not "a list of nothing" "1..0" "$sim" mixes "$tmp/list"
 
 # Interleave
 
@@ -318,6 +342,49 @@ policy=bins
 reference "of runs in one bin, the one that was freed last" 64K "0 null 1.00000" 'a 1 16K' 'a 2 16K' 'a 3 16K' 'a 4 16K' \
 	'f 1' 'f 3' 'a 5 12K' 'a 6 16K' 'a 7 4K'
 reference "a run in the bin of its length may be too short, so the next bin is looked at" 144K "1 4 1.00000" 'a 1 136K' 'a 2 8K' 'f 1' 'a 3 136K'
+
+# Advice
+
+refused "advise without a capacity" "advise needs --capacity" advise -
+refused "advise without a trace" "advise takes one file with a trace, or -" advise --capacity 1G
+refused "advise of a trace that does not exist" "cannot open $tmp/none" advise --capacity 1G "$tmp/none"
+printf 'a 1 4K\nx 1\n' >"$tmp/trace"
+refused "advise of a trace that is none" "$tmp/trace: line 2: it is neither" advise --capacity 1G "$tmp/trace"
+printf 'a 1 4K\na 1 4K\n' >"$tmp/trace"
+refused "an ID that is live" "line 2: the ID is allocated already" \
+	advise --capacity 1G "$tmp/trace"
+# advise NAME CAPACITY OPERATION...: a line "ALLOCATOR FAILED FIRST MAX_FILL SMALLEST LEDGER" for each
+advise()
+{
+	advise_capacity=$1
+	shift
+	printf '%s\n' "$@" | "$sim" advise --json --capacity "$advise_capacity" - | while read -r json; do
+		echo "$(value allocator "$json") $(value failed_allocs "$json") $(value failed_bytes "$json") $(
+			value first_failure_op "$json") $(value max_fill "$json") $(
+			value smallest_bytes "$json") $(value ledger "$json")"
+	done
+}
+is "advise: a trace that fits" "$(advise 8M 'a 1 3M' 'a 2 5M' 'f 1' 'a 3 3M')" \
+	"hybrid_alloc 0 0 null 1.00000 8388608 ok
+best-fit 0 0 null 1.00000 8388608 ok
+first-fit 0 0 null 1.00000 8388608 ok"
+is "advise: one that does not with first fit" "$(advise 8M 'a 1 2M' 'a 2 1M' 'a 3 1M' 'a 4 4M' 'f 1' 'f 3' 'a 5 1M' 'a 6 2M' |
+	grep -v hybrid_alloc)" \
+	"best-fit 0 0 null 1.00000 8388608 ok
+first-fit 1 2097152 8 1.00000 10485760 ok"
+is "advise: larger than the disk" "$(advise 1M 'a 1 1G' 'f 1')" \
+	"hybrid_alloc 1 1073741824 1 0.00000 1073741824 ok
+best-fit 1 1073741824 1 0.00000 1073741824 ok
+first-fit 1 1073741824 1 0.00000 1073741824 ok"
+is "advise: larger than all disks" "$(advise 1M 'a 1 8E' | grep -c '^.* 1 9223372036854775808 1 0.00000 null ok')" 3
+is "advise: what is asked for again after a refusal, on a larger disk" "$(advise 1M 'a 1 2M' 'a 1 2M' 'f 1' | grep -c ' 2 4194304 1 0.00000 2097152 ok')" 3
+is "advise: nothing" "$(advise 1M | grep -c '0 0 null 0.00000 1048576 ok')" 3
+awk 'BEGIN { srand(1); for (i = 0; i < 3000; i++) { if (i >= 300) print "f", i - 300; print "a", i, 4096 * int(1 + rand() * 300) } }' >"$tmp/trace"
+smallest=$("$sim" advise --json --capacity 100M "$tmp/trace" | sed -n '1s/.*smallest_bytes": \([0-9]*\).*/\1/p')
+json=$("$sim" replay --json --capacity "$smallest" "$tmp/trace")
+is "the smallest disk refuses nothing" "$? $(value failed_allocs "$json") $(value ledger "$json")" "0 0 ok"
+json=$("$sim" replay --json --capacity $((smallest - 1048576)) "$tmp/trace")
+is "one of a MiB less does" "$? $(($(value failed_allocs "$json") > 0)) $(value ledger "$json")" "0 1 ok"
 
 # with the capacity of a small device, as the copy of the layers is slow here
 for state in $("$sim" bench --list | grep ^worst-); do

@@ -164,6 +164,7 @@ static const char help[] =
 "                        [--reference NAME] WORKLOAD...\n"
 "       hybrid-sim bench --list\n"
 "       hybrid-sim replay [--json] [--threads N] [--reference NAME] --capacity SIZE TRACE|-\n"
+"       hybrid-sim advise [--json] --capacity SIZE TRACE|-\n"
 "       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N [--situation NAME]]\n"
 "       hybrid-sim fuzz --list\n"
 "       hybrid-sim mixes --minutes N [--seed N] [--capacity SIZE]\n"
@@ -181,6 +182,8 @@ static const char help[] =
 "         \"f ID\" frees, # begins a comment; ID is a number, SIZE and ALIGN are\n"
 "         sizes in bytes, or with a unit, such as 64K or 1.5M; - is standard input;\n"
 "         with threads, one thread does all operations of an ID\n"
+"advise   what a device of that size holds of a trace, and the smallest one that refuses\n"
+"         nothing of it, by steps of a MiB; beside best fit and first fit\n"
 "\n"
 "  --json           one JSON object a line\n"
 "  --list           the names of the workloads, one a line\n"
@@ -306,19 +309,29 @@ static int run_list(void (*list)(void), char **words)
 	return 0;
 }
 
-static int run_replay(char **paths)
+static int run_trace(const char *command, int (*run)(const char *path), char **paths)
 {
 	if (!capacity) {
-		fprintf(stderr, "hybrid-sim: replay needs --capacity, the size of a device, "
-			"such as 64G\n");
+		fprintf(stderr, "hybrid-sim: %s needs --capacity, the size of a device, "
+			"such as 64G\n", command);
 		return usage();
 	}
 	if (!*paths || paths[1]) {
-		fprintf(stderr, "hybrid-sim: replay takes one file with a trace, or - for standard "
-			"input\n");
+		fprintf(stderr, "hybrid-sim: %s takes one file with a trace, or - for standard "
+			"input\n", command);
 		return usage();
 	}
-	return replay(*paths);
+	return run(*paths);
+}
+
+static int run_replay(char **paths)
+{
+	return run_trace("replay", replay, paths);
+}
+
+static int run_advise(char **paths)
+{
+	return run_trace("advise", advise, paths);
 }
 
 static int run_fuzz(char **words)
@@ -421,6 +434,7 @@ int main(int argc, char **argv)
 	} commands[] = {
 		{ "bench", "jscof", run_bench, bench_list },
 		{ "replay", "jtcf", run_replay },
+		{ "advise", "jc", run_advise },
 		{ "fuzz", "jsotn", run_fuzz, fuzz_list },
 		{ "mixes", "scm", run_mixes },
 		{ "interleave", "potedvr", run_interleave },
@@ -494,7 +508,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!argv[optind]) {
-		fprintf(stderr, "hybrid-sim: which command? bench, replay, fuzz, mixes or interleave\n");
+		fprintf(stderr, "hybrid-sim: which command? bench, replay, advise, fuzz, mixes or "
+			"interleave\n");
 		return usage();
 	}
 	command = argv[optind++];
@@ -509,7 +524,7 @@ int main(int argc, char **argv)
 			return usage();
 		return flushed(commands[i].run(argv + optind));
 	}
-	fprintf(stderr, "hybrid-sim: there is no command '%s'; give bench, replay, fuzz, "
-		"mixes or interleave\n", command);
+	fprintf(stderr, "hybrid-sim: there is no command '%s'; give bench, replay, advise, "
+		"fuzz, mixes or interleave\n", command);
 	return usage();
 }

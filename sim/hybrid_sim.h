@@ -78,6 +78,7 @@ extern const char *given_situation;	/* NULL: each seed chooses one */
 int bench(char **workloads);
 void bench_list(void);
 int replay(const char *path);
+int advise(const char *path);
 int mixes_search(unsigned int minutes);
 int mixes_check(const char *path);
 int fuzz(void);

@@ -13,23 +13,9 @@
 #include <time.h>
 
 #include "common/trace.h"
-#include "hybrid_sim.h"
+#include "replay.h"
 
 #define MIN_STRETCH	256	/* allocations in a row */
-
-struct op {
-	u64 len;		/* blocks; 0: free */
-	u64 align;		/* blocks */
-	u32 id;			/* its number */
-	u32 line;
-};
-
-struct trace {
-	const char *path;
-	struct op *ops;
-	u64 nr, max;
-	u32 nr_ids;
-};
 
 /* ---- reading ---- */
 
@@ -47,8 +33,7 @@ static void add_op(struct trace *t, const struct trace_op *op, u32 line)
 	};
 }
 
-/* False after a complaint. */
-static bool parse(struct trace *t, const char *path)
+bool trace_read(struct trace *t, const char *path)
 {
 	struct trace_reader reader = {};
 	struct trace_op op;
@@ -80,16 +65,6 @@ static bool parse(struct trace *t, const char *path)
 }
 
 /* ---- running ---- */
-
-struct result {
-	u64 allocs, frees, failed, false_enospc;
-	u64 failed_blocks;	/* of the run with a ledger */
-	u64 first_failure;	/* number of the operation, from 1; 0: none */
-	double first_fill, max_fill;
-	u64 ns, max_op_ns, metadata_peak;
-	u64 largest, nr_runs;
-	const char *wrong;
-};
 
 /* An allocation that was refused in a stretch of allocations. */
 struct refusal {
@@ -318,7 +293,7 @@ static void compare(struct run *r)
 		res->wrong = "hapool_check() found a broken invariant";
 }
 
-static struct result run_trace(const struct trace *trace, u64 nr_blocks, bool checked)
+struct result trace_run(const struct trace *trace, u64 nr_blocks, bool checked)
 {
 	struct runner *t = calloc(nr_threads, sizeof(*t));
 	struct run *r = calloc(1, sizeof(*r));
@@ -365,26 +340,78 @@ static struct result run_trace(const struct trace *trace, u64 nr_blocks, bool ch
 	return res;
 }
 
-/* ---- the reference ---- */
+/* ---- without a ledger ---- */
 
-/* What a reference does with the trace, in the order of its lines. */
-static struct result run_reference(const struct trace *trace, u64 nr_blocks,
-				   enum reference_policy policy)
+/* A reference, or the allocator */
+struct packer {
+	struct reference *reference;
+	struct hapool pool;
+	u64 nr_blocks;
+};
+
+static struct packer *packer_new(u64 nr_blocks, enum reference_policy policy)
+{
+	struct packer *p = need(calloc(1, sizeof(*p)));
+
+	p->nr_blocks = nr_blocks;
+	if (policy)
+		p->reference = reference_new(policy, nr_blocks);
+	else
+		pool_start(&p->pool, nr_blocks);
+	return p;
+}
+
+static void packer_destroy(struct packer *p)
+{
+	if (p->reference)
+		reference_destroy(p->reference);
+	else
+		hapool_destroy(&p->pool);
+	free(p);
+}
+
+static int packer_alloc(struct packer *p, const struct op *op, u64 *start)
+{
+	if (p->reference)
+		return reference_alloc(p->reference, op->len, op->align, start);
+	/* hapool_alloc() expects that the length fits the device */
+	return op->len > p->nr_blocks ? -ENOSPC :
+	       hapool_alloc(&p->pool, op->len, op->align, HAPOOL_NO_GOAL, GFP_KERNEL, start);
+}
+
+static int packer_free(struct packer *p, const struct extent *e)
+{
+	enum hybrid_alloc_reason reason;
+
+	if (!p->reference)
+		return hapool_free(&p->pool, e->start, e->len, &reason);
+	reference_free(p->reference, e->start, e->len);
+	return 0;
+}
+
+struct result trace_pack(const struct trace *trace, u64 nr_blocks, enum reference_policy policy,
+			 bool stop)
 {
 	struct extent *live = need(calloc(trace->nr_ids + 1, sizeof(*live))), *e;
-	struct reference *ref = reference_new(policy, nr_blocks);
+	struct packer *p = packer_new(nr_blocks, policy);
 	struct result res = {};
 	const struct op *op;
 	u64 used = 0;
 
-	for (op = trace->ops; op < trace->ops + trace->nr; op++) {
+	for (op = trace->ops; op < trace->ops + trace->nr && !(stop && res.failed); op++) {
 		e = &live[op->id];
 		if (!op->len) {
-			if (e->len)
-				reference_free(ref, e->start, e->len);
+			/* its allocation may have failed */
+			if (e->len && packer_free(p, e))
+				res.wrong = "a free was refused";
 			used -= e->len;
 			e->len = 0;
-		} else if (!reference_alloc(ref, op->len, op->align, &e->start)) {
+			continue;
+		}
+		if (e->len)
+			continue;
+		res.allocs++;
+		if (!packer_alloc(p, op, &e->start)) {
 			e->len = op->len;
 			used += op->len;
 			res.max_fill = max(res.max_fill, (double)used / nr_blocks);
@@ -394,13 +421,15 @@ static struct result run_reference(const struct trace *trace, u64 nr_blocks,
 			res.failed_blocks += op->len;
 		}
 	}
-	reference_destroy(ref);
+	packer_destroy(p);
 	free(live);
 	return res;
 }
 
-static void report_first_failure(const struct result *res)
+void report_failures(const struct result *res)
 {
+	out_u64("failed_allocs", res->failed);
+	out_u64("failed_bytes", res->failed_blocks << BLOCK_SHIFT);
 	if (res->first_failure) {
 		out_u64("first_failure_op", res->first_failure);
 		out_double("first_failure_fill", res->first_fill, 5);
@@ -414,9 +443,7 @@ static void report_reference(const struct result *res)
 {
 	out_begin_object("reference");
 	out_string("name", reference_names[reference]);
-	out_u64("failed_allocs", res->failed);
-	out_u64("failed_bytes", res->failed_blocks << BLOCK_SHIFT);
-	report_first_failure(res);
+	report_failures(res);
 	out_double("max_fill", res->max_fill, 5);
 	out_end_object();
 }
@@ -427,15 +454,15 @@ int replay(const char *path)
 	struct result timed, res, other;
 	struct trace t = {};
 
-	if (!parse(&t, path)) {
+	if (!trace_read(&t, path)) {
 		free(t.ops);
 		return 2;
 	}
 	if (nr_threads > 1)
 		sim_set_nr_cpus(nr_threads + 1);
 	pthread_barrier_init(&barrier, NULL, nr_threads);
-	timed = run_trace(&t, nr_blocks, false);
-	res = run_trace(&t, nr_blocks, true);
+	timed = trace_run(&t, nr_blocks, false);
+	res = trace_run(&t, nr_blocks, true);
 	res.wrong = res.wrong ?: timed.wrong;
 
 	out_begin();
@@ -444,9 +471,7 @@ int replay(const char *path)
 	out_u64("ops", res.allocs + res.frees);
 	out_u64("allocs", res.allocs);
 	out_u64("frees", res.frees);
-	out_u64("failed_allocs", res.failed);
-	out_u64("failed_bytes", res.failed_blocks << BLOCK_SHIFT);
-	report_first_failure(&res);
+	report_failures(&res);
 	out_double("max_fill", res.max_fill, 5);
 	out_u64("false_enospc", res.false_enospc);
 	out_double("ns_per_op", (double)timed.ns / max(timed.allocs + timed.frees, 1ULL), 2);
@@ -455,7 +480,7 @@ int replay(const char *path)
 	out_u64("largest_free_bytes", res.largest << BLOCK_SHIFT);
 	out_u64("free_extents", res.nr_runs);
 	if (reference) {
-		other = run_reference(&t, nr_blocks, reference);
+		other = trace_pack(&t, nr_blocks, reference, false);
 		report_reference(&other);
 	}
 	out_string("ledger", res.wrong ?: "ok");
