@@ -16,9 +16,13 @@ install: install-tools install-lib install-dkms
 
 install-tools:
 	$(MAKE) -C tools
+	$(MAKE) -C sim sim
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(UDEVDIR) $(DESTDIR)$(UNITDIR)
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,man/man4 man/man8 bash-completion/completions)
 	install -m 755 build/tools/hybridctl $(DESTDIR)$(PREFIX)/sbin
+	# for hybridctl advise, which looks for it there
+	install -d $(DESTDIR)$(PREFIX)/libexec/hybrid-alloc
+	install -m 755 build/hybrid-sim $(DESTDIR)$(PREFIX)/libexec/hybrid-alloc
 	install -m 644 tools/man/hybridctl.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 tools/man/hybrid_alloc.4 $(DESTDIR)$(PREFIX)/share/man/man4
 	install -m 644 tools/completion/hybridctl \

@@ -161,7 +161,7 @@ refused "bench without a workload" "needs the name of a workload; 'hybrid-sim be
 for workload in x '' pingpong pingpong- pingpong-0 pingpong-x pingpong-4KK firstfail-u0 sustain-u \
 	pingpong-u4M pingpong-3M-5M pingpong-common+ sustain-5M-3M sustain-3M- sustain--3M fifo-log fifo- fifo-0-1 fifo-common \
 	pingpong-4K,8K pingpong-4K:newest pingpong-u4M:x2 firstfail-4K/8K firstfail-4K:newest firstfail-4K=.9 \
-	sustain-4K, sustain-,4K sustain-4K@ sustain-4K@0 sustain-4K@1001 sustain-4K@-1 sustain-4K@x sustain-4K,4K,4K,4K,4K,4K,4K,4K,4K \
+	'sustain-4K,' sustain-,4K sustain-4K@ sustain-4K@0 sustain-4K@1001 sustain-4K@-1 sustain-4K@x sustain-4K,4K,4K,4K,4K,4K,4K,4K,4K \
 	sustain-common+,4K sustain-common+x sustain-4K: sustain-4K:x sustain-4K:x0 sustain-4K:x-1 sustain-4K:x1e2 sustain-4K:xnan \
 	sustain-4K:x1.2.3 sustain-4K:x1001 sustain-4K:+ sustain-4K:+0 sustain-4K:+x sustain-4K:eldest sustain-4K:old \
 	sustain-4K:% sustain-4K:0% sustain-4K:101% sustain-4K:5x% sustain-4K:50 sustain-4K/ sustain-/4K sustain-4K//4K \
@@ -231,6 +231,8 @@ held 8K@3,8K 0.66667 12K
 json=$("$sim" bench --json --capacity 64M --reference first-fit hold-u1M=.5)
 is "what is refused at a low fill is nothing" "$? $(value refused_allocs_share "$json") $(value refused_bytes_share "$json") $(
 	value reference_refused_allocs_share "$json") $(value ledger "$json")" "0 0.00000 0.00000 0.00000 ok"
+json=$("$sim" bench --json --capacity 64M hold-u1M=.001)
+is "so little that nothing is requested" "$? $(value refused_allocs_share "$json") $(value ledger "$json")" "0 0.00000 ok"
 json=$("$sim" bench --json --capacity 64M --reference best-fit hold-u1M=.999)
 is "at a high one it is something, and not everything" "$? $(awk "BEGIN {
 	s = $(value refused_bytes_share "$json"); r = $(value reference_refused_bytes_share "$json")
@@ -303,7 +305,7 @@ is "... nor on a device of a block" \
 	"$? $(value failed_allocs "$json") $(value max_fill "$json") $(value ledger "$json")" "0 5 1.00000 ok"
 
 # reference NAME CAPACITY WANT OPERATION...: what a reference refuses, first, and holds at most
-policy=best-fit
+policy='best-fit'
 reference()
 {
 	name=$1 reference_capacity=$2 want=$3

@@ -351,8 +351,8 @@ static int run_mixes(char **words)
 		return usage();
 	}
 	if (!given_minutes && (!*words || words[1] || capacity)) {
-		fprintf(stderr, "hybrid-sim: mixes needs --minutes to search, or just one file with "
-			"loads\n");
+		fprintf(stderr, "hybrid-sim: mixes needs --minutes to search, or just one file "
+			"with loads\n");
 		return usage();
 	}
 	return given_minutes ? mixes_search(given_minutes) : mixes_check(*words);

@@ -242,7 +242,7 @@ bool load_hold(const struct load *load, const struct holder *holder, struct held
 	unsigned int i;
 
 	for (i = 0; i < load->nr && (held || all); i++)
-		held &= hold_phase(&load->phases[i], holder, h, limit * load->phases[i].percent / 100,
-				   kept, all);
+		held &= hold_phase(&load->phases[i], holder, h,
+				   limit * load->phases[i].percent / 100, kept, all);
 	return held;
 }

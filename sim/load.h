@@ -23,7 +23,9 @@
 
 #define LOAD_PHASES	4
 
-enum order { ORDER_RANDOM, ORDER_OLDEST, ORDER_NEWEST, ORDER_BIG_STAY, ORDER_SMALL_STAY, NR_ORDERS };
+enum order {
+	ORDER_RANDOM, ORDER_OLDEST, ORDER_NEWEST, ORDER_BIG_STAY, ORDER_SMALL_STAY, NR_ORDERS
+};
 
 struct phase {
 	struct mix mix;
@@ -54,7 +56,7 @@ struct holder {
 
 struct held {
 	u64 rng;
-	struct extent *live;	/* room for @max_live; the holes of what was freed have a length of 0 */
+	struct extent *live;	/* room for @max_live; length 0: a hole of what was freed */
 	u64 max_live;
 	u64 first, end;		/* the part of @live that is used */
 	u64 nr;			/* extents in it */

@@ -3,8 +3,8 @@
  * The references for packing: see reference.h.
  *
  * All free runs are in one tree by address, a treap in which each node knows the longest run below
- * it. Neighbours are found by it, and the first run that fits. Best fit has a second tree, by length
- * and address; bins has lists.
+ * it. Neighbours are found by it, and the first run that fits. Best fit has a second tree, by
+ * length and address; bins has lists.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -34,9 +34,9 @@ bool trace_read(struct trace *t, const char *path);
 /* Runs a trace on the allocator, with the ledger or, to be measured, without. */
 struct result trace_run(const struct trace *trace, u64 nr_blocks, bool checked);
 /*
- * The same, without a ledger, on a reference, or on the allocator (NO_REFERENCE), in the order of the
- * lines; up to the first refusal if @stop. An allocation of an ID that is live is skipped: where the
- * trace comes from it followed a refusal.
+ * The same, without a ledger, on a reference, or on the allocator (NO_REFERENCE), in the order of
+ * the lines; up to the first refusal if @stop. An allocation of an ID that is live is skipped:
+ * where the trace comes from it followed a refusal.
  */
 struct result trace_pack(const struct trace *trace, u64 nr_blocks, enum reference_policy policy,
 			 bool stop);

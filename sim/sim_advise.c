@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hybrid-sim advise: what a disk will hold of the user's trace, before it is bought, and the smallest
- * one that refuses nothing; beside best fit and first fit, one record each.
+ * hybrid-sim advise: what a disk will hold of the user's trace, before it is bought, and the
+ * smallest one that refuses nothing; beside best fit and first fit, one record each.
  *
  * A larger disk may refuse what a smaller one does not: extents come to lie in other places. So
  * "smallest" is what a bisection finds: this disk refuses nothing, one of a MiB less does.
@@ -97,7 +97,8 @@ static bool report(const struct trace *trace, u64 peak, enum reference_policy po
 	struct result res;
 
 	progress(nr_blocks, name);
-	res = policy ? trace_pack(trace, nr_blocks, policy, false) : trace_run(trace, nr_blocks, true);
+	res = policy ? trace_pack(trace, nr_blocks, policy, false) :
+		       trace_run(trace, nr_blocks, true);
 	least = smallest(trace, peak, policy, name);
 	progress_end();
 

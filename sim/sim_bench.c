@@ -387,7 +387,7 @@ static void hold(struct run *r, const struct mix *mix, u64 arg)
 
 /* ---- a device that has been full of other sizes ---- */
 
-/* Free space that comes from sizes of @mix, for sizes of r->second, as much as on a fresh device. */
+/* Fills it with the second size: a fresh device, then one that was full of the first. */
 static void refill(struct run *r, const struct mix *mix, u64 arg)
 {
 	fill_up(r, &r->second, U64_MAX);
@@ -403,7 +403,7 @@ static void refill(struct run *r, const struct mix *mix, u64 arg)
 	r->refilled = r->used;
 }
 
-/* Two sizes by turns until it is full; every second pair is freed; then extents as long as a pair. */
+/* Two sizes by turns until it is full; each second pair is freed; then extents of both sizes. */
 static void pairs(struct run *r, const struct mix *mix, u64 arg)
 {
 	const struct mix both = {
@@ -630,14 +630,17 @@ static void report_held(const struct workload *w, const struct run *r, const cha
 	if (w->work == sustain)
 		out_result(of, "sustained_fill", r->sustained, 3);
 	if (w->work == hold) {
-		out_result(of, "refused_allocs_share", (double)r->refused / r->allocs, 5);
-		out_result(of, "refused_bytes_share", (double)r->refused_blocks / r->asked_blocks, 5);
+		out_result(of, "refused_allocs_share",
+			   (double)r->refused / max(r->allocs, 1ULL), 5);
+		out_result(of, "refused_bytes_share",
+			   (double)r->refused_blocks / max(r->asked_blocks, 1ULL), 5);
 	}
 	if (!has_second(w))
 		return;
 	out_result(of, w->work == refill ? "fresh_fill" : "freed_share", r->before / nr_blocks, 5);
 	out_result(of, "refilled_share", r->refilled / nr_blocks, 5);
-	out_result(of, "refused_share", max(r->before - (double)r->refilled, 0.) / nr_blocks, 5);
+	out_result(of, "refused_share", max(r->before - (double)r->refilled, 0.) / nr_blocks,
+		   5);
 }
 
 /* What the reference does in the same workload. */
@@ -1060,7 +1063,9 @@ static bool parse_sizes(const char *text, struct workload *w)
 static bool parse_rest(const char *text, struct workload *w, bool fifo)
 {
 	if (is_hold(w)) {
-		if (!load_parse(text, &w->load) || !w->load.fill != (w->work == sustain))
+		bool fixed = w->work == hold;
+
+		if (!load_parse(text, &w->load) || !!w->load.fill != fixed)
 			return false;
 		if (fifo)
 			oldest_first(&w->load);

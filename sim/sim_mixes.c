@@ -9,9 +9,9 @@
  *			the loads of a list, each against its limit; prints TAP
  *
  * The loss of a load is how much higher the fill is that the better of the two references sustains
- * (load.h). It depends on the seed, by a step of .005 or two on a small device. So a load is measured
- * with one seed, and if that is bad, with five others, of which the median counts. What is printed
- * in the end is measured again, with seeds by which nothing was chosen.
+ * (load.h). It depends on the seed, by a step of .005 or two on a small device. So a load is
+ * measured with one seed, and if that is bad, with five others, of which the median counts. What is
+ * printed in the end is measured again, with seeds by which nothing was chosen.
  *
  * The search keeps the worst load of each class: which extent goes first, one size or several, one
  * phase or several. It begins with known mixes and random ones. Then it takes one of those kept,
@@ -351,15 +351,6 @@ static struct kept *class_of(const struct load *load)
 	return &all_kept[4 * p->order + 2 * several + (load->nr > 1)];
 }
 
-static void print_line(const char *name, unsigned int nr, int limit, const struct load *load, FILE *out)
-{
-	fprintf(out, "%s-%u ", name, nr);
-	print_blocks(nr_blocks, out);
-	fprintf(out, " .%03d ", max(limit, 0));
-	load_print(load, out);
-	fputc('\n', out);
-}
-
 static void try_load(const struct load *load)
 {
 	struct kept *k = class_of(load);
@@ -418,14 +409,17 @@ static void print_kept(u64 nr)
 	printf("# seed %llu, %llu loads; a name, the device, the loss, the load\n", seed, nr);
 	for (i = 0; i < NR_CLASSES; i++)
 		if (all_kept[i].used)
-			all_kept[i].figures = measure(&all_kept[i].load, nr_blocks, random_next(&rng),
-						      MAX_SEEDS);
+			all_kept[i].figures = measure(&all_kept[i].load, nr_blocks,
+						      random_next(&rng), MAX_SEEDS);
 	qsort(all_kept, NR_CLASSES, sizeof(*all_kept), by_loss);
 	for (i = 0; i < NR_CLASSES && all_kept[i].used && all_kept[i].figures.loss > 0; i++) {
 		printf("# ");
 		print_figures(&all_kept[i].figures, stdout);
+		printf("\nfound-%u ", i + 1);
+		print_blocks(nr_blocks, stdout);
+		printf(" .%03d ", all_kept[i].figures.loss);
+		load_print(&all_kept[i].load, stdout);
 		printf("\n");
-		print_line("found", i + 1, all_kept[i].figures.loss, &all_kept[i].load, stdout);
 	}
 }
 
@@ -478,7 +472,8 @@ static bool parse_line(char *text, struct line *line, struct load *load, u64 *bl
 	if (sscanf(text, "%63s %31s %15s %n", line->name, line->device, line->limit, &used) != 3)
 		return false;
 	line->load = text + used;
-	if (parse_size(line->device, &bytes) || strspn(line->limit, ".0123456789") != strlen(line->limit))
+	if (parse_size(line->device, &bytes) ||
+	    strspn(line->limit, ".0123456789") != strlen(line->limit))
 		return false;
 	*blocks = bytes >> BLOCK_SHIFT;
 	return load_parse(line->load, load) && !load->fill && load_max(load) <= *blocks;
@@ -505,8 +500,8 @@ int mixes_check(const char *path)
 		if (*text == '#' || *text == '\n')
 			continue;
 		if (!parse_line(text, &line, &load, &blocks)) {
-			fprintf(stderr, "hybrid-sim: %s: not NAME CAPACITY LIMIT LOAD: %s; fix it\n",
-				path, text);
+			fprintf(stderr, "hybrid-sim: %s: not NAME CAPACITY LIMIT LOAD: %s; fix "
+				"it\n", path, text);
 			fclose(list);
 			return 2;
 		}

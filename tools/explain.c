@@ -198,6 +198,9 @@ static const struct cause {
 	{ "file", ENOSPC,
 	  "its file system is full",
 	  "Free space there, or name a file elsewhere." },
+	{ "advise", ENOENT,
+	  "it is neither where it is installed nor where it is built",
+	  "Install the package hybrid-alloc-tools, or build it with `make sim`." },
 	{ "check", EUCLEAN,
 	  "the metadata of the allocator is inconsistent",
 	  "Stop its users, save the live extents with `hybridctl dump %`, look at `dmesg`, and "

@@ -9,6 +9,7 @@
  *   cmd_state.c      seal, drain, stat, check
  *   cmd_space.c      trim, grow
  *   cmd_replay.c     replay
+ *   cmd_advise.c     advise, through hybrid-sim
  *   cmd_top.c        top
  *   cmd_watch.c      watch
  *   cmd_map.c        map, dump; walk.c reads the pages of the map, picture.c divides
@@ -167,7 +168,7 @@ enum option_id {
 	OPT_FRESH, OPT_FORCE, OPT_RANGE, OPT_MIN_BLOCK, OPT_MAX_BLOCK, OPT_SLAB_MAX,
 	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_WIPE, OPT_EMPTY,
 	OPT_ALIGN, OPT_GOAL, OPT_PIECES, OPT_BOUND, OPT_COUNT, OPT_FILE, OPT_RUNS,
-	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH,
+	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH, OPT_DISK,
 	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE, OPT_BELOW, OPT_TIMEOUT,
 	OPT_LIST, OPT_SVG, OPT_TITLE, OPT_COLOR, OPT_WIDTH, OPT_ROWS,
 	OPT_BYTES, OPT_JSON, OPT_NOHEADINGS, OPT_OUTPUT, OPT_RAW,
@@ -203,7 +204,7 @@ struct args {
 	const char *file, *svg, *title;
 	enum color color;
 	__u64 width, rows;
-	__u64 offset, length, minimum, size;
+	__u64 offset, length, minimum, size, disk;
 	__u64 batch, iterations, below;
 	double delay, timeout;	/* seconds */
 	char **words;
@@ -231,7 +232,8 @@ struct command {
 extern const struct command attach_command, detach_command, list_command, info_command;
 extern const struct command alloc_command, free_command, claim_command;
 extern const struct command seal_command, drain_command, stat_command, check_command;
-extern const struct command map_command, dump_command, replay_command, top_command, watch_command;
+extern const struct command map_command, dump_command, replay_command, advise_command;
+extern const struct command top_command, watch_command;
 extern const struct command trim_command, grow_command;
 
 /* Prints the last line of every complaint about a command line. */

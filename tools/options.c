@@ -70,6 +70,8 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"Do not free the extents that are live at the end of the trace." },
 	[OPT_BATCH] = { 0, "batch-size", "N",
 		"Give at most N operations to the kernel in one call; 1024 by default." },
+	[OPT_DISK] = { 0, "disk", "SIZE",
+		"The size of the disk. Required." },
 	[OPT_DELAY] = { 'd', "delay", "SECONDS",
 		"Time between two rounds, at least 0.1; 2 by default." },
 	[OPT_ITERATIONS] = { 0, "iterations", "N",
@@ -260,6 +262,8 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 		return true;
 	case OPT_BATCH:
 		return number_argument(id, value, 1, HYBRID_ALLOC_MAX_ITEMS, &args->batch);
+	case OPT_DISK:
+		return size_argument(id, value, &args->disk);
 	case OPT_DELAY:
 		return seconds_argument(id, value, 0.1, &args->delay);
 	case OPT_BELOW:

@@ -195,5 +195,7 @@ completes "a file" "test-doc.sh" claim 0 --file test-doc
 completes "the file of an SVG" "test-doc.sh" map --svg test-doc
 completes "a trace" "test-doc.sh" replay 0 test-doc
 completes "the node before it" "0" replay 0
+completes "a trace without a node" "test-doc.sh" advise test-doc
+completes "the option of its disk" "--disk" advise test-doc.sh --di
 
 done_testing

@@ -105,6 +105,44 @@ done
 try_not "output that cannot be written is a failure" "cannot write the output" \
 	sh -c "$HYBRIDCTL --help >/dev/full"
 
+# Advice, which needs hybrid-sim and no module
+
+usage_error "advice without a disk" "needs the size of the disk, such as --disk 2T" advise "$tmp/trace"
+usage_error "advice without a trace" "advise needs TRACE" advise --disk 1G
+usage_error "a disk of less than a block" "needs the size of the disk" advise --disk 4095 "$tmp/trace"
+usage_error "a disk that is no size" "--disk: '2TT' has an unknown unit" advise --disk 2TT "$tmp/trace"
+try_not "advice on a trace that does not exist" "cannot read $tmp/none: there is no such file (ENOENT)" \
+	"$HYBRIDCTL" advise --disk 1G "$tmp/none"
+printf 'a 1 2M\na 2 1M\na 3 1M\na 4 4M\nf 1\nf 3\na 5 1M\na 6 2M\n' >"$tmp/trace"
+is "advice: best fit holds what first fit does not" \
+	"$("$HYBRIDCTL" advise --raw --noheadings --disk 8M "$tmp/trace" | grep -v '^hybrid_alloc ')" \
+	"best-fit 0 0B 0  1.00000 8M
+first-fit 1 2M 8 0.75000 1.00000 10M"
+json=$("$HYBRIDCTL" advise --json --disk 64M - <"$tmp/trace")
+is "advice in JSON, on standard input" "$(printf '%s\n' "$json" | tr -d ' \n' | sed 's/"smallest_disk":[0-9]*/"smallest_disk":N/g')" \
+	'{"advise":['"$(for allocator in hybrid_alloc best-fit first-fit; do
+		printf '{"allocator":"%s","disk":67108864,"allocs":6,"refused":0,"refused_bytes":0,"first_refused_op":0,' $allocator
+		printf '"first_refused_fill":null,"max_fill":0.12500,"smallest_disk":N},'
+	done | sed 's/,$//')"']}'
+is "... and its smallest disk is no less than what is live" \
+	"$(printf '%s\n' "$json" | sed -n 's/.*"smallest_disk": *\([0-9]*\).*/\1/p' | awk '$1 < 8388608' | wc -l)" 0
+is "a table of advice" "$("$HYBRIDCTL" advise --disk 1G --bytes -o ALLOCATOR,DISK "$tmp/trace" | tr -s ' ')" \
+	"ALLOCATOR DISK
+hybrid_alloc 1073741824
+best-fit 1073741824
+first-fit 1073741824"
+echo 'a 1' >>"$tmp/trace"
+try_not "advice on a bad trace" "hybrid-sim: $tmp/trace: line 9: it is neither 'a ID SIZE" \
+	"$HYBRIDCTL" advise --disk 1G "$tmp/trace"
+is "... fails with 1, and prints no table" "$("$HYBRIDCTL" advise --disk 1G "$tmp/trace" 2>/dev/null; echo $?)" 1
+mkdir "$tmp/sbin" && cp "$HYBRIDCTL" "$tmp/sbin/hybridctl"
+try_not "advice without hybrid-sim" "cannot run hybrid-sim: it is neither where it is installed nor where it is built (ENOENT). Install" \
+	"$tmp/sbin/hybridctl" advise --disk 1G "$tmp/trace"
+mkdir -p "$tmp/libexec/hybrid-alloc" && printf '#!/bin/sh\nkill -KILL $$\n' >"$tmp/libexec/hybrid-alloc/hybrid-sim"
+chmod +x "$tmp/libexec/hybrid-alloc/hybrid-sim"
+try_not "... with one that is killed" "hybrid-sim was ended by a signal (Killed)" \
+	"$tmp/sbin/hybridctl" advise --disk 1G "$tmp/trace"
+
 # The look for data on a disk
 
 image=$tmp/image
