@@ -82,10 +82,11 @@ try_not "output that cannot be written" "cannot write the output: No space left"
 
 # Mixes
 
-refused "mixes of nothing" "needs --minutes to search, or just one file with loads" mixes
-refused "mixes of two files" "needs --minutes to search, or just one file" mixes "$tmp/a" "$tmp/b"
-refused "mixes of a file and minutes" "--minutes or a file, not both; leave one out" mixes --minutes 1 "$tmp/a"
-refused "a list with a capacity" "needs --minutes to search" mixes --capacity 1G "$tmp/a"
+refused "mixes of nothing" "needs --minutes or --ops to search, or just one file with loads" mixes
+refused "mixes of two files" "or just one file" mixes "$tmp/a" "$tmp/b"
+refused "mixes of a file and minutes" "or just one file" mixes --minutes 1 "$tmp/a"
+refused "mixes of minutes and loads" "needs --minutes or --ops to search" mixes --minutes 1 --ops 5
+refused "a list with a capacity" "or just one file" mixes --capacity 1G "$tmp/a"
 refused "no minutes" "--minutes: '0' is not a number from 1" mixes --minutes 0
 refused "a list that does not exist" "cannot open $tmp/none: No such file or directory; name a file" mixes "$tmp/none"
 for line in x 'x 1G' 'x 1G .1' 'x 1G .1 y' 'x 1Q .1 u4M' 'x 1G y u4M' 'x 1M .1 u4M' 'x 1G .1 u4M=.9' 'x 1G .1 u4M u4M'; do
@@ -101,6 +102,14 @@ ok 1 - good: loses no more than .005 of 64M: 64K
 printf 'good 64M .000 64K\nbad 1G .000 log4K-64M:oldest\n' >"$tmp/list"
 try_not "a load that is worse than its limit" "not ok 2 - bad: loses no more than .000 of 1G: log4K-64M:oldest" \
 	"$sim" mixes "$tmp/list"
+"$sim" mixes --ops 44 --seed 3 --capacity 64M >"$tmp/found" 2>"$tmp/err"
+is "a search among 44 loads" "$? $(head -n 1 "$tmp/found")" \
+	"0 # seed 3, 44 loads; a name, the device, the loss, the load"
+"$sim" mixes --ops 44 --seed 3 --capacity 64M >"$tmp/list" 2>"$tmp/err2"
+is "... finds the same again" "$(cat "$tmp/list" "$tmp/err2")" "$(cat "$tmp/found" "$tmp/err")"
+sed -n 's/^# .*: holds .*: /tried 64M .999 /p' "$tmp/err" >"$tmp/list"
+is "... tries several" "$(($(grep -c ^tried "$tmp/list") > 10))" 1
+try "... and what it prints are loads" "$sim" mixes "$tmp/list"
 : >"$tmp/list"
 try_not "a list of nothing" "1..0" "$sim" mixes "$tmp/list"
 
@@ -188,7 +197,7 @@ is "a workload with a given capacity and seed" \
 # All workloads, briefly, on small devices; one size for those that take a size
 for workload in $("$sim" bench --list); do
 	case $workload in
-	hold-LOAD) workload=hold-3M=.9 capacity=256M ;;
+	hold-LOAD=FILL) workload=hold-3M=.9 capacity=256M ;;
 	*-SIZE-SIZE) workload=${workload%SIZE-SIZE}1M-3M capacity=256M ;;
 	*-SIZE) workload=${workload%SIZE}3M capacity=256M ;;
 	*-MIX) workload=${workload%MIX}3M capacity=256M ;;

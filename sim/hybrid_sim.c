@@ -167,7 +167,7 @@ static const char help[] =
 "       hybrid-sim advise [--json] --capacity SIZE TRACE|-\n"
 "       hybrid-sim fuzz [--json] [--seed N] [--ops N] [--threads N [--situation NAME]]\n"
 "       hybrid-sim fuzz --list\n"
-"       hybrid-sim mixes --minutes N [--seed N] [--capacity SIZE]\n"
+"       hybrid-sim mixes --minutes N|--ops N [--seed N] [--capacity SIZE]\n"
 "       hybrid-sim mixes FILE\n"
 "       hybrid-sim interleave [--programs all|hand|SEED,COUNT] [--threads N] [--ops N]\n"
 "                             [--preemptions N] [--depth N] [--device NAME]\n"
@@ -235,7 +235,8 @@ static const char help[] =
 "  --json, --seed, --capacity  as above (mixes: 4G)\n"
 "  --minutes N      how long to search\n"
 "  --list           the names of the situations of fuzz, one a line\n"
-"  --ops N          number of operations of fuzz (1000000), of interleave, at most 4 (2)\n"
+"  --ops N          number of operations of fuzz (1000000), of interleave, at most 4 (2),\n"
+"                   of loads to search among\n"
 "  --threads N      number of threads of fuzz (1), of interleave (2)\n"
 "  --situation NAME what the threads of fuzz do most, such as grow; otherwise each\n"
 "                   seed chooses one\n"
@@ -345,17 +346,12 @@ static int run_fuzz(char **words)
 
 static int run_mixes(char **words)
 {
-	if (given_minutes && *words) {
-		fprintf(stderr, "hybrid-sim: mixes takes --minutes or a file, not both; leave one "
-			"out\n");
+	if (!!given_minutes + !!given_ops + !!*words != 1 || (*words && (words[1] || capacity))) {
+		fprintf(stderr, "hybrid-sim: mixes needs --minutes or --ops to search, or just one "
+			"file with loads\n");
 		return usage();
 	}
-	if (!given_minutes && (!*words || words[1] || capacity)) {
-		fprintf(stderr, "hybrid-sim: mixes needs --minutes to search, or just one file "
-			"with loads\n");
-		return usage();
-	}
-	return given_minutes ? mixes_search(given_minutes) : mixes_check(*words);
+	return *words ? mixes_check(*words) : mixes_search(given_minutes, given_ops);
 }
 
 static int run_interleave(char **words)
@@ -436,7 +432,7 @@ int main(int argc, char **argv)
 		{ "replay", "jtcf", run_replay },
 		{ "advise", "jc", run_advise },
 		{ "fuzz", "jsotn", run_fuzz, fuzz_list },
-		{ "mixes", "scm", run_mixes },
+		{ "mixes", "scmo", run_mixes },
 		{ "interleave", "potedvr", run_interleave },
 	};
 	bool given[256] = {};

@@ -79,7 +79,7 @@ int bench(char **workloads);
 void bench_list(void);
 int replay(const char *path);
 int advise(const char *path);
-int mixes_search(unsigned int minutes);
+int mixes_search(unsigned int minutes, u64 nr_loads);	/* one of them is 0 */
 int mixes_check(const char *path);
 int fuzz(void);
 void fuzz_list(void);

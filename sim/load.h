@@ -23,6 +23,11 @@
 
 #define LOAD_PHASES	4
 
+/* The fills that are tried, from the highest, in thousandths. */
+#define LOAD_HIGHEST	995
+#define LOAD_LOWEST	100
+#define LOAD_STEP	5
+
 enum order {
 	ORDER_RANDOM, ORDER_OLDEST, ORDER_NEWEST, ORDER_BIG_STAY, ORDER_SMALL_STAY, NR_ORDERS
 };

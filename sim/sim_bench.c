@@ -370,7 +370,7 @@ static void sustain(struct run *r, const struct mix *mix, u64 arg)
 {
 	unsigned int fill;
 
-	for (fill = 995; fill >= 500; fill -= 5) {
+	for (fill = LOAD_HIGHEST; fill >= LOAD_LOWEST; fill -= LOAD_STEP) {
 		if (holds(r, fill, false)) {
 			r->sustained = fill / 1000.0;
 			return;
@@ -1016,7 +1016,7 @@ void bench_list(void)
 	for (i = 0; i < ARRAY_SIZE(workloads); i++)
 		printf("%s\n", workloads[i].name);
 	printf("sustain-u1M\nsustain-u4M\n"
-	       "firstfail-MIX\nsustain-LOAD\nfifo-LOAD\nhold-LOAD\n"
+	       "firstfail-MIX\nsustain-LOAD\nfifo-LOAD\nhold-LOAD=FILL\n"
 	       "refill-SIZE-SIZE\npairs-SIZE-SIZE\n"
 	       "append-SIZE\nappend16-SIZE\nappend16-aged-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");

@@ -3,8 +3,9 @@
  * hybrid-sim mixes: a search for the loads of which the allocator holds less than best fit or first
  * fit does.
  *
- *	hybrid-sim mixes --seed N --minutes N [--capacity SIZE]
- *			search, and print the worst of each class, as lines of a list
+ *	hybrid-sim mixes --minutes N|--ops N [--seed N] [--capacity SIZE]
+ *			search, for some time or among so many loads, and print the worst of each
+ *			class, as lines of a list
  *	hybrid-sim mixes FILE
  *			the loads of a list, each against its limit; prints TAP
  *
@@ -28,10 +29,8 @@
 #define DEFAULT_BLOCKS	(1ULL << 20)	/* 4 GiB */
 #define NR_RANDOM	20		/* random loads to begin with */
 #define MAX_REQUESTS	200000		/* of a load */
-#define HIGHEST		995		/* fills that are tried, in thousandths */
-#define LOWEST		100
-#define STEP		5
 #define MAX_SEEDS	9
+#define LARGE_STEP	(8 * LOAD_STEP)
 #define CONFIRMED	5		/* seeds */
 #define NR_CLASSES	(NR_ORDERS * 4)
 
@@ -110,16 +109,23 @@ static void make_room(const struct load *load, u64 nr_blocks)
 	live = need(realloc(live, room * sizeof(*live)));
 }
 
-/* The highest fill that is held, in thousandths. */
+/*
+ * The highest fill that is held, in thousandths. By large steps first: a fill may not be held that
+ * is lower than one that is held, but seldom, and with each allocator.
+ */
 static unsigned int sustained(const struct load *load, enum reference_policy policy, u64 nr_blocks,
 			      u64 from)
 {
-	unsigned int fill;
+	unsigned int fill, low;
 
-	for (fill = HIGHEST; fill >= LOWEST; fill -= STEP)
+	for (low = LOAD_HIGHEST; !holds(load, policy, nr_blocks, from, low); low -= LARGE_STEP)
+		if (low < LOAD_LOWEST + LARGE_STEP)
+			return 0;
+	fill = min_t(unsigned int, low + LARGE_STEP, LOAD_HIGHEST);
+	while ((fill -= LOAD_STEP) > low)
 		if (holds(load, policy, nr_blocks, from, fill))
 			return fill;
-	return 0;
+	return low;
 }
 
 static int compare_ints(const void *a, const void *b)
@@ -359,7 +365,7 @@ static void try_load(const struct load *load)
 
 	make_room(load, nr_blocks);
 	/* most end here, before the references */
-	if ((int)(HIGHEST - sustained(load, NO_REFERENCE, nr_blocks, rng)) <= least)
+	if ((int)(LOAD_HIGHEST - sustained(load, NO_REFERENCE, nr_blocks, rng)) <= least)
 		return;
 	f = measure(load, nr_blocks, rng, 1);
 	if (f.loss <= least)
@@ -375,23 +381,20 @@ static void try_load(const struct load *load)
 	fputc('\n', stderr);
 }
 
-static void begin(void)
+/* The load of a number: first those that are known, with both orders, then random ones. */
+static void next_load(struct load *load, u64 nr)
 {
-	struct load load;
 	unsigned int i;
 
-	for (i = 0; i < 2 * ARRAY_SIZE(known); i++) {
-		load_parse(known[i / 2], &load);
-		load.phases[0].order = i % 2 ? ORDER_OLDEST : ORDER_RANDOM;
-		if (finish(&load))
-			try_load(&load);
-	}
-	for (i = 0; i < NR_RANDOM;) {
-		random_load(&load);
-		if (!finish(&load))
-			continue;
-		try_load(&load);
-		i++;
+	if (nr < 2 * ARRAY_SIZE(known)) {
+		load_parse(known[nr / 2], load);
+		load->phases[0].order = nr % 2 ? ORDER_OLDEST : ORDER_RANDOM;
+	} else if (nr < 2 * ARRAY_SIZE(known) + NR_RANDOM || !pick(8)) {
+		random_load(load);
+	} else {
+		*load = *any_kept();
+		for (i = 1 + pick(3); i; i--)
+			change_load(load);
 	}
 }
 
@@ -423,29 +426,19 @@ static void print_kept(u64 nr)
 	}
 }
 
-int mixes_search(unsigned int minutes)
+int mixes_search(unsigned int minutes, u64 nr_loads)
 {
 	time_t end = time(NULL) + minutes * 60, said = time(NULL);
 	struct load load;
-	unsigned int i;
 	u64 nr;
 
 	nr_blocks = capacity ? capacity >> BLOCK_SHIFT : DEFAULT_BLOCKS;
 	max_len = max(nr_blocks / 64, 1ULL);
 	rng = seed;
-	begin();
-	for (nr = 2 * ARRAY_SIZE(known) + NR_RANDOM; time(NULL) < end;) {
-		if (!pick(8)) {
-			random_load(&load);
-		} else {
-			load = *any_kept();
-			for (i = 1 + pick(3); i; i--)
-				change_load(&load);
-		}
-		if (!finish(&load))
-			continue;
-		try_load(&load);
-		nr++;
+	for (nr = 0; minutes ? time(NULL) < end : nr < nr_loads; nr++) {
+		next_load(&load, nr);
+		if (finish(&load))
+			try_load(&load);
 		if (time(NULL) - said >= 60) {
 			said = time(NULL);
 			fprintf(stderr, "# %llu loads\n", nr);

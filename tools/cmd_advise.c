@@ -43,8 +43,8 @@ static char *find_sim(void)
 static FILE *start(const char *sim, const struct args *args, pid_t *pid)
 {
 	char *capacity = text("%llu", args->disk);
-	const char *argv[] = { "hybrid-sim", "advise", "--json", "--capacity", capacity, "--",
-			       args->words[0], NULL };
+	const char *const argv[] = { "hybrid-sim", "advise", "--json", "--capacity", capacity, "--",
+				     args->words[0], NULL };
 	posix_spawn_file_actions_t actions;
 	int ends[2], err = 0;
 
