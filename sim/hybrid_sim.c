@@ -215,7 +215,7 @@ static const char help[] =
 "  MIX     SIZES[@WEIGHT][,...][:xFACTOR][:+SIZE]   up to eight parts, with their share of\n"
 "          the requests; all sizes are multiplied, then increased\n"
 "  SIZES   64K; 3M-5M; u4M, which is 4K-4M; log64M or log1M-64M, log-uniform; tri16M or\n"
-"          tri4M-16M, triangular; common+, which is half of 4K, 8K, 16K, 64K, 256K and 1M,\n"
+"          tri4M-16M, triangular; alone, common+: half of 4K, 8K, 16K, 64K, 256K and 1M,\n"
 "          half of 3176K-3480K\n"
 "\n"
 "  hybrid-sim bench --capacity 4G sustain-4K@3,64K,3M-5M:x1.37:+4K:oldest/8M-16M:80%\n"
