@@ -664,6 +664,14 @@ static bool hapool_mag_refill_at(struct hapool *p, int class, struct hapool_mag 
 	return hapool_mag_refilled(p, class, mag, want, got);
 }
 
+/* The last object of a taken magazine, which is not empty, becomes an extent. Return: its start. */
+static u64 hapool_mag_pop(struct hapool_mag *mag)
+{
+	mag->used -= sizeof(mag->refs[0]);
+	haslab_own(hapool_mag_ref(mag, mag->used));
+	return hapool_mag_ref(mag, mag->used)->start;
+}
+
 /* The first try after a miss: refill the magazine, or make one. */
 static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
@@ -683,11 +691,8 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
 	if (!mag->used)
 		mag = hapool_depot_swap(p, class, mag);
 	got = mag->used || hapool_mag_refill(p, class, mag);
-	if (got) {
-		mag->used -= sizeof(mag->refs[0]);
-		haslab_own(hapool_mag_ref(mag, mag->used));
-		*start = hapool_mag_ref(mag, mag->used)->start;
-	}
+	if (got)
+		*start = hapool_mag_pop(mag);
 	hapool_mag_put(bin, mag);
 	if (unlikely(READ_ONCE(p->depot[class].wants)))
 		hapool_depot_supply(p, class, gfp);
@@ -737,7 +742,10 @@ static bool hapool_alloc_goal_missed(struct hapool *p, int class, u64 goal)
 	if (!mag)
 		return false;
 	if (!mag->used)
-		got = hapool_mag_refill_at(p, class, mag, goal) && hapool_mag_pick(mag, goal);
+		got = hapool_mag_refill_at(p, class, mag, goal);
+	if (got)
+		/* what begins at the goal is the last one */
+		hapool_mag_pop(mag);
 	hapool_mag_put(bin, mag);
 	return got;
 }

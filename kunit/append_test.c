@@ -105,6 +105,29 @@ static void file_that_grows_alone_is_one_extent(struct kunit *test)
 	}
 }
 
+/* A goal past the end, which no aligned place follows, is none: the extent lies as without it. */
+static void goal_before_the_largest_number_is_none(struct kunit *test)
+{
+	static const u16 lens[] = { 3, 16, 300 };
+	struct fixture *f = test->priv;
+	u64 without, at, align;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++)
+		for (align = 1; align <= UNIT; align *= 16) {
+			start(test, GIB);
+			KUNIT_ASSERT_EQ(test, claim(test, UNIT, 5), 0);
+			KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, lens[i], align, HAPOOL_NO_GOAL,
+							   GFP_KERNEL, &without), 0);
+			start(test, GIB);
+			KUNIT_ASSERT_EQ(test, claim(test, UNIT, 5), 0);
+			KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, lens[i], align, U64_MAX - 1,
+							   GFP_KERNEL, &at), 0);
+			KUNIT_EXPECT_EQ_MSG(test, at, without, "length %u, alignment %llu",
+					    lens[i], align);
+		}
+}
+
 /* ---- objects of slabs ---- */
 
 /* In a slab of its own class a goal takes an object; in one of another it takes none. */
@@ -387,6 +410,7 @@ static struct kunit_case append_cases[] = {
 	KUNIT_CASE(goal_is_met_by_a_hit),
 	KUNIT_CASE(goal_is_met_by_a_hit_among_freed_objects),
 	KUNIT_CASE(file_that_grows_alone_is_one_extent),
+	KUNIT_CASE(goal_before_the_largest_number_is_none),
 	KUNIT_CASE(goal_takes_objects_of_its_own_class),
 	KUNIT_CASE(files_by_turns_have_two_pieces_each),
 	KUNIT_CASE(files_by_turns_fill_the_device),

@@ -49,6 +49,32 @@ static void more_objects_than_any_operation_needs(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, !op.wanted && !op.spare && !op.nr_wanted);
 }
 
+/* Of what is waited for, the first ones can be had, and then nothing more. */
+static void memory_ends_while_it_is_waited_for(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	unsigned long nth;
+	int ret;
+
+	for (nth = 2;; nth++) {
+		start(test, 4 * SLOT);
+		hatest_inject_start(nth, 1, true);
+		ret = claim(test, 5, 3);
+		hatest_inject_stop();
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+		if (!ret)
+			break;
+		KUNIT_ASSERT_EQ(test, ret, -ENOMEM);
+		/* the first one that cannot be had ends it */
+		KUNIT_EXPECT_LE(test, hatest_inject_seen(), nth + 1);
+		expect_all_comes_back(test);
+	}
+	/* the list of what is missing was the second one, and an object the third */
+	KUNIT_EXPECT_GT(test, nth, 3);
+	expect_freed(test, 5, 3);
+	expect_all_comes_back(test);
+}
+
 /* Of each allocation at attach, all that follow fail, or just that one. */
 static void attach_of_odd_ends_without_memory(struct kunit *test)
 {
@@ -787,6 +813,7 @@ static void who_is_killed_does_not_wait_for_the_slow_mode(struct kunit *test)
 
 static struct kunit_case corner_cases[] = {
 	KUNIT_CASE(more_objects_than_any_operation_needs),
+	KUNIT_CASE(memory_ends_while_it_is_waited_for),
 	KUNIT_CASE(attach_of_odd_ends_without_memory),
 	KUNIT_CASE(grow_of_an_odd_end_without_memory),
 	KUNIT_CASE(grow_of_a_unit_without_marks_needs_memory),

@@ -207,6 +207,106 @@ static void frees_need_no_memory(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* ---- others are faster ---- */
+
+static unsigned long *taken_place;
+static struct hapool_mag *taken_mag;
+
+static void put_back(void)
+{
+	hapool_depot_release(taken_place, taken_mag);
+}
+
+static void do_nothing(void)
+{
+}
+
+/* Another task drains a magazine of the depot, and does not run. Return: objects in it. */
+static u64 take_from_depot(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_depot *d;
+	bool taken;
+
+	fill_depot(test);
+	d = &f->p.depot[haslab_class_of(&f->p.slab, LEN)];
+	for (taken_place = d->places; !(*taken_place & HAPOOL_DEPOT_HAS); taken_place++)
+		;
+	taken_mag = hapool_depot_take(taken_place, &taken);
+	KUNIT_ASSERT_NOT_NULL(test, taken_mag);
+	KUNIT_EXPECT_FALSE(test, taken);
+	KUNIT_EXPECT_NULL(test, hapool_depot_take(taken_place, &taken));
+	KUNIT_EXPECT_TRUE(test, taken);
+	return hapool_mag_nr(taken_mag);
+}
+
+/* There are only so many places, however often magazines are wanted. */
+static void more_magazines_than_places_are_freed(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 percpu = 0;
+	unsigned int i;
+
+	if (!two_cpus(test))
+		kunit_skip(test, "it takes two CPUs");
+	/* the first one makes the magazine of its CPU */
+	for (i = 0; i < HAPOOL_DEPOT_PLACES + 4; i++) {
+		at[i] = alloc(test, LEN);
+		if (i >= HAPOOL_DEPOT_PLACES) {
+			KUNIT_EXPECT_EQ(test, hapool_nr_mags(&f->p), HAPOOL_DEPOT_PLACES + 1);
+			percpu = percpu ?: stat(test)->percpu;
+			KUNIT_EXPECT_EQ(test, stat(test)->percpu, percpu);
+		}
+		hapool_depot_want(&f->p, haslab_class_of(&f->p.slab, LEN));
+		hapool_drain_cpu(&f->p, 0);
+	}
+	while (i--)
+		expect_freed(test, at[i], LEN);
+	expect_all_comes_back(test);
+}
+
+/* A drain that no allocation needs gives up on it; CHECK does not take what is missing for lost. */
+static void drain_leaves_what_another_task_drains(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	long jiffies;
+	u64 nr;
+
+	if (!two_cpus(test))
+		kunit_skip(test, "it takes two CPUs");
+	nr = take_from_depot(test);
+	hatest_meanwhile = do_nothing;
+	jiffies = atomic_long_read(&hatest_jiffies);
+	hapool_drain(&f->p);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&hatest_jiffies) - jiffies, 50);
+	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.free, 8 * GIB - nr * LEN);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), -EAGAIN);
+	hatest_meanwhile = NULL;
+	put_back();
+	KUNIT_EXPECT_EQ(test, depot_objects(test), nr);
+	expect_account(test, 0, 0);
+	expect_all_comes_back(test);
+}
+
+/* An allocation may need just that: it waits, unless it is killed. */
+static void slow_mode_waits_for_the_depot(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	if (!two_cpus(test))
+		kunit_skip(test, "it takes two CPUs");
+	take_from_depot(test);
+	hatest_set_killed(true);
+	KUNIT_EXPECT_EQ(test, hapool_search_begin(&f->p, GFP_KERNEL), -EINTR);
+	hatest_set_killed(false);
+	hatest_asleep = put_back;
+	KUNIT_EXPECT_EQ(test, alloc(test, 8 * GIB), 0);
+	KUNIT_EXPECT_TRUE(test, !hatest_asleep);
+	expect_freed(test, 0, 8 * GIB);
+	expect_all_comes_back(test);
+}
+
 static struct kunit_case depot_cases[] = {
 	KUNIT_CASE(full_magazines_go_to_who_allocates),
 	KUNIT_CASE(own_objects_stay),
@@ -215,6 +315,9 @@ static struct kunit_case depot_cases[] = {
 	KUNIT_CASE(slow_mode_closes_the_depot),
 	KUNIT_CASE(unused_magazines_leave_the_depot),
 	KUNIT_CASE(frees_need_no_memory),
+	KUNIT_CASE(more_magazines_than_places_are_freed),
+	KUNIT_CASE(drain_leaves_what_another_task_drains),
+	KUNIT_CASE(slow_mode_waits_for_the_depot),
 	{}
 };
 
