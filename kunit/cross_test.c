@@ -178,6 +178,26 @@ static void groups_do_not_join(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* Free units go on in a slot of which another group has a part: they are no run of one group. */
+static void free_units_go_on_in_a_slot_of_another_group(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	f->nr_groups = 2;
+	start(test, 4 * SLOT);
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(1));
+	KUNIT_ASSERT_EQ(test, claim(test, 2 * SLOT - 1, 1), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 2 * SLOT, 2 * SLOT), 0);
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(0));
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 8 * UNIT), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 8 * UNIT, 4 * UNIT), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 12 * UNIT, UNIT), 0);
+	/* three units, and fifteen in the next slot */
+	KUNIT_EXPECT_EQ(test, alloc(test, 5 * UNIT - 1), SLOT);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	hatest_on_any_cpu();
+}
+
 /* The run at the end of the device goes on when the device grows. */
 static void run_goes_on_in_new_space(struct kunit *test)
 {
@@ -214,6 +234,7 @@ static void pair_on_an_empty_device_makes_no_slot(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* The first ones are; of a device of which nothing is in use, the first one. */
 static void few_slots_are_kept(struct kunit *test)
 {
 	const unsigned int nr = HASLAB_NR_EMPTY + 8;
@@ -221,12 +242,36 @@ static void few_slots_are_kept(struct kunit *test)
 	unsigned int i;
 
 	fill_slots(test, nr);
-	for (i = 0; i < nr; i++)
-		free_some(test, i, 0, 16);
+	for (i = nr; i--;)
+		free_some(test, i, !i, 16 - !i);
 	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, HASLAB_NR_EMPTY);
-	KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, HASLAB_NR_EMPTY);
+	KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, HASLAB_NR_EMPTY + 1);
+	for (i = 0; i < HASLAB_NR_EMPTY; i++)
+		KUNIT_EXPECT_LE(test, s->groups[0].empty[i], HASLAB_NR_EMPTY);
+	KUNIT_EXPECT_EQ(test, hapool_check(&((struct fixture *)test->priv)->p), 0);
+	free_some(test, 0, 0, 1);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 1);
+	KUNIT_EXPECT_EQ(test, s->groups[0].empty[0], 0);
 	expect_all_comes_back(test);
 	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
+}
+
+/* What lay there before leaves no trace: as many fit as on a new device, in the same places. */
+static void history_leaves_no_trace(struct kunit *test)
+{
+	static const u64 lens[] = { 769, 2305, 3584, 513 };
+	u64 at, nr;
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(lens); i++)
+		for (k = 0; k < 2; k++) {
+			fill_slots(test, 64);
+			for (at = 64; at--;)
+				free_some(test, k ? at : 63 - at, 0, 16);
+			for (nr = 0; !try_alloc(test, lens[i], &at); nr++)
+				KUNIT_ASSERT_EQ_MSG(test, at, nr * lens[i], "length %llu", lens[i]);
+			KUNIT_EXPECT_EQ(test, nr, 64 * SLOT / lens[i]);
+		}
 }
 
 /* No size is refused, nor searched for, because slots are kept for another one. */
@@ -322,9 +367,11 @@ static struct kunit_case cross_cases[] = {
 	KUNIT_CASE(aligned_extent_in_a_joined_run),
 	KUNIT_CASE(aligned_extent_beside_many_joined_runs),
 	KUNIT_CASE(groups_do_not_join),
+	KUNIT_CASE(free_units_go_on_in_a_slot_of_another_group),
 	KUNIT_CASE(run_goes_on_in_new_space),
 	KUNIT_CASE(pair_on_an_empty_device_makes_no_slot),
 	KUNIT_CASE(few_slots_are_kept),
+	KUNIT_CASE(history_leaves_no_trace),
 	KUNIT_CASE(kept_slots_are_in_nobodys_way),
 	KUNIT_CASE(wrong_joins_are_found),
 	{}

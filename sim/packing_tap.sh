@@ -57,25 +57,25 @@ while read -r workload best ours; do
 done <<'MIXES'
 sustain-u1M .985 .985
 sustain-u4M .975 .975
-sustain-u8M .970 .940
-sustain-u16M .960 .890
-sustain-3M-5M .970 .890
-sustain-4M-8M .965 .880
-sustain-8M-16M .955 .820
-sustain-16M-32M .940 .910
+sustain-u8M .970 .970
+sustain-u16M .960 .960
+sustain-3M-5M .970 .970
+sustain-4M-8M .965 .960
+sustain-8M-16M .955 .955
+sustain-16M-32M .940 .920
 sustain-log64M .910 .775
-sustain-common+ .985 .890
-sustain-common+:+12K .985 .890
-sustain-tri16M .965 .895
-sustain-3M-5M:x1.37 .970 .880
-sustain-u4M:x1.37:+4K .975 .965
+sustain-common+ .985 .965
+sustain-common+:+12K .985 .975
+sustain-tri16M .965 .960
+sustain-3M-5M:x1.37 .970 .965
+sustain-u4M:x1.37:+4K .975 .970
 fifo-u4M .995 .995
-fifo-u8M .995 .980
-fifo-3M-5M .995 .940
-fifo-8M-16M .995 .880
+fifo-u8M .995 .995
+fifo-3M-5M .995 .995
+fifo-8M-16M .995 .995
 fifo-16M-32M .995 .995
-fifo-log64M .995 .815
-fifo-common+ .995 .870
+fifo-log64M .995 .840
+fifo-common+ .995 .985
 MIXES
 
 # most WORKLOAD CAPACITY LIMIT: no more than this share of the device is refused
@@ -91,20 +91,7 @@ most()
 }
 
 # Of B after A, if it is not .001
-limits='68K-1028K .014
-68K-2052K .022
-68K-3M .018
-68K-5M .020
-68K-9M .027
-1028K-3M .062
-1028K-5M .059
-1028K-9M .370
-2052K-5M .059
-2052K-9M .431
-3M-5M .059
-3M-9M .431
-5M-9M .088
-4K-2052K .002'
+limits='4K-2052K .002'
 sizes='4K 68K 1028K 2052K 3M 5M 9M 17M'
 for a in $sizes; do
 	for b in $sizes; do

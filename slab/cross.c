@@ -17,8 +17,9 @@
  *
  * A slot that becomes wholly free stays mixed if the group keeps few of them (haslab_group.empty):
  * in the buddy it would part the runs beside it, and the next extent would make it mixed again.
- * Those that are kept go back when the buddy has nothing to give, when a search needs them, and
- * when the pools are drained.
+ * The first ones by address are kept, and if nothing of the group is in use only one: then new
+ * extents lie as on a new device. Those that are kept go back when the buddy has nothing to give,
+ * when a search needs them, and when the pools are drained.
  *
  * Locking: everything here belongs to one group, whose lock is held, or all groups are shut out.
  */
@@ -38,17 +39,24 @@ static u32 haslab_most_empty(const struct haslab *s)
 	return clamp_t(u32, 2 * HASLAB_NR_EMPTY / s->nr_groups, 1, HASLAB_NR_EMPTY);
 }
 
-/* A slot is wholly free. False if it cannot be kept. */
-bool haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot)
+/* The last slot that is kept, if no more can be, else NO_ENTRY. */
+u32 haslab_empty_last(const struct haslab *s, const struct haslab_group *g)
 {
-	struct haslab_mixed *m = mixed_of(s, slot);
+	u32 last = 0, i;
 
-	if (g->nr_empty >= haslab_most_empty(s) || !haruns_is_empty(&m->runs))
-		return false;
+	if (g->nr_empty < haslab_most_empty(s))
+		return NO_ENTRY;
+	for (i = 0; i < g->nr_empty; i++)
+		last = max(last, g->empty[i]);
+	return last;
+}
+
+/* Keep a slot that is wholly free. There is room for it. */
+void haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot)
+{
 	g->empty[g->nr_empty] = slot;
 	WRITE_ONCE(g->nr_empty, g->nr_empty + 1);
-	m->runs.tag |= MIXED_EMPTY;
-	return true;
+	mixed_of(s, slot)->runs.tag |= MIXED_EMPTY;
 }
 
 /* A slot is no longer kept as one that is wholly free. */

@@ -393,6 +393,7 @@ int __must_check haslab_buddy_take(struct haslab *s, u64 start, u64 len, struct 
 void haslab_buddy_put(struct haslab *s, u64 start, u64 len);
 int __must_check haslab_buddy_fit(struct haslab *s, int min_order, int max_order,
 				  struct hamem_op *op, u64 *start);
+bool haslab_free_units(struct haslab *s, u64 nr, u64 *start, u64 *end);
 int __must_check haslab_buddy_some(struct haslab *s, int order, int min_order,
 				   struct hamem_op *op, u64 *start);
 
@@ -472,7 +473,8 @@ void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
 
 /* ---- free runs across the borders of slots (slab/cross.c) ---- */
 
-bool haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot);
+u32 haslab_empty_last(const struct haslab *s, const struct haslab_group *g);
+void haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot);
 bool haslab_empty_put(struct haslab *s, struct haslab_group *g);
 void haslab_empty_put_range(struct haslab *s, u64 start, u64 end);
 u32 haslab_joined_len(const struct haslab *s, u32 slot);

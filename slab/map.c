@@ -312,6 +312,9 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 
 /* ---- the buddy, in blocks ---- */
 
+/* Of how many blocks the units around them are looked at. */
+#define BLOCKS_TO_TRY	4
+
 /* As map_changed(), for a range in one dir. */
 static void haslab_range_changed(struct haslab *s, u64 start, u64 end)
 {
@@ -396,6 +399,58 @@ int haslab_buddy_fit(struct haslab *s, int min_order, int max_order, struct hame
 	*start = unit << s->cfg.unit_shift;
 	haslab_buddy_changed(s, *start, (u64)unit_blocks(s) << order);
 	return order;
+}
+
+/*
+ * The free units around those from *@first to before *@last. Blocks beside each other are of
+ * different orders, so there are less than 100.
+ */
+static void haslab_units_around(struct haslab *s, u64 *first, u64 *last)
+{
+	int order;
+
+	for (; *first; *first = round_down(*first - 1, 1ULL << order)) {
+		ha_step(1);
+		order = habuddy_free_order(&s->buddy, *first - 1);
+		if (order < 0)
+			break;
+	}
+	for (; *last < s->buddy.nr_units; *last += 1ULL << order) {
+		ha_step(1);
+		order = habuddy_free_order(&s->buddy, *last);
+		if (order < 0)
+			break;
+	}
+}
+
+/*
+ * The fewest free units in a row that have one of the smallest blocks of at least @nr units, of a
+ * few of these blocks. False if there is no such block.
+ */
+bool haslab_free_units(struct haslab *s, u64 nr, u64 *start, u64 *end)
+{
+	unsigned int order = order_base_2(nr);
+	u64 units[BLOCKS_TO_TRY], avail, first, last, least = U64_MAX;
+	int i = 0;
+
+	haslab_lock_space(s);
+	avail = s->buddy.avail >> order;
+	if (avail) {
+		order += __ffs64(avail);
+		i = habuddy_free_blocks(&s->buddy, order, units, BLOCKS_TO_TRY);
+	}
+	while (i--) {
+		first = units[i];
+		last = first + (1ULL << order);
+		haslab_units_around(s, &first, &last);
+		if (last - first > least)
+			continue;
+		least = last - first;
+		*start = first << s->cfg.unit_shift;
+		*end = last << s->cfg.unit_shift;
+	}
+	haslab_unlock_space(s);
+	return least != U64_MAX;
 }
 
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order)

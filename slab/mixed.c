@@ -14,7 +14,8 @@
  * full get fuller, and the large runs of the others survive. (Strict segregation by size wastes a
  * quarter of a disk, and first fit fragments it.) index.c has the slots by their largest run.
  *
- * When no run fits, units are added to a slot. Runs that go on in the next slot: see cross.c.
+ * When no run fits, units are added: those with which a row of free units begins, so that what is
+ * left of it stays in one piece. Runs that go on in the next slot: see cross.c.
  *
  * A part of a unit, before the first whole one or after the last, is not in the buddy. It is
  * added at the start and stays: the lasting units.
@@ -317,12 +318,40 @@ static __always_inline void haslab_hole_note(const struct haslab *s, struct hasl
 	h->starts = h->starts << 16 | (start & (slot_blocks(s) - 1));
 }
 
-/* Many runs of a slot, or all of it, have become free. */
+/* Nothing is left in the slots of a group: only the first one is kept. */
+static void haslab_empty_keep_first(struct haslab *s, struct haslab_group *g)
+{
+	u32 first = g->empty[0], i;
+
+	for (i = 1; i < g->nr_empty; i++)
+		first = min(first, g->empty[i]);
+	for (i = g->nr_empty; i--;)
+		if (g->empty[i] != first)
+			haslab_mixed_settle(s, g->empty[i]);
+}
+
+/*
+ * Many runs of a slot, or all of it, have become free. Of slots that are wholly free the first ones
+ * are kept.
+ */
 static noinline void haslab_slot_freed(struct haslab *s, struct haslab_group *g, u32 slot)
 {
+	u32 last;
+
 	haruns_shrink(&mixed_of(s, slot)->runs, &s->mem);
-	if (!haslab_empty_keep(s, g, slot))
+	if (!haruns_is_empty(&mixed_of(s, slot)->runs)) {
 		haslab_mixed_settle(s, slot);
+		return;
+	}
+	last = haslab_empty_last(s, g);
+	if (slot < last && last != NO_ENTRY)
+		haslab_mixed_settle(s, last);
+	if (slot < last)
+		haslab_empty_keep(s, g, slot);
+	else
+		haslab_mixed_settle(s, slot);
+	if (unlikely(g->nr_empty == g->nr_slabs && g->nr_empty > 1))
+		haslab_empty_keep_first(s, g);
 }
 
 /* The run becomes free. */
@@ -539,33 +568,90 @@ int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 alig
 	return haslab_place_take(s, &place, len, align, op, start);
 }
 
+/* Free units from @start to @end become part of a mixed slot. Return: as haslab_mixed_alloc(). */
+static int haslab_units_adopt(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
+			      struct hamem_op *op)
+{
+	int ret = haslab_buddy_take(s, start, end - start, op);
+
+	if (ret)
+		return ret == -EEXIST ? -ENOSPC : ret;
+	ret = haslab_mixed_add(s, g, start, end - start, 0, op);
+	if (ret)
+		haslab_buddy_put(s, start, end - start);
+	return ret;
+}
+
+/* Allocate in the smallest free block that is long enough and aligned. */
+static int haslab_mixed_alloc_block(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				    struct hamem_op *op, u64 *start)
+{
+	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s));
+	int order, ret;
+
+	order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift, op,
+				 start);
+	if (order < 0)
+		return order;
+	/* with room for the extent */
+	ret = haslab_mixed_add(s, g, *start, unit_blocks(s) << order, 2, op);
+	if (ret) {
+		haslab_buddy_free(s, *start, order);
+		return ret;
+	}
+	return haslab_mixed_set(s, *start, len, HARUNS_LIVE, op);
+}
+
+/* Allocate in mixed slots, after some of their units have become mixed. */
+static int haslab_mixed_alloc_adopted(struct haslab *s, struct haslab_group *g, u64 first,
+				      u64 end, u32 len, struct hamem_op *op, u64 *start)
+{
+	int ret = haslab_units_adopt(s, g, first, end, op);
+
+	if (ret)
+		return ret;
+	ret = haslab_mixed_fit(s, g, len, 1, op, start);
+	if (ret && ret != -ENOSPC)
+		/* unused, so the units may go back */
+		haslab_mixed_settle(s, slot_of(s, first));
+	return ret;
+}
+
+/*
+ * Allocate at the start of the fewest free units that are long enough, of some: the rest of them
+ * stays in one piece. Up to two slots of them become mixed.
+ */
+static int haslab_mixed_alloc_units(struct haslab *s, struct haslab_group *g, u32 len,
+				    struct hamem_op *op, u64 *start)
+{
+	u64 first, end, to;
+	int ret;
+
+	if (!haslab_free_units(s, DIV_ROUND_UP(len, unit_blocks(s)), &first, &end))
+		return -ENOSPC;
+	to = min(end, round_down(first, slot_blocks(s)) + slot_blocks(s));
+	ret = haslab_mixed_alloc_adopted(s, g, first, to, len, op, start);
+	if (ret != -ENOSPC)
+		return ret;
+	/* what begins in the first slot is long enough if it goes on in the second */
+	if (to < end)
+		ret = haslab_mixed_alloc_adopted(s, g, to, min(end, to + slot_blocks(s)), len, op,
+						 start);
+	if (ret)
+		haslab_mixed_settle(s, slot_of(s, first));
+	return ret;
+}
+
 /* Allocate in new units of a group. Return: as haslab_mixed_alloc(). */
 static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len,
 					    u64 align, struct hamem_op *op, u64 *start)
 {
-	u64 units = DIV_ROUND_UP(max_t(u64, len, align), unit_blocks(s)), from;
-	int order, ret;
+	int ret;
 
-	/* small blocks between larger extents first: that keeps space for large extents */
-	order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift, op,
-				 &from);
-	if (order == -ENOSPC && haslab_empty_put(s, g))
-		order = haslab_buddy_fit(s, order_base_2(units), s->slot_shift - s->cfg.unit_shift,
-					 op, &from);
-	if (order < 0)
-		return order;
-	ret = haslab_mixed_add(s, g, from, unit_blocks(s) << order, 0, op);
-	if (ret) {
-		haslab_buddy_free(s, from, order);
-		return ret;
-	}
-	*start = from;
-	/* a block of the buddy is aligned to its size; else it may go on in a run before it */
-	ret = align > 1 ? haslab_mixed_set(s, from, len, HARUNS_LIVE, op) :
-			  haslab_mixed_fit(s, g, len, 1, op, start);
-	if (ret)
-		/* unused, so the units may go back */
-		haslab_mixed_settle(s, slot_of(s, from));
+	do {
+		ret = align > 1 ? haslab_mixed_alloc_block(s, g, len, align, op, start) :
+				  haslab_mixed_alloc_units(s, g, len, op, start);
+	} while (ret == -ENOSPC && haslab_empty_put(s, g));
 	return ret;
 }
 

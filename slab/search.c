@@ -420,6 +420,35 @@ static void haslab_best_of_order(struct haslab *s, unsigned int order, struct be
 		haslab_best_around(s, units[i] << s->cfg.unit_shift, b);
 }
 
+static void haslab_best_at_ends(struct haslab *s, u32 slot, struct best *b)
+{
+	const struct haruns *r = &mixed_of(s, slot)->runs;
+
+	if (haruns_lead(r))
+		haslab_best_around(s, slot_start(s, slot), b);
+	if (haruns_trail(r))
+		haslab_best_around(s, slot_start(s, slot + 1) - haruns_trail(r), b);
+}
+
+/* Try runs that extend past the ends of the slots with the longest runs. */
+static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g, struct best *b)
+{
+	u32 tries = b->align > 1 ? BEST_ALIGNED : BEST_TRIES, entry;
+	u32 least = haslab_bucket_of(slot_blocks(s) / 4);
+	u32 end = HASLAB_NR_BUCKETS, bucket;
+
+	tries = min_t(u32, tries, BEST_SLOTS / s->nr_groups);
+	for (; (bucket = find_last_bit(g->mixed_mask, end)) < end && bucket > least; end = bucket)
+		for (entry = g->mixed[bucket]; entry != NO_ENTRY;
+		     entry = entry_link(s, entry)->next) {
+			if (entry_is_joined(entry))
+				continue;
+			if (!tries--)
+				return;
+			haslab_best_at_ends(s, entry_slot(entry), b);
+		}
+}
+
 /* Try the shortest runs that go on in the next slot. */
 static void haslab_best_of_joined(struct haslab *s, const struct haslab_group *g, struct best *b)
 {
@@ -458,6 +487,8 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++)
 		haslab_best_of_joined(s, &s->groups[i], &b);
+	for (i = 0; i < s->nr_groups; i++)
+		haslab_best_of_slots(s, &s->groups[i], &b);
 	/* many slots may have taken their half of the steps in vain */
 	b.steps = max(b.steps, 0) + steps / 2;
 	/* 3, not 2: there may also be parts of slots beside the blocks */
