@@ -80,8 +80,8 @@ static const struct {
 } shapes[] = {
 	{ "default", {}, {
 		{ 1, POOL_SLAB }, { 64 * KIB, POOL_SLAB }, { 68 * KIB, SLAB }, { MIB, POOL_SLAB },
-		{ 2 * MIB, POOL_BUDDY }, { 4 * MIB, POOL_BUDDY }, { 8 * MIB, BUDDY },
-		{ 3 * MIB, SLAB } } },
+		{ 2 * MIB, POOL_BUDDY }, { 4 * MIB, POOL_BUDDY }, { 3 * MIB, SLAB },
+		{ 32 * MIB, BUDDY } } },
 	{ "slab_max 64 KiB", { .slab_max = 64 * KIB }, {
 		{ BLOCK, POOL_SLAB }, { 64 * KIB, POOL_SLAB }, { 128 * KIB, SLAB },
 		{ 512 * KIB, SLAB }, { MIB, POOL_BUDDY } } },
@@ -90,10 +90,10 @@ static const struct {
 		{ MIB, POOL_BUDDY } } },
 	{ "slab_max 4 MiB", { .slab_max = 4 * MIB }, {
 		{ BLOCK, POOL_SLAB }, { 2 * MIB, POOL_SLAB }, { 4 * MIB, POOL_SLAB },
-		{ 8 * MIB, BUDDY } } },
+		{ 8 * MIB, SLAB }, { 32 * MIB, BUDDY } } },
 	{ "buddy_start 16 MiB", { .buddy_start = 16 * MIB }, {
 		{ MIB, POOL_SLAB }, { 2 * MIB, SLAB }, { 4 * MIB, SLAB }, { 8 * MIB, SLAB },
-		{ 16 * MIB, BUDDY }, { 32 * MIB, BUDDY } } },
+		{ 16 * MIB, SLAB }, { 32 * MIB, BUDDY } } },
 	{ "buddy_start 64 KiB, slab_max 32 KiB",
 	  { .buddy_start = 64 * KIB, .slab_max = 32 * KIB }, {
 		{ 32 * KIB, POOL_SLAB }, { 48 * KIB, SLAB }, { 64 * KIB, POOL_BUDDY },
