@@ -1014,6 +1014,7 @@ static bool hapool_bin_supply(struct hapool *p, int class, struct hapool_bin *bi
 		hapool_depot_want(p, class);
 		return false;
 	}
+	mag->cpu = raw_smp_processor_id();
 	if (hapool_mag_install(bin, mag))
 		return true;
 	if (!hapool_depot_put(p, class, mag))

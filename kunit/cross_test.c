@@ -361,7 +361,161 @@ static void wrong_joins_are_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 }
 
+/* Units before a border that are too few to be joined are not needed: they go back. */
+static void units_that_are_not_used_go_back(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 made;
+
+	/* a slot has 64 units */
+	start_shape(test, 4 * SLOT, 6, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 2 * SLOT - 64), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 2 * SLOT + 128, 2 * SLOT - 128), 0);
+	made = alloc(test, 100);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_freed(test, made, 100);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_freed(test, 0, 2 * SLOT - 64);
+	expect_freed(test, 2 * SLOT + 128, 2 * SLOT - 128);
+	/* all of it is one run */
+	KUNIT_EXPECT_EQ(test, try_alloc(test, 4 * SLOT, &made), 0);
+	expect_freed(test, 0, 4 * SLOT);
+	expect_all_comes_back(test);
+}
+
+/*
+ * Units are added behind a run that is long enough, but was not looked at: too many others of the
+ * same bucket come first. The extent then lies in that run, and the units go back.
+ */
+static void units_behind_a_run_that_fits_go_back(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 slot;
+
+	start(test, 24 * SLOT);
+	/* slot 1 stays in the buddy; 3006 blocks before it are mixed */
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 1090), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 1090, 3006), 0);
+	expect_freed(test, 1090, 3006);
+	for (slot = 2; slot < 24; slot++) {
+		KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT, 500), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT + 500 + 2995, 601), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT + 500, 2995), 0);
+	}
+	for (slot = 2; slot < 24; slot++)
+		expect_freed(test, slot * SLOT + 500, 2995);
+	KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_EXPECT_EQ(test, alloc(test, 3000), 1090);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+}
+
+/* What a search for a long extent looks at does not grow with the device: all groups wait. */
+static void joined_runs_that_are_too_short_are_not_all_looked_at(struct kunit *test)
+{
+	const unsigned int nr = 2048;
+	long looks;
+	u64 slot;
+
+	start(test, nr * SLOT);
+	for (slot = 0; slot < nr; slot += 2) {
+		KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT, 2600), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT + 2600, 1496), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT + SLOT, 1600), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, slot * SLOT + SLOT + 1600, 2496), 0);
+	}
+	for (slot = 0; slot < nr; slot += 2) {
+		expect_freed(test, slot * SLOT + 2600, 1496);
+		expect_freed(test, slot * SLOT + SLOT, 1600);
+	}
+	/* one that is long enough */
+	expect_freed(test, (nr - 2) * SLOT, 2600);
+	looks = atomic_long_read(&hatest_looks);
+	KUNIT_EXPECT_EQ(test, alloc(test, 5000), (nr - 2) * SLOT);
+	KUNIT_EXPECT_LE(test, atomic_long_read(&hatest_looks) - looks, 256);
+}
+
+#ifndef __KERNEL__	/* a task holds the locks of two groups, which lockdep does not let pass */
+static struct haslab *raced;
+
+/* Group 1 makes a mixed slot of all units, and still has its lock. */
+static void units_are_taken(void)
+{
+	struct haslab_group *g = &raced->groups[1];
+	struct hamem_op op = HAMEM_OP(GFP_NOWAIT);
+
+	haslab_lock_group(raced, g);
+	if (haslab_buddy_take(raced, 0, SLOT, &op) ||
+	    haslab_mixed_add(raced, g, 0, SLOT, 0, &op))
+		WARN_ON(1);
+}
+
+/* An allocation that loses a race for units leaves the slot of the winner alone. */
+static void units_of_a_faster_task_stay(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hamem_op op = HAMEM_OP(GFP_NOWAIT);
+	struct haslab_group *g;
+	u64 at;
+	int ret;
+
+	if (!hatest_on_cpu(1) || !hatest_on_cpu(0))
+		kunit_skip(test, "it takes two CPUs");
+	f->nr_groups = 2;
+	start(test, SLOT);
+	raced = slab_of(test);
+	g = raced->groups;
+	hatest_before_take = units_are_taken;
+	haslab_lock_group(raced, g);
+	ret = haslab_mixed_alloc(raced, g, 300, 1, &op, &at);
+	haslab_unlock_group(g);
+	if (hatest_before_take) {
+		hatest_before_take = NULL;
+		hatest_on_any_cpu();
+		kunit_skip(test, "the layers are built without the hooks of the tests");
+	}
+	KUNIT_EXPECT_EQ(test, ret, -ENOSPC);
+	KUNIT_EXPECT_NOT_NULL(test, mixed_slot(raced, 0));
+	if (mixed_slot(raced, 0))
+		haslab_mixed_settle(raced, 0);
+	haslab_unlock_group(g + 1);
+	hatest_on_any_cpu();
+	expect_all_comes_back(test);
+}
+#endif
+
+/* A list of slots that are kept has nothing but slots that are wholly free, each once. */
+static void wrong_lists_of_kept_slots_are_found(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	struct haslab_group *g;
+
+	fill_slots(test, 6);
+	g = s->groups;
+	free_some(test, 2, 0, 16);
+	free_some(test, 5, 0, 16);
+	KUNIT_ASSERT_EQ(test, g->nr_empty, 2);
+	KUNIT_ASSERT_EQ(test, haslab_check(s), 0);
+	g->empty[2] = g->empty[0];
+	g->nr_empty = 3;
+	KUNIT_EXPECT_EQ_MSG(test, haslab_check(s), -EUCLEAN, "a slot is kept twice");
+	g->empty[2] = 1;
+	mixed_of(s, 1)->runs.tag ^= MIXED_EMPTY;
+	KUNIT_EXPECT_EQ_MSG(test, haslab_check(s), -EUCLEAN, "a slot is kept that is in use");
+	mixed_of(s, 1)->runs.tag ^= MIXED_EMPTY;
+	g->empty[2] = 6;
+	KUNIT_EXPECT_EQ_MSG(test, haslab_check(s), -EUCLEAN, "a slot is kept that does not exist");
+	g->nr_empty = 2;
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
 static struct kunit_case cross_cases[] = {
+	KUNIT_CASE(units_that_are_not_used_go_back),
+	KUNIT_CASE(units_behind_a_run_that_fits_go_back),
+	KUNIT_CASE(joined_runs_that_are_too_short_are_not_all_looked_at),
+#ifndef __KERNEL__
+	KUNIT_CASE(units_of_a_faster_task_stay),
+#endif
+	KUNIT_CASE(wrong_lists_of_kept_slots_are_found),
 	KUNIT_CASE(extents_adjoin_over_borders),
 	KUNIT_CASE(best_fit_is_over_all_runs),
 	KUNIT_CASE(rest_of_a_joined_run_is_one),

@@ -307,7 +307,32 @@ static void slow_mode_waits_for_the_depot(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* A magazine says whose it is: the tracepoints tell that. */
+static void supplied_magazine_belongs_to_its_cpu(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct hapool_mag *mag;
+	u64 extents[2];
+	int class;
+
+	if (!two_cpus(test))
+		kunit_skip(test, "it takes two CPUs");
+	class = haslab_class_of(&f->p.slab, LEN);
+	hatest_on_cpu(0);
+	extents[0] = alloc(test, LEN);
+	hapool_drain_cpu(&f->p, 0);
+	hapool_depot_want(&f->p, class);
+	extents[1] = alloc(test, LEN);
+	hatest_on_cpu(1);
+	expect_freed(test, extents[0], LEN);
+	expect_freed(test, extents[1], LEN);
+	mag = per_cpu_ptr(f->p.cpus, 1)->bin[class].mag;
+	KUNIT_ASSERT_NOT_NULL(test, mag);
+	KUNIT_EXPECT_EQ(test, mag->cpu, 1);
+}
+
 static struct kunit_case depot_cases[] = {
+	KUNIT_CASE(supplied_magazine_belongs_to_its_cpu),
 	KUNIT_CASE(full_magazines_go_to_who_allocates),
 	KUNIT_CASE(own_objects_stay),
 	KUNIT_CASE(what_is_in_the_depot_is_cached),

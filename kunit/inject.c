@@ -7,6 +7,18 @@ static struct hatest_inject inject;
 atomic_long_t hatest_takes, hatest_drains[4], hatest_jiffies, hatest_graces;
 void (*hatest_meanwhile)(void);
 void (*hatest_asleep)(void);
+void (*hatest_before_take)(void);
+atomic_long_t hatest_looks;
+
+bool hatest_found(bool found)
+{
+	void (*before)(void) = hatest_before_take;
+
+	hatest_before_take = NULL;
+	if (found && before)
+		before();
+	return found;
+}
 
 void hatest_synchronize_rcu(void)
 {

@@ -56,6 +56,13 @@ extern void (*hatest_meanwhile)(void);
 /* What another task does while one next sleeps for a moment, instead; once. */
 extern void (*hatest_asleep)(void);
 
+/* What another task does before this one takes the free units that it has found; once. */
+extern void (*hatest_before_take)(void);
+bool hatest_found(bool found);
+
+/* How many entries of the index searches have looked at so far. */
+extern atomic_long_t hatest_looks;
+
 /* Magazines that the pool layer has taken so far, other than by a hit: see inject_pool.h. */
 extern atomic_long_t hatest_takes;
 

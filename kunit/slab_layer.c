@@ -6,6 +6,9 @@
 #include "slab/lock.c"
 #include "slab/map.c"
 #include "slab/index.c"
+/* what another task does after free units were found, and before they are taken */
+#define haslab_free_units(s, nr, start, end)	\
+	hatest_found(haslab_free_units(s, nr, start, end))
 #include "slab/cross.c"
 #include "slab/mixed.c"
 #include "slab/objects.c"
@@ -15,7 +18,10 @@
 #include "slab/claim.c"
 #include "slab/append.c"
 #include "slab/hold.c"
+/* looks at entries of the index */
+#define entry_is_joined(entry)	(atomic_long_inc(&hatest_looks), entry_is_joined(entry))
 #include "slab/search.c"
+#undef entry_is_joined
 #include "slab/report.c"
 #include "slab/check.c"
 #include "slab.c"

@@ -430,6 +430,8 @@ static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, b
 	u32 entry, i;
 
 	ha_step(HASLAB_NR_BUCKETS);
+	if (!haslab_empty_is_right(s, g))
+		return false;
 	for (i = 0; i < HASLAB_NR_BUCKETS; i++)
 		if (test_bit(i, g->mixed_mask) ? g->mixed[i] == NO_ENTRY : g->mixed[i] != NO_ENTRY)
 			return false;

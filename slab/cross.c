@@ -303,17 +303,38 @@ int haslab_joined_take(struct haslab *s, struct haslab_group *g, u32 slot, u32 l
 
 /* ---- for CHECK ---- */
 
-/* Whether a slot is in haslab_group.empty if its tag says so. */
-static bool haslab_empty_is_right(const struct haslab_group *g, u32 slot, bool listed)
+/* Whether the slots that a group keeps are wholly free, are its own, and are there once. */
+bool haslab_empty_is_right(const struct haslab *s, const struct haslab_group *g)
 {
+	const struct haslab_mixed *m;
+	u32 i, k;
+
+	if (g->nr_empty > haslab_most_empty(s))
+		return false;
+	for (i = 0; i < g->nr_empty; i++) {
+		m = haslab_mixed_of_group(s, g, g->empty[i]);
+		if (!m || !(m->runs.tag & MIXED_EMPTY))
+			return false;
+		for (k = 0; k < i; k++)
+			if (g->empty[k] == g->empty[i])
+				return false;
+	}
+	return true;
+}
+
+/* Whether a slot is wholly free, and listed, if its tag says so, and else not listed. */
+static bool haslab_empty_tag_is_right(const struct haslab_group *g, u32 slot,
+				      const struct haslab_mixed *m)
+{
+	bool tagged = m->runs.tag & MIXED_EMPTY;
 	u32 i;
 
-	if (g->nr_empty > HASLAB_NR_EMPTY)
+	if (tagged && !haruns_is_empty(&m->runs))
 		return false;
-	for (i = 0; i < g->nr_empty; i++)
+	for (i = 0; i < min_t(u32, g->nr_empty, HASLAB_NR_EMPTY); i++)
 		if (g->empty[i] == slot)
-			return listed;
-	return !listed;
+			return tagged;
+	return !tagged;
 }
 
 /* The next slot, if the free run at the end of this one is to be joined with it. */
@@ -356,5 +377,5 @@ bool haslab_cross_is_right(const struct haslab *s, u32 slot)
 		apart |= HARUNS_LEAD_APART;
 	return (m->runs.tag & HARUNS_APART) == apart &&
 	       m->runs.joined == haslab_joined_bucket_by_runs(s, slot, apart & HARUNS_LEAD_APART) &&
-	       haslab_empty_is_right(g, slot, m->runs.tag & MIXED_EMPTY);
+	       haslab_empty_tag_is_right(g, slot, m);
 }

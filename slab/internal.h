@@ -481,6 +481,7 @@ u32 haslab_joined_len(const struct haslab *s, u32 slot);
 void haslab_cross_changed(struct haslab *s, struct haslab_group *g, u32 slot, u32 start, u32 end);
 void haslab_end_freed(struct haslab *s, struct haslab_group *g, u32 slot,
 		      const struct haruns_run *now, u32 nr);
+bool haslab_empty_is_right(const struct haslab *s, const struct haslab_group *g);
 bool haslab_cross_is_right(const struct haslab *s, u32 slot);
 void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot);
 int __must_check haslab_joined_take(struct haslab *s, struct haslab_group *g, u32 slot, u32 len,

@@ -608,19 +608,13 @@ static int haslab_mixed_alloc_block(struct haslab *s, struct haslab_group *g, u3
 	return haslab_mixed_set(s, *start, len, HARUNS_LIVE, op);
 }
 
-/* Allocate in mixed slots, after some of their units have become mixed. */
-static int haslab_mixed_alloc_adopted(struct haslab *s, struct haslab_group *g, u64 first,
-				      u64 end, u32 len, struct hamem_op *op, u64 *start)
+/* Units of a slot were adopted: if nothing was put there, they go back. */
+static void haslab_units_unadopt(struct haslab *s, u64 start)
 {
-	int ret = haslab_units_adopt(s, g, first, end, op);
+	u32 slot = slot_of(s, start);
 
-	if (ret)
-		return ret;
-	ret = haslab_mixed_fit(s, g, len, 1, op, start);
-	if (ret && ret != -ENOSPC)
-		/* unused, so the units may go back */
-		haslab_mixed_settle(s, slot_of(s, first));
-	return ret;
+	if (!(mixed_of(s, slot)->runs.tag & MIXED_EMPTY))
+		haslab_mixed_settle(s, slot);
 }
 
 /*
@@ -631,20 +625,23 @@ static int haslab_mixed_alloc_units(struct haslab *s, struct haslab_group *g, u3
 				    struct hamem_op *op, u64 *start)
 {
 	u64 first, end, to;
-	int ret;
+	int ret, more;
 
 	if (!haslab_free_units(s, DIV_ROUND_UP(len, unit_blocks(s)), &first, &end))
 		return -ENOSPC;
 	to = min(end, round_down(first, slot_blocks(s)) + slot_blocks(s));
-	ret = haslab_mixed_alloc_adopted(s, g, first, to, len, op, start);
-	if (ret != -ENOSPC)
-		return ret;
-	/* what begins in the first slot is long enough if it goes on in the second */
-	if (to < end)
-		ret = haslab_mixed_alloc_adopted(s, g, to, min(end, to + slot_blocks(s)), len, op,
-						 start);
+	ret = haslab_units_adopt(s, g, first, to, op);
 	if (ret)
-		haslab_mixed_settle(s, slot_of(s, first));
+		return ret;
+	ret = haslab_mixed_fit(s, g, len, 1, op, start);
+	if (ret == -ENOSPC && to < end) {
+		/* what begins in the first slot is long enough if it goes on in the second */
+		more = haslab_units_adopt(s, g, to, min(end, to + slot_blocks(s)), op);
+		ret = more ?: haslab_mixed_fit(s, g, len, 1, op, start);
+		if (!more)
+			haslab_units_unadopt(s, to);
+	}
+	haslab_units_unadopt(s, first);
 	return ret;
 }
 

@@ -59,7 +59,8 @@
 #define BEST_SLOTS	64
 /* How many parts of runs that search may look at; with small units a run has more of them. */
 #define BEST_STEPS	400
-#define BEST_STEPS_SMALL	200	/* with small units, see haslab_steps() */
+#define BEST_STEPS_SMALL	150	/* with small units, see haslab_steps() */
+#define BEST_MORE	32	/* what the last look may take beyond them */
 #define BEST_STEPS_ALIGNED	160	/* see haslab_steps() */
 /* How often in a row others may take what was found. */
 #define SEARCH_TRIES	16
@@ -367,8 +368,8 @@ struct best {
 };
 
 /*
- * The free run around @pos, outside slabs: pools may hold some of their objects. Buddy blocks
- * beside each other are of different orders, so it has less than 100 parts.
+ * The free run around @pos, outside slabs: pools may hold some of their objects; or what is found
+ * of it in the steps that are left, and some more.
  */
 static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start, struct best *b)
 {
@@ -379,8 +380,9 @@ static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start, struct best 
 		*start = pos;
 		if (pos && !haslab_lookup(s, pos - 1))
 			pos = haslab_part_before(s, pos);
-	} while (pos < *start);
-	while (end < s->cfg.nr_blocks && !haslab_lookup(s, end) && haslab_stretch(s, end, &next)) {
+	} while (pos < *start && b->steps > -BEST_MORE);
+	while (b->steps > -2 * BEST_MORE && end < s->cfg.nr_blocks && !haslab_lookup(s, end) &&
+	       haslab_stretch(s, end, &next)) {
 		b->steps -= haslab_look_steps(s, end);
 		end = next;
 	}
@@ -441,6 +443,9 @@ static void haslab_best_of_slots(struct haslab *s, const struct haslab_group *g,
 	for (; (bucket = find_last_bit(g->mixed_mask, end)) < end && bucket > least; end = bucket)
 		for (entry = g->mixed[bucket]; entry != NO_ENTRY;
 		     entry = entry_link(s, entry)->next) {
+			ha_step(1);
+			if (b->steps-- <= 0)
+				return;
 			if (entry_is_joined(entry))
 				continue;
 			if (!tries--)
