@@ -221,6 +221,16 @@ static void hapool_mag_drain(struct hapool *p, int class, struct hapool_mag *mag
 	trace_ha_drain(p->slab.cfg.dev, mag->cpu, hapool_class_bytes(p, class), nr, keep, why);
 }
 
+/* Before another look at a magazine that is taken. As hapool_bin_drain(). */
+static int hapool_drain_wait(struct hapool *p, unsigned int *tries)
+{
+	if (tries && !*tries)
+		return -EBUSY;
+	if (tries)
+		--*tries;
+	return haslab_pause(&p->slab) ? -EINTR : 0;
+}
+
 /*
  * Empty one bin. If its magazine is taken, wait for it, as often as @tries says (NULL: as long as
  * it takes). May sleep. Return: 0; -EINTR killed while waiting; -EBUSY it is still taken.
@@ -229,6 +239,7 @@ static int hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin,
 			    unsigned int *tries)
 {
 	struct hapool_mag *mag;
+	int ret;
 
 	while (READ_ONCE(bin->mag)) {
 		mag = hapool_mag_take(bin);
@@ -238,12 +249,9 @@ static int hapool_bin_drain(struct hapool *p, int class, struct hapool_bin *bin,
 			hapool_mag_put(bin, mag);
 			return 0;
 		}
-		if (tries && !*tries)
-			return -EBUSY;
-		if (tries)
-			--*tries;
-		if (haslab_pause(&p->slab))
-			return -EINTR;
+		ret = hapool_drain_wait(p, tries);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -265,23 +273,18 @@ static int hapool_place_drain(struct hapool *p, int class, unsigned long *place,
 {
 	struct hapool_mag *mag;
 	bool taken;
+	int ret;
 
-	for (;;) {
+	do {
 		mag = hapool_depot_take(place, &taken);
 		if (mag) {
 			if (mag->used)
 				hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
 			hapool_depot_release(place, mag);
 		}
-		if (!taken)
-			return 0;
-		if (tries && !*tries)
-			return -EBUSY;
-		if (tries)
-			--*tries;
-		if (haslab_pause(&p->slab))
-			return -EINTR;
-	}
+		ret = taken ? hapool_drain_wait(p, tries) : 0;
+	} while (taken && !ret);
+	return ret;
 }
 
 static int hapool_depot_drain(struct hapool *p, unsigned int *tries)

@@ -234,7 +234,7 @@ static void pair_on_an_empty_device_makes_no_slot(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* The first ones are; of a device of which nothing is in use, the first one. */
+/* A group keeps its lowest free slots, and only the lowest one when nothing of it is in use. */
 static void few_slots_are_kept(struct kunit *test)
 {
 	const unsigned int nr = HASLAB_NR_EMPTY + 8;

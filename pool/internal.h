@@ -28,8 +28,8 @@ bool hapool_is_refused(struct hapool *p, u64 len, u64 align);
 #define HAPOOL_DEPOT_HAS	2UL
 
 /*
- * Whether the depot may have magazines. It is set before the first one is there, so whoever has
- * taken a bin after a task that has changed its magazine sees it.
+ * Whether the depot may have magazines. The flag is set before the first magazine is put in. A task
+ * that takes a bin whose magazine was changed for one of the depot sees the flag set.
  */
 static inline bool hapool_has_depot(const struct hapool *p)
 {
