@@ -51,7 +51,7 @@
  * When the first choice is full, the others are tried: mixed slots serve common sizes, too. When
  * all of that fails, haslab_search() finds a free run across the borders of slabs and blocks and
  * takes it as a claim does: haslab_extent_take() can make an extent of any free blocks. A slab in
- * the way becomes a part of a mixed slot.
+ * the way is dissolved.
  *
  * A mixed slot records an extent by itself. An extent that lies in several places is recorded as
  * a span; its pieces are SPECIAL in their slots, and its whole units are not free in the buddy.
@@ -113,9 +113,10 @@
  *     haslab_disown() finds the slab under RCU; slabs and the pointers to them are freed after a
  *     grace period. The task that clears a live bit makes the object CACHED, and a CACHED object
  *     pins its slab.
- *   - Turning a slab into a part of a mixed slot (and so a claim into one) needs that no other
- *     task does so and that no object is CACHED. The caller promises that by @pools_empty; the slow
- *     mode of the pool layer is what makes it true.
+ *   - A slab that is dissolved (haslab_dissolve()) loses its live bits by atomic exchanges, so a
+ *     free into a pool comes either before that or not at all. What is CACHED then stays one of its
+ *     objects; where too many slabs are dissolved already, the slow mode of the pool layer has to
+ *     empty the pools first.
  */
 #include <linux/cpumask.h>
 #include <linux/errno.h>
@@ -295,12 +296,13 @@ static noinline int haslab_free_locked(struct haslab *s, const struct haslab_gro
 
 	if (m && g && !mixed_is_of(s, m, g))
 		return -EBUSY;
-	if (m)
-		return reuse ? haslab_mixed_free(s, m, start, len, reason) :
-			       haslab_mixed_retire(s, m, start, len, reason);
-	slab = haslab_lookup(s, start);
+	ret = !m ? -EBUSY : reuse ? haslab_mixed_free(s, m, start, len, reason) :
+				    haslab_mixed_retire(s, m, start, len, reason);
+	if (ret != -EBUSY)
+		return ret;
+	slab = m ? haslab_dissolved_at(s, start) : haslab_lookup(s, start);
 	if (!slab)
-		return haslab_block_free(s, start, len, reuse, reason);
+		return m ? ret : haslab_block_free(s, start, len, reuse, reason);
 	if (g && g != slab_group(s, slab))
 		return -EBUSY;
 	ret = haslab_object_retire(s, slab, start, len, &i, reason);

@@ -665,12 +665,19 @@ static void tree_grows_without_memory(struct kunit *test)
 static struct kunit *waiting;
 static u64 held_at;
 
+/* So many slabs are small or dissolved that no more may be. */
+#define MANY_BYTES (1L << 28)
+
 static void reuse_what_is_held(void)
 {
+	slab_of(waiting)->small_bytes -= MANY_BYTES;
 	haslab_reuse(slab_of(waiting), held_at, 1);
 }
 
-/* An object is between the two halves of its free; the slow mode waits for the second. */
+/*
+ * An object is between the two halves of its free, and its slab cannot be dissolved: the slow mode
+ * waits for the second half.
+ */
 static void slow_mode_waits_for_a_free_under_way(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -688,6 +695,7 @@ static void slow_mode_waits_for_a_free_under_way(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, haslab_retire(slab_of(test), held_at, 1, &why), 0);
 		waiting = test;
 		hatest_asleep = reuse_what_is_held;
+		slab_of(test)->small_bytes += MANY_BYTES;
 		if (round) {
 			/* the only run of that length begins in its slab */
 			KUNIT_ASSERT_EQ(test, haslab_search(slab_of(test), 4 * SLOT - end, 1,
@@ -744,8 +752,10 @@ static void who_is_killed_does_not_wait_for_an_object(struct kunit *test)
 	hapool_drain(&f->p);
 	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, held, 1, &why), 0);
 	hatest_set_killed(true);
+	s->small_bytes += MANY_BYTES;
 	KUNIT_EXPECT_EQ(test, haslab_search(s, 4 * SLOT - max(at, held) - 1, 1, GFP_KERNEL, &found),
 			-EINTR);
+	s->small_bytes -= MANY_BYTES;
 	hatest_set_killed(false);
 	hapool_reuse(&f->p, held, 1);
 	/* nor for a magazine, to begin a search in steps */

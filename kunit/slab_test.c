@@ -746,23 +746,38 @@ static void claim_in_a_slab_of_equal_objects_converts_it(struct kunit *test)
 	}
 }
 
-static void claim_while_objects_are_cached_has_to_wait(struct kunit *test)
+/* A slab with CACHED objects gives way to a claim of others, unless too many slabs have already. */
+static void claim_beside_cached_objects(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	struct haslab_ref refs[2];
+	struct haslab_ref refs[2], ref;
 	struct snapshot before;
-	u64 hole;
+	u64 hole, live;
 
 	start(test, 1 << 15);
 	KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, 3, refs, 2, GFP_KERNEL), 2);
 	haslab_own(&refs[0]);
+	live = refs[0].start;
 	hole = max(refs[0].start, refs[1].start) + 4;
 	before = take_snapshot(f, true);
+	f->s.small_bytes += 1L << 28;
 	KUNIT_EXPECT_EQ(test, claim(test, hole, 1), -EAGAIN);
+	f->s.small_bytes -= 1L << 28;
 	expect_unchanged(test, &before);
-	haslab_put_objects(&f->s, 3, &refs[1], 1);
 	KUNIT_EXPECT_EQ(test, claim(test, hole, 1), 0);
-	expect_freed_once(test, refs[0].start, 4);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	KUNIT_EXPECT_EQ(test, claim(test, refs[1].start, 1), -EEXIST);
+	KUNIT_EXPECT_EQ(test, claim(test, refs[0].start, 1), -EEXIST);
+	/* what a pool has of it can become an extent, and one of its objects again */
+	haslab_own(&refs[1]);
+	expect_wrong_frees_refused(test, refs[1].start, 4);
+	KUNIT_EXPECT_FALSE(test, disown(f, 3, live, &ref));
+	KUNIT_EXPECT_TRUE(test, disown(f, 3, refs[1].start, &ref));
+	KUNIT_EXPECT_FALSE(test, disown(f, 3, refs[1].start, &ref));
+	haslab_own(&refs[1]);
+	expect_freed_once(test, refs[1].start, 4);
+	KUNIT_EXPECT_EQ(test, haslab_check(&f->s), 0);
+	expect_freed_once(test, live, 4);
 	expect_freed_once(test, hole, 1);
 	expect_all_free(test);
 }
@@ -1788,7 +1803,7 @@ static struct kunit_case haslab_cases[] = {
 	KUNIT_CASE(live_objects_become_extents_of_a_bitmap),
 	KUNIT_CASE(claim_in_mixed_slabs),
 	KUNIT_CASE(claim_in_a_slab_of_equal_objects_converts_it),
-	KUNIT_CASE(claim_while_objects_are_cached_has_to_wait),
+	KUNIT_CASE(claim_beside_cached_objects),
 	KUNIT_CASE(claim_over_slabs_of_all_kinds),
 	KUNIT_CASE(run_over_the_border_of_slabs_is_found),
 	KUNIT_CASE(run_among_equal_objects_is_found),

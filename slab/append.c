@@ -110,7 +110,7 @@ int haslab_get_objects_at(struct haslab *s, int class, u64 start, struct haslab_
 	/* pairs with smp_mb() in haslab_grow_locked(): the tables cover what is before the end */
 	smp_rmb();
 	g = haslab_lock_group_at(s, start);
-	slab = haslab_lookup(s, start);
+	slab = haslab_slab_at(s, start);
 	if (slab && slab_group(s, slab) == g && slab->class == class)
 		got = haslab_objects_take(s, slab, start, refs, nr);
 	haslab_unlock_group(g);

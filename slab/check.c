@@ -55,14 +55,42 @@ static bool haslab_check_rows(const struct haslab_slab *slab)
 	       slab->nr_trail == (end == nr ? row : 0);
 }
 
+/* The objects that a dissolved slab still has are SPECIAL in a mixed part of its group. */
+static bool haslab_check_dissolved(struct haslab *s, const struct haslab_slab *slab)
+{
+	struct haslab_mixed *m;
+	struct haruns_run run;
+	u64 start;
+	u32 i;
+
+	for_each_clear_bit(i, slab->free, slab->nr_objects) {
+		start = object_start(s, slab, i);
+		m = mixed_at(s, start);
+		if (!m || mixed_group(s, m) != slab_group(s, slab))
+			return false;
+		run = mixed_run(s, m, start);
+		if (run.state != HARUNS_SPECIAL || run_start(s, start, &run) != start ||
+		    run.len != s->classes[slab->class].blocks)
+			return false;
+	}
+	return bitmap_weight(slab->free, slab->nr_objects) == slab->nr_free &&
+	       !bitmap_intersects(slab->free, slab->live, slab->nr_objects) &&
+	       slab->nr_free < slab->nr_objects && list_empty(&slab->list);
+}
+
 static bool haslab_check_slab(struct haslab *s, struct haslab_slab *slab, struct found *found)
 {
 	u64 pos;
 
 	for (pos = slab->start; pos < slab_end(slab); pos += unit_blocks(s))
-		if (haslab_lookup(s, pos) != slab || mixed_at(s, pos) ||
+		if (haslab_lookup(s, pos) != slab || !mixed_at(s, pos) != !slab->dissolved ||
 		    habuddy_free_order(&s->buddy, pos >> s->cfg.unit_shift) >= 0)
 			return false;
+	if (slab->dissolved) {
+		found->nr_slabs++;
+		found->small_bytes += slab_bytes(slab);
+		return haslab_check_dissolved(s, slab);
+	}
 	found->free += slab->nr_blocks -
 		       (slab->nr_objects - slab->nr_free) * s->classes[slab->class].blocks;
 	found->nr_slabs++;

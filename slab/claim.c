@@ -3,8 +3,8 @@
  * Extents at given places: claims, and allocations with a goal. See slab.c for the whole layer.
  *
  * Any blocks that are free can become an extent, whatever they lie in: a slab of equal objects in
- * the way is turned into a part of a mixed slot. That needs the pool layer's slow mode, in which
- * no object is CACHED. A claim asks for one range and takes it or fails. A goal is a wish: what
+ * the way is dissolved. Whether objects of it are in use only because pools have them, the slow
+ * mode of the pool layer tells. A claim asks for one range and takes it or fails. A goal is a wish: what
  * looks for it here takes one of the next free runs, and leaves slabs alone (append.c does not).
  */
 #include <linux/errno.h>
@@ -23,7 +23,7 @@ static int haslab_range_is_free(struct haslab *s, u64 start, u64 len, bool pools
 	u64 pos = start, end;
 
 	while (pos < start + len) {
-		if (!pools_empty && haslab_lookup(s, pos))
+		if (!pools_empty && haslab_slab_at(s, pos))
 			return -EAGAIN;
 		if (!haslab_stretch(s, pos, &end))
 			return pools_empty ? -EEXIST : -EAGAIN;
@@ -76,7 +76,7 @@ static u64 haslab_near_skip(struct haslab *s, u64 pos, u64 len)
 				    s->cfg.nr_blocks) - dir->trail);
 	if (m && m->runs.nr_known == slot_blocks(s) && haruns_longest(&m->runs) < len)
 		return max(pos, slot_start(s, slot_of(s, pos) + 1) - haruns_trail(&m->runs));
-	slab = haslab_lookup(s, pos);
+	slab = haslab_slab_at(s, pos);
 	return slab ? slab_end(slab) : pos;
 }
 

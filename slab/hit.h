@@ -39,6 +39,7 @@ struct haslab_slab {
 	unsigned long *free;	/* bitmap of free objects */
 	u32 class;		/* of the objects */
 	u8 group;		/* number of the group that it belongs to */
+	bool dissolved;		/* its blocks are in a mixed part: see haslab_dissolve() */
 };
 
 static_assert(BITS_PER_LONG == 32 || sizeof(struct haslab_slab) == 64);

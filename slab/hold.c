@@ -98,7 +98,7 @@ static bool haslab_hold_clip(struct haslab *s, struct haslab_slab *slab, u64 *st
 static int haslab_hold_locked(struct haslab *s, u64 *start, u64 *len, struct hamem_op *op)
 {
 	struct haslab_mixed *m = mixed_at(s, *start);
-	struct haslab_slab *slab = haslab_lookup(s, *start);
+	struct haslab_slab *slab = haslab_slab_at(s, *start);
 	u64 pos, end = *start + *len;
 
 	haslab_assert_all(s);

@@ -343,7 +343,27 @@ static inline void map_changed(struct haslab *s, u64 block)
 static inline struct haslab_group *slab_group(const struct haslab *s,
 					      const struct haslab_slab *slab)
 {
-	return &s->groups[slab->group];
+	return &s->groups[READ_ONCE(slab->group)];
+}
+
+/* The slab that has a block, or NULL: one that is dissolved has none. */
+static inline struct haslab_slab *haslab_slab_at(const struct haslab *s, u64 block)
+{
+	struct haslab_slab *slab = haslab_lookup(s, block);
+
+	return slab && !slab->dissolved ? slab : NULL;
+}
+
+/* The dissolved slab of which the object at a block is still one, or NULL. */
+static inline struct haslab_slab *haslab_dissolved_at(const struct haslab *s, u64 block)
+{
+	struct haslab_slab *slab = haslab_lookup(s, block);
+	u32 i;
+
+	if (likely(!slab) || !slab->dissolved)
+		return NULL;
+	i = object_of(s, slab, block);
+	return i < slab->nr_objects && !test_bit(i, slab->free) ? slab : NULL;
 }
 
 static inline struct haslab_group *mixed_group(const struct haslab *s, const struct haslab_mixed *m)
@@ -380,6 +400,7 @@ static inline bool mixed_is_of(const struct haslab *s, const struct haslab_mixed
 }
 
 int __must_check haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
+void haslab_map_dissolve(struct haslab *s, struct haslab_slab *slab);
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab);
 int __must_check haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
 				  struct hamem_op *op);
@@ -508,7 +529,7 @@ int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, 
 			 u32 *index, enum hybrid_alloc_reason *reason);
 void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
-int __must_check haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
+int __must_check haslab_dissolve(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
 
 /* ---- free space by address, and passes over the device (walk.c) ---- */
 

@@ -130,6 +130,19 @@ static void haslab_map_drop_quads(struct haslab *s, u64 block)
 }
 
 /*
+ * A slab stays in the map beside the mixed part that has its blocks now. All such slabs together
+ * are bounded, as those are that are smaller than a slot.
+ */
+void haslab_map_dissolve(struct haslab *s, struct haslab_slab *slab)
+{
+	haslab_lock_space(s);
+	slab->dissolved = true;
+	if (slab->nr_blocks == slot_blocks(s))
+		haslab_small_add(s, slab_bytes(slab));
+	haslab_unlock_space(s);
+}
+
+/*
  * Remove a slab. If it was the last in its slot or its dir, the tables are freed with it, after
  * a grace period: lockless readers may still use them.
  */
@@ -143,8 +156,9 @@ void haslab_map_forget(struct haslab *s, struct haslab_slab *slab)
 	if (slab->nr_blocks < slot_blocks(s)) {
 		split = map_split(rcu_dereference_raw(dir->slabs[i]), haslab_first_unit(s, slab));
 		haslab_split_fill(s, split, slab, NULL);
-		haslab_small_add(s, -slab_bytes(slab));
 	}
+	if (split || slab->dissolved)
+		haslab_small_add(s, -slab_bytes(slab));
 	slab->tables[0] = NULL;
 	slab->tables[1] = NULL;
 	if (!split || haslab_split_is_empty(s, split))

@@ -9,7 +9,7 @@
  * Only a CACHED object changes it from 0 to 1, and a CACHED object pins its slab.
  *
  * Slabs with a free object are in haslab_group.partial. An empty slab goes back to the buddy at
- * once. The next slab of a class is as large as half of the space that the class has already, so
+ * once. A slab that is in the way gives way: it is dissolved. The next slab of a class is as large as half of the space that the class has already, so
  * few objects keep little space from other sizes.
  */
 #include <linux/errno.h>
@@ -175,12 +175,28 @@ static void haslab_slab_changed(struct haslab *s, struct haslab_slab *slab)
 	map_changed(s, slab->start);
 }
 
+/* A CACHED object of a dissolved slab becomes free in the mixed part. */
+static noinline void haslab_object_leave(struct haslab *s, struct haslab_slab *slab, u32 i)
+{
+	u64 start = object_start(s, slab, i);
+
+	__set_bit(i, slab->free);
+	/* before its units may go back to the buddy */
+	if (++slab->nr_free == slab->nr_objects)
+		haslab_slab_forget(s, slab);
+	haslab_mixed_clear(s, start);
+}
+
 /* A CACHED object becomes free; its slab may be given back with it. Never needs memory. */
 void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 {
 	struct haslab_group *g = slab_group(s, slab);
 
 	haslab_assert_group(s, g);
+	if (unlikely(slab->dissolved)) {
+		haslab_object_leave(s, slab, i);
+		return;
+	}
 	__set_bit(i, slab->free);
 	if (slab->nr_free++ == 0)
 		list_add(&slab->list, &g->partial[slab->class]);
@@ -432,14 +448,28 @@ bool haslab_is_foreign(struct haslab *s, int class, const struct haslab_ref *ref
 	       slab_group(s, haslab_ref_slab(s, ref)) != haslab_own_group(s);
 }
 
+/* Lock the group of a slab, which a CACHED object pins. It may move to another group before that. */
+static struct haslab_group *haslab_lock_slab(struct haslab *s, const struct haslab_slab *slab)
+	__acquires(&g->lock)
+{
+	struct haslab_group *g;
+
+	for (;;) {
+		g = slab_group(s, slab);
+		haslab_lock_group(s, g);
+		if (likely(slab_group(s, slab) == g))
+			return g;
+		haslab_unlock_group(g);
+	}
+}
+
 /* Put the first objects, as many in a row as belong to one group. Return: how many. */
 static int haslab_objects_put(struct haslab *s, const struct haslab_ref *refs, int nr)
 {
 	struct haslab_slab *slab = haslab_ref_slab(s, refs);
-	struct haslab_group *g = slab_group(s, slab);
+	struct haslab_group *g = haslab_lock_slab(s, slab);
 	int i = 0;
 
-	haslab_lock_group(s, g);
 	do {
 		haslab_object_put(s, slab, refs[i].bit);
 		if (++i == nr)
@@ -471,43 +501,87 @@ void haslab_put_objects(struct haslab *s, int class, const struct haslab_ref *re
 		done = haslab_objects_put(s, refs, nr);
 }
 
-/* ---- conversion ---- */
+/* ---- slabs that give way ---- */
 
-/* haslab_own() may be setting bits. */
-static u32 haslab_objects_live(const struct haslab_slab *slab)
+/*
+ * Take the ownership marks of all objects: what was live is an extent of the mixed part from now
+ * on. A free into a pool may come first; one that comes later is told under the lock that the
+ * object is none any more. Return: how many objects are CACHED.
+ */
+static u32 haslab_objects_leave(struct haslab_slab *slab)
 {
-	u32 i, nr = 0;
+	u32 i, nr_gone = 0;
 
-	for (i = 0; i < BITS_TO_LONGS(slab->nr_objects); i++)
-		nr += hweight_long(READ_ONCE(slab->live[i]));
-	return nr;
+	for (i = 0; i < BITS_TO_LONGS(slab->nr_objects); i++) {
+		if (READ_ONCE(slab->live[i]))
+			slab->free[i] |= xchg(&slab->live[i], 0);
+		nr_gone += hweight_long(slab->free[i]);
+	}
+	slab->nr_free = nr_gone;
+	return slab->nr_objects - nr_gone;
+}
+
+/* What is CACHED is SPECIAL in the mixed part: the slab knows what it is. */
+static void haslab_objects_stay(struct haslab *s, const struct haslab_slab *slab)
+{
+	struct haslab_mixed *m = mixed_of(s, slot_of(s, slab->start));
+	struct haruns_run run;
+	u32 i;
+
+	for_each_clear_bit(i, slab->free, slab->nr_objects) {
+		run = mixed_run(s, m, object_start(s, slab, i));
+		haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
+	}
+}
+
+/* A slab is none of its class any more, and is of the group that its mixed part belongs to. */
+static void haslab_slab_move(struct haslab *s, struct haslab_slab *slab)
+{
+	struct haslab_group *from = slab_group(s, slab);
+	struct haslab_group *to = mixed_group(s, mixed_of(s, slot_of(s, slab->start)));
+
+	if (slab->nr_free)
+		list_del_init(&slab->list);
+	from->nr_slab_blocks[slab->class] -= slab->nr_blocks;
+	from->nr_slabs--;
+	to->nr_slabs++;
+	WRITE_ONCE(slab->group, to->nr);
 }
 
 /*
- * Turn a slab into a part of a mixed slot with the same extents. All groups are shut out, and
- * nothing is freed into the pools (@pools_empty of haslab_claim()).
- * Return: 0; -ENOMEM; -EAGAIN an object is CACHED: its task is between haslab_get_objects() and
- * haslab_own(), which does not take long, or between haslab_retire() and haslab_reuse().
+ * Dissolve a slab: its blocks become part of a mixed slot, with the same extents. What is CACHED
+ * remains an object of the slab, and so does what a pool makes live again of it, until it is put;
+ * with the last one the slab is forgotten. The bit of an object that has left is set in its `free`.
+ *
+ * Return: 0; nothing has changed: -ENOMEM; -EBUSY the slot has a mixed part of another group, and
+ * not all groups are shut out; -EAGAIN objects are CACHED, and too many slabs are dissolved
+ * already: the pools have to be emptied.
  */
-int haslab_convert(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
+int haslab_dissolve(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op)
 {
-	u32 nr_live = haslab_objects_live(slab), blocks = s->classes[slab->class].blocks;
+	u32 nr_used = slab->nr_objects - slab->nr_free, blocks = s->classes[slab->class].blocks;
 	struct haslab_group *g = slab_group(s, slab);
+	DECLARE_BITMAP(used, HASLAB_MAX_BLOCKS);
 	u64 start = slab->start;
 	int ret;
 
-	haslab_assert_all(s);
-	if (nr_live + slab->nr_free != slab->nr_objects)
+	haslab_assert_group(s, g);
+	if (haslab_too_many_small(s, false) &&
+	    nr_used != bitmap_weight(slab->live, slab->nr_objects))
 		return -EAGAIN;
-	ret = haslab_mixed_add(s, g, start, slab->nr_blocks, 2 * nr_live, op);
+	ret = haslab_mixed_add(s, g, start, slab->nr_blocks, 2 * nr_used, op);
 	if (ret)
 		return ret;
-	haslab_mixed_fill(s, start, slab->live, slab->nr_objects, blocks);
-	/* live objects were not free, and the mixed part counts them as extents now */
-	g->free -= (u64)slab->nr_blocks - (u64)nr_live * blocks;
-	if (slab->nr_free)
-		list_del(&slab->list);
-	g->nr_slab_blocks[slab->class] -= slab->nr_blocks;
-	haslab_slab_forget(s, slab);
+	bitmap_complement(used, slab->free, slab->nr_objects);
+	haslab_mixed_fill(s, start, used, slab->nr_objects, blocks);
+	/* what was in use was not free, and the mixed part counts it as extents now */
+	g->free -= (u64)slab->nr_blocks - (u64)nr_used * blocks;
+	haslab_slab_move(s, slab);
+	if (haslab_objects_leave(slab)) {
+		haslab_objects_stay(s, slab);
+		haslab_map_dissolve(s, slab);
+	} else {
+		haslab_slab_forget(s, slab);
+	}
 	return 0;
 }

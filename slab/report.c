@@ -42,6 +42,18 @@ static struct haslab_extent haslab_gap_extent(struct haslab *s, u64 pos)
 	return haslab_cached_unit(s, pos);
 }
 
+static struct haslab_extent haslab_object_extent(struct haslab *s, struct haslab_slab *slab,
+						 u64 pos)
+{
+	u32 i = object_of(s, slab, pos);
+
+	return (struct haslab_extent) {
+		object_start(s, slab, i), s->classes[slab->class].blocks,
+		test_bit(i, slab->live) ? HYBRID_ALLOC_MAP_LIVE : HYBRID_ALLOC_MAP_CACHED,
+		HYBRID_ALLOC_MAP_KIND_EQUAL
+	};
+}
+
 static struct haslab_extent haslab_mixed_extent(struct haslab *s, struct haslab_mixed *m, u64 pos)
 {
 	struct haruns_run run = mixed_run(s, m, pos);
@@ -54,6 +66,8 @@ static struct haslab_extent haslab_mixed_extent(struct haslab *s, struct haslab_
 
 	if (!run.start && m->runs.tag & MIXED_CONTINUES)
 		return haslab_mixed_extent(s, mixed_at(s, e.start - 1), e.start - 1);
+	if (run.state == HARUNS_SPECIAL && haslab_dissolved_at(s, pos))
+		return haslab_object_extent(s, haslab_lookup(s, pos), pos);
 	if (run.state == HARUNS_SPECIAL) {
 		span = haslab_span_find(s, pos);
 		e.state = HYBRID_ALLOC_MAP_HELD;
@@ -63,18 +77,6 @@ static struct haslab_extent haslab_mixed_extent(struct haslab *s, struct haslab_
 	if (next)
 		e.len += haruns_at(&next->runs, 0).len;
 	return e;
-}
-
-static struct haslab_extent haslab_object_extent(struct haslab *s, struct haslab_slab *slab,
-						 u64 pos)
-{
-	u32 i = object_of(s, slab, pos);
-
-	return (struct haslab_extent) {
-		object_start(s, slab, i), s->classes[slab->class].blocks,
-		test_bit(i, slab->live) ? HYBRID_ALLOC_MAP_LIVE : HYBRID_ALLOC_MAP_CACHED,
-		HYBRID_ALLOC_MAP_KIND_EQUAL
-	};
 }
 
 static struct haslab_extent haslab_extent_at(struct haslab *s, u64 pos)
@@ -205,8 +207,8 @@ void haslab_histogram(struct haslab *s, struct haslab_histogram *h)
 static void haslab_census_slab(struct haslab_slab *slab, struct haslab_census *c)
 {
 	c->class[slab->class].slabs++;
-	c->class[slab->class].objects += slab->nr_objects;
-	c->class[slab->class].free += slab->nr_free;
+	c->class[slab->class].objects += slab->nr_objects - (slab->dissolved ? slab->nr_free : 0);
+	c->class[slab->class].free += slab->dissolved ? 0 : slab->nr_free;
 	c->class[slab->class].live += bitmap_weight(slab->live, slab->nr_objects);
 }
 

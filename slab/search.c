@@ -378,10 +378,10 @@ static u64 haslab_run_around(struct haslab *s, u64 pos, u64 *start, struct best 
 	do {
 		b->steps -= pos ? haslab_look_steps(s, pos - 1) : 1;
 		*start = pos;
-		if (pos && !haslab_lookup(s, pos - 1))
+		if (pos && !haslab_slab_at(s, pos - 1))
 			pos = haslab_part_before(s, pos);
 	} while (pos < *start && b->steps > -BEST_MORE);
-	while (b->steps > -2 * BEST_MORE && end < s->cfg.nr_blocks && !haslab_lookup(s, end) &&
+	while (b->steps > -2 * BEST_MORE && end < s->cfg.nr_blocks && !haslab_slab_at(s, end) &&
 	       haslab_stretch(s, end, &next)) {
 		b->steps -= haslab_look_steps(s, end);
 		end = next;

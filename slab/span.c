@@ -80,7 +80,7 @@ static int haslab_mixed_make(struct haslab *s, u64 pos, struct hamem_op *op)
 	if (mixed_at(s, pos))
 		return 0;
 	if (slab)
-		return haslab_convert(s, slab, op);
+		return haslab_dissolve(s, slab, op);
 	end = haslab_block_around(s, pos, &start);
 	return end ? haslab_mixed_add_units(s, start, end - start, op) : -EEXIST;
 }
@@ -134,7 +134,10 @@ void haslab_pieces_put(struct haslab *s, u64 pos, u64 end)
 	for (; pos < end; pos = piece) {
 		ha_step(1);
 		slab = haslab_lookup(s, pos);
-		if (mixed_at(s, pos)) {
+		if (haslab_dissolved_at(s, pos)) {
+			piece = haslab_mixed_run_end(s, pos);
+			haslab_object_put(s, slab, object_of(s, slab, pos));
+		} else if (mixed_at(s, pos)) {
 			piece = haslab_mixed_run_end(s, pos);
 			haslab_mixed_clear(s, pos);
 		} else if (slab) {
@@ -210,7 +213,7 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 /*
  * Make a live extent of @len blocks that are known to be free. Return: 0; else no
  * extent was made, but a slab may have become a part of a mixed slot: -ENOMEM; -EAGAIN as
- * haslab_convert().
+ * haslab_dissolve().
  */
 int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {

@@ -219,6 +219,14 @@ static inline bool bitmap_empty(const unsigned long *p, unsigned int n)
 	return find_first_bit(p, n) == n;
 }
 
+static inline void bitmap_complement(unsigned long *to, const unsigned long *from, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < BITS_TO_LONGS(n); i++)
+		to[i] = ~from[i];
+}
+
 static inline bool bitmap_intersects(const unsigned long *a, const unsigned long *b,
 				     unsigned int n)
 {
