@@ -52,6 +52,7 @@
  *   free         merges upwards: a step for each order
  *   take, put    a given range, as the at most 2 * log2(nr) aligned blocks that it consists of;
  *                take looks first whether all of them are free
+ *   divide, join the nodes on one way down, made or freed
  *   next_free,   a walk over the nodes between here and there, with a search in nine bitmaps and
  *   stretch      the children of each
  *   free_map     the heap of a node of height 0, from the larger orders to the smaller
@@ -341,6 +342,54 @@ void habuddy_put(struct habuddy *b, u64 unit, u64 nr)
 	for (; unit < end; unit += 1ULL << order) {
 		order = habuddy_fitting_order(unit, end - unit);
 		habuddy_free(b, unit, order);
+	}
+}
+
+/**
+ * habuddy_divide - two parts of an allocated range will be freed apart
+ * @b: the buddy
+ * @unit: where the second part begins
+ * @op: memory
+ *
+ * What is allocated as a whole becomes a node in which it can be freed in parts.
+ * Context: caller's lock. Return: 0; -ENOMEM, and some nodes may have been made.
+ */
+int habuddy_divide(struct habuddy *b, u64 unit, struct hamem_op *op)
+{
+	struct habuddy_node *n = b->root, *child;
+
+	habuddy_assert_locked(b);
+	while (n->height && unit & ((1ULL << habuddy_cell_shift(n->height)) - 1)) {
+		child = habuddy_child_or_null(n, unit);
+		if (!child)
+			child = habuddy_node_new(b, n, unit, n->height - 1, HABUDDY_FANOUT, op);
+		if (!child)
+			return -ENOMEM;
+		n = child;
+	}
+	return 0;
+}
+
+/**
+ * habuddy_join - the reverse: an allocated range will be freed as a whole
+ * @b: the buddy
+ * @unit: where it was, or may have been, divided
+ * @start: first unit of the range
+ * @end: the unit behind it
+ * Context: caller's lock.
+ */
+void habuddy_join(struct habuddy *b, u64 unit, u64 start, u64 end)
+{
+	struct habuddy_node *n = habuddy_node(b, unit, 0), *parent;
+	unsigned int shift;
+
+	habuddy_assert_locked(b);
+	for (; n && n->parent; n = parent) {
+		parent = n->parent;
+		shift = habuddy_cell_shift(n->height + 1);
+		if (n->index << shift < start || (n->index + 1) << shift > end)
+			break;
+		habuddy_node_free(b, n);
 	}
 }
 

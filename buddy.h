@@ -71,6 +71,8 @@ int __must_check habuddy_alloc(struct habuddy *b, unsigned int order, struct ham
 void habuddy_free(struct habuddy *b, u64 unit, unsigned int order);
 int __must_check habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op);
 void habuddy_put(struct habuddy *b, u64 unit, u64 nr);
+int __must_check habuddy_divide(struct habuddy *b, u64 unit, struct hamem_op *op);
+void habuddy_join(struct habuddy *b, u64 unit, u64 start, u64 end);
 
 int habuddy_free_order(struct habuddy *b, u64 unit);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);

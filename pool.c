@@ -109,14 +109,20 @@ static inline void hapool_free_end(struct hapool *p, u64 len)
 	this_cpu_add(p->cpus->freed, len);
 }
 
-/* The free was refused: the blocks are what they were. */
-static int hapool_free_refused(struct hapool *p, u64 len, enum hybrid_alloc_reason reason, int ret)
+/* Nothing was freed: the blocks are what they were. */
+static void hapool_free_undo(struct hapool *p, u64 len)
 {
-	this_cpu_inc(p->cpus->refused[reason]);
 	/* pairs with the first smp_rmb() in hapool_cannot_fit() */
 	smp_wmb();
 	hapool_count(p, len);
 	hapool_free_end(p, len);
+}
+
+/* The free was refused. */
+static int hapool_free_refused(struct hapool *p, u64 len, enum hybrid_alloc_reason reason, int ret)
+{
+	this_cpu_inc(p->cpus->refused[reason]);
+	hapool_free_undo(p, len);
 	return ret;
 }
 
@@ -890,7 +896,9 @@ void hapool_search_end(struct hapool *p)
 	hapool_slow_unlock(p);
 }
 
-static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
+/* Call @call in the slow mode, until it does not say -EAGAIN. */
+static int hapool_call_slow(struct hapool *p, gfp_t gfp,
+			    int (*call)(struct hapool *p, void *arg, bool pools_empty), void *arg)
 {
 	int ret;
 
@@ -901,7 +909,7 @@ static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 		return ret;
 	ret = hapool_slow_begin(p);
 	while (!ret) {
-		ret = haslab_claim(&p->slab, start, len, true, gfp);
+		ret = call(p, arg, true);
 		if (ret != -EAGAIN)
 			break;
 		ret = haslab_pause(&p->slab);
@@ -909,6 +917,19 @@ static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 	hapool_slow_end(p);
 	hapool_slow_unlock(p);
 	return ret;
+}
+
+struct hapool_claim {
+	u64 start;
+	u64 len;
+	gfp_t gfp;
+};
+
+static int hapool_claim_try(struct hapool *p, void *arg, bool pools_empty)
+{
+	const struct hapool_claim *c = arg;
+
+	return haslab_claim(&p->slab, c->start, c->len, pools_empty, c->gfp);
 }
 
 /**
@@ -922,12 +943,13 @@ static int hapool_claim_slow(struct hapool *p, u64 start, u64 len, gfp_t gfp)
  */
 int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 {
+	struct hapool_claim claim = { start, len, gfp };
 	int ret;
 
 	hapool_call_begin(p);
-	ret = haslab_claim(&p->slab, start, len, false, gfp);
+	ret = hapool_claim_try(p, &claim, false);
 	if (ret == -EAGAIN)
-		ret = hapool_claim_slow(p, start, len, gfp);
+		ret = hapool_call_slow(p, gfp, hapool_claim_try, &claim);
 	if (ret)
 		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
 	hapool_count(p, len);
@@ -1141,6 +1163,143 @@ void hapool_reuse(struct hapool *p, u64 start, u64 len)
 	atomic64_sub(len, &p->held);
 	haslab_reuse(&p->slab, start, len);
 	hapool_free_end(p, len);
+}
+
+/* ---- parts of extents ---- */
+
+/* What a call asks for, and what it gets. */
+struct hapool_part {
+	u64 start;
+	u64 len;
+	u64 at;		/* where it is to be divided */
+	u64 least;	/* how much longer it is to become */
+	u64 most;
+	u64 got;
+	gfp_t gfp;
+	enum hybrid_alloc_reason *reason;
+};
+
+static int hapool_cut_try(struct hapool *p, void *arg, bool pools_empty)
+{
+	struct hapool_part *c = arg;
+
+	return haslab_cut(&p->slab, c->start, c->len, true, c->gfp, c->reason);
+}
+
+static int hapool_split_try(struct hapool *p, void *arg, bool pools_empty)
+{
+	struct hapool_part *c = arg;
+
+	return haslab_split(&p->slab, c->start, c->len, c->at, c->gfp, c->reason);
+}
+
+static int hapool_extend_try(struct hapool *p, void *arg, bool pools_empty)
+{
+	struct hapool_part *c = arg;
+
+	return haslab_extend(&p->slab, c->start, c->len, c->least, c->most, pools_empty, c->gfp,
+			     &c->got, c->reason);
+}
+
+/**
+ * hapool_cut - free a part of an extent
+ * @p: the pool
+ * @start: first block of the part
+ * @len: number of blocks, at least one; all inside the device
+ * @gfp: how to wait for memory, and whether to wait at all
+ * @reason: out: why it was refused
+ *
+ * The blocks before and behind the part are extents of their own then. The part may be all of the
+ * extent: that is a free.
+ * Context: process context; may sleep if @gfp lets it.
+ * Return: 0; else nothing has changed: -ENOENT nothing is allocated at @start; -EINVAL the extent
+ * there ends before the part does; -ENOMEM; -EINTR; -EAGAIN as for hapool_alloc().
+ */
+int hapool_cut(struct hapool *p, u64 start, u64 len, gfp_t gfp, enum hybrid_alloc_reason *reason)
+{
+	struct hapool_part c = { .start = start, .len = len, .gfp = gfp, .reason = reason };
+	int ret;
+
+	*reason = HYBRID_ALLOC_REASON_NONE;
+	hapool_free_begin(p, len);
+	ret = hapool_cut_try(p, &c, false);
+	if (ret == -EAGAIN)
+		ret = hapool_call_slow(p, gfp, hapool_cut_try, &c);
+	if (ret < 0 && *reason != HYBRID_ALLOC_REASON_NONE)
+		return hapool_free_refused(p, len, *reason, ret);
+	if (ret < 0) {
+		hapool_free_undo(p, len);
+		return hapool_would_wait(ret, gfp);
+	}
+	this_cpu_add(p->cpus->live, ret);
+	hapool_free_end(p, len);
+	return 0;
+}
+
+/**
+ * hapool_split - make two extents of one
+ * @p: the pool
+ * @start: its first block
+ * @len: number of blocks; all inside the device
+ * @at: the first block of the second one, inside the extent and not its first
+ * @gfp: how to wait for memory, and whether to wait at all
+ * @reason: out: why it was refused
+ * Context: process context; may sleep if @gfp lets it.
+ * Return: as hapool_cut(); -EINVAL the extent has another start or length.
+ */
+int hapool_split(struct hapool *p, u64 start, u64 len, u64 at, gfp_t gfp,
+		 enum hybrid_alloc_reason *reason)
+{
+	struct hapool_part c = {
+		.start = start, .len = len, .at = at, .gfp = gfp, .reason = reason
+	};
+	int ret;
+
+	*reason = HYBRID_ALLOC_REASON_NONE;
+	hapool_call_begin(p);
+	ret = hapool_split_try(p, &c, false);
+	if (ret == -EAGAIN)
+		ret = hapool_call_slow(p, gfp, hapool_split_try, &c);
+	if (!ret)
+		this_cpu_inc(p->cpus->live);
+	else if (*reason != HYBRID_ALLOC_REASON_NONE)
+		this_cpu_inc(p->cpus->refused[*reason]);
+	return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
+}
+
+/**
+ * hapool_extend - make an extent longer, where it is
+ * @p: the pool
+ * @start: its first block
+ * @len: number of blocks; all inside the device
+ * @least: how many blocks more it needs, at least one
+ * @most: how many it may get
+ * @gfp: how to wait for memory, and whether to wait at all
+ * @got: out: how many it has got: as many as are free behind it
+ * @reason: out: why it was refused
+ * Context: process context; may sleep if @gfp lets it.
+ * Return: as hapool_split(); -ENOSPC fewer than @least are free behind it.
+ */
+int hapool_extend(struct hapool *p, u64 start, u64 len, u64 least, u64 most, gfp_t gfp, u64 *got,
+		  enum hybrid_alloc_reason *reason)
+{
+	struct hapool_part c = {
+		.start = start, .len = len, .least = least, .most = most, .gfp = gfp,
+		.reason = reason
+	};
+	int ret;
+
+	*reason = HYBRID_ALLOC_REASON_NONE;
+	hapool_call_begin(p);
+	ret = hapool_extend_try(p, &c, false);
+	if (ret == -EAGAIN)
+		ret = hapool_call_slow(p, gfp, hapool_extend_try, &c);
+	if (!ret)
+		this_cpu_add(p->cpus->taken, c.got);
+	else if (*reason != HYBRID_ALLOC_REASON_NONE)
+		this_cpu_inc(p->cpus->refused[*reason]);
+	*got = ret ? 0 : c.got;
+	return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
 }
 
 /* ---- life ---- */

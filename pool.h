@@ -98,6 +98,13 @@ int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void hapool_reuse(struct hapool *p, u64 start, u64 len);
 
+int __must_check hapool_cut(struct hapool *p, u64 start, u64 len, gfp_t gfp,
+			    enum hybrid_alloc_reason *reason);
+int __must_check hapool_split(struct hapool *p, u64 start, u64 len, u64 at, gfp_t gfp,
+			      enum hybrid_alloc_reason *reason);
+int __must_check hapool_extend(struct hapool *p, u64 start, u64 len, u64 least, u64 most, gfp_t gfp,
+			       u64 *got, enum hybrid_alloc_reason *reason);
+
 int __must_check hapool_search_begin(struct hapool *p, gfp_t gfp);
 int __must_check hapool_search_find(struct hapool *p, u64 len, u64 align, u64 *start);
 int __must_check hapool_search_take(struct hapool *p, u64 start, u64 len);

@@ -30,6 +30,7 @@
  *   slab/hold.c     free blocks that are kept from use
  *   slab/search.c   the search for any free run that fits
  *   slab/report.c   MAP, STAT, debugfs
+ *   slab/part.c     parts of extents: cut, split, extend
  *   slab/check.c    the invariants
  *
  * Metadata is bounded in any state: a whole slot, as a slab of single blocks

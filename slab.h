@@ -337,6 +337,15 @@ int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, 
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
+/* Parts of extents: see slab/part.c. */
+int __must_check haslab_cut(struct haslab *s, u64 start, u64 len, bool reuse, gfp_t gfp,
+			    enum hybrid_alloc_reason *reason);
+int __must_check haslab_split(struct haslab *s, u64 start, u64 len, u64 at, gfp_t gfp,
+			      enum hybrid_alloc_reason *reason);
+int __must_check haslab_extend(struct haslab *s, u64 start, u64 len, u64 least, u64 most,
+			       bool pools_empty, gfp_t gfp, u64 *got,
+			       enum hybrid_alloc_reason *reason);
+
 /* HELD blocks: held by TRIM, or between the two halves of a free. */
 bool haslab_next_free(struct haslab *s, u64 from, u64 *start, u64 *len);
 u64 haslab_next_long(struct haslab *s, u64 from, u64 len);

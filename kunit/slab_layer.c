@@ -23,5 +23,6 @@
 #include "slab/search.c"
 #undef entry_is_joined
 #include "slab/report.c"
+#include "slab/part.c"
 #include "slab/check.c"
 #include "slab.c"

@@ -76,19 +76,6 @@ static int haslab_take_at(struct haslab *s, struct haslab_group *g, int class, u
 	return 0;
 }
 
-/* Lock the group that owns what is at @pos; by then it may be another one that does. */
-static struct haslab_group *haslab_lock_group_at(struct haslab *s, u64 pos)
-	__acquires(&g->lock)
-{
-	struct haslab_group *g;
-
-	rcu_read_lock();
-	g = haslab_group_at(s, mixed_at(s, pos), pos);
-	haslab_lock_group(s, g);
-	rcu_read_unlock();
-	return g;
-}
-
 /**
  * haslab_get_objects_at - a batch for a pool that begins at a given place
  * @s: the slab allocator
@@ -107,8 +94,6 @@ int haslab_get_objects_at(struct haslab *s, int class, u64 start, struct haslab_
 
 	if (start >= READ_ONCE(s->cfg.nr_blocks))
 		return 0;
-	/* pairs with smp_mb() in haslab_grow_locked(): the tables cover what is before the end */
-	smp_rmb();
 	g = haslab_lock_group_at(s, start);
 	slab = haslab_slab_at(s, start);
 	if (slab && slab_group(s, slab) == g && slab->class == class)

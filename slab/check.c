@@ -285,7 +285,10 @@ static struct haslab_span *haslab_check_span_at(struct haslab *s, u64 pos)
 	return found;
 }
 
-/* The pieces of a span from @pos to @end are SPECIAL in a mixed part, else not free. */
+/*
+ * The pieces of a span from @pos to @end are SPECIAL in a mixed part, else not free. A slot that it
+ * fills has no mixed part.
+ */
 static bool haslab_check_pieces(struct haslab *s, u64 pos, u64 end)
 {
 	struct haslab_mixed *m;
@@ -302,7 +305,8 @@ static bool haslab_check_pieces(struct haslab *s, u64 pos, u64 end)
 		}
 		run = mixed_run(s, m, pos);
 		if (run.state != HARUNS_SPECIAL || run_start(s, pos, &run) != pos ||
-		    pos + run.len > end)
+		    pos + run.len > end ||
+		    (!run.start && pos + slot_blocks(s) <= end))
 			return false;
 		pos += run.len;
 	}

@@ -131,6 +131,7 @@ void haslab_lock_all(struct haslab *s) __acquires(&s->lock);
 void haslab_unlock_all(struct haslab *s) __releases(&s->lock);
 void haslab_unlock_all_rest(struct haslab *s) __releases(&s->lock);
 void haslab_lock_waited(struct haslab *s, struct haslab_group *g);
+struct haslab_group *haslab_lock_group_at(struct haslab *s, u64 pos) __acquires(&g->lock);
 
 /*
  * A spin lock also holds off the end of a grace period, even on PREEMPT_RT (see
@@ -412,6 +413,8 @@ int __must_check haslab_buddy_alloc(struct haslab *s, unsigned int order, struct
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order);
 int __must_check haslab_buddy_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 void haslab_buddy_put(struct haslab *s, u64 start, u64 len);
+int __must_check haslab_buddy_divide(struct haslab *s, u64 pos, struct hamem_op *op);
+void haslab_buddy_join(struct haslab *s, u64 pos, u64 start, u64 end);
 int __must_check haslab_buddy_fit(struct haslab *s, int min_order, int max_order,
 				  struct hamem_op *op, u64 *start);
 bool haslab_free_units(struct haslab *s, u64 nr, u64 *start, u64 *end);
@@ -529,6 +532,7 @@ int haslab_object_retire(struct haslab *s, struct haslab_slab *slab, u64 start, 
 			 u32 *index, enum hybrid_alloc_reason *reason);
 void haslab_objects_hold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
 void haslab_objects_unhold(struct haslab *s, struct haslab_slab *slab, u32 first, u32 end);
+bool haslab_object_release(struct haslab *s, struct haslab_slab *slab, u32 i);
 int __must_check haslab_dissolve(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
 
 /* ---- free space by address, and passes over the device (walk.c) ---- */
@@ -644,9 +648,19 @@ bool haslab_walk_find(struct haslab_walk *w, u64 pos, u64 len, unsigned int orde
 /* ---- extents that consist of pieces (span.c) ---- */
 
 struct haslab_span *haslab_span_find(struct haslab *s, u64 block);
+struct haslab_span *haslab_span_new(struct haslab *s, struct hamem_op *op);
+void haslab_span_add(struct haslab *s, struct haslab_span *span, u64 start, u64 len);
+void haslab_span_remove(struct haslab *s, struct haslab_span *span);
+void haslab_span_absorb(struct haslab *s, const struct haslab_span *span, u64 pos);
+int __must_check haslab_mixed_through(struct haslab *s, u64 start, u64 end, struct hamem_op *op);
+int __must_check haslab_pieces_take(struct haslab *s, u64 start, u64 end, struct hamem_op *op);
 void haslab_pieces_put(struct haslab *s, u64 pos, u64 end);
 int __must_check haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op);
 int haslab_span_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+
+/* ---- what the space is used for (report.c) ---- */
+
+bool haslab_is_live(struct haslab *s, u64 pos);
 
 /* ---- extents at given places (claim.c) ---- */
 

@@ -176,3 +176,23 @@ u64 haslab_free_exact(struct haslab *s)
 	haslab_unlock_all(s);
 	return sum;
 }
+
+/*
+ * Lock the group that owns what is at @pos, inside the device; by then it may be another one that
+ * does.
+ */
+struct haslab_group *haslab_lock_group_at(struct haslab *s, u64 pos)
+{
+	struct haslab_group *g;
+
+	rcu_read_lock();
+	/*
+	 * The end of the device, which the caller has read, comes before the tables. Pairs with
+	 * smp_mb() in haslab_grow_locked().
+	 */
+	smp_rmb();
+	g = haslab_group_at(s, mixed_at(s, pos), pos);
+	haslab_lock_group(s, g);
+	rcu_read_unlock();
+	return g;
+}

@@ -493,3 +493,25 @@ void haslab_buddy_put(struct haslab *s, u64 start, u64 len)
 	haslab_unlock_space(s);
 	haslab_buddy_changed(s, start, len);
 }
+
+/* See habuddy_divide(). */
+int haslab_buddy_divide(struct haslab *s, u64 pos, struct hamem_op *op)
+{
+	int ret;
+
+	haslab_lock_space(s);
+	ret = habuddy_divide(&s->buddy, pos >> s->cfg.unit_shift, op);
+	haslab_unlock_space(s);
+	return ret;
+}
+
+/* See habuddy_join(). The ends of the range may lie within units. */
+void haslab_buddy_join(struct haslab *s, u64 pos, u64 start, u64 end)
+{
+	unsigned int shift = s->cfg.unit_shift;
+
+	haslab_lock_space(s);
+	habuddy_join(&s->buddy, pos >> shift, DIV_ROUND_UP_ULL(start, unit_blocks(s)),
+		     end >> shift);
+	haslab_unlock_space(s);
+}

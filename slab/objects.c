@@ -175,15 +175,21 @@ static void haslab_slab_changed(struct haslab *s, struct haslab_slab *slab)
 	map_changed(s, slab->start);
 }
 
+/* An object of a dissolved slab is none any more. With the last one the slab is forgotten. */
+static void haslab_object_gone(struct haslab *s, struct haslab_slab *slab, u32 i)
+{
+	__set_bit(i, slab->free);
+	if (++slab->nr_free == slab->nr_objects)
+		haslab_slab_forget(s, slab);
+}
+
 /* A CACHED object of a dissolved slab becomes free in the mixed part. */
 static noinline void haslab_object_leave(struct haslab *s, struct haslab_slab *slab, u32 i)
 {
 	u64 start = object_start(s, slab, i);
 
-	__set_bit(i, slab->free);
-	/* before its units may go back to the buddy */
-	if (++slab->nr_free == slab->nr_objects)
-		haslab_slab_forget(s, slab);
+	/* the slab may be forgotten, which comes before its units go back to the buddy */
+	haslab_object_gone(s, slab, i);
 	haslab_mixed_clear(s, start);
 }
 
@@ -549,6 +555,23 @@ static void haslab_slab_move(struct haslab *s, struct haslab_slab *slab)
 }
 
 /*
+ * An object of a dissolved slab that is live becomes an extent of the mixed part, which has its
+ * blocks as a run already. False: it is live no longer.
+ */
+bool haslab_object_release(struct haslab *s, struct haslab_slab *slab, u32 i)
+{
+	struct haslab_mixed *m = mixed_of(s, slot_of(s, slab->start));
+	struct haruns_run run = mixed_run(s, m, object_start(s, slab, i));
+
+	haslab_assert_group(s, slab_group(s, slab));
+	if (!test_and_clear_bit(i, slab->live))
+		return false;
+	haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_LIVE);
+	haslab_object_gone(s, slab, i);
+	return true;
+}
+
+/*
  * Dissolve a slab: its blocks become part of a mixed slot, with the same extents. What is CACHED
  * remains an object of the slab, and so does what a pool makes live again of it, until it is put;
  * with the last one the slab is forgotten. The bit of an object that has left is set in its `free`.
@@ -566,6 +589,7 @@ int haslab_dissolve(struct haslab *s, struct haslab_slab *slab, struct hamem_op 
 	int ret;
 
 	haslab_assert_group(s, g);
+	ha_step(slab->nr_objects / (BITS_PER_LONG / 2));
 	if (haslab_too_many_small(s, false) &&
 	    nr_used != bitmap_weight(slab->live, slab->nr_objects))
 		return -EAGAIN;

@@ -97,6 +97,12 @@ static struct haslab_extent haslab_extent_at(struct haslab *s, u64 pos)
 	return slab ? haslab_object_extent(s, slab, pos) : haslab_gap_extent(s, pos);
 }
 
+/* Whether a live extent has @pos, so that no pool has it, and it is not HELD. */
+bool haslab_is_live(struct haslab *s, u64 pos)
+{
+	return haslab_extent_at(s, pos).state == HYBRID_ALLOC_MAP_LIVE;
+}
+
 /**
  * haslab_extents - what the device is used for, by address
  * @s: the slab allocator

@@ -537,6 +537,21 @@ void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 l
 	haruns_bitmap_put(r, start, state);
 }
 
+/* The run that starts at @pos becomes a part of the one before it, which has the same state. */
+void haruns_join(struct haruns *r, u32 pos)
+{
+	u16 *marks = haruns_marks(r);
+	u32 i;
+
+	if (haruns_is_bitmap(r)) {
+		haruns_bitmap_put(r, pos, 0);
+		return;
+	}
+	i = haruns_marks_find(r, pos);
+	memmove(marks + i, marks + i + 1, (r->nr - i) * sizeof(*marks));
+	r->nr--;
+}
+
 /* Free a run, merging it with its neighbours, in any form. Return: length of the free run. */
 struct haruns_run haruns_merge(struct haruns *r, const struct haruns_run *run)
 {

@@ -115,6 +115,7 @@ struct haruns_look;
 struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align);
 void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
 		enum haruns_state state);
+void haruns_join(struct haruns *r, u32 pos);
 struct haruns_run haruns_merge(struct haruns *r, const struct haruns_run *run);
 u32 haruns_longest_left(const struct haruns *r, const struct haruns_run *old, u32 before, u32 after,
 			u32 others);

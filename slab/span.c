@@ -42,6 +42,47 @@ static bool haslab_span_less(struct rb_node *a, const struct rb_node *b)
 	       rb_entry(b, struct haslab_span, node)->start;
 }
 
+/* A record, of no extent yet. NULL: no memory. */
+struct haslab_span *haslab_span_new(struct haslab *s, struct hamem_op *op)
+{
+	return hamem_get(&s->mem, op, sizeof(struct haslab_span));
+}
+
+/* An extent, the pieces of which were taken, is a span. */
+void haslab_span_add(struct haslab *s, struct haslab_span *span, u64 start, u64 len)
+{
+	span->start = start;
+	span->len = len;
+	rb_add(&span->node, &s->spans, haslab_span_less);
+	WRITE_ONCE(s->nr_spans, s->nr_spans + 1);
+}
+
+/* The reverse; the caller frees the record. */
+void haslab_span_remove(struct haslab *s, struct haslab_span *span)
+{
+	rb_erase(&span->node, &s->spans);
+	WRITE_ONCE(s->nr_spans, s->nr_spans - 1);
+}
+
+/*
+ * A span is not divided at @pos, or no longer: if it has all of the slot there, that needs no mixed
+ * part, and what the buddy has allocated there is one block again. haslab_pieces_put() relies on
+ * both.
+ */
+void haslab_span_absorb(struct haslab *s, const struct haslab_span *span, u64 pos)
+{
+	u32 slot = slot_of(s, pos);
+	struct haslab_mixed *m = mixed_slot(s, slot);
+
+	haslab_assert_all(s);
+	if (m && slot_start(s, slot) >= span->start &&
+	    slot_start(s, slot + 1) <= span->start + span->len) {
+		haslab_cross_leave(s, mixed_group(s, m), slot);
+		haslab_mixed_forget(s, slot);
+	}
+	haslab_buddy_join(s, pos, span->start, span->start + span->len);
+}
+
 /* ---- free space becomes part of a mixed slot ---- */
 
 /* The free buddy block around @block, a slot at the most: its end, or 0. */
@@ -86,7 +127,7 @@ static int haslab_mixed_make(struct haslab *s, u64 pos, struct hamem_op *op)
 }
 
 /* Everything free from @start to @end, all in one slot, becomes part of its mixed part. */
-static int haslab_mixed_through(struct haslab *s, u64 start, u64 end, struct hamem_op *op)
+int haslab_mixed_through(struct haslab *s, u64 start, u64 end, struct hamem_op *op)
 {
 	u64 pos, units;
 	int ret;
@@ -173,7 +214,7 @@ static int haslab_piece_take(struct haslab *s, u64 pos, u64 end, struct hamem_op
 }
 
 /* Take the free blocks from @start to @end. */
-static int haslab_pieces_take(struct haslab *s, u64 start, u64 end, struct hamem_op *op)
+int haslab_pieces_take(struct haslab *s, u64 start, u64 end, struct hamem_op *op)
 {
 	u64 pos, piece;
 	int ret;
@@ -192,7 +233,7 @@ static int haslab_pieces_take(struct haslab *s, u64 start, u64 end, struct hamem
 
 static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {
-	struct haslab_span *span = hamem_get(&s->mem, op, sizeof(*span));
+	struct haslab_span *span = haslab_span_new(s, op);
 	int ret;
 
 	if (!span)
@@ -203,10 +244,7 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 		hamem_put(&s->mem, span);
 		return ret;
 	}
-	span->start = start;
-	span->len = len;
-	rb_add(&span->node, &s->spans, haslab_span_less);
-	WRITE_ONCE(s->nr_spans, s->nr_spans + 1);
+	haslab_span_add(s, span, start, len);
 	return 0;
 }
 
@@ -250,8 +288,7 @@ int haslab_span_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_r
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (span->start != start || span->len != len)
 		return haslab_refuse_live(reason, start, span->start);
-	rb_erase(&span->node, &s->spans);
-	WRITE_ONCE(s->nr_spans, s->nr_spans - 1);
+	haslab_span_remove(s, span);
 	hamem_put(&s->mem, span);
 	return 0;
 }

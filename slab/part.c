@@ -1,0 +1,700 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Extents are ranges: a part of one is freed, one is divided in two, one becomes longer in place.
+ * See slab.c for the layer as a whole.
+ *
+ * Runs of mixed slots, and spans, can be divided anywhere. What cannot becomes one of them first,
+ * which changes nothing for its holder: a slab with the object is dissolved, a buddy block becomes
+ * part of a mixed slot, or a span if it is longer than one. So a cut is: divide the extent where
+ * the part begins and where it ends, and free what is between, which is an extent then.
+ *
+ * What needs memory takes it before anything is divided. The rest cannot fail.
+ *
+ * An extent that lies in mixed slots of one group needs the lock of that group; so do an object and
+ * a block that become a part of such slots. Spans, and extents that become one, need all groups
+ * shut out.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+
+#include "slab/runs_hit.h"
+#include "slab/internal.h"
+
+/* How much a look at what follows an extent may take, in steps. */
+#define FOLLOW_STEPS	1000
+
+/* A live extent that can be divided. */
+struct divisible {
+	u64 start;
+	u64 end;
+	struct haslab_mixed *m;		/* where it begins; NULL: it is a span */
+	struct haslab_mixed *next;	/* where it goes on in the next slot, or NULL */
+	struct haslab_span *span;
+};
+
+/* ---- what can be divided ---- */
+
+/* Whether the extent has all blocks from @from to @to, the first of which it has. */
+static int haslab_part_is_in(u64 to, u64 end, enum hybrid_alloc_reason *reason)
+{
+	return to <= end ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+}
+
+/* The live object at @from becomes an extent of a mixed part. */
+static int haslab_divide_object(struct haslab *s, const struct haslab_group *g,
+				struct haslab_slab *slab, u64 from, u64 to, struct hamem_op *op,
+				enum hybrid_alloc_reason *reason)
+{
+	u32 i = object_of(s, slab, from);
+	int ret;
+
+	if (g && slab_group(s, slab) != g)
+		return -EBUSY;
+	if (i >= slab->nr_objects || !test_bit(i, slab->live))
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	ret = haslab_part_is_in(to, object_start(s, slab, i + 1), reason);
+	if (ret)
+		return ret;
+	if (!slab->dissolved)
+		return haslab_dissolve(s, slab, op);
+	return haslab_object_release(s, slab, i) ? 0 :
+	       haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+}
+
+/* A live block of the buddy becomes an extent of a mixed part: it is a slot at the most. */
+static int haslab_divide_block(struct haslab *s, struct haslab_group *g, u64 start,
+			       unsigned int order, struct hamem_op *op,
+			       enum hybrid_alloc_reason *reason)
+{
+	u64 unit = start >> s->cfg.unit_shift;
+	int ret;
+
+	/* a free into a pool needs no lock, and may come first */
+	if (!habuddy_disown(&s->buddy, unit, order))
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	ret = haslab_mixed_add(s, g, start, unit_blocks(s) << order, 2, op);
+	if (ret) {
+		habuddy_own(&s->buddy, unit, order);
+		return ret;
+	}
+	return haslab_mixed_set(s, start, unit_blocks(s) << order, HARUNS_LIVE, op);
+}
+
+/* A live block that is longer than a slot becomes a span. */
+static int haslab_divide_large(struct haslab *s, u64 start, unsigned int order,
+			       struct hamem_op *op, enum hybrid_alloc_reason *reason)
+{
+	struct haslab_span *span = haslab_span_new(s, op);
+
+	if (!span)
+		return -ENOMEM;
+	if (!habuddy_disown(&s->buddy, start >> s->cfg.unit_shift, order)) {
+		hamem_put(&s->mem, span);
+		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	}
+	haslab_span_add(s, span, start, (u64)unit_blocks(s) << order);
+	return 0;
+}
+
+/* What is at @from lies neither in a mixed part nor in a slab. */
+static int haslab_divide_units(struct haslab *s, struct haslab_group *g, u64 from, u64 to,
+			       struct hamem_op *op, struct divisible *d,
+			       enum hybrid_alloc_reason *reason)
+{
+	unsigned int order;
+	u64 start;
+	int ret;
+
+	if (habuddy_find_owned(&s->buddy, from >> s->cfg.unit_shift, &start, &order)) {
+		start <<= s->cfg.unit_shift;
+		ret = haslab_part_is_in(to, start + ((u64)unit_blocks(s) << order), reason);
+		if (ret)
+			return ret;
+		if (order <= s->slot_shift - s->cfg.unit_shift)
+			return haslab_divide_block(s, g ?: haslab_own_group(s), start, order, op,
+						   reason);
+		return g ? -EBUSY : haslab_divide_large(s, start, order, op, reason);
+	}
+	if (g)
+		return -EBUSY;
+	d->span = haslab_span_find(s, from);
+	return d->span ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+}
+
+/* What is at @from is SPECIAL in a mixed part. */
+static int haslab_divide_special(struct haslab *s, const struct haslab_group *g, u64 from, u64 to,
+				 struct hamem_op *op, struct divisible *d,
+				 enum hybrid_alloc_reason *reason)
+{
+	struct haslab_slab *slab = haslab_dissolved_at(s, from);
+
+	if (slab)
+		return haslab_divide_object(s, g, slab, from, to, op, reason);
+	if (g)
+		return -EBUSY;
+	d->span = haslab_span_find(s, from);
+	return d->span ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+}
+
+/* The extent of mixed slots that @run, at @from, is or belongs to; or d->m stays NULL. */
+static void haslab_divide_run(struct haslab *s, struct haslab_mixed *m, u64 from,
+			      const struct haruns_run *run, struct divisible *d)
+{
+	u64 start = run_start(s, from, run);
+	struct haruns_run before;
+
+	if (!run->start && m->runs.tag & MIXED_CONTINUES) {
+		d->next = m;
+		d->m = mixed_of(s, slot_of(s, from) - 1);
+		before = haruns_last(&d->m->runs);
+		d->start = start - before.len;
+		d->end = start + run->len;
+	} else if (run->state == HARUNS_LIVE) {
+		d->m = m;
+		d->start = start;
+		d->end = start + run->len;
+		d->next = haslab_continuation(s, m, d->end - 1);
+		if (d->next)
+			d->end += haruns_recorded(&d->next->runs, 0).len;
+	}
+}
+
+/*
+ * Find the live extent that has the blocks from @from to @to, with the lock of @g, or with all
+ * groups shut out if that is NULL. It is made one that can be divided.
+ *
+ * Return: 0; -EBUSY it takes all groups; -ENOENT, -EINVAL: see @reason; -ENOMEM; -EAGAIN the pools
+ * have to be emptied first.
+ */
+static int haslab_divisible(struct haslab *s, struct haslab_group *g, u64 from, u64 to,
+			    struct hamem_op *op, struct divisible *d,
+			    enum hybrid_alloc_reason *reason)
+{
+	struct haslab_mixed *m;
+	struct haslab_slab *slab;
+	struct haruns_run run;
+	int ret = 0;
+
+	*d = (struct divisible) {};
+	while (!ret && !d->m && !d->span) {
+		m = mixed_at(s, from);
+		slab = haslab_lookup(s, from);
+		if (m && g && !mixed_is_of(s, m, g))
+			return -EBUSY;
+		if (!m) {
+			ret = slab ? haslab_divide_object(s, g, slab, from, to, op, reason) :
+				     haslab_divide_units(s, g, from, to, op, d, reason);
+			continue;
+		}
+		run = mixed_run(s, m, from);
+		if (run.state == HARUNS_FREE)
+			return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+		haslab_divide_run(s, m, from, &run, d);
+		if (!d->m)
+			ret = haslab_divide_special(s, g, from, to, op, d, reason);
+	}
+	if (d->span) {
+		d->start = d->span->start;
+		d->end = d->start + d->span->len;
+	}
+	return ret ?: haslab_part_is_in(to, d->end, reason);
+}
+
+/* ---- dividing in mixed slots ---- */
+
+static int haslab_runs_reserve(struct haslab *s, u64 pos, struct hamem_op *op)
+{
+	/* two places in one slot each make one run more */
+	return haruns_reserve(&mixed_at(s, pos)->runs, 2, &s->mem, op);
+}
+
+/*
+ * Divide an extent of mixed slots at @at, inside of it. There is room for one run more. @d is what
+ * comes behind @at then.
+ */
+static void haslab_runs_divide(struct haslab *s, struct divisible *d, u64 at)
+{
+	u64 border = slot_start(s, slot_of(s, d->start) + 1);
+	struct haslab_mixed *m = at < border ? d->m : d->next;
+	struct haruns_run run = mixed_run(s, m, at);
+	u32 pos = at & (slot_blocks(s) - 1);
+
+	if (run.start < pos)
+		haruns_cut(&m->runs, &run, pos, run.start + run.len - pos, run.state);
+	d->start = at;
+	if (at < border)
+		return;
+	if (at == border) {
+		d->m->runs.tag &= ~MIXED_GOES_ON;
+		d->next->runs.tag &= ~MIXED_CONTINUES;
+	}
+	run = mixed_run(s, m, at);
+	haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_LIVE);
+	d->m = m;
+	d->next = NULL;
+}
+
+/* ---- dividing spans ---- */
+
+/* Whole units of a span, that are in no mixed part, become SPECIAL there. */
+static int haslab_units_mix(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
+{
+	int ret = haslab_mixed_add(s, haslab_own_group(s), start, len, 2, op);
+
+	return ret ?: haslab_mixed_set(s, start, len, HARUNS_SPECIAL, op);
+}
+
+/* A span is to be divided at @at. */
+static int haslab_span_divide_prepare(struct haslab *s, u64 at, struct hamem_op *op)
+{
+	u64 unit = round_down(at, unit_blocks(s));
+	int ret;
+
+	if (!mixed_at(s, at)) {
+		ret = haslab_buddy_divide(s, unit, op);
+		if (ret || at == unit)
+			return ret;
+		ret = haslab_buddy_divide(s, unit + unit_blocks(s), op) ?:
+		      haslab_units_mix(s, unit, unit_blocks(s), op);
+		if (ret)
+			return ret;
+	}
+	return haslab_runs_reserve(s, at, op);
+}
+
+static void haslab_span_divide(struct haslab *s, u64 at)
+{
+	struct haslab_mixed *m = mixed_at(s, at);
+	u32 pos = at & (slot_blocks(s) - 1);
+	struct haruns_run run;
+
+	if (!m)
+		return;
+	run = mixed_run(s, m, at);
+	if (run.start < pos)
+		haruns_cut(&m->runs, &run, pos, run.start + run.len - pos, run.state);
+}
+
+static bool haslab_in_one_slot(const struct haslab *s, u64 start, u64 end)
+{
+	return slot_of(s, start) == slot_of(s, end - 1);
+}
+
+/*
+ * What remains of a span, from @start to @end, is to be an extent. In one slot it is a run of a
+ * mixed part: its units become part of that. It needs a record otherwise: @nr counts them.
+ */
+static int haslab_remains_prepare(struct haslab *s, u64 start, u64 end, struct hamem_op *op,
+				  u32 *nr)
+{
+	u64 pos = start, next;
+	int ret = 0;
+
+	if (start == end)
+		return 0;
+	if (!haslab_in_one_slot(s, start, end)) {
+		++*nr;
+		return 0;
+	}
+	while (!ret && pos < end) {
+		if (mixed_at(s, pos)) {
+			pos = round_down(pos, unit_blocks(s)) + unit_blocks(s);
+			continue;
+		}
+		next = haslab_gap_end(s, pos, end);
+		ret = haslab_units_mix(s, pos, next - pos, op);
+		pos = next;
+	}
+	return ret;
+}
+
+/* The pieces of what remains in one slot become one run. */
+static void haslab_remains_join(struct haslab *s, u64 start, u64 end)
+{
+	struct haslab_mixed *m = mixed_at(s, start);
+	u32 last = end - round_down(start, slot_blocks(s));
+	struct haruns_run run = mixed_run(s, m, start);
+
+	while (run.start + run.len < last) {
+		haruns_join(&m->runs, run.start + run.len);
+		run = mixed_run(s, m, start);
+	}
+	haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_LIVE);
+}
+
+/* What remains of a span becomes an extent, with one of the records if it needs one. */
+static void haslab_remains_settle(struct haslab *s, u64 start, u64 end, struct haslab_span **spans)
+{
+	u32 i = !spans[0];
+
+	if (start == end)
+		return;
+	if (haslab_in_one_slot(s, start, end)) {
+		haslab_remains_join(s, start, end);
+		return;
+	}
+	haslab_span_add(s, spans[i], start, end - start);
+	spans[i] = NULL;
+}
+
+/* The blocks of a span from @from to @to are HELD then, and the others are extents. */
+static int haslab_span_cut(struct haslab *s, struct haslab_span *span, u64 from, u64 to,
+			   struct hamem_op *op)
+{
+	u64 start = span->start, end = start + span->len;
+	struct haslab_span *spans[2] = { span };
+	u32 nr = 0;
+	int ret = 0;
+
+	haslab_assert_all(s);
+	if (from > start)
+		ret = haslab_span_divide_prepare(s, from, op) ?:
+		      haslab_remains_prepare(s, start, from, op, &nr);
+	if (!ret && to < end)
+		ret = haslab_span_divide_prepare(s, to, op) ?:
+		      haslab_remains_prepare(s, to, end, op, &nr);
+	if (!ret && nr == 2) {
+		spans[1] = haslab_span_new(s, op);
+		if (!spans[1])
+			ret = -ENOMEM;
+	}
+	if (ret) {
+		haslab_span_absorb(s, span, min(from, end - 1));
+		haslab_span_absorb(s, span, min(to, end - 1));
+		return ret;
+	}
+	haslab_span_remove(s, span);
+	if (from > start)
+		haslab_span_divide(s, from);
+	if (to < end)
+		haslab_span_divide(s, to);
+	haslab_remains_settle(s, start, from, spans);
+	haslab_remains_settle(s, to, end, spans);
+	hamem_put(&s->mem, spans[0]);
+	return 0;
+}
+
+/* ---- cuts ---- */
+
+/* A part of an extent of mixed slots is freed, or HELD. */
+static int haslab_runs_cut(struct haslab *s, struct divisible *d, u64 from, u64 to, bool reuse,
+			   struct hamem_op *op, enum hybrid_alloc_reason *reason)
+{
+	u64 end = d->end;
+	int ret = 0;
+
+	if (from > d->start)
+		ret = haslab_runs_reserve(s, from, op);
+	if (!ret && to < end)
+		ret = haslab_runs_reserve(s, to, op);
+	if (ret)
+		return ret;
+	if (from > d->start)
+		haslab_runs_divide(s, d, from);
+	if (to < end)
+		haslab_runs_divide(s, d, to);
+	return reuse ? haslab_mixed_free(s, mixed_at(s, from), from, to - from, reason) :
+		       haslab_mixed_retire(s, mixed_at(s, from), from, to - from, reason);
+}
+
+static int haslab_cut_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 len,
+			     bool reuse, struct hamem_op *op, enum hybrid_alloc_reason *reason)
+{
+	struct divisible d;
+	int ret = haslab_divisible(s, g, start, start + len, op, &d, reason), nr;
+
+	if (ret)
+		return ret;
+	nr = (d.start < start) + (d.end > start + len);
+	ret = d.m ? haslab_runs_cut(s, &d, start, start + len, reuse, op, reason) :
+		    haslab_span_cut(s, d.span, start, start + len, op);
+	if (!ret && !d.m && reuse)
+		haslab_pieces_put(s, start, start + len);
+	return ret ?: nr;
+}
+
+/**
+ * haslab_cut - free a part of an extent
+ * @s: the slab allocator
+ * @start: first block of the part, inside the device
+ * @len: number of blocks; all inside one extent, or all of it
+ * @reuse: the blocks become free at once; else they are HELD until haslab_reuse()
+ * @gfp: how to wait for memory
+ * @reason: out: why not
+ *
+ * What is before and behind the part are extents of their own then.
+ * Context: process context; may sleep if @gfp lets it.
+ * Return: how many extents remain of it, 0 to 2; nothing has changed: -ENOENT nothing is allocated
+ * at @start; -EINVAL the extent there ends before the part does; -ENOMEM; -EAGAIN it may work with
+ * the pools empty.
+ */
+int haslab_cut(struct haslab *s, u64 start, u64 len, bool reuse, gfp_t gfp,
+	       enum hybrid_alloc_reason *reason)
+{
+	struct hamem_op op = HAMEM_OP(gfp);
+	struct haslab_group *g;
+	int ret;
+
+	do {
+		g = haslab_lock_group_at(s, start);
+		ret = haslab_cut_locked(s, g, start, len, reuse, &op, reason);
+		haslab_unlock_group(g);
+		if (ret == -EBUSY) {
+			haslab_lock_all(s);
+			ret = haslab_cut_locked(s, NULL, start, len, reuse, &op, reason);
+			haslab_unlock_all(s);
+		}
+	} while (hamem_again(&op, ret));
+	return ret;
+}
+
+/* ---- splits ---- */
+
+/* Find the extent from @start to @end exactly. Return: as haslab_divisible(). */
+static int haslab_divisible_exact(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
+				  struct hamem_op *op, struct divisible *d,
+				  enum hybrid_alloc_reason *reason)
+{
+	int ret = haslab_divisible(s, g, start, end, op, d, reason);
+
+	if (ret)
+		return ret;
+	return d->start == start && d->end == end ? 0 :
+	       haslab_refuse_live(reason, start, d->start);
+}
+
+static int haslab_split_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
+			       u64 at, struct hamem_op *op, enum hybrid_alloc_reason *reason)
+{
+	struct divisible d;
+	int ret = haslab_divisible_exact(s, g, start, end, op, &d, reason);
+
+	if (ret)
+		return ret;
+	if (!d.m)
+		return haslab_span_cut(s, d.span, at, at, op);
+	ret = haslab_runs_reserve(s, at, op);
+	if (!ret)
+		haslab_runs_divide(s, &d, at);
+	return ret;
+}
+
+/**
+ * haslab_split - make two extents of one
+ * @s: the slab allocator
+ * @start: its first block
+ * @len: number of blocks; all inside the device
+ * @at: the first block of the second one, inside the extent and not its first
+ * @gfp: how to wait for memory
+ * @reason: out: why not
+ * Context: process context; may sleep if @gfp lets it.
+ * Return: 0; nothing has changed: as haslab_cut(); -EINVAL the extent has another start or length.
+ */
+int haslab_split(struct haslab *s, u64 start, u64 len, u64 at, gfp_t gfp,
+		 enum hybrid_alloc_reason *reason)
+{
+	struct hamem_op op = HAMEM_OP(gfp);
+	struct haslab_group *g;
+	int ret;
+
+	do {
+		g = haslab_lock_group_at(s, start);
+		ret = haslab_split_locked(s, g, start, start + len, at, &op, reason);
+		haslab_unlock_group(g);
+		if (ret == -EBUSY) {
+			haslab_lock_all(s);
+			ret = haslab_split_locked(s, NULL, start, start + len, at, &op, reason);
+			haslab_unlock_all(s);
+		}
+	} while (hamem_again(&op, ret));
+	return ret;
+}
+
+/* ---- extending ---- */
+
+/* How long extents may become, and at least have to. */
+struct extension {
+	u64 least;	/* blocks more */
+	u64 most;
+	u64 got;	/* out: how many there are */
+};
+
+/* Blocks behind an extent of a mixed part, in the same slot, become part of it. */
+static int haslab_run_extend(struct haslab *s, u64 end, u64 len, struct hamem_op *op)
+{
+	struct haslab_mixed *m = mixed_at(s, end);
+	enum haruns_state state = mixed_run(s, m, end - 1).state;
+	int ret = haslab_mixed_set(s, end, len, state, op);
+
+	if (!ret)
+		haruns_join(&m->runs, end & (slot_blocks(s) - 1));
+	return ret;
+}
+
+/* The same at the end of a slot: the extent goes on in the next one. */
+static int haslab_border_extend(struct haslab *s, struct divisible *d, u64 len,
+				struct hamem_op *op)
+{
+	struct haslab_mixed *next = mixed_at(s, d->end);
+	int ret = haslab_mixed_set(s, d->end, len, HARUNS_SPECIAL, op);
+
+	if (!ret) {
+		d->m->runs.tag |= MIXED_GOES_ON;
+		next->runs.tag |= MIXED_CONTINUES;
+	}
+	return ret;
+}
+
+/*
+ * Extend an extent of mixed slots by what is free in the slot behind it, if that slot tells how
+ * much it can be. -EBUSY: it does not, or is not of the group.
+ */
+static int haslab_extend_in_slot(struct haslab *s, struct haslab_group *g, struct divisible *d,
+				 struct extension *e, struct hamem_op *op)
+{
+	bool border = IS_ALIGNED(d->end, slot_blocks(s));
+	struct haslab_mixed *m;
+	struct haruns_run run;
+	u64 end = d->end;
+
+	if (end >= s->cfg.nr_blocks || (border && d->next))
+		return -EBUSY;
+	m = mixed_at(s, end);
+	if (!m || !mixed_is_of(s, m, g))
+		return -EBUSY;
+	run = mixed_run(s, m, end);
+	e->got = 0;
+	if (run.state == HARUNS_FREE) {
+		e->got = min_t(u64, e->most, run.len);
+		end += run.len;
+	}
+	/* more may be free in the next unit or slot, or be in a pool */
+	if (e->got < e->most && (end >= haslab_units_end(s, m, d->end) ||
+				 mixed_run(s, m, end).state != HARUNS_LIVE))
+		return -EBUSY;
+	if (e->got < e->least)
+		return -ENOSPC;
+	return border ? haslab_border_extend(s, d, e->got, op) :
+			haslab_run_extend(s, d->end, e->got, op);
+}
+
+/* How many blocks behind @end are free. -EAGAIN: what comes then is in a pool, or held. */
+static int haslab_extend_look(struct haslab *s, u64 end, bool pools_empty, struct extension *e)
+{
+	int steps = haslab_steps(s, FOLLOW_STEPS);
+	u64 len = end < s->cfg.nr_blocks ? haslab_run_at(s, end, e->most, &steps) : 0;
+
+	e->got = min(e->most, len);
+	if (e->got == e->most || end + len >= s->cfg.nr_blocks || steps < 0)
+		return e->got < e->least ? -ENOSPC : 0;
+	if (!pools_empty && !haslab_is_live(s, end + len))
+		return -EAGAIN;
+	return e->got < e->least ? -ENOSPC : 0;
+}
+
+/* An extent of mixed slots becomes a span. */
+static void haslab_runs_to_span(struct haslab *s, const struct divisible *d,
+				struct haslab_span *span)
+{
+	struct haruns_run run = mixed_run(s, d->m, d->start);
+
+	haruns_cut(&d->m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
+	if (d->next) {
+		d->m->runs.tag &= ~MIXED_GOES_ON;
+		d->next->runs.tag &= ~MIXED_CONTINUES;
+	}
+	haslab_span_add(s, span, d->start, d->end - d->start);
+}
+
+/* Extend an extent by what is free behind it, so that it is a span, or still one. */
+static int haslab_extend_span(struct haslab *s, struct divisible *d, u64 len, struct hamem_op *op)
+{
+	struct haslab_span *span = d->span ?: haslab_span_new(s, op);
+	int ret;
+
+	if (!span)
+		return -ENOMEM;
+	haslab_empty_put_range(s, d->end, d->end + len);
+	ret = haslab_pieces_take(s, d->end, d->end + len, op);
+	if (ret) {
+		if (!d->span)
+			hamem_put(&s->mem, span);
+		return ret;
+	}
+	if (!d->span)
+		haslab_runs_to_span(s, d, span);
+	span->len += len;
+	haslab_span_absorb(s, span, d->start);
+	haslab_span_absorb(s, span, d->end - 1);
+	haslab_span_absorb(s, span, d->end);
+	return 0;
+}
+
+/* With all groups shut out. */
+static int haslab_extend_alone(struct haslab *s, struct divisible *d, bool pools_empty,
+			       struct extension *e, struct hamem_op *op)
+{
+	int ret = haslab_extend_look(s, d->end, pools_empty, e);
+
+	haslab_assert_all(s);
+	if (ret)
+		return ret;
+	if (!d->m || !haslab_in_one_slot(s, d->start, d->end + e->got))
+		return haslab_extend_span(s, d, e->got, op);
+	ret = haslab_mixed_through(s, d->end, d->end + e->got, op);
+	return ret ?: haslab_run_extend(s, d->end, e->got, op);
+}
+
+static int haslab_extend_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
+				bool pools_empty, struct extension *e, struct hamem_op *op,
+				enum hybrid_alloc_reason *reason)
+{
+	struct divisible d;
+	int ret = haslab_divisible_exact(s, g, start, end, op, &d, reason);
+
+	if (ret)
+		return ret;
+	return g ? haslab_extend_in_slot(s, g, &d, e, op) :
+		   haslab_extend_alone(s, &d, pools_empty, e, op);
+}
+
+/**
+ * haslab_extend - make an extent longer, where it is
+ * @s: the slab allocator
+ * @start: its first block
+ * @len: number of blocks; all inside the device
+ * @least: how many blocks more it needs, at least one
+ * @most: how many it may get
+ * @pools_empty: they are closed, too: the caller is in the slow mode of the pool layer
+ * @gfp: how to wait for memory
+ * @got: out: how many it has got
+ * @reason: out: why not
+ *
+ * It gets as many as are free behind it.
+ * Context: process context; may sleep if @gfp lets it.
+ * Return: 0; nothing has changed: -ENOSPC fewer than @least are free; -ENOENT nothing is allocated
+ * at @start; -EINVAL the extent has another start or length; -ENOMEM; -EAGAIN it may get more with
+ * the pools empty or, in that mode, the caller tries again in a moment.
+ */
+int haslab_extend(struct haslab *s, u64 start, u64 len, u64 least, u64 most, bool pools_empty,
+		  gfp_t gfp, u64 *got, enum hybrid_alloc_reason *reason)
+{
+	struct extension e = { .least = least, .most = most };
+	struct hamem_op op = HAMEM_OP(gfp);
+	struct haslab_group *g;
+	int ret;
+
+	do {
+		g = haslab_lock_group_at(s, start);
+		ret = haslab_extend_locked(s, g, start, start + len, pools_empty, &e, &op, reason);
+		haslab_unlock_group(g);
+		if (ret == -EBUSY) {
+			haslab_lock_all(s);
+			ret = haslab_extend_locked(s, NULL, start, start + len, pools_empty, &e,
+						   &op, reason);
+			haslab_unlock_all(s);
+		}
+	} while (hamem_again(&op, ret));
+	*got = e.got;
+	return ret;
+}
