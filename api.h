@@ -78,6 +78,15 @@ int __must_check ha_search_take(struct hybrid_alloc *ha, u64 at, u64 len, u64 al
 				struct hybrid_alloc_range *out);
 void ha_search_end(struct hybrid_alloc *ha);
 
+/* Called for an extent of a row. Return: 0, or a negative errno, which ends the look. */
+typedef int ha_row_fn(struct hybrid_alloc *ha, u64 start, u64 len, void *arg);
+void ha_part_refused(struct hybrid_alloc *ha, u64 start, u64 len, enum hybrid_alloc_reason reason,
+		     int ret);
+int ha_row(struct hybrid_alloc *ha, u64 start, u64 len, ha_row_fn *fn, void *arg);
+int ha_is_extent(struct hybrid_alloc *ha, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+int __must_check ha_cut(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp,
+			enum hybrid_alloc_reason *reason);
+
 enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len);
 
 /* is_power_of_2() takes a long, which may be shorter than 64 bits. */

@@ -141,6 +141,50 @@ TRACE_EVENT(ha_claim,
 		  __entry->ret)
 );
 
+/* An extent was divided at @at. */
+TRACE_EVENT(ha_split_extent,
+	TP_PROTO(u32 dev, u64 start, u64 len, u64 at),
+	TP_ARGS(dev, start, len, at),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u64, start)
+		__field(u64, len)
+		__field(u64, at)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->start = start;
+		__entry->len = len;
+		__entry->at = at;
+	),
+	TP_printk("dev %d,%d start %llu len %llu at %llu",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->start, __entry->len,
+		  __entry->at)
+);
+
+/* An extent became @got bytes longer, if @ret is 0. */
+TRACE_EVENT(ha_extend,
+	TP_PROTO(u32 dev, u64 start, u64 len, u64 got, int ret),
+	TP_ARGS(dev, start, len, got, ret),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(int, ret)
+		__field(u64, start)
+		__field(u64, len)
+		__field(u64, got)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->ret = ret;
+		__entry->start = start;
+		__entry->len = len;
+		__entry->got = got;
+	),
+	TP_printk("dev %d,%d start %llu len %llu got %llu ret %d",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->start, __entry->len,
+		  __entry->got, __entry->ret)
+);
+
 /* TRIM held a free range and discarded @trimmed bytes of it. */
 TRACE_EVENT(ha_trim,
 	TP_PROTO(u32 dev, u64 start, u64 len, u64 trimmed, int ret),

@@ -106,6 +106,14 @@ int __must_check hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len,
 int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
 
+int __must_check hybrid_alloc_free_part(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp,
+					enum hybrid_alloc_reason *reason);
+int __must_check hybrid_alloc_split(struct hybrid_alloc *ha, u64 start, u64 len, u64 at, gfp_t gfp,
+				    enum hybrid_alloc_reason *reason);
+int __must_check hybrid_alloc_extend(struct hybrid_alloc *ha, u64 start, u64 len, u64 more,
+				     u64 least, gfp_t gfp, u64 *got,
+				     enum hybrid_alloc_reason *reason);
+
 int __must_check hybrid_alloc_map(struct hybrid_alloc *ha, u64 start,
 				  struct hybrid_alloc_map_entry *entries, int nr, gfp_t gfp);
 void hybrid_alloc_drain(struct hybrid_alloc *ha);

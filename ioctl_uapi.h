@@ -8,7 +8,7 @@
  *   /dev/hybrid_allocN   an instance, one attached block device: INFO, ALLOC,
  *                        FREE, CLAIM, SEAL, DRAIN, STAT, ALLOC_BATCH,
  *                        FREE_BATCH, CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW,
- *                        CHECK, WATCH; poll()
+ *                        CHECK, WATCH, SPLIT, EXTEND, KEEP; poll()
  *
  * Users in the kernel, such as file systems, have instances as well. Their nodes
  * open for reading only (else EROFS), and they end with their user only: DETACH
@@ -144,6 +144,7 @@ struct hybrid_alloc_detach {
 /* bits of hybrid_alloc_info.features */
 #define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH and poll() */
 #define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP knows HYBRID_ALLOC_MAP_KINDS */
+#define HYBRID_ALLOC_FEATURE_PARTS	(1ULL << 3)	/* FREE_PART; SPLIT, EXTEND and KEEP */
 
 /**
  * struct hybrid_alloc_info - INFO: what an instance is
@@ -254,10 +255,26 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_COUNT
 };
 
+/*
+ * flag of FREE and FREE_BATCH
+ *
+ * HYBRID_ALLOC_FREE_PART: the range is a part of a live extent, in whole blocks: its
+ * head, its tail, or out of its middle. What is before and behind it are extents of
+ * their own then, and are bound as the extent was. Or the range is one or several live
+ * extents exactly: all of them are freed, one after another, once all were looked at.
+ * If another call frees one of them meanwhile, ENOENT: those before it are free.
+ *
+ * A part needs memory: ENOMEM, and EINTR the caller was killed while it waited for
+ * pools to be emptied. It is refused as any free is: ENOENT (NOT_ALLOCATED) nothing is
+ * allocated at start; EINVAL (WRONG_LENGTH) the range goes beyond the extent that start is
+ * in, and is no row of extents; EINVAL (UNALIGNED) start or len is no multiple of min_block.
+ */
+#define HYBRID_ALLOC_FREE_PART		(1U << 0)
+
 /**
  * struct hybrid_alloc_free - FREE: free an extent
  * @size: sizeof(struct hybrid_alloc_free)
- * @flags: must be 0
+ * @flags: HYBRID_ALLOC_FREE_PART
  * @epoch: 0, or the instance's
  * @extent: start, and a len that rounds up to the extent's length; cookie, flags
  *	and domain must be 0
@@ -265,13 +282,13 @@ enum hybrid_alloc_reason {
  *	the call failed before the extent was looked at
  * @__reserved: must be 0
  *
- * The extent must be live, and exactly of this start and length; otherwise the
- * free is refused and nothing changes.
+ * Without the flag, the extent must be live, and exactly of this start and length;
+ * otherwise the free is refused and nothing changes.
  *
  * I/O to the extent must have finished. If pages of it are still dirty in the page
  * cache of the block device, they overwrite data of the extent's next owner.
  *
- * A free needs no memory. EINVAL, ENOENT, ERANGE, EPERM of the extent as @reason says; EFAULT
+ * A free without the flag needs no memory. EINVAL, ENOENT, ERANGE, EPERM of the extent as @reason says; EFAULT
  * the result can no longer be written back: the extent is free nevertheless.
  */
 struct hybrid_alloc_free {
@@ -287,12 +304,15 @@ struct hybrid_alloc_free {
 #define HYBRID_ALLOC_MAX_ITEMS	1024
 
 /**
- * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH: many extents in a call
+ * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH, SPLIT, EXTEND, KEEP: many
+ * extents in a call
  * @size: sizeof(struct hybrid_alloc_batch)
- * @flags: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND, for all items; else 0
+ * @flags: for all items: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND; FREE_BATCH:
+ *	HYBRID_ALLOC_FREE_PART; else 0
  * @epoch: 0, or the instance's
- * @items: user address of an array: of struct hybrid_alloc_alloc_item for
- *	ALLOC_BATCH, else of struct hybrid_alloc_free_item
+ * @items: user address of an array: of struct hybrid_alloc_alloc_item for ALLOC_BATCH,
+ *	struct hybrid_alloc_split_item for SPLIT, struct hybrid_alloc_extend_item for
+ *	EXTEND, else of struct hybrid_alloc_free_item
  * @nr: number of items, 1 to HYBRID_ALLOC_MAX_ITEMS
  * @item_size: size of an item as the caller knows it, a multiple of 8; the rules
  *	for the size of a structure apply
@@ -306,9 +326,9 @@ struct hybrid_alloc_free {
  *
  * If the call itself fails half-way (ENOMEM; EINTR the caller was killed; ENODEV
  * the instance was detached; EFAULT the results can no longer be written),
- * ALLOC_BATCH has allocated nothing. Extents that FREE_BATCH has freed stay free,
- * and extents that CLAIM_BATCH has claimed stay live; @nr_done is the number of
- * items done, also on failure. FREE_BATCH needs no memory.
+ * ALLOC_BATCH has allocated nothing. What the other calls have done stays so; @nr_done
+ * is the number of items done, also on failure. FREE_BATCH needs no memory without the
+ * flag.
  */
 struct hybrid_alloc_batch {
 	__u32 size;
@@ -352,6 +372,51 @@ struct hybrid_alloc_free_item {
 	__u32 error;
 	__u32 reason;
 };
+
+/**
+ * struct hybrid_alloc_split_item - an item of SPLIT: make two extents of one
+ * @extent: as in FREE
+ * @at: first byte of the second extent: a multiple of min_block, inside the extent and
+ *	not its first byte
+ * @error: out: 0, or an errno as of FREE; EINVAL (UNALIGNED) also for @at; ENOMEM; EINTR
+ * @reason: out: enum hybrid_alloc_reason: why it was refused
+ *
+ * Both are bound as the extent was.
+ */
+struct hybrid_alloc_split_item {
+	struct hybrid_alloc_extent extent;
+	__u64 at;
+	__u32 error;
+	__u32 reason;
+};
+
+/**
+ * struct hybrid_alloc_extend_item - an item of EXTEND: make an extent longer, where it is
+ * @extent: as in FREE; out: with its new length
+ * @more: by how many bytes, rounded up to whole blocks
+ * @least: how many are enough, rounded up to whole blocks; 0: all of @more
+ * @error: out: 0, or an errno as of FREE; EINVAL also if @more is 0 or less than @least;
+ *	EFBIG the extent would be larger than max_block or the managed range; ENOSPC fewer
+ *	than @least bytes are free behind it; ENOMEM; EINTR
+ * @reason: out: enum hybrid_alloc_reason: why it was refused
+ *
+ * The extent gets as many of @more bytes as are free behind it. The call gets EAGAIN if
+ * the instance is sealed.
+ */
+struct hybrid_alloc_extend_item {
+	struct hybrid_alloc_extent extent;
+	__u64 more;
+	__u64 least;
+	__u32 error;
+	__u32 reason;
+};
+
+/*
+ * KEEP: items are as of FREE_BATCH. Extents that are bound to this open file description
+ * are bound no longer: they stay when it is closed, and whoever may use the node may free
+ * them. What is bound to another one is refused as FREE refuses it; an extent that is not
+ * bound stays as it is. It needs no memory.
+ */
 
 /**
  * struct hybrid_alloc_many - ALLOC_MANY: allocate a number of bytes in several extents
@@ -696,5 +761,8 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_GROW	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1c)
 #define HYBRID_ALLOC_IOC_CLAIM_BATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1d)
 #define HYBRID_ALLOC_IOC_WATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1e)
+#define HYBRID_ALLOC_IOC_SPLIT	_IO(HYBRID_ALLOC_IOC_TYPE, 0x25)
+#define HYBRID_ALLOC_IOC_EXTEND	_IO(HYBRID_ALLOC_IOC_TYPE, 0x26)
+#define HYBRID_ALLOC_IOC_KEEP	_IO(HYBRID_ALLOC_IOC_TYPE, 0x29)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

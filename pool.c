@@ -1082,14 +1082,20 @@ static bool hapool_mag_make_room(struct hapool *p, int class)
 	return full;
 }
 
+/* Free a whole object or block into this CPU's magazine, which may be full or missing. */
+static bool hapool_free_to_pool(struct hapool *p, int class, u64 start)
+{
+	return hapool_free_pooled(p, class, start) ||
+	       (hapool_mag_make_room(p, class) && hapool_free_pooled(p, class, start));
+}
+
 /* No hit at once: a buddy block, a full magazine, a size without a class, or a refusal. */
 static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
 				       enum hybrid_alloc_reason *reason)
 {
 	int class = haslab_class_of(&p->slab, len), ret;
 
-	if (class >= 0 && (hapool_free_pooled(p, class, start) ||
-			   (hapool_mag_make_room(p, class) && hapool_free_pooled(p, class, start))))
+	if (class >= 0 && hapool_free_to_pool(p, class, start))
 		return 0;
 	hapool_free_begin(p, len);
 	ret = haslab_free(&p->slab, start, len, reason);
@@ -1210,7 +1216,7 @@ static int hapool_extend_try(struct hapool *p, void *arg, bool pools_empty)
  * @reason: out: why it was refused
  *
  * The blocks before and behind the part are extents of their own then. The part may be all of the
- * extent: that is a free.
+ * extent: that is a free. The caller counts what is refused: the range may be several extents.
  * Context: process context; may sleep if @gfp lets it.
  * Return: 0; else nothing has changed: -ENOENT nothing is allocated at @start; -EINVAL the extent
  * there ends before the part does; -ENOMEM; -EINTR; -EAGAIN as for hapool_alloc().
@@ -1218,15 +1224,15 @@ static int hapool_extend_try(struct hapool *p, void *arg, bool pools_empty)
 int hapool_cut(struct hapool *p, u64 start, u64 len, gfp_t gfp, enum hybrid_alloc_reason *reason)
 {
 	struct hapool_part c = { .start = start, .len = len, .gfp = gfp, .reason = reason };
-	int ret;
+	int class = haslab_class_of(&p->slab, len), ret;
 
 	*reason = HYBRID_ALLOC_REASON_NONE;
+	if (class >= 0 && hapool_free_to_pool(p, class, start))
+		return 0;
 	hapool_free_begin(p, len);
 	ret = hapool_cut_try(p, &c, false);
 	if (ret == -EAGAIN)
 		ret = hapool_call_slow(p, gfp, hapool_cut_try, &c);
-	if (ret < 0 && *reason != HYBRID_ALLOC_REASON_NONE)
-		return hapool_free_refused(p, len, *reason, ret);
 	if (ret < 0) {
 		hapool_free_undo(p, len);
 		return hapool_would_wait(ret, gfp);
@@ -1262,8 +1268,6 @@ int hapool_split(struct hapool *p, u64 start, u64 len, u64 at, gfp_t gfp,
 		ret = hapool_call_slow(p, gfp, hapool_split_try, &c);
 	if (!ret)
 		this_cpu_inc(p->cpus->live);
-	else if (*reason != HYBRID_ALLOC_REASON_NONE)
-		this_cpu_inc(p->cpus->refused[*reason]);
 	return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
 }
 
@@ -1296,8 +1300,6 @@ int hapool_extend(struct hapool *p, u64 start, u64 len, u64 least, u64 most, gfp
 		ret = hapool_call_slow(p, gfp, hapool_extend_try, &c);
 	if (!ret)
 		this_cpu_add(p->cpus->taken, c.got);
-	else if (*reason != HYBRID_ALLOC_REASON_NONE)
-		this_cpu_inc(p->cpus->refused[*reason]);
 	*got = ret ? 0 : c.got;
 	return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls for many extents: ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH and ALLOC_MANY
+ * Calls for many extents: ALLOC_BATCH, ALLOC_MANY, FREE_BATCH, CLAIM_BATCH, SPLIT, EXTEND, KEEP
  *
  * The calls that allocate keep all their results in memory until they are delivered, since
- * an allocation that is never reported has to be undone. FREE_BATCH and CLAIM_BATCH are not
- * undone; they copy a few items at a time through the stack, so that FREE_BATCH needs no
- * memory.
+ * an allocation that is never reported has to be undone. The others are not undone; they copy a
+ * few items at a time through the stack, so that FREE_BATCH needs no memory.
  *
  * All of them copy items only before ha_dev_enter() and after ha_dev_leave(). There are no
  * locks here.
@@ -262,43 +261,101 @@ int ha_alloc_many(struct ha_call *call)
 	return ret;
 }
 
-/* ---- FREE_BATCH and CLAIM_BATCH ---- */
+/* ---- calls that are not undone ---- */
 
-typedef int ha_item_fn(struct ha_call *call, const struct hybrid_alloc_extent *extent,
-		       enum hybrid_alloc_reason *reason);
-
-static int ha_free_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
-			enum hybrid_alloc_reason *reason)
-{
-	return ha_file_free(call->file, extent->start, extent->len, reason);
-}
-
-static int ha_claim_item(struct ha_call *call, const struct hybrid_alloc_extent *extent,
-			 enum hybrid_alloc_reason *reason)
-{
-	return hybrid_alloc_claim(call->dev->ha, extent->start, extent->len, GFP_KERNEL);
-}
-
-static int ha_do_item(struct ha_call *call, ha_item_fn *fn, struct hybrid_alloc_free_item *item)
+static int ha_free_item(struct ha_call *call, void *arg)
 {
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	struct hybrid_alloc_free_item *item = arg;
 	int ret = -EINVAL;
 
 	if (ha_extent_is_plain(&item->extent))
-		ret = fn(call, &item->extent, &reason);
+		ret = call->batch.flags & HYBRID_ALLOC_FREE_PART ?
+		      ha_file_free_part(call->file, item->extent.start, item->extent.len, &reason) :
+		      ha_file_free(call->file, item->extent.start, item->extent.len, &reason);
 	item->error = -ret;
 	item->reason = reason;
 	return ret;
 }
 
-/* Items copied at a time: few enough for the stack, so that a free needs no memory. */
+static int ha_claim_item(struct ha_call *call, void *arg)
+{
+	struct hybrid_alloc_free_item *item = arg;
+	int ret = -EINVAL;
+
+	if (ha_extent_is_plain(&item->extent))
+		ret = hybrid_alloc_claim(call->dev->ha, item->extent.start, item->extent.len,
+					 GFP_KERNEL);
+	item->error = -ret;
+	item->reason = HYBRID_ALLOC_REASON_NONE;
+	return ret;
+}
+
+static int ha_keep_item(struct ha_call *call, void *arg)
+{
+	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
+	struct hybrid_alloc_free_item *item = arg;
+	int ret = -EINVAL;
+
+	if (ha_extent_is_plain(&item->extent))
+		ret = ha_file_keep(call->file, item->extent.start, item->extent.len, &reason);
+	item->error = -ret;
+	item->reason = reason;
+	return ret;
+}
+
+static int ha_split_item(struct ha_call *call, void *arg)
+{
+	struct hybrid_alloc_split_item *item = arg;
+	struct ha_part p = {
+		.what = HA_PART_SPLIT, .start = item->extent.start, .len = item->extent.len,
+		.at = item->at,
+	};
+	int ret = -EINVAL;
+
+	if (ha_extent_is_plain(&item->extent))
+		ret = ha_file_part(call->file, &p);
+	item->error = -ret;
+	item->reason = p.reason;
+	return ret;
+}
+
+static int ha_extend_item(struct ha_call *call, void *arg)
+{
+	struct hybrid_alloc_extend_item *item = arg;
+	struct ha_part p = {
+		.what = HA_PART_EXTEND, .start = item->extent.start, .len = item->extent.len,
+		.more = item->more, .least = item->least,
+	};
+	u64 size = call->dev->ha->params.min_block;
+	int ret = -EINVAL;
+
+	if (ha_extent_is_plain(&item->extent))
+		ret = ha_file_part(call->file, &p);
+	if (!ret)
+		item->extent.len = round_up(item->extent.len, size) + p.got;
+	item->error = -ret;
+	item->reason = p.reason;
+	return ret;
+}
+
+/*
+ * Bytes of items copied at a time: little enough for the stack, so that a free needs no memory. An
+ * item has at most 64.
+ */
 #define HA_ITEMS_CHUNK	16U
+#define HA_ITEM_WORDS	8U
+
+static_assert(sizeof(struct hybrid_alloc_split_item) <= HA_ITEM_WORDS * sizeof(u64));
+static_assert(sizeof(struct hybrid_alloc_extend_item) <= HA_ITEM_WORDS * sizeof(u64));
+static_assert(sizeof(struct hybrid_alloc_free_item) <= HA_ITEM_WORDS * sizeof(u64));
 
 /* Processes items that are not undone, and reports how many are done. */
-static int ha_do_items(struct ha_call *call, ha_item_fn *fn)
+static int ha_do_items(struct ha_call *call, int (*fn)(struct ha_call *call, void *item))
 {
-	struct hybrid_alloc_free_item items[HA_ITEMS_CHUNK];
+	u64 items[HA_ITEMS_CHUNK * HA_ITEM_WORDS];
 	struct hybrid_alloc_batch *batch = &call->batch;
+	size_t words = call->cmd->item_size / sizeof(u64);
 	u32 first, nr, i;
 	int ret;
 
@@ -313,7 +370,7 @@ static int ha_do_items(struct ha_call *call, ha_item_fn *fn)
 		if (ret)
 			return ret;
 		for (i = 0; i < nr && !fatal_signal_pending(current); i++)
-			batch->nr_failed += !!ha_do_item(call, fn, &items[i]);
+			batch->nr_failed += !!fn(call, &items[i * words]);
 		ha_dev_leave(call);
 		batch->nr_done += i;
 		ret = ha_call_items_out(call, first, i, items);
@@ -344,3 +401,29 @@ int ha_claim_batch(struct ha_call *call)
 	return ha_do_items(call, ha_claim_item);
 }
 
+/**
+ * ha_keep - KEEP
+ * @call: the call
+ */
+int ha_keep(struct ha_call *call)
+{
+	return ha_do_items(call, ha_keep_item);
+}
+
+/**
+ * ha_split - SPLIT
+ * @call: the call
+ */
+int ha_split(struct ha_call *call)
+{
+	return ha_do_items(call, ha_split_item);
+}
+
+/**
+ * ha_extend - EXTEND
+ * @call: the call
+ */
+int ha_extend(struct ha_call *call)
+{
+	return ha_do_items(call, ha_extend_item);
+}

@@ -351,6 +351,244 @@ int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason
 	return ret;
 }
 
+/* ---- parts ---- */
+
+/* Waits for spinlocks only: frees need bound_lock, or wait for the end of a grace period. */
+static int ha_part_do(struct hybrid_alloc *ha, struct ha_part *p)
+{
+	switch (p->what) {
+	case HA_PART_CUT:
+		return ha_cut(ha, p->start, p->len, GFP_NOWAIT, &p->reason);
+	case HA_PART_SPLIT:
+		return hybrid_alloc_split(ha, p->start, p->len, p->at, GFP_NOWAIT, &p->reason);
+	case HA_PART_EXTEND:
+		return hybrid_alloc_extend(ha, p->start, p->len, p->more, p->least, GFP_NOWAIT,
+					   &p->got, &p->reason);
+	}
+	return -EINVAL;
+}
+
+/* The call was done for the extent of a record. @more: for a second extent. */
+static void ha_bound_part(struct ha_bound *b, const struct ha_part *p, struct ha_bound **more)
+{
+	u64 end = b->start + b->len, from = p->start, to = from + p->len;
+	struct hybrid_alloc_range range;
+
+	if (p->what == HA_PART_EXTEND) {
+		b->len += p->got;
+		return;
+	}
+	if (p->what == HA_PART_SPLIT)
+		from = to = p->at;
+	if (from > b->start) {
+		b->len = from - b->start;
+		range.start = to;
+		range.len = end - to;
+		if (range.len) {
+			ha_bound_remember(b->file, *more, &range);
+			*more = NULL;
+		}
+	} else if (to < end) {
+		/* no other extent lies between: the order in the tree stays */
+		b->start = to;
+		b->len = end - to;
+	} else {
+		ha_bound_forget(b);
+		kfree(b);
+	}
+}
+
+/* An extent that was bound to the file a moment ago. */
+static int ha_file_part_bound(struct ha_file *f, struct ha_part *p, struct ha_bound **more)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret;
+
+	if (!*more)
+		*more = kmalloc(sizeof(**more), GFP_KERNEL_ACCOUNT);
+	if (!*more)
+		return -ENOMEM;
+	down_write(&dev->bound_lock);
+	b = ha_bound_find(dev, p->start);
+	if (b && b->file != f)
+		ret = ha_free_foreign(dev->ha, p->start, p->len, &p->reason);
+	else
+		ret = ha_part_do(dev->ha, p);
+	if (b && !ret)
+		ha_bound_part(b, p, more);
+	up_write(&dev->bound_lock);
+	return ret;
+}
+
+/* On a device that has bound extents, or had some a moment ago. */
+static int ha_file_part_checked(struct ha_file *f, struct ha_part *p, struct ha_bound **more)
+{
+	struct ha_dev *dev = f->dev;
+	struct ha_bound *b;
+	int ret;
+
+	/* a fault of the range itself is reported rather than FOREIGN */
+	if (ha_range_fault(dev->ha, p->start, p->len))
+		return ha_part_do(dev->ha, p);
+	down_read(&dev->bound_lock);
+	b = ha_bound_find(dev, p->start);
+	if (!b)
+		ret = ha_part_do(dev->ha, p);
+	else if (b->file != f)
+		ret = ha_free_foreign(dev->ha, p->start, p->len, &p->reason);
+	else
+		ret = 1;
+	up_read(&dev->bound_lock);
+	return ret <= 0 ? ret : ha_file_part_bound(f, p, more);
+}
+
+static int ha_file_part_try(struct ha_file *f, struct ha_part *p, struct ha_bound **more)
+{
+	int ret;
+
+	rcu_read_lock();
+	if (unlikely(READ_ONCE(f->dev->checks))) {
+		rcu_read_unlock();
+		return ha_file_part_checked(f, p, more);
+	}
+	ret = ha_part_do(f->dev->ha, p);
+	rcu_read_unlock();
+	return ret;
+}
+
+/**
+ * ha_file_part - cut, split or extend an extent through a file
+ * @f: the file
+ * @p: what is to be done; out: got, reason
+ *
+ * Extents that come of a bound one are bound as it was. A cut that is refused is counted by the
+ * caller, but for FOREIGN.
+ * Context: Process context, may sleep, with a reference on the instance's calls.
+ * Return: As ha_cut(), hybrid_alloc_split() or hybrid_alloc_extend(), or EPERM the extent is bound
+ * to another file.
+ */
+int ha_file_part(struct ha_file *f, struct ha_part *p)
+{
+	struct hybrid_alloc *ha = f->dev->ha;
+	struct ha_bound *more = NULL;
+	unsigned int tries = 0;
+	bool slow = false;
+	int ret;
+
+	for (;;) {
+		p->reason = HYBRID_ALLOC_REASON_NONE;
+		ret = ha_file_part_try(f, p, &more);
+		if (likely(ret != -EAGAIN))
+			break;
+		/* the pools have what is in the way, or memory is short */
+		if (!slow)
+			ret = ha_search_begin(ha);
+		else
+			ret = ha_bound_wait(&tries) ? 0 : -ENOMEM;
+		if (ret)
+			break;
+		slow = true;
+	}
+	if (slow)
+		ha_search_end(ha);
+	kfree(more);
+	return ret;
+}
+
+/* For ha_row(): an extent of the row is not bound to another file. */
+static int ha_row_is_own(struct hybrid_alloc *ha, u64 start, u64 len, void *arg)
+{
+	struct ha_file *f = arg;
+	struct ha_bound *b;
+	bool foreign;
+
+	down_read(&f->dev->bound_lock);
+	b = ha_bound_find(f->dev, start);
+	foreign = b && b->file != f;
+	up_read(&f->dev->bound_lock);
+	return foreign ? -EPERM : 0;
+}
+
+struct ha_row_free {
+	struct ha_file *file;
+	enum hybrid_alloc_reason *reason;
+};
+
+static int ha_row_file_free(struct hybrid_alloc *ha, u64 start, u64 len, void *arg)
+{
+	const struct ha_row_free *free = arg;
+
+	return ha_file_free(free->file, start, len, free->reason);
+}
+
+/**
+ * ha_file_free_part - free a part of an extent, or a row of extents, through a file
+ * @f: the file
+ * @start: as of hybrid_alloc_free_part()
+ * @len: as of hybrid_alloc_free_part()
+ * @reason: out: why it was refused, untouched if it was not
+ *
+ * Context: Process context, may sleep, with a reference on the instance's calls.
+ * Return: As hybrid_alloc_free_part(), or EPERM an extent is bound to another file.
+ */
+int ha_file_free_part(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	struct ha_part p = { .what = HA_PART_CUT, .start = start, .len = len };
+	struct ha_row_free free = { .file = f, .reason = reason };
+	struct hybrid_alloc *ha = f->dev->ha;
+	int ret = ha_file_part(f, &p), row;
+
+	if (!ret || p.reason == HYBRID_ALLOC_REASON_FOREIGN) {
+		*reason = p.reason;
+		return ret;
+	}
+	row = p.reason == HYBRID_ALLOC_REASON_WRONG_LENGTH ?
+	      ha_row(ha, start, len, ha_row_is_own, f) : ret;
+	if (!row)
+		return ha_row(ha, start, len, ha_row_file_free, &free);
+	if (row == -EPERM)
+		return ha_free_foreign(ha, start, len, reason);
+	*reason = p.reason;
+	ha_part_refused(ha, start, len, p.reason, ret);
+	return ret;
+}
+
+/**
+ * ha_file_keep - an extent is no longer bound to a file
+ * @f: the file
+ * @start: first byte of the extent
+ * @len: a length in bytes that rounds up to the extent's
+ * @reason: out: why it was refused, untouched if it was not
+ *
+ * An extent that is not bound stays as it is.
+ * Context: Process context, may sleep, with a reference on the instance's calls. Needs no memory.
+ * Return: As hybrid_alloc_free(), or EPERM the extent is bound to another file.
+ */
+int ha_file_keep(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason)
+{
+	struct ha_dev *dev = f->dev;
+	enum hybrid_alloc_reason why;
+	struct ha_bound *b;
+	int ret;
+
+	down_write(&dev->bound_lock);
+	ret = ha_is_extent(dev->ha, start, len, &why);
+	b = ret ? NULL : ha_bound_find(dev, start);
+	if (b && b->file != f) {
+		ret = ha_free_foreign(dev->ha, start, len, reason);
+		b = NULL;
+	} else if (ret) {
+		*reason = why;
+		ha_part_refused(dev->ha, start, len, why, ret);
+	}
+	if (b)
+		ha_bound_forget(b);
+	up_write(&dev->bound_lock);
+	kfree(b);
+	return ret;
+}
+
 /**
  * ha_file_release_bound - free all extents that are bound to a file
  * @f: the file, at its last close

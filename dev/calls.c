@@ -63,7 +63,9 @@ static int ha_call_free(struct ha_call *call)
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
 	int ret;
 
-	ret = ha_file_free(call->file, extent->start, extent->len, &reason);
+	ret = call->free.flags & HYBRID_ALLOC_FREE_PART ?
+	      ha_file_free_part(call->file, extent->start, extent->len, &reason) :
+	      ha_file_free(call->file, extent->start, extent->len, &reason);
 	call->free.reason = reason;
 	return ret;
 }
@@ -183,6 +185,7 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .undo = ha_call_undo_alloc),
 	HA_CMD(FREE, free, __reserved, ha_call_free,
 	       .check = ha_check_free,
+	       .flags = HYBRID_ALLOC_FREE_PART,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
 	HA_CMD(CLAIM, claim, extent, ha_call_claim,
 	       .check = ha_check_claim,
@@ -199,6 +202,7 @@ static const struct ha_cmd ha_dev_cmds[] = {
 			HA_NEEDS_ITEMS,
 	       .undo = ha_undo_alloc_batch),
 	HA_CMD(FREE_BATCH, batch, nr_failed, ha_free_batch,
+	       .flags = HYBRID_ALLOC_FREE_PART,
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_ENTERS_ITSELF | HA_NEEDS_ITEMS),
 	HA_CMD(CLAIM_BATCH, batch, nr_failed, ha_claim_batch,
@@ -220,6 +224,16 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT),
 	HA_CMD(GROW, grow, capacity, ha_call_grow, .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
 	HA_CMD(CHECK, op, epoch, ha_call_check, .needs = HA_NEEDS_READER),
+	HA_CMD(SPLIT, batch, nr_failed, ha_split,
+	       .item_size = sizeof(struct hybrid_alloc_split_item),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_ENTERS_ITSELF | HA_NEEDS_ITEMS),
+	HA_CMD(EXTEND, batch, nr_failed, ha_extend,
+	       .item_size = sizeof(struct hybrid_alloc_extend_item),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_ENTERS_ITSELF |
+			HA_NEEDS_ITEMS),
+	HA_CMD(KEEP, batch, nr_failed, ha_keep,
+	       .item_size = sizeof(struct hybrid_alloc_free_item),
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_ENTERS_ITSELF | HA_NEEDS_ITEMS),
 	HA_CMD(WATCH, watch, free, ha_call_watch, .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
 };
 

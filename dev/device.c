@@ -150,7 +150,8 @@ void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info)
 		info->state |= HYBRID_ALLOC_STATE_GONE;
 	if (ha_dev_has_user(dev))
 		info->state |= HYBRID_ALLOC_STATE_KERNEL;
-	info->features = HYBRID_ALLOC_FEATURE_WATCH | HYBRID_ALLOC_FEATURE_MAP_KIND;
+	info->features = HYBRID_ALLOC_FEATURE_WATCH | HYBRID_ALLOC_FEATURE_MAP_KIND |
+			 HYBRID_ALLOC_FEATURE_PARTS;
 	info->epoch = dev->epoch;
 	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));
 	info->dev_major = MAJOR(devt);

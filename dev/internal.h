@@ -150,6 +150,31 @@ static inline bool ha_dev_gone(struct ha_dev *dev)
 
 int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
 		  struct hybrid_alloc_range *range);
+/**
+ * struct ha_part - a call for a part of an extent
+ * @what: what is to be done
+ * @start: CUT: first byte of the part; else of the extent
+ * @len: its length in bytes
+ * @at: SPLIT: first byte of the second extent
+ * @more: EXTEND: as of hybrid_alloc_extend()
+ * @least: EXTEND: as of hybrid_alloc_extend()
+ * @got: out: EXTEND: how many bytes longer it is
+ * @reason: out: why it was refused
+ */
+struct ha_part {
+	enum { HA_PART_CUT, HA_PART_SPLIT, HA_PART_EXTEND } what;
+	u64 start;
+	u64 len;
+	u64 at;
+	u64 more;
+	u64 least;
+	u64 got;
+	enum hybrid_alloc_reason reason;
+};
+
+int ha_file_part(struct ha_file *f, struct ha_part *p);
+int ha_file_free_part(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+int ha_file_keep(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void ha_file_release_bound(struct ha_file *f);
 u64 ha_bound_count(const struct ha_dev *dev, u64 *bytes);

@@ -111,7 +111,7 @@ static_assert(offsetofend(struct hybrid_alloc_map, item_size) == sizeof(struct h
  * @free: of FREE
  * @claim: of CLAIM
  * @op: of SEAL, DRAIN and CHECK
- * @batch: of ALLOC_BATCH, FREE_BATCH and CLAIM_BATCH
+ * @batch: of ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH, SPLIT, EXTEND and KEEP
  * @many: of ALLOC_MANY
  * @map: of MAP
  * @trim: of TRIM
@@ -192,6 +192,9 @@ int ha_alloc_batch(struct ha_call *call);
 void ha_undo_alloc_batch(struct ha_call *call);
 int ha_free_batch(struct ha_call *call);
 int ha_claim_batch(struct ha_call *call);
+int ha_keep(struct ha_call *call);
+int ha_split(struct ha_call *call);
+int ha_extend(struct ha_call *call);
 int ha_alloc_many(struct ha_call *call);
 void ha_undo_alloc_many(struct ha_call *call);
 

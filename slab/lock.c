@@ -182,6 +182,7 @@ u64 haslab_free_exact(struct haslab *s)
  * does.
  */
 struct haslab_group *haslab_lock_group_at(struct haslab *s, u64 pos)
+	__acquires(&g->lock)
 {
 	struct haslab_group *g;
 
