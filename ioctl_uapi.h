@@ -304,8 +304,7 @@ struct hybrid_alloc_free {
 #define HYBRID_ALLOC_MAX_ITEMS	1024
 
 /**
- * struct hybrid_alloc_batch - ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH, SPLIT, EXTEND, KEEP: many
- * extents in a call
+ * struct hybrid_alloc_batch - the calls for many extents but ALLOC_MANY and MAP
  * @size: sizeof(struct hybrid_alloc_batch)
  * @flags: for all items: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND; FREE_BATCH:
  *	HYBRID_ALLOC_FREE_PART; else 0
@@ -319,7 +318,8 @@ struct hybrid_alloc_free {
  * @nr_done: out: number of items, from the first one, that have a result
  * @nr_failed: out: number of items among these that have an error
  *
- * Processes the items in order, each like the call for one extent, and writes the
+ * Of ALLOC_BATCH, FREE_BATCH, CLAIM_BATCH, SPLIT, EXTEND and KEEP. Processes the items in
+ * order, each like the call for one extent, if there is one, and writes the
  * result into each. Returns 0 even if items fail. EINVAL @nr or @item_size is not
  * valid; EFAULT @items cannot be read and written, which is checked before the
  * first item.
