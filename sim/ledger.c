@@ -265,6 +265,13 @@ bool ledger_is_free(const struct ledger *l, u64 start, u64 len)
 	return start >= node_end(l, i) && start + len <= node_end(l, i) + node(l, i)->gap;
 }
 
+u64 ledger_free_from(const struct ledger *l, u64 start)
+{
+	u32 i = last_before(l, start, true);
+
+	return start < node_end(l, i) ? 0 : node_end(l, i) + node(l, i)->gap - start;
+}
+
 static bool fits_in(const struct ledger *l, u32 i, u64 len, u64 align)
 {
 	const struct node *n = node(l, i);

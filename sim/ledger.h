@@ -30,6 +30,8 @@ const char *ledger_give(struct ledger *l, u64 start, u64 len);
 /* Finds the extent that contains a block. Return: whether there is one. */
 bool ledger_find(const struct ledger *l, u64 block, struct extent *e);
 bool ledger_is_free(const struct ledger *l, u64 start, u64 len);
+/* How many blocks are free from @start on. */
+u64 ledger_free_from(const struct ledger *l, u64 start);
 bool ledger_fits(const struct ledger *l, u64 len, u64 align);
 u64 ledger_used(const struct ledger *l);
 u64 ledger_nr(const struct ledger *l);

@@ -33,7 +33,7 @@ struct one {
 	u64 usual;			/* usual length */
 	u64 faults;			/* number before this operation */
 	/* this phase */
-	unsigned int mix[2], allocs, bad;
+	unsigned int mix[2], allocs, bad, parts;
 	bool by_address;		/* frees: neighbours first */
 	unsigned int next;
 	u64 phase_end;
@@ -72,6 +72,9 @@ static void summary(const char *ledger)
 	if (nr_threads > 1)
 		out_u64("frees_by_two", c->duels);
 	out_u64("claims", c->claims);
+	out_u64("cuts", c->cuts);
+	out_u64("splits", c->splits);
+	out_u64("extends", c->extends);
 	out_u64("holds", c->holds);
 	out_u64("grows", c->grows);
 	out_u64("map_lookups", c->looks);
@@ -641,6 +644,149 @@ static void do_wrong_free(struct one *o)
 	z->count.refused[reason]++;
 }
 
+/* ---- parts of extents ---- */
+
+/* The extent at @i of the list is replaced by what remains of it, if that is not empty. */
+static void replace_live(struct one *o, unsigned int i, u64 start, u64 len, u64 next, u64 next_len)
+{
+	struct fuzzer *z = o->z;
+	struct extent e = o->live[i];
+
+	if (ledger_give(z->ledger, e.start, e.len) ||
+	    (len && ledger_take(z->ledger, start, len, 1)) ||
+	    (next_len && ledger_take(z->ledger, next, next_len, 1)))
+		fuzz_wrong(z, "a part of %llu blocks at %llu", e.len, e.start);
+	o->live[i] = o->live[--o->nr_live];
+	if (len)
+		add_live(o, start, len);
+	if (next_len)
+		add_live(o, next, next_len);
+}
+
+/* Whether a call for a part may have failed as it did. It has changed nothing then. */
+static bool part_failed(struct one *o, int ret, gfp_t gfp)
+{
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		o->z->count.again++;
+		return true;
+	}
+	return no_memory(o, ret);
+}
+
+static void do_cut(struct one *o, unsigned int i)
+{
+	enum hybrid_alloc_reason reason, expected = HYBRID_ALLOC_REASON_NONE;
+	struct fuzzer *z = o->z;
+	struct extent e = o->live[i];
+	u64 start = e.start + pick(&z->dice, e.len), end = e.start + e.len, len;
+	gfp_t gfp = gfp_of(o);
+	int ret;
+
+	if (!pick(&z->dice, 3))
+		start = e.start;
+	len = pick(&z->dice, 3) ? 1 + pick(&z->dice, end - start) : end - start;
+	if (!pick(&z->dice, 8))
+		len += 1 + pick(&z->dice, 4);
+	if (start + len > z->cfg.nr_blocks)
+		return;
+	if (start + len > end)
+		expected = HYBRID_ALLOC_REASON_WRONG_LENGTH;
+	ret = hapool_cut(&z->pool, start, len, gfp, &reason);
+	z->count.cuts++;
+	if (part_failed(o, ret, gfp))
+		return;
+	if (ret != (expected ? -EINVAL : 0) || reason != expected)
+		fuzz_wrong(z, "cut of %llu blocks at %llu, out of %llu at %llu: %d, reason %d", len,
+			   start, e.len, e.start, ret, reason);
+	if (!ret)
+		replace_live(o, i, e.start, start - e.start, start + len, end - start - len);
+}
+
+/* Of nothing, or of what is held. */
+static void do_wrong_cut(struct one *o)
+{
+	enum hybrid_alloc_reason reason, expected;
+	struct fuzzer *z = o->z;
+	u64 start = some_block(o);
+	int ret, err = expect_free(o, start, 1, &expected);
+
+	if (err != -ENOENT)
+		return;
+	ret = hapool_cut(&z->pool, start, 1, GFP_NOWAIT, &reason);
+	if (ret != err || reason != expected)
+		fuzz_wrong(z, "cut of a block at %llu: %d, reason %d", start, ret, reason);
+}
+
+static void do_split(struct one *o, unsigned int i)
+{
+	struct fuzzer *z = o->z;
+	enum hybrid_alloc_reason reason;
+	struct extent e = o->live[i];
+	gfp_t gfp = gfp_of(o);
+	u64 at;
+	int ret;
+
+	if (e.len < 2)
+		return;
+	at = e.start + 1 + pick(&z->dice, e.len - 1);
+	ret = hapool_split(&z->pool, e.start, e.len, at, gfp, &reason);
+	z->count.splits++;
+	if (part_failed(o, ret, gfp))
+		return;
+	if (ret)
+		fuzz_wrong(z, "split of %llu blocks at %llu, at %llu: %d, reason %d", e.len,
+			   e.start, at, ret, reason);
+	replace_live(o, i, e.start, at - e.start, at, e.start + e.len - at);
+}
+
+static void do_extend(struct one *o, unsigned int i)
+{
+	struct fuzzer *z = o->z;
+	struct extent e = o->live[i];
+	u64 most = draw_len(o), least = pick(&z->dice, 2) ? most : 1 + pick(&z->dice, most);
+	u64 end = e.start + e.len, len = 0, got;
+	enum hybrid_alloc_reason reason;
+	gfp_t gfp = gfp_of(o);
+	int ret;
+
+	if (end < z->cfg.nr_blocks)
+		len = min(most, ledger_free_from(z->ledger, end));
+	ret = hapool_extend(&z->pool, e.start, e.len, least, most, gfp, &got, &reason);
+	z->count.extends++;
+	if (part_failed(o, ret, gfp))
+		return;
+	if (ret != (len < least ? -ENOSPC : 0) || (!ret && got != len))
+		fuzz_wrong(z, "extend of %llu blocks at %llu, by %llu to %llu of %llu: %d, %llu",
+			   e.len, e.start, least, most, len, ret, got);
+	if (!ret)
+		replace_live(o, i, e.start, e.len + got, 0, 0);
+}
+
+static void do_part(struct one *o)
+{
+	struct dice *d = &o->z->dice;
+	unsigned int nr = o->nr_live - o->nr_fixed, i;
+
+	if (!nr || o->nr_live + 2 > o->max_live)
+		return;
+	i = o->nr_fixed + pick(d, nr);
+	switch (pick(d, 8)) {
+	case 0:
+	case 1:
+		do_split(o, i);
+		break;
+	case 2:
+	case 3:
+		do_extend(o, i);
+		break;
+	case 4:
+		do_wrong_cut(o);
+		break;
+	default:
+		do_cut(o, i);
+	}
+}
+
 /* Looks up one block. */
 static void do_look(struct one *o)
 {
@@ -748,6 +894,7 @@ static void begin_phase(struct one *o)
 	o->allocs = allocs[pick(&z->dice, ARRAY_SIZE(allocs))];
 	o->bad = pick(&z->dice, 3) ? 2 : 20;
 	o->by_address = !pick(&z->dice, 4);
+	o->parts = pick(&z->dice, 3) ? 4 : 30;
 	if (!pick(&z->dice, 8))
 		o->nr_fixed = 0;
 	fuzz_draw_faults(&z->dice, true);
@@ -761,6 +908,8 @@ static void do_something(struct one *o)
 
 	if (z->held.len && !pick(&z->dice, 8)) {
 		do_hold(o);
+	} else if (what < o->parts) {
+		do_part(o);
 	} else if (what < 90 - o->bad) {
 		if (pick(&z->dice, 100) < o->allocs && o->nr_live < o->max_live)
 			do_alloc(o);

@@ -43,6 +43,7 @@ static inline u64 pick_log(struct dice *d, unsigned int bits)
 struct fuzz_count {
 	u64 ops;
 	u64 allocs, frees, claims, holds, grows, looks, checks;
+	u64 cuts, splits, extends;
 	u64 duels;		/* extents that two threads freed at the same time */
 	u64 enospc, false_enospc;
 	u64 again;		/* EAGAIN: would have had to wait */

@@ -31,7 +31,7 @@
 /* What a thread does besides plain allocations and frees. */
 enum act {
 	HAND_OVER, WRONG_FREE, CLAIM, LOOK, DUEL, DRAIN, CPU_DEAD, SHRINK, DRAIN_IDLE, STAT, GROW,
-	HOLD, MOVE, NR_ACTS
+	HOLD, MOVE, PART, NR_ACTS
 };
 
 /**
@@ -65,6 +65,7 @@ static const struct situation situations[] = {
 	{ "hold", { [HOLD] = 300 } },
 	{ "last-block", { [HAND_OVER] = 500, [CLAIM] = 20, [STAT] = 20 }, .small = true,
 	  .full = true, .counted = true },
+	{ "part", { [PART] = 3000, [CLAIM] = 200 } },
 	{ "shrink", { [SHRINK] = 600, [DRAIN_IDLE] = 300 } },
 };
 
@@ -513,6 +514,102 @@ static void grow(struct worker *w)
 	w->count.grows++;
 }
 
+/* ---- parts of the thread's own extents ---- */
+
+/* What is cut off may be another thread's at once. */
+static void cut(struct worker *w, struct extent e, gfp_t gfp)
+{
+	u64 start = e.start + (pick(&w->dice, 3) ? pick(&w->dice, e.len) : 0);
+	u64 end = e.start + e.len, len = pick(&w->dice, 3) ? 1 + pick(&w->dice, end - start) :
+							      end - start;
+	enum hybrid_alloc_reason reason;
+	int ret;
+
+	unmark(w, start, len);
+	ret = hapool_cut(&w->z->pool, start, len, gfp, &reason);
+	w->count.cuts++;
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		w->count.again++;
+		mark(w, "cut", start, len, 1);
+		add_live(w, e.start, e.len);
+		return;
+	}
+	if (ret)
+		fuzz_wrong(w->z, "cut of %llu blocks at %llu, out of %llu at %llu: %d, reason %d",
+			   len, start, e.len, e.start, ret, reason);
+	if (start > e.start)
+		add_live(w, e.start, start - e.start);
+	if (start + len < end)
+		add_live(w, start + len, end - start - len);
+}
+
+static void split(struct worker *w, struct extent e, gfp_t gfp)
+{
+	u64 at = e.start + 1 + pick(&w->dice, e.len - 1);
+	enum hybrid_alloc_reason reason;
+	int ret = hapool_split(&w->z->pool, e.start, e.len, at, gfp, &reason);
+
+	w->count.splits++;
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		w->count.again++;
+		add_live(w, e.start, e.len);
+		return;
+	}
+	if (ret)
+		fuzz_wrong(w->z, "split of %llu blocks at %llu, at %llu: %d, reason %d", e.len,
+			   e.start, at, ret, reason);
+	add_live(w, e.start, at - e.start);
+	add_live(w, at, e.start + e.len - at);
+}
+
+static void extend(struct worker *w, struct extent e, gfp_t gfp)
+{
+	u64 most = fuzz_len(&w->dice, w->team->mix[0], w->team->usual, fuzz_size(w->z)), got;
+	u64 least = pick(&w->dice, 2) ? most : 1;
+	enum hybrid_alloc_reason reason;
+	int ret = hapool_extend(&w->z->pool, e.start, e.len, least, most, gfp, &got, &reason);
+
+	w->count.extends++;
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT)
+		w->count.again++;
+	else if (ret && ret != -ENOSPC)
+		fuzz_wrong(w->z, "extend of %llu blocks at %llu by %llu: %d, reason %d", e.len,
+			   e.start, most, ret, reason);
+	else if (!ret && (got < least || got > most))
+		fuzz_wrong(w->z, "extend of %llu blocks at %llu by %llu: %llu", e.len, e.start,
+			   most, got);
+	if (!ret)
+		mark(w, "extend", e.start + e.len, got, 1);
+	add_live(w, e.start, e.len + got);
+}
+
+/*
+ * Not where a second free is known to be refused: a part may be another thread's extent in that
+ * place.
+ */
+static void part(struct worker *w)
+{
+	gfp_t gfp = pick(&w->dice, 8) ? GFP_KERNEL : GFP_NOWAIT;
+	struct extent e;
+
+	if (w->team->coloured || w->team->situation->counted || !w->nr_live ||
+	    w->nr_live + 1 >= w->team->max_live)
+		return;
+	e = remove_live(w);
+	switch (pick(&w->dice, 4)) {
+	case 0:
+		if (e.len > 1) {
+			split(w, e, gfp);
+			return;
+		}
+		break;
+	case 1:
+		extend(w, e, gfp);
+		return;
+	}
+	cut(w, e, gfp);
+}
+
 static void drain(struct worker *w)
 {
 	hapool_drain(&w->z->pool);
@@ -567,6 +664,7 @@ static const struct {
 	[GROW] = { grow, 8 },
 	[HOLD] = { hold, 17 },
 	[MOVE] = { move, 50 },
+	[PART] = { part, 300 },
 };
 
 static void do_something(struct worker *w)
