@@ -46,8 +46,9 @@ struct extent {
 
 /* A call that returned; times are numbers of begins and ends. */
 struct call {
-	enum { NO_CALL, ALLOC, CLAIM, FREE } kind;
-	struct extent e;
+	enum { NO_CALL, ALLOC, CLAIM, FREE, CUT, SPLIT, EXTEND } kind;
+	struct extent e;		/* CUT: the part; SPLIT, EXTEND: before the call */
+	u8 at;				/* SPLIT: where the second one begins */
 	u8 align;
 	u8 thread;
 	char letter;
@@ -78,7 +79,15 @@ static const struct {
 	{ 'k', .name = "cpu-dead" },	/* that of the next thread */
 	{ 's', .name = "shrinker" },	/* memory is short */
 	{ 'q', .name = "stat" },
+	/* of the newest of its own */
+	{ 'h', .name = "cut" },		/* a block out of the middle */
+	{ 'i', .name = "split" },
+	{ 'x', .name = "extend" },	/* by a block */
 };
+
+/* Programs of these letters and parts: "--programs parts". */
+static const char beside_parts[] = "pmfoc";
+static const char parts[] = "hix";
 
 static struct program program;
 static const struct interleave_options *opt;
@@ -191,6 +200,61 @@ static void do_claim(unsigned int thread, char letter, struct extent e)
 		own(thread, e);
 }
 
+/* What remains of the newest extent of a thread, after a part of it was freed or divided off. */
+static void own_parts(unsigned int thread, struct extent first, struct extent second)
+{
+	state.nr_own[thread]--;
+	if (first.len)
+		own(thread, first);
+	if (second.len)
+		own(thread, second);
+}
+
+static void do_cut(unsigned int thread, char letter, struct extent e)
+{
+	u8 at = e.start + e.len / 2, last = e.start + e.len;
+	struct call *c = begin(thread, letter, CUT, (struct extent) { at, 1 });
+	enum hybrid_alloc_reason reason;
+	int ret = hapool_cut(pool, at, 1, GFP_KERNEL, &reason);
+
+	if (ret && ret != -ENOENT && ret != -EINVAL)
+		order_fail("cut of %u+1: %d", at, ret);
+	end(c, ret);
+	if (!ret)
+		own_parts(thread, (struct extent) { e.start, at - e.start },
+			  (struct extent) { at + 1, last - at - 1 });
+}
+
+static void do_split(unsigned int thread, char letter, struct extent e)
+{
+	struct call *c = begin(thread, letter, SPLIT, e);
+	enum hybrid_alloc_reason reason;
+	int ret;
+
+	c->at = e.start + e.len / 2;
+	ret = hapool_split(pool, e.start, e.len, c->at, GFP_KERNEL, &reason);
+	if (ret && ret != -ENOENT && ret != -EINVAL)
+		order_fail("split of %u+%u: %d", e.start, e.len, ret);
+	end(c, ret);
+	if (!ret)
+		own_parts(thread, (struct extent) { e.start, c->at - e.start },
+			  (struct extent) { c->at, e.start + e.len - c->at });
+}
+
+static void do_extend(unsigned int thread, char letter, struct extent e)
+{
+	struct call *c = begin(thread, letter, EXTEND, e);
+	enum hybrid_alloc_reason reason;
+	u64 got;
+	int ret = hapool_extend(pool, e.start, e.len, 1, 1, GFP_KERNEL, &got, &reason);
+
+	if (ret && ret != -ENOENT && ret != -EINVAL && ret != -ENOSPC)
+		order_fail("extend of %u+%u: %d", e.start, e.len, ret);
+	end(c, ret);
+	if (!ret)
+		own_parts(thread, (struct extent) { e.start, e.len + 1 }, (struct extent) { 0, 0 });
+}
+
 /* A block more, or one less in front if it is the last of the device. */
 static struct extent wrong_length(struct extent e)
 {
@@ -209,7 +273,21 @@ static void do_op(unsigned int thread, char letter)
 
 	if (state.nr_own[letter == 'o' ? next : thread])
 		e = state.own[letter == 'o' ? next : thread][0];
+	if (strchr(parts, letter) && state.nr_own[thread])
+		e = state.own[thread][state.nr_own[thread] - 1];
 	switch (letter) {
+	case 'h':
+		if (e.len)
+			do_cut(thread, letter, e);
+		return;
+	case 'i':
+		if (e.len > 1)
+			do_split(thread, letter, e);
+		return;
+	case 'x':
+		if (e.len)
+			do_extend(thread, letter, e);
+		return;
 	case 'f':
 		if (!e.len)
 			return;
@@ -268,11 +346,50 @@ static void thread_body(unsigned int thread)
 
 /* ---- what the calls returned ---- */
 
+/* The same of a call for a part. */
+static bool part_fits(const struct call *c, struct space *live)
+{
+	u32 start = c->e.start, len, end;
+
+	if (c->kind != CUT) {
+		if (!space_is_extent(live, start, c->e.len))
+			return c->ret && c->ret != -ENOSPC;
+		end = start + c->e.len;
+		if (c->ret == -ENOSPC)
+			return true;
+		if (c->ret || (c->kind == EXTEND && (end == device->blocks || live->used >> end & 1)))
+			return false;
+		space_remove(live, start, c->e.len);
+		if (c->kind == EXTEND) {
+			space_add(live, start, c->e.len + 1);
+		} else {
+			space_add(live, start, c->at - start);
+			space_add(live, c->at, end - c->at);
+		}
+		return true;
+	}
+	if (!(live->used >> start & 1))
+		return c->ret == -ENOENT;
+	while (!(live->starts >> start & 1))
+		start--;
+	len = space_len(live, start);
+	if (c->ret)
+		return false;
+	space_remove(live, start, len);
+	if (c->e.start > start)
+		space_add(live, start, c->e.start - start);
+	if (c->e.start + 1U < start + len)
+		space_add(live, c->e.start + 1, start + len - c->e.start - 1);
+	return true;
+}
+
 /* Whether a call could have returned this, if nothing else had run meanwhile. */
 static bool call_fits(const struct call *c, struct space *live)
 {
 	bool is_extent;
 
+	if (c->kind > FREE)
+		return part_fits(c, live);
 	if (c->kind != FREE) {
 		if (!c->ret && live->used & blocks_mask(c->e.start, c->e.len))
 			return false;
@@ -350,6 +467,9 @@ static u32 possibly_used(const struct call *call)
 		if ((c->kind == ALLOC || c->kind == CLAIM) && !c->ret &&
 		    end_of_use(c->e, c->begun, &freed) > call->begun && c->begun < call->ended)
 			used |= blocks_mask(c->e.start, c->e.len);
+		/* when it is freed, by calls that know other lengths, does not matter */
+		if (c->kind == EXTEND && !c->ret && c->begun < call->ended)
+			used |= blocks_mask(c->e.start + c->e.len, 1);
 	}
 	return used;
 }
@@ -371,6 +491,11 @@ static void check_results(struct space *live)
 		if (c->kind == CLAIM && c->ret &&
 		    !(possibly_used(c) & blocks_mask(c->e.start, c->e.len)))
 			order_fail("false EEXIST: %u+%u is free", c->e.start, c->e.len);
+		if (c->kind == EXTEND && c->ret == -ENOSPC &&
+		    c->e.start + c->e.len < device->blocks &&
+		    !(possibly_used(c) >> (c->e.start + c->e.len) & 1))
+			order_fail("false ENOSPC: what follows %u+%u is free", c->e.start,
+				   c->e.len);
 	}
 }
 
@@ -390,7 +515,8 @@ static void print_program(void)
 static void print_calls(void)
 {
 	static const char *const kinds[] = {
-		[ALLOC] = "alloc", [CLAIM] = "claim", [FREE] = "free",
+		[ALLOC] = "alloc", [CLAIM] = "claim", [FREE] = "free", [CUT] = "cut",
+		[SPLIT] = "split", [EXTEND] = "extend",
 	};
 	u32 starts, start;
 	unsigned int i;
@@ -628,6 +754,10 @@ static const struct {
 	{ "16.4Ks.2", "lmff+ggff+ppff" },
 	{ "16.4K.1", "lfgf+gflf+sqsq" },
 	{ "16.1M.2", "lwft+gwft+mqfc" },
+	/* parts of extents while others free them, or take what follows */
+	{ "16.4K.1", "mhxf+ofpf+hcxf" },
+	{ "16.4Ks.2", "hixf+ppfd+mxhf" },
+	{ "11.1M.1", "xxhf+lhif+ooff" },
 };
 
 /* Reads a program of @len characters. Return: false if it is none. */
@@ -675,14 +805,29 @@ static void run_by_hand(void)
 	}
 }
 
+/* The letters that programs are made of. */
+static char letters[ARRAY_SIZE(ops) + 1];
+
+/* All of them; or those that are not parts; or parts, and some beside them. */
+static void set_letters(bool with_parts, bool with_all)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		if (strchr(parts, ops[i].letter) ? with_parts :
+		    with_all || strchr(beside_parts, ops[i].letter))
+			letters[nr++] = ops[i].letter;
+	letters[nr] = 0;
+}
+
 /* The program of a number: a digit for each operation. */
 static void program_of(u64 nr)
 {
-	unsigned int i, k;
+	unsigned int i, k, nr_letters = strlen(letters);
 
 	for (i = 0; i < program.nr_threads; i++)
-		for (k = 0; k < program.nr_ops; k++, nr /= ARRAY_SIZE(ops))
-			program.ops[i][k] = ops[nr % ARRAY_SIZE(ops)].letter;
+		for (k = 0; k < program.nr_ops; k++, nr /= nr_letters)
+			program.ops[i][k] = letters[nr % nr_letters];
 }
 
 static u64 nr_all_programs(void)
@@ -691,15 +836,30 @@ static u64 nr_all_programs(void)
 	u64 nr = 1;
 
 	for (i = 0; i < program.nr_threads * program.nr_ops; i++)
-		nr *= ARRAY_SIZE(ops);
+		nr *= strlen(letters);
 	return nr;
 }
 
-/* Of two programs that differ in the order of the threads, one. */
-static bool is_mirrored(void)
+static bool has_parts(void)
 {
-	return program.nr_threads == 2 &&
-	       memcmp(program.ops[0], program.ops[1], program.nr_ops) > 0;
+	unsigned int i, k;
+
+	for (i = 0; i < program.nr_threads; i++)
+		for (k = 0; k < program.nr_ops; k++)
+			if (strchr(parts, program.ops[i][k]))
+				return true;
+	return false;
+}
+
+/*
+ * Of two programs that differ in the order of the threads, one; of programs of parts, those that
+ * have one.
+ */
+static bool is_left_out(void)
+{
+	return (program.nr_threads == 2 &&
+		memcmp(program.ops[0], program.ops[1], program.nr_ops) > 0) ||
+	       (strchr(letters, parts[0]) && !has_parts());
 }
 
 /* All programs, on each device, or each on the next one. */
@@ -710,7 +870,7 @@ static void run_all(void)
 
 	for (nr = 0; turns && nr < nr_all_programs() && !nr_violations; nr++) {
 		program_of(nr);
-		if (is_mirrored())
+		if (is_left_out())
 			continue;
 		prepare_once(device_nr(i++ % nr_devices()));
 		run_program();
@@ -721,7 +881,7 @@ static void run_all(void)
 		prepare_once(device_nr(i));
 		for (nr = 0; nr < nr_all_programs() && !nr_violations; nr++) {
 			program_of(nr);
-			if (!is_mirrored())
+			if (!is_left_out())
 				run_program();
 		}
 	}
@@ -813,17 +973,23 @@ int interleave(const struct interleave_options *options)
 				    "such as 8.4K.1, or turns");
 	if (opt->replay)
 		return replay(opt->replay);
-	if (only_sequences)
+	if (only_sequences) {
 		;
-	else if (!opt->programs || !strcmp(opt->programs, "all"))
+	} else if (!opt->programs || !strcmp(opt->programs, "all")) {
+		set_letters(false, true);
 		run_all();
-	else if (!strcmp(opt->programs, "hand"))
+	} else if (!strcmp(opt->programs, "parts")) {
+		set_letters(true, false);
+		run_all();
+	} else if (!strcmp(opt->programs, "hand")) {
 		run_by_hand();
-	else if (sscanf(opt->programs, "%llu,%llu%c", &seed, &count, &more) == 2)
+	} else if (sscanf(opt->programs, "%llu,%llu%c", &seed, &count, &more) == 2) {
+		set_letters(true, true);
 		run_drawn(seed, count);
-	else
+	} else {
 		return wrong_option("--programs", opt->programs,
-				    "is neither all, hand nor SEED,COUNT");
+				    "is neither all, parts, hand nor SEED,COUNT");
+	}
 	if (opt->depth && !nr_violations)
 		sequences(opt->depth, only_device);
 	result("programs", nr_programs);

@@ -8,7 +8,8 @@
 
 /* The options of the command. */
 struct interleave_options {
-	const char *programs;	/* "all", "hand" or "SEED,COUNT"; NULL: all, if @depth is 0 */
+	/* "all", "parts", "hand" or "SEED,COUNT"; NULL: all, if @depth is 0 */
+	const char *programs;
 	const char *device;	/* for all programs and the sequences; NULL: each */
 	const char *replay;	/* or NULL */
 	unsigned int preemptions;

@@ -39,6 +39,7 @@ never_done()
 
 if [ -n "${SOAK-}" ]; then
 	search --programs all
+	search --programs parts
 	search --programs all --device turns --preemptions 3
 	search --programs 1,300 --ops 3
 	search --programs 1,60 --threads 3 --ops 3
@@ -46,12 +47,13 @@ if [ -n "${SOAK-}" ]; then
 	search --depth 6
 else
 	search --programs all --device turns
+	search --programs parts --device turns
 	search --programs 1,300 --ops 3
 	search --programs 1,60 --threads 3 --ops 3 --preemptions 1
 	search --programs hand --preemptions 1
 	search --depth 4
 fi
 is "each operation did something in some schedule" "$(never_done)" ""
-is "... and all are counted" "$(awk '/ of / { print $1 }' "$counts" | sort -u | wc -l)" 17
+is "... and all are counted" "$(awk '/ of / { print $1 }' "$counts" | sort -u | wc -l)" 20
 
 done_testing
