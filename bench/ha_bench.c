@@ -47,6 +47,13 @@
  * 1 TiB is free as a whole, and 1 MiB is asked for. worst-stat-100T: counters and the largest
  * free run of 100 TiB with two extents; worst-stat-sparse-100T: with an extent in each GiB.
  *
+ * cut-64K, cut-94M: 4 KiB off the tail of an extent of 64 KiB, of 94 MiB. cut-middle-64K: 4 KiB out
+ * of the middle. extend-64K: by 4 KiB, which were cut off it before. In random order, with 100 000
+ * extents of 64 KiB live; the median over rounds of calls. -mean: the mean, with what was needed
+ * once for each slab.
+ *
+ * pingpong-68K-empty, pingpong-3M-empty: on a device on which nothing else is allocated.
+ *
  * An aged device is filled to 95 % and freed at random down to 60 %, three times,
  * then filled to 95 % again; sizes are log-uniform from 4 KiB to 4 MiB.
  */
@@ -970,6 +977,178 @@ static int worst_run(const struct worst *w)
 	return 0;
 }
 
+/* ---- parts of extents ---- */
+
+#define PART_CALLS	(ROUNDS * PAIRS)
+#define NR_LONG		PART_CALLS
+
+struct part {
+	const char *workload;
+	u64 len;	/* of the extents */
+	u64 from;	/* where the part begins */
+};
+
+static const struct part parts[] = {
+	{ "cut-64K", SZ_64K, SZ_64K - SZ_4K },
+	{ "cut-94M", 94 * SZ_1M, 94 * SZ_1M - SZ_4K },
+	{ "cut-middle-64K", SZ_64K, SZ_32K },
+};
+
+static int part_cut(const struct part *part, u64 start)
+{
+	return hybrid_alloc_free_part(ha, start + part->from, SZ_4K, GFP_KERNEL, NULL);
+}
+
+static int part_extend(const struct part *part, u64 start)
+{
+	u64 got;
+
+	return hybrid_alloc_extend(ha, start, part->len - SZ_4K, SZ_4K, 0, GFP_KERNEL, &got, NULL);
+}
+
+static int part_nothing(const struct part *part, u64 start)
+{
+	return 0;
+}
+
+/* Rounds of calls, each for the next extent. Return: the median of a round, or an errno. */
+static __always_inline s64 part_rounds(const struct part *part, const struct object *objects,
+				       int (*call)(const struct part *part, u64 start), s64 *sum)
+{
+	s64 t[ROUNDS];
+	int i, k, ret = 0;
+
+	*sum = 0;
+	for (i = 0; i < ROUNDS; i++) {
+		t[i] = now();
+		for (k = 0; k < PAIRS; k++)
+			ret |= call(part, objects[i * PAIRS + k].start);
+		t[i] = now() - t[i];
+		*sum += t[i];
+		if (ret)
+			return -EIO;
+		cond_resched();
+	}
+	sort(t, ROUNDS, sizeof(t[0]), compare, NULL);
+	return t[ROUNDS / 2];
+}
+
+static void part_report(const char *workload, s64 t, s64 sum, s64 nothing)
+{
+	report(allocators, workload, "", "extent", max(t - nothing, 0LL) * 1000 / PAIRS);
+	report(allocators, workload, "-mean", "extent",
+	       div64_s64(max(sum - nothing * ROUNDS, 0LL) * 1000, PART_CALLS));
+}
+
+/* The first extents are cut; those at the tail become as long again. */
+static int part_measure(const struct part *part, const struct object *objects)
+{
+	bool tail = part->from + SZ_4K == part->len;
+	s64 t, sum, nothing, ignored;
+
+	nothing = part_rounds(part, objects, part_nothing, &ignored);
+	t = part_rounds(part, objects, part_cut, &sum);
+	if (t < 0)
+		return t;
+	part_report(part->workload, t, sum, nothing);
+	if (!tail)
+		return 0;
+	t = part_rounds(part, objects, part_extend, &sum);
+	if (t < 0)
+		return t;
+	if (part == parts)
+		part_report("extend-64K", t, sum, nothing);
+	return 0;
+}
+
+static int part_alloc(struct object *objects, unsigned int nr, u64 len)
+{
+	unsigned int i, k;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		ret = hybrid_alloc(len, &objects[i]);
+		if (ret)
+			return ret;
+		/* in random order */
+		k = random_next(&rng) % (i + 1);
+		swap(objects[i], objects[k]);
+		if (i % PAIRS == 0)
+			cond_resched();
+	}
+	return 0;
+}
+
+/* What is left of an extent. */
+static void part_free(const struct part *part, u64 start, bool cut)
+{
+	u64 behind = part->from + SZ_4K;
+
+	if (!cut || behind == part->len) {
+		WARN_ON_ONCE(hybrid_alloc_free(ha, start, part->len, NULL));
+		return;
+	}
+	WARN_ON_ONCE(hybrid_alloc_free(ha, start, part->from, NULL));
+	WARN_ON_ONCE(hybrid_alloc_free(ha, start + behind, part->len - behind, NULL));
+}
+
+static int part_run(const struct part *part, struct object *objects)
+{
+	bool is_long = part->len > SZ_64K;
+	struct object *longs = objects + NR_LIVE;
+	unsigned int i;
+	int ret;
+
+	ret = hybrid_open(is_long ? 2 * TIB : 64ULL * SZ_1G);
+	if (ret)
+		return ret;
+	rng = seed;
+	ret = part_alloc(objects, NR_LIVE, SZ_64K);
+	if (!ret && is_long)
+		ret = part_alloc(longs, NR_LONG, part->len);
+	if (!ret)
+		ret = part_measure(part, is_long ? longs : objects);
+	if (ret)
+		return ret;
+	for (i = 0; i < NR_LIVE; i++) {
+		if (is_long)
+			hybrid_alloc_free(ha, objects[i].start, SZ_64K, NULL);
+		else
+			part_free(part, objects[i].start, i < PART_CALLS);
+		if (i % PAIRS == 0)
+			cond_resched();
+	}
+	for (i = 0; is_long && i < NR_LONG; i++)
+		part_free(part, longs[i].start, true);
+	hybrid_close();
+	return 0;
+}
+
+static int parts_run(void)
+{
+	struct object *objects = vmalloc(array_size(NR_LIVE + NR_LONG, sizeof(*objects)));
+	int ret = objects ? 0 : -ENOMEM, i;
+
+	for (i = 0; i < ARRAY_SIZE(parts) && !ret; i++)
+		ret = part_run(&parts[i], objects);
+	vfree(objects);
+	return ret;
+}
+
+/* ---- nothing else is allocated ---- */
+
+static int empty_device(void)
+{
+	static const u32 lens[] = { SZ_64K + SZ_4K, 3 * SZ_1M };
+	int i, ret = hybrid_open(allocators->capacity);
+
+	for (i = 0; i < ARRAY_SIZE(lens) && !ret; i++)
+		ret = measure(allocators, lens[i], "-empty");
+	if (!ret)
+		hybrid_close();
+	return ret;
+}
+
 static int bench(void)
 {
 	const struct allocator *a;
@@ -994,7 +1173,7 @@ static int bench(void)
 	}
 	for (i = 0; i < ARRAY_SIZE(worsts) && !ret; i++)
 		ret = worst_run(&worsts[i]);
-	return ret;
+	return ret ?: parts_run() ?: empty_device();
 }
 
 static int __init ha_bench_init(void)
