@@ -231,22 +231,23 @@ int hybrid_alloc_extend(struct hybrid_alloc *ha, u64 start, u64 len, u64 more, u
 			u64 *got, enum hybrid_alloc_reason *reason)
 {
 	enum hybrid_alloc_reason why = ha_range_fault(ha, start, len);
-	u64 size = ha->params.min_block, blocks, max_len = READ_ONCE(ha->max_len);
+	u64 size = ha->params.min_block, max_len = READ_ONCE(ha->max_len), room;
 	int ret;
 
 	*got = 0;
+	len = why ? len : round_up(len, size);
+	room = max_len - min(len, max_len);
+	least = least ?: more;
 	if (why) {
 		ret = ha_fault_errno(why);
 	} else if (!more || least > more) {
 		ret = -EINVAL;
-	} else if (more > max_len || round_up(len, size) + round_up(least ?: more, size) > max_len) {
+	} else if (least > room) {
 		ret = -EFBIG;
 	} else {
-		blocks = round_up(len, size) >> ha->shift;
-		more = min(round_up(more, size), max_len - round_up(len, size)) >> ha->shift;
-		least = least ? round_up(least, size) >> ha->shift : more;
-		ret = hapool_extend(&ha->pool, start >> ha->shift, blocks, least, more, gfp, got,
-				    &why);
+		more = round_up(min(more, room), size) >> ha->shift;
+		ret = hapool_extend(&ha->pool, start >> ha->shift, len >> ha->shift,
+				    round_up(least, size) >> ha->shift, more, gfp, got, &why);
 		*got <<= ha->shift;
 		ha_space_changed(ha);
 	}

@@ -288,7 +288,8 @@ enum hybrid_alloc_reason {
  * I/O to the extent must have finished. If pages of it are still dirty in the page
  * cache of the block device, they overwrite data of the extent's next owner.
  *
- * A free without the flag needs no memory. EINVAL, ENOENT, ERANGE, EPERM of the extent as @reason says; EFAULT
+ * A free without the flag needs no memory. EINVAL, ENOENT, ERANGE, EPERM of the extent
+ * as @reason says; EFAULT
  * the result can no longer be written back: the extent is free nevertheless.
  */
 struct hybrid_alloc_free {

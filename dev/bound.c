@@ -378,8 +378,10 @@ static void ha_bound_part(struct ha_bound *b, const struct ha_part *p, struct ha
 		b->len += p->got;
 		return;
 	}
-	if (p->what == HA_PART_SPLIT)
-		from = to = p->at;
+	if (p->what == HA_PART_SPLIT) {
+		from = p->at;
+		to = p->at;
+	}
 	if (from > b->start) {
 		b->len = from - b->start;
 		range.start = to;

@@ -242,7 +242,7 @@ static int part_call(struct kunit *test, enum part_call call, u64 at, u64 len, g
 	}
 }
 
-/* The nth try for memory fails, or all from then on: the extent is as before, or the call is done. */
+/* The nth try for memory fails, or all from there: the extent is as before, or the call is done. */
 static void failing_memory_changes_nothing(struct kunit *test)
 {
 	static const gfp_t gfps[] = { GFP_NOWAIT, GFP_KERNEL };
@@ -550,4 +550,5 @@ static struct kunit_suite part_suite = {
 	.exit = pool_test_exit,
 	.test_cases = part_cases,
 };
+
 kunit_test_suite(part_suite);

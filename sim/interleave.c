@@ -357,7 +357,8 @@ static bool part_fits(const struct call *c, struct space *live)
 		end = start + c->e.len;
 		if (c->ret == -ENOSPC)
 			return true;
-		if (c->ret || (c->kind == EXTEND && (end == device->blocks || live->used >> end & 1)))
+		if (c->ret || (c->kind == EXTEND &&
+			       (end == device->blocks || live->used >> end & 1)))
 			return false;
 		space_remove(live, start, c->e.len);
 		if (c->kind == EXTEND) {

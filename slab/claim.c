@@ -4,8 +4,9 @@
  *
  * Any blocks that are free can become an extent, whatever they lie in: a slab of equal objects in
  * the way is dissolved. Whether objects of it are in use only because pools have them, the slow
- * mode of the pool layer tells. A claim asks for one range and takes it or fails. A goal is a wish: what
- * looks for it here takes one of the next free runs, and leaves slabs alone (append.c does not).
+ * mode of the pool layer tells. A claim asks for one range and takes it or fails. A goal is a wish:
+ * what looks for it here takes one of the next free runs, and leaves slabs alone (append.c does
+ * not).
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>

@@ -9,8 +9,9 @@
  * Only a CACHED object changes it from 0 to 1, and a CACHED object pins its slab.
  *
  * Slabs with a free object are in haslab_group.partial. An empty slab goes back to the buddy at
- * once. A slab that is in the way gives way: it is dissolved. The next slab of a class is as large as half of the space that the class has already, so
- * few objects keep little space from other sizes.
+ * once. A slab that is in the way gives way: it is dissolved. The next slab of a class is as large
+ * as half of the space that the class has already, so few objects keep little space from other
+ * sizes.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
@@ -454,7 +455,7 @@ bool haslab_is_foreign(struct haslab *s, int class, const struct haslab_ref *ref
 	       slab_group(s, haslab_ref_slab(s, ref)) != haslab_own_group(s);
 }
 
-/* Lock the group of a slab, which a CACHED object pins. It may move to another group before that. */
+/* Lock the group of a slab, which a CACHED object pins. It may be another group before that. */
 static struct haslab_group *haslab_lock_slab(struct haslab *s, const struct haslab_slab *slab)
 	__acquires(&g->lock)
 {
