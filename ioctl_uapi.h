@@ -289,8 +289,8 @@ enum hybrid_alloc_reason {
  * cache of the block device, they overwrite data of the extent's next owner.
  *
  * A free without the flag needs no memory. EINVAL, ENOENT, ERANGE, EPERM of the extent
- * as @reason says; EFAULT
- * the result can no longer be written back: the extent is free nevertheless.
+ * as @reason says; EFAULT the result can no longer be written back: the extent is free
+ * nevertheless.
  */
 struct hybrid_alloc_free {
 	__u32 size;

@@ -1207,6 +1207,36 @@ static int hapool_extend_try(struct hapool *p, void *arg, bool pools_empty)
 			     &c->got, c->reason);
 }
 
+/*
+ * What lies at @pos may be in this CPU's magazine, as it is when an extent was allocated a moment
+ * ago: give back what that has. Return: whether it had something.
+ */
+static bool hapool_drain_at(struct hapool *p, u64 pos)
+{
+	struct hapool_bin *bin;
+	struct hapool_mag *mag;
+	struct haslab_extent e;
+	int class;
+	u32 nr;
+
+	if (pos >= hapool_end(p) || haslab_extents(&p->slab, pos, &e, 1) != 1 ||
+	    e.state != HYBRID_ALLOC_MAP_CACHED)
+		return false;
+	class = haslab_class_of(&p->slab, e.len);
+	if (class < 0)
+		return false;
+	bin = &get_cpu_ptr(p->cpus)->bin[class];
+	mag = hapool_mag_take(bin);
+	put_cpu_ptr(p->cpus);
+	if (!mag)
+		return false;
+	nr = hapool_mag_nr(mag);
+	if (nr)
+		hapool_mag_drain(p, class, mag, 0, HAPOOL_DRAIN_ASKED);
+	hapool_mag_put(bin, mag);
+	return nr;
+}
+
 /**
  * hapool_cut - free a part of an extent
  * @p: the pool
@@ -1296,6 +1326,8 @@ int hapool_extend(struct hapool *p, u64 start, u64 len, u64 least, u64 most, gfp
 	*reason = HYBRID_ALLOC_REASON_NONE;
 	hapool_call_begin(p);
 	ret = hapool_extend_try(p, &c, false);
+	if (ret == -EAGAIN && hapool_drain_at(p, start + len + c.got))
+		ret = hapool_extend_try(p, &c, false);
 	if (ret == -EAGAIN)
 		ret = hapool_call_slow(p, gfp, hapool_extend_try, &c);
 	if (!ret)

@@ -316,6 +316,28 @@ static void cut_beside_cached_objects(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* What follows an object is in this CPU's magazine: that is given back, and no other one. */
+static void object_is_extended_over_cached_ones(struct kunit *test)
+{
+	u64 at, other, got;
+
+	start(test, 16 * SLOT);
+	warm_up(test, 4);
+	other = alloc(test, 5);
+	warm_up(test, 5);
+	KUNIT_ASSERT_EQ(test, claim(test, 8 * SLOT, 1), 0);
+	at = alloc(test, 4);
+	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
+	KUNIT_ASSERT_EQ(test, extend(test, at, 4, 4, 4, &got), 0);
+	KUNIT_EXPECT_EQ(test, got, 4);
+	KUNIT_EXPECT_EQ(test, stat(test)->searches, 0);
+	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
+	expect_freed(test, at, 8);
+	expect_freed(test, other, 5);
+	expect_freed(test, 8 * SLOT, 1);
+	expect_all_comes_back(test);
+}
+
 /* Too many slabs are small, so that none may be dissolved while pools have some of it. */
 static void cut_empties_the_pools_if_it_must(struct kunit *test)
 {
@@ -537,6 +559,7 @@ static struct kunit_case part_cases[] = {
 	KUNIT_CASE(extents_become_longer),
 	KUNIT_CASE(failing_memory_changes_nothing),
 	KUNIT_CASE(cut_beside_cached_objects),
+	KUNIT_CASE(object_is_extended_over_cached_ones),
 	KUNIT_CASE(cut_empties_the_pools_if_it_must),
 	KUNIT_CASE(cut_where_another_group_is),
 	KUNIT_CASE(random_parts_match_the_model),
