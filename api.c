@@ -17,6 +17,7 @@
 #include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include "api.h"
@@ -27,6 +28,29 @@
 static u64 ha_blocks(const struct hybrid_alloc *ha, u64 len)
 {
 	return round_up(len, ha->params.min_block) >> ha->shift;
+}
+
+/* A goal is never a condition: outside the range it is ignored. In blocks. */
+static u64 ha_goal(const struct hybrid_alloc *ha, u64 goal)
+{
+	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
+	return goal < ha->start || goal >= READ_ONCE(ha->end) ? HAPOOL_NO_GOAL : goal >> ha->shift;
+}
+
+/* hybrid_alloc_alloc_upto(), after its checks. */
+static int ha_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align, u64 goal, gfp_t gfp,
+			 struct hybrid_alloc_range *out)
+{
+	u64 blocks = ha_blocks(ha, min), start;
+	int ret = hapool_alloc_upto(&ha->pool, &blocks, ha_blocks(ha, max),
+				    max(align >> ha->shift, 1ULL), ha_goal(ha, goal), gfp, &start);
+
+	ha_space_changed(ha);
+	if (ret)
+		return ret;
+	out->start = start << ha->shift;
+	out->len = blocks << ha->shift;
+	return 0;
 }
 
 /* hybrid_alloc_alloc() with all checks. */
@@ -40,12 +64,8 @@ static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goa
 		return -EINVAL;
 	if (len > READ_ONCE(ha->max_len))
 		return -EFBIG;
-	/* a goal is never a condition: outside the range it is ignored */
 	if (unlikely(goal != HYBRID_ALLOC_NO_GOAL))
-		goal = goal < ha->start || goal >= READ_ONCE(ha->end) ? HAPOOL_NO_GOAL :
-								       goal >> ha->shift;
-	BUILD_BUG_ON(HYBRID_ALLOC_NO_GOAL != HAPOOL_NO_GOAL);
-
+		goal = ha_goal(ha, goal);
 	blocks = ha_blocks(ha, len);
 	align = max(align >> ha->shift, 1ULL);
 	ret = hapool_alloc(&ha->pool, blocks, align, goal, gfp, &start);
@@ -103,6 +123,179 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 
+/**
+ * hybrid_alloc_alloc_upto - allocate an extent that is as long as there is space for
+ * @ha: the allocator
+ * @min: bytes that will do, rounded up to whole blocks; at least 1
+ * @max: bytes requested, rounded up to whole blocks; at least @min
+ * @align: as of hybrid_alloc_alloc()
+ * @goal: likewise
+ * @gfp: likewise
+ * @out: the extent; untouched on failure
+ *
+ * The extent has @max bytes if a free run is that long, else as many as the longest free run has
+ * room for at this alignment. The space is searched once at most.
+ *
+ * Context: as hybrid_alloc_alloc().
+ * Return: As hybrid_alloc_alloc(): EINVAL also if @max is less than @min; EFBIG @min is larger than
+ * params.max_block or the managed range, of @max more than that is ignored; ENOSPC no free run of
+ * @min fits.
+ */
+int hybrid_alloc_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align, u64 goal,
+			    gfp_t gfp, struct hybrid_alloc_range *out)
+{
+	u64 most = READ_ONCE(ha->max_len), len = max;
+	int ret;
+
+	max = min(max, most);
+	if (!min || len < min || (align && !ha_is_power_of_2(align)))
+		ret = -EINVAL;
+	else if (min > most)
+		ret = -EFBIG;
+	else
+		ret = ha_alloc_upto(ha, min, max, align, goal, gfp, out);
+	trace_ha_alloc(ha->dev, len, align, ret ? 0 : out->start, ret ? 0 : out->len, ret);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_alloc_upto);
+
+/* ---- several extents ---- */
+
+/**
+ * ha_pieces_begin - check a request for several extents
+ * @ha: the allocator
+ * @p: out: before the first extent
+ * @rq: what is requested; its goal is not looked at
+ * @nr: how many extents are accepted
+ *
+ * Return: 0, EINVAL or EFBIG, as hybrid_alloc_alloc_many().
+ */
+int ha_pieces_begin(const struct hybrid_alloc *ha, struct ha_pieces *p,
+		    const struct hybrid_alloc_request *rq, u32 nr)
+{
+	u64 longest = READ_ONCE(ha->max_len), most;
+	bool partial = rq->flags & HYBRID_ALLOC_ALLOC_PARTIAL;
+
+	if (!rq->len || rq->min > rq->len || !nr || (rq->align && !ha_is_power_of_2(rq->align)))
+		return -EINVAL;
+	if (rq->len > READ_ONCE(ha->end) - ha->start || rq->min > longest)
+		return -EFBIG;
+	if (!partial && !check_mul_overflow(longest, (u64)nr, &most) && rq->len > most)
+		return -EFBIG;
+	*p = (struct ha_pieces){
+		.left = round_up(rq->len, ha->params.min_block),
+		.min = round_up(max(rq->min, 1ULL), ha->params.min_block),
+		.nr = nr,
+		.partial = partial,
+	};
+	return 0;
+}
+
+/**
+ * ha_pieces_next - the most that the next extent may have
+ * @ha: the allocator
+ * @p: the extents so far
+ *
+ * It has @p->min bytes at least. Return: in bytes; 0: there is no next one.
+ */
+u64 ha_pieces_next(const struct hybrid_alloc *ha, const struct ha_pieces *p)
+{
+	return p->nr && p->left >= p->min ? min(p->left, READ_ONCE(ha->max_len)) : 0;
+}
+
+/**
+ * ha_pieces_shorter - whether the extent that was found leaves a rest that is too short
+ * @p: the extents before it
+ * @len: its length
+ *
+ * Return: how long it may be at the most so that a rest of @p->min bytes stays, if that is shorter
+ * and long enough; 0: take it.
+ */
+u64 ha_pieces_shorter(const struct ha_pieces *p, u64 len)
+{
+	u64 rest = p->left - len;
+
+	return rest && rest < p->min && p->left >= 2 * p->min ? p->left - p->min : 0;
+}
+
+/**
+ * ha_pieces_end - what the call returns
+ * @p: all extents
+ * @ret: 0, or why the last allocation failed
+ * @nr: the number of extents
+ *
+ * Return: 0; else what was allocated is to be freed.
+ */
+int ha_pieces_end(const struct ha_pieces *p, int ret, u32 nr)
+{
+	if (ret && ret != -ENOSPC)
+		return ret;
+	return !p->left || (p->partial && nr) ? 0 : -ENOSPC;
+}
+
+/* The next of several extents. */
+static int ha_alloc_piece(struct hybrid_alloc *ha, struct ha_pieces *p, u64 max, u64 align,
+			  u64 goal, gfp_t gfp, struct hybrid_alloc_range *out)
+{
+	int ret = hybrid_alloc_alloc_upto(ha, p->min, max, align, goal, gfp, out);
+	u64 shorter = ret ? 0 : ha_pieces_shorter(p, out->len);
+
+	if (shorter) {
+		hybrid_alloc_free(ha, out->start, out->len, NULL);
+		ret = hybrid_alloc_alloc_upto(ha, p->min, shorter, align, goal, gfp, out);
+	}
+	if (ret)
+		return ret;
+	p->left -= out->len;
+	p->nr--;
+	return 0;
+}
+
+/**
+ * hybrid_alloc_alloc_many - allocate a number of bytes in several extents
+ * @ha: the allocator
+ * @rq: what is requested
+ * @gfp: how to get memory for metadata
+ * @out: the extents
+ * @nr: how many are accepted, the length of @out; out: how many there are
+ *
+ * Allocates one extent if a free run is long enough, else the longest free runs until @rq->len is
+ * reached. Each is an extent of its own.
+ *
+ * Context: As hybrid_alloc_alloc().
+ * Return: 0, or EINVAL a length is 0, @rq->min is more than @rq->len, the alignment or the flags are
+ * not valid; EFBIG more than can be; ENOSPC, ENOMEM, EAGAIN, EINTR, ENODEV as hybrid_alloc_alloc().
+ * A call that fails has allocated nothing.
+ */
+int hybrid_alloc_alloc_many(struct hybrid_alloc *ha, const struct hybrid_alloc_request *rq,
+			    gfp_t gfp, struct hybrid_alloc_range *out, int *nr)
+{
+	u64 goal = rq->goal, max;
+	struct ha_pieces p;
+	int ret, got = 0;
+
+	if (rq->flags & ~HYBRID_ALLOC_ALLOC_PARTIAL || *nr < 1)
+		return -EINVAL;
+	ret = ha_pieces_begin(ha, &p, rq, *nr);
+	if (ret)
+		return ret;
+	while (!ret && (max = ha_pieces_next(ha, &p))) {
+		ret = ha_alloc_piece(ha, &p, max, rq->align, goal, gfp, &out[got]);
+		if (ret)
+			break;
+		if (goal != HYBRID_ALLOC_NO_GOAL)
+			goal = out[got].start + out[got].len;
+		got++;
+	}
+	ret = ha_pieces_end(&p, ret, got);
+	while (ret && got--)
+		hybrid_alloc_free(ha, out[got].start, out[got].len, NULL);
+	if (!ret)
+		*nr = got;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_alloc_many);
+
 /* ---- an allocation in the slow mode, in steps ---- */
 
 /**
@@ -123,22 +316,27 @@ int ha_search_begin(struct hybrid_alloc *ha)
 /**
  * ha_search_find - find a free run
  * @ha: the allocator
- * @len: as of hybrid_alloc_alloc(), which has accepted it
- * @align: likewise
+ * @min: as of hybrid_alloc_alloc_upto(), which has accepted it
+ * @len: the most that is asked for; out: the longest that fits, if any does
+ * @align: as @min
  * @at: out: where an extent fits
  *
  * Context: Process context, in the slow mode, may sleep. Return: 0, or ENOSPC no free run fits.
  */
-int ha_search_find(struct hybrid_alloc *ha, u64 len, u64 align, u64 *at)
+int ha_search_find(struct hybrid_alloc *ha, u64 min, u64 *len, u64 align, u64 *at)
 {
+	u64 max = min(*len, READ_ONCE(ha->max_len)), blocks = ha_blocks(ha, min);
 	int ret;
 
-	ret = hapool_search_find(&ha->pool, ha_blocks(ha, len), max(align >> ha->shift, 1ULL), at);
-	if (ret)
-		trace_ha_alloc(ha->dev, len, align, 0, 0, ret);
-	else
-		*at <<= ha->shift;
-	return ret;
+	ret = hapool_search_find(&ha->pool, &blocks, ha_blocks(ha, max),
+				 max(align >> ha->shift, 1ULL), at);
+	if (ret) {
+		trace_ha_alloc(ha->dev, *len, align, 0, 0, ret);
+		return ret;
+	}
+	*at <<= ha->shift;
+	*len = blocks << ha->shift;
+	return 0;
 }
 
 /**

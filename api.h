@@ -73,7 +73,7 @@ void ha_close(struct hybrid_alloc *ha);
 int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len);
 
 int __must_check ha_search_begin(struct hybrid_alloc *ha);
-int __must_check ha_search_find(struct hybrid_alloc *ha, u64 len, u64 align, u64 *at);
+int __must_check ha_search_find(struct hybrid_alloc *ha, u64 min, u64 *len, u64 align, u64 *at);
 int __must_check ha_search_take(struct hybrid_alloc *ha, u64 at, u64 len, u64 align,
 				struct hybrid_alloc_range *out);
 void ha_search_end(struct hybrid_alloc *ha);
@@ -88,6 +88,26 @@ int __must_check ha_cut(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp,
 			enum hybrid_alloc_reason *reason);
 
 enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len);
+
+/**
+ * struct ha_pieces - an allocation in several extents, between two of them
+ * @left: bytes that are still missing, a multiple of a block
+ * @min: of each extent at least, a multiple of a block
+ * @nr: extents that may still follow
+ * @partial: fewer bytes will do
+ */
+struct ha_pieces {
+	u64 left;
+	u64 min;
+	u32 nr;
+	bool partial;
+};
+
+int ha_pieces_begin(const struct hybrid_alloc *ha, struct ha_pieces *p,
+		    const struct hybrid_alloc_request *rq, u32 nr);
+u64 ha_pieces_next(const struct hybrid_alloc *ha, const struct ha_pieces *p);
+u64 ha_pieces_shorter(const struct ha_pieces *p, u64 len);
+int ha_pieces_end(const struct ha_pieces *p, int ret, u32 nr);
 
 /* is_power_of_2() takes a long, which may be shorter than 64 bits. */
 static inline bool ha_is_power_of_2(u64 n)

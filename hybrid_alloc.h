@@ -96,12 +96,34 @@ struct hybrid_alloc_range {
 /* A goal for hybrid_alloc_alloc(): anywhere. */
 #define HYBRID_ALLOC_NO_GOAL	U64_MAX
 
+/**
+ * struct hybrid_alloc_request - what hybrid_alloc_alloc_many() is asked for
+ * @len: bytes requested in total, rounded up to whole blocks
+ * @min: bytes that each extent has at least, rounded up to whole blocks; 0: one block
+ * @align: alignment of each start on the device, as of hybrid_alloc_alloc()
+ * @goal: where the first extent should be, as of hybrid_alloc_alloc(); each further one has the end
+ *	of the previous one as its goal. HYBRID_ALLOC_NO_GOAL: anywhere
+ * @flags: HYBRID_ALLOC_ALLOC_PARTIAL: fewer bytes will do
+ */
+struct hybrid_alloc_request {
+	u64 len;
+	u64 min;
+	u64 align;
+	u64 goal;
+	u32 flags;
+};
+
 struct hybrid_alloc * __must_check
 hybrid_alloc_open(struct block_device *bdev, const struct hybrid_alloc_params *params, gfp_t gfp);
 void hybrid_alloc_close(struct hybrid_alloc *ha);
 
 int __must_check hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal,
 				    gfp_t gfp, struct hybrid_alloc_range *out);
+int __must_check hybrid_alloc_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align,
+					 u64 goal, gfp_t gfp, struct hybrid_alloc_range *out);
+int __must_check hybrid_alloc_alloc_many(struct hybrid_alloc *ha,
+					 const struct hybrid_alloc_request *rq, gfp_t gfp,
+					 struct hybrid_alloc_range *out, int *nr);
 int __must_check hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp);
 int hybrid_alloc_free(struct hybrid_alloc *ha, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);

@@ -145,6 +145,8 @@ struct hybrid_alloc_detach {
 #define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH and poll() */
 #define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP knows HYBRID_ALLOC_MAP_KINDS */
 #define HYBRID_ALLOC_FEATURE_PARTS	(1ULL << 3)	/* FREE_PART; SPLIT, EXTEND and KEEP */
+/* ALLOC and ALLOC_MANY know min */
+#define HYBRID_ALLOC_FEATURE_MIN	(1ULL << 6)
 
 /**
  * struct hybrid_alloc_info - INFO: what an instance is
@@ -227,10 +229,16 @@ struct hybrid_alloc_info {
  * @extent: out: the extent, with the rounded length. In: cookie, flags and domain
  *	must be 0; start and len are ignored
  * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
+ * @min: the fewest bytes that will do, rounded up to whole blocks; 0: @len
  *
- * EINVAL @len is 0, or @align is not a power of two; EFBIG @len is larger than
- * max_block or the managed range; ENOSPC no free run fits; EAGAIN the instance is
- * sealed; ENOMEM; EINTR the caller was killed while it waited.
+ * With @min the extent has @len bytes if a free run is that long, and no more than
+ * max_block; otherwise it is the longest that there is at this alignment. It is not
+ * shorter than @min. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG then.
+ *
+ * EINVAL @len is 0, @min is larger than @len, or @align is not a power of two; EFBIG
+ * @len, or with it @min, is larger than max_block or the managed range; ENOSPC no free
+ * run fits; EAGAIN the instance is sealed; ENOMEM; EINTR the caller was killed while it
+ * waited.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -240,6 +248,7 @@ struct hybrid_alloc_alloc {
 	__u64 align;
 	struct hybrid_alloc_extent extent;
 	__u64 goal;
+	__u64 min;
 };
 
 /* why a FREE was refused */
@@ -436,15 +445,18 @@ struct hybrid_alloc_extend_item {
  * @total: out: bytes in all extents
  * @nr_extents: out: number of extents
  * @__reserved: must be 0
+ * @min: the fewest bytes that an extent has, rounded up to whole blocks; 0: a block
  *
  * Allocates one extent if a free run is long enough, otherwise the largest free
- * runs until @len is reached. No extent is larger than max_block. Each is an
- * extent of its own and is freed separately. If @nr extents do not reach @len:
- * ENOSPC, and nothing is allocated; with HYBRID_ALLOC_ALLOC_PARTIAL only if not
- * even one block is free.
+ * runs until @len is reached. No extent is larger than max_block, or shorter than @min.
+ * Each is an extent of its own and is freed separately. If @nr extents do not reach
+ * @len: ENOSPC, and nothing is allocated; with HYBRID_ALLOC_ALLOC_PARTIAL only if there
+ * is not even one extent of @min. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG
+ * if @min is not 0.
  *
- * EINVAL @len is 0, @align is not a power of two, @nr or @item_size is not valid;
- * EFBIG @len is larger than the managed range, or, without
+ * EINVAL @len is 0, @min is larger than @len, @align is not a power of two, @nr or
+ * @item_size is not valid; EFBIG @len is larger than the managed range, @min than
+ * max_block, or @len, without
  * HYBRID_ALLOC_ALLOC_PARTIAL, than @nr times max_block; EAGAIN the instance is
  * sealed; ENOMEM; EINTR the caller was killed. A call that fails has allocated
  * nothing.
@@ -462,6 +474,7 @@ struct hybrid_alloc_many {
 	__u64 total;
 	__u32 nr_extents;
 	__u32 __reserved;
+	__u64 min;
 };
 
 /**

@@ -78,6 +78,8 @@
 #define MAG_MAX_OBJECTS	64U
 #define MAG_MAX_BLOCKS	1024U
 #define MAG_MIN_OBJECTS	4U
+/* How often in a row others may take what was found before this CPU is left to them. */
+#define SEARCH_TRIES	16
 /* How many objects of a magazine are looked at for one at a goal, from its end. */
 #define MAG_LOOK	8U
 /* How often a drain for no allocation looks again after magazines that are taken, a jiffy apart. */
@@ -112,7 +114,7 @@ static inline void hapool_free_end(struct hapool *p, u64 len)
 /* Nothing was freed: the blocks are what they were. */
 static void hapool_free_undo(struct hapool *p, u64 len)
 {
-	/* pairs with the first smp_rmb() in hapool_cannot_fit() */
+	/* pairs with the first smp_rmb() in hapool_may_fit() */
 	smp_wmb();
 	hapool_count(p, len);
 	hapool_free_end(p, len);
@@ -551,6 +553,16 @@ static int hapool_would_wait(int ret, gfp_t gfp)
 	return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
 }
 
+/*
+ * The class that serves an extent, or -1. Objects of a power of two are aligned to their size,
+ * others are not aligned.
+ */
+static __always_inline int hapool_class_of(const struct hapool *p, u64 len, u64 align)
+{
+	return align > 1 && (align > len || !is_power_of_2(len)) ?
+	       -1 : haslab_class_of(&p->slab, len);
+}
+
 /* Take one object of a common size past the pools. */
 static noinline int hapool_alloc_object(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
@@ -631,6 +643,54 @@ static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 
 	/* another task may have searched meanwhile */
 	ret = hapool_was_refused(p, len, align) ? -ENOSPC :
 	      hapool_search(p, class, len, align, gfp, start);
+	hapool_slow_unlock(p);
+	return ret;
+}
+
+/*
+ * In the slow mode: an extent of @max blocks, or the longest there is, of at least *@len: out. What
+ * was found may be taken by others; then it is looked for again.
+ */
+static int hapool_search_longest(struct hapool *p, u64 *len, u64 max, u64 align, gfp_t gfp,
+				 u64 *start)
+{
+	u64 min = *len;
+	unsigned int tries = 0;
+	int ret = hapool_search_start(p);
+
+	while (!ret) {
+		*len = min;
+		ret = haslab_find_longest(&p->slab, len, max, align);
+		if (ret)
+			break;
+		ret = hapool_alloc_direct(p, hapool_class_of(p, *len, align), *len, align, gfp,
+					  start);
+		if (ret == -ENOSPC)
+			ret = haslab_search(&p->slab, *len, align, gfp, start);
+		if (ret != -ENOSPC)
+			break;
+		ret = ++tries % SEARCH_TRIES ? 0 : haslab_pause(&p->slab);
+	}
+	if (!ret && *len < max)
+		hapool_search_result(p, *len + 1, align, -ENOSPC);
+	hapool_search_result(p, min, align, ret);
+	hapool_slow_end(p);
+	return ret;
+}
+
+static noinline int hapool_upto_slow(struct hapool *p, u64 *len, u64 max, u64 align, gfp_t gfp,
+				     u64 *start)
+{
+	int ret;
+
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p);
+	if (ret)
+		return ret;
+	/* another task may have searched meanwhile */
+	max = hapool_may_fit(p, max, align);
+	ret = max < *len ? -ENOSPC : hapool_search_longest(p, len, max, align, gfp, start);
 	hapool_slow_unlock(p);
 	return ret;
 }
@@ -785,12 +845,9 @@ static noinline int hapool_alloc_goal(struct hapool *p, int class, u64 len, u64 
  */
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
-	int class = haslab_class_of(&p->slab, len), ret = -ENOSPC;
+	int class = hapool_class_of(p, len, align), ret = -ENOSPC;
 	bool hinted;
 
-	/* objects of a power of two are aligned to their size, others are not aligned */
-	if (align > 1 && (align > len || !is_power_of_2(len)))
-		class = -1;
 	if (goal == HAPOOL_NO_GOAL) {
 		if (class >= 0 && hapool_alloc_hit(p, class, start))
 			return 0;
@@ -824,6 +881,90 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 	return hapool_call_end(p, 0);
 }
 
+/* ---- as long as there is ---- */
+
+/* hapool_alloc() without the slow mode. @hit: out: it was one, and is counted. */
+static int hapool_try(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start,
+		      bool *hit)
+{
+	int class = hapool_class_of(p, len, align), ret = -ENOSPC;
+
+	*hit = class >= 0 && (goal == HAPOOL_NO_GOAL ? hapool_alloc_hit(p, class, start) :
+						       hapool_alloc_goal_hit(p, class, goal));
+	if (*hit) {
+		if (goal != HAPOOL_NO_GOAL)
+			*start = goal;
+		return 0;
+	}
+	if (goal != HAPOOL_NO_GOAL)
+		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
+	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
+		return 0;
+	return ret ? hapool_alloc_direct(p, class, len, align, gfp, start) : 0;
+}
+
+/* As hapool_alloc_upto(), but the counters. */
+static int hapool_alloc_longest(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal, gfp_t gfp,
+				u64 *start, bool *hit)
+{
+	bool hinted = max >= READ_ONCE(p->refusals.shortest_hint);
+	u64 min = *len, most = max;
+	int ret = -ENOSPC;
+
+	*hit = false;
+	if (unlikely(hinted) && hapool_is_refused(p, max, align))
+		most = hapool_may_fit(p, max, align);
+	if (most >= min)
+		ret = hapool_try(p, most, align, goal, gfp, start, hit);
+	if (ret == -ENOSPC && most == max) {
+		most = hapool_may_fit(p, max, align);
+		if (most >= min && most < max)
+			ret = hapool_try(p, most, align, goal, gfp, start, hit);
+	}
+	if (ret == -ENOSPC && most >= min)
+		ret = hapool_upto_slow(p, len, most, align, gfp, start);
+	else
+		*len = most;
+	if (ret == -ENOSPC || (!ret && *len < max))
+		/* nothing that is longer */
+		hapool_hint_add(p, ret ? min : *len + 1, align);
+	else if (unlikely(hinted) && !ret)
+		hapool_hints_drop(p, max, align);
+	return ret;
+}
+
+/**
+ * hapool_alloc_upto - allocate an extent that is as long as there is space for
+ * @p: the pool
+ * @len: the shortest that will do, in blocks, at least one; out: its length
+ * @max: the longest that is asked for
+ * @align: of its start, a power of two, in blocks
+ * @goal: place to be at or soon after, if there is space; or HAPOOL_NO_GOAL
+ * @gfp: how to wait for memory, and whether to wait at all
+ * @start: out: its first block
+ *
+ * The extent has @max blocks if they fit anywhere, else as many as the longest free run has. A call
+ * searches at most once in the slow mode, and then for the longest that fits at that moment.
+ * Context: process context; may sleep if @gfp lets it. Return: as hapool_alloc(); *@len is valid
+ * only with 0. -ENOSPC: no free run of *@len fits.
+ */
+int hapool_alloc_upto(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal, gfp_t gfp,
+		      u64 *start)
+{
+	bool hit;
+	int ret;
+
+	hapool_call_begin(p);
+	ret = hapool_alloc_longest(p, len, max, align, goal, gfp, start, &hit);
+	/* a hit has been counted */
+	if (ret || hit)
+		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
+	hapool_count(p, *len);
+	return hapool_call_end(p, 0);
+}
+
+/* ---- an allocation in steps ---- */
+
 /**
  * hapool_search_begin - enter the slow mode, for an allocation in steps
  * @p: the pool
@@ -851,16 +992,28 @@ int hapool_search_begin(struct hapool *p, gfp_t gfp)
 /**
  * hapool_search_find - find a free run, in the slow mode
  * @p: the pool
- * @len: number of blocks
+ * @len: the shortest that will do, in blocks; out: the longest there is, up to @max
+ * @max: the longest that is asked for
  * @align: of its start, a power of two, in blocks
  * @start: out: where an extent fits
- * Context: may sleep. Return: as haslab_find().
+ * Context: may sleep. Return: as haslab_find(); then @len has not changed.
  */
-int hapool_search_find(struct hapool *p, u64 len, u64 align, u64 *start)
+int hapool_search_find(struct hapool *p, u64 *len, u64 max, u64 align, u64 *start)
 {
-	int ret = haslab_find(&p->slab, len, align, start);
+	u64 least = *len;
+	int ret;
 
-	hapool_search_result(p, len, align, ret);
+	do {
+		*len = least;
+		ret = least < max ? haslab_find_longest(&p->slab, len, max, align) : 0;
+		if (ret)
+			break;
+		ret = haslab_find(&p->slab, *len, align, start);
+		/* others may have taken what was the longest */
+	} while (ret == -ENOSPC && *len > least);
+	if (ret)
+		*len = least;
+	hapool_search_result(p, least, align, ret);
 	return ret;
 }
 
@@ -1163,7 +1316,7 @@ void hapool_reuse(struct hapool *p, u64 start, u64 len)
 {
 	/* the blocks become free only now: counted as an extent that is freed */
 	hapool_free_begin(p, len);
-	/* pairs with the first smp_rmb() in hapool_cannot_fit() */
+	/* pairs with the first smp_rmb() in hapool_may_fit() */
 	smp_wmb();
 	hapool_count(p, len);
 	atomic64_sub(len, &p->held);

@@ -93,6 +93,8 @@ void hapool_destroy(struct hapool *p);
 
 int __must_check hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp,
 			      u64 *start);
+int __must_check hapool_alloc_upto(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal,
+				   gfp_t gfp, u64 *start);
 int __must_check hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp);
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
@@ -106,7 +108,7 @@ int __must_check hapool_extend(struct hapool *p, u64 start, u64 len, u64 least, 
 			       u64 *got, enum hybrid_alloc_reason *reason);
 
 int __must_check hapool_search_begin(struct hapool *p, gfp_t gfp);
-int __must_check hapool_search_find(struct hapool *p, u64 len, u64 align, u64 *start);
+int __must_check hapool_search_find(struct hapool *p, u64 *len, u64 max, u64 align, u64 *start);
 int __must_check hapool_search_take(struct hapool *p, u64 start, u64 len);
 void hapool_search_end(struct hapool *p);
 

@@ -333,6 +333,7 @@ int __must_check haslab_alloc_goal(struct haslab *s, int class, u64 len, u64 ali
 				   gfp_t gfp, u64 *start);
 bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align);
 int __must_check haslab_find(struct haslab *s, u64 len, u64 align, u64 *start);
+int __must_check haslab_find_longest(struct haslab *s, u64 *len, u64 max, u64 align);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);

@@ -11,7 +11,6 @@
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 
 #include "dev/ioctl.h"
@@ -56,7 +55,7 @@ static int ha_alloc_item(struct ha_call *call, struct hybrid_alloc_alloc_item *i
 
 	memset(&item->extent, 0, sizeof(item->extent));
 	if (plain)
-		ret = ha_file_alloc(call->file, call->batch.flags | item->flags, item->len,
+		ret = ha_file_alloc(call->file, call->batch.flags | item->flags, 0, item->len,
 				    item->align, item->goal, &range);
 	item->error = -ret;
 	if (!ret) {
@@ -154,40 +153,32 @@ bool ha_many_check(const struct ha_call *call)
 	return !call->many.__reserved && ha_goal_is_plain(call->many.flags, call->many.goal);
 }
 
-static int ha_many_fits(const struct hybrid_alloc *ha, const struct hybrid_alloc_many *many)
+/* The next extent of ALLOC_MANY, of @max bytes at the most. */
+static int ha_many_next(struct ha_call *call, struct ha_pieces *p, u64 max, u64 goal)
 {
-	u64 most;
+	struct hybrid_alloc_many *many = &call->many;
+	struct hybrid_alloc_extent *extents = call->items;
+	enum hybrid_alloc_reason reason;
+	struct hybrid_alloc_range range;
+	int ret;
 
-	if (!many->len || (many->align && !ha_is_power_of_2(many->align)))
-		return -EINVAL;
-	if (many->len > READ_ONCE(ha->end) - ha->start)
-		return -EFBIG;
-	if (!(many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) &&
-	    !check_mul_overflow(READ_ONCE(ha->max_len), (u64)many->nr, &most) && many->len > most)
-		return -EFBIG;
+	do {
+		ret = ha_file_alloc(call->file, many->flags, p->min, max, many->align, goal,
+				    &range);
+		max = ret ? 0 : ha_pieces_shorter(p, range.len);
+		if (max)
+			ha_file_free(call->file, range.start, range.len, &reason);
+	} while (max);
+	if (ret)
+		return ret;
+	extents[many->nr_extents++] = (struct hybrid_alloc_extent){
+		.start = range.start,
+		.len = range.len,
+	};
+	many->total += range.len;
+	p->left -= range.len;
+	p->nr--;
 	return 0;
-}
-
-/*
- * The length to try after an allocation of @len bytes has found no space: 0 if @len is a
- * block; a block if there is no free run, since space may just have gone to the pools; the
- * largest free run if it is shorter than @len; otherwise half of @len, since that run is not
- * aligned as requested or was freed just now.
- */
-static u64 ha_many_shorter(struct hybrid_alloc *ha, u64 len)
-{
-	struct hapool_stat st;
-	u64 largest;
-
-	/* a refusal that is certain does not drain the pools, but their blocks may join a run */
-	hapool_drain(&ha->pool);
-	hapool_stat(&ha->pool, &st, false);
-	largest = st.slab.largest_run << ha->shift;
-	if (len == ha->params.min_block)
-		return 0;
-	if (!largest)
-		return ha->params.min_block;
-	return largest < len ? largest : round_up(len / 2, ha->params.min_block);
 }
 
 static int ha_many_alloc(struct ha_call *call)
@@ -195,40 +186,28 @@ static int ha_many_alloc(struct ha_call *call)
 	struct hybrid_alloc *ha = call->dev->ha;
 	struct hybrid_alloc_many *many = &call->many;
 	struct hybrid_alloc_extent *extents = call->items;
-	u64 want = round_up(many->len, ha->params.min_block), goal = many->goal;
-	u64 longest = READ_ONCE(ha->max_len);
-	struct hybrid_alloc_range range;
-	u32 flags = many->flags;
+	const struct hybrid_alloc_request rq = {
+		.len = many->len, .min = many->min, .align = many->align, .flags = many->flags,
+	};
+	u64 goal = many->goal, max;
+	struct ha_pieces p;
 	int ret;
 
-	while (many->total < want && many->nr_extents < many->nr && longest) {
-		ret = ha_file_alloc(call->file, flags, min(want - many->total, longest),
-				    many->align, goal, &range);
-		if (ret == -ENOSPC) {
-			longest = ha_many_shorter(ha, min(want - many->total, longest));
-			continue;
-		}
+	ret = ha_pieces_begin(ha, &p, &rq, many->nr);
+	if (ret)
+		return ret;
+	while (!ret && (max = ha_pieces_next(ha, &p))) {
+		ret = ha_many_next(call, &p, max, goal);
 		if (ret)
-			goto out_undo;
-		extents[many->nr_extents++] = (struct hybrid_alloc_extent){
-			.start = range.start,
-			.len = range.len,
-		};
-		many->total += range.len;
-		goal = range.start + range.len;
-		ret = -EINTR;
+			break;
+		goal = extents[many->nr_extents - 1].start + extents[many->nr_extents - 1].len;
 		if (fatal_signal_pending(current))
-			goto out_undo;
+			ret = -EINTR;
 		cond_resched();
 	}
-	ret = -ENOSPC;
-	if (many->total < want &&
-	    !((many->flags & HYBRID_ALLOC_ALLOC_PARTIAL) && many->nr_extents))
-		goto out_undo;
-	return 0;
-
-out_undo:
-	ha_undo_extents(call);
+	ret = ha_pieces_end(&p, ret, many->nr_extents);
+	if (ret)
+		ha_undo_extents(call);
 	return ret;
 }
 
@@ -249,9 +228,7 @@ int ha_alloc_many(struct ha_call *call)
 	ret = ha_dev_enter(call);
 	if (ret)
 		return ret;
-	ret = ha_many_fits(call->dev->ha, many);
-	if (!ret)
-		ret = ha_many_alloc(call);
+	ret = ha_many_alloc(call);
 	ha_dev_leave(call);
 	if (ret)
 		return ret;

@@ -167,6 +167,15 @@ static void ha_bound_end_checks(struct ha_dev *dev)
 
 /* ---- alloc ---- */
 
+/* From @min to @len bytes, or @len if @min is 0. */
+static inline int ha_file_try(struct ha_file *f, u64 min, u64 len, u64 align, u64 goal, gfp_t gfp,
+			      struct hybrid_alloc_range *range)
+{
+	if (unlikely(min))
+		return hybrid_alloc_alloc_upto(f->dev->ha, min, len, align, goal, gfp, range);
+	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, gfp, range);
+}
+
 /* Waits for memory, so that the next try, which does not wait, finds some. */
 static bool ha_bound_wait(unsigned int *tries)
 {
@@ -181,12 +190,12 @@ static bool ha_bound_wait(unsigned int *tries)
  * The long way of a bound allocation: in the slow mode. The first try is a normal one, as all
  * pools are empty now. Later ones take the run that was found, if it is still free.
  */
-static int ha_bound_search(struct ha_file *f, struct ha_bound *b, u64 len, u64 align, u64 goal,
-			   struct hybrid_alloc_range *range)
+static int ha_bound_search(struct ha_file *f, struct ha_bound *b, u64 min, u64 len, u64 align,
+			   u64 goal, struct hybrid_alloc_range *range)
 {
+	u64 at = HYBRID_ALLOC_NO_GOAL, found = len;
 	struct ha_dev *dev = f->dev;
 	struct hybrid_alloc *ha = dev->ha;
-	u64 at = HYBRID_ALLOC_NO_GOAL;
 	unsigned int tries = 0;
 	int ret;
 
@@ -196,8 +205,8 @@ static int ha_bound_search(struct ha_file *f, struct ha_bound *b, u64 len, u64 a
 	do {
 		down_write(&dev->bound_lock);
 		ret = at == HYBRID_ALLOC_NO_GOAL ?
-			      hybrid_alloc_alloc(ha, len, align, goal, GFP_NOWAIT, range) :
-			      ha_search_take(ha, at, len, align, range);
+			      ha_file_try(f, min, len, align, goal, GFP_NOWAIT, range) :
+			      ha_search_take(ha, at, found, align, range);
 		if (!ret)
 			ha_bound_remember(f, b, range);
 		up_write(&dev->bound_lock);
@@ -206,13 +215,15 @@ static int ha_bound_search(struct ha_file *f, struct ha_bound *b, u64 len, u64 a
 		/* the task that delays an object may need this CPU */
 		if (ret == -EAGAIN && at != HYBRID_ALLOC_NO_GOAL)
 			schedule_timeout_killable(1);
-		ret = fatal_signal_pending(current) ? -EINTR : ha_search_find(ha, len, align, &at);
+		found = len;
+		ret = fatal_signal_pending(current) ? -EINTR :
+		      ha_search_find(ha, min ?: len, &found, align, &at);
 	} while (!ret);
 	ha_search_end(ha);
 	return ret;
 }
 
-static noinline int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align, u64 goal,
+static noinline int ha_file_alloc_bound(struct ha_file *f, u64 min, u64 len, u64 align, u64 goal,
 					struct hybrid_alloc_range *range)
 {
 	struct ha_dev *dev = f->dev;
@@ -227,12 +238,12 @@ static noinline int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align, u
 		kfree(b);
 		return ret;
 	}
-	ret = hybrid_alloc_alloc(dev->ha, len, align, goal, GFP_NOWAIT, range);
+	ret = ha_file_try(f, min, len, align, goal, GFP_NOWAIT, range);
 	if (!ret)
 		ha_bound_remember(f, b, range);
 	if (unlikely(ret == -EAGAIN)) {
 		up_write(&dev->bound_lock);
-		ret = ha_bound_search(f, b, len, align, goal, range);
+		ret = ha_bound_search(f, b, min, len, align, goal, range);
 		down_write(&dev->bound_lock);
 	}
 	ha_bound_end(dev);
@@ -246,22 +257,23 @@ static noinline int ha_file_alloc_bound(struct ha_file *f, u64 len, u64 align, u
  * ha_file_alloc - allocate through a file
  * @f: the file
  * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL
- * @len: as of hybrid_alloc_alloc()
+ * @min: as of hybrid_alloc_alloc_upto(); 0: @len
+ * @len: as of hybrid_alloc_alloc(), or the most that is asked for
  * @align: as of hybrid_alloc_alloc()
  * @goal: an address, if @flags says so
  * @range: out: the extent
  *
  * Context: Process context, may sleep, with a reference on the instance's calls.
- * Return: As hybrid_alloc_alloc().
+ * Return: As hybrid_alloc_alloc_upto().
  */
-int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
+int ha_file_alloc(struct ha_file *f, u32 flags, u64 min, u64 len, u64 align, u64 goal,
 		  struct hybrid_alloc_range *range)
 {
 	if (!(flags & HYBRID_ALLOC_ALLOC_GOAL))
 		goal = HYBRID_ALLOC_NO_GOAL;
 	if (unlikely(flags & HYBRID_ALLOC_ALLOC_BOUND))
-		return ha_file_alloc_bound(f, len, align, goal, range);
-	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, GFP_KERNEL, range);
+		return ha_file_alloc_bound(f, min, len, align, goal, range);
+	return ha_file_try(f, min, len, align, goal, GFP_KERNEL, range);
 }
 
 /* ---- free ---- */

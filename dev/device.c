@@ -151,7 +151,8 @@ void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info)
 	if (ha_dev_has_user(dev))
 		info->state |= HYBRID_ALLOC_STATE_KERNEL;
 	info->features = HYBRID_ALLOC_FEATURE_WATCH | HYBRID_ALLOC_FEATURE_MAP_KIND |
-			 HYBRID_ALLOC_FEATURE_PARTS;
+			 HYBRID_ALLOC_FEATURE_PARTS |
+			 HYBRID_ALLOC_FEATURE_MIN;
 	info->epoch = dev->epoch;
 	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));
 	info->dev_major = MAJOR(devt);

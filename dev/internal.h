@@ -148,7 +148,7 @@ static inline bool ha_dev_gone(struct ha_dev *dev)
 
 /* bound.c */
 
-int ha_file_alloc(struct ha_file *f, u32 flags, u64 len, u64 align, u64 goal,
+int ha_file_alloc(struct ha_file *f, u32 flags, u64 min, u64 len, u64 align, u64 goal,
 		  struct hybrid_alloc_range *range);
 /**
  * struct ha_part - a call for a part of an extent

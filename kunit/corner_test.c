@@ -714,7 +714,7 @@ static void slow_mode_waits_for_a_free_under_way(struct kunit *test)
 static void search_in_steps(struct kunit *test)
 {
 	struct fixture *f = test->priv;
-	u64 at;
+	u64 len = 3 * SLOT, at;
 
 	start(test, 6 * SLOT);
 	KUNIT_ASSERT_EQ(test, claim(test, 5 * SLOT - 10, 20), 0);
@@ -723,12 +723,16 @@ static void search_in_steps(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, hapool_search_begin(&f->p, GFP_KERNEL), 0);
 	KUNIT_EXPECT_EQ(test, stat(test)->searches, 1);
 	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
-	KUNIT_ASSERT_EQ(test, hapool_search_find(&f->p, 3 * SLOT, 1, &at), 0);
+	KUNIT_ASSERT_EQ(test, hapool_search_find(&f->p, &len, len, 1, &at), 0);
 	KUNIT_ASSERT_EQ(test, hapool_search_take(&f->p, at, 3 * SLOT), 0);
 	KUNIT_EXPECT_EQ(test, hapool_search_take(&f->p, at, 3 * SLOT), -EEXIST);
 	expect_account(test, 3 * SLOT + 20 + 1, 3);
 	/* as much is free, but not in a row */
-	KUNIT_EXPECT_EQ(test, hapool_search_find(&f->p, 2 * SLOT + 9, 1, &at), -ENOSPC);
+	len = 2 * SLOT + 9;
+	KUNIT_EXPECT_EQ(test, hapool_search_find(&f->p, &len, len, 1, &at), -ENOSPC);
+	len = SLOT;
+	KUNIT_EXPECT_EQ(test, hapool_search_find(&f->p, &len, 2 * SLOT + 9, 1, &at), 0);
+	KUNIT_EXPECT_EQ(test, len, 2 * SLOT - 11);
 	hapool_search_end(&f->p);
 	/* what was not found is known to be refused */
 	KUNIT_EXPECT_EQ(test, try_alloc(test, 2 * SLOT + 9, &at), -ENOSPC);

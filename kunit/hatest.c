@@ -147,6 +147,18 @@ bool hatest_model_fits(const struct hatest_model *m, u64 len, u64 align)
 	return false;
 }
 
+u64 hatest_model_longest(const struct hatest_model *m, u64 most, u64 align)
+{
+	u64 start = 0, longest = 0, size, skip;
+
+	for (; hatest_model_run(m, &start, &size); start += size) {
+		skip = (align - start % align) % align;
+		if (size > skip)
+			longest = max(longest, size - skip);
+	}
+	return min(longest, most);
+}
+
 struct hatest_runs hatest_model_runs(const struct hatest_model *m)
 {
 	struct hatest_runs runs = {};

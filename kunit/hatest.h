@@ -77,6 +77,8 @@ bool hatest_model_is_cached(const struct hatest_model *m, u64 start, u64 len);
 /* The next free run at or after *start. Return: false if there is none. */
 bool hatest_model_run(const struct hatest_model *m, u64 *start, u64 *len);
 bool hatest_model_fits(const struct hatest_model *m, u64 len, u64 align);
+/* The longest extent that fits, up to @most; 0: none does. */
+u64 hatest_model_longest(const struct hatest_model *m, u64 most, u64 align);
 struct hatest_runs hatest_model_runs(const struct hatest_model *m);
 void hatest_model_cache(struct hatest_model *m, u64 start, u64 len);
 void hatest_model_uncache(struct hatest_model *m, u64 start, u64 len);

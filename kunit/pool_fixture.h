@@ -261,6 +261,35 @@ static inline void random_alloc(struct kunit *test, struct hatest_model *m,
 	hatest_model_add(m, at, len);
 }
 
+/* From a shortest to a longest length: the longest there is. */
+static inline void random_upto(struct kunit *test, struct hatest_model *m, struct hatest_rng *rng)
+{
+	u64 max = 1 + hatest_below(rng, 1 << hatest_below(rng, 14)), min, longest, at, len;
+	struct fixture *f = test->priv;
+	u64 goal = HAPOOL_NO_GOAL, align = 1;
+	int ret;
+
+	if (m->nr == HATEST_MAX_EXTENTS)
+		return;
+	min = 1 + hatest_below(rng, max);
+	if (!hatest_below(rng, 4))
+		align <<= hatest_below(rng, 12);
+	if (!hatest_below(rng, 4))
+		goal = hatest_below(rng, m->nr_blocks);
+	longest = hatest_model_longest(m, max, align);
+	len = min;
+	ret = hapool_alloc_upto(&f->p, &len, max, align, goal, GFP_KERNEL, &at);
+	KUNIT_ASSERT_EQ_MSG(test, ret, longest >= min ? 0 : -ENOSPC,
+			    "length %llu to %llu, alignment %llu: %llu", min, max, align, longest);
+	if (ret)
+		return;
+	KUNIT_ASSERT_EQ_MSG(test, len, longest, "length %llu to %llu, alignment %llu", min, max,
+			    align);
+	KUNIT_ASSERT_EQ(test, at % align, 0);
+	KUNIT_ASSERT_TRUE(test, hatest_model_free(m, at, len));
+	hatest_model_add(m, at, len);
+}
+
 static inline void random_claim(struct kunit *test, struct hatest_model *m,
 				struct hatest_rng *rng)
 {

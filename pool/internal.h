@@ -18,6 +18,7 @@ u64 hapool_frees(const struct hapool *p);
 bool hapool_is_freeing(const struct hapool *p);
 bool hapool_was_refused(struct hapool *p, u64 len, u64 align);
 void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees);
+u64 hapool_may_fit(struct hapool *p, u64 max, u64 align);
 bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align);
 void hapool_hint_add(struct hapool *p, u64 len, u64 align);
 void hapool_hints_drop(struct hapool *p, u64 len, u64 align);

@@ -14,7 +14,7 @@
  * after it has happened, a free before its blocks can be allocated again. The count of a hit is
  * made while the magazine is taken, which is both.
  *
- *   - What hapool_cannot_fit() takes for free is never less than what was free or CACHED at one
+ *   - What hapool_may_fit() takes for free is never less than what was free or CACHED at one
  *     moment of the call.
  *   - hapool_frees() is read before a search, and again before its answer is used. If it is the
  *     same, no block has become free since the first reading, but for frees that were counted
@@ -93,16 +93,21 @@ static bool hapool_covers(u64 least, u64 least_align, u64 len, u64 align)
 	return least && len >= least && align >= least_align;
 }
 
-/* Whether one of these refusals covers that of an extent. Without the lock: it may be too late. */
-static bool hapool_refusals_cover(const struct hapool_refusals *r, u64 len, u64 align)
+/*
+ * The longest of up to @max blocks that none of these refusals covers. Without the lock: it may be
+ * too late.
+ */
+static u64 hapool_refusals_leave(const struct hapool_refusals *r, u64 max, u64 align)
 {
-	bool cover = false;
+	u64 least;
 	int i;
 
-	for (i = 0; i < HAPOOL_REFUSALS; i++)
-		cover |= hapool_covers(READ_ONCE(r->of[i].len), READ_ONCE(r->of[i].align), len,
-				       align);
-	return cover;
+	for (i = 0; i < HAPOOL_REFUSALS; i++) {
+		least = READ_ONCE(r->of[i].len);
+		if (hapool_covers(least, READ_ONCE(r->of[i].align), max, align))
+			max = least - 1;
+	}
+	return max;
 }
 
 static void hapool_refusals_add(struct hapool_refusals *r, u64 len, u64 align, u64 frees)
@@ -118,28 +123,27 @@ static void hapool_refusals_add(struct hapool_refusals *r, u64 len, u64 align, u
 	WRITE_ONCE(of->len, len);
 }
 
-/* Whether a refusal of the slow mode covers this, if hapool_frees() still is @frees. */
-static bool hapool_refusal_of(struct hapool *p, u64 len, u64 align, u64 *frees)
+/* The longest that refusals of the slow mode leave, if hapool_frees() still is @frees. */
+static u64 hapool_refused_above(struct hapool *p, u64 max, u64 align, u64 *frees)
 {
 	struct hapool_refusals *r = &p->refusals;
-	bool was;
 
 	/* all tasks share this lock */
-	if (!hapool_refusals_cover(r, len, align))
-		return false;
+	if (hapool_refusals_leave(r, max, align) == max)
+		return max;
 	spin_lock(&r->lock);
 	*frees = r->frees;
-	was = hapool_refusals_cover(r, len, align);
+	max = hapool_refusals_leave(r, max, align);
 	spin_unlock(&r->lock);
-	return was;
+	return max;
 }
 
 /* Whether a refusal of the slow mode covers this: no block was freed since. */
 bool hapool_was_refused(struct hapool *p, u64 len, u64 align)
 {
-	u64 frees;
+	u64 frees = 0;
 
-	return hapool_refusal_of(p, len, align, &frees) && hapool_frees(p) == frees;
+	return hapool_refused_above(p, len, align, &frees) < len && hapool_frees(p) == frees;
 }
 
 /* Note that a search has found nothing; hapool_frees() was @frees before it. */
@@ -154,7 +158,8 @@ void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
 }
 
 /*
- * Whether it is certain, without the slow mode, that no free run fits.
+ * The longest of up to @max blocks that may fit: it is certain, without the slow mode, that nothing
+ * longer does.
  *
  * No more blocks than @most were free or CACHED at one moment of this call: that between the sums.
  * An extent that is in `taken` was allocated before that moment. If it was free again by then, that
@@ -162,16 +167,16 @@ void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
  * So `taken` - `given` is at most what was neither free nor CACHED. Blocks that are HELD are not
  * in it: they may become free.
  */
-bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
+u64 hapool_may_fit(struct hapool *p, u64 max, u64 align)
 {
 	u64 start = round_up(p->slab.cfg.first_block, align), end = hapool_end(p);
-	u64 taken = 0, given = 0, frees = 0, most;
+	u64 taken = 0, given = 0, frees = 0, most, left;
 	unsigned int cpu;
-	bool was;
 
-	if (start >= end || len > end - start)
-		return true;
-	was = hapool_refusal_of(p, len, align, &frees);
+	if (start >= end)
+		return 0;
+	max = min(max, end - start);
+	left = hapool_refused_above(p, max, align, &frees);
 	for_each_possible_cpu(cpu)
 		taken += hapool_cpu_taken(p, per_cpu_ptr(p->cpus, cpu));
 	/*
@@ -187,7 +192,15 @@ bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
 	/* with a sum that is torn, on 32 bits, this may be very large: then it may fit */
 	most = end - p->slab.cfg.first_block - max_t(s64, taken - given, 0);
 	/* the last is hapool_frees() */
-	return len > most || (was && end + given == frees);
+	if (left < max && end + given == frees)
+		max = left;
+	return min(max, most);
+}
+
+/* Whether it is certain, without the slow mode, that no free run fits. */
+bool hapool_cannot_fit(struct hapool *p, u64 len, u64 align)
+{
+	return hapool_may_fit(p, len, align) < len;
 }
 
 /* ---- before any lock is taken ---- */

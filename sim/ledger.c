@@ -289,6 +289,27 @@ bool ledger_fits(const struct ledger *l, u64 len, u64 align)
 	return fits_in(l, l->root, len, align);
 }
 
+static u64 longest_in(const struct ledger *l, u32 i, u64 max, u64 align, u64 best)
+{
+	const struct node *n = node(l, i);
+	u64 skip;
+
+	if (!i || n->max_gap <= best || best >= max)
+		return best;
+	skip = (align - node_end(l, i) % align) % align;
+	if (n->gap > skip && n->gap - skip > best)
+		best = n->gap - skip;
+	best = longest_in(l, n->left, max, align, best);
+	return longest_in(l, n->right, max, align, best);
+}
+
+u64 ledger_longest(const struct ledger *l, u64 max, u64 align)
+{
+	u64 best = longest_in(l, l->root, max, align, 0);
+
+	return best < max ? best : max;
+}
+
 u64 ledger_used(const struct ledger *l)
 {
 	return l->used;

@@ -33,6 +33,9 @@ bool ledger_is_free(const struct ledger *l, u64 start, u64 len);
 /* How many blocks are free from @start on. */
 u64 ledger_free_from(const struct ledger *l, u64 start);
 bool ledger_fits(const struct ledger *l, u64 len, u64 align);
+
+/* The longest extent that fits, up to @max; 0: none does. */
+u64 ledger_longest(const struct ledger *l, u64 max, u64 align);
 u64 ledger_used(const struct ledger *l);
 u64 ledger_nr(const struct ledger *l);
 

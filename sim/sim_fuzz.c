@@ -68,6 +68,7 @@ static void summary(const char *ledger)
 	out_u64("ops", c->ops);
 	out_double("seconds", (now_ns() - began) / 1e9, 3);
 	out_u64("allocs", c->allocs);
+	out_u64("ranges_of_lengths", c->uptos);
 	out_u64("frees", c->frees);
 	if (nr_threads > 1)
 		out_u64("frees_by_two", c->duels);
@@ -467,6 +468,24 @@ static u64 draw_goal(struct one *o)
 	return e->start + e->len;
 }
 
+/* An allocation of @max blocks, or of as many as there are, from @min up. */
+static int alloc_upto(struct fuzzer *z, u64 min, u64 *len, u64 align, u64 goal, gfp_t gfp,
+		      u64 *start)
+{
+	u64 max = *len, longest = ledger_longest(z->ledger, max, align);
+	int ret;
+
+	*len = min;
+	ret = hapool_alloc_upto(&z->pool, len, max, align, goal, gfp, start);
+	if (!ret && *len != longest)
+		fuzz_wrong(z, "alloc of %llu to %llu blocks aligned to %llu: %llu, longest %llu",
+			   min, max, align, *len, longest);
+	if (ret)
+		*len = min;
+	z->count.uptos++;
+	return ret;
+}
+
 static void do_alloc(struct one *o)
 {
 	struct fuzzer *z = o->z;
@@ -481,7 +500,11 @@ static void do_alloc(struct one *o)
 	if (!pick(&z->dice, 5))
 		goal = draw_goal(o);
 	z->count.allocs++;
-	ret = hapool_alloc(&z->pool, len, align, goal, gfp, &start);
+	if (!pick(&z->dice, 6))
+		ret = alloc_upto(z, 1 + pick(&z->dice, pick(&z->dice, 2) ? len : min(len, 4ULL)),
+				 &len, align, goal, gfp, &start);
+	else
+		ret = hapool_alloc(&z->pool, len, align, goal, gfp, &start);
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
 		z->count.again++;
 		return;

@@ -42,8 +42,8 @@ static inline u64 pick_log(struct dice *d, unsigned int bits)
 /* Number of operations, by kind and result. */
 struct fuzz_count {
 	u64 ops;
-	u64 allocs, frees, claims, holds, grows, looks, checks;
 	u64 cuts, splits, extends;
+	u64 allocs, uptos, frees, claims, holds, grows, looks, checks;
 	u64 duels;		/* extents that two threads freed at the same time */
 	u64 enospc, false_enospc;
 	u64 again;		/* EAGAIN: would have had to wait */

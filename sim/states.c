@@ -44,6 +44,16 @@ static bool allocated(const struct worst *w)
 	       !hapool_free(&pool, start, w->len, &reason);
 }
 
+/* From 1 to w->len blocks, of which one is all that there is. */
+static bool shortened(const struct worst *w)
+{
+	enum hybrid_alloc_reason reason;
+	u64 start, len = 1;
+
+	return !hapool_alloc_upto(&pool, &len, w->len, w->align, w->goal, GFP_KERNEL, &start) &&
+	       len == 1 && !hapool_free(&pool, start, 1, &reason);
+}
+
 static bool counted(const struct worst *w)
 {
 	struct hapool_stat st;
@@ -85,6 +95,7 @@ static const struct worst worsts[] = {
 	{ "worst-align-2", "each second block is an extent", 4 * GIB, 2, refused, 1, 2, NO_GOAL },
 	{ "worst-refusal-1T", "an extent at each MiB", TIB, 256, refused, 256, 1, NO_GOAL },
 	{ "worst-alloc", "each second block is an extent", 4 * GIB, 2, allocated, 1, 1, NO_GOAL },
+	{ "worst-min", "each second block is an extent", 4 * GIB, 2, shortened, 1024, 1, NO_GOAL },
 	{ "worst-stat-100T", "two extents", 100 * TIB, 50 * TIB, counted },
 	{ "worst-stat-sparse-100T", "an extent at each GiB", 100 * TIB, GIB, counted },
 	{ "worst-stat-runs", "each second block is an extent", 4 * GIB, 2, walked },

@@ -232,6 +232,17 @@ static inline long slab_bytes(const struct haslab_slab *slab)
 	return ksize(slab) + ksize(slab->live);
 }
 
+/* How many blocks lie between @pos and the next multiple of @align. */
+static inline u64 haslab_skip(u64 pos, u64 align)
+{
+	u64 rest;
+
+	if (likely(!(align & (align - 1))))
+		return -pos & (align - 1);
+	div64_u64_rem(pos, align, &rest);
+	return rest ? align - rest : 0;
+}
+
 /* ---- the map (slab/map.c) ---- */
 
 static inline u64 slot_start(const struct haslab *s, u32 slot)

@@ -271,7 +271,8 @@ static inline u32 haruns_others(const struct haruns *r, const struct haruns_run 
 
 	if (run->len < r->max_free || haruns_is_apart(r, run))
 		return r->max_free;
-	look = haruns_look(r, 0, 1);
+	/* it is one of the longest: in a bitmap the look ends when it has found another */
+	look = haruns_look(r, run->len, 1);
 	return haruns_look_others(&look, run->at);
 }
 

@@ -71,7 +71,7 @@
 /* Whether an extent fits in a free run; if so, *@found is where it begins. */
 static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
 {
-	u64 skip = -start & (align - 1);
+	u64 skip = haslab_skip(start, align);
 
 	if (size < len || size - len < skip)
 		return false;
@@ -83,7 +83,9 @@ static bool haslab_run_fits(u64 start, u64 size, u64 len, u64 align, u64 *found)
 
 /* A search by large parts. The functions that use it return whether to go on. */
 struct large {
-	u64 len;		/* length of the extent */
+	u64 len;		/* length of the extent; less than that matters no more */
+	u64 max;		/* what is longer is as good as this */
+	u64 best;		/* the longest that was found, up to @max; 0: none */
 	u64 align;		/* alignment of its start */
 	/* a run that is long enough and has no buddy block has a part of at least this length */
 	u64 part;
@@ -91,7 +93,7 @@ struct large {
 	u32 nr_borders;		/* borders of slots found so far with such a part beside them */
 	/* the last of these, still to be looked at: each the slot after the border */
 	u32 border[LARGE_BORDERS];
-	bool done;		/* a run that fits was found */
+	bool done;		/* the longest that is asked for was found */
 	u64 *found;		/* out: where the extent begins in it */
 };
 
@@ -99,6 +101,27 @@ static bool haslab_large_spend(struct large *l, u32 steps)
 {
 	l->steps -= steps;
 	return l->steps >= 0;
+}
+
+/* See struct large.part. */
+static u64 haslab_large_part(const struct haslab *s, u64 len)
+{
+	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
+
+	return min_t(u64, DIV_ROUND_UP_ULL(len, 2), part);
+}
+
+/* A free run was found: from now on only a longer extent matters. */
+static void haslab_large_found(struct haslab *s, struct large *l, u64 start, u64 size)
+{
+	if (!haslab_run_fits(start, size, l->len, l->align, l->found))
+		return;
+	l->best = min(start + size - *l->found, l->max);
+	l->done = l->best == l->max;
+	if (l->done)
+		return;
+	l->len = l->best + 1;
+	l->part = haslab_large_part(s, l->len);
 }
 
 /* Start of the free objects, or of the rest of a slab, that end at @pos; @pos if none do. */
@@ -143,8 +166,8 @@ static bool haslab_large_run(struct haslab *s, struct large *l, u64 pos)
 			return false;
 		start = pos ? haslab_part_before(s, pos) : pos;
 	} while (start < pos);
-	size = haslab_run_at(s, pos, l->len + l->align, &l->steps);
-	l->done = haslab_run_fits(pos, size, l->len, l->align, l->found);
+	size = haslab_run_at(s, pos, l->max + l->align, &l->steps);
+	haslab_large_found(s, l, pos, size);
 	return !l->done && l->steps >= 0;
 }
 
@@ -334,26 +357,33 @@ static bool haslab_large_in_groups(struct haslab *s, struct large *l)
 	return true;
 }
 
-/* Return: 0; -ENOSPC no free run fits; -E2BIG it gave up, or @len is too short to know. */
-static int haslab_search_large(struct haslab *s, u64 len, u64 align, u64 *found)
+/*
+ * An extent of @max blocks, or the longest one of at least *@len: out. Return: 0; -ENOSPC no free
+ * run fits; -E2BIG it gave up, or *@len is too short to know.
+ */
+static int haslab_search_large(struct haslab *s, u64 *len, u64 max, u64 align, u64 *found)
 {
-	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
 	struct large l = {
-		.len = len, .align = align,
-		.part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part), .found = found,
+		.len = *len, .max = max, .align = align,
+		.part = haslab_large_part(s, *len), .found = found,
 	};
+	bool all;
 
 	haslab_assert_all(s);
 	/* slabs without a free object are in no list */
-	l.steps = l.part > SLAB_REST ? haslab_steps(s, LARGE_STEPS) : LARGE_FEW;
-	if (haslab_free_blocks(s) < len || haslab_known_longest(s) < len)
+	l.steps = haslab_large_part(s, max) > SLAB_REST ? haslab_steps(s, LARGE_STEPS) : LARGE_FEW;
+	if (haslab_free_blocks(s) < *len || haslab_known_longest(s) < *len)
 		return -ENOSPC;
 	/* only buddy blocks can then be longer than a slot */
 	haslab_empty_put_range(s, 0, s->cfg.nr_blocks);
-	if ((l.part > slot_blocks(s) || haslab_large_in_groups(s, &l)) &&
-	    haslab_large_in_buddy(s, &l))
-		return l.part > SLAB_REST ? -ENOSPC : -E2BIG;
-	return l.done ? 0 : -E2BIG;
+	all = (l.part > slot_blocks(s) || haslab_large_in_groups(s, &l)) &&
+	      haslab_large_in_buddy(s, &l) && l.part > SLAB_REST;
+	if (!l.done && !all)
+		return -E2BIG;
+	if (!l.best)
+		return -ENOSPC;
+	*len = l.best;
+	return 0;
 }
 
 /* ---- the best run ---- */
@@ -514,27 +544,34 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 
 /*
  * With a large alignment there are few places where an extent can begin: look at these. Return: 0;
- * -ENOSPC it fits at none of them; -E2BIG there are too many, or too many stretches at them.
+ * -ENOSPC it fits at none of them; -E2BIG there are too many, or too many stretches at them. As
+ * haslab_search_large().
  */
-static int haslab_search_places(struct haslab *s, u64 len, u64 align, u64 *found)
+static int haslab_search_places(struct haslab *s, u64 *len, u64 max, u64 align, u64 *found)
 {
-	u64 pos = round_up(s->cfg.first_block, align);
+	u64 pos = s->cfg.first_block + haslab_skip(s->cfg.first_block, align), best = 0, size;
 	int steps = haslab_steps(s, PLACES_STEPS);
 
 	haslab_assert_all(s);
-	if (pos >= s->cfg.nr_blocks || s->cfg.nr_blocks - pos < len)
+	if (pos >= s->cfg.nr_blocks || s->cfg.nr_blocks - pos < *len)
 		return -ENOSPC;
-	if ((s->cfg.nr_blocks - len - pos) >> ilog2(align) >= PLACES)
+	if (div64_u64(s->cfg.nr_blocks - *len - pos, align) >= PLACES)
 		return -E2BIG;
-	for (*found = pos; *found + len <= s->cfg.nr_blocks; *found += align) {
-		if (!haslab_is_free(s, *found))
+	for (; best < max && pos + max(*len, best + 1) <= s->cfg.nr_blocks; pos += align) {
+		if (!haslab_is_free(s, pos))
 			continue;
-		if (haslab_run_at(s, *found, len, &steps) >= len)
-			return 0;
-		if (steps < 0)
+		size = min(haslab_run_at(s, pos, max, &steps), max);
+		if (size >= max(*len, best + 1)) {
+			best = size;
+			*found = pos;
+		}
+		if (steps < 0 && best < max)
 			return -E2BIG;
 	}
-	return -ENOSPC;
+	if (!best)
+		return -ENOSPC;
+	*len = best;
+	return 0;
 }
 
 /* ---- all runs ---- */
@@ -564,6 +601,56 @@ static int haslab_search_all(struct haslab *s, u64 len, u64 align, u64 *found)
 	return done ? 0 : ret ?: -ENOSPC;
 }
 
+/*
+ * The length of the longest extent that fits, up to @max, if it is at least *@len: out. Goes by the
+ * sums, and does not say where it fits. Return: as haslab_find().
+ */
+static int haslab_longest_all(struct haslab *s, u64 *len, u64 max, u64 align)
+{
+	u64 best = *len - 1, carry = 0, pos, skip;
+	unsigned int order = ilog2(align);
+	struct haslab_sum sum;
+	struct haslab_walk w;
+	int ret;
+
+	haslab_walk_start(&w, s, 0, U64_MAX, HASLAB_WALK_LONG);
+	while (best < max && haslab_walk_next(&w))
+		while (best < max && w.pos < w.limit && w.steps > 0) {
+			pos = w.pos;
+			/* what is usable may be wrong only if it is no more than @best */
+			sum = haslab_walk_sum(&w, order, best + 1);
+			skip = haslab_skip(pos - carry, align);
+			if (carry + sum.lead > skip)
+				best = max(best, carry + sum.lead - skip);
+			best = max(best, sum.usable);
+			carry = sum.trail == sum.size ? carry + sum.size : sum.trail;
+		}
+	ret = haslab_walk_end(&w);
+	if (ret)
+		return ret;
+	if (best < *len)
+		return -ENOSPC;
+	*len = min(best, max);
+	return 0;
+}
+
+/* The first looks, in one hold of all groups. Return: as haslab_search_places(). */
+static int haslab_find_few(struct haslab *s, u64 *len, u64 max, u64 align, u64 *start)
+{
+	int ret;
+
+	haslab_lock_all(s);
+	ret = haslab_search_places(s, len, max, align, start);
+	if (ret == -E2BIG)
+		ret = haslab_search_large(s, len, max, align, start);
+	/* what was found may be gone after a rest */
+	if (ret)
+		haslab_unlock_all_rest(s);
+	else
+		haslab_unlock_all(s);
+	return ret;
+}
+
 /**
  * haslab_find - find a free run that fits, without taking it
  * @s: the slab allocator
@@ -577,18 +664,26 @@ static int haslab_search_all(struct haslab *s, u64 len, u64 align, u64 *found)
  */
 int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
 {
-	int ret;
+	int ret = haslab_find_few(s, &len, len, align, start);
 
-	haslab_lock_all(s);
-	ret = haslab_search_places(s, len, align, start);
-	if (ret == -E2BIG)
-		ret = haslab_search_large(s, len, align, start);
-	/* what was found may be gone after a rest */
-	if (ret)
-		haslab_unlock_all_rest(s);
-	else
-		haslab_unlock_all(s);
 	return ret == -E2BIG ? haslab_search_all(s, len, align, start) : ret;
+}
+
+/**
+ * haslab_find_longest - the length of the longest extent that fits somewhere
+ * @s: the slab allocator
+ * @len: the shortest that will do, in blocks; out: the longest that fits, up to @max
+ * @max: the longest that is asked for
+ * @align: of the start of the extent, a power of two, in blocks
+ *
+ * Context: as haslab_find(). Return: as haslab_find().
+ */
+int haslab_find_longest(struct haslab *s, u64 *len, u64 max, u64 align)
+{
+	u64 start;
+	int ret = haslab_find_few(s, len, max, align, &start);
+
+	return ret == -E2BIG ? haslab_longest_all(s, len, max, align) : ret;
 }
 
 /**
