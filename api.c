@@ -60,7 +60,7 @@ static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goa
 	u64 blocks, start;
 	int ret;
 
-	if (!len || (align && !ha_is_power_of_2(align)))
+	if (!len || !ha_align_is_valid(ha, align))
 		return -EINVAL;
 	if (len > READ_ONCE(ha->max_len))
 		return -EFBIG;
@@ -91,7 +91,7 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
  * hybrid_alloc_alloc - allocate an extent
  * @ha: the allocator
  * @len: bytes requested, rounded up to whole blocks
- * @align: alignment of the start on the device, a power of two; 0: a block
+ * @align: alignment of the start on the device, a power of two or a multiple of a block; 0: a block
  * @goal: the extent should start there or soon after; rounded down to a block. Outside
  *	the managed range it has no effect. HYBRID_ALLOC_NO_GOAL: anywhere.
  * @gfp: how to get memory for metadata
@@ -99,7 +99,7 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
  *
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp); otherwise it waits
  * for spinlocks only.
- * Return: 0, or EINVAL @len is 0 or @align is not a power of two; EFBIG @len is larger than
+ * Return: 0, or EINVAL @len is 0 or @align is not valid; EFBIG @len is larger than
  * params.max_block or the managed range; ENOSPC no free run fits; ENOMEM; EAGAIN the answer
  * would take a wait that @gfp forbids; EINTR the task was killed while it waited; ENODEV the
  * device was being detached meanwhile.
@@ -148,7 +148,7 @@ int hybrid_alloc_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align
 	int ret;
 
 	max = min(max, most);
-	if (!min || len < min || (align && !ha_is_power_of_2(align)))
+	if (!min || len < min || !ha_align_is_valid(ha, align))
 		ret = -EINVAL;
 	else if (min > most)
 		ret = -EFBIG;
@@ -176,7 +176,7 @@ int ha_pieces_begin(const struct hybrid_alloc *ha, struct ha_pieces *p,
 	u64 longest = READ_ONCE(ha->max_len), most;
 	bool partial = rq->flags & HYBRID_ALLOC_ALLOC_PARTIAL;
 
-	if (!rq->len || rq->min > rq->len || !nr || (rq->align && !ha_is_power_of_2(rq->align)))
+	if (!rq->len || rq->min > rq->len || !nr || !ha_align_is_valid(ha, rq->align))
 		return -EINVAL;
 	if (rq->len > READ_ONCE(ha->end) - ha->start || rq->min > longest)
 		return -EFBIG;

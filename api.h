@@ -115,6 +115,12 @@ static inline bool ha_is_power_of_2(u64 n)
 	return n && !(n & (n - 1));
 }
 
+/* Whether extents can be aligned to that: a power of two, or whole blocks. 0 is a block. */
+static inline bool ha_align_is_valid(const struct hybrid_alloc *ha, u64 align)
+{
+	return !(align & ha->mask) || ha_is_power_of_2(align);
+}
+
 static inline u64 ha_live_bytes(struct hybrid_alloc *ha)
 {
 	return hapool_charged(&ha->pool) << ha->shift;

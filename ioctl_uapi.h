@@ -145,7 +145,7 @@ struct hybrid_alloc_detach {
 #define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH and poll() */
 #define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP knows HYBRID_ALLOC_MAP_KINDS */
 #define HYBRID_ALLOC_FEATURE_PARTS	(1ULL << 3)	/* FREE_PART; SPLIT, EXTEND and KEEP */
-/* ALLOC and ALLOC_MANY know min */
+/* ALLOC and ALLOC_MANY know min, and alignments that are not a power of two */
 #define HYBRID_ALLOC_FEATURE_MIN	(1ULL << 6)
 
 /**
@@ -225,7 +225,8 @@ struct hybrid_alloc_info {
  * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL
  * @epoch: 0, or the instance's
  * @len: bytes requested, rounded up to whole blocks
- * @align: alignment of the start on the device, a power of two; 0: a block
+ * @align: alignment of the start on the device, a power of two or a multiple of
+ *	min_block; 0: a block
  * @extent: out: the extent, with the rounded length. In: cookie, flags and domain
  *	must be 0; start and len are ignored
  * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
@@ -233,9 +234,10 @@ struct hybrid_alloc_info {
  *
  * With @min the extent has @len bytes if a free run is that long, and no more than
  * max_block; otherwise it is the longest that there is at this alignment. It is not
- * shorter than @min. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG then.
+ * shorter than @min. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG then, and
+ * EINVAL for an alignment that is not a power of two.
  *
- * EINVAL @len is 0, @min is larger than @len, or @align is not a power of two; EFBIG
+ * EINVAL @len is 0, @min is larger than @len, or @align is not valid; EFBIG
  * @len, or with it @min, is larger than max_block or the managed range; ENOSPC no free
  * run fits; EAGAIN the instance is sealed; ENOMEM; EINTR the caller was killed while it
  * waited.
@@ -439,7 +441,7 @@ struct hybrid_alloc_extend_item {
  *	HYBRID_ALLOC_MAX_ITEMS
  * @item_size: size of an extent as the caller knows it, a multiple of 8
  * @len: bytes requested in total, rounded up to whole blocks
- * @align: alignment of each start on the device, a power of two; 0: a block
+ * @align: alignment of each start on the device, as in ALLOC
  * @goal: where the first extent should be, see HYBRID_ALLOC_ALLOC_GOAL; with the
  *	flag each further extent has the end of the previous one as its goal
  * @total: out: bytes in all extents
@@ -454,7 +456,7 @@ struct hybrid_alloc_extend_item {
  * is not even one extent of @min. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG
  * if @min is not 0.
  *
- * EINVAL @len is 0, @min is larger than @len, @align is not a power of two, @nr or
+ * EINVAL @len is 0, @min is larger than @len, @align, @nr or
  * @item_size is not valid; EFBIG @len is larger than the managed range, @min than
  * max_block, or @len, without
  * HYBRID_ALLOC_ALLOC_PARTIAL, than @nr times max_block; EAGAIN the instance is

@@ -553,13 +553,19 @@ static int hapool_would_wait(int ret, gfp_t gfp)
 	return ret == -ENOMEM && !gfpflags_allow_blocking(gfp) ? -EAGAIN : ret;
 }
 
+/* Whether an alignment is no power of two. */
+static __always_inline bool hapool_is_other(u64 align)
+{
+	return align & (align - 1);
+}
+
 /*
  * The class that serves an extent, or -1. Objects of a power of two are aligned to their size,
  * others are not aligned.
  */
 static __always_inline int hapool_class_of(const struct hapool *p, u64 len, u64 align)
 {
-	return align > 1 && (align > len || !is_power_of_2(len)) ?
+	return align > 1 && (align > len || !is_power_of_2(len) || hapool_is_other(align)) ?
 	       -1 : haslab_class_of(&p->slab, len);
 }
 
@@ -587,6 +593,14 @@ static __always_inline int hapool_alloc_direct(struct hapool *p, int class, u64 
 	if (ret == -ENOSPC)
 		ret = haslab_alloc(&p->slab, len, align, gfp, start);
 	return ret;
+}
+
+/* The same at any alignment. */
+static int hapool_alloc_somewhere(struct hapool *p, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	if (hapool_is_other(align))
+		return haslab_alloc_multiple(&p->slab, len, align, gfp, start);
+	return hapool_alloc_direct(p, hapool_class_of(p, len, align), len, align, gfp, start);
 }
 
 /*
@@ -663,8 +677,7 @@ static int hapool_search_longest(struct hapool *p, u64 *len, u64 max, u64 align,
 		ret = haslab_find_longest(&p->slab, len, max, align);
 		if (ret)
 			break;
-		ret = hapool_alloc_direct(p, hapool_class_of(p, *len, align), *len, align, gfp,
-					  start);
+		ret = hapool_alloc_somewhere(p, *len, align, gfp, start);
 		if (ret == -ENOSPC)
 			ret = haslab_search(&p->slab, *len, align, gfp, start);
 		if (ret != -ENOSPC)
@@ -835,7 +848,7 @@ static noinline int hapool_alloc_goal(struct hapool *p, int class, u64 len, u64 
  * hapool_alloc - allocate an extent
  * @p: the pool
  * @len: number of blocks, at least one
- * @align: of its start, a power of two, in blocks
+ * @align: of its start, in blocks
  * @goal: place to be at or soon after, if there is space; or HAPOOL_NO_GOAL
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
@@ -845,9 +858,14 @@ static noinline int hapool_alloc_goal(struct hapool *p, int class, u64 len, u64 
  */
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
-	int class = hapool_class_of(p, len, align), ret = -ENOSPC;
+	int class = haslab_class_of(&p->slab, len), ret = -ENOSPC;
 	bool hinted;
 
+	if (align > 1) {
+		if (hapool_is_other(align))
+			return hapool_alloc_upto(p, &len, len, align, goal, gfp, start);
+		class = hapool_class_of(p, len, align);
+	}
 	if (goal == HAPOOL_NO_GOAL) {
 		if (class >= 0 && hapool_alloc_hit(p, class, start))
 			return 0;
@@ -900,7 +918,7 @@ static int hapool_try(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp,
 		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
 	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
 		return 0;
-	return ret ? hapool_alloc_direct(p, class, len, align, gfp, start) : 0;
+	return ret ? hapool_alloc_somewhere(p, len, align, gfp, start) : 0;
 }
 
 /* As hapool_alloc_upto(), but the counters. */
@@ -938,7 +956,7 @@ static int hapool_alloc_longest(struct hapool *p, u64 *len, u64 max, u64 align, 
  * @p: the pool
  * @len: the shortest that will do, in blocks, at least one; out: its length
  * @max: the longest that is asked for
- * @align: of its start, a power of two, in blocks
+ * @align: of its start, in blocks
  * @goal: place to be at or soon after, if there is space; or HAPOOL_NO_GOAL
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
@@ -994,7 +1012,7 @@ int hapool_search_begin(struct hapool *p, gfp_t gfp)
  * @p: the pool
  * @len: the shortest that will do, in blocks; out: the longest there is, up to @max
  * @max: the longest that is asked for
- * @align: of its start, a power of two, in blocks
+ * @align: of its start, in blocks
  * @start: out: where an extent fits
  * Context: may sleep. Return: as haslab_find(); then @len has not changed.
  */

@@ -28,6 +28,7 @@
  *   slab/claim.c    extents at given places
  *   slab/append.c   extents right behind others
  *   slab/hold.c     free blocks that are kept from use
+ *   slab/stripe.c   the search at alignments that are no power of two
  *   slab/search.c   the search for any free run that fits
  *   slab/report.c   MAP, STAT, debugfs
  *   slab/part.c     parts of extents: cut, split, extend
@@ -249,6 +250,64 @@ int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 		} while (hamem_again(&op, ret));
 	if (ret == -ENOSPC && haslab_is_mixed_size(s, len, align))
 		ret = haslab_alloc_others(s, g, len, align, &op, start);
+	return ret;
+}
+
+/* Alone, where a free block or a long run has room for it. */
+static int haslab_alloc_multiple_alone(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
+				       u64 *start)
+{
+	int ret;
+
+	do {
+		haslab_lock_all(s);
+		ret = haslab_best_run(s, len, align, start) ?
+		      haslab_extent_take(s, *start, len, op) : -ENOSPC;
+		haslab_unlock_all(s);
+	} while (hamem_again(op, ret));
+	return ret;
+}
+
+/* In a mixed slot of a group. */
+static int haslab_alloc_multiple_in(struct haslab *s, struct haslab_group *g, u64 len, u64 align,
+				    struct hamem_op *op, u64 *start)
+{
+	int ret;
+
+	do {
+		haslab_lock_group(s, g);
+		ret = haslab_mixed_fit_multiple(s, g, len, align, op, start);
+		haslab_unlock_group(g);
+	} while (hamem_again(op, ret));
+	return ret;
+}
+
+/**
+ * haslab_alloc_multiple - allocate at a multiple of something that is no power of two
+ * @s: the slab allocator
+ * @len: number of blocks
+ * @align: of its start, in blocks
+ * @gfp: how to wait for memory
+ * @start: out: its first block
+ *
+ * As haslab_alloc(), but tries only free runs with room for it wherever they begin, and some that
+ * are long.
+ */
+int haslab_alloc_multiple(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
+{
+	bool mixed = len <= slot_blocks(s) && align <= slot_blocks(s) &&
+		     len + align - 1 <= slot_blocks(s);
+	struct haslab_group *own = haslab_own_group(s), *g;
+	struct hamem_op op = HAMEM_OP(gfp);
+	int ret = -ENOSPC;
+
+	if (mixed)
+		ret = haslab_alloc_multiple_in(s, own, len, align, &op, start);
+	if (ret == -ENOSPC && haslab_free_blocks(s) >= len)
+		ret = haslab_alloc_multiple_alone(s, len, align, &op, start);
+	for (g = s->groups; mixed && ret == -ENOSPC && g < s->groups + s->nr_groups; g++)
+		if (g != own)
+			ret = haslab_alloc_multiple_in(s, g, len, align, &op, start);
 	return ret;
 }
 

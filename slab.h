@@ -9,6 +9,7 @@
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include "buddy.h"
@@ -276,6 +277,17 @@ struct haslab {
 	bool closing;			/* detach has begun: killable walks end early */
 };
 
+/* How many blocks lie between @pos and the next multiple of @align. */
+static inline u64 haslab_skip(u64 pos, u64 align)
+{
+	u64 rest;
+
+	if (likely(!(align & (align - 1))))
+		return -pos & (align - 1);
+	div64_u64_rem(pos, align, &rest);
+	return rest ? align - rest : 0;
+}
+
 int __must_check haslab_init(struct haslab *s, const struct haslab_config *cfg);
 void haslab_destroy(struct haslab *s);
 
@@ -331,6 +343,7 @@ int __must_check haslab_alloc_near(struct haslab *s, u64 len, u64 align, u64 goa
 				   u64 *start);
 int __must_check haslab_alloc_goal(struct haslab *s, int class, u64 len, u64 align, u64 goal,
 				   gfp_t gfp, u64 *start);
+int __must_check haslab_alloc_multiple(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align);
 int __must_check haslab_find(struct haslab *s, u64 len, u64 align, u64 *start);
 int __must_check haslab_find_longest(struct haslab *s, u64 *len, u64 max, u64 align);

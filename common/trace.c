@@ -11,6 +11,8 @@
 
 static const char no_memory[] = "there is no memory for its ID";
 static const char form[] = "it is neither 'a ID SIZE [ALIGN]' nor 'f ID'";
+/* Blocks are not shorter. */
+static const __u64 least_block = 4096;
 
 /* ---- the IDs ---- */
 
@@ -111,19 +113,45 @@ static const char *parse_id(struct trace_reader *t, const char *word, __u64 *id)
 		wrong_word(t, "ID", word, "is not a number from 0 to 18446744073709551615");
 }
 
+static const char *parse_length(struct trace_reader *t, const char *name, const char *word,
+				__u64 *size)
+{
+	const char *what = parse_size(word, size);
+
+	return what || !*size ?
+	       wrong_word(t, name, word, what ? what : "is nothing to allocate") : NULL;
+}
+
+/* SIZE, or MIN-MAX. */
+static const char *parse_lengths(struct trace_reader *t, char *word, struct trace_op *op)
+{
+	char *max = strchr(word, '-');
+	const char *wrong;
+
+	if (!max || max == word) {
+		wrong = parse_length(t, "SIZE", word, &op->size);
+		op->min = op->size;
+		return wrong;
+	}
+	*max++ = 0;
+	wrong = parse_length(t, "MIN", word, &op->min);
+	if (!wrong)
+		wrong = parse_length(t, "MAX", max, &op->size);
+	return !wrong && op->size < op->min ?
+	       wrong_word(t, "MAX", max, "is less than MIN") : wrong;
+}
+
 static const char *parse_alloc(struct trace_reader *t, char **words, int nr, struct trace_op *op)
 {
 	const char *what;
 
 	op->align = 1;
-	what = parse_size(words[2], &op->size);
-	if (what || !op->size)
-		return wrong_word(t, "SIZE", words[2], what ? what : "is nothing to allocate");
-	if (nr < 4)
-		return NULL;
+	what = parse_lengths(t, words[2], op);
+	if (what || nr < 4)
+		return what;
 	what = parse_size(words[3], &op->align);
-	if (!what && (!op->align || (op->align & (op->align - 1))))
-		what = "is not a power of two, such as 64K";
+	if (!what && (!op->align || (op->align & (op->align - 1) && op->align % least_block)))
+		what = "is neither a power of two, such as 64K, nor a multiple of 4K";
 	return what ? wrong_word(t, "ALIGN", words[3], what) : NULL;
 }
 

@@ -2,11 +2,12 @@
 /*
  * Traces of allocations and frees: text, one operation a line.
  *
- *   a ID SIZE [ALIGN]    allocate
- *   f ID                 free
+ *   a ID SIZE [ALIGN]       allocate
+ *   a ID MIN-MAX [ALIGN]    allocate MAX, or as much as there is in a row, from MIN up
+ *   f ID                    free
  *
- * An ID is a number that the trace chooses; SIZE and ALIGN are as parse_size() reads
- * them. A # begins a comment. Blank lines are allowed.
+ * An ID is a number that the trace chooses; SIZE, MIN, MAX and ALIGN are as parse_size()
+ * reads them. ALIGN is a power of two or a multiple of 4K. A # begins a comment. Blank lines are allowed.
  */
 #ifndef HYBRID_ALLOC_COMMON_TRACE_H
 #define HYBRID_ALLOC_COMMON_TRACE_H
@@ -22,13 +23,15 @@ enum trace_kind { TRACE_END, TRACE_ALLOC, TRACE_FREE };
  * @number: number of the ID, from 0 in the order of first use
  * @id: the ID
  * @size: TRACE_ALLOC: in bytes, at least 1
- * @align: TRACE_ALLOC: in bytes, a power of two
+ * @min: TRACE_ALLOC: so many bytes will do, at least 1; @size if there is only that
+ * @align: TRACE_ALLOC: in bytes, a power of two or a multiple of 4 KiB
  */
 struct trace_op {
 	enum trace_kind kind;
 	__u32 number;
 	__u64 id;
 	__u64 size;
+	__u64 min;
 	__u64 align;
 };
 

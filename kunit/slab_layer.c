@@ -18,6 +18,7 @@
 #include "slab/claim.c"
 #include "slab/append.c"
 #include "slab/hold.c"
+#include "slab/stripe.c"
 /* looks at entries of the index */
 #define entry_is_joined(entry)	(atomic_long_inc(&hatest_looks), entry_is_joined(entry))
 #include "slab/search.c"

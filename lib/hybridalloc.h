@@ -189,15 +189,22 @@ int hybrid_alloc_alloc_extent(int fd, uint64_t len, struct hybrid_alloc_extent *
 /**
  * hybrid_alloc_alloc_request - allocate an extent with all options
  * @fd: of the instance
- * @request: length, alignment, goal, flags; @request->extent is filled in
+ * @request: length, alignment, goal, shortest length, flags; @request->extent is filled in
  *
  * HYBRID_ALLOC_ALLOC_BOUND binds the extent to the open file: it is freed when the
  * file is closed, however the process ends, and can be freed earlier only through this
  * open file. With HYBRID_ALLOC_ALLOC_GOAL the extent is placed at @request->goal or
  * soon after it, if there is space.
  *
- * Return: as hybrid_alloc_alloc_extent(); also -EINVAL for an alignment that is not a
- * power of two.
+ * If @request->min is not 0, that many bytes will do: the extent has @request->len bytes
+ * if a free run is that long, else it is the longest that there is. The alignment is a
+ * power of two or, such as the stripe of a RAID, any multiple of min_block. A module that
+ * lacks HYBRID_ALLOC_FEATURE_MIN in the features of hybrid_alloc_get_info() returns
+ * -E2BIG for the one, and -EINVAL for the other.
+ *
+ * Return: as hybrid_alloc_alloc_extent(); -ENOSPC with a shortest length only if no free
+ * run is that long; also -EINVAL for an alignment that is not valid, or a shortest length
+ * that is larger than the length.
  */
 int hybrid_alloc_alloc_request(int fd, struct hybrid_alloc_alloc *request);
 
@@ -211,10 +218,10 @@ int hybrid_alloc_alloc_request(int fd, struct hybrid_alloc_alloc *request);
  *	@many->total are set to what was allocated.
  *
  * Allocates one extent if a free run is long enough, else the longest ones available.
- * Each is an extent of its own, to be freed separately.
+ * Each is an extent of its own, to be freed separately. None is shorter than @many->min.
  *
  * Return: 0; -ENOSPC the array or the disk is too small for @many->len (with
- * HYBRID_ALLOC_ALLOC_PARTIAL: there is no space at all), others as
+ * HYBRID_ALLOC_ALLOC_PARTIAL: there is no extent of @many->min at all), others as
  * hybrid_alloc_alloc_request(). Nothing is allocated on failure.
  */
 int hybrid_alloc_alloc_many(int fd, struct hybrid_alloc_extent *extents,

@@ -90,7 +90,8 @@ bool hapool_is_freeing(const struct hapool *p)
 /* Whether the refusal of what has @least blocks, if that is not 0, covers that of an extent. */
 static bool hapool_covers(u64 least, u64 least_align, u64 len, u64 align)
 {
-	return least && len >= least && align >= least_align;
+	/* what begins at a multiple of @align does so at one of @least_align */
+	return least && len >= least && !haslab_skip(align, least_align);
 }
 
 /*
@@ -169,7 +170,8 @@ void hapool_note_refusal(struct hapool *p, u64 len, u64 align, u64 frees)
  */
 u64 hapool_may_fit(struct hapool *p, u64 max, u64 align)
 {
-	u64 start = round_up(p->slab.cfg.first_block, align), end = hapool_end(p);
+	u64 first = p->slab.cfg.first_block, end = hapool_end(p);
+	u64 start = first + haslab_skip(first, align);
 	u64 taken = 0, given = 0, frees = 0, most, left;
 	unsigned int cpu;
 
@@ -190,7 +192,7 @@ u64 hapool_may_fit(struct hapool *p, u64 max, u64 align)
 	smp_rmb();
 	end = hapool_end(p);
 	/* with a sum that is torn, on 32 bits, this may be very large: then it may fit */
-	most = end - p->slab.cfg.first_block - max_t(s64, taken - given, 0);
+	most = end - first - max_t(s64, taken - given, 0);
 	/* the last is hapool_frees() */
 	if (left < max && end + given == frees)
 		max = left;

@@ -179,6 +179,7 @@ static const char help[] =
 "\n"
 "bench    measures workloads by name\n"
 "replay   runs a trace, one operation a line: \"a ID SIZE [ALIGN]\" allocates,\n"
+"         \"a ID MIN-MAX [ALIGN]\" the longest there is of that range,\n"
 "         \"f ID\" frees, # begins a comment; ID is a number, SIZE and ALIGN are\n"
 "         sizes in bytes, or with a unit, such as 64K or 1.5M; - is standard input;\n"
 "         with threads, one thread does all operations of an ID\n"

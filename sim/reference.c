@@ -141,7 +141,7 @@ static struct free_run *neighbour(struct free_run *at, u64 pos, bool after)
 /* Whether an extent fits in a run, and how many blocks have to be skipped for its alignment. */
 static bool fits(const struct free_run *run, u64 len, u64 align, u64 *skip)
 {
-	*skip = -run->start & (align - 1);
+	*skip = (align - run->start % align) % align;
 	return run->len >= len && run->len - len >= *skip;
 }
 
@@ -235,7 +235,7 @@ static struct free_run *from_bins(const struct reference *r, u64 len, u64 align,
 	if (!word)
 		return NULL;
 	run = r->bins[64 * i + __builtin_ctzll(word)];
-	*skip = -run->start & (align - 1);
+	*skip = (align - run->start % align) % align;
 	return run;
 }
 
@@ -294,17 +294,22 @@ void reference_destroy(struct reference *r)
 	free(r);
 }
 
-int reference_alloc(struct reference *r, u64 len, u64 align, u64 *start)
+int reference_alloc(struct reference *r, u64 least, u64 most, u64 align, u64 *start, u64 *found)
 {
-	u64 skip = 0, before, after;
+	u64 skip = 0, before, after, len = most;
 	struct free_run *run;
 
+	if (least < most && r->tree)
+		len = max(least, min(most, r->tree->longest));
 	/* no device is longer, and a sum with an alignment does not overflow */
 	if (len >> 52 || align >> 52)
 		return -ENOSPC;
-	run = find(r, len, align, &skip);
+	do {
+		run = find(r, len, align, &skip);
+	} while (!run && len-- > least);
 	if (!run)
 		return -ENOSPC;
+	*found = len;
 	before = run->start;
 	*start = before + skip;
 	after = run->len - skip - len;

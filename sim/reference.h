@@ -30,8 +30,11 @@ struct reference;
 struct reference *reference_new(enum reference_policy policy, u64 nr_blocks);
 void reference_destroy(struct reference *r);
 
-/* Return: 0, or -ENOSPC: there is no place for it. @align: a power of two. */
-int reference_alloc(struct reference *r, u64 len, u64 align, u64 *start);
+/*
+ * Allocate @max, or as much as there is, from @min up: @len. Return: 0, or -ENOSPC: there is no
+ * place for it.
+ */
+int reference_alloc(struct reference *r, u64 min, u64 max, u64 align, u64 *start, u64 *len);
 void reference_free(struct reference *r, u64 start, u64 len);
 
 #endif

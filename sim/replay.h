@@ -7,6 +7,7 @@
 
 struct op {
 	u64 len;		/* blocks; 0: free */
+	u64 min;		/* so many will do */
 	u64 align;		/* blocks */
 	u32 id;			/* its number */
 	u32 line;

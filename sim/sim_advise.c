@@ -50,8 +50,8 @@ static u64 peak_of(const struct trace *trace)
 		/* again after a refusal: see trace_pack() */
 		if (live[op->id] && op->len)
 			continue;
-		used += op->len - live[op->id];
-		live[op->id] = op->len;
+		used += op->min - live[op->id];
+		live[op->id] = op->min;
 		peak = max(peak, used);
 	}
 	free(live);

@@ -126,7 +126,7 @@ static inline __attribute__((always_inline)) int take(struct run *r, u64 len, u6
 	if (r->mode == EACH)
 		t = ticks();
 	if (unlikely(r->mode == REFERENCE))
-		ret = reference_alloc(r->reference, len, 1, &e->start);
+		ret = reference_alloc(r->reference, len, len, 1, &e->start, &len);
 	else
 		ret = hapool_alloc(&r->pool, len, 1, goal, GFP_KERNEL, &e->start);
 	if (r->mode == EACH)

@@ -497,6 +497,8 @@ static void do_alloc(struct one *o)
 
 	if (!pick(&z->dice, 6))
 		align <<= pick(&z->dice, 19);
+	else if (!pick(&z->dice, 12))
+		align = pick_log(&z->dice, 14);
 	if (!pick(&z->dice, 5))
 		goal = draw_goal(o);
 	z->count.allocs++;

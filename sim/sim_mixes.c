@@ -68,7 +68,7 @@ static void pool_give(void *of, struct extent e)
 
 static int reference_take(void *of, u64 len, u64 *start)
 {
-	return reference_alloc(of, len, 1, start);
+	return reference_alloc(of, len, len, 1, start, &len);
 }
 
 static void reference_give(void *of, struct extent e)

@@ -27,6 +27,7 @@ static void add_op(struct trace *t, const struct trace_op *op, u32 line)
 	}
 	t->ops[t->nr++] = (struct op) {
 		.len = op->kind == TRACE_ALLOC ? ((op->size - 1) >> BLOCK_SHIFT) + 1 : 0,
+		.min = op->kind == TRACE_ALLOC ? ((op->min - 1) >> BLOCK_SHIFT) + 1 : 0,
 		.align = max(op->align >> BLOCK_SHIFT, 1ULL),
 		.id = op->number,
 		.line = line,
@@ -108,10 +109,10 @@ static void note_refusal(struct run *r, const struct op *op)
 	struct result *res = &r->res;
 	u64 nr = op - r->trace->ops + 1;
 
-	res->failed_blocks += op->len;
+	res->failed_blocks += op->min;
 	note_first_failure(res, nr, (double)ledger_used(r->ledger) / r->nr_blocks);
 	if (nr_threads == 1) {
-		res->false_enospc += ledger_fits(r->ledger, op->len, op->align);
+		res->false_enospc += ledger_fits(r->ledger, op->min, op->align);
 		return;
 	}
 	if (!r->allocs_only)
@@ -120,7 +121,7 @@ static void note_refusal(struct run *r, const struct op *op)
 		r->max_refusals = r->max_refusals ? 2 * r->max_refusals : 1024;
 		r->refusals = realloc(r->refusals, r->max_refusals * sizeof(*r->refusals));
 	}
-	r->refusals[r->nr_refusals++] = (struct refusal) { op->len, op->align };
+	r->refusals[r->nr_refusals++] = (struct refusal) { op->min, op->align };
 }
 
 /* Records an allocation of the run that is not measured. */
@@ -130,7 +131,7 @@ static void note(struct run *r, const struct op *op, int ret, const struct exten
 
 	pthread_mutex_lock(&r->lock);
 	if (!ret)
-		why = ledger_take(r->ledger, e->start, op->len, op->align);
+		why = ledger_take(r->ledger, e->start, e->len, op->align);
 	else
 		note_refusal(r, op);
 	if (why && !r->res.wrong)
@@ -153,20 +154,28 @@ static void note_free(struct run *r, const struct extent *e)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* Allocate from op->min to op->len blocks. The pool expects that a length fits the device. */
+static int pool_alloc(struct hapool *pool, u64 nr_blocks, const struct op *op, u64 *start, u64 *len)
+{
+	*len = op->min;
+	if (op->min > nr_blocks)
+		return -ENOSPC;
+	if (op->min == op->len)
+		return hapool_alloc(pool, op->len, op->align, HAPOOL_NO_GOAL, GFP_KERNEL, start);
+	return hapool_alloc_upto(pool, len, min(op->len, nr_blocks), op->align, HAPOOL_NO_GOAL,
+				 GFP_KERNEL, start);
+}
+
 static void do_alloc(struct runner *t, const struct op *op, struct extent *e)
 {
 	struct run *r = t->run;
-	u64 tick = ticks();
-	int ret = -ENOSPC;
+	u64 tick = ticks(), len;
+	int ret = pool_alloc(&r->pool, r->nr_blocks, op, &e->start, &len);
 
-	/* hapool_alloc() expects that the length fits the device */
-	if (op->len <= r->nr_blocks)
-		ret = hapool_alloc(&r->pool, op->len, op->align, HAPOOL_NO_GOAL, GFP_KERNEL,
-				   &e->start);
 	t->worst = max(t->worst, ticks() - tick);
 	t->allocs++;
 	if (!ret)
-		e->len = op->len;
+		e->len = len;
 	else
 		t->failed++;
 	if (ret && ret != -ENOSPC)
@@ -370,13 +379,18 @@ static void packer_destroy(struct packer *p)
 	free(p);
 }
 
-static int packer_alloc(struct packer *p, const struct op *op, u64 *start)
+static int packer_alloc(struct packer *p, const struct op *op, struct extent *e)
 {
-	if (p->reference)
-		return reference_alloc(p->reference, op->len, op->align, start);
-	/* hapool_alloc() expects that the length fits the device */
-	return op->len > p->nr_blocks ? -ENOSPC :
-	       hapool_alloc(&p->pool, op->len, op->align, HAPOOL_NO_GOAL, GFP_KERNEL, start);
+	int ret;
+
+	if (!p->reference)
+		ret = pool_alloc(&p->pool, p->nr_blocks, op, &e->start, &e->len);
+	else
+		ret = reference_alloc(p->reference, op->min, op->len, op->align, &e->start,
+				      &e->len);
+	if (ret)
+		e->len = 0;
+	return ret;
 }
 
 static int packer_free(struct packer *p, const struct extent *e)
@@ -411,14 +425,13 @@ struct result trace_pack(const struct trace *trace, u64 nr_blocks, enum referenc
 		if (e->len)
 			continue;
 		res.allocs++;
-		if (!packer_alloc(p, op, &e->start)) {
-			e->len = op->len;
-			used += op->len;
+		if (!packer_alloc(p, op, e)) {
+			used += e->len;
 			res.max_fill = max(res.max_fill, (double)used / nr_blocks);
 		} else {
 			note_first_failure(&res, op - trace->ops + 1, (double)used / nr_blocks);
 			res.failed++;
-			res.failed_blocks += op->len;
+			res.failed_blocks += op->min;
 		}
 	}
 	packer_destroy(p);

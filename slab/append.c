@@ -363,7 +363,7 @@ static int haslab_window_alloc(struct haslab *s, u64 len, u64 goal, struct hamem
  * @s: the slab allocator
  * @class: the common size, if objects of it may be taken, or -1
  * @len: number of blocks
- * @align: of its start, a power of two, in blocks
+ * @align: of its start, in blocks
  * @goal: the place
  * @gfp: how to wait for memory
  * @start: out: its first block
@@ -374,7 +374,7 @@ static int haslab_window_alloc(struct haslab *s, u64 len, u64 goal, struct hamem
 int haslab_alloc_goal(struct haslab *s, int class, u64 len, u64 align, u64 goal, gfp_t gfp,
 		      u64 *start)
 {
-	u64 end = READ_ONCE(s->cfg.nr_blocks), pos = round_up(goal, align);
+	u64 end = READ_ONCE(s->cfg.nr_blocks), pos = goal + haslab_skip(goal, align);
 	struct hamem_op op = HAMEM_OP(gfp);
 	int ret = -ENOSPC;
 

@@ -117,7 +117,7 @@ static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, int *st
 		if (!haslab_stretch(s, w->pos, &next))
 			continue;
 		size = haslab_near_run(s, w->pos, len + align, steps, &next);
-		skip = -w->pos & (align - 1);
+		skip = haslab_skip(w->pos, align);
 		*start = w->pos + skip;
 		if (size >= len && size - len >= skip &&
 		    !haslab_range_is_free(s, *start, len, false))
@@ -159,7 +159,7 @@ int haslab_alloc_exact(struct haslab *s, u64 len, u64 pos, gfp_t gfp)
  * haslab_alloc_near - allocate at a given place, or soon after it
  * @s: the slab allocator
  * @len: number of blocks
- * @align: of its start, a power of two, in blocks
+ * @align: of its start, in blocks
  * @goal: the place
  * @gfp: how to wait for memory
  * @start: out: its first block

@@ -86,6 +86,9 @@ struct haslab_fits {
 	void *quads;			/* what the quads of the dir keep (sums.c), or NULL */
 	u32 known;				/* bit k: order k is known */
 	u32 usable[HASLAB_DIR_ORDERS - 1];	/* of order k at k - 1 */
+	/* an alignment that is no power of two, and a length that does not fit; 0: none */
+	u32 other_align;
+	u32 other_least;
 };
 
 /* Slots in a quad, whose sum is kept in 16 bits a field, and quads in a dir. */
@@ -230,17 +233,6 @@ static inline bool is_block(const struct haslab *s, u64 start, u64 len)
 static inline long slab_bytes(const struct haslab_slab *slab)
 {
 	return ksize(slab) + ksize(slab->live);
-}
-
-/* How many blocks lie between @pos and the next multiple of @align. */
-static inline u64 haslab_skip(u64 pos, u64 align)
-{
-	u64 rest;
-
-	if (likely(!(align & (align - 1))))
-		return -pos & (align - 1);
-	div64_u64_rem(pos, align, &rest);
-	return rest ? align - rest : 0;
 }
 
 /* ---- the map (slab/map.c) ---- */
@@ -497,6 +489,8 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 void haslab_mixed_clear(struct haslab *s, u64 start);
 int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				  struct hamem_op *op, u64 *start);
+int __must_check haslab_mixed_fit_multiple(struct haslab *s, struct haslab_group *g, u32 len,
+					   u64 align, struct hamem_op *op, u64 *start);
 int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				    struct hamem_op *op, u64 *start);
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
@@ -555,6 +549,9 @@ bool haslab_stretch(struct haslab *s, u64 pos, u64 *end);
 bool haslab_is_free(struct haslab *s, u64 pos);
 u32 haslab_look_steps(struct haslab *s, u64 pos);
 u64 haslab_run_at(struct haslab *s, u64 pos, u64 enough, int *steps);
+
+/* How much a hold may look at; see struct haslab_walk and haslab_steps(). */
+#define WALK_STEPS	1000
 
 #define HASLAB_WALK_WHOLE	BIT(0)	/* the whole pass is one hold of all groups */
 /* The pass ends early when the caller is killed or the device is detached. */
@@ -676,6 +673,10 @@ bool haslab_is_live(struct haslab *s, u64 pos);
 /* ---- extents at given places (claim.c) ---- */
 
 int __must_check haslab_alloc_exact(struct haslab *s, u64 len, u64 pos, gfp_t gfp);
+
+/* ---- alignments that are no power of two (stripe.c) ---- */
+
+int __must_check haslab_stripe_find(struct haslab *s, u64 *len, u64 max, u64 align, u64 *found);
 
 /* ---- searches (search.c) ---- */
 

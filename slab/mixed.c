@@ -574,6 +574,22 @@ int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 alig
 	return haslab_place_take(s, &place, len, align, op, start);
 }
 
+/* As haslab_mixed_fit(), in a run that has room wherever a multiple of @align lies in it. */
+int haslab_mixed_fit_multiple(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+			      struct hamem_op *op, u64 *start)
+{
+	struct place place;
+
+	haslab_assert_group(s, g);
+	/* of a joined run only the start can be taken */
+	if (!haslab_mixed_find(s, g, len + align - 1, 1, &place) || place.joined)
+		return -ENOSPC;
+	*start = slot_start(s, place.slot) + place.run.start;
+	*start += haslab_skip(*start, align);
+	return haslab_run_set(s, mixed_of(s, place.slot), &place.run, place.others, *start, len,
+			      HARUNS_LIVE, op);
+}
+
 /* Free units from @start to @end become part of a mixed slot. Return: as haslab_mixed_alloc(). */
 static int haslab_units_adopt(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
 			      struct hamem_op *op)

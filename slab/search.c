@@ -426,14 +426,14 @@ static bool haslab_is_free_at(struct haslab *s, u64 pos)
 
 static void haslab_best_around(struct haslab *s, u64 pos, struct best *b)
 {
-	u64 start, size;
+	u64 skip = haslab_skip(pos, b->align), start, size;
 
 	if (b->steps <= 0)
 		return;
 	b->steps--;
 	/* the run may have an aligned block only if the one before or after @pos is free */
-	if (b->align > 1 && !haslab_is_free_at(s, round_down(pos, b->align)) &&
-	    !haslab_is_free_at(s, round_up(pos, b->align)))
+	if (b->align > 1 && !haslab_is_free_at(s, skip ? pos + skip - b->align : pos) &&
+	    !haslab_is_free_at(s, pos + skip))
 		return;
 	size = haslab_run_around(s, pos, &start, b);
 	if (size < b->size && haslab_run_fits(start, size, b->len, b->align, b->found))
@@ -520,6 +520,8 @@ bool haslab_best_run(struct haslab *s, u64 len, u64 align, u64 *found)
 	};
 
 	haslab_assert_all(s);
+	if (align & (align - 1))
+		enough = order_base_2(DIV_ROUND_UP_ULL(len + align - 1, unit_blocks(s)));
 	for (i = 0; i < s->nr_groups; i++)
 		haslab_best_of_joined(s, &s->groups[i], &b);
 	for (i = 0; i < s->nr_groups; i++)
@@ -655,7 +657,7 @@ static int haslab_find_few(struct haslab *s, u64 *len, u64 max, u64 align, u64 *
  * haslab_find - find a free run that fits, without taking it
  * @s: the slab allocator
  * @len: number of blocks
- * @align: of the start of the extent, a power of two, in blocks
+ * @align: of the start of the extent, in blocks
  * @start: out: where an extent fits in it
  *
  * Other tasks may allocate meanwhile, also what was found. Context: slow mode (see
@@ -666,7 +668,10 @@ int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
 {
 	int ret = haslab_find_few(s, &len, len, align, start);
 
-	return ret == -E2BIG ? haslab_search_all(s, len, align, start) : ret;
+	if (ret != -E2BIG)
+		return ret;
+	return align & (align - 1) ? haslab_stripe_find(s, &len, len, align, start) :
+				     haslab_search_all(s, len, align, start);
 }
 
 /**
@@ -674,7 +679,7 @@ int haslab_find(struct haslab *s, u64 len, u64 align, u64 *start)
  * @s: the slab allocator
  * @len: the shortest that will do, in blocks; out: the longest that fits, up to @max
  * @max: the longest that is asked for
- * @align: of the start of the extent, a power of two, in blocks
+ * @align: of the start of the extent, in blocks
  *
  * Context: as haslab_find(). Return: as haslab_find().
  */
@@ -683,14 +688,17 @@ int haslab_find_longest(struct haslab *s, u64 *len, u64 max, u64 align)
 	u64 start;
 	int ret = haslab_find_few(s, len, max, align, &start);
 
-	return ret == -E2BIG ? haslab_longest_all(s, len, max, align) : ret;
+	if (ret != -E2BIG)
+		return ret;
+	return align & (align - 1) ? haslab_stripe_find(s, len, max, align, &start) :
+				     haslab_longest_all(s, len, max, align);
 }
 
 /**
  * haslab_search - allocate from any free run that fits
  * @s: the slab allocator
  * @len: number of blocks
- * @align: alignment of its start, a power of two, in blocks
+ * @align: alignment of its start, in blocks
  * @gfp: how to wait for memory
  * @start: out: its first block
  *

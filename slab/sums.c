@@ -655,6 +655,7 @@ static void haslab_dir_keep(struct haslab_walk *w, u64 start, unsigned int order
 	}
 	if (*kept != HASLAB_SUM_KEPT) {
 		fits->known = 0;
+		fits->other_align = 0;
 		haslab_region_at(s, start)->known = 0;
 	}
 	dir->lead = w->sum.lead;
@@ -719,6 +720,7 @@ static void haslab_dirs_keep(struct haslab *s, u64 start, u64 end, bool is_free)
 		dir->longest = len;
 		dir->trail = len;
 		*kept++ = HASLAB_SUM_KEPT;
+		fits->other_align = 0;
 		(fits++)->known = 0;
 	}
 	haslab_region_at(s, start)->known = 0;

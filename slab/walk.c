@@ -23,9 +23,6 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-/* How much a hold may look at; see struct haslab_walk and haslab_steps(). */
-#define WALK_STEPS	1000
-
 /* How many slots of a gap one look at it covers; see HASLAB_STRETCH_STEPS. */
 #define GAP_SLOTS	4
 

@@ -44,11 +44,12 @@ static int alloc_size(int fd, const struct args *args, __u64 size, struct table 
 		      (args->has_goal ? HYBRID_ALLOC_ALLOC_GOAL : 0);
 	struct hybrid_alloc_alloc one = {
 		.size = sizeof(one), .flags = flags, .len = size, .align = args->align,
-		.goal = args->goal,
+		.goal = args->goal, .min = args->min,
 	};
 	struct hybrid_alloc_many many = {
 		.size = sizeof(many), .flags = flags, .len = size, .align = args->align,
 		.goal = args->goal, .nr = args->pieces, .item_size = sizeof(extents[0]),
+		.min = args->min,
 	};
 	int err;
 
@@ -72,17 +73,20 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, int f
 	for (int i = 0; i < nr; i++) {
 		for (__u64 k = 0; k < args->count; k++, done++) {
 			int err = interrupted ? -EINTR : alloc_size(fd, args, sizes[i], t);
-			char *len, *align;
+			char *len, *align, *min;
 
 			if (!err)
 				continue;
 			len = must(size_exact(sizes[i]));
 			align = must(size_exact(args->align));
-			failed(explain(cmd->name, -err, 0, path, "allocate %s%s%s", len,
+			min = must(size_exact(args->min));
+			failed(explain(cmd->name, -err, 0, path, "allocate %s%s%s%s%s",
+				       args->min ? min : "", args->min ? " to " : "", len,
 				       args->align ? " at a multiple of " : "",
 				       args->align ? align : ""));
 			free(len);
 			free(align);
+			free(min);
 			if (done)
 				complain("%llu of %llu %s were allocated and listed%s", done,
 					 nr * args->count, args->pieces ? "sizes" : "extents",
@@ -120,7 +124,7 @@ static bool hold_bound(int fd, const char *path)
 static int cmd_alloc(const struct command *cmd, const struct args *args)
 {
 	int status = EXIT_OK, nr = args->nr_words - 1, fd;
-	__u64 *sizes = must(calloc(nr, sizeof(*sizes)));
+	__u64 *sizes = must(calloc(nr + 1, sizeof(*sizes)));
 	char *path = node_path(args->words[0]);
 	struct table *t;
 
@@ -131,6 +135,12 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 			complain("'%s' %s", args->words[i + 1], wrong);
 			status = EXIT_USAGE;
 		}
+	}
+	if (args->max)
+		sizes[nr++] = args->max;
+	if (!nr) {
+		complain("%s how much? Name a SIZE, or give --max", cmd->name);
+		status = EXIT_USAGE;
 	}
 	t = table_new(cmd, args);
 	if (!t || status)
@@ -393,14 +403,14 @@ static int cmd_claim(const struct command *cmd, const struct args *args)
 const struct command alloc_command = {
 	.name = "alloc",
 	.run = cmd_alloc,
-	.options = OPTS_TABLE | BIT(OPT_ALIGN) | BIT(OPT_GOAL) | BIT(OPT_PIECES) | BIT(OPT_BOUND) |
-		   BIT(OPT_COUNT),
-	.min_words = 2, .max_words = INT_MAX,
-	.words = "NODE SIZE...",
+	.options = OPTS_TABLE | BIT(OPT_ALIGN) | BIT(OPT_GOAL) | BIT(OPT_MIN) | BIT(OPT_MAX) |
+		   BIT(OPT_PIECES) | BIT(OPT_BOUND) | BIT(OPT_COUNT),
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE [SIZE...]",
 	.summary = "allocate extents",
 	.description =
 		"Allocates one extent per SIZE and prints where it is: from byte START of the disk, LEN "
-		"bytes long. LEN is SIZE rounded up to whole blocks. The extents stay live after "
+		"bytes long. LEN is SIZE rounded up to whole blocks, or less with --min. The extents stay live after "
 		"hybridctl has ended, until they are freed, unless --bound is given.\n"
 		"At the first failure it stops, prints what was allocated before, and exits with 1.",
 	.examples =
@@ -411,7 +421,9 @@ const struct command alloc_command = {
 		"hybridctl alloc --json --align 1G 0 2G\n"
 		"Allocate at a multiple of 1 GiB, and print JSON.\n"
 		"hybridctl alloc --pieces 8 --goal 100G 0 40M\n"
-		"Allocate 40 MiB in at most 8 extents, near byte 100 GiB if there is space.\n",
+		"Allocate 40 MiB in at most 8 extents, near byte 100 GiB if there is space.\n"
+		"hybridctl alloc --min 64K --max 4M --align 192K 0\n"
+		"Allocate the longest extent there is, from 64 KiB to 4 MiB, at a multiple of 192 KiB.\n",
 	.table = "extents",
 	.columns = extent_columns, .nr_columns = NR_EXTENT,
 };

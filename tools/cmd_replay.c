@@ -36,6 +36,7 @@ struct replay {
 	/* The next call: max_items at most, all frees or all allocations */
 	__u32 max_items, nr;
 	bool freeing;
+	__u64 min;			/* of an allocation that is alone; 0: its length */
 	__u32 slot_of[HYBRID_ALLOC_MAX_ITEMS];
 	struct hybrid_alloc_alloc_item allocs[HYBRID_ALLOC_MAX_ITEMS];
 	struct hybrid_alloc_free_item frees[HYBRID_ALLOC_MAX_ITEMS];
@@ -69,7 +70,9 @@ static int account_call(struct replay *r, __u64 begun, int ret)
 static int call_alone(struct replay *r)
 {
 	struct hybrid_alloc_alloc_item *item = &r->allocs[0];
-	struct hybrid_alloc_alloc a = { .size = sizeof(a), .len = item->len, .align = item->align };
+	struct hybrid_alloc_alloc a = {
+		.size = sizeof(a), .len = item->len, .align = item->align, .min = r->min,
+	};
 	struct hybrid_alloc_free_item *free = &r->frees[0];
 	__u64 begun = now_ns();
 
@@ -170,14 +173,24 @@ static void drop(struct replay *r)
 		r->slots[r->slot_of[--r->nr]].pending = false;
 }
 
-static void add_alloc(struct replay *r, __u32 slot, __u64 len, __u64 align)
+static void add_alloc(struct replay *r, const struct trace_op *op)
 {
-	if (r->freeing || r->nr >= r->max_items)
+	bool alone = op->min < op->size;
+
+	if (r->freeing || r->nr >= r->max_items || alone)
 		flush(r);
 	r->freeing = false;
-	r->slots[slot].pending = true;
-	r->slot_of[r->nr] = slot;
-	r->allocs[r->nr++] = (struct hybrid_alloc_alloc_item){ .len = len, .align = align };
+	r->slots[op->number].pending = true;
+	r->slot_of[r->nr] = op->number;
+	r->allocs[r->nr++] = (struct hybrid_alloc_alloc_item){
+		.len = op->size, .align = op->align,
+	};
+	if (!alone)
+		return;
+	/* a batch has no shortest length */
+	r->min = op->min;
+	flush(r);
+	r->min = 0;
 }
 
 static void add_free(struct replay *r, __u32 slot)
@@ -230,7 +243,7 @@ static void run_op(struct replay *r, const struct trace_op *op)
 	if (r->stopped)
 		return;
 	if (!slot->len) {
-		add_alloc(r, op->number, op->size, op->align);
+		add_alloc(r, op);
 		return;
 	}
 	wrong = text("ID '%llu' is allocated already", op->id);
@@ -454,7 +467,7 @@ const struct command replay_command = {
 	.description =
 		"Runs the operations of a trace on the instance, in their order, and prints the results. "
 		"The format is that of hybrid-sim replay, one operation a line: `a ID SIZE [ALIGN]` "
-		"allocates, `f ID` frees, a # begins a comment. ID is a number that the trace chooses. "
+		"allocates, `a ID MIN-MAX [ALIGN]` the longest there is of that range, `f ID` frees, a # begins a comment. ID is a number that the trace chooses. "
 		"Allocations that find no space are counted, and their frees are skipped.\n"
 		"Up to 1024 consecutive allocations go to the kernel in one call, and so do consecutive "
 		"frees. All extents of the trace are freed at the end, also after an error or a signal; "

@@ -44,10 +44,17 @@ const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_EMPTY] = { 0, "empty", NULL,
 		"Seal although nothing was claimed: all space is free." },
 	[OPT_ALIGN] = { 'a', "align", "SIZE",
-		"Start each extent at a multiple of SIZE, a power of two, on the device." },
+		"Start each extent at a multiple of SIZE on the device: a power of two, or a multiple of "
+		"the block size, such as the stripe of a RAID." },
 	[OPT_GOAL] = { 'g', "goal", "START",
 		"Place the extents at this byte of the disk or soon after, if there is space. A goal is "
 		"no condition." },
+	[OPT_MIN] = { 0, "min", "SIZE",
+		"So much will do: an extent has the SIZE that is asked for if a free run is that long, else "
+		"it is the longest there is, but not shorter than this. With --pieces, no extent is "
+		"shorter." },
+	[OPT_MAX] = { 0, "max", "SIZE",
+		"The same as a SIZE after the node, for use with --min." },
 	[OPT_PIECES] = { 'p', "pieces", "N",
 		"Where no free run is long enough, allocate up to N extents for a SIZE instead, at most "
 		"1024." },
@@ -233,6 +240,10 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 	case OPT_GOAL:
 		args->has_goal = true;
 		return size_argument(id, value, &args->goal);
+	case OPT_MIN:
+		return size_argument(id, value, &args->min);
+	case OPT_MAX:
+		return size_argument(id, value, &args->max);
 	case OPT_PIECES:
 		return number_argument(id, value, 1, HYBRID_ALLOC_MAX_ITEMS, &args->pieces);
 	case OPT_BOUND:
