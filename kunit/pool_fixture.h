@@ -274,6 +274,8 @@ static inline void random_upto(struct kunit *test, struct hatest_model *m, struc
 	min = 1 + hatest_below(rng, max);
 	if (!hatest_below(rng, 4))
 		align <<= hatest_below(rng, 12);
+	else if (!hatest_below(rng, 3))
+		align = 1 + hatest_below(rng, 1 << hatest_below(rng, 13));
 	if (!hatest_below(rng, 4))
 		goal = hatest_below(rng, m->nr_blocks);
 	longest = hatest_model_longest(m, max, align);

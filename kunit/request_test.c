@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests that leave room: from a shortest to a longest length. An answer is compared with what
- * there is.
+ * Requests that leave room, from a shortest to a longest length, and such that leave little: at
+ * alignments that are no power of two. An answer is compared with what there is.
  */
 #include "pool_fixture.h"
 
@@ -133,6 +133,115 @@ static void without_memory_nothing_changes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, len, 99);
 }
 
+/* ---- alignments that are no power of two ---- */
+
+static int alloc_stripe(struct kunit *test, u64 len, u64 align, u64 goal, u64 *at)
+{
+	struct fixture *f = test->priv;
+
+	return hapool_alloc(&f->p, len, align, goal, GFP_KERNEL, at);
+}
+
+/* Stripes of a common size, of a slot and a half, and of more than a slot fill an empty device. */
+static void stripes_fill_a_device(struct kunit *test)
+{
+	static const u16 aligns[] = { 3, 48, 1280, 3000, 6144, 9 * 1024 };
+	const u64 size = 16 * 9 * 1024;
+	unsigned int i;
+	u64 at, nr;
+
+	for (i = 0; i < ARRAY_SIZE(aligns); i++) {
+		start(test, size);
+		for (nr = 0; nr < 3000 && !alloc_stripe(test, aligns[i], aligns[i], HAPOOL_NO_GOAL,
+							&at); nr++)
+			KUNIT_ASSERT_EQ(test, at % aligns[i], 0);
+		KUNIT_EXPECT_EQ(test, nr, min(div_u64(size, aligns[i]), 3000ULL));
+	}
+}
+
+static void stripe_meets_its_goal(struct kunit *test)
+{
+	u64 at;
+
+	start(test, 8 * SLOT);
+	KUNIT_ASSERT_EQ(test, alloc_stripe(test, 20, 48, 500 * 48, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 500 * 48);
+}
+
+/* At each multiple of 80 blocks is an extent: there is room for 79 blocks between any two. */
+static void start_taken(struct kunit *test, u64 size)
+{
+	u64 at;
+
+	start(test, size);
+	for (at = 0; at < size; at += 80)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
+}
+
+/* A refusal looks once at all places; then only at those of a dir in which something has changed. */
+static void refusal_at_a_stripe_is_remembered(struct kunit *test)
+{
+	const u64 gib = 64 * SLOT, size = 4 * gib;
+	struct fixture *f = test->priv;
+	u64 at, len, taken = gib / 80 * 80;
+	long before, first;
+
+	start_taken(test, size);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 60, 80, &at), -ENOSPC);
+	first = ha_steps_done() - before;
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 60, 80, &at), -ENOSPC);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, 2000);
+	KUNIT_ASSERT_EQ(test, claim(test, gib + 9, 1), 0);
+	before = ha_steps_done();
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 60, 80, &at), -ENOSPC);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - before, first / 4 + 2000);
+	/* what became free is found, and so is what is shorter or at another alignment */
+	expect_freed(test, taken, 1);
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 60, 80, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, taken);
+	len = 1;
+	KUNIT_EXPECT_EQ(test, haslab_find_longest(&f->p.slab, &len, 100, 80), 0);
+	KUNIT_EXPECT_EQ(test, len, 80 - (gib + 9 > taken && gib + 9 < taken + 80 ?
+					 taken + 80 - gib - 9 : 0));
+	KUNIT_ASSERT_EQ(test, claim(test, taken, 1), 0);
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 60, 80, &at), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, haslab_find(&f->p.slab, 60, 72, &at), 0);
+	KUNIT_EXPECT_EQ(test, at % 72, 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+}
+
+/* No hold depends on the device or on what is in it. */
+static void search_for_a_stripe_holds_no_lock_for_long(struct kunit *test)
+{
+	static const u16 aligns[] = { 3, 5, 81, 1281 };
+	const u64 size = 128 * SLOT;
+	struct fixture *f = test->priv;
+	unsigned int i, kind;
+	u64 at, len;
+
+	for (kind = 0; kind < 3; kind++) {
+		start(test, size);
+		/* in bitmaps, in slabs, and in units that are taken by turns */
+		for (at = 0; at < size; at += kind == 2 ? 2 * UNIT : 2) {
+			if (kind == 1)
+				alloc(test, 1);
+			else
+				KUNIT_ASSERT_EQ(test, claim(test, at, kind ? UNIT : 1), 0);
+		}
+		hapool_drain(&f->p);
+		for (i = 0; i < ARRAY_SIZE(aligns); i++) {
+			ha_holds_reset();
+			len = 1;
+			/* mostly it is there: what counts is how it is looked for */
+			if (!haslab_find_longest(&f->p.slab, &len, 5000, aligns[i]))
+				KUNIT_EXPECT_GT(test, len, 0);
+			KUNIT_EXPECT_LE_MSG(test, ha_longest_hold(HA_LOCK_ALL), 2000, "kind %u, alignment %u", kind, aligns[i]);
+		}
+	}
+}
+
 static void random_requests(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -159,6 +268,10 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(search_after_a_free_takes_few_steps),
 	KUNIT_CASE(without_waiting_it_is_told_to_wait),
 	KUNIT_CASE(without_memory_nothing_changes),
+	KUNIT_CASE(stripes_fill_a_device),
+	KUNIT_CASE(stripe_meets_its_goal),
+	KUNIT_CASE(refusal_at_a_stripe_is_remembered),
+	KUNIT_CASE(search_for_a_stripe_holds_no_lock_for_long),
 	KUNIT_CASE(random_requests),
 	{}
 };

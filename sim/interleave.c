@@ -65,11 +65,14 @@ static const struct {
 	char letter;
 	u8 len, align;			/* of an allocation */
 	const char *name;
+	u8 least;			/* of it, from there up to @len; 0: just @len */
 } ops[] = {
 	{ 'p', 1, 1, "pooled" },	/* allocate a block */
 	{ 'm', 3, 1, "mixed" },		/* three: no power of two, so mixed or from a slab */
 	{ 'l', 5, 1, "long" },		/* five: longer than a unit */
 	{ 'g', 2, 4, "aligned" },	/* two, aligned to four */
+	{ 'u', 5, 1, "up-to", .least = 2 },	/* from two to five */
+	{ 'r', 2, 3, "raid" },		/* two, aligned to three */
 	{ 'f', .name = "free" },	/* free the oldest of its own */
 	{ 'o', .name = "free-other" },	/* that of the next thread, which keeps it */
 	{ 't', .name = "free-twice" },	/* free what it freed last, once more */
@@ -157,17 +160,24 @@ static void own(unsigned int thread, struct extent e)
 	state.own[thread][state.nr_own[thread]++] = e;
 }
 
-static void do_alloc(unsigned int thread, char letter, u8 len, u8 align)
+static void do_alloc(unsigned int thread, char letter, u8 len, u8 align, u8 least)
 {
-	struct call *c = begin(thread, letter, ALLOC, (struct extent) { 0, len });
-	u64 start = 0;
+	struct call *c = begin(thread, letter, ALLOC, (struct extent) { 0, least ?: len });
+	u64 start = 0, got = least;
 	int ret;
 
 	c->align = align;
-	ret = hapool_alloc(pool, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
+	if (least)
+		ret = hapool_alloc_upto(pool, &got, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
+	else
+		ret = hapool_alloc(pool, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
 	if (ret && ret != -ENOSPC)
 		order_fail("allocation of %u: %d", len, ret);
-	if (!ret && (start + len > device->blocks || start % align))
+	if (!ret && least && (got < least || got > len))
+		order_fail("allocation of %u to %u: %llu", least, len, got);
+	if (!ret && least)
+		c->e.len = got;
+	if (!ret && (start + c->e.len > device->blocks || start % align))
 		order_fail("allocation of %u: block %llu", len, start);
 	c->e.start = start;
 	end(c, ret);
@@ -331,7 +341,7 @@ static void do_op(unsigned int thread, char letter)
 		return;
 	}
 	i = op_of(letter);
-	do_alloc(thread, letter, ops[i].len, ops[i].align);
+	do_alloc(thread, letter, ops[i].len, ops[i].align, ops[i].least);
 }
 
 static void thread_body(unsigned int thread)
@@ -713,15 +723,15 @@ static void prepare(const struct device *d)
 	device_start(d, program.nr_threads);
 	for (i = 0; i < program.nr_threads; i++) {
 		order_set_cpu(i);
-		do_alloc(i, 'p', 1, 1);
-		do_alloc(i, 'p', 1, 1);
+		do_alloc(i, 'p', 1, 1, 0);
+		do_alloc(i, 'p', 1, 1, 0);
 		do_free(i, 'f', state.own[i][1]);
 		state.nr_own[i] = 1;
 		state.nr_calls = 0;
 	}
 	for (i = 0; i < program.nr_threads && !strstr(d->name, ".4K."); i++) {
 		order_set_cpu(i);
-		do_alloc(i, 'm', 3, 1);
+		do_alloc(i, 'm', 3, 1, 0);
 		state.nr_calls = 0;
 	}
 	for (i = 0; i < program.nr_threads; i++)

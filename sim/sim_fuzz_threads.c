@@ -238,7 +238,7 @@ static void alloc_counted(struct worker *w, gfp_t gfp)
 
 static void do_alloc(struct worker *w, gfp_t gfp)
 {
-	u64 len = draw_len(w), align = 1, goal = HAPOOL_NO_GOAL, start;
+	u64 len = draw_len(w), align = 1, goal = HAPOOL_NO_GOAL, start, most, least;
 	int ret;
 
 	if (w->team->situation->counted) {
@@ -250,12 +250,28 @@ static void do_alloc(struct worker *w, gfp_t gfp)
 		return;
 	if (!pick(&w->dice, 6))
 		align <<= pick(&w->dice, 19);
+	else if (!pick(&w->dice, 12))
+		align = pick_log(&w->dice, 14);
 	if (!pick(&w->dice, 20))
 		goal = w->z->cfg.first_block + pick(&w->dice, fuzz_size(w->z));
 	else if (w->nr_live && !pick(&w->dice, 8))
 		goal = w->live[w->nr_live - 1].start + w->live[w->nr_live - 1].len;
 	w->count.allocs++;
-	ret = hapool_alloc(&w->z->pool, len, align, goal, gfp, &start);
+	/* another length may be that of another thread */
+	if (!w->team->coloured && !pick(&w->dice, 6)) {
+		most = len;
+		len = 1 + pick(&w->dice, pick(&w->dice, 2) ? most : min(most, 4ULL));
+		w->count.uptos++;
+		least = len;
+		ret = hapool_alloc_upto(&w->z->pool, &len, most, align, goal, gfp,
+					&start);
+		if (!ret && (len < least || len > most))
+			fuzz_wrong(w->z, "alloc of %llu to %llu blocks: %llu", least, most, len);
+		if (ret)
+			len = least;
+	} else {
+		ret = hapool_alloc(&w->z->pool, len, align, goal, gfp, &start);
+	}
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
 		w->count.again++;
 	} else if (ret == -ENOSPC) {

@@ -285,6 +285,24 @@ static void align_huge(void) { try_alloc(1, 1ULL << 50, HAPOOL_NO_GOAL); }
 static void align_2(void) { try_alloc(2, 2, HAPOOL_NO_GOAL); }
 static void align_64(void) { try_alloc(17, 64, HAPOOL_NO_GOAL); }
 static void align_2048(void) { try_alloc(300, 2048, HAPOOL_NO_GOAL); }
+static void align_80(void) { try_alloc(60, 80, HAPOOL_NO_GOAL); }
+static void align_3(void) { try_alloc(2, 3, HAPOOL_NO_GOAL); }
+
+static void try_upto(u64 most, u64 align)
+{
+	enum hybrid_alloc_reason reason;
+	u64 start, len = 1;
+
+	refused = hapool_alloc_upto(&pool, &len, most, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
+	if (!refused)
+		hapool_free(&pool, start, len, &reason);
+}
+
+static void upto_16(void) { try_upto(16, 1); }
+static void upto_1024(void) { try_upto(1024, 1); }
+static void upto_5000(void) { try_upto(5000, 1); }
+static void upto_aligned(void) { try_upto(1024, 64); }
+static void upto_odd(void) { try_upto(1024, 48); }
 static void alloc_1(void) { try_alloc(1, 1, HAPOOL_NO_GOAL); }
 static void alloc_2(void) { try_alloc(2, 1, HAPOOL_NO_GOAL); }
 static void alloc_17(void) { try_alloc(17, 1, HAPOOL_NO_GOAL); }
@@ -374,6 +392,13 @@ static const struct probe {
 	{ "align-2", align_2, ALIGNED },
 	{ "align-64", align_64, ALIGNED },
 	{ "align-2048", align_2048, ALIGNED },
+	{ "align-80", align_80 },
+	{ "align-3", align_3 },
+	{ "upto-16", upto_16, PLAIN },
+	{ "upto-1024", upto_1024, PLAIN },
+	{ "upto-5000", upto_5000, PLAIN },
+	{ "upto-aligned", upto_aligned, ALIGNED },
+	{ "upto-odd", upto_odd },
 	{ "alloc-1", alloc_1, PLAIN },
 	{ "alloc-2", alloc_2, PLAIN },
 	{ "alloc-17", alloc_17, PLAIN },

@@ -447,10 +447,13 @@ static u64 length_of(const struct inst *inst, uint16_t a)
 	}
 }
 
-static u64 align_of(uint16_t b)
+static u64 align_of(const struct inst *inst, uint16_t b)
 {
 	if (b % 8)
 		return 0;
+	/* the stripe of a RAID */
+	if (b % 64 == 40)
+		return (3 + b / 64 % 100) * inst->info.min_block;
 	return b % 512 == 256 ? 3 : 1ULL << (b >> 3) % 26;
 }
 
@@ -783,28 +786,35 @@ static void op_alloc(struct worker *w, const struct op *op)
 	struct file *f = get_file(w, op);
 	struct hybrid_alloc_alloc *arg;
 	struct call c;
-	u64 len, align;
+	u64 len, align, least = 0;
 	int err;
 
 	make_room(w);
 	if (!f || !f->inst)
 		return;
 	len = length_of(f->inst, op->a);
-	align = align_of(op->b);
+	align = align_of(f->inst, op->b);
+	if (op->y & 32)
+		least = 1 + len / 8 * (op->b >> 8) % 9;
 	arg = begin(&c, w, op, K_ALLOC, f);
 	arg->len = len;
+	arg->min = least;
 	arg->align = align;
 	arg->flags = op->y & 3;
 	if (arg->flags & HYBRID_ALLOC_ALLOC_GOAL)
 		arg->goal = op->y & 4 ? place_of(f->inst, op) : (u64)op->b << 16;
-	if (!len || align == 3)
+	if (!len || align == 3 || least > len)
 		c.want = EINVAL;
 	err = finish(&c);
 	if (err == ENOSPC)
 		w->events[E_FULL]++;
 	if (err)
 		return;
-	got(&c, f, op->y & BOUND, &arg->extent, len, align);
+	got(&c, f, op->y & BOUND, &arg->extent, least ? 0 : len, align);
+	if (least && (arg->extent.len < least ||
+		      arg->extent.len >= len + f->inst->info.min_block))
+		fuzz_wrong(w, "ALLOC of %llu to %llu bytes: %llu", least, len,
+			   (u64)arg->extent.len);
 	/* before a TRIM that is under way can */
 	if (op->y & 16 && w->nr_own && w->own[w->nr_own - 1].inst == f->inst)
 		write_data(w, &w->own[w->nr_own - 1]);
@@ -830,7 +840,7 @@ static void op_alloc_batch(struct worker *w, const struct op *op)
 		it = item(&c, i);
 		memset(it, 0, c.stride);
 		len[i] = length_of(f->inst, op->a + i * (op->y & 6));
-		align[i] = align_of(op->a + i);
+		align[i] = align_of(f->inst, op->a + i);
 		it->len = len[i];
 		it->align = align[i];
 		if (op->y & 8) {
@@ -864,22 +874,24 @@ static void op_alloc_many(struct worker *w, const struct op *op)
 	struct hybrid_alloc_extent *e;
 	struct call c;
 	u32 i, nr = 1 + op->b % MAX_ITEMS_USED;
-	u64 len, align, sum = 0;
+	u64 len, align, least, sum = 0;
 	int err;
 
 	make_room(w);
 	if (!f || !f->inst)
 		return;
 	len = length_of(f->inst, op->a) * (1 + op->y % 4);
-	align = align_of(op->b);
+	align = align_of(f->inst, op->b);
 	arg = begin(&c, w, op, K_ALLOC_MANY, f);
+	least = op->y & 32 ? 1 + (op->a >> 8) % 64 * f->inst->info.min_block : 0;
 	arg->nr = nr;
 	arg->len = len;
+	arg->min = least;
 	arg->align = align;
 	arg->flags = op->y & 7;
 	if (arg->flags & HYBRID_ALLOC_ALLOC_GOAL)
 		arg->goal = place_of(f->inst, op);
-	if (!len || align == 3)
+	if (!len || align == 3 || least > len)
 		c.want = EINVAL;
 	err = finish(&c);
 	if (err)
@@ -888,6 +900,9 @@ static void op_alloc_many(struct worker *w, const struct op *op)
 		e = item(&c, i);
 		got(&c, f, op->y & BOUND, e, 0, align);
 		sum += e->len;
+		if (e->len < least)
+			fuzz_wrong(w, "ALLOC_MANY with at least %llu bytes each: %llu", least,
+				   (u64)e->len);
 	}
 	if (arg->nr_extents > nr || arg->total != sum ||
 	    (sum < len && !(op->y & HYBRID_ALLOC_ALLOC_PARTIAL)))

@@ -214,6 +214,74 @@ static void test_holes(void)
 	for_walls(false);
 }
 
+/* From a shortest to a longest length, in the same holes. */
+static void test_min(void)
+{
+	struct hybrid_alloc_alloc a = { .size = sizeof(a) }, b;
+	u64 i, searches, total;
+	u32 got;
+	int err;
+
+	for_walls(true);
+	remember();
+	searches = before.slow_searches;
+	b = a;
+	b.len = 4 * MIB;
+	b.min = 8 * BLOCK;
+	err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &b);
+	t_ok(!err && b.extent.len == 40 * BLOCK, "the longest hole, which is less than was wanted");
+	t_ok(ha_stat(fd, 0).slow_searches <= searches + 1, "it takes one search");
+	ha_free(fd, b.extent.start, b.extent.len, NULL);
+	b = a;
+	b.len = 5 * BLOCK + 1;
+	b.min = 1;
+	err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &b);
+	t_ok(!err && b.extent.len == 6 * BLOCK, "all that was wanted where it fits, rounded up");
+	ha_free(fd, b.extent.start, b.extent.len, NULL);
+	b = a;
+	b.flags = HYBRID_ALLOC_ALLOC_BOUND;
+	b.len = capacity * 2;
+	b.min = BLOCK;
+	b.align = 24 * KIB;
+	err = ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &b);
+	for (i = 0, total = 0; i < NR_HOLES; i++) {
+		u64 at = begin + (i + 1) * HOLE_EVERY, skip = (b.align - at % b.align) % b.align;
+
+		if ((i + 1) * BLOCK > skip && (i + 1) * BLOCK - skip > total)
+			total = (i + 1) * BLOCK - skip;
+	}
+	t_ok(!err && !(b.extent.start % b.align) && b.extent.len == total,
+	     "the longest at a multiple of 24 KiB, bound");
+	ha_free(fd, b.extent.start, b.extent.len, NULL);
+
+	err = ha_alloc_many(fd, &(struct hybrid_alloc_many){
+			.len = largest_holes(NR_HOLES), .min = 38 * BLOCK, .flags = PARTIAL,
+		}, exts, MAX);
+	for (got = 0, total = 0; !err && exts[got].len && got < 3; got++)
+		total += exts[got].len;
+	t_ok(!err && total == largest_holes(3), "of a part no extent is shorter than min");
+	t_ok(free_many(3, largest_holes(3)), "FREE of them");
+
+	remember();
+#define TRY(want, how, ...) do {					\
+		b = a;							\
+		__VA_ARGS__;						\
+		refused(ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &b), want, how); \
+	} while (0)
+	TRY(EINVAL, "min without len", b.min = BLOCK);
+	TRY(EINVAL, "min above len", b.min = BLOCK + 1, b.len = BLOCK);
+	TRY(EINVAL, "an alignment of no whole blocks", b.len = BLOCK, b.align = 3 * BLOCK / 2);
+	TRY(EFBIG, "min above the managed range", b.min = capacity + 1, b.len = capacity + 2);
+	TRY(ENOSPC, "min above the longest run", b.min = 41 * BLOCK, b.len = 4 * MIB);
+#undef TRY
+	refused(ha_alloc_many(fd, &(struct hybrid_alloc_many){
+			.len = BLOCK, .min = 2 * BLOCK }, exts, MAX), EINVAL, "ALLOC_MANY: min above len");
+	refused(ha_alloc_many(fd, &(struct hybrid_alloc_many){
+			.len = 90 * BLOCK, .min = 39 * BLOCK }, exts, MAX), ENOSPC,
+		"ALLOC_MANY: the rest would be shorter than min");
+	for_walls(false);
+}
+
 static void test_refused(void)
 {
 	struct hybrid_alloc_many m = {
@@ -343,6 +411,7 @@ int main(void)
 	t_all_back(fd, &start, "goals");
 	test_refused();
 	test_holes();
+	test_min();
 	t_all_back(fd, &start, "holes");
 	test_bound();
 	test_undone();
