@@ -32,7 +32,8 @@ static int ha_call_alloc(struct ha_call *call)
 	struct hybrid_alloc_range range;
 	int ret;
 
-	ret = ha_file_alloc(call->file, arg->flags, arg->min, arg->len, arg->align, arg->goal, &range);
+	ret = ha_file_alloc(call->file, arg->flags, arg->min, arg->len, arg->align, arg->goal,
+			    &range);
 	if (ret)
 		return ret;
 	memset(&arg->extent, 0, sizeof(arg->extent));

@@ -829,12 +829,12 @@ static void extents_by_chance_in_small_units(struct kunit *test)
 static void many_states_by_chance(struct kunit *test)
 {
 	static const struct cost rows[] = {
-		{ "all calls", 1001621, 91771, 1155, 11387 },
-		{ "all calls", 1565203, 95414, 1152, 10783 },
-		{ "all calls", 4694879, 153586, 1456, 12920 },
-		{ "all calls", 2405303, 96306, 1090, 10635 },
-		{ "all calls", 770648, 74904, 1062, 9031 },
-		{ "all calls", 1064775, 105818, 1281, 12581 },
+		{ "all calls", 1001733, 91771, 1155, 11387 },
+		{ "all calls", 1565339, 95414, 1152, 10783 },
+		{ "all calls", 4695954, 153586, 1456, 12920 },
+		{ "all calls", 2405770, 96306, 1090, 10635 },
+		{ "all calls", 770664, 74904, 1062, 9031 },
+		{ "all calls", 1065126, 105818, 1281, 12581 },
 	};
 	static const struct { u64 nr_blocks; unsigned int unit_shift, slab_max; } shapes[] = {
 		{ 70 * SLOT + 5, 8, 256 }, { 70 * 1024, 4, 8 }, { 300 * 256 + 1, 2, 4 },

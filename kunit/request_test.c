@@ -178,7 +178,7 @@ static void start_taken(struct kunit *test, u64 size)
 		KUNIT_ASSERT_EQ(test, claim(test, at, 1), 0);
 }
 
-/* A refusal looks once at all places; then only at those of a dir in which something has changed. */
+/* A refusal looks once at all places, then only at those of a dir that has changed. */
 static void refusal_at_a_stripe_is_remembered(struct kunit *test)
 {
 	const u64 gib = 64 * SLOT, size = 4 * gib;
@@ -237,7 +237,8 @@ static void search_for_a_stripe_holds_no_lock_for_long(struct kunit *test)
 			/* mostly it is there: what counts is how it is looked for */
 			if (!haslab_find_longest(&f->p.slab, &len, 5000, aligns[i]))
 				KUNIT_EXPECT_GT(test, len, 0);
-			KUNIT_EXPECT_LE_MSG(test, ha_longest_hold(HA_LOCK_ALL), 2000, "kind %u, alignment %u", kind, aligns[i]);
+			KUNIT_EXPECT_LE_MSG(test, ha_longest_hold(HA_LOCK_ALL), 2000,
+					    "kind %u, alignment %u", kind, aligns[i]);
 		}
 	}
 }

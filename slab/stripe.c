@@ -137,7 +137,8 @@ static u64 haslab_stripe_gap(struct stripe *st, u64 pos)
 
 	st->w.steps -= HASLAB_STRETCH_STEPS;
 	if (haslab_stretch(st->w.s, pos, &end) &&
-	    (end - pos >= st->len || (end < st->w.s->cfg.nr_blocks && haslab_is_free(st->w.s, end))))
+	    (end - pos >= st->len ||
+	     (end < st->w.s->cfg.nr_blocks && haslab_is_free(st->w.s, end))))
 		haslab_stripe_try(st, pos);
 	return haslab_stripe_at(st, end);
 }

@@ -529,6 +529,35 @@ static struct haslab_sum haslab_quad_sum(struct haslab_walk *w, u64 pos, unsigne
 }
 
 /*
+ * Pass over quads of a dir that are known, within this hold, as long as an extent of @enough fits
+ * neither in one of them nor at a border between two. False if the next is no such quad.
+ */
+static bool haslab_walk_quads(struct haslab_walk *w, u64 end, unsigned int order, u64 enough,
+			      struct haslab_sum *sum)
+{
+	struct haslab *s = w->s;
+	struct haslab_sum next;
+	u64 start = w->pos;
+
+	*sum = (struct haslab_sum) {};
+	if (!*map_quads(s, start) || !haslab_is_quad(s, start))
+		return false;
+	while (w->pos < end && (!sum->size || w->steps > 0) &&
+	       haslab_quad_known(w, w->pos, order, enough, &next) && next.size <= end - w->pos &&
+	       next.usable < enough &&
+	       haslab_run_usable(w->pos - sum->trail, sum->trail + next.lead, order) < enough) {
+		/* one was counted */
+		if (sum->size)
+			haslab_walk_spend(w, 1);
+		haslab_sum_join(sum, &next, w->pos, order);
+		w->pos += next.size;
+	}
+	if (sum->size)
+		haslab_sum_join(&w->sum, sum, start, order);
+	return sum->size;
+}
+
+/*
  * Add the quad, or the part, that begins at w->pos, and ends at @end at the latest, to the sum of
  * its dir. In a dir without a table a part can be longer than a quad.
  */
@@ -875,7 +904,8 @@ struct haslab_sum haslab_walk_sum(struct haslab_walk *w, unsigned int order, u64
 	} else {
 		if (pos == dir)
 			haslab_sum_begin(w);
-		sum = haslab_walk_quad(w, end, order, enough);
+		if (!haslab_walk_quads(w, end, order, enough, &sum))
+			sum = haslab_walk_quad(w, end, order, enough);
 		if (w->pos == end) {
 			haslab_dir_keep(w, dir, order);
 			haslab_sum_append(&w->all, &w->sum);

@@ -275,7 +275,8 @@ static void test_min(void)
 	TRY(ENOSPC, "min above the longest run", b.min = 41 * BLOCK, b.len = 4 * MIB);
 #undef TRY
 	refused(ha_alloc_many(fd, &(struct hybrid_alloc_many){
-			.len = BLOCK, .min = 2 * BLOCK }, exts, MAX), EINVAL, "ALLOC_MANY: min above len");
+			.len = BLOCK, .min = 2 * BLOCK }, exts, MAX), EINVAL,
+		"ALLOC_MANY: min above len");
 	refused(ha_alloc_many(fd, &(struct hybrid_alloc_many){
 			.len = 90 * BLOCK, .min = 39 * BLOCK }, exts, MAX), ENOSPC,
 		"ALLOC_MANY: the rest would be shorter than min");
