@@ -432,6 +432,47 @@ int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_claim);
 
+/**
+ * ha_claim_range - what ha_claim_some() takes, of a range in bytes
+ * @ha: the allocator
+ * @start: first byte
+ * @len: length in bytes
+ * @x: out: the range, in blocks
+ * Context: any. Return: 0, or why the range is refused: EINVAL, ERANGE as hybrid_alloc_claim().
+ */
+int ha_claim_range(struct hybrid_alloc *ha, u64 start, u64 len, struct haslab_range *x)
+{
+	enum hybrid_alloc_reason fault = ha_range_fault(ha, start, len);
+
+	if (fault) {
+		trace_ha_claim(ha->dev, start, len, ha_fault_errno(fault));
+		return ha_fault_errno(fault);
+	}
+	x->start = start >> ha->shift;
+	x->len = ha_blocks(ha, len);
+	return 0;
+}
+
+/**
+ * ha_claim_some - make live extents of the first of many ranges
+ * @ha: the allocator
+ * @x: the ranges, from ha_claim_range(); best in the order of addresses
+ * @nr: how many, at least one
+ * @gfp: how to get memory for metadata
+ * @ret: out: what hybrid_alloc_claim() would have returned for each of those that are done
+ * Context: as hybrid_alloc_claim(). Return: how many are done, as hapool_claim_some().
+ */
+u32 ha_claim_some(struct hybrid_alloc *ha, const struct haslab_range *x, u32 nr, gfp_t gfp,
+		  int *ret)
+{
+	u32 done = hapool_claim_some(&ha->pool, x, nr, gfp, ret), i;
+
+	ha_space_changed(ha);
+	for (i = 0; i < done && trace_ha_claim_enabled(); i++)
+		trace_ha_claim(ha->dev, x[i].start << ha->shift, x[i].len << ha->shift, *ret);
+	return done;
+}
+
 /* The long way of a free, with all checks: not a hit, refused, or traced. */
 static noinline int ha_free(struct hybrid_alloc *ha, u64 start, u64 len,
 			    enum hybrid_alloc_reason *reason)

@@ -86,6 +86,10 @@ int ha_row(struct hybrid_alloc *ha, u64 start, u64 len, ha_row_fn *fn, void *arg
 int ha_is_extent(struct hybrid_alloc *ha, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int __must_check ha_cut(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp,
 			enum hybrid_alloc_reason *reason);
+int __must_check ha_claim_range(struct hybrid_alloc *ha, u64 start, u64 len,
+				struct haslab_range *x);
+u32 ha_claim_some(struct hybrid_alloc *ha, const struct haslab_range *x, u32 nr, gfp_t gfp,
+		  int *ret);
 
 enum hybrid_alloc_reason ha_range_fault(const struct hybrid_alloc *ha, u64 start, u64 len);
 

@@ -276,12 +276,19 @@ static unsigned int habuddy_fitting_order(u64 unit, u64 nr)
 	return unit ? min_t(unsigned int, k, __ffs64(unit)) : k;
 }
 
-/* The first unit from @unit on that is not free, or @end if all before it are. */
-static u64 habuddy_free_end(const struct habuddy *b, u64 unit, u64 end)
+/**
+ * habuddy_free_end - how far units are free
+ * @b: the buddy
+ * @unit: the first unit to look at
+ * @end: unit to stop before
+ * Context: caller's lock. Return: the first unit from @unit on that is not free, or @end.
+ */
+u64 habuddy_free_end(const struct habuddy *b, u64 unit, u64 end)
 {
 	struct habuddy_node *n = NULL;
 	unsigned int bit = 0;
 
+	habuddy_assert_locked(b);
 	while (unit < end) {
 		/* the next block is most often in the same node */
 		if (n && unit >> habuddy_cell_shift(n->height + 1) == n->index)
@@ -313,6 +320,13 @@ int habuddy_take(struct habuddy *b, u64 unit, u64 nr, struct hamem_op *op)
 	unsigned int order, bit;
 
 	habuddy_assert_locked(b);
+	/* an aligned free range of 2^k units lies in one free block */
+	if (nr && !(nr & (nr - 1)) && !(unit & (nr - 1))) {
+		n = habuddy_covering(b, unit, &bit);
+		order = ilog2(nr);
+		return n && habuddy_order_of(n, bit) >= order ?
+		       habuddy_carve(b, n, bit, unit, order, op) : -EEXIST;
+	}
 	if (end < unit || habuddy_free_end(b, unit, end) < end)
 		return -EEXIST;
 	for (pos = unit; pos < end; pos += 1ULL << order) {

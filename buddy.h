@@ -75,6 +75,7 @@ int __must_check habuddy_divide(struct habuddy *b, u64 unit, struct hamem_op *op
 void habuddy_join(struct habuddy *b, u64 unit, u64 start, u64 end);
 
 int habuddy_free_order(struct habuddy *b, u64 unit);
+u64 habuddy_free_end(const struct habuddy *b, u64 unit, u64 end);
 bool habuddy_next_free(struct habuddy *b, u64 from, u64 to, u64 *unit, u64 *nr);
 bool habuddy_stretch(struct habuddy *b, u64 unit, u64 to, u64 *end);
 bool habuddy_free_map(const struct habuddy *b, u64 unit, unsigned long *bits);

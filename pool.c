@@ -1127,6 +1127,46 @@ int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 	return hapool_call_end(p, 0);
 }
 
+/* Make live extents of the first ranges, as haslab_load() does. Return: how many. */
+static u32 hapool_load(struct hapool *p, const struct haslab_range *x, u32 nr, gfp_t gfp)
+{
+	u64 blocks = 0;
+	u32 i;
+
+	hapool_call_begin(p);
+	nr = haslab_load(&p->slab, x, nr, gfp);
+	if (!nr)
+		return hapool_call_end_barren(p, 0);
+	for (i = 0; i < nr; i++)
+		blocks += x[i].len;
+	this_cpu_add(p->cpus->taken, blocks);
+	this_cpu_add(p->cpus->live, nr);
+	/* as many calls with an extent each */
+	this_cpu_add(p->cpus->begun, nr - 1);
+	this_cpu_add(p->cpus->done, nr);
+	return nr;
+}
+
+/**
+ * hapool_claim_some - make live extents of the first of many ranges
+ * @p: the pool
+ * @x: the ranges, each as for hapool_claim(); best in the order of addresses
+ * @nr: how many, at least one
+ * @gfp: how to wait for memory, and whether to wait at all
+ * @ret: out: 0, or why the first one is not a live extent
+ *
+ * A task that has more calls this again, so it can see signals in between.
+ * Context: as hapool_claim(). Return: of how many ranges @ret is the result, as hapool_claim()
+ * would have given it; at least one, and just one if it is not 0.
+ */
+u32 hapool_claim_some(struct hapool *p, const struct haslab_range *x, u32 nr, gfp_t gfp, int *ret)
+{
+	u32 loaded = hapool_load(p, x, nr, gfp);
+
+	*ret = loaded ? 0 : hapool_claim(p, x->start, x->len, gfp);
+	return loaded ?: 1;
+}
+
 /* ---- hold and grow ---- */
 
 /**

@@ -96,6 +96,7 @@ int __must_check hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gf
 int __must_check hapool_alloc_upto(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal,
 				   gfp_t gfp, u64 *start);
 int __must_check hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp);
+u32 hapool_claim_some(struct hapool *p, const struct haslab_range *x, u32 nr, gfp_t gfp, int *ret);
 int hapool_free(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 void hapool_reuse(struct hapool *p, u64 start, u64 len);

@@ -26,6 +26,8 @@
  *   slab/sums.c     sums of what is free, for searches and statistics
  *   slab/span.c     extents that lie in several places
  *   slab/claim.c    extents at given places
+ *   slab/sweep.c    many extents in free slots, for the next
+ *   slab/load.c     many extents at given places
  *   slab/append.c   extents right behind others
  *   slab/hold.c     free blocks that are kept from use
  *   slab/stripe.c   the search at alignments that are no power of two
@@ -131,16 +133,6 @@
 /* Groups: one for each CPU, but none has less than 4 GiB (2^20 blocks). */
 #define MIN_GROUP_SHIFT	20
 #define MAX_GROUPS	64
-
-#define NONE HASLAB_NR_CLASSES
-
-/* A table, so that all sizes cost the same few instructions. */
-const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
-	NONE, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-	[17 ... 31] = NONE, [32] = 16, [33 ... 63] = NONE, [64] = 17,
-	[65 ... 127] = NONE, [128] = 18, [129 ... 255] = NONE, [256] = 19,
-	[257 ... 511] = NONE, [512] = 20, [513 ... 1023] = NONE, [1024] = 21,
-};
 
 /* ---- alloc ---- */
 

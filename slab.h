@@ -213,6 +213,16 @@ struct haslab_extent {
 	u32 kind;
 };
 
+/**
+ * struct haslab_range - blocks in a row
+ * @start: first block
+ * @len: number of blocks
+ */
+struct haslab_range {
+	u64 start;
+	u64 len;
+};
+
 /*
  * What is known of a sum: of a quad, a dir or the device. A change of free space sets all three to
  * 0. While that of a dir is not known, neither is that of the region that it lies in, or of the
@@ -349,6 +359,7 @@ int __must_check haslab_find(struct haslab *s, u64 len, u64 align, u64 *start);
 int __must_check haslab_find_longest(struct haslab *s, u64 *len, u64 max, u64 align);
 int __must_check haslab_search(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start);
 int __must_check haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t gfp);
+u32 haslab_load(struct haslab *s, const struct haslab_range *x, u32 nr, gfp_t gfp);
 int haslab_free(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 
 /* Parts of extents: see slab/part.c. */

@@ -4,7 +4,8 @@
  *
  * The calls that allocate keep all their results in memory until they are delivered, since
  * an allocation that is never reported has to be undone. The others are not undone; they copy a
- * few items at a time through the stack, so that FREE_BATCH needs no memory.
+ * few items at a time through the stack, so that FREE_BATCH needs no memory. CLAIM_BATCH has all
+ * of them at once, as extents in a row are claimed together (slab/load.c).
  *
  * All of them copy items only before ha_dev_enter() and after ha_dev_leave(). There are no
  * locks here.
@@ -255,19 +256,6 @@ static int ha_free_item(struct ha_call *call, void *arg)
 	return ret;
 }
 
-static int ha_claim_item(struct ha_call *call, void *arg)
-{
-	struct hybrid_alloc_free_item *item = arg;
-	int ret = -EINVAL;
-
-	if (ha_extent_is_plain(&item->extent))
-		ret = hybrid_alloc_claim(call->dev->ha, item->extent.start, item->extent.len,
-					 GFP_KERNEL);
-	item->error = -ret;
-	item->reason = HYBRID_ALLOC_REASON_NONE;
-	return ret;
-}
-
 static int ha_keep_item(struct ha_call *call, void *arg)
 {
 	enum hybrid_alloc_reason reason = HYBRID_ALLOC_REASON_NONE;
@@ -370,15 +358,6 @@ int ha_free_batch(struct ha_call *call)
 }
 
 /**
- * ha_claim_batch - CLAIM_BATCH
- * @call: the call
- */
-int ha_claim_batch(struct ha_call *call)
-{
-	return ha_do_items(call, ha_claim_item);
-}
-
-/**
  * ha_keep - KEEP
  * @call: the call
  */
@@ -403,4 +382,100 @@ int ha_split(struct ha_call *call)
 int ha_extend(struct ha_call *call)
 {
 	return ha_do_items(call, ha_extend_item);
+}
+
+/* ---- CLAIM_BATCH ---- */
+
+/*
+ * The ranges of the first of @nr items, as many in a row as are valid. Return: how many; 0: the
+ * first one is not, for the reason @ret.
+ */
+static u32 ha_claim_ranges(struct ha_call *call, const struct hybrid_alloc_free_item *items,
+			   u32 nr, struct haslab_range *x, int *ret)
+{
+	const struct hybrid_alloc_extent *extent;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		extent = &items[i].extent;
+		*ret = ha_extent_is_plain(extent) ?
+		       ha_claim_range(call->dev->ha, extent->start, extent->len, &x[i]) : -EINVAL;
+		if (*ret)
+			break;
+	}
+	return i;
+}
+
+/* The result @ret of the next @nr items. */
+static void ha_claim_result(struct ha_call *call, u32 nr, int ret)
+{
+	struct hybrid_alloc_batch *batch = &call->batch;
+	struct hybrid_alloc_free_item *item = call->items;
+
+	batch->nr_failed += ret ? nr : 0;
+	for (item += batch->nr_done; nr; nr--, item++, batch->nr_done++) {
+		item->error = -ret;
+		item->reason = HYBRID_ALLOC_REASON_NONE;
+	}
+}
+
+/* Claim all items, or as many as until the caller is killed. @x: room for their ranges. */
+static void ha_claim_items(struct ha_call *call, struct haslab_range *x)
+{
+	const struct hybrid_alloc_free_item *items = call->items;
+	struct hybrid_alloc_batch *batch = &call->batch;
+	u32 nr, done, i;
+	int ret;
+
+	while (batch->nr_done < batch->nr) {
+		nr = ha_claim_ranges(call, items + batch->nr_done, batch->nr - batch->nr_done, x,
+				     &ret);
+		if (!nr)
+			ha_claim_result(call, 1, ret);
+		for (i = 0; i < nr; i += done) {
+			if (fatal_signal_pending(current))
+				return;
+			done = ha_claim_some(call->dev->ha, x + i, nr - i, GFP_KERNEL, &ret);
+			ha_claim_result(call, done, ret);
+			cond_resched();
+		}
+	}
+}
+
+/* With memory for the items and for their ranges. */
+static int ha_claim_with(struct ha_call *call, struct haslab_range *x)
+{
+	struct hybrid_alloc_batch *batch = &call->batch;
+	int ret;
+
+	ret = ha_call_items_in(call, 0, batch->nr, call->items);
+	if (ret)
+		return ret;
+	ret = ha_dev_enter(call);
+	if (ret)
+		return ret;
+	ha_claim_items(call, x);
+	ha_dev_leave(call);
+	ret = ha_call_items_out(call, 0, batch->nr_done, call->items);
+	return ret ?: batch->nr_done < batch->nr ? -EINTR : 0;
+}
+
+/**
+ * ha_claim_batch - CLAIM_BATCH
+ * @call: the call
+ */
+int ha_claim_batch(struct ha_call *call)
+{
+	struct hybrid_alloc_batch *batch = &call->batch;
+	struct haslab_range *x;
+	int ret = -ENOMEM;
+
+	batch->nr_done = 0;
+	batch->nr_failed = 0;
+	call->items = kvmalloc_array(batch->nr, call->cmd->item_size, GFP_KERNEL);
+	x = kvmalloc_array(batch->nr, sizeof(*x), GFP_KERNEL);
+	if (call->items && x)
+		ret = ha_claim_with(call, x);
+	kvfree(x);
+	return ret;
 }

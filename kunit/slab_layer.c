@@ -16,6 +16,8 @@
 #include "slab/sums.c"
 #include "slab/span.c"
 #include "slab/claim.c"
+#include "slab/sweep.c"
+#include "slab/load.c"
 #include "slab/append.c"
 #include "slab/hold.c"
 #include "slab/stripe.c"

@@ -416,6 +416,13 @@ is "lines-miss: nor in a full device" \
 json=$("$sim" bench --json --ops 400000 lines-handover)
 is "lines-handover: frees on other CPUs make few refills" \
 	"$? $(value ledger "$json") $(($(value refills "$json") <= 1500))" "0 ok 1"
+for load in claim-20K claim-20K-64 claim-20K-dense claim-20K-dense-64; do
+	json=$("$sim" bench --json $load)
+	is "$load: the map is the catalogue, and all can be freed" \
+		"$? $(value ledger "$json") $(value ops "$json")" "0 ok 20000"
+done
+refused "claim-: a small device" "capacity" bench --capacity 1M claim-10K-dense
+
 refused "lines-: a small device" "capacity" bench --capacity 1M lines-hit
 
 for size in 4K 16K 64K; do

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "claims.h"
 #include "common/size.h"
 #include "hybrid_sim.h"
 #include "lines.h"
@@ -1020,6 +1021,7 @@ void bench_list(void)
 	       "refill-SIZE-SIZE\npairs-SIZE-SIZE\n"
 	       "append-SIZE\nappend16-SIZE\nappend16-aged-SIZE\npingpong-SIZE\n"
 	       "threads-1\nthreads-2\nthreads-2x1\nthreads-8\n");
+	claims_list(stdout);
 	if (states_list)
 		states_list(stdout);
 	if (lines_list)
@@ -1175,7 +1177,7 @@ static bool counts_lines(const char *name)
 
 static bool is_apart(const char *name)
 {
-	return is_state(name) || counts_lines(name);
+	return is_state(name) || counts_lines(name) || claims_has(name);
 }
 
 static bool has_reference(const struct workload *w)
@@ -1202,6 +1204,10 @@ int bench(char **names)
 	for (name = names; *name; name++) {
 		if (is_state(*name)) {
 			ret |= states_bench(*name);
+			continue;
+		}
+		if (claims_has(*name)) {
+			ret |= claims_bench(*name);
 			continue;
 		}
 		if (counts_lines(*name)) {

@@ -84,6 +84,7 @@ static void summary(const char *ledger)
 	out_u64("refused_wrong_start", c->refused[HYBRID_ALLOC_REASON_WRONG_START]);
 	out_u64("refused_wrong_length", c->refused[HYBRID_ALLOC_REASON_WRONG_LENGTH]);
 	out_u64("refused_claims", c->exists);
+	out_u64("loads", c->loads);
 	out_u64("would_wait", c->again);
 	out_u64("memory_faults", c->faults);
 	out_u64("enomem", c->enomem);
@@ -414,9 +415,9 @@ void fuzz_compare(struct fuzzer *z, bool drained)
 			   st.charged, st.nr_live, st.retired, st.cached, st.slab.free, used,
 			   ledger_nr(z->ledger));
 	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
-		if (st.refused[i] != z->count.refused[i])
+		if (st.refused[i] != z->count.refused[i] - z->refused[i])
 			fuzz_wrong(z, "stat: %llu frees refused for reason %d, not %llu",
-				   st.refused[i], i, z->count.refused[i]);
+				   st.refused[i], i, z->count.refused[i] - z->refused[i]);
 	compare_map(z);
 	if (!drained)
 		return;
@@ -885,6 +886,98 @@ static void do_grow(struct one *o)
 	z->count.grows++;
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct haslab_range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/*
+ * What a catalogue of the live extents is: sorted, mostly; with some extents out of order, and some
+ * that are taken already, which are noted in @bad. Return: how many there are.
+ */
+static u32 catalogue(struct one *o, struct haslab_range *x, bool *bad)
+{
+	struct dice *d = &o->z->dice;
+	u64 swaps = pick(d, 3) ? 0 : pick(d, o->nr_live), every = pick(d, 3) ? 0 : 2 + pick(d, 50);
+	u32 nr = o->nr_live, more = every ? nr / every : 0, i, k;
+
+	for (i = 0; i < nr; i++)
+		x[i] = (struct haslab_range) { o->live[i].start, o->live[i].len };
+	qsort(x, nr, sizeof(*x), by_start);
+	while (swaps--) {
+		i = pick(d, nr);
+		k = pick(d, nr);
+		swap(x[i], x[k]);
+	}
+	memset(bad, 0, (nr + more) * sizeof(*bad));
+	nr += more;
+	/* from the last extent on, each moves up by the number of bad ones before it */
+	for (i = nr - more; more; more--) {
+		for (; i > more * every; i--)
+			x[i + more - 1] = x[i - 1];
+		bad[i + more - 1] = true;
+		x[i + more - 1] = x[i - 1];
+		x[i + more - 1].start += pick(d, x[i - 1].len);
+		x[i + more - 1].len = 1 + pick(d, o->z->cfg.nr_blocks - x[i + more - 1].start);
+	}
+	return nr;
+}
+
+/* Claims the first of many ranges. Return: of how many @ret is the result. */
+static u32 load_some(struct one *o, const struct haslab_range *x, u32 nr, int *ret)
+{
+	struct fuzzer *z = o->z;
+	struct fuzz_faults faults = fuzz_faults;
+	u32 done = hapool_claim_some(&z->pool, x, nr, gfp_of(o), ret);
+
+	if (*ret == -EAGAIN || *ret == -ENOMEM) {
+		fuzz_faults.every = 0;
+		done = hapool_claim_some(&z->pool, x, nr, GFP_KERNEL, ret);
+		fuzz_faults = faults;
+	}
+	return done;
+}
+
+/* The device is attached anew: what is live is loaded into another one, which takes its place. */
+static void do_reload(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	struct haslab_range *x = need(malloc(2 * (MAX_LIVE + 1) * sizeof(*x)));
+	bool *bad = need(malloc(2 * (MAX_LIVE + 1)));
+	struct fuzz_faults faults = fuzz_faults;
+	u32 nr, done, i = 0, k;
+	struct hapool_stat st;
+	int ret;
+
+	if (z->held.len || !o->nr_live)
+		goto out;
+	nr = catalogue(o, x, bad);
+	hapool_destroy(&z->pool);
+	fuzz_faults.every = 0;
+	ret = hapool_init(&z->pool, &z->cfg);
+	if (ret)
+		fuzz_wrong(z, "init of a device to be loaded: %d", ret);
+	z->metadata = metadata_of(&z->pool);
+	hapool_stat(&z->pool, &st, false);
+	z->percpu = st.percpu;
+	memcpy(z->refused, z->count.refused, sizeof(z->refused));
+	fuzz_faults = faults;
+	for (; i < nr; i += done) {
+		done = load_some(o, x + i, 1 + pick(&z->dice, min_t(u64, nr - i, 1024)), &ret);
+		for (k = i; k < i + done; k++)
+			if (ret != (bad[k] ? -EEXIST : 0))
+				fuzz_wrong(z, "load of %llu blocks at %llu (%s): %d", x[k].len,
+					   x[k].start, bad[k] ? "taken" : "free", ret);
+	}
+	z->count.loads++;
+	fuzz_compare(z, false);
+out:
+	free(x);
+	free(bad);
+}
+
 static void do_compare(struct one *o)
 {
 	bool drain = !pick(&o->z->dice, 3);
@@ -924,6 +1017,8 @@ static void begin_phase(struct one *o)
 		o->nr_fixed = 0;
 	fuzz_draw_faults(&z->dice, true);
 	do_compare(o);
+	if (!pick(&z->dice, 6))
+		do_reload(o);
 }
 
 static void do_something(struct one *o)

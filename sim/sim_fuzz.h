@@ -43,7 +43,7 @@ static inline u64 pick_log(struct dice *d, unsigned int bits)
 struct fuzz_count {
 	u64 ops;
 	u64 cuts, splits, extends;
-	u64 allocs, uptos, frees, claims, holds, grows, looks, checks;
+	u64 allocs, uptos, frees, claims, holds, grows, loads, looks, checks;
 	u64 duels;		/* extents that two threads freed at the same time */
 	u64 enospc, false_enospc;
 	u64 again;		/* EAGAIN: would have had to wait */
@@ -66,6 +66,7 @@ struct fuzzer {
 	struct ledger *ledger;
 	struct extent held;	/* if len: held, and in the ledger */
 	struct fuzz_count count;
+	u64 refused[HYBRID_ALLOC_REASON_COUNT];	/* before the allocator was made */
 };
 
 /*

@@ -28,9 +28,6 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-/* A joined run is at least this part of a slot. */
-#define JOIN_PART	16
-
 /* ---- slots that are wholly free ---- */
 
 /* How many a group keeps: all groups together, as many as one call can give back. */
@@ -92,9 +89,7 @@ static struct haslab_mixed *haslab_mixed_of_group(const struct haslab *s,
 static bool haslab_is_joined(const struct haslab *s, const struct haslab_mixed *before,
 			     const struct haslab_mixed *m)
 {
-	u32 trail = haruns_trail(&before->runs), lead = haruns_lead(&m->runs);
-
-	return trail && lead && trail + lead >= slot_blocks(s) / JOIN_PART;
+	return haslab_to_join(s, haruns_trail(&before->runs), haruns_lead(&m->runs));
 }
 
 /* Whether a slot is joined with the next one and is not in the middle of a joined run. */

@@ -23,19 +23,6 @@ void haslab_index_init(struct haslab_group *g)
 		g->mixed[i] = NO_ENTRY;
 }
 
-static void haslab_index_add(struct haslab *s, struct haslab_group *g, u32 entry, u32 bucket,
-			     struct haslab_link *link)
-{
-	u32 first = g->mixed[bucket];
-
-	*link = (struct haslab_link) { .next = first, .prev = entry };
-	if (first == NO_ENTRY)
-		__set_bit(bucket, g->mixed_mask);
-	else
-		entry_link(s, first)->prev = entry;
-	g->mixed[bucket] = entry;
-}
-
 static void haslab_index_del(struct haslab *s, struct haslab_group *g, u32 entry, u32 bucket,
 			     struct haslab_link link)
 {
@@ -64,4 +51,3 @@ void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 entry, u3
 	if (to)
 		haslab_index_add(s, g, entry, to, link);
 }
-

@@ -408,6 +408,8 @@ void haslab_map_dissolve(struct haslab *s, struct haslab_slab *slab);
 void haslab_map_forget(struct haslab *s, struct haslab_slab *slab);
 int __must_check haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 units,
 				  struct hamem_op *op);
+int __must_check haslab_map_slots(struct haslab *s, struct haslab_group *g, u32 first, u32 slots,
+				  struct hamem_op *op);
 void haslab_map_keep(struct haslab *s, u64 block, u64 units);
 int __must_check haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void **old);
 
@@ -421,6 +423,7 @@ void haslab_buddy_join(struct haslab *s, u64 pos, u64 start, u64 end);
 int __must_check haslab_buddy_fit(struct haslab *s, int min_order, int max_order,
 				  struct hamem_op *op, u64 *start);
 bool haslab_free_units(struct haslab *s, u64 nr, u64 *start, u64 *end);
+u64 haslab_buddy_free_end(struct haslab *s, u64 start, u64 end);
 int __must_check haslab_buddy_some(struct haslab *s, int order, int min_order,
 				   struct hamem_op *op, u64 *start);
 
@@ -469,6 +472,20 @@ static inline u32 haslab_mixed_bucket(const struct haslab_mixed *m)
 void haslab_index_init(struct haslab_group *g);
 void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 entry, u32 from, u32 to);
 
+/* Put an entry that is in no list into one, which is not 0. */
+static __always_inline void haslab_index_add(struct haslab *s, struct haslab_group *g, u32 entry,
+					     u32 bucket, struct haslab_link *link)
+{
+	u32 first = g->mixed[bucket];
+
+	*link = (struct haslab_link) { .next = first, .prev = entry };
+	if (first == NO_ENTRY)
+		__set_bit(bucket, g->mixed_mask);
+	else
+		entry_link(s, first)->prev = entry;
+	g->mixed[bucket] = entry;
+}
+
 /* The largest run of a slot had @max_free blocks and may have changed. */
 static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u32 slot,
 				     const struct haslab_mixed *m, u32 max_free)
@@ -482,6 +499,7 @@ static inline void haslab_index_move(struct haslab *s, struct haslab_group *g, u
 int __must_check haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start,
 				  u32 nr_blocks, u32 nr_runs, struct hamem_op *op);
 void haslab_mixed_forget(struct haslab *s, u32 slot);
+void haslab_units_put(struct haslab *s, u32 slot, u64 units);
 void haslab_mixed_settle(struct haslab *s, u32 slot);
 int __must_check haslab_mixed_set(struct haslab *s, u64 start, u32 len,
 				  enum haruns_state state, struct hamem_op *op);
@@ -501,6 +519,15 @@ int __must_check haslab_mixed_prepare_grow(struct haslab *s, u64 nr_blocks, stru
 void haslab_mixed_grow(struct haslab *s, u64 from, u64 nr_blocks);
 
 /* ---- free runs across the borders of slots (slab/cross.c) ---- */
+
+/* A joined run is at least this part of a slot. */
+#define JOIN_PART	16
+
+/* Whether a free run that ends a slot and one that begins the next one are to be joined. */
+static inline bool haslab_to_join(const struct haslab *s, u32 trail, u32 lead)
+{
+	return trail && lead && trail + lead >= slot_blocks(s) / JOIN_PART;
+}
 
 u32 haslab_empty_last(const struct haslab *s, const struct haslab_group *g);
 void haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot);
@@ -529,7 +556,15 @@ static __always_inline void haslab_ends_changed(struct haslab *s, struct haslab_
 
 /* ---- slabs of equal objects (objects.c) ---- */
 
+struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 start, u32 nr_blocks,
+				    struct hamem_op *op);
+void haslab_slab_drop(struct haslab *s, struct haslab_slab *slab);
+void haslab_slab_enter(struct haslab *s, struct haslab_slab *slab);
 void haslab_slab_forget(struct haslab *s, struct haslab_slab *slab);
+bool haslab_too_many_small(const struct haslab *s, bool is_first);
+int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
+			int *min_order);
+void haslab_object_remove(struct haslab *s, struct haslab_slab *slab, u32 i);
 void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i);
 int haslab_objects_take(struct haslab *s, struct haslab_slab *slab, u64 start,
 			struct haslab_ref *refs, int nr);

@@ -217,6 +217,32 @@ static void haslab_map_publish(struct haslab_dir *dir, struct haslab_mixed *mixe
 	smp_store_release(&dir->mixed, mixed);
 }
 
+/* Make the table of the mixed parts of a dir, unless there is one. -ENOMEM. */
+static int haslab_map_need_mixed(struct haslab *s, struct haslab_dir *dir, struct hamem_op *op)
+{
+	struct haslab_mixed *mixed;
+	union haslab_links *links;
+
+	if (dir->mixed)
+		return 0;
+	mixed = haslab_map_new_mixed(s, haslab_dir_slots(s, dir, s->map_blocks), op, &links);
+	if (!mixed)
+		return -ENOMEM;
+	haslab_map_publish(dir, mixed, links);
+	return 0;
+}
+
+/* A new mixed part of @g, which has no units yet. */
+static void haslab_map_begin(struct haslab *s, struct haslab_group *g, struct haslab_dir *dir,
+			     struct haslab_mixed *m)
+{
+	dir->nr_mixed++;
+	WRITE_ONCE(m->runs.owner, g->nr);
+	haruns_init(&m->runs, slot_blocks(s));
+	/* pairs with mixed_is_of(): a CPU that sees units also sees the owner */
+	smp_wmb();
+}
+
 /*
  * Add units to the mixed part of their slot. A new one belongs to @g.
  * Return: 0; -ENOMEM; -EBUSY it belongs to another group, and not all groups are shut out.
@@ -225,33 +251,44 @@ int haslab_map_mixed(struct haslab *s, struct haslab_group *g, u64 block, u64 un
 		     struct hamem_op *op)
 {
 	struct haslab_dir *dir = map_dir(s, block);
-	struct haslab_mixed *mixed, *m;
-	union haslab_links *links;
-	int ret = 0;
+	struct haslab_mixed *m;
+	int ret;
 
 	haslab_lock_space(s);
-	if (!dir->mixed) {
-		mixed = haslab_map_new_mixed(s, haslab_dir_slots(s, dir, s->map_blocks), op,
-					     &links);
-		if (!mixed) {
-			ret = -ENOMEM;
-			goto unlock;
-		}
-		haslab_map_publish(dir, mixed, links);
-	}
+	ret = haslab_map_need_mixed(s, dir, op);
+	if (ret)
+		goto unlock;
 	m = &dir->mixed[slot_of(s, block) % DIR_SLOTS];
 	if (!m->units) {
-		dir->nr_mixed++;
-		WRITE_ONCE(m->runs.owner, g->nr);
-		haruns_init(&m->runs, slot_blocks(s));
-		/* pairs with mixed_is_of(): a CPU that sees units also sees the owner */
-		smp_wmb();
+		haslab_map_begin(s, g, dir, m);
 	} else if (m->runs.owner != g->nr && !haslab_has_all(s)) {
 		ret = -EBUSY;
 		goto unlock;
 	}
 	WRITE_ONCE(m->units, m->units | units);
 unlock:
+	haslab_unlock_space(s);
+	return ret;
+}
+
+/*
+ * Make slots of a dir that have no mixed part, and whose units were all taken from the buddy, mixed
+ * parts of @g. @slots: a bit for each, counted from @first. Return: 0; -ENOMEM.
+ */
+int haslab_map_slots(struct haslab *s, struct haslab_group *g, u32 first, u32 slots,
+		     struct hamem_op *op)
+{
+	struct haslab_dir *dir = map_dir(s, slot_start(s, first));
+	struct haslab_mixed *m;
+	int ret;
+
+	haslab_lock_space(s);
+	ret = haslab_map_need_mixed(s, dir, op);
+	for (; !ret && slots; slots &= slots - 1) {
+		m = &dir->mixed[(first + __ffs(slots)) % DIR_SLOTS];
+		haslab_map_begin(s, g, dir, m);
+		WRITE_ONCE(m->units, ~0ULL >> (64 - haslab_slot_units(s)));
+	}
 	haslab_unlock_space(s);
 	return ret;
 }
@@ -465,6 +502,17 @@ bool haslab_free_units(struct haslab *s, u64 nr, u64 *start, u64 *end)
 	}
 	haslab_unlock_space(s);
 	return least != U64_MAX;
+}
+
+/* Where the whole units of the buddy that are free from @start on end, before @end. */
+u64 haslab_buddy_free_end(struct haslab *s, u64 start, u64 end)
+{
+	u64 unit;
+
+	haslab_lock_space(s);
+	unit = habuddy_free_end(&s->buddy, start >> s->cfg.unit_shift, end >> s->cfg.unit_shift);
+	haslab_unlock_space(s);
+	return unit << s->cfg.unit_shift;
 }
 
 void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order)

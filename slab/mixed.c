@@ -139,7 +139,7 @@ static void haslab_lasting_keep(struct haslab *s, struct haslab_mixed *m, u32 sl
 }
 
 /* Give units of a slot back to the buddy. */
-static void haslab_units_put(struct haslab *s, u32 slot, u64 units)
+void haslab_units_put(struct haslab *s, u32 slot, u64 units)
 {
 	while (units) {
 		u32 unit = __ffs64(units);

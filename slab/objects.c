@@ -23,6 +23,16 @@
 /* log2: a new slab is at most this fraction of the space that its class has already. */
 #define GROWTH_SHIFT	1
 
+#define NONE HASLAB_NR_CLASSES
+
+/* A table, so that all sizes cost the same few instructions. */
+const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
+	NONE, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	[17 ... 31] = NONE, [32] = 16, [33 ... 63] = NONE, [64] = 17,
+	[65 ... 127] = NONE, [128] = 18, [129 ... 255] = NONE, [256] = 19,
+	[257 ... 511] = NONE, [512] = 20, [513 ... 1023] = NONE, [1024] = 21,
+};
+
 /* ---- life of a slab ---- */
 
 static void haslab_slab_rcu(struct rcu_head *rcu)
@@ -47,8 +57,9 @@ void haslab_slab_forget(struct haslab *s, struct haslab_slab *slab)
 	call_rcu(&slab->rcu, haslab_slab_rcu);
 }
 
-static struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 start, u32 nr_blocks,
-					   struct hamem_op *op)
+/* A slab, of blocks that were taken from the buddy, in which all is free. NULL: no memory. */
+struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 start, u32 nr_blocks,
+				    struct hamem_op *op)
 {
 	struct haslab_slab *slab = hamem_get(&s->mem, op, sizeof(*slab));
 	u32 blocks = s->classes[class].blocks, nr = nr_blocks / blocks;
@@ -72,6 +83,30 @@ static struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 star
 	return slab;
 }
 
+/* The reverse, for a slab that has not been in the map. */
+void haslab_slab_drop(struct haslab *s, struct haslab_slab *slab)
+{
+	hamem_put(&s->mem, slab->live);
+	hamem_put(&s->mem, slab);
+}
+
+/* A slab that is in the map belongs to its group from now on. */
+void haslab_slab_enter(struct haslab *s, struct haslab_slab *slab)
+{
+	struct haslab_group *g = slab_group(s, slab);
+
+	haslab_assert_group(s, g);
+	if (slab->nr_free)
+		list_add(&slab->list, &g->partial[slab->class]);
+	else
+		INIT_LIST_HEAD(&slab->list);
+	g->nr_slab_blocks[slab->class] += slab->nr_blocks;
+	g->free += slab->nr_blocks -
+		   (slab->nr_objects - slab->nr_free) * s->classes[slab->class].blocks;
+	g->nr_slabs++;
+	g->made++;
+}
+
 /* Make a slab of blocks that were taken from the buddy. -ENOMEM. */
 static int haslab_slab_create(struct haslab *s, struct haslab_group *g, int class, u64 start,
 			      u32 nr_blocks, struct hamem_op *op)
@@ -83,15 +118,10 @@ static int haslab_slab_create(struct haslab *s, struct haslab_group *g, int clas
 		return -ENOMEM;
 	slab->group = g->nr;
 	if (haslab_map_slab(s, slab, op)) {
-		hamem_put(&s->mem, slab->live);
-		hamem_put(&s->mem, slab);
+		haslab_slab_drop(s, slab);
 		return -ENOMEM;
 	}
-	list_add(&slab->list, &g->partial[class]);
-	g->nr_slab_blocks[class] += nr_blocks;
-	g->free += nr_blocks;
-	g->nr_slabs++;
-	g->made++;
+	haslab_slab_enter(s, slab);
 	return 0;
 }
 
@@ -116,7 +146,7 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
  * per GiB (2^18 blocks). A quarter of that is kept for the first slab of a class, so that
  * growing classes do not use up all of it.
  */
-static bool haslab_too_many_small(const struct haslab *s, bool is_first)
+bool haslab_too_many_small(const struct haslab *s, bool is_first)
 {
 	u64 most = max_t(u64, s->cfg.nr_blocks * 5 >> 10, 1024);
 
@@ -129,8 +159,8 @@ static bool haslab_too_many_small(const struct haslab *s, bool is_first)
  * gets a whole slot; any other class gets none (the order is less than @min_order) and its
  * extents go to mixed slots.
  */
-static int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
-			       int *min_order)
+int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
+			int *min_order)
 {
 	int slot_order = s->slot_shift - s->cfg.unit_shift;
 	const struct haslab_class *c = &s->classes[class];
@@ -215,7 +245,7 @@ void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i)
 }
 
 /* A free object is free no longer. */
-static void haslab_object_remove(struct haslab *s, struct haslab_slab *slab, u32 i)
+void haslab_object_remove(struct haslab *s, struct haslab_slab *slab, u32 i)
 {
 	haslab_assert_group(s, slab_group(s, slab));
 	__clear_bit(i, slab->free);

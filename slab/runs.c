@@ -375,9 +375,9 @@ void haruns_init(struct haruns *r, u32 nr_blocks)
 	r->max_free = 0;
 	r->tag = 0;
 	r->joined = 0;
+	for (i = 0; i < ARRAY_SIZE(r->words); i++)
+		r->words[i] = haruns_mark_end(r) * HARUNS_LANES;
 	r->own[0] = haruns_mark(0, HARUNS_SPECIAL);
-	for (i = 1; i < HARUNS_INLINE; i++)
-		r->own[i] = haruns_mark_end(r);
 }
 
 /* Free the memory of the runs. */
@@ -625,6 +625,28 @@ void haruns_add(struct haruns *r, u32 start, u32 len)
 	haruns_cut(r, &run, start, len, HARUNS_LIVE);
 	run = haruns_at(r, start);
 	haruns_clear(r, &run);
+}
+
+/*
+ * Forget @run, the last one, and so what is in its blocks: haruns_append() says that again, from
+ * its start to the end of the slot.
+ */
+void haruns_restart(struct haruns *r, const struct haruns_run *run)
+{
+	if (haruns_is_bitmap(r))
+		haruns_bitmap_put(r, run->start, 0);
+	else
+		r->nr = run->at;
+}
+
+/* As haruns_append(), in a bitmap. */
+void haruns_bitmap_append(struct haruns *r, u32 start, enum haruns_state state)
+{
+	u64 *pair = &r->bitmap[start / BITMAP_PER_PAIR * 2];
+
+	pair[0] |= (u64)(state & 1) << start % BITMAP_PER_PAIR;
+	pair[1] |= (u64)(state >> 1) << start % BITMAP_PER_PAIR;
+	r->nr++;
 }
 
 /* The longest row of bits in @bits, and of @row bits before it and those at its start. */

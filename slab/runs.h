@@ -105,6 +105,8 @@ u32 haruns_next_free(const struct haruns *r, const struct haruns_run *run);
 bool haruns_marks_sum(const struct haruns *r, u32 from, u32 to, u32 align, struct haruns_sum *sum);
 void haruns_free_map(const struct haruns *r, u32 from, u32 to, unsigned long *bits);
 void haruns_special_map(const struct haruns *r, unsigned long *bits);
+void haruns_restart(struct haruns *r, const struct haruns_run *run);
+void haruns_bitmap_append(struct haruns *r, u32 start, enum haruns_state state);
 bool haruns_fill(struct haruns *r, u32 start, const unsigned long *live, u32 nr, u32 blocks);
 void haruns_recount(struct haruns *r);
 void haruns_set_apart(struct haruns *r, u8 end, bool apart);

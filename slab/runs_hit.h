@@ -295,6 +295,18 @@ static inline void haruns_set(struct haruns *r, const struct haruns_run *old, u3
 }
 
 /*
+ * After haruns_restart(): a run of @state starts at @start, which is where the last one is to end.
+ * Needs room for it. nr_free and max_free are the caller's.
+ */
+static inline void haruns_append(struct haruns *r, u32 start, enum haruns_state state)
+{
+	if (likely(r->cap))
+		(r->cap == HARUNS_INLINE ? r->own : r->marks)[r->nr++] = haruns_mark(start, state);
+	else
+		haruns_bitmap_append(r, start, state);
+}
+
+/*
  * Free @run, which is not free, and merge it with the free runs beside it. Return: what it is now;
  * haruns_run.at is not set. haruns_freed() follows.
  */
