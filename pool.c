@@ -1293,8 +1293,8 @@ static bool hapool_mag_make_room(struct hapool *p, int class)
 	return full;
 }
 
-/* Free a whole object or block into this CPU's magazine, which may be full or missing. */
-static bool hapool_free_to_pool(struct hapool *p, int class, u64 start)
+/* Into the magazine: a buddy block, or what it had no room for at once. */
+static noinline bool hapool_free_common(struct hapool *p, int class, u64 start)
 {
 	return hapool_free_pooled(p, class, start) ||
 	       (hapool_mag_make_room(p, class) && hapool_free_pooled(p, class, start));
@@ -1306,7 +1306,7 @@ static noinline int hapool_free_missed(struct hapool *p, u64 start, u64 len,
 {
 	int class = haslab_class_of(&p->slab, len), ret;
 
-	if (class >= 0 && hapool_free_to_pool(p, class, start))
+	if (class >= 0 && hapool_free_common(p, class, start))
 		return 0;
 	hapool_free_begin(p, len);
 	ret = haslab_free(&p->slab, start, len, reason);
@@ -1468,7 +1468,7 @@ int hapool_cut(struct hapool *p, u64 start, u64 len, gfp_t gfp, enum hybrid_allo
 	int class = haslab_class_of(&p->slab, len), ret;
 
 	*reason = HYBRID_ALLOC_REASON_NONE;
-	if (class >= 0 && hapool_free_to_pool(p, class, start))
+	if (class >= 0 && hapool_free_common(p, class, start))
 		return 0;
 	hapool_free_begin(p, len);
 	ret = hapool_cut_try(p, &c, false);

@@ -142,11 +142,21 @@ bool haslab_is_mixed_size(const struct haslab *s, u64 len, u64 align)
 	return len <= slot_blocks(s) && align <= slot_blocks(s);
 }
 
-/* In a group, from a whole buddy block or a mixed slot. -EBUSY: it takes all groups. */
-static int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len, u64 align,
-			      struct hamem_op *op, u64 *start)
+/* A whole buddy block. Return: 0; -ENOSPC; -ENOMEM. */
+static noinline int haslab_block_alloc(struct haslab *s, u64 len, struct hamem_op *op, u64 *start)
 {
-	unsigned int order;
+	unsigned int order = ilog2(len) - s->cfg.unit_shift;
+	int ret = haslab_buddy_alloc(s, order, op, start);
+
+	if (!ret)
+		habuddy_own(&s->buddy, *start >> s->cfg.unit_shift, order);
+	return ret;
+}
+
+/* In a group, from a whole buddy block or a mixed slot. -EBUSY: it takes all groups. */
+static __always_inline int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len,
+					      u64 align, struct hamem_op *op, u64 *start)
+{
 	int ret;
 
 	/*
@@ -155,14 +165,11 @@ static int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len,
 	 */
 	if (is_power_of_2(len) && len >= unit_blocks(s) && align <= len &&
 	    (haslab_class_of(s, len) >= 0 || len > slot_blocks(s))) {
-		order = ilog2(len) - s->cfg.unit_shift;
-		ret = haslab_buddy_alloc(s, order, op, start);
-		if (!ret)
-			habuddy_own(&s->buddy, *start >> s->cfg.unit_shift, order);
+		ret = haslab_block_alloc(s, len, op, start);
 		if (ret != -ENOSPC)
 			return ret;
 	}
-	return haslab_is_mixed_size(s, len, align) ?
+	return likely(haslab_is_mixed_size(s, len, align)) ?
 		       haslab_mixed_alloc(s, g, len, align, op, start) :
 		       -EBUSY;
 }
@@ -208,6 +215,28 @@ static int haslab_alloc_others(struct haslab *s, struct haslab_group *own, u64 l
 	return ret;
 }
 
+/* haslab_alloc(), if the first try in the own group has ended with @ret. */
+static noinline int haslab_alloc_more(struct haslab *s, struct haslab_group *g, u64 len, u64 align,
+				      struct hamem_op *op, u64 *start, int ret)
+{
+	while (hamem_again(op, ret)) {
+		haslab_lock_group(s, g);
+		ret = haslab_group_alloc(s, g, len, align, op, start);
+		haslab_unlock_group(g);
+	}
+	if (ret == -EBUSY && haslab_is_too_long(s, len, align))
+		return -ENOSPC;
+	if (ret == -EBUSY)
+		do {
+			haslab_lock_all(s);
+			ret = haslab_alloc_alone(s, len, align, op, start);
+			haslab_unlock_all(s);
+		} while (hamem_again(op, ret));
+	if (ret == -ENOSPC && haslab_is_mixed_size(s, len, align))
+		ret = haslab_alloc_others(s, g, len, align, op, start);
+	return ret;
+}
+
 /**
  * haslab_alloc - allocate an extent of any size
  * @s: the slab allocator
@@ -225,24 +254,10 @@ int haslab_alloc(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *start)
 	struct hamem_op op = HAMEM_OP(gfp);
 	int ret;
 
-	do {
-		haslab_lock_group(s, g);
-		ret = haslab_group_alloc(s, g, len, align, &op, start);
-		haslab_unlock_group(g);
-	} while (hamem_again(&op, ret));
-	if (likely(!ret))
-		return 0;
-	if (ret == -EBUSY && haslab_is_too_long(s, len, align))
-		return -ENOSPC;
-	if (ret == -EBUSY)
-		do {
-			haslab_lock_all(s);
-			ret = haslab_alloc_alone(s, len, align, &op, start);
-			haslab_unlock_all(s);
-		} while (hamem_again(&op, ret));
-	if (ret == -ENOSPC && haslab_is_mixed_size(s, len, align))
-		ret = haslab_alloc_others(s, g, len, align, &op, start);
-	return ret;
+	haslab_lock_group(s, g);
+	ret = haslab_group_alloc(s, g, len, align, &op, start);
+	haslab_unlock_group(g);
+	return likely(!ret) ? 0 : haslab_alloc_more(s, g, len, align, &op, start, ret);
 }
 
 /* Alone, where a free block or a long run has room for it. */
@@ -328,13 +343,14 @@ static int haslab_block_free(struct haslab *s, u64 start, u64 len, bool reuse,
 }
 
 /* Prefetch the slot's entry in the index while mixed_at() waits for the mixed part. */
-static void haslab_prefetch_link(const struct haslab *s, u64 start)
+static inline void haslab_prefetch_link(const struct haslab *s, u32 slot)
 {
-	const union haslab_links *links = READ_ONCE(map_dir(s, start)->links);
+	const struct haslab_dir *dir = &rcu_dereference_raw(s->dirs)[slot / DIR_SLOTS];
+	const union haslab_links *links = READ_ONCE(dir->links);
 
 	/* a prefetch of freed memory does no harm */
 	if (links)
-		prefetchw(&links->link[entry_of(slot_of(s, start) % DIR_SLOTS)]);
+		prefetchw(&links->link[entry_of(slot % DIR_SLOTS)]);
 }
 
 /* With the lock of @g, or with all groups shut out if that is NULL. -EBUSY: that is not enough. */
@@ -384,6 +400,7 @@ static __always_inline int haslab_free_in_group(struct haslab *s, u64 start, u64
 						const bool reuse,
 						enum hybrid_alloc_reason *reason)
 {
+	u32 slot = slot_of(s, start), unit = slot_unit(s, start);
 	struct haslab_group *g;
 	struct haslab_mixed *m;
 	int ret;
@@ -394,12 +411,14 @@ static __always_inline int haslab_free_in_group(struct haslab *s, u64 start, u64
 	 * smp_mb() in haslab_grow_locked().
 	 */
 	smp_rmb();
-	haslab_prefetch_link(s, start);
-	m = mixed_at(s, start);
+	haslab_prefetch_link(s, slot);
+	m = mixed_place(s, slot);
+	if (m && !mixed_has_unit(m, unit))
+		m = NULL;
 	g = haslab_group_at(s, m, start);
 	haslab_lock_group(s, g);
 	/* a mixed part that was given back, or has moved, has no units here any more */
-	if (likely(m) && likely(mixed_has(s, m, start)) && likely(mixed_is_of(s, m, g)))
+	if (likely(m) && likely(mixed_has_unit(m, unit)) && likely(mixed_is_of(s, m, g)))
 		ret = reuse ? haslab_mixed_free(s, m, start, len, reason) :
 			      haslab_mixed_retire(s, m, start, len, reason);
 	else

@@ -131,16 +131,20 @@ static u32 haslab_joined_bucket(const struct haslab *s, u32 slot)
 	       haslab_listed_bucket(haslab_joined_len(s, slot)) : 0;
 }
 
+/* The joined run that begins in @slot is in @bucket; 0: there is none. */
+static inline void haslab_joined_move(struct haslab *s, struct haslab_group *g, u32 slot,
+				      struct haslab_mixed *m, u32 bucket)
+{
+	if (m->runs.joined == bucket)
+		return;
+	haslab_index_relink(s, g, joined_entry_of(slot), m->runs.joined, bucket);
+	m->runs.joined = bucket;
+}
+
 /* The joined run that begins in @slot may have changed. */
 static void haslab_joined_index(struct haslab *s, struct haslab_group *g, u32 slot)
 {
-	struct haruns *r = &mixed_of(s, slot)->runs;
-	u32 bucket = haslab_joined_bucket(s, slot);
-
-	if (r->joined == bucket)
-		return;
-	haslab_index_relink(s, g, joined_entry_of(slot), r->joined, bucket);
-	r->joined = bucket;
+	haslab_joined_move(s, g, slot, mixed_of(s, slot), haslab_joined_bucket(s, slot));
 }
 
 /* An end of a slot is now apart, or no longer. */
@@ -171,56 +175,94 @@ static void haslab_border_index(struct haslab *s, struct haslab_group *g, u32 sl
 		haslab_joined_index(s, g, haslab_joined_first(s, slot - 1));
 }
 
-/* What is free at the border before @slot has changed. */
-static void haslab_border_changed(struct haslab *s, struct haslab_group *g, u32 slot)
+/*
+ * The same for the border between @before and @m, and the joined run has @len blocks, if it goes no
+ * further; 0: there is none.
+ */
+static void haslab_pair_index(struct haslab *s, struct haslab_group *g, u32 slot,
+			      struct haslab_mixed *before, struct haslab_mixed *m, u32 len)
 {
-	struct haslab_mixed *before = slot ? haslab_mixed_of_group(s, g, slot - 1) : NULL;
-	struct haslab_mixed *m = before ? haslab_mixed_of_group(s, g, slot) : NULL;
-	bool joined;
-
-	if (!m)
+	if (likely(!haruns_is_empty(&before->runs) && !haruns_is_empty(&m->runs))) {
+		haslab_joined_move(s, g, slot - 1, before, haslab_listed_bucket(len));
 		return;
-	joined = haslab_is_joined(s, before, m);
+	}
+	haslab_border_index(s, g, slot);
+	/* it began a joined run, and may be in the middle of one now */
+	if (haruns_is_empty(&m->runs))
+		haslab_joined_index(s, g, slot);
+}
+
+/* What is free at the border before @slot, between @before and @m, has changed. */
+static void haslab_border_update(struct haslab *s, struct haslab_group *g, u32 slot,
+				 struct haslab_mixed *before, struct haslab_mixed *m)
+{
+	u32 trail = haruns_trail(&before->runs), lead = haruns_lead(&m->runs);
+	bool joined = haslab_to_join(s, trail, lead);
+
 	if (joined != !!(before->runs.tag & HARUNS_TRAIL_APART))
 		haslab_border_join(s, g, slot, joined);
 	else if (!joined)
 		return;
-	haslab_border_index(s, g, slot);
+	haslab_pair_index(s, g, slot, before, m, joined ? trail + lead : 0);
+}
+
+static void haslab_border_changed(struct haslab *s, struct haslab_group *g, u32 slot)
+{
+	struct haslab_mixed *before = slot ? haslab_mixed_of_group(s, g, slot - 1) : NULL;
+	struct haslab_mixed *m = before ? haslab_mixed_of_group(s, g, slot) : NULL;
+
+	if (m)
+		haslab_border_update(s, g, slot, before, m);
 }
 
 /*
- * Blocks at the end of a slot, or at its start, have become free: @now is the run there, with @nr
- * new ones. The caller then moves the slot in the index.
+ * @len blocks from @start of a slot have become free, and the free run there is from @from to
+ * before @to now. Return: the longest of the free runs beside them, which are a part of it, if not
+ * apart.
  */
-void haslab_end_freed(struct haslab *s, struct haslab_group *g, u32 slot,
-		      const struct haruns_run *now, u32 nr)
+static u32 haslab_freed_part(const struct haruns *r, u32 start, u32 len, u32 from, u32 to)
 {
-	struct haslab_mixed *m = mixed_of(s, slot), *other;
-	bool lead = false, trail = false;
+	u32 before = r->tag & HARUNS_LEAD_APART && !from ? 0 : start - from;
+	u32 after = r->tag & HARUNS_TRAIL_APART && to == r->nr_blocks ? 0 : to - start - len;
+
+	return max(before, after);
+}
+
+/*
+ * @len blocks from @start of a slot have become free, and the free run there, from @from to before
+ * @to now, is at the end of the slot, or at its start. The caller then moves the slot in the index.
+ */
+void haslab_end_freed(struct haslab *s, u32 slot, u32 start, u32 len, u32 from, u32 to)
+{
+	struct haslab_mixed *m = mixed_of(s, slot), *before = NULL, *next = NULL;
+	struct haslab_group *g = mixed_group(s, m);
+	u32 part = haslab_freed_part(&m->runs, start, len, from, to);
+	struct haruns_run now = { .start = from, .len = to - from };
+	u32 lead = 0, trail = 0;
 
 	haslab_assert_group(s, g);
-	if (!now->start && slot) {
-		other = haslab_mixed_of_group(s, g, slot - 1);
-		lead = other && haslab_is_joined(s, other, m);
-		if (lead && !(m->runs.tag & HARUNS_LEAD_APART))
+	if (!from && slot) {
+		before = haslab_mixed_of_group(s, g, slot - 1);
+		trail = before ? haruns_trail(&before->runs) : 0;
+		if (!haslab_to_join(s, trail, now.len))
+			before = NULL;
+		else if (!(m->runs.tag & HARUNS_LEAD_APART))
 			haslab_end_apart(s, g, slot - 1, HARUNS_TRAIL_APART, true);
 	}
-	if (now->start + now->len == slot_blocks(s)) {
-		other = haslab_mixed_of_group(s, g, slot + 1);
-		trail = other && haslab_is_joined(s, m, other);
-		if (trail && !(m->runs.tag & HARUNS_TRAIL_APART))
+	if (to == slot_blocks(s)) {
+		next = haslab_mixed_of_group(s, g, slot + 1);
+		lead = next ? haruns_lead(&next->runs) : 0;
+		if (!haslab_to_join(s, now.len, lead))
+			next = NULL;
+		else if (!(m->runs.tag & HARUNS_TRAIL_APART))
 			haslab_end_apart(s, g, slot + 1, HARUNS_LEAD_APART, true);
 	}
-	m->runs.tag |= (lead ? HARUNS_LEAD_APART : 0) | (trail ? HARUNS_TRAIL_APART : 0);
-	haruns_freed(&m->runs, now, nr);
-	if (trail) {
-		haslab_joined_index(s, g, slot);
-		/* it began a joined run, and is in the middle of one */
-		if (haruns_is_empty(&mixed_of(s, slot + 1)->runs))
-			haslab_joined_index(s, g, slot + 1);
-	}
-	if (lead)
-		haslab_border_index(s, g, slot);
+	m->runs.tag |= (before ? HARUNS_LEAD_APART : 0) | (next ? HARUNS_TRAIL_APART : 0);
+	haruns_freed(&m->runs, &now, part);
+	if (next)
+		haslab_pair_index(s, g, slot + 1, m, next, now.len + lead);
+	if (before)
+		haslab_pair_index(s, g, slot, before, m, trail + now.len);
 }
 
 /* See haslab_ends_changed(). */
@@ -252,19 +294,25 @@ void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot)
 
 /* ---- allocation ---- */
 
-/* Part of the free run at an end of a slot, which is apart, becomes an extent or a part of one. */
-static void haslab_joined_set(struct haslab *s, struct haslab_group *g, u64 start, u32 len,
-			      enum haruns_state state)
+/*
+ * The rest of an extent that begins in the slot before: @len blocks at the start of @m, which is
+ * not joined with it any more.
+ */
+static void haslab_joined_rest(struct haslab *s, struct haslab_group *g, u32 slot,
+			       struct haslab_mixed *m, u32 len)
 {
-	struct haslab_mixed *m = mixed_of(s, slot_of(s, start));
-	struct haruns_run run = IS_ALIGNED(start, slot_blocks(s)) ?
-				haruns_recorded(&m->runs, 0) : haruns_trail_run(&m->runs);
+	bool through = haruns_is_empty(&m->runs);
+	struct haruns_run run = haruns_first(&m->runs);
 	u32 max_free = m->runs.max_free;
 
-	haruns_set(&m->runs, &run, max_free, start & (slot_blocks(s) - 1), len, state);
-	haslab_index_move(s, g, slot_of(s, start), m, max_free);
-	g->free -= len;
-	map_changed(s, start);
+	haruns_use(&m->runs, &run, 0, len, HARUNS_SPECIAL);
+	m->runs.tag = (m->runs.tag & ~HARUNS_LEAD_APART) | MIXED_CONTINUES;
+	if (!through || !(m->runs.tag & HARUNS_TRAIL_APART))
+		m->runs.max_free = max(max_free, run.len - len);
+	haslab_index_move(s, g, slot, m, max_free);
+	map_slot_changed(s, slot);
+	if (through)
+		haslab_cross_changed(s, g, slot, 1, slot_blocks(s));
 }
 
 /*
@@ -275,24 +323,26 @@ int haslab_joined_take(struct haslab *s, struct haslab_group *g, u32 slot, u32 l
 		       struct hamem_op *op, u64 *start)
 {
 	struct haslab_mixed *m = mixed_of(s, slot), *next = mixed_of(s, slot + 1);
-	u32 trail = haruns_trail(&m->runs);
-	bool through = haruns_is_empty(&next->runs);
-	u64 border = slot_start(s, slot + 1);
+	struct haruns_run run = haruns_trail_run(&m->runs);
 
 	haslab_assert_group(s, g);
-	*start = border - trail;
 	if (haruns_reserve(&m->runs, 2, &s->mem, op) ||
-	    (len > trail && haruns_reserve(&next->runs, 2, &s->mem, op)))
+	    (len > run.len && haruns_reserve(&next->runs, 2, &s->mem, op)))
 		return -ENOMEM;
-	haslab_joined_set(s, g, *start, min(len, trail), HARUNS_LIVE);
-	if (len > trail) {
-		haslab_joined_set(s, g, border, len - trail, HARUNS_SPECIAL);
-		m->runs.tag |= MIXED_GOES_ON;
-		next->runs.tag |= MIXED_CONTINUES;
+	/* the marks may have moved */
+	run = haruns_trail_run(&m->runs);
+	*start = slot_start(s, slot) + run.start;
+	haruns_use(&m->runs, &run, run.start, min(len, run.len), HARUNS_LIVE);
+	g->free -= len;
+	map_slot_changed(s, slot);
+	haslab_empty_forget(s, g, slot);
+	if (len > run.len) {
+		m->runs.tag = (m->runs.tag & ~HARUNS_TRAIL_APART) | MIXED_GOES_ON;
+		haslab_joined_rest(s, g, slot + 1, next, len - run.len);
+		haslab_joined_move(s, g, slot, m, 0);
+	} else {
+		haslab_border_update(s, g, slot + 1, m, next);
 	}
-	if (len > trail && through)
-		haslab_cross_changed(s, g, slot + 1, 1, slot_blocks(s));
-	haslab_cross_changed(s, g, slot, *start & (slot_blocks(s) - 1), slot_blocks(s));
 	return 0;
 }
 

@@ -23,31 +23,8 @@ void haslab_index_init(struct haslab_group *g)
 		g->mixed[i] = NO_ENTRY;
 }
 
-static void haslab_index_del(struct haslab *s, struct haslab_group *g, u32 entry, u32 bucket,
-			     struct haslab_link link)
-{
-	if (link.next != NO_ENTRY)
-		entry_link(s, link.next)->prev = link.prev == entry ? link.next : link.prev;
-	if (link.prev != entry) {
-		entry_link(s, link.prev)->next = link.next;
-		return;
-	}
-	g->mixed[bucket] = link.next;
-	if (link.next == NO_ENTRY)
-		__clear_bit(bucket, g->mixed_mask);
-	else
-		/* the next request for this list will need it */
-		prefetch(mixed_of(s, entry_slot(link.next)));
-}
-
 /* Move an entry between lists. Bucket 0 is no list: full slots are in none. */
 void haslab_index_relink(struct haslab *s, struct haslab_group *g, u32 entry, u32 from, u32 to)
 {
-	struct haslab_link *link = entry_link(s, entry);
-
-	haslab_assert_group(s, g);
-	if (from)
-		haslab_index_del(s, g, entry, from, *link);
-	if (to)
-		haslab_index_add(s, g, entry, to, link);
+	__haslab_index_relink(s, g, entry, from, to);
 }

@@ -291,10 +291,16 @@ static inline struct haslab_link *entry_link(const struct haslab *s, u32 entry)
 	return &s->dirs[entry / nr].links->link[entry % nr];
 }
 
-/* Whether a block of its slot belongs to a mixed part. Locking: as mixed_slot(). */
+/* Whether a unit of its slot belongs to a mixed part. Locking: as mixed_slot(). */
+static inline bool mixed_has_unit(const struct haslab_mixed *m, u32 unit)
+{
+	return READ_ONCE(m->units) >> unit & 1;
+}
+
+/* The same for a block. */
 static inline bool mixed_has(const struct haslab *s, const struct haslab_mixed *m, u64 block)
 {
-	return READ_ONCE(m->units) >> slot_unit(s, block) & 1;
+	return mixed_has_unit(m, slot_unit(s, block));
 }
 
 /* The mixed part that a block belongs to, or NULL. Locking: as mixed_slot(). */
@@ -322,10 +328,10 @@ static inline void **map_quads(const struct haslab *s, u64 block)
 	return &s->sums.fits[dir_of(s, block)].quads;
 }
 
-/* Invalidate the sums of the dir that @block is in, and of the device. */
-static inline void map_dir_changed(struct haslab *s, u64 block)
+/* Invalidate the sums of the dir of a slot, and of the device. */
+static inline void map_dir_changed(struct haslab *s, u32 slot)
 {
-	u8 *dir = &s->sums.dirs[dir_of(s, block)];
+	u8 *dir = &s->sums.dirs[slot / DIR_SLOTS];
 
 	/* write only if needed: the cache line is shared by all CPUs that use these dirs */
 	if (READ_ONCE(*dir)) {
@@ -334,14 +340,19 @@ static inline void map_dir_changed(struct haslab *s, u64 block)
 	}
 }
 
-/* Invalidate the sums that @block is in. Several groups may do so at the same time. */
-static inline void map_changed(struct haslab *s, u64 block)
+/* Invalidate the sums that a slot is in. Several groups may do so at the same time. */
+static inline void map_slot_changed(struct haslab *s, u32 slot)
 {
-	u8 *quad = &s->sums.quads[quad_of(s, block)];
+	u8 *quad = &s->sums.quads[slot >> HASLAB_QUAD_SHIFT];
 
-	map_dir_changed(s, block);
+	map_dir_changed(s, slot);
 	if (READ_ONCE(*quad))
 		WRITE_ONCE(*quad, 0);
+}
+
+static inline void map_changed(struct haslab *s, u64 block)
+{
+	map_slot_changed(s, slot_of(s, block));
 }
 
 static inline struct haslab_group *slab_group(const struct haslab *s,
@@ -400,7 +411,7 @@ static inline bool mixed_is_of(const struct haslab *s, const struct haslab_mixed
 {
 	/* pairs with smp_wmb() in haslab_map_mixed(): after the units, the owner is visible */
 	smp_rmb();
-	return mixed_group(s, m) == g;
+	return READ_ONCE(m->runs.owner) == g->nr;
 }
 
 int __must_check haslab_map_slab(struct haslab *s, struct haslab_slab *slab, struct hamem_op *op);
@@ -453,7 +464,7 @@ static inline struct haslab_mixed *haslab_continuation(const struct haslab *s,
 /* The bucket of free runs of @len, at most four slots. No branch: it would be unpredictable. */
 static inline u32 haslab_bucket_of(u32 len)
 {
-	unsigned int shift = ilog2(len | 1U << HASLAB_BUCKET_SHIFT) - HASLAB_BUCKET_SHIFT;
+	unsigned int shift = __fls(len | 1U << HASLAB_BUCKET_SHIFT) - HASLAB_BUCKET_SHIFT;
 
 	return (shift << HASLAB_BUCKET_SHIFT) + (len >> shift);
 }
@@ -467,6 +478,23 @@ static inline u32 haslab_listed_bucket(u64 len)
 static inline u32 haslab_mixed_bucket(const struct haslab_mixed *m)
 {
 	return haslab_bucket_of(m->runs.max_free);
+}
+
+/*
+ * The first bucket from @bucket on, which exists, that is not empty, or HASLAB_NR_BUCKETS. Inline,
+ * as it is near.
+ */
+static inline u32 haslab_index_next(const struct haslab_group *g, u32 bucket)
+{
+	u32 i = bucket / BITS_PER_LONG;
+	unsigned long word = g->mixed_mask[i] & BITMAP_FIRST_WORD_MASK(bucket);
+
+	while (!word) {
+		if (++i == BITS_TO_LONGS(HASLAB_NR_BUCKETS))
+			return HASLAB_NR_BUCKETS;
+		word = g->mixed_mask[i];
+	}
+	return i * BITS_PER_LONG + __ffs(word);
 }
 
 void haslab_index_init(struct haslab_group *g);
@@ -484,6 +512,39 @@ static __always_inline void haslab_index_add(struct haslab *s, struct haslab_gro
 	else
 		entry_link(s, first)->prev = entry;
 	g->mixed[bucket] = entry;
+}
+
+static inline void haslab_index_del(struct haslab *s, struct haslab_group *g, u32 entry, u32 bucket,
+				    struct haslab_link link)
+{
+	if (link.next != NO_ENTRY)
+		entry_link(s, link.next)->prev = link.prev == entry ? link.next : link.prev;
+	if (link.prev != entry) {
+		entry_link(s, link.prev)->next = link.next;
+		return;
+	}
+	g->mixed[bucket] = link.next;
+	if (link.next == NO_ENTRY)
+		__clear_bit(bucket, g->mixed_mask);
+	else
+		/* the next request for this list will need it */
+		prefetch(mixed_of(s, entry_slot(link.next)));
+}
+
+/*
+ * haslab_index_relink(), inline: for the slot of an extent that is allocated or freed, which mostly
+ * moves.
+ */
+static __always_inline void __haslab_index_relink(struct haslab *s, struct haslab_group *g,
+						  u32 entry, u32 from, u32 to)
+{
+	struct haslab_link *link = entry_link(s, entry);
+
+	haslab_assert_group(s, g);
+	if (from)
+		haslab_index_del(s, g, entry, from, *link);
+	if (to)
+		haslab_index_add(s, g, entry, to, link);
 }
 
 /* The largest run of a slot had @max_free blocks and may have changed. */
@@ -509,8 +570,21 @@ int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 
 				  struct hamem_op *op, u64 *start);
 int __must_check haslab_mixed_fit_multiple(struct haslab *s, struct haslab_group *g, u32 len,
 					   u64 align, struct hamem_op *op, u64 *start);
-int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-				    struct hamem_op *op, u64 *start);
+int __must_check haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len,
+					 u64 align, struct hamem_op *op, u64 *start);
+
+/*
+ * Allocate in a mixed slot of a group; adds units if necessary. Return: 0; -ENOSPC; -ENOMEM;
+ * -EBUSY the units found are in a slot of another group.
+ */
+static inline int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len,
+						  u64 align, struct hamem_op *op, u64 *start)
+{
+	int ret = haslab_mixed_fit(s, g, len, align, op, start);
+
+	return likely(ret != -ENOSPC) ? ret : haslab_mixed_alloc_more(s, g, len, align, op, start);
+}
+
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
 int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
@@ -535,8 +609,7 @@ bool haslab_empty_put(struct haslab *s, struct haslab_group *g);
 void haslab_empty_put_range(struct haslab *s, u64 start, u64 end);
 u32 haslab_joined_len(const struct haslab *s, u32 slot);
 void haslab_cross_changed(struct haslab *s, struct haslab_group *g, u32 slot, u32 start, u32 end);
-void haslab_end_freed(struct haslab *s, struct haslab_group *g, u32 slot,
-		      const struct haruns_run *now, u32 nr);
+void haslab_end_freed(struct haslab *s, u32 slot, u32 start, u32 len, u32 from, u32 to);
 bool haslab_empty_is_right(const struct haslab *s, const struct haslab_group *g);
 bool haslab_cross_is_right(const struct haslab *s, u32 slot);
 void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot);

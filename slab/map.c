@@ -371,7 +371,7 @@ static void haslab_range_changed(struct haslab *s, u64 start, u64 end)
 {
 	u64 quad;
 
-	map_dir_changed(s, start);
+	map_dir_changed(s, slot_of(s, start));
 	/* without a table the flags mean nothing; one is made with all groups shut out only */
 	if (!READ_ONCE(*map_quads(s, start)))
 		return;

@@ -233,27 +233,37 @@ void haslab_empty_put_range(struct haslab *s, u64 start, u64 end)
 
 /* ---- extents ---- */
 
-/* Make part of a free run an extent. */
-static __always_inline int haslab_run_set(struct haslab *s, struct haslab_mixed *m,
-					  struct haruns_run *run, u32 others, u64 start, u32 len,
-					  enum haruns_state state, struct hamem_op *op)
+/*
+ * Make part of a free run of a slot an extent, behind its first @before blocks. @others is as for
+ * haruns_best_fit(); the slot is in the bucket @from. Inlined with constants for a run that is not
+ * @apart and @before 0, as usual.
+ */
+static __always_inline int haslab_run_set(struct haslab *s, struct haslab_group *g,
+					  struct haslab_mixed *m, u32 slot, u32 from,
+					  struct haruns_run run, u32 others, const bool apart,
+					  u32 before, u32 len, enum haruns_state state,
+					  struct hamem_op *op)
 {
-	struct haslab_group *g = mixed_group(s, m);
-	u32 max_free = m->runs.max_free;
-	u16 cap = m->runs.cap;
+	u32 to;
 
 	haslab_assert_group(s, g);
-	if (haruns_reserve(&m->runs, 2, &s->mem, op))
-		return -ENOMEM;
-	if (m->runs.cap != cap)
-		*run = haruns_at(&m->runs, run->start);
-	haruns_set(&m->runs, run, others, start & (slot_blocks(s) - 1), len, state);
-	haslab_index_move(s, g, slot_of(s, start), m, max_free);
+	if (unlikely(!haruns_has_room(&m->runs, 2))) {
+		if (haruns_more(&m->runs, 2, &s->mem, op))
+			return -ENOMEM;
+		run = haruns_at(&m->runs, run.start);
+	}
 	g->free -= len;
-	map_changed(s, start);
+	map_slot_changed(s, slot);
+	if (apart)
+		haruns_set_any(&m->runs, &run, others, run.start + before, len, state);
+	else
+		haruns_set(&m->runs, &run, others, run.start + before, len, state);
+	to = haslab_mixed_bucket(m);
+	if (from != to)
+		__haslab_index_relink(s, g, entry_of(slot), from, to);
 	/* what was not joined is not now */
-	if (unlikely(m->runs.tag & (HARUNS_APART | MIXED_EMPTY)))
-		haslab_ends_changed(s, g, slot_of(s, start), run->start, run->start + run->len);
+	if (unlikely(m->runs.tag & (apart ? HARUNS_APART | MIXED_EMPTY : MIXED_EMPTY)))
+		haslab_ends_changed(s, g, slot, run.start, run.start + run.len);
 	return 0;
 }
 
@@ -264,7 +274,9 @@ int haslab_mixed_set(struct haslab *s, u64 start, u32 len, enum haruns_state sta
 	struct haslab_mixed *m = mixed_at(s, start);
 	struct haruns_run run = mixed_run(s, m, start);
 
-	return haslab_run_set(s, m, &run, haruns_others(&m->runs, &run), start, len, state, op);
+	return haslab_run_set(s, mixed_group(s, m), m, slot_of(s, start), haslab_mixed_bucket(m),
+			      run, haruns_others(&m->runs, &run), true,
+			      start - run_start(s, start, &run), len, state, op);
 }
 
 /*
@@ -286,7 +298,7 @@ void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u
 	for (; (next = find_last_bit(live, i)) < i; i = next) {
 		at = base + next * blocks;
 		after = run.start + run.len - at - blocks;
-		haruns_set(&m->runs, &run, others, at, blocks, HARUNS_LIVE);
+		haruns_set_any(&m->runs, &run, others, at, blocks, HARUNS_LIVE);
 		g->free -= blocks;
 		others = max(others, after);
 		run.len = at - run.start;
@@ -304,19 +316,19 @@ static struct haslab_holes *haslab_holes_of(struct haslab_group *g, u32 len)
 }
 
 /* Remember the hole that an extent leaves. */
-static __always_inline void haslab_hole_note(const struct haslab *s, struct haslab_group *g,
-					     u64 start, u32 len)
+static __always_inline void haslab_hole_note(struct haslab_group *g, u32 slot,
+					     const struct haruns_run *run)
 {
-	struct haslab_holes *h = haslab_holes_of(g, len);
+	struct haslab_holes *h = haslab_holes_of(g, run->len);
 
 	/* unrolled: a loop would become a call of memmove() */
 	BUILD_BUG_ON(HASLAB_HOLE_WAYS != 4);
 	h->slot[3] = h->slot[2];
 	h->slot[2] = h->slot[1];
 	h->slot[1] = h->slot[0];
-	h->slot[0] = slot_of(s, start);
-	h->lens = h->lens << 16 | len;
-	h->starts = h->starts << 16 | (start & (slot_blocks(s) - 1));
+	h->slot[0] = slot;
+	h->lens = h->lens << 16 | run->len;
+	h->starts = h->starts << 16 | run->start;
 }
 
 /* Nothing is left in the slots of a group: only the first one is kept. */
@@ -356,85 +368,132 @@ static noinline void haslab_slot_freed(struct haslab *s, struct haslab_group *g,
 }
 
 /* The run becomes free. */
-static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_mixed *m,
-					     const struct haruns_run *run, u64 start)
+static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_group *g,
+					     struct haslab_mixed *m, u32 slot,
+					     struct haruns_run run)
 {
-	u32 max_free = m->runs.max_free, slot = slot_of(s, start);
-	struct haslab_group *g = mixed_group(s, m);
+	u32 max_free = m->runs.max_free, end, from, to;
 	struct haruns_run now;
 
 	haslab_assert_group(s, g);
-	now = haruns_free(&m->runs, run);
-	haslab_hole_note(s, g, start, run->len);
-	g->free += run->len;
-	map_changed(s, start);
-	if (unlikely(!now.start || now.start + now.len == slot_blocks(s)))
-		haslab_end_freed(s, g, slot, &now, run->len);
-	else
-		m->runs.max_free = max_t(u32, m->runs.max_free, now.len);
-	haslab_index_move(s, g, slot, m, max_free);
+	haslab_hole_note(g, slot, &run);
+	g->free += run.len;
+	map_slot_changed(s, slot);
+	now = haruns_free(&m->runs, &run);
+	end = now.start + now.len;
+	if (unlikely(!now.start || end == m->runs.nr_blocks))
+		haslab_end_freed(s, slot, run.start, run.len, now.start, end);
+	else if (now.len > max_free)
+		m->runs.max_free = now.len;
+	if (m->runs.max_free != max_free) {
+		from = haslab_bucket_of(max_free);
+		to = haslab_mixed_bucket(m);
+		if (likely(from != to))
+			__haslab_index_relink(s, g, entry_of(slot), from, to);
+	}
 	if (unlikely(m->runs.nr_free == m->runs.nr_known || haruns_can_shrink(&m->runs)))
 		haslab_slot_freed(s, g, slot);
+}
+
+/* The same, for what is not most of the cost of a free. */
+static noinline void haslab_run_clear_rare(struct haslab *s, struct haslab_mixed *m, u32 slot,
+					   struct haruns_run run)
+{
+	haslab_run_clear(s, mixed_group(s, m), m, slot, run);
 }
 
 void haslab_mixed_clear(struct haslab *s, u64 start)
 {
 	struct haslab_mixed *m = mixed_at(s, start);
-	struct haruns_run run = mixed_run(s, m, start);
 
-	haslab_run_clear(s, m, &run, start);
+	haslab_run_clear_rare(s, m, slot_of(s, start), mixed_run(s, m, start));
 }
 
-/* A place for an extent: a free run, and the length of the longest other free run of its slot. */
+/* ---- the best place ---- */
+
+/* Whether the free run that an entry of the index stands for has @len blocks. */
+static bool haslab_entry_fits(const struct haslab *s, u32 entry, u32 len)
+{
+	u32 slot = entry_slot(entry);
+
+	return entry_is_joined(entry) ? haslab_joined_len(s, slot) >= len :
+					mixed_of(s, slot)->runs.max_free >= len;
+}
+
+/* The first of @tries entries of the bucket that a length is in, and that it fits in. */
+static noinline u32 haslab_bucket_find(const struct haslab *s, const struct haslab_group *g,
+				       u32 bucket, u32 len, u32 tries)
+{
+	u32 entry = g->mixed[bucket];
+
+	while (entry != NO_ENTRY && !haslab_entry_fits(s, entry, len))
+		entry = --tries ? entry_link(s, entry)->next : NO_ENTRY;
+	return entry;
+}
+
+/*
+ * The entry of the index that is the shortest of at least @len blocks, or NO_ENTRY. @from: out: its
+ * bucket. Of the bucket that the length is in only the first entries are looked at: that holds a
+ * whole percent more of sizes that differ by little.
+ */
+static __always_inline u32 haslab_entry_find(const struct haslab *s, const struct haslab_group *g,
+					     u32 len, u32 *from)
+{
+	u32 bucket = haslab_bucket_of(len), longer = haslab_bucket_of(len - 1) + 1, entry;
+	/* shorter ones are in its bucket, too */
+	bool several = longer > bucket;
+
+	*from = bucket;
+	if (several) {
+		entry = haslab_bucket_find(s, g, bucket, len, FIRST_TRIES);
+		if (entry != NO_ENTRY)
+			return entry;
+	}
+	longer = haslab_index_next(g, longer);
+	if (likely(longer < HASLAB_NR_BUCKETS)) {
+		haslab_index_prefetch_first(s, g->mixed[longer]);
+		*from = longer;
+		return g->mixed[longer];
+	}
+	return several ? haslab_bucket_find(s, g, bucket, len, MAX_TRIES) : NO_ENTRY;
+}
+
+/* Allocate at the best place in what an entry stands for, which is long enough, in bucket @from. */
+static __always_inline int haslab_entry_alloc(struct haslab *s, struct haslab_group *g, u32 entry,
+					      u32 from, u32 len, struct hamem_op *op, u64 *start)
+{
+	u32 slot = entry_slot(entry), others;
+	struct haslab_mixed *m;
+	struct haruns_run run;
+
+	if (unlikely(entry_is_joined(entry)))
+		return haslab_joined_take(s, g, slot, len, op, start);
+	m = mixed_of(s, slot);
+	run = haruns_best(&m->runs, len, &others);
+	*start = slot_start(s, slot) + run.start;
+	return haslab_run_set(s, g, m, slot, from, run, others, false, 0, len, HARUNS_LIVE, op);
+}
+
+/* ---- other places ---- */
+
+/* A free run, and the length of the longest other one of its slot. */
 struct place {
 	u32 slot;
-	bool joined;	/* it is the joined run that begins in the slot: the rest is not set */
 	u32 others;
 	struct haruns_run run;
 };
 
-static __always_inline bool haslab_slot_find(struct haslab *s, u32 len, u64 align,
-					     struct place *place)
+/* Allocate there. */
+static noinline int haslab_place_take(struct haslab *s, const struct place *place, u32 len,
+				      u64 align, struct hamem_op *op, u64 *start)
 {
-	return haruns_best_fit(&mixed_of(s, place->slot)->runs, len, align, &place->run,
-			       &place->others);
-}
+	u64 first = slot_start(s, place->slot) + place->run.start;
+	struct haslab_mixed *m = mixed_of(s, place->slot);
 
-/* What an entry of the index stands for. */
-static __always_inline bool haslab_entry_find(struct haslab *s, u32 entry, u32 len,
-					      struct place *place)
-{
-	place->slot = entry_slot(entry);
-	place->joined = entry_is_joined(entry);
-	if (unlikely(place->joined))
-		return haslab_joined_len(s, place->slot) >= len;
-	return haslab_slot_find(s, len, 1, place);
-}
-
-/* The first of @tries entries of its own bucket that a length fits in, and the best place. */
-static noinline bool haslab_bucket_find(struct haslab *s, struct haslab_group *g, u32 len,
-					u32 tries, struct place *place)
-{
-	u32 bucket = haslab_bucket_of(len), entry;
-
-	for (entry = g->mixed[bucket]; entry != NO_ENTRY && tries--;
-	     entry = entry_link(s, entry)->next)
-		if (haslab_entry_find(s, entry, len, place))
-			return true;
-	return false;
-}
-
-/* The shortest entry of at least @len blocks, and the best place in it. */
-static __always_inline bool haslab_find_longer(struct haslab *s, struct haslab_group *g, u32 len,
-					       struct place *place)
-{
-	u32 bucket = find_next_bit(g->mixed_mask, HASLAB_NR_BUCKETS,
-				   haslab_bucket_of(len - 1) + 1);
-
-	if (bucket == HASLAB_NR_BUCKETS)
-		return false;
-	haslab_index_prefetch_first(s, g->mixed[bucket]);
-	return haslab_entry_find(s, g->mixed[bucket], len, place);
+	*start = first + haslab_skip(first, align);
+	return haslab_run_set(s, mixed_group(s, m), m, place->slot, haslab_mixed_bucket(m),
+			      place->run, place->others, true, *start - first, len, HARUNS_LIVE,
+			      op);
 }
 
 /* A place in one of the first two slots of the joined run that begins in @slot. */
@@ -451,7 +510,6 @@ static bool haslab_joined_aligned(struct haslab *s, u32 slot, u32 len, u64 align
 		start = run_start(s, pos, &place->run);
 		if (round_up(start, align) + len > start + place->run.len)
 			continue;
-		place->joined = false;
 		place->others = haruns_others(&m->runs, &place->run);
 		return true;
 	}
@@ -459,11 +517,11 @@ static bool haslab_joined_aligned(struct haslab *s, u32 slot, u32 len, u64 align
 }
 
 /*
- * As haslab_mixed_find(), for @align > 1. Tries a bounded number of entries in which it may fit,
- * the shortest first.
+ * A place for an extent with @align > 1. Tries a bounded number of entries in which it may fit, the
+ * shortest first.
  */
-static noinline bool haslab_find_aligned(struct haslab *s, struct haslab_group *g, u32 len,
-					 u64 align, struct place *place)
+static bool haslab_find_aligned(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				struct place *place)
 {
 	u32 bucket = haslab_bucket_of(len), tries = MAX_TRIES, look = MAX_LOOK, entry;
 	u32 sure = haslab_bucket_of(min_t(u64, len + align - 2, slot_blocks(s))) + 1;
@@ -482,10 +540,9 @@ static noinline bool haslab_find_aligned(struct haslab *s, struct haslab_group *
 				continue;
 			look -= min_t(u32, r->nr, look);
 			place->slot = entry_slot(entry);
-			place->joined = false;
 			if (entry_is_joined(entry) ?
 			    haslab_joined_aligned(s, place->slot, len, align, place) :
-			    haslab_slot_find(s, len, align, place))
+			    haruns_best_fit(r, len, align, &place->run, &place->others))
 				return true;
 		}
 	return false;
@@ -495,7 +552,7 @@ static noinline bool haslab_find_aligned(struct haslab *s, struct haslab_group *
 static u64 haslab_lens_equal(u64 lens, u32 len)
 {
 	/* the subtraction clears the highest bit of a lane only if the rest of it is 0 */
-	return ~(((lens ^ len * HARUNS_LANES) | HARUNS_HIGH_BITS) - HARUNS_LANES) &
+	return ~(((lens ^ haruns_in_all(len)) | HARUNS_HIGH_BITS) - HARUNS_LANES) &
 		HARUNS_HIGH_BITS;
 }
 
@@ -509,7 +566,6 @@ static bool haslab_hole_take(struct haslab *s, struct haslab_group *g, u32 len,
 	if (!m || !mixed_is_of(s, m, g))
 		return false;
 	place->slot = h->slot[i];
-	place->joined = false;
 	place->run = haruns_find(&m->runs, (u16)(h->starts >> 16 * i));
 	if (place->run.state != HARUNS_FREE || place->run.len != len)
 		return false;
@@ -517,77 +573,70 @@ static bool haslab_hole_take(struct haslab *s, struct haslab_group *g, u32 len,
 	return true;
 }
 
-/* A remembered hole of exactly this length, if it is still free. */
-static bool haslab_hole_find(struct haslab *s, struct haslab_group *g, u32 len, struct place *place)
-{
-	struct haslab_holes *h = haslab_holes_of(g, len);
-	u64 found;
-
-	for (found = haslab_lens_equal(h->lens, len); found; found &= found - 1)
-		if (haslab_hole_take(s, g, len, h, __ffs64(found) / 16, place))
-			return true;
-	return false;
-}
-
-/*
- * Find a remembered hole, or the entry of the index that is the smallest that fits and the best
- * place in it. Of the bucket that the length is in only the first entries are looked at: that
- * holds a whole percent more of sizes that differ by little. Looks at a bounded number of slots:
- * it may miss one that fits if a bucket has several lengths or @align is large. haslab_search()
- * does not.
- */
-static __always_inline bool haslab_mixed_find(struct haslab *s, struct haslab_group *g, u32 len,
-					      u64 align, struct place *place)
-{
-	/* shorter ones are in its bucket, too */
-	bool several = haslab_bucket_of(len) == haslab_bucket_of(len - 1);
-
-	if (unlikely(align > 1))
-		return haslab_find_aligned(s, g, len, align, place);
-	return haslab_hole_find(s, g, len, place) ||
-	       (several && haslab_bucket_find(s, g, len, FIRST_TRIES, place)) ||
-	       haslab_find_longer(s, g, len, place) ||
-	       (several && haslab_bucket_find(s, g, len, MAX_TRIES, place));
-}
-
-static __always_inline int haslab_place_take(struct haslab *s, struct place *place, u32 len,
-					     u64 align, struct hamem_op *op, u64 *start)
-{
-	struct haslab_mixed *m = mixed_of(s, place->slot);
-
-	if (unlikely(place->joined))
-		return haslab_joined_take(s, mixed_group(s, m), place->slot, len, op, start);
-	*start = round_up(slot_start(s, place->slot) + place->run.start, align);
-	return haslab_run_set(s, m, &place->run, place->others, *start, len,
-			      HARUNS_LIVE, op);
-}
-
-/* Allocate in an existing mixed slot of a group. Return: 0; -ENOSPC; -ENOMEM. */
-int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-		     struct hamem_op *op, u64 *start)
+static noinline int haslab_aligned_alloc(struct haslab *s, struct haslab_group *g, u32 len,
+					 u64 align, struct hamem_op *op, u64 *start)
 {
 	struct place place;
 
-	haslab_assert_group(s, g);
-	if (!haslab_mixed_find(s, g, len, align, &place))
+	if (!haslab_find_aligned(s, g, len, align, &place))
 		return -ENOSPC;
 	return haslab_place_take(s, &place, len, align, op, start);
+}
+
+/* Allocate in a hole of @h that is still free. @found: as haslab_lens_equal() returns it. */
+static noinline int haslab_hole_alloc(struct haslab *s, struct haslab_group *g, u32 len,
+				      struct haslab_holes *h, u64 found, struct hamem_op *op,
+				      u64 *start)
+{
+	struct place place;
+
+	for (; found; found &= found - 1)
+		if (haslab_hole_take(s, g, len, h, __ffs64(found) / 16, &place))
+			return haslab_place_take(s, &place, len, 1, op, start);
+	return -ENOSPC;
+}
+
+/*
+ * Allocate in an existing mixed slot of a group: in a remembered hole, or where it fits best. Looks
+ * at a bounded number of slots: it may miss one that fits if a bucket has several lengths or @align
+ * is large. haslab_search() does not. Return: 0; -ENOSPC; -ENOMEM.
+ */
+int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		     struct hamem_op *op, u64 *start)
+{
+	struct haslab_holes *h = haslab_holes_of(g, len);
+	u64 found = haslab_lens_equal(h->lens, len);
+	u32 entry, from;
+	int ret;
+
+	haslab_assert_group(s, g);
+	if (unlikely(align > 1))
+		return haslab_aligned_alloc(s, g, len, align, op, start);
+	if (unlikely(found)) {
+		ret = haslab_hole_alloc(s, g, len, h, found, op, start);
+		if (ret != -ENOSPC)
+			return ret;
+	}
+	entry = haslab_entry_find(s, g, len, &from);
+	if (unlikely(entry == NO_ENTRY))
+		return -ENOSPC;
+	return haslab_entry_alloc(s, g, entry, from, len, op, start);
 }
 
 /* As haslab_mixed_fit(), in a run that has room wherever a multiple of @align lies in it. */
 int haslab_mixed_fit_multiple(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 			      struct hamem_op *op, u64 *start)
 {
+	u32 most = len + align - 1, from, entry = haslab_entry_find(s, g, most, &from);
 	struct place place;
 
 	haslab_assert_group(s, g);
 	/* of a joined run only the start can be taken */
-	if (!haslab_mixed_find(s, g, len + align - 1, 1, &place) || place.joined)
+	if (entry == NO_ENTRY || entry_is_joined(entry))
 		return -ENOSPC;
-	*start = slot_start(s, place.slot) + place.run.start;
-	*start += haslab_skip(*start, align);
-	return haslab_run_set(s, mixed_of(s, place.slot), &place.run, place.others, *start, len,
-			      HARUNS_LIVE, op);
+	place.slot = entry_slot(entry);
+	place.run = haruns_best(&mixed_of(s, place.slot)->runs, most, &place.others);
+	return haslab_place_take(s, &place, len, align, op, start);
 }
 
 /* Free units from @start to @end become part of a mixed slot. Return: as haslab_mixed_alloc(). */
@@ -662,8 +711,8 @@ static int haslab_mixed_alloc_units(struct haslab *s, struct haslab_group *g, u3
 }
 
 /* Allocate in new units of a group. Return: as haslab_mixed_alloc(). */
-static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len,
-					    u64 align, struct hamem_op *op, u64 *start)
+int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+			    struct hamem_op *op, u64 *start)
 {
 	int ret;
 
@@ -675,19 +724,6 @@ static noinline int haslab_mixed_alloc_more(struct haslab *s, struct haslab_grou
 }
 
 /*
- * Allocate in a mixed slot of a group; adds units if necessary. Return: 0; -ENOSPC; -ENOMEM;
- * -EBUSY the units found are in a slot of another group.
- */
-int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-		       struct hamem_op *op, u64 *start)
-{
-	int ret;
-
-	ret = haslab_mixed_fit(s, g, len, align, op, start);
-	return likely(ret != -ENOSPC) ? ret : haslab_mixed_alloc_more(s, g, len, align, op, start);
-}
-
-/*
  * Retire an extent of a mixed part and, with @reuse, free its blocks. Inlined with a constant
  * @reuse: this is most of the cost of a free.
  */
@@ -695,33 +731,35 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 					    u64 len, const bool reuse,
 					    enum hybrid_alloc_reason *reason)
 {
-	struct haruns_run run = haruns_find(&m->runs, start & (slot_blocks(s) - 1)), rest = {};
-	u64 at = run_start(s, start, &run), end = at + run.len;
-	struct haslab_mixed *next;
+	u32 slot = slot_of(s, start), pos = start & (slot_blocks(s) - 1);
+	struct haruns_run run = haruns_find(&m->runs, pos), rest = {};
+	struct haslab_group *g = mixed_group(s, m);
+	struct haslab_mixed *next = NULL;
 
-	haslab_assert_group(s, mixed_group(s, m));
-	haslab_index_prefetch(s, slot_of(s, start), m);
+	haslab_assert_group(s, g);
+	haslab_index_prefetch(s, slot, m);
 	if (run.state == HARUNS_FREE)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 	if (m->runs.tag & MIXED_CONTINUES && !run.start)
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
 		return -EBUSY;
-	next = haslab_continuation(s, m, end - 1);
-	if (next)
-		rest = haruns_at(&next->runs, 0);
-	if (at != start || run.len + rest.len != len)
-		return haslab_refuse_live(reason, start, at);
+	if (m->runs.tag & MIXED_GOES_ON && run.start + run.len == m->runs.nr_blocks) {
+		next = mixed_of(s, slot + 1);
+		rest = haruns_first(&next->runs);
+	}
+	if (run.start != pos || run.len + rest.len != len)
+		return haslab_refuse_live(reason, start, start - pos + run.start);
 	if (next) {
 		m->runs.tag &= ~MIXED_GOES_ON;
 		next->runs.tag &= ~MIXED_CONTINUES;
 		if (reuse)
-			haslab_mixed_clear(s, end);
+			haslab_run_clear_rare(s, next, slot + 1, rest);
 	}
 	if (reuse)
-		haslab_run_clear(s, m, &run, start);
+		haslab_run_clear(s, g, m, slot, run);
 	else
-		haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
+		haruns_cut(&m->runs, run, run.start, run.len, HARUNS_SPECIAL);
 	return 0;
 }
 

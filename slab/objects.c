@@ -567,7 +567,7 @@ static void haslab_objects_stay(struct haslab *s, const struct haslab_slab *slab
 
 	for_each_clear_bit(i, slab->free, slab->nr_objects) {
 		run = mixed_run(s, m, object_start(s, slab, i));
-		haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
+		haruns_cut(&m->runs, run, run.start, run.len, HARUNS_SPECIAL);
 	}
 }
 
@@ -597,7 +597,7 @@ bool haslab_object_release(struct haslab *s, struct haslab_slab *slab, u32 i)
 	haslab_assert_group(s, slab_group(s, slab));
 	if (!test_and_clear_bit(i, slab->live))
 		return false;
-	haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_LIVE);
+	haruns_cut(&m->runs, run, run.start, run.len, HARUNS_LIVE);
 	haslab_object_gone(s, slab, i);
 	return true;
 }

@@ -220,7 +220,7 @@ static void haslab_runs_divide(struct haslab *s, struct divisible *d, u64 at)
 	u32 pos = at & (slot_blocks(s) - 1);
 
 	if (run.start < pos)
-		haruns_cut(&m->runs, &run, pos, run.start + run.len - pos, run.state);
+		haruns_cut(&m->runs, run, pos, run.start + run.len - pos, run.state);
 	d->start = at;
 	if (at < border)
 		return;
@@ -229,7 +229,7 @@ static void haslab_runs_divide(struct haslab *s, struct divisible *d, u64 at)
 		d->next->runs.tag &= ~MIXED_CONTINUES;
 	}
 	run = mixed_run(s, m, at);
-	haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_LIVE);
+	haruns_cut(&m->runs, run, run.start, run.len, HARUNS_LIVE);
 	d->m = m;
 	d->next = NULL;
 }
@@ -272,7 +272,7 @@ static void haslab_span_divide(struct haslab *s, u64 at)
 		return;
 	run = mixed_run(s, m, at);
 	if (run.start < pos)
-		haruns_cut(&m->runs, &run, pos, run.start + run.len - pos, run.state);
+		haruns_cut(&m->runs, run, pos, run.start + run.len - pos, run.state);
 }
 
 static bool haslab_in_one_slot(const struct haslab *s, u64 start, u64 end)
@@ -319,7 +319,7 @@ static void haslab_remains_join(struct haslab *s, u64 start, u64 end)
 		haruns_join(&m->runs, run.start + run.len);
 		run = mixed_run(s, m, start);
 	}
-	haruns_cut(&m->runs, &run, run.start, run.len, HARUNS_LIVE);
+	haruns_cut(&m->runs, run, run.start, run.len, HARUNS_LIVE);
 }
 
 /* What remains of a span becomes an extent, with one of the records if it needs one. */
@@ -598,7 +598,7 @@ static void haslab_runs_to_span(struct haslab *s, const struct divisible *d,
 {
 	struct haruns_run run = mixed_run(s, d->m, d->start);
 
-	haruns_cut(&d->m->runs, &run, run.start, run.len, HARUNS_SPECIAL);
+	haruns_cut(&d->m->runs, run, run.start, run.len, HARUNS_SPECIAL);
 	if (d->next) {
 		d->m->runs.tag &= ~MIXED_GOES_ON;
 		d->next->runs.tag &= ~MIXED_CONTINUES;

@@ -523,17 +523,15 @@ struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align)
 }
 
 /* Give a part of the run @old another state, in any form. Needs room for two more runs. */
-void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+void haruns_cut(struct haruns *r, struct haruns_run old, u32 start, u32 len,
 		enum haruns_state state)
 {
-	u32 before = start - old->start, after = old->len - before - len;
-
 	if (!haruns_is_bitmap(r)) {
-		haruns_cut_mark(r, haruns_marks(r) + old->at, old->at, before, after, state);
+		haruns_cut_mark(r, haruns_marks(r), &old, old.state, start, len, state);
 		return;
 	}
-	if (after)
-		haruns_bitmap_put(r, start + len, old->state);
+	if (start + len < old.start + old.len)
+		haruns_bitmap_put(r, start + len, old.state);
 	haruns_bitmap_put(r, start, state);
 }
 
@@ -552,13 +550,13 @@ void haruns_join(struct haruns *r, u32 pos)
 	r->nr--;
 }
 
-/* Free a run, merging it with its neighbours, in any form. Return: length of the free run. */
-struct haruns_run haruns_merge(struct haruns *r, const struct haruns_run *run)
+/* Free a run, which is recorded @at, and merge it with its neighbours, in any form. */
+struct haruns_run haruns_merge(struct haruns *r, u32 start, u32 len, u32 at)
 {
-	u32 start = run->start, end = start + run->len, before;
+	u32 end = start + len, before;
 
 	if (!haruns_is_bitmap(r))
-		return haruns_free_mark(r, haruns_marks(r), run->at);
+		return haruns_free_mark(r, haruns_marks(r), at);
 	before = start ? haruns_bitmap_run_start(r, start - 1) : 0;
 	haruns_bitmap_put(r, start, HARUNS_FREE);
 	if (end < r->nr_blocks && haruns_bitmap_state(r, end) == HARUNS_FREE)
@@ -573,23 +571,10 @@ struct haruns_run haruns_merge(struct haruns *r, const struct haruns_run *run)
 /* The longest free run that is not apart. */
 static u32 haruns_longest_inner(const struct haruns *r)
 {
-	struct haruns_look look = haruns_look(r, 0, 1);
+	struct haruns_look look = likely(r->cap == HARUNS_INLINE) ? haruns_look_own(r, 0) :
+								   haruns_look(r, 0, 1);
 
 	return look.longest >> HARUNS_AT_BITS;
-}
-
-/*
- * After haruns_set() in a slot of which an end is apart: the longest run, of what is left of @old
- * and the others.
- */
-u32 haruns_longest_left(const struct haruns *r, const struct haruns_run *old, u32 before, u32 after,
-			u32 others)
-{
-	if (r->tag & HARUNS_LEAD_APART && !old->start)
-		before = 0;
-	if (r->tag & HARUNS_TRAIL_APART && old->start + old->len == r->nr_blocks)
-		after = 0;
-	return max3(before, after, others);
 }
 
 /* Look for the longest run that is not apart. */
@@ -622,7 +607,7 @@ void haruns_add(struct haruns *r, u32 start, u32 len)
 
 	/* make them an extent, and free that */
 	r->nr_known += len;
-	haruns_cut(r, &run, start, len, HARUNS_LIVE);
+	haruns_cut(r, run, start, len, HARUNS_LIVE);
 	run = haruns_at(r, start);
 	haruns_clear(r, &run);
 }

@@ -77,12 +77,18 @@ static inline bool haruns_is_bitmap(const struct haruns *r)
 	return !r->cap;
 }
 
+/* Whether there are marks for @nr more runs. */
+static inline bool haruns_has_room(const struct haruns *r, u32 nr)
+{
+	/* one mark more is the end mark */
+	return r->nr + nr < r->cap;
+}
+
 /* Make room for @nr more runs. Return: 0, or -ENOMEM: nothing has changed. */
 static inline int __must_check haruns_reserve(struct haruns *r, u32 nr, struct hamem *mem,
 					      struct hamem_op *op)
 {
-	/* one mark more is the end mark */
-	return likely(r->nr + nr < r->cap) ? 0 : haruns_more(r, nr, mem, op);
+	return likely(haruns_has_room(r, nr)) ? 0 : haruns_more(r, nr, mem, op);
 }
 
 /*
@@ -91,7 +97,7 @@ static inline int __must_check haruns_reserve(struct haruns *r, u32 nr, struct h
  */
 static inline bool haruns_can_shrink(const struct haruns *r)
 {
-	return r->nr <= HARUNS_INLINE / 2 && r->cap != HARUNS_INLINE;
+	return r->cap != HARUNS_INLINE && r->nr <= HARUNS_INLINE / 2;
 }
 
 void haruns_shrink(struct haruns *r, struct hamem *mem);
@@ -115,11 +121,9 @@ bool haruns_check(const struct haruns *r);
 /* For runs_hit.h. */
 struct haruns_look;
 struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align);
-void haruns_cut(struct haruns *r, const struct haruns_run *old, u32 start, u32 len,
+void haruns_cut(struct haruns *r, struct haruns_run old, u32 start, u32 len,
 		enum haruns_state state);
 void haruns_join(struct haruns *r, u32 pos);
-struct haruns_run haruns_merge(struct haruns *r, const struct haruns_run *run);
-u32 haruns_longest_left(const struct haruns *r, const struct haruns_run *old, u32 before, u32 after,
-			u32 others);
+struct haruns_run haruns_merge(struct haruns *r, u32 start, u32 len, u32 at);
 
 #endif

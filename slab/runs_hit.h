@@ -27,6 +27,18 @@
 #define HARUNS_LANE_BITS	16
 #define HARUNS_HIGH_BITS	(HARUNS_LANES << (HARUNS_LANE_BITS - 1))
 
+/*
+ * @mark in all four marks of a word; the highest mark is the sum of those of @mark. One
+ * multiplication: gcc would make four shifts and additions of it.
+ */
+static inline u64 haruns_in_all(u64 mark)
+{
+	u64 lanes = HARUNS_LANES;
+
+	OPTIMIZER_HIDE_VAR(lanes);
+	return mark * lanes;
+}
+
 static inline u16 haruns_mark(u32 start, enum haruns_state state)
 {
 	return start << HARUNS_STATE_BITS | state;
@@ -51,30 +63,33 @@ static inline u16 haruns_mark_end(const struct haruns *r)
 
 static inline struct haruns_run haruns_mark_run(const u16 *marks, u32 at)
 {
-	u32 start = haruns_mark_start(marks[at]);
+	const u16 *mark = marks + at;
+	u32 start = haruns_mark_start(mark[0]);
 
 	return (struct haruns_run) {
-		start, haruns_mark_start(marks[at + 1]) - start, haruns_mark_state(marks[at]), at
+		start, haruns_mark_start(mark[1]) - start, haruns_mark_state(mark[0]), at
 	};
 }
 
 /*
- * The run of mark @i, which is @at, gets @state, except for the @before blocks at its start and
- * the @after blocks at its end: they become runs of the old state.
+ * @len blocks from @start, in the run @old, become a run of @state; what is left of it at its start
+ * and at its end keeps the state @rest.
  */
-static inline void haruns_cut_mark(struct haruns *r, u16 *at, u32 i, u32 before, u32 after,
-				   enum haruns_state state)
+static __always_inline void haruns_cut_mark(struct haruns *r, u16 *marks,
+					    const struct haruns_run *old, enum haruns_state rest,
+					    u32 start, u32 len, enum haruns_state state)
 {
-	u16 old = *at, start = haruns_mark(haruns_mark_start(old) + before, state);
-	u16 end = haruns_mark(haruns_mark_start(at[1]) - after, haruns_mark_state(old));
-	u32 nr = !!before + !!after;
+	u32 end = start + len, before = start > old->start, after = end < old->start + old->len;
+	u16 *at = marks + old->at;
 
-	memmove(at + 1 + nr, at + 1, (r->nr - i) * sizeof(*at));
-	r->nr += nr;
-	at += !!before;
-	*at++ = start;
+	if (before || after) {
+		memmove(at + 1 + before + after, at + 1, (r->nr - old->at) * sizeof(*at));
+		r->nr += before + after;
+		at += before;
+	}
+	*at++ = haruns_mark(start, state);
 	if (after)
-		*at = end;
+		*at = haruns_mark(end, rest);
 }
 
 /* Free the run of mark @i, merging it with its neighbours. Return: the free run. */
@@ -121,11 +136,17 @@ static __always_inline void haruns_look_at(struct haruns_look *look, const struc
 	look->longest = max(look->longest, key);
 }
 
-/* The lowest bit of each mark in @word that is free. */
-static inline u64 haruns_free_bits(u64 word)
+/* The lowest bit of each mark in @word that is not free. */
+static inline u64 haruns_used_bits(u64 word)
 {
 	BUILD_BUG_ON((HARUNS_FREE & 2) || !(HARUNS_LIVE & HARUNS_SPECIAL & 2));
-	return ~word >> 1 & HARUNS_LANES;
+	return word >> 1 & HARUNS_LANES;
+}
+
+/* The same if it is free. */
+static inline u64 haruns_free_bits(u64 word)
+{
+	return haruns_used_bits(~word);
 }
 
 /*
@@ -180,8 +201,9 @@ static __always_inline struct haruns_look haruns_look_own(const struct haruns *r
 	u64 bits;
 
 	BUILD_BUG_ON(ARRAY_SIZE(r->words) != 5);
-	bits = haruns_free_bits(w[0]) | haruns_free_bits(w[1]) << 1 | haruns_free_bits(w[2]) << 2 |
-	       haruns_free_bits(w[3]) << 3 | haruns_free_bits(w[4]) << 4;
+	bits = haruns_used_bits(w[0]) | haruns_used_bits(w[1]) << 1 | haruns_used_bits(w[2]) << 2 |
+	       haruns_used_bits(w[3]) << 3 | haruns_used_bits(w[4]) << 4;
+	bits ^= HARUNS_LANES * ((1U << ARRAY_SIZE(r->words)) - 1);
 	if (r->tag & HARUNS_LEAD_APART)
 		bits &= ~haruns_look_bit(0);
 	if (r->tag & HARUNS_TRAIL_APART)
@@ -208,7 +230,7 @@ static inline u64 haruns_not_above(u64 keys, u64 word)
 /* The run that block @pos lies in; haruns_at() with the usual case inline. */
 static inline struct haruns_run haruns_find(const struct haruns *r, u32 pos)
 {
-	u64 keys = haruns_mark(pos, HARUNS_STATE_MASK) * HARUNS_LANES | HARUNS_HIGH_BITS, sum;
+	u64 keys = haruns_in_all(haruns_mark(pos, HARUNS_STATE_MASK)) | HARUNS_HIGH_BITS, sum;
 	const u64 *w = r->words;
 
 	if (unlikely(r->cap != HARUNS_INLINE))
@@ -217,14 +239,20 @@ static inline struct haruns_run haruns_find(const struct haruns *r, u32 pos)
 	sum = haruns_not_above(keys, w[0]) + haruns_not_above(keys, w[1]) +
 	      haruns_not_above(keys, w[2]) + haruns_not_above(keys, w[3]) +
 	      haruns_not_above(keys, w[4]);
-	return haruns_mark_run(r->own, (sum * HARUNS_LANES >> (64 - HARUNS_LANE_BITS)) - 1);
+	return haruns_mark_run(r->own, (haruns_in_all(sum) >> (64 - HARUNS_LANE_BITS)) - 1);
+}
+
+/* The run at the start of the slot. */
+static inline struct haruns_run haruns_first(const struct haruns *r)
+{
+	return likely(r->cap == HARUNS_INLINE) ? haruns_mark_run(r->own, 0) :
+						 haruns_recorded(r, 0);
 }
 
 /* The number of free blocks at the start of the slot. */
 static inline u32 haruns_lead(const struct haruns *r)
 {
-	struct haruns_run run = likely(r->cap == HARUNS_INLINE) ? haruns_mark_run(r->own, 0) :
-								  haruns_recorded(r, 0);
+	struct haruns_run run = haruns_first(r);
 
 	return run.len * (run.state == HARUNS_FREE);
 }
@@ -244,24 +272,39 @@ static inline u32 haruns_trail(const struct haruns *r)
  * @align, a power of two, at most the size of the slot. False if there is none. @others is the
  * length of the longest of the other free runs.
  */
-static __always_inline bool haruns_best_fit(const struct haruns *r, u32 len, u32 align,
-					    struct haruns_run *best, u32 *others)
+static inline bool haruns_best_fit(const struct haruns *r, u32 len, u32 align,
+				   struct haruns_run *best, u32 *others)
 {
 	struct haruns_look look;
 
 	if (len > r->max_free)
 		return false;
-	if (likely(r->cap == HARUNS_INLINE && align == 1)) {
-		look = haruns_look_own(r, len);
-		*best = haruns_mark_run(r->own, (u16)look.best);
-	} else {
-		look = haruns_look(r, len, align);
-		if (look.best >> HARUNS_AT_BITS > r->nr_blocks)
-			return false;
-		*best = haruns_recorded(r, (u16)look.best);
-	}
+	look = haruns_look(r, len, align);
+	if (look.best >> HARUNS_AT_BITS > r->nr_blocks)
+		return false;
+	*best = haruns_recorded(r, (u16)look.best);
 	*others = haruns_look_others(&look, best->at);
 	return true;
+}
+
+/* The same for @len of at most haruns.max_free, and any start. Return: that run. */
+static __always_inline struct haruns_run haruns_best(const struct haruns *r, u32 len, u32 *others)
+{
+	struct haruns_look look;
+	struct haruns_run best;
+
+	if (likely(r->cap == HARUNS_INLINE)) {
+		look = haruns_look_own(r, len);
+		best = (struct haruns_run) {
+			haruns_mark_start(r->own[(u16)look.best]),
+			len + (look.best >> HARUNS_AT_BITS), HARUNS_FREE, (u16)look.best
+		};
+	} else {
+		look = haruns_look(r, len, 1);
+		best = haruns_recorded(r, (u16)look.best);
+	}
+	*others = haruns_look_others(&look, best.at);
+	return best;
 }
 
 /* The length of the longest free run, @run excluded, which is free, and what is apart. */
@@ -277,21 +320,41 @@ static inline u32 haruns_others(const struct haruns *r, const struct haruns_run 
 }
 
 /*
- * Make @len blocks from @start, in the free run @old, a run of @state, which is not free. @others
- * is as for haruns_best_fit(). Needs room for two more runs (haruns_reserve()).
+ * Make @len blocks from @start, in the free run @old, a run of @state, which is not free. Needs
+ * room for two more runs (haruns_reserve()). The caller updates haruns.max_free.
  */
-static inline void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others,
-			      u32 start, u32 len, enum haruns_state state)
+static __always_inline void haruns_use(struct haruns *r, const struct haruns_run *old, u32 start,
+				       u32 len, enum haruns_state state)
+{
+	if (likely(r->cap == HARUNS_INLINE))
+		haruns_cut_mark(r, r->own, old, HARUNS_FREE, start, len, state);
+	else
+		haruns_cut(r, *old, start, len, state);
+	r->nr_free -= len;
+}
+
+/* The same in a run that is not apart. @others is as for haruns_best_fit(). */
+static __always_inline void haruns_set(struct haruns *r, const struct haruns_run *old, u32 others,
+				       u32 start, u32 len, enum haruns_state state)
 {
 	u32 before = start - old->start, after = old->len - before - len;
 
-	if (likely(r->cap == HARUNS_INLINE))
-		haruns_cut_mark(r, r->own + old->at, old->at, before, after, state);
-	else
-		haruns_cut(r, old, start, len, state);
-	r->nr_free -= len;
-	r->max_free = likely(!(r->tag & HARUNS_APART)) ? max3(before, after, others) :
-			haruns_longest_left(r, old, before, after, others);
+	haruns_use(r, old, start, len, state);
+	r->max_free = max3(before, after, others);
+}
+
+/* The same in any free run; what is left of one that is apart is apart if it is at an end. */
+static inline void haruns_set_any(struct haruns *r, const struct haruns_run *old, u32 others,
+				  u32 start, u32 len, enum haruns_state state)
+{
+	u32 before = start - old->start, after = old->len - before - len;
+
+	haruns_use(r, old, start, len, state);
+	if (r->tag & HARUNS_LEAD_APART && !old->start)
+		before = 0;
+	if (r->tag & HARUNS_TRAIL_APART && old->start + old->len == r->nr_blocks)
+		after = 0;
+	r->max_free = max3(before, after, others);
 }
 
 /*
@@ -310,19 +373,23 @@ static inline void haruns_append(struct haruns *r, u32 start, enum haruns_state 
  * Free @run, which is not free, and merge it with the free runs beside it. Return: what it is now;
  * haruns_run.at is not set. haruns_freed() follows.
  */
-static inline struct haruns_run haruns_free(struct haruns *r, const struct haruns_run *run)
+static __always_inline struct haruns_run haruns_free(struct haruns *r,
+						     const struct haruns_run *run)
 {
 	r->nr_free += run->len;
 	return likely(r->cap == HARUNS_INLINE) ? haruns_free_mark(r, r->own, run->at) :
-						 haruns_merge(r, run);
+						 haruns_merge(r, run->start, run->len, run->at);
 }
 
-/* The longest run, after @nr blocks of @now have become free. Ends may have become apart. */
-static inline void haruns_freed(struct haruns *r, const struct haruns_run *now, u32 nr)
+/*
+ * The longest run, after @now has become free or longer. Ends may have become apart. @part: no free
+ * run that was counted in haruns.max_free, and is a part of it now, was longer.
+ */
+static inline void haruns_freed(struct haruns *r, const struct haruns_run *now, u32 part)
 {
 	if (likely(!haruns_is_apart(r, now)))
 		r->max_free = max_t(u32, r->max_free, now->len);
-	else if (now->len - nr >= r->max_free)
+	else if (part && part >= r->max_free)
 		/* the longest one may be a part of it now */
 		haruns_recount(r);
 }
@@ -332,7 +399,7 @@ static inline void haruns_clear(struct haruns *r, const struct haruns_run *run)
 {
 	struct haruns_run now = haruns_free(r, run);
 
-	haruns_freed(r, &now, run->len);
+	haruns_freed(r, &now, now.len - run->len);
 }
 
 /* The free run at the end of the slot. */

@@ -17,7 +17,7 @@
 #define BITMAP_LAST_WORD_MASK(n)	(~0UL >> (-(n) & (BITS_PER_LONG - 1)))
 
 static inline unsigned long __ffs(unsigned long w) { return __builtin_ctzl(w); }
-static inline unsigned long __fls(unsigned long w) { return BITS_PER_LONG - 1 - __builtin_clzl(w); }
+static inline unsigned long __fls(unsigned long w) { return (BITS_PER_LONG - 1) ^ __builtin_clzl(w); }
 static inline unsigned int __ffs64(u64 w) { return __builtin_ctzll(w); }
 static inline unsigned long ffz(unsigned long w) { return __ffs(~w); }
 static inline int fls(unsigned int w) { return w ? 32 - __builtin_clz(w) : 0; }
