@@ -1465,11 +1465,9 @@ static bool hapool_drain_at(struct hapool *p, u64 pos)
 int hapool_cut(struct hapool *p, u64 start, u64 len, gfp_t gfp, enum hybrid_alloc_reason *reason)
 {
 	struct hapool_part c = { .start = start, .len = len, .gfp = gfp, .reason = reason };
-	int class = haslab_class_of(&p->slab, len), ret;
+	int ret;
 
 	*reason = HYBRID_ALLOC_REASON_NONE;
-	if (class >= 0 && hapool_free_common(p, class, start))
-		return 0;
 	hapool_free_begin(p, len);
 	ret = hapool_cut_try(p, &c, false);
 	if (ret == -EAGAIN)

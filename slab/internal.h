@@ -566,6 +566,11 @@ int __must_check haslab_mixed_set(struct haslab *s, u64 start, u32 len,
 				  enum haruns_state state, struct hamem_op *op);
 void haslab_mixed_fill(struct haslab *s, u64 start, const unsigned long *live, u32 nr, u32 blocks);
 void haslab_mixed_clear(struct haslab *s, u64 start);
+int __must_check haslab_run_cut(struct haslab *s, struct haslab_mixed *m, u32 slot,
+				struct haruns_run run, u32 pos, u32 len, bool reuse,
+				struct hamem_op *op);
+void haslab_run_grow(struct haslab *s, struct haslab_mixed *m, u32 slot,
+		     const struct haruns_run *run, u32 len);
 int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				  struct hamem_op *op, u64 *start);
 int __must_check haslab_mixed_fit_multiple(struct haslab *s, struct haslab_group *g, u32 len,

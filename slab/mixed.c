@@ -409,6 +409,44 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 	haslab_run_clear_rare(s, m, slot_of(s, start), mixed_run(s, m, start));
 }
 
+/*
+ * A part of an extent that is a run is freed, or HELD, from @pos in the slot on. What is before and
+ * behind it are runs of their own then. Return: 0; -ENOMEM.
+ */
+int haslab_run_cut(struct haslab *s, struct haslab_mixed *m, u32 slot, struct haruns_run run,
+		   u32 pos, u32 len, bool reuse, struct hamem_op *op)
+{
+	struct haruns_run part = { pos, len, HARUNS_SPECIAL, pos };
+	u16 cap = m->runs.cap;
+
+	if (haruns_reserve(&m->runs, 2, &s->mem, op))
+		return -ENOMEM;
+	if (m->runs.cap != cap)
+		run = haruns_at(&m->runs, run.start);
+	haruns_cut(&m->runs, run, pos, len, HARUNS_SPECIAL);
+	if (!haruns_is_bitmap(&m->runs))
+		part.at = run.at + (pos > run.start);
+	if (reuse)
+		haslab_run_clear_rare(s, m, slot, part);
+	return 0;
+}
+
+/* The first @len blocks of a free run become a part of the extent before it. */
+void haslab_run_grow(struct haslab *s, struct haslab_mixed *m, u32 slot,
+		     const struct haruns_run *run, u32 len)
+{
+	struct haslab_group *g = mixed_group(s, m);
+	u32 max_free = m->runs.max_free;
+
+	haslab_assert_group(s, g);
+	haruns_grow(&m->runs, run, len);
+	haslab_index_move(s, g, slot, m, max_free);
+	g->free -= len;
+	map_slot_changed(s, slot);
+	if (m->runs.tag & HARUNS_APART)
+		haslab_ends_changed(s, g, slot, run->start, run->start + run->len);
+}
+
 /* ---- the best place ---- */
 
 /* Whether the free run that an entry of the index stands for has @len blocks. */

@@ -29,6 +29,7 @@ struct divisible {
 	u64 end;
 	struct haslab_mixed *m;		/* where it begins; NULL: it is a span */
 	struct haslab_mixed *next;	/* where it goes on in the next slot, or NULL */
+	struct haruns_run run;		/* if it lies in one slot */
 	struct haslab_span *span;
 };
 
@@ -151,6 +152,7 @@ static void haslab_divide_run(struct haslab *s, struct haslab_mixed *m, u64 from
 		d->end = start + run->len;
 	} else if (run->state == HARUNS_LIVE) {
 		d->m = m;
+		d->run = *run;
 		d->start = start;
 		d->end = start + run->len;
 		d->next = haslab_continuation(s, m, d->end - 1);
@@ -383,6 +385,9 @@ static int haslab_runs_cut(struct haslab *s, struct divisible *d, u64 from, u64 
 	u64 end = d->end;
 	int ret = 0;
 
+	if (!d->next)
+		return haslab_run_cut(s, d->m, slot_of(s, from), d->run,
+				      from & (slot_blocks(s) - 1), to - from, reuse, op);
 	if (from > d->start)
 		ret = haslab_runs_reserve(s, from, op);
 	if (!ret && to < end)
@@ -397,12 +402,42 @@ static int haslab_runs_cut(struct haslab *s, struct divisible *d, u64 from, u64 
 		       haslab_mixed_retire(s, mixed_at(s, from), from, to - from, reason);
 }
 
+/* Free, or hold, an object of a slab or a buddy block as a whole. False: it is none. */
+static bool haslab_whole_free(struct haslab *s, const struct haslab_group *g, u64 start, u64 len,
+			      bool reuse)
+{
+	struct haslab_slab *slab = haslab_slab_at(s, start);
+	enum hybrid_alloc_reason reason;
+	unsigned int order;
+	u32 i;
+
+	if (slab) {
+		if ((g && slab_group(s, slab) != g) ||
+		    haslab_object_retire(s, slab, start, len, &i, &reason))
+			return false;
+		if (reuse)
+			haslab_object_put(s, slab, i);
+		return true;
+	}
+	if (!is_block(s, start, len))
+		return false;
+	order = ilog2(len) - s->cfg.unit_shift;
+	if (!habuddy_disown(&s->buddy, start >> s->cfg.unit_shift, order))
+		return false;
+	if (reuse)
+		haslab_buddy_free(s, start, order);
+	return true;
+}
+
 static int haslab_cut_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 len,
 			     bool reuse, struct hamem_op *op, enum hybrid_alloc_reason *reason)
 {
 	struct divisible d;
-	int ret = haslab_divisible(s, g, start, start + len, op, &d, reason), nr;
+	int ret, nr;
 
+	if (!mixed_at(s, start) && haslab_whole_free(s, g, start, len, reuse))
+		return 0;
+	ret = haslab_divisible(s, g, start, start + len, op, &d, reason);
 	if (ret)
 		return ret;
 	nr = (d.start < start) + (d.end > start + len);
@@ -519,19 +554,7 @@ struct extension {
 	u64 got;	/* out: how many there are */
 };
 
-/* Blocks behind an extent of a mixed part, in the same slot, become part of it. */
-static int haslab_run_extend(struct haslab *s, u64 end, u64 len, struct hamem_op *op)
-{
-	struct haslab_mixed *m = mixed_at(s, end);
-	enum haruns_state state = mixed_run(s, m, end - 1).state;
-	int ret = haslab_mixed_set(s, end, len, state, op);
-
-	if (!ret)
-		haruns_join(&m->runs, end & (slot_blocks(s) - 1));
-	return ret;
-}
-
-/* The same at the end of a slot: the extent goes on in the next one. */
+/* Extend an extent that ends a slot: it goes on in the next one, where blocks are free. */
 static int haslab_border_extend(struct haslab *s, struct divisible *d, u64 len,
 				struct hamem_op *op)
 {
@@ -574,8 +597,10 @@ static int haslab_extend_in_slot(struct haslab *s, struct haslab_group *g, struc
 		return -EBUSY;
 	if (e->got < e->least)
 		return -ENOSPC;
-	return border ? haslab_border_extend(s, d, e->got, op) :
-			haslab_run_extend(s, d->end, e->got, op);
+	if (border)
+		return haslab_border_extend(s, d, e->got, op);
+	haslab_run_grow(s, m, slot_of(s, d->end), &run, e->got);
+	return 0;
 }
 
 /* How many blocks behind @end are free. -EAGAIN: what comes then is in a pool, or held. */
@@ -635,6 +660,7 @@ static int haslab_extend_alone(struct haslab *s, struct divisible *d, bool pools
 			       struct extension *e, struct hamem_op *op)
 {
 	int ret = haslab_extend_look(s, d->end, pools_empty, e);
+	struct haruns_run run;
 
 	haslab_assert_all(s);
 	if (ret)
@@ -642,7 +668,11 @@ static int haslab_extend_alone(struct haslab *s, struct divisible *d, bool pools
 	if (!d->m || !haslab_in_one_slot(s, d->start, d->end + e->got))
 		return haslab_extend_span(s, d, e->got, op);
 	ret = haslab_mixed_through(s, d->end, d->end + e->got, op);
-	return ret ?: haslab_run_extend(s, d->end, e->got, op);
+	if (ret)
+		return ret;
+	run = mixed_run(s, d->m, d->end);
+	haslab_run_grow(s, d->m, slot_of(s, d->end), &run, e->got);
+	return 0;
 }
 
 static int haslab_extend_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 end,

@@ -550,6 +550,27 @@ void haruns_join(struct haruns *r, u32 pos)
 	r->nr--;
 }
 
+/* The first @len blocks of a free run become a part of the run before it. */
+void haruns_grow(struct haruns *r, const struct haruns_run *run, u32 len)
+{
+	u32 others = haruns_others(r, run), left = run->len - len;
+	bool apart = haruns_is_apart(r, run);
+	u16 *at = haruns_marks(r) + run->at;
+
+	if (haruns_is_bitmap(r)) {
+		haruns_bitmap_put(r, run->start, 0);
+		if (left)
+			haruns_bitmap_put(r, run->start + len, HARUNS_FREE);
+	} else if (left) {
+		*at = haruns_mark(run->start + len, HARUNS_FREE);
+	} else {
+		memmove(at, at + 1, (r->nr - run->at) * sizeof(*at));
+		r->nr--;
+	}
+	r->nr_free -= len;
+	r->max_free = apart ? others : max(others, left);
+}
+
 /* Free a run, which is recorded @at, and merge it with its neighbours, in any form. */
 struct haruns_run haruns_merge(struct haruns *r, u32 start, u32 len, u32 at)
 {

@@ -124,6 +124,7 @@ struct haruns_look haruns_look(const struct haruns *r, u32 len, u32 align);
 void haruns_cut(struct haruns *r, struct haruns_run old, u32 start, u32 len,
 		enum haruns_state state);
 void haruns_join(struct haruns *r, u32 pos);
+void haruns_grow(struct haruns *r, const struct haruns_run *run, u32 len);
 struct haruns_run haruns_merge(struct haruns *r, u32 start, u32 len, u32 at);
 
 #endif
