@@ -58,8 +58,8 @@ const char *hybrid_alloc_strreason(uint32_t reason)
 		[HYBRID_ALLOC_REASON_NONE] = "not refused",
 		[HYBRID_ALLOC_REASON_NOT_ALLOCATED] = "not allocated: never, or already freed",
 		[HYBRID_ALLOC_REASON_WRONG_START] = "inside a live extent, but not its start",
-		[HYBRID_ALLOC_REASON_WRONG_LENGTH] = "an extent of another length starts there",
-		[HYBRID_ALLOC_REASON_UNALIGNED] = "the start is not a multiple of the block size",
+		[HYBRID_ALLOC_REASON_WRONG_LENGTH] = "not the length of the extent, or it goes beyond it",
+		[HYBRID_ALLOC_REASON_UNALIGNED] = "not a multiple of the block size, or a split outside the extent",
 		[HYBRID_ALLOC_REASON_ZERO_LENGTH] = "the length is 0",
 		[HYBRID_ALLOC_REASON_OUT_OF_RANGE] = "not inside the managed range",
 		[HYBRID_ALLOC_REASON_FOREIGN] = "bound to another open file",
@@ -207,6 +207,79 @@ int hybrid_alloc_free_batch(int fd, struct hybrid_alloc_free_item *items,
 			    struct hybrid_alloc_batch *batch)
 {
 	return call_batch(fd, HYBRID_ALLOC_IOC_FREE_BATCH, items, batch);
+}
+
+int hybrid_alloc_free_part(int fd, const struct hybrid_alloc_extent *part, uint32_t *reason)
+{
+	struct hybrid_alloc_free request = {
+		.size = sizeof(request), .flags = HYBRID_ALLOC_FREE_PART, .extent = *part,
+	};
+	int err = call(fd, HYBRID_ALLOC_IOC_FREE, &request);
+
+	if (reason)
+		*reason = request.reason;
+	return err;
+}
+
+/* A call that takes items, with one: @error and @reason are in the item. */
+static int call_item(int fd, unsigned long cmd, void *item, size_t size, const uint32_t *error,
+		     const uint32_t *why, uint32_t *reason)
+{
+	struct hybrid_alloc_batch batch = { .size = sizeof(batch), .nr = 1, .item_size = size };
+	int err = call_batch(fd, cmd, item, &batch);
+
+	if (reason)
+		*reason = *why;
+	return err ? err : -(int)*error;
+}
+
+int hybrid_alloc_split_extent(int fd, const struct hybrid_alloc_extent *extent, uint64_t at,
+			      uint32_t *reason)
+{
+	struct hybrid_alloc_split_item item = { .extent = *extent, .at = at };
+
+	return call_item(fd, HYBRID_ALLOC_IOC_SPLIT, &item, sizeof(item), &item.error,
+			 &item.reason, reason);
+}
+
+int hybrid_alloc_split_batch(int fd, struct hybrid_alloc_split_item *items,
+			     struct hybrid_alloc_batch *batch)
+{
+	return call_batch(fd, HYBRID_ALLOC_IOC_SPLIT, items, batch);
+}
+
+int hybrid_alloc_extend_extent(int fd, struct hybrid_alloc_extent *extent, uint64_t more,
+			       uint64_t least, uint32_t *reason)
+{
+	struct hybrid_alloc_extend_item item = {
+		.extent = *extent, .more = more, .least = least,
+	};
+	int err = call_item(fd, HYBRID_ALLOC_IOC_EXTEND, &item, sizeof(item), &item.error,
+			    &item.reason, reason);
+
+	if (!err)
+		*extent = item.extent;
+	return err;
+}
+
+int hybrid_alloc_extend_batch(int fd, struct hybrid_alloc_extend_item *items,
+			      struct hybrid_alloc_batch *batch)
+{
+	return call_batch(fd, HYBRID_ALLOC_IOC_EXTEND, items, batch);
+}
+
+int hybrid_alloc_keep_extent(int fd, const struct hybrid_alloc_extent *extent, uint32_t *reason)
+{
+	struct hybrid_alloc_free_item item = { .extent = *extent };
+
+	return call_item(fd, HYBRID_ALLOC_IOC_KEEP, &item, sizeof(item), &item.error,
+			 &item.reason, reason);
+}
+
+int hybrid_alloc_keep_batch(int fd, struct hybrid_alloc_free_item *items,
+			    struct hybrid_alloc_batch *batch)
+{
+	return call_batch(fd, HYBRID_ALLOC_IOC_KEEP, items, batch);
 }
 
 int hybrid_alloc_claim_extent(int fd, const struct hybrid_alloc_extent *extent)

@@ -56,7 +56,8 @@ extern "C" {
  *
  * Rules of ownership. An extent belongs to the instance: every process that may open
  * the node for writing may free it, unless it was allocated with
- * HYBRID_ALLOC_ALLOC_BOUND. It is freed as a whole. All I/O to an extent, reads
+ * HYBRID_ALLOC_ALLOC_BOUND. It is freed as a whole, or in parts that are extents
+ * themselves, see hybrid_alloc_free_part(). All I/O to an extent, reads
  * included, must have finished before it is freed: a write that is in flight, or dirty
  * in the page cache, overwrites the data of the extent's next owner. Use O_DIRECT, or
  * call fsync first. Do not open the disk with O_EXCL: the module holds it. The module
@@ -73,9 +74,9 @@ extern "C" {
 const char *hybrid_alloc_version(void);
 
 /**
- * hybrid_alloc_strreason - describe why a free was refused
- * @reason: an enum hybrid_alloc_reason, from hybrid_alloc_free_extent() or from an
- *	item of hybrid_alloc_free_batch()
+ * hybrid_alloc_strreason - describe why a free, split or extension was refused
+ * @reason: an enum hybrid_alloc_reason, from hybrid_alloc_free_extent() or another
+ *	function that has one, or from an item of a batch
  *
  * Return: a constant text without a full stop. Never NULL: "unknown reason" for a
  * reason that this library does not know.
@@ -263,14 +264,130 @@ int hybrid_alloc_free_extent(int fd, const struct hybrid_alloc_extent *extent, u
  * hybrid_alloc_free_batch - free many extents
  * @fd: of the instance
  * @items: the extents; an error and a reason are written into each
- * @batch: as for hybrid_alloc_alloc_batch()
+ * @batch: as for hybrid_alloc_alloc_batch(). With HYBRID_ALLOC_FREE_PART in
+ *	@batch->flags the items are as for hybrid_alloc_free_part().
  *
- * I/O to the extents must have finished. Needs no memory.
+ * I/O to the extents must have finished. Needs no memory, but for parts.
  *
  * Return: 0 also when items fail, see hybrid_alloc_alloc_batch(). If the call itself
  * fails, then the first @batch->nr_done items are done.
  */
 int hybrid_alloc_free_batch(int fd, struct hybrid_alloc_free_item *items,
+			    struct hybrid_alloc_batch *batch);
+
+/**
+ * hybrid_alloc_free_part - free a part of an extent, or several extents in a row
+ * @fd: of the instance
+ * @part: start and length, both multiples of min_block: in one live extent, at its head,
+ *	at its tail or in its middle; or one or several extents exactly, one behind the
+ *	other
+ * @reason: as for hybrid_alloc_free_extent()
+ *
+ * What is before and behind the part are extents of their own then, and bound if the
+ * extent was. I/O to the part must have finished. To truncate a file, free the tail of
+ * its last extent; to punch a hole, free what is in the middle.
+ *
+ * A module without this call refuses the flag with -EINVAL, and lacks
+ * HYBRID_ALLOC_FEATURE_PARTS in the features of hybrid_alloc_get_info().
+ *
+ * Return: 0; -ENOENT nothing is allocated at the start, -EINVAL the range goes beyond the
+ * extent that it starts in, and is no row of extents; or it is not made of whole blocks;
+ * -ERANGE outside the managed range, -EPERM bound to another open file, -ENOMEM. Nothing
+ * has changed then, unless another caller has freed one of several extents meanwhile
+ * (-ENOENT): those before it are free.
+ */
+int hybrid_alloc_free_part(int fd, const struct hybrid_alloc_extent *part, uint32_t *reason);
+
+/**
+ * hybrid_alloc_split_extent - make two extents of one
+ * @fd: of the instance
+ * @extent: its start, and a length that rounds up to its length
+ * @at: first byte of the second extent: a multiple of min_block inside the extent, and
+ *	not its start
+ * @reason: as for hybrid_alloc_free_extent()
+ *
+ * Both are bound if the extent was. A module without this call returns -ENOTTY, and lacks
+ * HYBRID_ALLOC_FEATURE_PARTS in the features of hybrid_alloc_get_info().
+ *
+ * Return: 0; -EINVAL @at is no such byte, or as hybrid_alloc_free_extent(); -ENOMEM.
+ */
+int hybrid_alloc_split_extent(int fd, const struct hybrid_alloc_extent *extent, uint64_t at,
+			      uint32_t *reason);
+
+/**
+ * hybrid_alloc_split_batch - split many extents
+ * @fd: of the instance
+ * @items: the extents, and where to split each; an error and a reason are written into
+ *	each. An item may name what an earlier one has made.
+ * @batch: as for hybrid_alloc_alloc_batch()
+ *
+ * Return: 0 also when items fail, see hybrid_alloc_alloc_batch(). If the call itself
+ * fails, then the first @batch->nr_done items are done.
+ */
+int hybrid_alloc_split_batch(int fd, struct hybrid_alloc_split_item *items,
+			     struct hybrid_alloc_batch *batch);
+
+/**
+ * hybrid_alloc_extend_extent - make an extent longer, where it is
+ * @fd: of the instance
+ * @extent: its start, and a length that rounds up to its length; set to the new length on
+ *	success
+ * @more: by how many bytes, rounded up to whole blocks
+ * @least: how many are enough, rounded up to whole blocks; 0: all of @more
+ * @reason: as for hybrid_alloc_free_extent()
+ *
+ * The extent gets as many of @more bytes as are free behind it. A module without this
+ * call returns -ENOTTY, and lacks HYBRID_ALLOC_FEATURE_PARTS in the features of
+ * hybrid_alloc_get_info().
+ *
+ * Return: 0; -ENOSPC fewer than @least bytes are free behind the extent, -EFBIG it would
+ * be longer than the managed range or than max_block, -EINVAL @more is 0 or less than
+ * @least, -EAGAIN the instance is sealed, -ENOMEM; others as hybrid_alloc_free_extent().
+ */
+int hybrid_alloc_extend_extent(int fd, struct hybrid_alloc_extent *extent, uint64_t more,
+			       uint64_t least, uint32_t *reason);
+
+/**
+ * hybrid_alloc_extend_batch - make many extents longer, where they are
+ * @fd: of the instance
+ * @items: the extents, and by how much; the new length, or an error and a reason are
+ *	written into each
+ * @batch: as for hybrid_alloc_alloc_batch()
+ *
+ * Return: 0 also when items fail, see hybrid_alloc_alloc_batch(). If the call itself
+ * fails, then the first @batch->nr_done items are done.
+ */
+int hybrid_alloc_extend_batch(int fd, struct hybrid_alloc_extend_item *items,
+			      struct hybrid_alloc_batch *batch);
+
+/**
+ * hybrid_alloc_keep_extent - an extent is bound no longer
+ * @fd: of the instance, the open file that the extent is bound to
+ * @extent: its start, and a length that rounds up to its length
+ * @reason: as for hybrid_alloc_free_extent()
+ *
+ * It stays when the file is closed, and whoever may use the node may free it. So a program
+ * can allocate bound extents, write to them, record them, and then keep them: if it is
+ * killed before, they are freed. An extent that is not bound stays as it is. Needs no
+ * memory. A module without this call returns -ENOTTY, and lacks
+ * HYBRID_ALLOC_FEATURE_PARTS in the features of hybrid_alloc_get_info().
+ *
+ * Return: 0; others as hybrid_alloc_free_extent().
+ */
+int hybrid_alloc_keep_extent(int fd, const struct hybrid_alloc_extent *extent, uint32_t *reason);
+
+/**
+ * hybrid_alloc_keep_batch - many extents are bound no longer
+ * @fd: of the instance, the open file that the extents are bound to
+ * @items: the extents; an error and a reason are written into each
+ * @batch: as for hybrid_alloc_alloc_batch()
+ *
+ * Needs no memory.
+ *
+ * Return: 0 also when items fail, see hybrid_alloc_alloc_batch(). If the call itself
+ * fails, then the first @batch->nr_done items are done.
+ */
+int hybrid_alloc_keep_batch(int fd, struct hybrid_alloc_free_item *items,
 			    struct hybrid_alloc_batch *batch);
 
 /**

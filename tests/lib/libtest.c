@@ -229,6 +229,110 @@ static void test_batch(void)
 	t_all_back(fd, &before, "batch");
 }
 
+/* What single calls for parts of an extent do, and what they say. */
+static void test_parts(void)
+{
+	struct hybrid_alloc_stat before = ha_stat(fd, 0);
+	struct hybrid_alloc_alloc r = {
+		.size = sizeof(r), .len = MIB, .flags = HYBRID_ALLOC_ALLOC_BOUND,
+	};
+	struct hybrid_alloc_extent e = { .start = 64 * MIB, .len = 8 * BLOCK }, part;
+	u32 reason = 77;
+	int f;
+
+	got(hybrid_alloc_claim_extent(fd, &e), 0, "claim");
+	part = (struct hybrid_alloc_extent){ .start = e.start + 7 * BLOCK, .len = BLOCK };
+	got(hybrid_alloc_free_part(fd, &part, &reason), 0, "free_part of the tail");
+	t_eq(reason, HYBRID_ALLOC_REASON_NONE, "no reason then");
+	got(hybrid_alloc_free_part(fd, &part, &reason), ENOENT, "free_part: a second time");
+	t_eq(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED, "the reason");
+	e.len = 7 * BLOCK;
+	got(hybrid_alloc_extend_extent(fd, &e, 3 * BLOCK, 0, &reason), 0, "extend");
+	t_ok(e.len == 10 * BLOCK && !reason, "the extent is longer");
+	got(hybrid_alloc_extend_extent(fd, &e, 0, 0, NULL), EINVAL, "extend by nothing");
+	t_eq(e.len, 10 * BLOCK, "it is as long as it was");
+	got(hybrid_alloc_split_extent(fd, &e, e.start + 10 * BLOCK, &reason), EINVAL,
+	    "split where it ends");
+	t_eq(reason, HYBRID_ALLOC_REASON_UNALIGNED, "the reason");
+	got(hybrid_alloc_split_extent(fd, &e, e.start + 4 * BLOCK, &reason), 0, "split");
+	t_eq(reason, HYBRID_ALLOC_REASON_NONE, "no reason then");
+	got(hybrid_alloc_free_extent(fd, &e, &reason), EINVAL, "free of both as one extent");
+	t_eq(reason, HYBRID_ALLOC_REASON_WRONG_LENGTH, "the reason");
+	got(hybrid_alloc_free_part(fd, &e, NULL), 0, "free_part of both, which are a row");
+
+	f = ha_must_open(id, O_RDWR);
+	got(hybrid_alloc_alloc_request(f, &r), 0, "alloc_request, bound");
+	got(hybrid_alloc_keep_extent(fd, &r.extent, &reason), EPERM, "keep: through another file");
+	t_eq(reason, HYBRID_ALLOC_REASON_FOREIGN, "the reason");
+	got(hybrid_alloc_keep_extent(f, &r.extent, &reason), 0, "keep");
+	t_eq(reason, HYBRID_ALLOC_REASON_NONE, "no reason then");
+	got(hybrid_alloc_close(f), 0, "close");
+	got(hybrid_alloc_free_extent(fd, &r.extent, NULL), 0, "free what was kept");
+	got(hybrid_alloc_keep_extent(fd, &r.extent, NULL), ENOENT, "keep what is free");
+	got(hybrid_alloc_keep_extent(-1, &r.extent, NULL), EBADF, "keep: no file");
+	f = ha_must_open(id, O_RDONLY);
+	got(hybrid_alloc_free_part(f, &e, NULL), EBADF, "free_part through a read-only file");
+	got(hybrid_alloc_extend_extent(f, &e, BLOCK, 0, NULL), EBADF, "extend through one");
+	close(f);
+	t_all_back(fd, &before, "parts");
+}
+
+/* More items than one call takes. */
+static void test_part_batches(void)
+{
+	static struct hybrid_alloc_split_item split[NR_BATCH];
+	static struct hybrid_alloc_extend_item extend[NR_BATCH];
+	static struct hybrid_alloc_free_item items[NR_BATCH];
+	struct hybrid_alloc_batch b = {
+		.size = sizeof(b), .nr = NR_BATCH, .item_size = sizeof(items[0]),
+	};
+	struct hybrid_alloc_stat before = ha_stat(fd, 0);
+	u32 i, bad = 0;
+
+	/* each has a free block behind it, but the 2000th */
+	for (i = 0; i < NR_BATCH; i++) {
+		items[i].extent.start = 4ULL * i * BLOCK;
+		items[i].extent.len = (i == 2000 ? 4 : 3) * BLOCK;
+		extend[i].extent = items[i].extent;
+		extend[i].more = BLOCK;
+		split[i].extent = (struct hybrid_alloc_extent){
+			.start = items[i].extent.start, .len = 4 * BLOCK,
+		};
+		split[i].at = items[i].extent.start + (i == 2000 ? 4 : 1) * BLOCK;
+	}
+	got(hybrid_alloc_claim_batch(fd, items, &b), 0, "claim_batch");
+	t_eq(b.nr_failed, 0, "all are claimed");
+	b.item_size = sizeof(extend[0]);
+	got(hybrid_alloc_extend_batch(fd, extend, &b), 0, "extend_batch of more than a call takes");
+	for (i = 0; i < NR_BATCH; i++)
+		bad += extend[i].extent.len != 4 * BLOCK || extend[i].error != (i == 2000 ? ENOSPC : 0);
+	t_ok(b.nr_done == NR_BATCH && b.nr_failed == 1 && !bad, "all are done, one failed");
+	b.item_size = sizeof(split[0]);
+	got(hybrid_alloc_split_batch(fd, split, &b), 0, "split_batch of more than a call takes");
+	for (i = 0; i < NR_BATCH; i++)
+		bad += split[i].error != (i == 2000 ? EINVAL : 0);
+	t_ok(b.nr_done == NR_BATCH && b.nr_failed == 1 && !bad, "all are done, one failed");
+	t_eq(ha_stat(fd, 0).nr_live, before.nr_live + 2 * NR_BATCH - 1, "all others are two");
+	for (i = 0; i < NR_BATCH; i++)
+		items[i].extent.len = (i == 2000 ? 4 : 1) * BLOCK;
+	b.item_size = sizeof(items[0]);
+	got(hybrid_alloc_keep_batch(fd, items, &b), 0, "keep_batch of what is not bound");
+	t_ok(b.nr_done == NR_BATCH && !b.nr_failed, "is no mistake");
+	/* the first block of each is gone then, and only part of the next row */
+	b.flags = HYBRID_ALLOC_FREE_PART;
+	got(hybrid_alloc_free_batch(fd, items, &b), 0, "free_batch of parts");
+	t_ok(b.nr_done == NR_BATCH && !b.nr_failed, "all are done");
+	for (i = 0; i < NR_BATCH; i++) {
+		items[i].extent.start += BLOCK;
+		items[i].extent.len = 3 * BLOCK;
+	}
+	b.flags = 0;
+	got(hybrid_alloc_free_batch(fd, items, &b), 0, "free_batch of the rest");
+	t_ok(b.nr_done == NR_BATCH && b.nr_failed == 1 && items[2000].error == ENOENT,
+	     "but for what was freed as a whole");
+	t_all_back(fd, &before, "batches of parts");
+}
+
 /* The array is shorter than the caller says: its second half cannot be read. */
 static void test_cut(void)
 {
@@ -373,6 +477,8 @@ int main(void)
 	test_attach();
 	test_alloc();
 	test_batch();
+	test_parts();
+	test_part_batches();
 	test_cut();
 	test_threads();
 	test_disk();
