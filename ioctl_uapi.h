@@ -373,11 +373,16 @@ struct hybrid_alloc_alloc_item {
 };
 
 /**
- * struct hybrid_alloc_free_item - an item of FREE_BATCH or CLAIM_BATCH
+ * struct hybrid_alloc_free_item - an item of FREE_BATCH, CLAIM_BATCH or KEEP
  * @extent: as in FREE or CLAIM
  * @error: out: 0, or the errno that FREE or CLAIM would return; EINVAL also for
  *	fields of @extent that must be 0
  * @reason: out: enum hybrid_alloc_reason: why the free was refused; 0 for a claim
+ *
+ * KEEP: extents that are bound to this open file description are bound no longer. They
+ * stay when it is closed, and whoever may use the node may free them. What is bound to
+ * another one is refused as FREE refuses it; an extent that is not bound stays as it is.
+ * KEEP needs no memory.
  */
 struct hybrid_alloc_free_item {
 	struct hybrid_alloc_extent extent;
@@ -422,13 +427,6 @@ struct hybrid_alloc_extend_item {
 	__u32 error;
 	__u32 reason;
 };
-
-/*
- * KEEP: items are as of FREE_BATCH. Extents that are bound to this open file description
- * are bound no longer: they stay when it is closed, and whoever may use the node may free
- * them. What is bound to another one is refused as FREE refuses it; an extent that is not
- * bound stays as it is. It needs no memory.
- */
 
 /**
  * struct hybrid_alloc_many - ALLOC_MANY: allocate a number of bytes in several extents

@@ -84,29 +84,40 @@ const char *parse_size(const char *word, __u64 *size)
 	return NULL;
 }
 
-const char *parse_extent(const char *line, __u64 *start, __u64 *len)
+const char *parse_numbers(const char *line, __u64 *numbers, int nr, const char *form)
 {
-	static const char form[] = "is not of the form START:LEN, such as 1M:64K";
-	char word[2][64];
-	const char *error, *p = line;
+	const char *error = NULL, *wrong, *p = line;
+	char word[64];
 	size_t n;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < nr; i++) {
 		p += strspn(p, " \t");
 		n = strcspn(p, ":, \t");
-		if (!n || n >= sizeof(word[i]))
+		if (!n || n >= sizeof(word))
 			return form;
-		memcpy(word[i], p, n);
-		word[i][n] = 0;
+		memcpy(word, p, n);
+		word[n] = 0;
 		p += n;
 		p += strspn(p, " \t");
-		if (!i && (*p == ':' || *p == ','))
+		if (i + 1 < nr && (*p == ':' || *p == ','))
 			p++;
+		wrong = parse_size(word, &numbers[i]);
+		error = error ? error : wrong;
 	}
-	if (*p)
-		return form;
-	error = parse_size(word[0], start);
-	return error ? error : parse_size(word[1], len);
+	return *p ? form : error;
+}
+
+const char *parse_extent(const char *line, __u64 *start, __u64 *len)
+{
+	__u64 numbers[2];
+	const char *error;
+
+	error = parse_numbers(line, numbers, 2, "is not of the form START:LEN, such as 1M:64K");
+	if (!error) {
+		*start = numbers[0];
+		*len = numbers[1];
+	}
+	return error;
 }
 
 char *size_short(__u64 size)

@@ -15,6 +15,17 @@
 const char *parse_size(const char *word, __u64 *size);
 
 /**
+ * parse_numbers - read several sizes in bytes
+ * @line: with colons, commas or blanks between them
+ * @numbers: the results
+ * @nr: how many there are
+ * @form: what is wrong with a line that has more or fewer
+ *
+ * Return: NULL, or what is wrong with @line, as the end of a sentence that names it.
+ */
+const char *parse_numbers(const char *line, __u64 *numbers, int nr, const char *form);
+
+/**
  * parse_extent - read a start and a length in bytes
  * @line: START:LEN, START,LEN, or two sizes with blanks between them
  * @start: the first size

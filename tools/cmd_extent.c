@@ -1,163 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/* alloc, free, claim: extents. */
+/*
+ * free, claim, keep, split, extend: what is done to extents from the command line and from
+ * files, in batches.
+ */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "hybridctl.h"
 #include "common/size.h"
-
-enum { EXTENT_START, EXTENT_LEN, EXTENT_SIZE, EXTENT_EXTENT, NR_EXTENT };
-
-static const struct column extent_columns[NR_EXTENT] = {
-	[EXTENT_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
-	[EXTENT_LEN] = { "LEN", COLUMN_NUMBER, IN_ALL, "length in bytes" },
-	[EXTENT_SIZE] = { "SIZE", COLUMN_SIZE, IN_TABLE, "the same, such as 1.5G" },
-	[EXTENT_EXTENT] = { "EXTENT", COLUMN_TEXT, 0, "START:LEN, as free and claim take it" },
-};
-
-/* What has to be printed of an extent that was allocated. */
-static void alloc_row(struct table *t, const struct hybrid_alloc_extent *e)
-{
-	char *extent = text("%llu:%llu", e->start, e->len);
-	union cell cells[NR_EXTENT] = {
-		[EXTENT_START].number = e->start,
-		[EXTENT_LEN].number = e->len,
-		[EXTENT_SIZE].number = e->len,
-		[EXTENT_EXTENT].text = extent,
-	};
-
-	table_row(t, cells);
-	free(extent);
-}
-
-/* One SIZE: an extent or, with --pieces, several. 0 or a negative errno. */
-static int alloc_size(int fd, const struct args *args, __u64 size, struct table *t)
-{
-	static struct hybrid_alloc_extent extents[HYBRID_ALLOC_MAX_ITEMS];
-	__u32 flags = (args->bound ? HYBRID_ALLOC_ALLOC_BOUND : 0) |
-		      (args->has_goal ? HYBRID_ALLOC_ALLOC_GOAL : 0);
-	struct hybrid_alloc_alloc one = {
-		.size = sizeof(one), .flags = flags, .len = size, .align = args->align,
-		.goal = args->goal, .min = args->min,
-	};
-	struct hybrid_alloc_many many = {
-		.size = sizeof(many), .flags = flags, .len = size, .align = args->align,
-		.goal = args->goal, .nr = args->pieces, .item_size = sizeof(extents[0]),
-		.min = args->min,
-	};
-	int err;
-
-	if (!args->pieces) {
-		err = hybrid_alloc_alloc_request(fd, &one);
-		if (!err)
-			alloc_row(t, &one.extent);
-		return err;
-	}
-	err = hybrid_alloc_alloc_many(fd, extents, &many);
-	for (__u32 i = 0; !err && i < many.nr_extents; i++)
-		alloc_row(t, &extents[i]);
-	return err;
-}
-
-static int alloc_sizes(const struct command *cmd, const struct args *args, int fd,
-		       const char *path, const __u64 *sizes, int nr, struct table *t)
-{
-	__u64 done = 0;
-
-	for (int i = 0; i < nr; i++) {
-		for (__u64 k = 0; k < args->count; k++, done++) {
-			int err = interrupted ? -EINTR : alloc_size(fd, args, sizes[i], t);
-			char *len, *align, *min;
-
-			if (!err)
-				continue;
-			len = must(size_exact(sizes[i]));
-			align = must(size_exact(args->align));
-			min = must(size_exact(args->min));
-			failed(explain(cmd->name, -err, 0, path, "allocate %s%s%s%s%s",
-				       args->min ? min : "", args->min ? " to " : "", len,
-				       args->align ? " at a multiple of " : "",
-				       args->align ? align : ""));
-			free(len);
-			free(align);
-			free(min);
-			if (done)
-				complain("%llu of %llu %s were allocated and listed%s", done,
-					 nr * args->count, args->pieces ? "sizes" : "extents",
-					 args->bound ? "" : "; `hybridctl free` frees them");
-			return EXIT_FAILED;
-		}
-	}
-	return EXIT_OK;
-}
-
-/*
- * The extents are freed when the node is closed. False if they can no longer be used, as the
- * instance was detached, or its disk went away.
- */
-static bool hold_bound(int fd, const char *path)
-{
-	struct hybrid_alloc_info info = { .size = sizeof(info) };
-	struct pollfd gone = { .fd = fd };
-
-	fflush(stdout);
-	complain("the extents are bound to this program: a signal, such as that of Ctrl-C, ends "
-		 "it and frees them");
-	while (!interrupted) {
-		if (poll(&gone, 1, 1000) <= 0)
-			continue;
-		if (hybrid_alloc_get_info(fd, &info))
-			complain("%s was detached: the extents are forgotten", path);
-		else
-			complain("the disk of %s went away, and its extents with it", path);
-		return false;
-	}
-	return true;
-}
-
-static int cmd_alloc(const struct command *cmd, const struct args *args)
-{
-	int status = EXIT_OK, nr = args->nr_words - 1, fd;
-	__u64 *sizes = must(calloc(nr + 1, sizeof(*sizes)));
-	char *path = node_path(args->words[0]);
-	struct table *t;
-
-	for (int i = 0; i < nr; i++) {
-		const char *wrong = parse_size(args->words[i + 1], &sizes[i]);
-
-		if (wrong) {
-			complain("'%s' %s", args->words[i + 1], wrong);
-			status = EXIT_USAGE;
-		}
-	}
-	if (args->max)
-		sizes[nr++] = args->max;
-	if (!nr) {
-		complain("%s how much? Name a SIZE, or give --max", cmd->name);
-		status = EXIT_USAGE;
-	}
-	t = table_new(cmd, args);
-	if (!t || status)
-		return EXIT_USAGE;
-
-	/* What was allocated has to be printed: there is no other record of it. */
-	catch_signals();
-	fd = open_node(path, O_RDWR);
-	if (fd < 0)
-		return EXIT_FAILED;
-	status = alloc_sizes(cmd, args, fd, path, sizes, nr, t);
-	table_finish(t);
-	if (args->bound && !status && !hold_bound(fd, path))
-		status = EXIT_FAILED;
-	hybrid_alloc_close(fd);
-	return status;
-}
 
 enum { REPORT_START, REPORT_LEN, REPORT_RESULT, REPORT_ERROR, NR_REPORT };
 
@@ -169,79 +28,145 @@ static const struct column report_columns[NR_REPORT] = {
 		"the error as a sentence" },
 };
 
-typedef int batch_call(int fd, struct hybrid_alloc_free_item *items,
-		       struct hybrid_alloc_batch *batch);
+enum { SPLIT_START, SPLIT_LEN, SPLIT_AT, SPLIT_RESULT, SPLIT_ERROR, NR_SPLIT };
 
-/* Extents from the command line and from files, to be freed or claimed in batches */
+static const struct column split_columns[NR_SPLIT] = {
+	[SPLIT_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
+	[SPLIT_LEN] = { "LEN", COLUMN_SIZE, IN_ALL, "length, as given" },
+	[SPLIT_AT] = { "AT", COLUMN_NUMBER, IN_ALL, "first byte of the second extent, as given" },
+	[SPLIT_RESULT] = { "RESULT", COLUMN_TEXT, IN_ALL, "ok, or the name of the error" },
+	[SPLIT_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON | MAY_BE_EMPTY,
+		"the error as a sentence" },
+};
+
+enum { LONGER_START, LONGER_LEN, LONGER_SIZE, LONGER_EXTENT, LONGER_RESULT, LONGER_ERROR,
+	NR_LONGER };
+
+static const struct column longer_columns[NR_LONGER] = {
+	[LONGER_START] = { "START", COLUMN_NUMBER, IN_ALL, "first byte on the disk" },
+	[LONGER_LEN] = { "LEN", COLUMN_NUMBER, IN_ALL, "length in bytes, as it is now" },
+	[LONGER_SIZE] = { "SIZE", COLUMN_SIZE, IN_TABLE, "the same, such as 1.5G" },
+	[LONGER_EXTENT] = { "EXTENT", COLUMN_TEXT, 0, "START:LEN, as free and claim take it" },
+	[LONGER_RESULT] = { "RESULT", COLUMN_TEXT, IN_ALL, "ok, or the name of the error" },
+	[LONGER_ERROR] = { "ERROR", COLUMN_TEXT, IN_JSON | MAY_BE_EMPTY,
+		"the error as a sentence" },
+};
+
+/* An item of any of the calls. Arrays of them are as dense as the call's own. */
+union item {
+	struct hybrid_alloc_extent extent;	/* first in all of them */
+	struct hybrid_alloc_free_item free;	/* of claim and keep, too */
+	struct hybrid_alloc_split_item split;
+	struct hybrid_alloc_extend_item extend;
+};
+
+struct extent_job;
+
+/**
+ * struct extent_call - what is done to extents
+ * @key: what explanations of errors call it
+ * @name: how an extent and what belongs to it is written, such as START:LEN
+ * @form: what is wrong with what is not so, as the end of a sentence
+ * @nr_numbers: 2: START:LEN; 3: with one more
+ * @item_size: of the item that the call takes
+ * @whole: a part of a dump is a mistake
+ * @prints: without being asked to
+ * @call: makes it for a batch
+ * @fill: fills in the third number
+ * @error: out: of an item, with the reason
+ * @does: "free 1:2"; to be freed
+ * @row: prints what came of an item; @error is a sentence, or NULL
+ */
+struct extent_call {
+	const char *key, *name, *form;
+	int nr_numbers;
+	size_t item_size;
+	bool whole, prints;
+	int (*call)(struct extent_job *job, struct hybrid_alloc_batch *batch);
+	void (*fill)(const struct args *args, union item *item, __u64 number);
+	__u32 (*error)(const union item *item, __u32 *reason);
+	char *(*does)(const struct extent_job *job, const union item *item);
+	void (*row)(struct table *t, const union item *item, const char *error);
+};
+
+/* Extents from the command line and from files */
 struct extent_job {
 	const struct command *cmd;
-	batch_call *call;
+	const struct args *args;
+	const struct extent_call *what;
 	const char *path;
 	int fd;
+	int *others;			/* open files of another program, for keep */
+	size_t nr_others;
 	struct table *report;		/* NULL: only complaints */
 	int status;
 	bool stopped;			/* by an error of the call itself */
-	bool whole;			/* a part of a dump is a mistake */
 	__u32 nr;
-	struct hybrid_alloc_free_item items[HYBRID_ALLOC_MAX_ITEMS];
+	char items[HYBRID_ALLOC_MAX_ITEMS * sizeof(union item)];
 };
 
-static void report_item(struct extent_job *job, const struct hybrid_alloc_free_item *item)
+static void *item_of(struct extent_job *job, __u32 i)
 {
-	__u64 start = item->extent.start, len = item->extent.len;
-	char *error = NULL;
+	return job->items + i * job->what->item_size;
+}
 
-	if (item->error) {
-		error = explain(job->cmd->name, item->error, item->reason, job->path,
-				"%s %llu:%llu", job->cmd->name, start, len);
+static void report_item(struct extent_job *job, const void *at)
+{
+	const struct extent_call *what = job->what;
+	union item item = { };
+	char *error = NULL, *does;
+	__u32 err, reason;
+
+	memcpy(&item, at, what->item_size);
+	err = what->error(&item, &reason);
+	if (err) {
+		does = what->does(job, &item);
+		error = explain(what->key, err, reason, job->path, "%s", does);
+		free(does);
 		complain("%s", error);
 		job->status = EXIT_FAILED;
 	}
-	if (job->report) {
-		union cell cells[NR_REPORT] = {
-			[REPORT_START].number = start,
-			[REPORT_LEN].number = len,
-			[REPORT_RESULT].text = item->error ? strerrorname_np(item->error) : "ok",
-			[REPORT_ERROR].text = error,
-		};
-
-		table_row(job->report, cells);
-	}
+	if (job->report)
+		what->row(job->report, &item, error);
 	free(error);
 }
 
-/* Frees or claims the extents that were collected. */
+/* Makes the call for the extents that were collected. */
 static void flush_job(struct extent_job *job)
 {
 	struct hybrid_alloc_batch batch = {
 		.size = sizeof(batch),
 		.nr = job->nr,
-		.item_size = sizeof(job->items[0]),
+		.item_size = job->what->item_size,
 	};
+	union item item = { };
+	char *does;
 	int err;
 
 	if (!job->nr || job->stopped)
 		return;
-	err = job->call(job->fd, job->items, &batch);
+	err = job->what->call(job, &batch);
 	if (err) {
-		const struct hybrid_alloc_extent *first = &job->items[batch.nr_done].extent;
-
-		job->status = failed(explain(job->cmd->name, -err, 0, job->path,
-					     "%s %llu:%llu and what follows", job->cmd->name,
-					     first->start, first->len));
+		memcpy(&item, item_of(job, batch.nr_done), job->what->item_size);
+		does = job->what->does(job, &item);
+		job->status = failed(explain(job->what->key, -err, 0, job->path,
+					     "%s and what follows", does));
+		free(does);
 		job->stopped = true;
 	}
 	for (__u32 i = 0; i < batch.nr_done; i++)
-		report_item(job, &job->items[i]);
+		report_item(job, item_of(job, i));
 	job->nr = 0;
 }
 
-static void add_extent(struct extent_job *job, __u64 start, __u64 len)
+static void add_extent(struct extent_job *job, const __u64 *numbers)
 {
-	job->items[job->nr++] = (struct hybrid_alloc_free_item){
-		.extent = { .start = start, .len = len },
-	};
-	if (job->nr == ARRAY_SIZE(job->items))
+	union item item = { .extent = { .start = numbers[0], .len = numbers[1] } };
+
+	if (job->what->fill)
+		job->what->fill(job->args, &item, numbers[2]);
+	memcpy(item_of(job, job->nr++), &item, job->what->item_size);
+	if (job->nr == HYBRID_ALLOC_MAX_ITEMS)
 		flush_job(job);
 }
 
@@ -279,7 +204,7 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 	size_t room = 0, number = 0;
 
 	while (!job->stopped && getline(&line, &room, in) >= 0) {
-		__u64 start, len;
+		__u64 numbers[3];
 		const char *wrong;
 
 		number++;
@@ -287,14 +212,14 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 		line[strcspn(line, "#\r\n")] = 0;
 		if (!line[strspn(line, " \t")])
 			continue;
-		wrong = parse_extent(line, &start, &len);
+		wrong = parse_numbers(line, numbers, job->what->nr_numbers, job->what->form);
 		if (wrong) {
 			complain("%s, line %zu: '%s' %s. It is left out; give it by itself",
 				 name, number, line, wrong);
 			job->status = EXIT_FAILED;
 			continue;
 		}
-		add_extent(job, start, len);
+		add_extent(job, numbers);
 		progress_step(progress, 1);
 		marks.nr++;
 	}
@@ -308,7 +233,7 @@ static void read_extents(struct extent_job *job, FILE *in, const char *name)
 	free(line);
 	flush_job(job);
 	progress_end(progress);
-	if (job->whole && (marks.begun || marks.broken) && !job->stopped) {
+	if (job->what->whole && (marks.begun || marks.broken) && !job->stopped) {
 		complain("%s is not the whole of a dump: the number of its extents is not the one "
 			 "of a line '# end'. Those that are there were claimed: before a seal, "
 			 "compare them with what should be there", name);
@@ -331,20 +256,22 @@ static void read_file(struct extent_job *job, const char *path)
 }
 
 /* After a mistake anywhere on the command line, nothing is done. */
-static bool extents_are_right(const struct command *cmd, const struct args *args)
+static bool extents_are_right(const struct extent_job *job)
 {
-	__u64 start, len;
+	const struct args *args = job->args;
+	__u64 numbers[3];
 
 	if (args->nr_words == 1 && !args->file) {
-		complain("%s which extents? Name them as START:LEN, or a file of them with --file",
-			 cmd->name);
+		complain("%s which extents? Name them as %s, or a file of them with --file",
+			 job->cmd->name, job->what->name);
 		return false;
 	}
 	for (int i = 1; i < args->nr_words; i++) {
 		const char *wrong = NULL;
 
 		if (strcmp(args->words[i], "-"))
-			wrong = parse_extent(args->words[i], &start, &len);
+			wrong = parse_numbers(args->words[i], numbers, job->what->nr_numbers,
+					      job->what->form);
 		if (wrong) {
 			complain("'%s' %s", args->words[i], wrong);
 			return false;
@@ -353,33 +280,18 @@ static bool extents_are_right(const struct command *cmd, const struct args *args
 	return true;
 }
 
-static int run_extents(const struct command *cmd, const struct args *args, batch_call *call,
-		       bool whole)
+static int run_job(struct extent_job *job)
 {
-	struct extent_job *job = must(calloc(1, sizeof(*job)));
-	__u64 start, len;
-
-	job->cmd = cmd;
-	job->call = call;
-	job->whole = whole;
-	if (!extents_are_right(cmd, args))
-		return EXIT_USAGE;
-	if (wants_table(args)) {
-		job->report = table_new(cmd, args);
-		if (!job->report)
-			return EXIT_USAGE;
-	}
-	job->path = node_path(args->words[0]);
-	job->fd = open_node(job->path, O_RDWR);
-	if (job->fd < 0)
-		return EXIT_FAILED;
+	const struct args *args = job->args;
+	__u64 numbers[3];
 
 	for (int i = 1; i < args->nr_words; i++) {
 		if (!strcmp(args->words[i], "-")) {
 			read_file(job, "-");
 		} else {
-			parse_extent(args->words[i], &start, &len);
-			add_extent(job, start, len);
+			parse_numbers(args->words[i], numbers, job->what->nr_numbers,
+				      job->what->form);
+			add_extent(job, numbers);
 		}
 	}
 	flush_job(job);
@@ -390,48 +302,283 @@ static int run_extents(const struct command *cmd, const struct args *args, batch
 	return job->status;
 }
 
+/* NULL, and *@status set, after a complaint. */
+static struct extent_job *new_job(const struct command *cmd, const struct args *args,
+				  const struct extent_call *what, int *status)
+{
+	struct extent_job *job = must(calloc(1, sizeof(*job)));
+
+	job->cmd = cmd;
+	job->args = args;
+	job->what = what;
+	*status = EXIT_USAGE;
+	if (!extents_are_right(job))
+		return NULL;
+	if (what->prints || wants_table(args)) {
+		job->report = table_new(cmd, args);
+		if (!job->report)
+			return NULL;
+	}
+	job->path = node_path(args->words[0]);
+	job->fd = open_node(job->path, O_RDWR);
+	*status = EXIT_FAILED;
+	return job->fd < 0 ? NULL : job;
+}
+
+static int run_extents(const struct command *cmd, const struct args *args,
+		       const struct extent_call *what)
+{
+	struct extent_job *job;
+	int status;
+
+	job = new_job(cmd, args, what, &status);
+	return job ? run_job(job) : status;
+}
+
+/* ---- free, claim, keep ---- */
+
+static const char extent_form[] = "is not of the form START:LEN, such as 1M:64K";
+
+static __u32 plain_error(const union item *item, __u32 *reason)
+{
+	*reason = item->free.reason;
+	return item->free.error;
+}
+
+static char *plain_does(const struct extent_job *job, const union item *item)
+{
+	return text("%s %llu:%llu", job->cmd->name, item->extent.start, item->extent.len);
+}
+
+static void plain_row(struct table *t, const union item *item, const char *error)
+{
+	union cell cells[NR_REPORT] = {
+		[REPORT_START].number = item->extent.start,
+		[REPORT_LEN].number = item->extent.len,
+		[REPORT_RESULT].text = error ? strerrorname_np(item->free.error) : "ok",
+		[REPORT_ERROR].text = error,
+	};
+
+	table_row(t, cells);
+}
+
+static int call_free(struct extent_job *job, struct hybrid_alloc_batch *batch)
+{
+	batch->flags = job->args->part ? HYBRID_ALLOC_FREE_PART : 0;
+	return hybrid_alloc_free_batch(job->fd, item_of(job, 0), batch);
+}
+
+static int call_claim(struct extent_job *job, struct hybrid_alloc_batch *batch)
+{
+	return hybrid_alloc_claim_batch(job->fd, item_of(job, 0), batch);
+}
+
+/*
+ * Through each of the files: the one that an extent is bound to keeps it, and to those after that
+ * it is not bound. So what the last one says is the result.
+ */
+static int call_keep(struct extent_job *job, struct hybrid_alloc_batch *batch)
+{
+	int err = 0;
+
+	if (!job->args->pid)
+		return hybrid_alloc_keep_batch(job->fd, item_of(job, 0), batch);
+	for (size_t i = 0; !err && i < job->nr_others; i++)
+		err = hybrid_alloc_keep_batch(job->others[i], item_of(job, 0), batch);
+	return err;
+}
+
+#define PLAIN(...) {							\
+	.name = "START:LEN", .form = extent_form, .nr_numbers = 2,	\
+	.item_size = sizeof(struct hybrid_alloc_free_item),		\
+	.error = plain_error, .does = plain_does, .row = plain_row,	\
+	__VA_ARGS__							\
+}
+
 static int cmd_free(const struct command *cmd, const struct args *args)
 {
-	return run_extents(cmd, args, hybrid_alloc_free_batch, false);
+	static const struct extent_call whole = PLAIN(.key = "free", .call = call_free);
+	static const struct extent_call part = PLAIN(.key = "part", .call = call_free);
+
+	return run_extents(cmd, args, args->part ? &part : &whole);
 }
 
 static int cmd_claim(const struct command *cmd, const struct args *args)
 {
-	return run_extents(cmd, args, hybrid_alloc_claim_batch, true);
+	static const struct extent_call what =
+		PLAIN(.key = "claim", .call = call_claim, .whole = true);
+
+	return run_extents(cmd, args, &what);
 }
 
-const struct command alloc_command = {
-	.name = "alloc",
-	.run = cmd_alloc,
-	.options = OPTS_TABLE | BIT(OPT_ALIGN) | BIT(OPT_GOAL) | BIT(OPT_MIN) | BIT(OPT_MAX) |
-		   BIT(OPT_PIECES) | BIT(OPT_BOUND) | BIT(OPT_COUNT),
-	.min_words = 1, .max_words = INT_MAX,
-	.words = "NODE [SIZE...]",
-	.summary = "allocate extents",
-	.description =
-		"Allocates one extent per SIZE and prints where it is: from byte START of the disk, LEN "
-		"bytes long. LEN is SIZE rounded up to whole blocks, or less with --min. The extents stay live after "
-		"hybridctl has ended, until they are freed, unless --bound is given.\n"
-		"At the first failure it stops, prints what was allocated before, and exits with 1.",
-	.examples =
-		"hybridctl alloc 0 1M 64K 4K\n"
-		"Allocate three extents.\n"
-		"hybridctl alloc --count 100 -n --output EXTENT 0 1M > extents\n"
-		"Allocate a hundred and save the list, for `hybridctl free --file extents 0`.\n"
-		"hybridctl alloc --json --align 1G 0 2G\n"
-		"Allocate at a multiple of 1 GiB, and print JSON.\n"
-		"hybridctl alloc --pieces 8 --goal 100G 0 40M\n"
-		"Allocate 40 MiB in at most 8 extents, near byte 100 GiB if there is space.\n"
-		"hybridctl alloc --min 64K --max 4M --align 192K 0\n"
-		"Allocate the longest extent there is, from 64 KiB to 4 MiB, at a multiple of 192 KiB.\n",
-	.table = "extents",
-	.columns = extent_columns, .nr_columns = NR_EXTENT,
-};
+/* A descriptor of the open file that a process has, if it is one of the node to write to. */
+static int file_of(int process, const char *path, const char *name, dev_t rdev)
+{
+	char *file = text("%s/%s", path, name);
+	struct stat st;
+	int fd = -1;
+
+	if (!stat(file, &st) && S_ISCHR(st.st_mode) && st.st_rdev == rdev)
+		fd = syscall(SYS_pidfd_getfd, process, atoi(name), 0);
+	free(file);
+	if (fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* The open files of the node that the process has; false after a complaint. */
+static bool take_files(struct extent_job *job)
+{
+	int pid = job->args->pid, process = syscall(SYS_pidfd_open, pid, 0), fd;
+	char *path = text("/proc/%d/fd", pid);
+	DIR *dir = process < 0 ? NULL : opendir(path);
+	struct dirent *entry;
+	struct stat st;
+
+	if (!dir || fstat(job->fd, &st)) {
+		failed(explain("pid", errno, 0, job->path, "use the files of process %d", pid));
+		return false;
+	}
+	while ((entry = readdir(dir))) {
+		fd = entry->d_name[0] == '.' ? -1 : file_of(process, path, entry->d_name, st.st_rdev);
+		if (fd < 0)
+			continue;
+		job->others = must(reallocarray(job->others, job->nr_others + 1, sizeof(int)));
+		job->others[job->nr_others++] = fd;
+	}
+	closedir(dir);
+	free(path);
+	close(process);
+	if (!job->nr_others)
+		failed(explain("pid", EBADF, 0, job->path, "use the files of process %d", pid));
+	return job->nr_others;
+}
+
+static int cmd_keep(const struct command *cmd, const struct args *args)
+{
+	static const struct extent_call what = PLAIN(.key = "keep", .call = call_keep);
+	struct extent_job *job;
+	int status;
+
+	job = new_job(cmd, args, &what, &status);
+	if (!job)
+		return status;
+	return args->pid && !take_files(job) ? EXIT_FAILED : run_job(job);
+}
+
+/* ---- split ---- */
+
+static int call_split(struct extent_job *job, struct hybrid_alloc_batch *batch)
+{
+	return hybrid_alloc_split_batch(job->fd, item_of(job, 0), batch);
+}
+
+static void split_fill(const struct args *args, union item *item, __u64 number)
+{
+	(void)args;
+	item->split.at = number;
+}
+
+static __u32 split_error(const union item *item, __u32 *reason)
+{
+	*reason = item->split.reason;
+	return item->split.error;
+}
+
+static char *split_does(const struct extent_job *job, const union item *item)
+{
+	(void)job;
+	return text("split %llu:%llu at %llu", item->extent.start, item->extent.len,
+		    item->split.at);
+}
+
+static void split_row(struct table *t, const union item *item, const char *error)
+{
+	union cell cells[NR_SPLIT] = {
+		[SPLIT_START].number = item->extent.start,
+		[SPLIT_LEN].number = item->extent.len,
+		[SPLIT_AT].number = item->split.at,
+		[SPLIT_RESULT].text = error ? strerrorname_np(item->split.error) : "ok",
+		[SPLIT_ERROR].text = error,
+	};
+
+	table_row(t, cells);
+}
+
+static int cmd_split(const struct command *cmd, const struct args *args)
+{
+	static const struct extent_call what = {
+		.key = "split", .name = "START:LEN:AT", .nr_numbers = 3,
+		.form = "is not of the form START:LEN:AT, such as 1M:64K:1040K",
+		.item_size = sizeof(struct hybrid_alloc_split_item),
+		.call = call_split, .fill = split_fill, .error = split_error,
+		.does = split_does, .row = split_row,
+	};
+
+	return run_extents(cmd, args, &what);
+}
+
+/* ---- extend ---- */
+
+static int call_extend(struct extent_job *job, struct hybrid_alloc_batch *batch)
+{
+	return hybrid_alloc_extend_batch(job->fd, item_of(job, 0), batch);
+}
+
+static void extend_fill(const struct args *args, union item *item, __u64 number)
+{
+	item->extend.more = number;
+	item->extend.least = args->least;
+}
+
+static __u32 extend_error(const union item *item, __u32 *reason)
+{
+	*reason = item->extend.reason;
+	return item->extend.error;
+}
+
+static char *extend_does(const struct extent_job *job, const union item *item)
+{
+	(void)job;
+	return text("extend %llu:%llu by %llu", item->extent.start, item->extent.len,
+		    item->extend.more);
+}
+
+static void extend_row(struct table *t, const union item *item, const char *error)
+{
+	char *extent = text("%llu:%llu", item->extent.start, item->extent.len);
+	union cell cells[NR_LONGER] = {
+		[LONGER_START].number = item->extent.start,
+		[LONGER_LEN].number = item->extent.len,
+		[LONGER_SIZE].number = item->extent.len,
+		[LONGER_EXTENT].text = extent,
+		[LONGER_RESULT].text = error ? strerrorname_np(item->extend.error) : "ok",
+		[LONGER_ERROR].text = error,
+	};
+
+	table_row(t, cells);
+	free(extent);
+}
+
+static int cmd_extend(const struct command *cmd, const struct args *args)
+{
+	static const struct extent_call what = {
+		.key = "extend", .name = "START:LEN:MORE", .nr_numbers = 3,
+		.form = "is not of the form START:LEN:MORE, such as 1M:64K:4K",
+		.item_size = sizeof(struct hybrid_alloc_extend_item), .prints = true,
+		.call = call_extend, .fill = extend_fill, .error = extend_error,
+		.does = extend_does, .row = extend_row,
+	};
+
+	return run_extents(cmd, args, &what);
+}
 
 const struct command free_command = {
 	.name = "free",
 	.run = cmd_free,
-	.options = OPTS_TABLE | BIT(OPT_FILE),
+	.options = OPTS_TABLE | BIT(OPT_FILE) | BIT(OPT_PART),
 	.min_words = 1, .max_words = INT_MAX,
 	.words = "NODE [START:LEN...]",
 	.summary = "free extents",
@@ -442,6 +589,9 @@ const struct command free_command = {
 		"a line after a #, are ignored. A - in place of an extent is short for --file -.\n"
 		"All I/O to the extents must have finished, dirty pages in the block device's page cache "
 		"included: they would overwrite the data of the extent's next owner.\n"
+		"With --part, a range is a part of an extent, in whole blocks: its head, its tail, or out "
+		"of its middle. What is left of the extent before and behind the part are extents of their "
+		"own. Or it is several extents in a row exactly, which are all freed.\n"
 		"Every free is checked. A range that was never allocated, is free already, or is not an "
 		"extent of this start and length is refused with a message on standard error, and nothing "
 		"changes; the other extents are freed. With --json, --raw or --output a line is printed "
@@ -450,7 +600,9 @@ const struct command free_command = {
 		"hybridctl free 0 1048576:65536 8M:1M\n"
 		"Free two extents.\n"
 		"hybridctl free 0 $(hybridctl alloc --noheadings --output EXTENT 0 1M)\n"
-		"Allocate 1 MiB and free it.\n",
+		"Allocate 1 MiB and free it.\n"
+		"hybridctl free --part 0 9M:1M\n"
+		"Free the second MiB of an extent that begins at 8M.\n",
 	.table = "extents",
 	.columns = report_columns, .nr_columns = NR_REPORT,
 };
@@ -475,4 +627,67 @@ const struct command claim_command = {
 		"Rebuild an instance and make it ready for use.\n",
 	.table = "extents",
 	.columns = report_columns, .nr_columns = NR_REPORT,
+};
+
+const struct command keep_command = {
+	.name = "keep",
+	.run = cmd_keep,
+	.options = OPTS_TABLE | BIT(OPT_FILE) | BIT(OPT_PID),
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE [START:LEN...]",
+	.summary = "bind extents to no file any more",
+	.description =
+		"An extent that a program has allocated as bound, such as with `hybridctl alloc --bound`, is "
+		"freed when that program ends, and only that program can free it. Kept, it stays until it is "
+		"freed, by anyone who may use the node. --pid names the program; hybridctl uses its open "
+		"files, for which it needs the permission to trace it.\n"
+		"Extents are given as for `hybridctl free`, also with --file. Extents that are not bound stay "
+		"as they are. With --json, --raw or --output a line is printed for each extent.",
+	.examples =
+		"hybridctl keep --pid 4711 0 8M:1M && kill 4711\n"
+		"End a program, but not this extent.\n",
+	.table = "extents",
+	.columns = report_columns, .nr_columns = NR_REPORT,
+};
+
+const struct command split_command = {
+	.name = "split",
+	.run = cmd_split,
+	.options = OPTS_TABLE | BIT(OPT_FILE),
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE [START:LEN:AT...]",
+	.summary = "make two extents of one",
+	.description =
+		"Divides an extent. START and LEN are as for `hybridctl free`; AT is the first byte on the "
+		"disk of the second extent, a multiple of the block size. Nothing moves. With --file the lines "
+		"have three numbers each. What is refused changes nothing; the other extents are split, one "
+		"after the other, so a later one may be what an earlier one has made. With --json, --raw or "
+		"--output a line is printed for each.",
+	.examples =
+		"hybridctl split 0 8M:4M:9M\n"
+		"Make an extent of 1 MiB and one of 3 MiB of one that begins at 8M.\n",
+	.table = "extents",
+	.columns = split_columns, .nr_columns = NR_SPLIT,
+};
+
+const struct command extend_command = {
+	.name = "extend",
+	.run = cmd_extend,
+	.options = OPTS_TABLE | BIT(OPT_FILE) | BIT(OPT_LEAST),
+	.min_words = 1, .max_words = INT_MAX,
+	.words = "NODE [START:LEN:MORE...]",
+	.summary = "make extents longer, where they are",
+	.description =
+		"Appends what is free behind an extent to it: MORE bytes, rounded up to whole blocks. START "
+		"and LEN are as for `hybridctl free`. If less is free there, nothing changes, unless --least "
+		"says how little is enough: then the extent gets as much of MORE as there is. With --file the "
+		"lines have three numbers each. A line is printed for each extent, with its length as it is "
+		"then.",
+	.examples =
+		"hybridctl extend 0 8M:4M:1M\n"
+		"Append 1 MiB, or nothing.\n"
+		"hybridctl extend --least 1 -n -o EXTENT 0 8M:4M:64M\n"
+		"Append up to 64 MiB, as far as the space behind the extent is free.\n",
+	.table = "extents",
+	.columns = longer_columns, .nr_columns = NR_LONGER,
 };

@@ -133,16 +133,8 @@ static const struct cause {
 	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then "
 	  "`hybridctl seal %`." },
 	{ "alloc", EINVAL,
-	  "the size is 0 or less than --min, or the alignment is neither a power of two nor a multiple "
-	  "of the block size",
-	  "Give a size of at least 1 and an alignment such as 64K; `hybridctl info %` shows the block "
-	  "size as MIN_BLOCK." },
-	{ "alloc", E2BIG,
-	  "the module is older than this program and does not know --min",
-	  "Load the module of this version, or leave --min out." },
-	{ "alloc", EINTR,
-	  "it was interrupted",
-	  "Run it again." },
+	  "the size is 0 or the alignment is not a power of two",
+	  "Give a size of at least 1 and an alignment such as 64K." },
 	{ "trim", EOPNOTSUPP,
 	  "the disk cannot discard",
 	  "`lsblk --discard` shows the disks that can, with a DISC-MAX above 0." },
@@ -188,6 +180,53 @@ static const struct cause {
 	{ "free", EPERM,
 	  "it belongs to another open file",
 	  "Only the program that allocated it can free it." },
+	{ "part", EPERM,
+	  "it belongs to another open file",
+	  "Only the program that allocated it can free parts of it." },
+	{ "part", EINVAL,
+	  "the module is older than hybridctl, and frees extents as a whole only",
+	  "Load the module of the same version." },
+	{ "split", EPERM,
+	  "it belongs to another open file",
+	  "Only the program that allocated it can split it." },
+	{ "split", ENOTTY,
+	  "the module is older than hybridctl",
+	  "Load the module of the same version." },
+	{ "extend", EPERM,
+	  "it belongs to another open file",
+	  "Only the program that allocated it can extend it." },
+	{ "extend", ENOTTY,
+	  "the module is older than hybridctl",
+	  "Load the module of the same version." },
+	{ "extend", ENOSPC,
+	  "less than that is free behind it",
+	  "`hybridctl map --list %` shows what is there; give a --least, or allocate another "
+	  "extent." },
+	{ "extend", EFBIG,
+	  "it would be longer than what the instance manages, or than it allows in one extent",
+	  "`hybridctl info %` shows the limits as RANGE_LEN and MAX_BLOCK; ask for less." },
+	{ "extend", EINVAL,
+	  "MORE is 0, or less than --least",
+	  "Give a MORE of at least 1, and a --least that is no more than it." },
+	{ "extend", EAGAIN,
+	  "the instance was attached for a rebuild and is not sealed yet",
+	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then "
+	  "`hybridctl seal %`." },
+	{ "keep", EPERM,
+	  "it belongs to another open file",
+	  "Name the program that allocated it with --pid." },
+	{ "keep", ENOTTY,
+	  "the module is older than hybridctl",
+	  "Load the module of the same version." },
+	{ "pid", ESRCH,
+	  "there is no such process",
+	  "`fuser -v %` shows the programs that use the instance." },
+	{ "pid", EBADF,
+	  "it has not opened the instance to change it, or you are not permitted to trace it",
+	  "`fuser -v %` shows the programs that use the instance; run hybridctl as root." },
+	{ "pid", EACCES,
+	  "you are not permitted to trace it",
+	  "Run hybridctl as root, or as the user who started the program." },
 	{ "file", ENOENT,
 	  "there is no such file",
 	  "Check the name; - stands for standard input or output." },
@@ -221,6 +260,9 @@ static const struct cause {
 	  "the instance was detached, or its block device went away",
 	  "If `hybridctl list` still shows it, `hybridctl detach --force %` removes what is left "
 	  "of it." },
+	{ NULL, EINTR,
+	  "it was interrupted",
+	  "Run it again." },
 	{ NULL, ENOTTY,
 	  "the file is not a node of hybrid_alloc",
 	  "Name an instance as 0 or /dev/hybrid_alloc0; `hybridctl list` shows them." },
@@ -245,10 +287,10 @@ static const struct cause reasons[HYBRID_ALLOC_REASON_COUNT] = {
 	  "Check the position; nothing was changed." },
 	[HYBRID_ALLOC_REASON_WRONG_START] = { NULL, EINVAL,
 	  "it is inside a live extent, but is not its start",
-	  "Give the start that `hybridctl alloc` printed; extents are freed as a whole." },
+	  "Give the start that `hybridctl alloc` printed; `hybridctl free --part` frees parts." },
 	[HYBRID_ALLOC_REASON_WRONG_LENGTH] = { NULL, EINVAL,
 	  "an extent starts there, but has another length",
-	  "Give the length that `hybridctl alloc` printed; extents are freed as a whole." },
+	  "Give the length that `hybridctl alloc` printed; `hybridctl free --part` frees parts." },
 	[HYBRID_ALLOC_REASON_UNALIGNED] = { NULL, EINVAL,
 	  "the start is not a multiple of the block size",
 	  "Give the start that `hybridctl alloc` printed; `hybridctl info %` shows "
@@ -261,10 +303,28 @@ static const struct cause reasons[HYBRID_ALLOC_REASON_COUNT] = {
 	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
 };
 
+/* The same for parts of extents, looked at first. The number is the reason, of an EINVAL. */
+static const struct cause part_reasons[] = {
+	{ "part", HYBRID_ALLOC_REASON_WRONG_LENGTH,
+	  "it goes beyond the extent that it begins in, and is no row of extents",
+	  "`hybridctl map --list %` shows the extents." },
+	{ "part", HYBRID_ALLOC_REASON_UNALIGNED,
+	  "its start or its length is not a multiple of the block size",
+	  "`hybridctl info %` shows the block size as MIN_BLOCK." },
+	{ "split", HYBRID_ALLOC_REASON_UNALIGNED,
+	  "the start or AT is not a multiple of the block size, or AT is not inside the extent",
+	  "AT is a byte of the disk, behind the first one of the extent; `hybridctl info %` shows "
+	  "the block size as MIN_BLOCK." },
+};
+
 static const char any_remedy[] = "The last lines of `dmesg` may say more.";
 
 static const struct cause *find_cause(const char *command, int err, unsigned int reason)
 {
+	for (size_t i = 0; reason && err == EINVAL && i < ARRAY_SIZE(part_reasons); i++) {
+		if (part_reasons[i].err == (int)reason && !strcmp(part_reasons[i].command, command))
+			return &part_reasons[i];
+	}
 	if (reason && reason < ARRAY_SIZE(reasons) && reasons[reason].err == err)
 		return &reasons[reason];
 	for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {

@@ -65,6 +65,12 @@ const struct option_info option_infos[NR_OPTIONS] = {
 		"Allocate N extents of each SIZE; 1 by default." },
 	[OPT_FILE] = { 'f', "file", "FILE",
 		"Read extents from FILE, or from standard input if that is -." },
+	[OPT_PART] = { 'p', "part", NULL,
+		"Free parts of extents, or several in a row: see DESCRIPTION." },
+	[OPT_LEAST] = { 'l', "least", "SIZE",
+		"How much of MORE is enough, rounded up to whole blocks; all of it by default." },
+	[OPT_PID] = { 'p', "pid", "PID",
+		"The program that has allocated the extents." },
 	[OPT_OFFSET] = { 0, "offset", "START",
 		"Start at this byte of the disk; at the start of the range by default." },
 	[OPT_LENGTH] = { 'l', "length", "LEN",
@@ -259,6 +265,13 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 	case OPT_FILE:
 		args->file = value;
 		return true;
+	case OPT_PART:
+		args->part = true;
+		return true;
+	case OPT_LEAST:
+		return size_argument(id, value, &args->least);
+	case OPT_PID:
+		return number_argument(id, value, 1, INT_MAX, &args->pid);
 	case OPT_OFFSET:
 		return size_argument(id, value, &args->offset);
 	case OPT_LENGTH:

@@ -41,6 +41,9 @@ json list
 json info 0
 json alloc 0 4K 1M 3M
 json free 0 4K:1 0:4K
+json split 0 4K:4K:8K 0:4K:0
+json extend 0 0:1T:4K 0:4K:1T
+json keep 0 0:4K 4K:1
 json stat 0
 json stat --runs 0
 json map 0

@@ -71,7 +71,23 @@ usage_error "a count that is no number" "--count: 'many'" alloc --count many 0 4
 for word in 4096 4K: :4K 1:2:3 1::2 ',' ''; do
 	usage_error "extent '$word'" "not of the form START:LEN" free 0 "$word"
 	usage_error "extent '$word' to claim" "not of the form START:LEN" claim 0 "$word"
+	usage_error "extent '$word' to keep" "not of the form START:LEN" keep 0 "$word"
 done
+for word in 4096 1M:4K 1M:4K: 1M::4K 1M:4K:2M:4K ',,' ''; do
+	usage_error "a split of '$word'" "not of the form START:LEN:AT, such as 1M:64K:1040K" split 0 "$word"
+	usage_error "an extension of '$word'" "not of the form START:LEN:MORE, such as 1M:64K:4K" \
+		extend 0 "$word"
+done
+usage_error "a split at what is no size" "'1M:4K:x' is not a size" split 0 1M:4K:x
+usage_error "an extension by less than nothing" "is negative" extend 0 1M:4K:-4K
+usage_error "no extents to split" "split which extents? Name them as START:LEN:AT" split 0
+usage_error "no extents to extend" "extend which extents? Name them as START:LEN:MORE" extend 0
+usage_error "no extents to keep" "keep which extents? Name them as START:LEN," keep 0
+usage_error "a --least that is no size" "--least: 'all'" extend --least all 0 1M:4K:4K
+for word in 0 x 2147483648; do
+	usage_error "the process $word" "--pid: '$word'" keep --pid $word 0 1M:4K
+done
+usage_error "parts of what is claimed" "unrecognized option '--part'" claim --part 0 1M:4K
 usage_error "an extent with a bad start" "is not a size" free 0 x:4K
 usage_error "an extent with a bad length" "unknown unit" free 0 4K:4Q
 usage_error "a bad extent behind a good one" "'b:4K'" free 0 4K:4K b:4K

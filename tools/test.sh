@@ -310,6 +310,86 @@ is "junk on standard input: status" $? 1
 is "... by line" "$(cut -d: -f2 /tmp/err)" " standard input, line 1
  standard input, line 2"
 
+# Parts of extents
+
+before=$(one NR_LIVE,CHARGED)
+try "an extent for what follows" hybridctl claim 0 64M:64K
+is "free --part of its tail says nothing" "$(hybridctl free --part 0 $((64 * M + 60 * K)):4K 2>&1)" ""
+is "free -p out of its middle" "$(hybridctl free -p --raw -n -o RESULT 0 $((64 * M + 16 * K)),16K)" ok
+is "two extents are left" "$(hybridctl map --list -n -r -b -o START,LEN,STATE 0 | grep live | grep "^67[0-9]* ")" \
+	"$((64 * M)) $((16 * K)) live
+$((64 * M + 32 * K)) $((28 * K)) live"
+try_not "a part beyond the extent" "cannot free $((64 * M)):20480: it goes beyond the extent that it begins in, and is no row of extents (EINVAL). \`hybridctl map --list $node\` shows the extents." \
+	hybridctl free --part 0 64M:20K
+try_not "a part of a part of a block" "its start or its length is not a multiple of the block size (EINVAL)" \
+	hybridctl free --part 0 64M:1K
+try_not "a part of what is free" "nothing is allocated there" hybridctl free --part 0 $((64 * M + 60 * K)):4K
+is "split says nothing" "$(hybridctl split 0 64M:16K:$((64 * M + 4 * K)) 2>&1)" ""
+json_is "split --json" "extents[0].start=$((64 * M + 4 * K))
+extents[0].len=$((12 * K))
+extents[0].at=$((64 * M + 8 * K))
+extents[0].result=\"ok\"
+extents[0].error=null
+extents[1].result=\"EINVAL\"" split 0 $((64 * M + 4 * K)):12K:$((64 * M + 8 * K)) 64M:4K:64M
+echo "$((64 * M + 32 * K)) 28K $((64 * M + 36 * K)) # three numbers a line" >/tmp/in
+is "split --file" "$(hybridctl split --file /tmp/in --raw -n -b -o START,LEN,AT,RESULT 0)" \
+	"$((64 * M + 32 * K)) $((28 * K)) $((64 * M + 36 * K)) ok"
+try_not "a split where the extent begins" "cannot split $((64 * M)):4096 at $((64 * M)): the start or AT is not a multiple of the block size, or AT is not inside the extent (EINVAL)" \
+	hybridctl split 0 64M:4K:64M
+try_not "a split of another length" "an extent starts there, but has another length (EINVAL)" \
+	hybridctl split 0 64M:8K:$((64 * M + 4 * K))
+is "extend prints the extent as it is then" "$(hybridctl extend 0 $((64 * M + 36 * K)):24K:4K | tr -s ' ' | sed 's/^ //; s/ $//')" \
+	"START LEN SIZE RESULT
+$((64 * M + 36 * K)) $((28 * K)) 28K ok"
+try_not "extend into what is live" "cannot extend $((64 * M)):4096 by 4096: less than that is free behind it (ENOSPC)" \
+	hybridctl extend 0 64M:4K:4K
+is "extend --least, as far as it goes" "$(hybridctl extend --least 1 -n -o EXTENT 0 $((64 * M + 8 * K)):8K:1M)" \
+	"$((64 * M + 8 * K)):$((24 * K))"
+is "extend -l: more than there is" "$(hybridctl extend -l 8K -n -r -o LEN,RESULT 0 $((64 * M + 8 * K)):24K:1M 2>/dev/null)" \
+	"$((24 * K)) ENOSPC"
+try_not "extend by nothing" "MORE is 0, or less than --least (EINVAL)" hybridctl extend 0 64M:4K:0
+try_not "extend beyond the disk" "it would be longer than what the instance manages" hybridctl extend 0 64M:4K:1T
+json_is "extend --json" "extents[0].start=$((64 * M + 36 * K))
+extents[0].len=$((32 * K))
+extents[0].result=\"ok\"
+extents[0].error=null
+extents[1].result=\"ENOENT\"" extend 0 $((64 * M + 36 * K)):28K:4K 128M:4K:4K
+echo "$((64 * M + 36 * K)):32K:4K" >/tmp/in
+is "extend --file" "$(hybridctl extend --file /tmp/in --raw -n -b -o START,LEN,SIZE 0)" \
+	"$((64 * M + 36 * K)) $((36 * K)) $((36 * K))"
+try "free --part of several extents in a row" hybridctl free --part 0 64M:72K
+is "nothing of all that is left" "$(one NR_LIVE,CHARGED)" "$before"
+
+hybridctl alloc --bound --count 2 -n -o EXTENT 0 64K >/tmp/out 2>/tmp/err &
+while ! grep -q bound /tmp/err; do
+	sleep 0.1
+done
+extent=$(head -n 1 /tmp/out)
+try_not "keep without the program" "cannot keep $extent: it belongs to another open file (EPERM). Name the program that allocated it with --pid." \
+	hybridctl keep 0 "$extent"
+try_not "keep: no such process" "there is no such process (ESRCH)" hybridctl keep --pid 2147483647 0 "$extent"
+try_not "keep: a process that does not use the instance" "it has not opened the instance" \
+	hybridctl keep --pid $$ 0 "$extent"
+try_not "split of what is bound" "Only the program that allocated it can split it." \
+	hybridctl split 0 "$extent:$((${extent%:*} + 4 * K))"
+try_not "extend of what is bound" "Only the program that allocated it can extend it." \
+	hybridctl extend 0 "$extent:4K"
+try_not "free --part of what is bound" "Only the program that allocated it can free parts of it." \
+	hybridctl free --part 0 "${extent%:*}:4K"
+head -n 1 /tmp/out >/tmp/in
+json_is "keep --json" "extents[0].start=${extent%:*}
+extents[0].len=$((64 * K))
+extents[0].result=\"ok\"
+extents[0].error=null" keep --pid $! 0 --file /tmp/in
+is "keep -p a second time" "$(hybridctl keep -p $! --raw -n -b -o START,LEN,RESULT 0 "$extent")" \
+	"${extent%:*} $((64 * K)) ok"
+kill $!
+wait $!
+is "what was kept stays" "$(hybridctl map --list -n -r -b -o START,LEN,STATE 0 | grep "^${extent%:*} ")" \
+	"${extent%:*} $((64 * K)) live"
+try "and can be freed by others" hybridctl free 0 "$extent"
+is "the other one is freed" "$(one NR_LIVE,NR_BOUND)" "${before% *} 0"
+
 # drain
 
 hybridctl free 0 "$(hybridctl alloc -n -o EXTENT 0 16K)"
