@@ -8,7 +8,9 @@
  * part of a mixed slot, or a span if it is longer than one. So a cut is: divide the extent where
  * the part begins and where it ends, and free what is between, which is an extent then.
  *
- * What needs memory takes it before anything is divided. The rest cannot fail.
+ * What needs memory takes it before anything is divided. The rest cannot fail. What is refused has
+ * changed nothing, not even the form that the extent has: a call in a loop would otherwise cost
+ * others their slabs.
  *
  * An extent that lies in mixed slots of one group needs the lock of that group; so do an object and
  * a block that become a part of such slots. Spans, and extents that become one, need all groups
@@ -23,6 +25,22 @@
 /* How much a look at what follows an extent may take, in steps. */
 #define FOLLOW_STEPS	1000
 
+/* How long an extent may become, and at least has to. */
+struct extension {
+	u64 least;	/* blocks more */
+	u64 most;
+	u64 got;	/* out: how many there are */
+	bool pools_empty;
+};
+
+/* What a call asks for. */
+struct wanted {
+	u64 from;	/* the blocks that the extent has to have */
+	u64 to;
+	bool exact;	/* and it has no others */
+	struct extension *e;	/* what has to be free behind it, or NULL */
+};
+
 /* A live extent that can be divided. */
 struct divisible {
 	u64 start;
@@ -35,25 +53,66 @@ struct divisible {
 
 /* ---- what can be divided ---- */
 
-/* Whether the extent has all blocks from @from to @to, the first of which it has. */
-static int haslab_part_is_in(u64 to, u64 end, enum hybrid_alloc_reason *reason)
+/* Whether the extent from @start to @end, which has the first of them, has the blocks wanted. */
+static int haslab_part_fits(const struct wanted *w, u64 start, u64 end,
+			    enum hybrid_alloc_reason *reason)
 {
-	return to <= end ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+	if (w->exact)
+		return start == w->from && end == w->to ? 0 :
+		       haslab_refuse_live(reason, w->from, start);
+	return w->to <= end ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_LENGTH);
 }
 
-/* The live object at @from becomes an extent of a mixed part. */
-static int haslab_divide_object(struct haslab *s, const struct haslab_group *g,
-				struct haslab_slab *slab, u64 from, u64 to, struct hamem_op *op,
-				enum hybrid_alloc_reason *reason)
+/* How many blocks behind @end are free. -EAGAIN: what comes then is in a pool, or held. */
+static int haslab_extend_look(struct haslab *s, u64 end, struct extension *e)
 {
-	u32 i = object_of(s, slab, from);
+	int steps = haslab_steps(s, FOLLOW_STEPS);
+	u64 len = end < s->cfg.nr_blocks ? haslab_run_at(s, end, e->most, &steps) : 0;
+
+	haslab_assert_all(s);
+	e->got = min(e->most, len);
+	if (e->got == e->most || end + len >= s->cfg.nr_blocks || steps < 0)
+		return e->got < e->least ? -ENOSPC : 0;
+	if (!e->pools_empty && !haslab_is_live(s, end + len))
+		return -EAGAIN;
+	return e->got < e->least ? -ENOSPC : 0;
+}
+
+/*
+ * Whether enough is free behind the object, before its slab gives way for that. -EBUSY: the slab
+ * alone does not tell.
+ */
+static int haslab_object_looks(struct haslab *s, const struct haslab_group *g,
+			       const struct haslab_slab *slab, u32 i, struct extension *e)
+{
+	u32 blocks = s->classes[slab->class].blocks, next;
+
+	if (!g)
+		return haslab_extend_look(s, object_start(s, slab, i + 1), e);
+	if (slab->dissolved)
+		return -EBUSY;
+	next = find_next_zero_bit(slab->free, slab->nr_objects, i + 1);
+	ha_step((next - i) / (BITS_PER_LONG / 2) + 1);
+	if ((u64)(next - i - 1) * blocks >= e->least)
+		return 0;
+	return next < slab->nr_objects && test_bit(next, slab->live) ? -ENOSPC : -EBUSY;
+}
+
+/* The live object at w->from becomes an extent of a mixed part. */
+static int haslab_divide_object(struct haslab *s, const struct haslab_group *g,
+				struct haslab_slab *slab, const struct wanted *w,
+				struct hamem_op *op, enum hybrid_alloc_reason *reason)
+{
+	u32 i = object_of(s, slab, w->from);
 	int ret;
 
 	if (g && slab_group(s, slab) != g)
 		return -EBUSY;
 	if (i >= slab->nr_objects || !test_bit(i, slab->live))
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
-	ret = haslab_part_is_in(to, object_start(s, slab, i + 1), reason);
+	ret = haslab_part_fits(w, object_start(s, slab, i), object_start(s, slab, i + 1), reason);
+	if (!ret && w->e)
+		ret = haslab_object_looks(s, g, slab, i, w->e);
 	if (ret)
 		return ret;
 	if (!slab->dissolved)
@@ -97,18 +156,21 @@ static int haslab_divide_large(struct haslab *s, u64 start, unsigned int order,
 	return 0;
 }
 
-/* What is at @from lies neither in a mixed part nor in a slab. */
-static int haslab_divide_units(struct haslab *s, struct haslab_group *g, u64 from, u64 to,
+/* What is at w->from lies neither in a mixed part nor in a slab. */
+static int haslab_divide_units(struct haslab *s, struct haslab_group *g, const struct wanted *w,
 			       struct hamem_op *op, struct divisible *d,
 			       enum hybrid_alloc_reason *reason)
 {
 	unsigned int order;
-	u64 start;
+	u64 start, end;
 	int ret;
 
-	if (habuddy_find_owned(&s->buddy, from >> s->cfg.unit_shift, &start, &order)) {
+	if (habuddy_find_owned(&s->buddy, w->from >> s->cfg.unit_shift, &start, &order)) {
 		start <<= s->cfg.unit_shift;
-		ret = haslab_part_is_in(to, start + ((u64)unit_blocks(s) << order), reason);
+		end = start + ((u64)unit_blocks(s) << order);
+		ret = haslab_part_fits(w, start, end, reason);
+		if (!ret && w->e)
+			ret = g ? -EBUSY : haslab_extend_look(s, end, w->e);
 		if (ret)
 			return ret;
 		if (order <= s->slot_shift - s->cfg.unit_shift)
@@ -118,22 +180,22 @@ static int haslab_divide_units(struct haslab *s, struct haslab_group *g, u64 fro
 	}
 	if (g)
 		return -EBUSY;
-	d->span = haslab_span_find(s, from);
+	d->span = haslab_span_find(s, w->from);
 	return d->span ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 }
 
-/* What is at @from is SPECIAL in a mixed part. */
-static int haslab_divide_special(struct haslab *s, const struct haslab_group *g, u64 from, u64 to,
-				 struct hamem_op *op, struct divisible *d,
+/* What is at w->from is SPECIAL in a mixed part. */
+static int haslab_divide_special(struct haslab *s, const struct haslab_group *g,
+				 const struct wanted *w, struct hamem_op *op, struct divisible *d,
 				 enum hybrid_alloc_reason *reason)
 {
-	struct haslab_slab *slab = haslab_dissolved_at(s, from);
+	struct haslab_slab *slab = haslab_dissolved_at(s, w->from);
 
 	if (slab)
-		return haslab_divide_object(s, g, slab, from, to, op, reason);
+		return haslab_divide_object(s, g, slab, w, op, reason);
 	if (g)
 		return -EBUSY;
-	d->span = haslab_span_find(s, from);
+	d->span = haslab_span_find(s, w->from);
 	return d->span ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 }
 
@@ -162,16 +224,17 @@ static void haslab_divide_run(struct haslab *s, struct haslab_mixed *m, u64 from
 }
 
 /*
- * Find the live extent that has the blocks from @from to @to, with the lock of @g, or with all
- * groups shut out if that is NULL. It is made one that can be divided.
+ * Find the live extent that has the blocks wanted, with the lock of @g, or with all groups shut out
+ * if that is NULL. It is made one that can be divided; of what is refused nothing is.
  *
- * Return: 0; -EBUSY it takes all groups; -ENOENT, -EINVAL: see @reason; -ENOMEM; -EAGAIN the pools
- * have to be emptied first.
+ * Return: 0; -EBUSY it takes all groups; -ENOENT, -EINVAL: see @reason; -ENOSPC, -EAGAIN as
+ * haslab_extend_look(); -ENOMEM; -EAGAIN the pools have to be emptied first.
  */
-static int haslab_divisible(struct haslab *s, struct haslab_group *g, u64 from, u64 to,
+static int haslab_divisible(struct haslab *s, struct haslab_group *g, const struct wanted *w,
 			    struct hamem_op *op, struct divisible *d,
 			    enum hybrid_alloc_reason *reason)
 {
+	u64 from = w->from;
 	struct haslab_mixed *m;
 	struct haslab_slab *slab;
 	struct haruns_run run;
@@ -184,8 +247,8 @@ static int haslab_divisible(struct haslab *s, struct haslab_group *g, u64 from, 
 		if (m && g && !mixed_is_of(s, m, g))
 			return -EBUSY;
 		if (!m) {
-			ret = slab ? haslab_divide_object(s, g, slab, from, to, op, reason) :
-				     haslab_divide_units(s, g, from, to, op, d, reason);
+			ret = slab ? haslab_divide_object(s, g, slab, w, op, reason) :
+				     haslab_divide_units(s, g, w, op, d, reason);
 			continue;
 		}
 		run = mixed_run(s, m, from);
@@ -193,13 +256,13 @@ static int haslab_divisible(struct haslab *s, struct haslab_group *g, u64 from, 
 			return haslab_refuse(reason, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
 		haslab_divide_run(s, m, from, &run, d);
 		if (!d->m)
-			ret = haslab_divide_special(s, g, from, to, op, d, reason);
+			ret = haslab_divide_special(s, g, w, op, d, reason);
 	}
 	if (d->span) {
 		d->start = d->span->start;
 		d->end = d->start + d->span->len;
 	}
-	return ret ?: haslab_part_is_in(to, d->end, reason);
+	return ret ?: haslab_part_fits(w, d->start, d->end, reason);
 }
 
 /* ---- dividing in mixed slots ---- */
@@ -432,12 +495,13 @@ static bool haslab_whole_free(struct haslab *s, const struct haslab_group *g, u6
 static int haslab_cut_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 len,
 			     bool reuse, struct hamem_op *op, enum hybrid_alloc_reason *reason)
 {
+	struct wanted w = { .from = start, .to = start + len };
 	struct divisible d;
 	int ret, nr;
 
 	if (!mixed_at(s, start) && haslab_whole_free(s, g, start, len, reuse))
 		return 0;
-	ret = haslab_divisible(s, g, start, start + len, op, &d, reason);
+	ret = haslab_divisible(s, g, &w, op, &d, reason);
 	if (ret)
 		return ret;
 	nr = (d.start < start) + (d.end > start + len);
@@ -485,24 +549,12 @@ int haslab_cut(struct haslab *s, u64 start, u64 len, bool reuse, gfp_t gfp,
 
 /* ---- splits ---- */
 
-/* Find the extent from @start to @end exactly. Return: as haslab_divisible(). */
-static int haslab_divisible_exact(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
-				  struct hamem_op *op, struct divisible *d,
-				  enum hybrid_alloc_reason *reason)
-{
-	int ret = haslab_divisible(s, g, start, end, op, d, reason);
-
-	if (ret)
-		return ret;
-	return d->start == start && d->end == end ? 0 :
-	       haslab_refuse_live(reason, start, d->start);
-}
-
 static int haslab_split_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
 			       u64 at, struct hamem_op *op, enum hybrid_alloc_reason *reason)
 {
+	struct wanted w = { .from = start, .to = end, .exact = true };
 	struct divisible d;
-	int ret = haslab_divisible_exact(s, g, start, end, op, &d, reason);
+	int ret = haslab_divisible(s, g, &w, op, &d, reason);
 
 	if (ret)
 		return ret;
@@ -546,13 +598,6 @@ int haslab_split(struct haslab *s, u64 start, u64 len, u64 at, gfp_t gfp,
 }
 
 /* ---- extending ---- */
-
-/* How long extents may become, and at least have to. */
-struct extension {
-	u64 least;	/* blocks more */
-	u64 most;
-	u64 got;	/* out: how many there are */
-};
 
 /* Extend an extent that ends a slot: it goes on in the next one, where blocks are free. */
 static int haslab_border_extend(struct haslab *s, struct divisible *d, u64 len,
@@ -603,20 +648,6 @@ static int haslab_extend_in_slot(struct haslab *s, struct haslab_group *g, struc
 	return 0;
 }
 
-/* How many blocks behind @end are free. -EAGAIN: what comes then is in a pool, or held. */
-static int haslab_extend_look(struct haslab *s, u64 end, bool pools_empty, struct extension *e)
-{
-	int steps = haslab_steps(s, FOLLOW_STEPS);
-	u64 len = end < s->cfg.nr_blocks ? haslab_run_at(s, end, e->most, &steps) : 0;
-
-	e->got = min(e->most, len);
-	if (e->got == e->most || end + len >= s->cfg.nr_blocks || steps < 0)
-		return e->got < e->least ? -ENOSPC : 0;
-	if (!pools_empty && !haslab_is_live(s, end + len))
-		return -EAGAIN;
-	return e->got < e->least ? -ENOSPC : 0;
-}
-
 /* An extent of mixed slots becomes a span. */
 static void haslab_runs_to_span(struct haslab *s, const struct divisible *d,
 				struct haslab_span *span)
@@ -656,13 +687,12 @@ static int haslab_extend_span(struct haslab *s, struct divisible *d, u64 len, st
 }
 
 /* With all groups shut out. */
-static int haslab_extend_alone(struct haslab *s, struct divisible *d, bool pools_empty,
-			       struct extension *e, struct hamem_op *op)
+static int haslab_extend_alone(struct haslab *s, struct divisible *d, struct extension *e,
+			       struct hamem_op *op)
 {
-	int ret = haslab_extend_look(s, d->end, pools_empty, e);
+	int ret = haslab_extend_look(s, d->end, e);
 	struct haruns_run run;
 
-	haslab_assert_all(s);
 	if (ret)
 		return ret;
 	if (!d->m || !haslab_in_one_slot(s, d->start, d->end + e->got))
@@ -676,16 +706,16 @@ static int haslab_extend_alone(struct haslab *s, struct divisible *d, bool pools
 }
 
 static int haslab_extend_locked(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
-				bool pools_empty, struct extension *e, struct hamem_op *op,
+				struct extension *e, struct hamem_op *op,
 				enum hybrid_alloc_reason *reason)
 {
+	struct wanted w = { .from = start, .to = end, .exact = true, .e = e };
 	struct divisible d;
-	int ret = haslab_divisible_exact(s, g, start, end, op, &d, reason);
+	int ret = haslab_divisible(s, g, &w, op, &d, reason);
 
 	if (ret)
 		return ret;
-	return g ? haslab_extend_in_slot(s, g, &d, e, op) :
-		   haslab_extend_alone(s, &d, pools_empty, e, op);
+	return g ? haslab_extend_in_slot(s, g, &d, e, op) : haslab_extend_alone(s, &d, e, op);
 }
 
 /**
@@ -709,19 +739,18 @@ static int haslab_extend_locked(struct haslab *s, struct haslab_group *g, u64 st
 int haslab_extend(struct haslab *s, u64 start, u64 len, u64 least, u64 most, bool pools_empty,
 		  gfp_t gfp, u64 *got, enum hybrid_alloc_reason *reason)
 {
-	struct extension e = { .least = least, .most = most };
+	struct extension e = { .least = least, .most = most, .pools_empty = pools_empty };
 	struct hamem_op op = HAMEM_OP(gfp);
 	struct haslab_group *g;
 	int ret;
 
 	do {
 		g = haslab_lock_group_at(s, start);
-		ret = haslab_extend_locked(s, g, start, start + len, pools_empty, &e, &op, reason);
+		ret = haslab_extend_locked(s, g, start, start + len, &e, &op, reason);
 		haslab_unlock_group(g);
 		if (ret == -EBUSY) {
 			haslab_lock_all(s);
-			ret = haslab_extend_locked(s, NULL, start, start + len, pools_empty, &e,
-						   &op, reason);
+			ret = haslab_extend_locked(s, NULL, start, start + len, &e, &op, reason);
 			haslab_unlock_all(s);
 		}
 	} while (hamem_again(&op, ret));
