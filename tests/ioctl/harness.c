@@ -198,10 +198,10 @@ int ha_alloc_flags(int fd, u64 len, u32 flags, struct hybrid_alloc_extent *ext)
 	return err;
 }
 
-int ha_free(int fd, u64 start, u64 len, u32 *reason)
+static int free_flags(int fd, u64 start, u64 len, u32 flags, u32 *reason)
 {
 	struct hybrid_alloc_free f = {
-		.size = sizeof(f), .extent = { .start = start, .len = len },
+		.size = sizeof(f), .flags = flags, .extent = { .start = start, .len = len },
 	};
 	int err = ha_ioctl(fd, HYBRID_ALLOC_IOC_FREE, &f);
 
@@ -210,10 +210,22 @@ int ha_free(int fd, u64 start, u64 len, u32 *reason)
 	return err;
 }
 
-static int batch(int fd, unsigned long cmd, void *items, u32 nr, u32 item_size, u32 *nr_failed)
+int ha_free(int fd, u64 start, u64 len, u32 *reason)
+{
+	return free_flags(fd, start, len, 0, reason);
+}
+
+int ha_free_part(int fd, u64 start, u64 len, u32 *reason)
+{
+	return free_flags(fd, start, len, HYBRID_ALLOC_FREE_PART, reason);
+}
+
+static int batch_flags(int fd, unsigned long cmd, u32 flags, void *items, u32 nr, u32 item_size,
+		       u32 *nr_failed)
 {
 	struct hybrid_alloc_batch b = {
-		.size = sizeof(b), .items = (uintptr_t)items, .nr = nr, .item_size = item_size,
+		.size = sizeof(b), .flags = flags, .items = (uintptr_t)items, .nr = nr,
+		.item_size = item_size,
 	};
 	int err = ha_ioctl(fd, cmd, &b);
 
@@ -222,6 +234,11 @@ static int batch(int fd, unsigned long cmd, void *items, u32 nr, u32 item_size, 
 	if (nr_failed)
 		*nr_failed = b.nr_failed;
 	return err;
+}
+
+static int batch(int fd, unsigned long cmd, void *items, u32 nr, u32 item_size, u32 *nr_failed)
+{
+	return batch_flags(fd, cmd, 0, items, nr, item_size, nr_failed);
 }
 
 int ha_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items, u32 nr, u32 *nr_failed)
@@ -246,6 +263,60 @@ int ha_claim(int fd, u64 start, u64 len)
 int ha_claim_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed)
 {
 	return batch(fd, HYBRID_ALLOC_IOC_CLAIM_BATCH, items, nr, sizeof(*items), nr_failed);
+}
+
+int ha_free_parts(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch_flags(fd, HYBRID_ALLOC_IOC_FREE_BATCH, HYBRID_ALLOC_FREE_PART, items, nr,
+			   sizeof(*items), nr_failed);
+}
+
+int ha_split_batch(int fd, struct hybrid_alloc_split_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch(fd, HYBRID_ALLOC_IOC_SPLIT, items, nr, sizeof(*items), nr_failed);
+}
+
+int ha_split(int fd, u64 start, u64 len, u64 at, u32 *reason)
+{
+	struct hybrid_alloc_split_item item = {
+		.extent = { .start = start, .len = len }, .at = at,
+	};
+	int err = ha_split_batch(fd, &item, 1, NULL);
+
+	if (reason)
+		*reason = item.reason;
+	return err ?: (int)item.error;
+}
+
+int ha_extend_batch(int fd, struct hybrid_alloc_extend_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch(fd, HYBRID_ALLOC_IOC_EXTEND, items, nr, sizeof(*items), nr_failed);
+}
+
+int ha_extend(int fd, struct hybrid_alloc_extent *ext, u64 more, u64 least, u32 *reason)
+{
+	struct hybrid_alloc_extend_item item = { .extent = *ext, .more = more, .least = least };
+	int err = ha_extend_batch(fd, &item, 1, NULL);
+
+	*ext = item.extent;
+	if (reason)
+		*reason = item.reason;
+	return err ?: (int)item.error;
+}
+
+int ha_keep_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed)
+{
+	return batch(fd, HYBRID_ALLOC_IOC_KEEP, items, nr, sizeof(*items), nr_failed);
+}
+
+int ha_keep(int fd, u64 start, u64 len, u32 *reason)
+{
+	struct hybrid_alloc_free_item item = { .extent = { .start = start, .len = len } };
+	int err = ha_keep_batch(fd, &item, 1, NULL);
+
+	if (reason)
+		*reason = item.reason;
+	return err ?: (int)item.error;
 }
 
 /* @m carries the request, and what came of it. */

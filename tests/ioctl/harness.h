@@ -77,6 +77,15 @@ int ha_alloc_batch(int fd, struct hybrid_alloc_alloc_item *items, u32 nr, u32 *n
 int ha_free_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
 int ha_claim(int fd, u64 start, u64 len);
 int ha_claim_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
+int ha_free_part(int fd, u64 start, u64 len, u32 *reason);
+int ha_free_parts(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
+int ha_split(int fd, u64 start, u64 len, u64 at, u32 *reason);
+int ha_split_batch(int fd, struct hybrid_alloc_split_item *items, u32 nr, u32 *nr_failed);
+/* @ext: also out, with its new length */
+int ha_extend(int fd, struct hybrid_alloc_extent *ext, u64 more, u64 least, u32 *reason);
+int ha_extend_batch(int fd, struct hybrid_alloc_extend_item *items, u32 nr, u32 *nr_failed);
+int ha_keep(int fd, u64 start, u64 len, u32 *reason);
+int ha_keep_batch(int fd, struct hybrid_alloc_free_item *items, u32 nr, u32 *nr_failed);
 int ha_alloc_many(int fd, struct hybrid_alloc_many *m, struct hybrid_alloc_extent *exts, u32 nr);
 int ha_map(int fd, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr, u32 *got);
 int ha_map_flags(int fd, u32 flags, u64 start, u64 len, struct hybrid_alloc_map_entry *e, u32 nr,
