@@ -367,8 +367,9 @@ int hybrid_alloc_extend_batch(int fd, struct hybrid_alloc_extend_item *items,
  * @reason: as for hybrid_alloc_free_extent()
  *
  * It stays when the file is closed, and whoever may use the node may free it. So a program
- * can allocate bound extents, write to them, record them, and then keep them: if it is
- * killed before, they are freed. An extent that is not bound stays as it is. Needs no
+ * can allocate bound extents, write to them, keep them, and then record them: if it is
+ * killed before it keeps them, they are freed. Never the other way round: what is recorded
+ * must not be freed by a close. An extent that is not bound stays as it is. Needs no
  * memory. A module without this call returns -ENOTTY, and lacks
  * HYBRID_ALLOC_FEATURE_PARTS in the features of hybrid_alloc_get_info().
  *

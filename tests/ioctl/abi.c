@@ -129,6 +129,37 @@ static void fill_claim_batch(void *p)
 	fill_batch(p, &free_item, sizeof(free_item));
 }
 
+static struct hybrid_alloc_split_item split_item;
+static struct hybrid_alloc_extend_item extend_item;
+
+static void fill_split(void *p)
+{
+	split_item = (struct hybrid_alloc_split_item){
+		.extent = live, .at = live.start + BLOCK,
+	};
+	fill_batch(p, &split_item, sizeof(split_item));
+}
+
+static void undo_split(void *p)
+{
+	t_errno((int)split_item.error ?: ha_free_part(fd, live.start, live.len, NULL), 0,
+		"FREE_PART of what SPLIT made");
+	undo_free(p);
+}
+
+static void fill_extend(void *p)
+{
+	extend_item = (struct hybrid_alloc_extend_item){ .extent = live, .more = BLOCK };
+	fill_batch(p, &extend_item, sizeof(extend_item));
+}
+
+static void undo_extend(void *p)
+{
+	(void)p;
+	t_errno((int)extend_item.error ?: ha_free_part(fd, live.start + live.len, BLOCK, NULL), 0,
+		"FREE_PART of what EXTEND added");
+}
+
 static struct hybrid_alloc_extent many_extent;
 
 static void fill_alloc_many(void *p)
@@ -227,6 +258,12 @@ static const struct command {
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_free_batch, undo_free },
 	{ "CLAIM_BATCH", HYBRID_ALLOC_IOC_CLAIM_BATCH, sizeof(struct hybrid_alloc_batch), 0,
 	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_claim_batch, undo_claim },
+	{ "SPLIT", HYBRID_ALLOC_IOC_SPLIT, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_split, undo_split },
+	{ "EXTEND", HYBRID_ALLOC_IOC_EXTEND, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_extend, undo_extend },
+	{ "KEEP", HYBRID_ALLOC_IOC_KEEP, sizeof(struct hybrid_alloc_batch), 0,
+	  false, true, true, OFFSET(batch, epoch), 0, 0, fill_free_batch, NULL },
 	{ "ALLOC_MANY", HYBRID_ALLOC_IOC_ALLOC_MANY, sizeof(struct hybrid_alloc_many), 0,
 	  false, true, true, OFFSET(many, epoch), 0, OFFSET(many, __reserved),
 	  fill_alloc_many, undo_alloc_many },

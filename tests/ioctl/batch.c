@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * ALLOC_BATCH, FREE_BATCH and CLAIM_BATCH: each item as the call for one, with a result of
- * its own; arrays that are malformed, or cannot be read or written, or turn
- * read-only while the call is at work; a caller that is killed. Built for 64
- * and for 32 bit callers.
+ * its own; of these and of SPLIT, EXTEND and KEEP: arrays that are malformed, or cannot
+ * be read or written; arrays that turn read-only while the call is at work; a caller that
+ * is killed. Built for 64 and for 32 bit callers.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -235,7 +235,7 @@ static void wrong(const char *what, unsigned long cmd, void *items, size_t known
 	TRY(EFAULT, "items in the kernel", b.items = 0xffff888000000000);
 	TRY(EFAULT, "items at 2^64 - 8", b.items = -8ULL);
 	TRY(EFAULT, "items wrap in 32 bits", b.items = 0x1000000000000000 + (uintptr_t)items);
-	TRY(EINVAL, "unknown flag before no item", b.nr = 0, b.flags = 1);
+	TRY(EINVAL, "unknown flag before no item", b.nr = 0, b.flags = 1U << 31);
 
 	map = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
@@ -404,6 +404,8 @@ static void test_killed(void)
 
 int main(void)
 {
+	struct hybrid_alloc_extend_item extend = { .more = BLOCK };
+	struct hybrid_alloc_split_item split = {};
 	struct hybrid_alloc_stat start;
 	struct hybrid_alloc_info info;
 	u32 id;
@@ -423,11 +425,17 @@ int main(void)
 	test_claims();
 	test_full();
 	t_all_back(fd, &start, "after full batches");
-	allocs[0] = (struct hybrid_alloc_alloc_item){ .len = BLOCK };
+	allocs[0] = (struct hybrid_alloc_alloc_item){ .len = 2 * BLOCK };
 	wrong("ALLOC_BATCH", HYBRID_ALLOC_IOC_ALLOC_BATCH, &allocs[0], sizeof(allocs[0]));
 	if (ha_alloc_batch(fd, allocs, 1, NULL) || to_free(1) != 1)
 		t_die("ALLOC_BATCH of one");
 	wrong("FREE_BATCH", HYBRID_ALLOC_IOC_FREE_BATCH, &frees[0], sizeof(frees[0]));
+	wrong("KEEP", HYBRID_ALLOC_IOC_KEEP, &frees[0], sizeof(frees[0]));
+	extend.extent = frees[0].extent;
+	wrong("EXTEND", HYBRID_ALLOC_IOC_EXTEND, &extend, sizeof(extend));
+	split.extent = frees[0].extent;
+	split.at = frees[0].extent.start + BLOCK;
+	wrong("SPLIT", HYBRID_ALLOC_IOC_SPLIT, &split, sizeof(split));
 	t_errno(ha_free(fd, frees[0].extent.start, frees[0].extent.len, NULL), 0,
 		"after all that it is still live");
 	wrong("CLAIM_BATCH", HYBRID_ALLOC_IOC_CLAIM_BATCH, &frees[0], sizeof(frees[0]));

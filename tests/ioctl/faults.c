@@ -441,6 +441,128 @@ static const char *check_close_bound(int err)
 	return err ? "close fails" : all_back();
 }
 
+/* Parts of an extent, which may be bound: a block is cut out of it, or it is split there. */
+static int part_fd;
+static u64 part_from, part_to;
+static struct hybrid_alloc_split_item split_item;
+static struct hybrid_alloc_extend_item extend_item;
+
+static void prepare_part(void)
+{
+	part_fd = fd;
+	if (batch_flags)
+		part_fd = ha_must_open(id, O_RDWR);
+	if (ha_alloc_flags(part_fd, len, batch_flags, &ext))
+		t_die("ALLOC");
+	part_from = ext.start + len / BLOCK / 3 * BLOCK;
+	part_to = part_from + BLOCK;
+	fr = (struct hybrid_alloc_free){
+		.size = sizeof(fr), .flags = HYBRID_ALLOC_FREE_PART,
+		.extent = { .start = part_from, .len = part_to - part_from },
+	};
+}
+
+/* Nothing is left of the extent. */
+static const char *end_part(bool ok)
+{
+	if (batch_flags)
+		close(part_fd);
+	return ok ? all_back() : "the extent is not what it should be";
+}
+
+/* Are there the pieces of it, before @from and from @to on? They are freed. */
+static bool free_pieces(u64 from, u64 to)
+{
+	return !ha_free(part_fd, ext.start, from - ext.start, NULL) &&
+	       !ha_free(part_fd, to, ext.start + ext.len - to, NULL);
+}
+
+/* EFAULT: at the copy-in nothing has changed, at the copy-out all has. */
+static const char *check_pieces(int err, u64 from, u64 to)
+{
+	bool whole = err && !ha_free(part_fd, ext.start, ext.len, NULL);
+
+	if (err && err != EFAULT)
+		return end_part(whole);
+	return end_part(whole || free_pieces(from, to));
+}
+
+static int op_part(void)
+{
+	return ha_ioctl(part_fd, HYBRID_ALLOC_IOC_FREE, &fr);
+}
+
+static const char *check_part(int err)
+{
+	return check_pieces(err, part_from, part_to);
+}
+
+static void prepare_batch_of_one(void *item, u32 size)
+{
+	batch = (struct hybrid_alloc_batch){
+		.size = sizeof(batch), .items = (uintptr_t)item, .nr = 1, .item_size = size,
+	};
+}
+
+static void prepare_split(void)
+{
+	prepare_part();
+	split_item = (struct hybrid_alloc_split_item){ .extent = ext, .at = part_from };
+	prepare_batch_of_one(&split_item, sizeof(split_item));
+}
+
+static int op_split(void)
+{
+	return ha_ioctl(part_fd, HYBRID_ALLOC_IOC_SPLIT, &batch) ?: (int)split_item.error;
+}
+
+static const char *check_split(int err)
+{
+	return check_pieces(err, part_from, part_from);
+}
+
+static void prepare_extend(void)
+{
+	prepare_part();
+	extend_item = (struct hybrid_alloc_extend_item){ .extent = ext, .more = 5 * BLOCK };
+	prepare_batch_of_one(&extend_item, sizeof(extend_item));
+}
+
+static int op_extend(void)
+{
+	return ha_ioctl(part_fd, HYBRID_ALLOC_IOC_EXTEND, &batch) ?: (int)extend_item.error;
+}
+
+static const char *check_extend(int err)
+{
+	bool as_before = err && !ha_free(part_fd, ext.start, ext.len, NULL);
+
+	if (err == ENOSPC)
+		return "ENOSPC for lack of memory";
+	if (err && err != EFAULT)
+		return end_part(as_before);
+	return end_part(as_before || !ha_free(part_fd, ext.start, ext.len + 5 * BLOCK, NULL));
+}
+
+static void prepare_keep(void)
+{
+	prepare_part();
+	fr_items[0] = (struct hybrid_alloc_free_item){ .extent = ext };
+	prepare_batch_of_one(&fr_items[0], sizeof(fr_items[0]));
+}
+
+static int op_keep(void)
+{
+	return ha_ioctl(part_fd, HYBRID_ALLOC_IOC_KEEP, &batch) ?: (int)fr_items[0].error;
+}
+
+static const char *check_keep(int err)
+{
+	if (!err)
+		return end_part(!ha_free(fd, ext.start, ext.len, NULL));
+	return end_part(!ha_free(part_fd, ext.start, ext.len, NULL));
+}
+
 static struct hybrid_alloc_extent many_extents[NR_MANY];
 static struct hybrid_alloc_many many;
 
@@ -769,6 +891,26 @@ static const struct operation close_bound = {
 	.op = op_close_bound, .check = check_close_bound, .no_memory = true,
 };
 
+static const struct operation free_part = {
+	.name = "FREE_PART", .prepare = prepare_part, .op = op_part, .check = check_part,
+	.step = 64,
+};
+
+static const struct operation split = {
+	.name = "SPLIT", .prepare = prepare_split, .op = op_split, .check = check_split,
+	.step = 64,
+};
+
+static const struct operation extend = {
+	.name = "EXTEND", .prepare = prepare_extend, .op = op_extend, .check = check_extend,
+	.step = 64,
+};
+
+static const struct operation keep = {
+	.name = "KEEP", .prepare = prepare_keep, .op = op_keep, .check = check_keep,
+	.no_memory = true,
+};
+
 static const struct operation alloc_many = {
 	.name = "ALLOC_MANY", .prepare = prepare_many, .op = op_many, .check = check_many,
 };
@@ -785,6 +927,16 @@ static const struct operation insmod = {
 static const struct operation rmmod_ = {
 	.name = "rmmod", .prepare = prepare_rmmod, .op = op_rmmod, .check = check_rmmod,
 };
+
+static void run_parts(const char *size, bool budget)
+{
+	if (len > 2 * BLOCK) {
+		run(&free_part, size, budget);
+		run(&split, size, budget);
+	}
+	run(&extend, size, budget);
+	run(&keep, size, budget);
+}
 
 /* Extents of all kinds are freed with no memory left. */
 static void test_no_memory(void)
@@ -841,10 +993,13 @@ int main(void)
 		{ " of 3 MiB", 3 * MIB, false }, { " of 4 MiB", 4 * MIB, true },
 		{ " of 5 MiB + 4 KiB", 5 * MIB + BLOCK, true }, { " of 3 GiB", 3 * GIB, true },
 	};
+	static char bound_names[ARRAY_SIZE(sizes)][40];
 	size_t i;
 	int err;
 
 	t_note("SEED=%llu", t_seed);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		snprintf(bound_names[i], sizeof(bound_names[i]), "%s, bound", sizes[i].name);
 	if (ha_loaded() && ha_rmmod())
 		t_die("the module is in use");
 	/* no page of ours is to be fetched while memory is short */
@@ -881,6 +1036,7 @@ int main(void)
 		run(&free_, sizes[i].name, sizes[i].budget);
 		run(&free_drained, sizes[i].name, sizes[i].budget);
 		run(&drain, sizes[i].name, sizes[i].budget);
+		run_parts(sizes[i].name, sizes[i].budget);
 	}
 	run(&stat_, "", true);
 	run(&alloc_batch, "", true);
@@ -894,6 +1050,10 @@ int main(void)
 	run(&alloc_batch, ", bound", true);
 	run(&free_batch, ", bound", true);
 	run(&close_bound, "", true);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		len = sizes[i].len;
+		run_parts(bound_names[i], false);
+	}
 	test_no_memory();
 	close(fd);
 	t_errno(ha_detach(id, 0), 0, "DETACH");

@@ -25,18 +25,22 @@
 #define AREA_ITEMS	8192	/* offset of the array in an area */
 #define AREA_LEN	(AREA_ITEMS + HYBRID_ALLOC_MAX_ITEMS * 88)
 
-/* What an operation of a program is about; up to WATCH, the ioctls. */
+/*
+ * What an operation of a program is about: ioctls, and what else happens. What is new comes last:
+ * the corpus has their numbers.
+ */
 enum op_kind {
 	K_ATTACH, K_DETACH, K_INFO, K_ALLOC, K_FREE, K_CLAIM, K_SEAL, K_DRAIN, K_STAT,
 	K_ALLOC_BATCH, K_FREE_BATCH, K_CHECK, K_MAP, K_ALLOC_MANY, K_TRIM, K_GROW, K_CLAIM_BATCH,
 	K_WATCH, K_POLL, K_OPEN, K_CLOSE, K_FILES, K_UNKNOWN, K_FORK, K_KILL, K_PASS, K_DATA,
+	K_FREE_PART, K_SPLIT, K_EXTEND, K_KEEP,
 	NR_KINDS
 };
 
 /* Things that happen to calls, or beside them. Each must have happened at least once. */
 enum event {
 	E_FAULT_NOMEM, E_FAULT_COPY, E_FLIP, E_READ_ONLY, E_MUTATED, E_OLD_EPOCH, E_SEALED,
-	E_FOREIGN, E_WRONG_FREE, E_TWICE, E_DUEL, E_FULL, E_REMOVED, E_FORCED, E_BUSY, E_NOT_BLANK,
+	E_FOREIGN, E_WRONG_FREE, E_WRONG_PART, E_CUT, E_ROW, E_LONGER, E_KEPT, E_TWICE, E_DUEL, E_FULL, E_REMOVED, E_FORCED, E_BUSY, E_NOT_BLANK,
 	E_OVERWRITTEN, E_GROWN, E_DISCARDED, E_FORKED, E_KILLED, E_PASSED,
 	E_DROPPED, E_CPU, E_SHRINK, E_LIMBO, E_KEPT_DATA, E_ALL_BACK, E_REST,
 	NR_EVENTS
@@ -64,9 +68,12 @@ struct file {
 	bool read_only;
 };
 
-/* An extent whose state is not known, since the result of a call was not delivered. */
+/*
+ * An extent whose state is not known, since the result of a call was not delivered. If it is live it
+ * has @len to @most bytes.
+ */
 struct limbo {
-	u64 start, len;
+	u64 start, len, most;
 	struct file *file;	/* that it is bound to if it is live, or NULL */
 };
 
@@ -151,8 +158,11 @@ struct inst *ledger_new(u32 slot, u32 id, const struct hybrid_alloc_info *info, 
 void ledger_sweep(void);
 void ledger_take(struct worker *w, struct inst *inst, u64 start, u64 len);
 void ledger_give(struct inst *inst, u64 start, u64 len);
+void ledger_take_part(struct worker *w, struct inst *inst, u64 start, u64 len);
+void ledger_give_part(struct inst *inst, u64 start, u64 len);
 bool ledger_has_none(const struct inst *inst, u64 start, u64 len);
 void ledger_limbo(struct inst *inst, u64 start, u64 len, struct file *file);
+void ledger_limbo_longer(struct inst *inst, u64 start, u64 len, u64 most, struct file *file);
 void ledger_closed(struct inst *inst, const struct file *file);
 bool ledger_is_gone(const struct inst *inst);
 bool ledger_may_be_dead(const struct inst *inst);

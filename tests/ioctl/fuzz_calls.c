@@ -27,7 +27,7 @@ const char * const fuzz_kind_names[NR_KINDS] = {
 	"ATTACH", "DETACH", "INFO", "ALLOC", "FREE", "CLAIM", "SEAL", "DRAIN", "STAT",
 	"ALLOC_BATCH", "FREE_BATCH", "CHECK", "MAP", "ALLOC_MANY", "TRIM", "GROW", "CLAIM_BATCH",
 	"WATCH", "poll", "open", "close", "read a file of sysfs or debugfs", "unknown ioctl",
-	"fork", "kill", "pass a file on", "data",
+	"fork", "kill", "pass a file on", "data", "FREE_PART", "SPLIT", "EXTEND", "KEEP",
 };
 
 /* of a kind */
@@ -73,6 +73,14 @@ static const struct {
 	[K_CLAIM_BATCH] = { K(CLAIM_BATCH, batch), sizeof(struct hybrid_alloc_free_item),
 			    WRITES | EPOCH | ARRAY | READS, 0, {} },
 	[K_WATCH] = { K(WATCH, watch), 0, EPOCH, 0, {} },
+	[K_FREE_PART] = { K(FREE, free), 0, WRITES | EPOCH, R(free, __reserved),
+			  { ENOENT, EINVAL, ERANGE, EPERM } },	/* on the wild slot */
+	[K_SPLIT] = { K(SPLIT, batch), sizeof(struct hybrid_alloc_split_item),
+		      WRITES | EPOCH | ARRAY | READS, 0, {} },
+	[K_EXTEND] = { K(EXTEND, batch), sizeof(struct hybrid_alloc_extend_item),
+		       WRITES | EPOCH | ARRAY | READS | SEALED, 0, {} },
+	[K_KEEP] = { K(KEEP, batch), sizeof(struct hybrid_alloc_free_item),
+		     WRITES | EPOCH | ARRAY | READS, 0, {} },
 #undef K
 #undef R
 };
@@ -779,6 +787,403 @@ static void op_free_batch(struct worker *w, const struct op *op)
 	}
 }
 
+/* ---- parts of extents ---- */
+
+/* The extent is the worker's, once more. */
+static void put_back(struct worker *w, const struct own *own)
+{
+	if (w->nr_own == NR_OWN)
+		t_die("a worker has too many extents");
+	w->own[w->nr_own++] = *own;
+}
+
+/* A piece of an extent is one of its own. What was written is in the first. */
+static void put_piece(struct worker *w, const struct own *whole, u64 start, u64 end)
+{
+	struct own piece = *whole;
+
+	if (start == end)
+		return;
+	piece.start = start;
+	piece.len = end - start;
+	if (start != whole->start)
+		piece.tag = 0;
+	put_back(w, &piece);
+}
+
+/* It is not known whether an extent was cut or split: it is in limbo, and so are the pieces. */
+static void limbo_pieces(const struct own *own, u64 from, u64 to)
+{
+	u64 end = own->start + own->len;
+
+	ledger_limbo(own->inst, own->start, own->len, own->file);
+	if (from > own->start)
+		ledger_limbo(own->inst, own->start, from - own->start, own->file);
+	if (to < end)
+		ledger_limbo(own->inst, to, end - to, own->file);
+}
+
+/* A part of an extent of the worker's. */
+static void cut_own(struct worker *w, const struct op *op, const struct file *f, u32 at)
+{
+	u64 block = f->inst->info.min_block, blocks, from, to, end;
+	struct own own = w->own[at];
+	struct hybrid_alloc_free *arg;
+	struct call c;
+	u32 pieces;
+	int err;
+
+	blocks = own.len / block;
+	end = own.start + own.len;
+	from = own.start + (op->y & 16 ? op->b % blocks * block : 0);
+	to = op->y & 32 ? end : from + (1 + (op->b >> 4) % ((end - from) / block)) * block;
+	fuzz_check_data(w, &own);
+	arg = begin(&c, w, op, K_FREE_PART, f);
+	arg->flags = HYBRID_ALLOC_FREE_PART;
+	arg->extent.start = from;
+	arg->extent.len = to - from;
+	c.want = 0;
+	drop(w, at);
+	ledger_give_part(own.inst, from, to - from);
+	err = finish(&c);
+	pieces = (from > own.start) + (to < end);
+	if (!err) {
+		put_piece(w, &own, own.start, from);
+		put_piece(w, &own, to, end);
+		atomic_fetch_add(&own.inst->live, pieces - 1ULL);
+		w->events[E_CUT] += pieces == 2;
+	} else if (c.shaky && err == EFAULT) {
+		if (from > own.start)
+			ledger_give_part(own.inst, own.start, from - own.start);
+		if (to < end)
+			ledger_give_part(own.inst, to, end - to);
+		atomic_fetch_sub(&own.inst->live, 1);
+		limbo_pieces(&own, from, to);
+	} else if (!atomic_load(&own.inst->dead)) {
+		ledger_take_part(w, own.inst, from, to - from);
+		put_back(w, &own);
+	}
+}
+
+/* The worker's extent that begins where another one ends, and that may be freed through a file. */
+static struct own *next_own(struct worker *w, const struct own *own, const struct file *f)
+{
+	u32 i;
+
+	for (i = 0; i < w->nr_own; i++)
+		if (w->own[i].inst == own->inst && w->own[i].start == own->start + own->len &&
+		    (!w->own[i].file || w->own[i].file == f))
+			return &w->own[i];
+	return NULL;
+}
+
+static void free_row(struct worker *w, const struct op *op, const struct file *f, struct own *first)
+{
+	struct hybrid_alloc_free *arg;
+	struct own row[4], *own = first;
+	struct call c;
+	u32 nr = 0, i;
+	int err;
+
+	for (; own && nr < ARRAY_SIZE(row); own = next_own(w, &row[nr - 1], f))
+		row[nr++] = *own;
+	for (i = 0; i < nr; i++)
+		fuzz_check_data(w, &row[i]);
+	arg = begin(&c, w, op, K_FREE_PART, f);
+	arg->flags = HYBRID_ALLOC_FREE_PART;
+	arg->extent.start = row[0].start;
+	arg->extent.len = row[nr - 1].start + row[nr - 1].len - row[0].start;
+	c.want = 0;
+	for (i = 0; i < nr; i++) {
+		for (own = w->own; own->inst != row[i].inst || own->start != row[i].start; own++)
+			;
+		drop(w, own - w->own);
+		ledger_give(row[i].inst, row[i].start, row[i].len);
+	}
+	err = finish(&c);
+	if (!err)
+		w->events[E_ROW] += nr > 1;
+	for (i = 0; err && i < nr; i++) {
+		if (c.shaky && err == EFAULT) {
+			ledger_limbo(row[i].inst, row[i].start, row[i].len, row[i].file);
+		} else if (!atomic_load(&row[i].inst->dead)) {
+			ledger_take(w, row[i].inst, row[i].start, row[i].len);
+			put_back(w, &row[i]);
+		}
+	}
+}
+
+/* A part that must be refused. Nothing that is another's can be in it. */
+static void cut_wrongly(struct worker *w, const struct op *op, struct file *f,
+			const struct own *own)
+{
+	u64 block = own->inst->info.min_block;
+	struct hybrid_alloc_free *arg;
+	struct call c;
+	u32 reason;
+	int err;
+
+	arg = begin(&c, w, op, K_FREE_PART, f);
+	arg->flags = HYBRID_ALLOC_FREE_PART;
+	arg->extent.start = own->start;
+	arg->extent.len = block;
+	c.want = EINVAL;
+	switch (op->b % 4) {
+	case 0:		/* from inside to behind it */
+		if (own->len == block || own->start + own->len + block >
+		    own->inst->info.range_start + own->inst->info.range_len)
+			return;
+		arg->extent.start += block;
+		arg->extent.len = own->len;
+		reason = HYBRID_ALLOC_REASON_WRONG_LENGTH;
+		break;
+	case 1:
+		arg->extent.start += 512;
+		reason = HYBRID_ALLOC_REASON_UNALIGNED;
+		break;
+	case 2:
+		arg->extent.len -= 512;
+		reason = HYBRID_ALLOC_REASON_UNALIGNED;
+		break;
+	default:
+		arg->extent.len = -block;
+		reason = HYBRID_ALLOC_REASON_OUT_OF_RANGE;
+		c.want = ERANGE;
+	}
+	/* a length inside a block is looked at after the owner */
+	if (own->file && own->file != f && op->b % 4 % 2 == 0) {
+		c.want = EPERM;
+		reason = HYBRID_ALLOC_REASON_FOREIGN;
+	}
+	err = finish(&c);
+	if (c.how != MUTATE && !c.shaky && err == c.want && err != EBADF && arg->reason != reason)
+		fuzz_wrong(w, "a part is refused for the reason %u, should be %u",
+			   (u32)arg->reason, reason);
+	w->events[E_WRONG_PART] += err == EINVAL || err == ERANGE || err == EPERM;
+}
+
+static void op_free_part(struct worker *w, const struct op *op)
+{
+	struct file *f = get_file(w, op);
+	struct hybrid_alloc_free *arg;
+	struct own *own;
+	struct call c;
+
+	make_room(w);
+	if (!f || !f->inst)
+		return;
+	if (f->inst->slot == WILD) {
+		arg = begin(&c, w, op, K_FREE_PART, f);
+		arg->flags = HYBRID_ALLOC_FREE_PART;
+		arg->extent.start = place_of(f->inst, op);
+		arg->extent.len = (1 + op->b % 64) * f->inst->info.min_block;
+		finish(&c);
+		return;
+	}
+	own = pick(w, f->inst, op->a);
+	if (!own)
+		return;
+	if (op->y % 8 == 7)
+		return cut_wrongly(w, op, f, own);
+	if (own->file)
+		f = own->file;
+	if (op->y & 8 && next_own(w, own, f))
+		free_row(w, op, f, own);
+	else
+		cut_own(w, op, f, own - w->own);
+}
+
+/*
+ * Takes up to @max of the worker's extents that a file may change out of its list, for the items of
+ * a call.
+ */
+static u32 take_own(struct worker *w, const struct file *f, uint16_t a, struct own *own, u32 max)
+{
+	u32 nr = 0, i;
+	struct own *o;
+
+	for (i = 0; i < 8 && nr < max && w->nr_own; i++) {
+		o = &w->own[(a + 7 * i) % w->nr_own];
+		if (o->inst != f->inst || (o->file && o->file != f))
+			continue;
+		own[nr++] = *o;
+		drop(w, o - w->own);
+	}
+	return nr;
+}
+
+static void op_split(struct worker *w, const struct op *op)
+{
+	struct hybrid_alloc_split_item *it;
+	struct file *f = get_file(w, op);
+	struct hybrid_alloc_batch *arg;
+	struct own own[4];
+	bool wrong = op->y % 8 == 7;
+	struct call c;
+	u64 at, block;
+	u32 nr, i;
+	int err;
+
+	make_room(w);
+	if (!f || !f->inst || f->inst->slot == WILD)
+		return;
+	block = f->inst->info.min_block;
+	nr = take_own(w, f, op->a, own, 1 + op->b % ARRAY_SIZE(own));
+	if (!nr)
+		return;
+	arg = begin(&c, w, op, K_SPLIT, f);
+	arg->nr = nr;
+	for (i = 0; i < nr; i++) {
+		it = item(&c, i);
+		memset(it, 0, c.stride);
+		it->extent.start = own[i].start;
+		it->extent.len = own[i].len;
+		it->at = own[i].start + (1 + op->b % (own[i].len / block)) * block;
+		if (wrong)
+			it->at = op->b & 1 ? own[i].start : own[i].start + own[i].len;
+	}
+	c.want = 0;
+	err = finish(&c);
+	for (i = 0; i < nr; i++) {
+		it = item(&c, i);
+		at = it->at;
+		/* as before the call: the memory may be gone */
+		if (err)
+			at = own[i].start + (1 + op->b % (own[i].len / block)) * block;
+		if (err && c.shaky) {
+			ledger_give(own[i].inst, own[i].start, own[i].len);
+			limbo_pieces(&own[i], at, at);
+		} else if (err) {
+			put_back(w, &own[i]);
+		} else if (!it->error) {
+			if (at == own[i].start || at >= own[i].start + own[i].len)
+				fuzz_wrong(w, "SPLIT outside of the extent");
+			put_piece(w, &own[i], own[i].start, at);
+			put_piece(w, &own[i], at, own[i].start + own[i].len);
+			atomic_fetch_add(&own[i].inst->live, 1);
+		} else {
+			put_back(w, &own[i]);
+			if (it->error == EINVAL && (at == own[i].start ||
+						    at == own[i].start + own[i].len))
+				w->events[E_WRONG_PART]++;
+			else if (it->error != ENOMEM || !c.shaky)
+				fuzz_wrong(w, "an item of SPLIT: %s", t_strerror(it->error));
+		}
+	}
+}
+
+static void op_extend(struct worker *w, const struct op *op)
+{
+	struct hybrid_alloc_extend_item *it;
+	struct file *f = get_file(w, op);
+	u64 block, more, least, most, got;
+	struct hybrid_alloc_batch *arg;
+	struct own own[4];
+	struct call c;
+	u32 nr, i;
+	int err;
+
+	make_room(w);
+	if (!f || !f->inst || f->inst->slot == WILD)
+		return;
+	block = f->inst->info.min_block;
+	more = op->y % 8 == 7 ? 0 : op->y & 8 ? length_of(f->inst, op->b) : 1 + op->b % (8 * block);
+	least = op->y & 16 ? 1 + (op->y >> 5) * block : 0;
+	most = round_up(more, block);
+	nr = take_own(w, f, op->a, own, 1 + op->b % ARRAY_SIZE(own));
+	if (!nr)
+		return;
+	arg = begin(&c, w, op, K_EXTEND, f);
+	arg->nr = nr;
+	for (i = 0; i < nr; i++) {
+		it = item(&c, i);
+		memset(it, 0, c.stride);
+		it->extent.start = own[i].start;
+		it->extent.len = own[i].len;
+		it->more = more;
+		it->least = least;
+	}
+	c.want = 0;
+	err = finish(&c);
+	for (i = 0; i < nr; i++) {
+		it = item(&c, i);
+		if (err && c.shaky) {
+			ledger_give(own[i].inst, own[i].start, own[i].len);
+			ledger_limbo_longer(own[i].inst, own[i].start, own[i].len,
+					    own[i].len + most, own[i].file);
+			continue;
+		}
+		if (!err && !it->error) {
+			got = it->extent.len - own[i].len;
+			if (it->extent.start != own[i].start || !got || got > most || got % block ||
+			    got < round_up(least ?: most, block))
+				fuzz_wrong(w, "EXTEND of %llu bytes by %llu, at least %llu: %llu",
+					   own[i].len, more, least, (u64)it->extent.len);
+			else
+				ledger_take_part(w, own[i].inst, own[i].start + own[i].len, got);
+			own[i].len += got;
+			w->events[E_LONGER]++;
+		} else if (!err && it->error == EINVAL && (!more || least > more)) {
+			w->events[E_WRONG_PART]++;
+		} else if (!err && it->error != ENOSPC && it->error != EFBIG &&
+			   !(it->error == ENOMEM && c.shaky)) {
+			fuzz_wrong(w, "an item of EXTEND: %s", t_strerror(it->error));
+		}
+		put_back(w, &own[i]);
+	}
+}
+
+static void op_keep(struct worker *w, const struct op *op)
+{
+	struct hybrid_alloc_free_item *it;
+	struct file *f = get_file(w, op);
+	struct hybrid_alloc_batch *arg;
+	struct own own[MAX_ITEMS_USED];
+	u32 nr = 0, i, want = 1 + op->b % MAX_ITEMS_USED;
+	struct call c;
+	int err;
+
+	if (!f || f->inst->slot == WILD)
+		return;
+	/* those that are bound to other files, too */
+	for (i = 0; i < w->nr_own && nr < want;) {
+		if (w->own[i].inst != f->inst || !(w->own[i].file || op->y & 1)) {
+			i++;
+			continue;
+		}
+		own[nr++] = w->own[i];
+		drop(w, i);
+	}
+	if (!nr)
+		return;
+	arg = begin(&c, w, op, K_KEEP, f);
+	arg->nr = nr;
+	for (i = 0; i < nr; i++) {
+		it = item(&c, i);
+		memset(it, 0, c.stride);
+		it->extent.start = own[i].start;
+		it->extent.len = own[i].len;
+	}
+	c.want = 0;
+	err = finish(&c);
+	for (i = 0; i < nr; i++) {
+		it = item(&c, i);
+		if (err && c.shaky) {
+			ledger_give(own[i].inst, own[i].start, own[i].len);
+			ledger_limbo(own[i].inst, own[i].start, own[i].len, own[i].file);
+			ledger_limbo(own[i].inst, own[i].start, own[i].len, NULL);
+			continue;
+		}
+		if (!err && it->error != (own[i].file && own[i].file != f ? EPERM : 0))
+			fuzz_wrong(w, "an item of KEEP: %s", t_strerror(it->error));
+		if (!err && !it->error) {
+			w->events[E_KEPT] += !!own[i].file;
+			own[i].file = NULL;
+		}
+		put_back(w, &own[i]);
+	}
+}
+
 /* ---- ALLOC ---- */
 
 static void op_alloc(struct worker *w, const struct op *op)
@@ -1145,7 +1550,7 @@ static void op_files(struct worker *w, const struct op *op)
 static void op_unknown(struct worker *w, const struct op *op)
 {
 	struct file *f = get_file(w, op);
-	unsigned long cmd = _IOC(op->y % 4, op->y & 4 ? 0xbc : op->b, 0x1f + op->a % 64, op->b);
+	unsigned long cmd = _IOC(op->y % 4, op->y & 4 ? 0xbc : op->b, 0x2a + op->a % 64, op->b);
 	int err;
 
 	if (!f)
@@ -1561,6 +1966,18 @@ void fuzz_op(struct worker *w, const struct op *op)
 		break;
 	case K_DATA:
 		op_data(w, op);
+		break;
+	case K_FREE_PART:
+		op_free_part(w, op);
+		break;
+	case K_SPLIT:
+		op_split(w, op);
+		break;
+	case K_EXTEND:
+		op_extend(w, op);
+		break;
+	case K_KEEP:
+		op_keep(w, op);
 		break;
 	default:
 		break;

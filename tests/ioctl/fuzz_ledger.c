@@ -100,7 +100,8 @@ static void tell_who(const struct inst *inst, u64 start, u64 len)
 	       (u64)inst->info.range_len, (u64)inst->info.range_start);
 }
 
-void ledger_take(struct worker *w, struct inst *inst, u64 start, u64 len)
+/* An extent becomes longer by this, or is one of the parts of another one: no more are live. */
+void ledger_take_part(struct worker *w, struct inst *inst, u64 start, u64 len)
 {
 	u64 from = start / BLOCK, to = (start + len) / BLOCK, i, mask;
 
@@ -120,10 +121,17 @@ void ledger_take(struct worker *w, struct inst *inst, u64 start, u64 len)
 		}
 	}
 	atomic_fetch_add(&inst->charged, len);
-	atomic_fetch_add(&inst->live, 1);
 }
 
-void ledger_give(struct inst *inst, u64 start, u64 len)
+void ledger_take(struct worker *w, struct inst *inst, u64 start, u64 len)
+{
+	ledger_take_part(w, inst, start, len);
+	if (inst->slot != WILD)
+		atomic_fetch_add(&inst->live, 1);
+}
+
+/* A part of an extent is none any more: as many are live. */
+void ledger_give_part(struct inst *inst, u64 start, u64 len)
 {
 	u64 from = start / BLOCK, to = (start + len) / BLOCK, i, mask;
 
@@ -136,7 +144,13 @@ void ledger_give(struct inst *inst, u64 start, u64 len)
 				   start);
 	}
 	atomic_fetch_sub(&inst->charged, len);
-	atomic_fetch_sub(&inst->live, 1);
+}
+
+void ledger_give(struct inst *inst, u64 start, u64 len)
+{
+	ledger_give_part(inst, start, len);
+	if (inst->slot != WILD)
+		atomic_fetch_sub(&inst->live, 1);
 }
 
 bool ledger_has_none(const struct inst *inst, u64 start, u64 len)
@@ -149,7 +163,7 @@ bool ledger_has_none(const struct inst *inst, u64 start, u64 len)
 	return true;
 }
 
-void ledger_limbo(struct inst *inst, u64 start, u64 len, struct file *file)
+void ledger_limbo_longer(struct inst *inst, u64 start, u64 len, u64 most, struct file *file)
 {
 	if (inst->slot == WILD)
 		return;
@@ -160,8 +174,13 @@ void ledger_limbo(struct inst *inst, u64 start, u64 len, struct file *file)
 		if (!inst->limbo)
 			t_die("no memory for the ledger");
 	}
-	inst->limbo[inst->nr_limbo++] = (struct limbo){ start, len, file };
+	inst->limbo[inst->nr_limbo++] = (struct limbo){ start, len, most, file };
 	pthread_mutex_unlock(&inst->lock);
+}
+
+void ledger_limbo(struct inst *inst, u64 start, u64 len, struct file *file)
+{
+	ledger_limbo_longer(inst, start, len, len, file);
 }
 
 /* A file is to be closed: that ends what is bound to it. */
@@ -206,7 +225,7 @@ static bool end_limbo(const struct inst *inst, int fd, const struct hybrid_alloc
 	const struct limbo *l;
 
 	for (l = inst->limbo; l < inst->limbo + inst->nr_limbo; l++)
-		if (l->start == e->start && l->len == e->len &&
+		if (l->start == e->start && l->len <= e->len && e->len <= l->most &&
 		    !ha_free(l->file ? l->file->fd : fd, e->start, e->len, NULL))
 			return true;
 	return false;

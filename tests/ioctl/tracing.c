@@ -304,6 +304,46 @@ static void test_blocks(void)
 		t_die("FREE");
 }
 
+static void test_parts(void)
+{
+	struct hybrid_alloc_extent e = { .start = 9 * MIB, .len = 32 * KIB };
+
+	if (ha_claim(fd, e.start, e.len) || ha_claim(fd, e.start + 40 * KIB, BLOCK))
+		t_die("CLAIM");
+	on("ha_split_extent", true);
+	on("ha_extend", true);
+	on("ha_free", true);
+	on("ha_refused_free", true);
+	t_errno(ha_extend(fd, &e, 2 * BLOCK, 0, NULL), 0, "EXTEND");
+	t_errno(ha_extend(fd, &e, BLOCK, 0, NULL), ENOSPC, "EXTEND into what is taken");
+	t_errno(ha_split(fd, e.start, e.len, e.start + BLOCK, NULL), 0, "SPLIT");
+	t_errno(ha_split(fd, e.start, e.len, e.start + BLOCK, NULL), EINVAL, "SPLIT once more");
+	t_errno(ha_free_part(fd, e.start + 2 * BLOCK, BLOCK, NULL), 0, "FREE_PART");
+	t_errno(ha_free_part(fd, e.start, BLOCK, NULL), 0, "FREE_PART of all");
+	t_errno(ha_keep(fd, e.start, BLOCK, NULL), ENOENT, "KEEP of what is free");
+	read_trace();
+	t_ok(saw("ha_extend", "start %llu len 32768 got 8192 ret 0", (u64)e.start) &&
+	     saw("ha_extend", "start %llu len 40960 got 0 ret %d", (u64)e.start, -ENOSPC),
+	     "ha_extend: by how much, or why not");
+	t_ok(saw("ha_split_extent", "start %llu len 40960 at %llu", (u64)e.start,
+		 (u64)e.start + BLOCK), "ha_split_extent");
+	t_ok(saw("ha_refused_free", "start %llu len 40960 reason wrong_length ret %d",
+		 (u64)e.start, -EINVAL) &&
+	     saw("ha_refused_free", "start %llu len 4096 reason not_allocated ret %d",
+		 (u64)e.start, -ENOENT), "ha_refused_free of a split and of a keep");
+	t_ok(saw("ha_free", "start %llu len 4096", (u64)e.start + 2 * BLOCK) &&
+	     saw("ha_free", "start %llu len 4096", (u64)e.start), "ha_free of parts");
+	t_eq(nr_lines, 7, "and nothing else");
+	on("ha_split_extent", false);
+	on("ha_extend", false);
+	on("ha_free", false);
+	on("ha_refused_free", false);
+	if (ha_free(fd, e.start + BLOCK, BLOCK, NULL) ||
+	    ha_free_part(fd, e.start + 3 * BLOCK, 8 * BLOCK, NULL))
+		t_die("FREE");
+	drain();
+}
+
 static void test_trim(void)
 {
 	struct hybrid_alloc_trim t = { .size = sizeof(t), .start = 64 * MIB, .len = 64 * MIB };
@@ -342,6 +382,7 @@ int main(void)
 	test_refused();
 	test_pools();
 	test_blocks();
+	test_parts();
 	test_trim();
 	t_all_back(fd, &before, "what was traced");
 	close(fd);

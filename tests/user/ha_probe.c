@@ -63,6 +63,29 @@ static int claim_cached(struct hybrid_alloc *ha, gfp_t gfp)
 	return hybrid_alloc_free(ha, r.start, r.len, NULL);
 }
 
+/* An extent becomes longer, is divided, loses a block of its middle, and is freed as a row. */
+static int use_parts(struct hybrid_alloc *ha, u64 len, gfp_t gfp)
+{
+	struct hybrid_alloc_range r;
+	u64 got;
+	int ret;
+
+	ret = hybrid_alloc_alloc(ha, len, 0, HYBRID_ALLOC_NO_GOAL, gfp, &r);
+	if (ret)
+		return ret;
+	ret = hybrid_alloc_extend(ha, r.start, r.len, SZ_64K, SZ_4K, gfp, &got, NULL);
+	if (ret)
+		return ret;
+	r.len += got;
+	if (hybrid_alloc_split(ha, r.start, r.len, r.start + r.len, gfp, NULL) != -EINVAL)
+		return -EUCLEAN;
+	ret = hybrid_alloc_split(ha, r.start, r.len, r.start + SZ_4K, gfp, NULL) ?:
+	      hybrid_alloc_free_part(ha, r.start + r.len - SZ_4K, SZ_4K, gfp, NULL);
+	if (ret)
+		return ret;
+	return hybrid_alloc_free_part(ha, r.start, r.len - SZ_4K, gfp, NULL);
+}
+
 static int fill_and_free(struct hybrid_alloc *ha, u64 len, gfp_t gfp)
 {
 	struct hybrid_alloc_range r[PART / SZ_4M + 1];
@@ -98,7 +121,8 @@ static int use(struct hybrid_alloc *ha, gfp_t gfp)
 			return ret;
 		if (hybrid_alloc_free(ha, r.start, r.len + SZ_4K, NULL) != -EINVAL)
 			return -EUCLEAN;
-		ret = hybrid_alloc_free(ha, r.start, r.len, NULL);
+		ret = hybrid_alloc_free(ha, r.start, r.len, NULL) ?:
+		      use_parts(ha, (u64)kib[i / 2] * SZ_1K, gfp);
 		if (ret)
 			return ret;
 	}
