@@ -58,8 +58,10 @@ const char *hybrid_alloc_strreason(uint32_t reason)
 		[HYBRID_ALLOC_REASON_NONE] = "not refused",
 		[HYBRID_ALLOC_REASON_NOT_ALLOCATED] = "not allocated: never, or already freed",
 		[HYBRID_ALLOC_REASON_WRONG_START] = "inside a live extent, but not its start",
-		[HYBRID_ALLOC_REASON_WRONG_LENGTH] = "not the length of the extent, or it goes beyond it",
-		[HYBRID_ALLOC_REASON_UNALIGNED] = "not a multiple of the block size, or a split outside the extent",
+		[HYBRID_ALLOC_REASON_WRONG_LENGTH] =
+			"not the length of the extent, or it goes beyond it",
+		[HYBRID_ALLOC_REASON_UNALIGNED] =
+			"not a multiple of the block size, or a split outside the extent",
 		[HYBRID_ALLOC_REASON_ZERO_LENGTH] = "the length is 0",
 		[HYBRID_ALLOC_REASON_OUT_OF_RANGE] = "not inside the managed range",
 		[HYBRID_ALLOC_REASON_FOREIGN] = "bound to another open file",

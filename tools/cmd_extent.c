@@ -442,7 +442,8 @@ static bool take_files(struct extent_job *job)
 		return false;
 	}
 	while ((entry = readdir(dir))) {
-		fd = entry->d_name[0] == '.' ? -1 : file_of(process, path, entry->d_name, st.st_rdev);
+		fd = entry->d_name[0] == '.' ? -1 :
+		     file_of(process, path, entry->d_name, st.st_rdev);
 		if (fd < 0)
 			continue;
 		job->others = must(reallocarray(job->others, job->nr_others + 1, sizeof(int)));

@@ -40,7 +40,8 @@ enum op_kind {
 /* Things that happen to calls, or beside them. Each must have happened at least once. */
 enum event {
 	E_FAULT_NOMEM, E_FAULT_COPY, E_FLIP, E_READ_ONLY, E_MUTATED, E_OLD_EPOCH, E_SEALED,
-	E_FOREIGN, E_WRONG_FREE, E_WRONG_PART, E_CUT, E_ROW, E_LONGER, E_KEPT, E_TWICE, E_DUEL, E_FULL, E_REMOVED, E_FORCED, E_BUSY, E_NOT_BLANK,
+	E_FOREIGN, E_WRONG_FREE, E_WRONG_PART, E_CUT, E_ROW, E_LONGER, E_KEPT, E_TWICE, E_DUEL,
+	E_FULL, E_REMOVED, E_FORCED, E_BUSY, E_NOT_BLANK,
 	E_OVERWRITTEN, E_GROWN, E_DISCARDED, E_FORKED, E_KILLED, E_PASSED,
 	E_DROPPED, E_CPU, E_SHRINK, E_LIMBO, E_KEPT_DATA, E_ALL_BACK, E_REST,
 	NR_EVENTS
@@ -69,8 +70,8 @@ struct file {
 };
 
 /*
- * An extent whose state is not known, since the result of a call was not delivered. If it is live it
- * has @len to @most bytes.
+ * An extent whose state is not known, since the result of a call was not delivered. If it is
+ * live it has @len to @most bytes.
  */
 struct limbo {
 	u64 start, len, most;

@@ -715,7 +715,8 @@ static void test_keep(void)
 	for (i = 0; i < MAX / 2; i++)
 		bad += items[i].error != (i == 7 ? EINVAL : 0) ||
 		       items[i].reason != (i == 7 ? R(WRONG_LENGTH) : R(NONE));
-	t_ok(!err && failed == 1 && !bad, "KEEP of %u, one of the wrong length, one twice", MAX / 2);
+	t_ok(!err && failed == 1 && !bad, "KEEP of %u, one of the wrong length, one twice",
+	     MAX / 2);
 	t_eq(ha_stat(fd, 0).nr_bound, st.nr_bound - (MAX / 2 - 2), "so many are bound no longer");
 	t_eq(ha_stat(fd, 0).charged, st.charged, "all are live");
 	close(f);

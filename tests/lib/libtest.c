@@ -305,7 +305,8 @@ static void test_part_batches(void)
 	b.item_size = sizeof(extend[0]);
 	got(hybrid_alloc_extend_batch(fd, extend, &b), 0, "extend_batch of more than a call takes");
 	for (i = 0; i < NR_BATCH; i++)
-		bad += extend[i].extent.len != 4 * BLOCK || extend[i].error != (i == 2000 ? ENOSPC : 0);
+		bad += extend[i].extent.len != 4 * BLOCK ||
+		       extend[i].error != (i == 2000 ? ENOSPC : 0);
 	t_ok(b.nr_done == NR_BATCH && b.nr_failed == 1 && !bad, "all are done, one failed");
 	b.item_size = sizeof(split[0]);
 	got(hybrid_alloc_split_batch(fd, split, &b), 0, "split_batch of more than a call takes");
@@ -318,7 +319,7 @@ static void test_part_batches(void)
 	b.item_size = sizeof(items[0]);
 	got(hybrid_alloc_keep_batch(fd, items, &b), 0, "keep_batch of what is not bound");
 	t_ok(b.nr_done == NR_BATCH && !b.nr_failed, "is no mistake");
-	/* the first block of each is gone then, and only part of the next row */
+	/* the first block of each, and all of one */
 	b.flags = HYBRID_ALLOC_FREE_PART;
 	got(hybrid_alloc_free_batch(fd, items, &b), 0, "free_batch of parts");
 	t_ok(b.nr_done == NR_BATCH && !b.nr_failed, "all are done");
