@@ -133,8 +133,13 @@ static const struct cause {
 	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then "
 	  "`hybridctl seal %`." },
 	{ "alloc", EINVAL,
-	  "the size is 0 or the alignment is not a power of two",
-	  "Give a size of at least 1 and an alignment such as 64K." },
+	  "the size is 0 or less than --min, or the alignment is neither a power of two nor a "
+	  "multiple of the block size",
+	  "Give a size of at least 1 and an alignment such as 64K; `hybridctl info %` shows the "
+	  "block size as MIN_BLOCK." },
+	{ "alloc", E2BIG,
+	  "the module is older than this program and does not know --min",
+	  "Load the module of this version, or leave --min out." },
 	{ "trim", EOPNOTSUPP,
 	  "the disk cannot discard",
 	  "`lsblk --discard` shows the disks that can, with a DISC-MAX above 0." },
