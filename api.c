@@ -264,8 +264,8 @@ static int ha_alloc_piece(struct hybrid_alloc *ha, struct ha_pieces *p, u64 max,
  *
  * Context: As hybrid_alloc_alloc().
  * Return: 0, or EINVAL a length is 0, @rq->min is more than @rq->len, the alignment or the flags
- * are not valid; EFBIG more than can be; ENOSPC, ENOMEM, EAGAIN, EINTR, ENODEV as hybrid_alloc_alloc().
- * A call that fails has allocated nothing.
+ * are not valid; EFBIG more than can be; ENOSPC, ENOMEM, EAGAIN, EINTR, ENODEV as
+ * hybrid_alloc_alloc(). A call that fails has allocated nothing.
  */
 int hybrid_alloc_alloc_many(struct hybrid_alloc *ha, const struct hybrid_alloc_request *rq,
 			    gfp_t gfp, struct hybrid_alloc_range *out, int *nr)

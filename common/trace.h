@@ -6,8 +6,8 @@
  *   a ID MIN-MAX [ALIGN]    allocate MAX, or as much as there is in a row, from MIN up
  *   f ID                    free
  *
- * An ID is a number that the trace chooses; SIZE, MIN, MAX and ALIGN are as parse_size() reads them.
- * ALIGN is a power of two or a multiple of 4K. A # begins a comment. Blank lines are allowed.
+ * An ID is a number that the trace chooses; SIZE, MIN, MAX and ALIGN are as parse_size() reads
+ * them. ALIGN is a power of two or a multiple of 4K. A # begins a comment. Blank lines are allowed.
  */
 #ifndef HYBRID_ALLOC_COMMON_TRACE_H
 #define HYBRID_ALLOC_COMMON_TRACE_H

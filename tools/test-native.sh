@@ -31,7 +31,7 @@ usage_error "no command" "which command"
 usage_error "a command that there is not" "no command 'mount'" mount
 usage_error "an option before the command" "command comes first" --json list
 usage_error "a word too many" "takes no 'x'" list x
-usage_error "a word too few" "needs NODE SIZE" alloc 0
+usage_error "a word too few" "alloc how much" alloc 0
 usage_error "no node" "needs NODE" stat
 usage_error "an option of another command" "unrecognized option '--runs'" list --runs
 usage_error "a column that there is not" "no column 'COLOUR'" stat -o FREE,COLOUR 0
