@@ -12,6 +12,7 @@
 #include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "api.h"
 #include "api_trace.h"
@@ -80,6 +81,8 @@ int ha_row(struct hybrid_alloc *ha, u64 start, u64 len, ha_row_fn *fn, void *arg
 		}
 		if (!nr)
 			return -EINVAL;
+		if (!ha->pool.slab.cfg.unkillable && fatal_signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;

@@ -365,6 +365,9 @@ int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason
 
 /* ---- parts ---- */
 
+/* How often a part is tried in the slow mode, a jiffy apart. */
+#define HA_PART_TRIES	1000
+
 /* Waits for spinlocks only: frees need bound_lock, or wait for the end of a grace period. */
 static int ha_part_do(struct hybrid_alloc *ha, struct ha_part *p)
 {
@@ -471,6 +474,18 @@ static int ha_file_part_try(struct ha_file *f, struct ha_part *p, struct ha_boun
 	return ret;
 }
 
+/* Before the next try, in the slow mode. The task that delays an object may need this CPU. */
+static int ha_part_wait(unsigned int *tries)
+{
+	void *page = kmalloc(PAGE_SIZE, GFP_NOIO | __GFP_NOWARN);
+
+	kfree(page);
+	if (!page || ++*tries > HA_PART_TRIES)
+		return -ENOMEM;
+	schedule_timeout_killable(1);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
 /**
  * ha_file_part - cut, split or extend an extent through a file
  * @f: the file
@@ -495,11 +510,11 @@ int ha_file_part(struct ha_file *f, struct ha_part *p)
 		ret = ha_file_part_try(f, p, &more);
 		if (likely(ret != -EAGAIN))
 			break;
-		/* the pools have what is in the way, or memory is short */
+		/* the pools have what is in the way, or a task that does not run; or memory is short */
 		if (!slow)
 			ret = ha_search_begin(ha);
 		else
-			ret = ha_bound_wait(&tries) ? 0 : -ENOMEM;
+			ret = ha_part_wait(&tries);
 		if (ret)
 			break;
 		slow = true;

@@ -222,6 +222,112 @@ static void extents_become_longer(struct kunit *test)
 		}
 }
 
+/* ---- over the border of two slots ---- */
+
+#define LEN	3000U
+#define BORDER	(SLOT - LEN)	/* counted from the start of the extent */
+
+/* An extent that goes on in the next slot, in the mixed part there. */
+static u64 alloc_over_border(struct kunit *test)
+{
+	u64 at;
+
+	start(test, 16 * SLOT);
+	KUNIT_ASSERT_EQ(test, alloc(test, LEN), 0);
+	at = alloc(test, LEN);
+	KUNIT_ASSERT_EQ(test, at, LEN);
+	return at;
+}
+
+static void extent_over_a_border_is_cut(struct kunit *test)
+{
+	static const u16 parts[][2] = {
+		{ 0, 1 }, { LEN - 1, 1 }, { BORDER - 1, 1 }, { BORDER, 1 }, { BORDER - 1, 2 },
+		{ 0, BORDER }, { BORDER, LEN - BORDER }, { 500, 10 }, { 2000, 10 }, { 500, 2000 },
+	};
+	unsigned int i;
+	u64 at, from, end;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		at = alloc_over_border(test);
+		from = at + parts[i][0];
+		end = from + parts[i][1];
+		expect_cut(test, from, end - from);
+		expect_account(test, 2 * LEN - (end - from),
+			       1 + (from > at) + (end < at + LEN));
+		if (from > at)
+			expect_freed(test, at, from - at);
+		if (end < at + LEN)
+			expect_freed(test, end, at + LEN - end);
+		expect_freed(test, 0, LEN);
+		expect_all_comes_back(test);
+	}
+}
+
+static void extent_over_a_border_is_split_and_extended(struct kunit *test)
+{
+	static const u16 places[] = { 1, BORDER - 1, BORDER, BORDER + 1, LEN - 1 };
+	u64 at, got, len;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		at = alloc_over_border(test);
+		expect_split(test, at, LEN, at + places[i]);
+		expect_account(test, 2 * LEN, 3);
+		len = LEN - places[i];
+		KUNIT_ASSERT_EQ(test, extend(test, at + places[i], len, 7, 7, &got), 0);
+		expect_freed(test, at, places[i]);
+		expect_freed(test, at + places[i], len + 7);
+		expect_freed(test, 0, LEN);
+		expect_all_comes_back(test);
+	}
+	/* the extent before the border goes on behind it, as far as the next slot, and beyond */
+	at = alloc_over_border(test);
+	expect_cut(test, at + BORDER, LEN - BORDER);
+	KUNIT_ASSERT_EQ(test, extend(test, at, BORDER, SLOT, SLOT, &got), 0);
+	KUNIT_ASSERT_EQ(test, extend(test, at, BORDER + SLOT, 1, 1, &got), 0);
+	expect_freed(test, at, BORDER + SLOT + 1);
+	expect_freed(test, 0, LEN);
+	expect_all_comes_back(test);
+}
+
+/* ---- held ---- */
+
+/* The part is nobody's until it is reused, as for a log that writes a free down in between. */
+static void part_is_held_until_it_is_reused(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct haslab *s = &f->p.slab;
+	enum hybrid_alloc_reason why;
+	u64 at, len, from, part;
+	unsigned int i, whole;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(kinds); i++) {
+		whole = i & 1;
+		len = kinds[i / 2];
+		if (len < 3)
+			continue;
+		start(test, 16 * SLOT);
+		KUNIT_ASSERT_EQ(test, haslab_alloc(s, len, 1, GFP_KERNEL, &at), 0);
+		from = whole ? 0 : len / 3;
+		part = whole ? len : DIV_ROUND_UP(len, 3);
+		KUNIT_ASSERT_EQ(test, haslab_cut(s, at + from, part, false, GFP_KERNEL, &why),
+				whole ? 0 : 2);
+		KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+		KUNIT_EXPECT_EQ(test, haslab_claim(s, at + from, 1, true, GFP_KERNEL), -EEXIST);
+		KUNIT_EXPECT_EQ(test, haslab_cut(s, at + from, 1, true, GFP_KERNEL, &why), -ENOENT);
+		haslab_reuse(s, at + from, part);
+		KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+		if (!whole) {
+			KUNIT_EXPECT_EQ(test, haslab_free(s, at, from, &why), 0);
+			KUNIT_EXPECT_EQ(test, haslab_free(s, at + from + part,
+							  len - from - part, &why), 0);
+		}
+		hapool_drain(&f->p);
+		KUNIT_EXPECT_EQ(test, haslab_free_blocks(s), 16 * SLOT);
+	}
+}
+
 /* ---- memory ---- */
 
 enum part_call { CALL_CUT, CALL_SPLIT, CALL_EXTEND, NR_PART_CALLS };
@@ -557,6 +663,9 @@ static struct kunit_case part_cases[] = {
 	KUNIT_CASE(wrong_parts_are_refused),
 	KUNIT_CASE(extents_are_split),
 	KUNIT_CASE(extents_become_longer),
+	KUNIT_CASE(extent_over_a_border_is_cut),
+	KUNIT_CASE(extent_over_a_border_is_split_and_extended),
+	KUNIT_CASE(part_is_held_until_it_is_reused),
 	KUNIT_CASE(failing_memory_changes_nothing),
 	KUNIT_CASE(cut_beside_cached_objects),
 	KUNIT_CASE(object_is_extended_over_cached_ones),

@@ -159,6 +159,26 @@ static void stripes_fill_a_device(struct kunit *test)
 	}
 }
 
+/* On a device of slabs, all but some objects are taken: only these are looked at. */
+static void stripe_is_found_in_a_slab(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, size = 64 * UNIT, i;
+
+	start(test, size);
+	for (i = 0; i < size; i++)
+		KUNIT_ASSERT_EQ(test, try_alloc(test, 1, &at), 0);
+	hapool_drain(&f->p);
+	expect_freed(test, 3 * 1000 + 1, 1);
+	expect_freed(test, 3 * 1000 + 2, 1);
+	KUNIT_EXPECT_EQ(test, alloc_stripe(test, 1, 3, HAPOOL_NO_GOAL, &at), -ENOSPC);
+	expect_freed(test, 3 * 2000, 1);
+	KUNIT_EXPECT_EQ(test, alloc_stripe(test, 2, 3, HAPOOL_NO_GOAL, &at), -ENOSPC);
+	KUNIT_ASSERT_EQ(test, alloc_stripe(test, 1, 3, HAPOOL_NO_GOAL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 3 * 2000);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+}
+
 static void stripe_meets_its_goal(struct kunit *test)
 {
 	u64 at;
@@ -270,6 +290,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(without_waiting_it_is_told_to_wait),
 	KUNIT_CASE(without_memory_nothing_changes),
 	KUNIT_CASE(stripes_fill_a_device),
+	KUNIT_CASE(stripe_is_found_in_a_slab),
 	KUNIT_CASE(stripe_meets_its_goal),
 	KUNIT_CASE(refusal_at_a_stripe_is_remembered),
 	KUNIT_CASE(search_for_a_stripe_holds_no_lock_for_long),
