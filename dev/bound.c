@@ -510,7 +510,7 @@ int ha_file_part(struct ha_file *f, struct ha_part *p)
 		ret = ha_file_part_try(f, p, &more);
 		if (likely(ret != -EAGAIN))
 			break;
-		/* the pools have what is in the way, or a task that does not run; or memory is short */
+		/* a pool has what is in the way, or a task that does not run; or memory is short */
 		if (!slow)
 			ret = ha_search_begin(ha);
 		else

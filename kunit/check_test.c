@@ -764,6 +764,52 @@ static void broken_span_is_found(struct kunit *test)
 	FINDS(test, s->nr_spans, s->nr_spans + 1, -EAGAIN);
 }
 
+/* A slab that is dissolved while a pool has some of its objects. */
+static void broken_dissolved_slab_is_found(struct kunit *test)
+{
+	struct haslab_config cfg = { .nr_blocks = GIB, .unit_shift = 8, .slab_max = UNIT };
+	struct fixture *f = test->priv;
+	struct haslab *s = &f->p.slab;
+	enum hybrid_alloc_reason why;
+	struct haslab_slab *slab;
+	struct haslab_mixed *m;
+	struct haruns_run run;
+	unsigned int i;
+	u64 at[2];
+
+	KUNIT_ASSERT_EQ(test, hapool_init(&f->p, &cfg), 0);
+	f->alive = true;
+	f->check = check_pool;
+	for (i = 0; i < 2; i++)
+		KUNIT_ASSERT_EQ(test, hapool_alloc(&f->p, 3, 1, HAPOOL_NO_GOAL, GFP_KERNEL,
+						   &at[i]), 0);
+	KUNIT_ASSERT_EQ(test, hapool_cut(&f->p, at[0], 1, GFP_KERNEL, &why), 0);
+	expect_whole(test, "a slab is dissolved");
+	slab = haslab_lookup(s, at[0]);
+	KUNIT_ASSERT_TRUE(test, slab && slab->dissolved);
+	i = find_first_zero_bit(slab->free, slab->nr_objects);
+	KUNIT_ASSERT_LT(test, i, slab->nr_objects);
+	FINDS(test, slab->nr_free, slab->nr_free + 1, -EUCLEAN);
+	FINDS(test, slab->nr_objects, slab->nr_free, -EUCLEAN);
+	FINDS(test, slab->dissolved, false, -EUCLEAN);
+	finds_bit(test, slab->free, i, -EUCLEAN, "an object has left uncounted");
+	finds_bit(test, slab->live, 0, -EUCLEAN, "an object that has left is live");
+	/* its run in the mixed part */
+	m = mixed_at(s, object_start(s, slab, i));
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	run = mixed_run(s, m, object_start(s, slab, i));
+	haruns_cut(&m->runs, run, run.start, run.len, HARUNS_LIVE);
+	expect_found(test, -EUCLEAN, "an object is an extent of the mixed part, too");
+	haruns_cut(&m->runs, run, run.start, run.len, HARUNS_SPECIAL);
+	haruns_cut(&m->runs, run, run.start, 1, HARUNS_SPECIAL);
+	expect_found(test, -EUCLEAN, "an object is shorter than those of its class");
+	haruns_join(&m->runs, run.start + 1);
+	list_add(&slab->list, &slab_group(s, slab)->partial[slab->class]);
+	expect_found(test, -EUCLEAN, "it is listed as one that has free objects");
+	list_del_init(&slab->list);
+	expect_whole(test, "all is as before");
+}
+
 /* ---- the pool ---- */
 
 static void broken_magazine_is_found(struct kunit *test)
@@ -936,6 +982,7 @@ static struct kunit_case check_cases[] = {
 	KUNIT_CASE(broken_bitmap_is_found),
 	KUNIT_CASE(broken_sums_are_found),
 	KUNIT_CASE(broken_span_is_found),
+	KUNIT_CASE(broken_dissolved_slab_is_found),
 	KUNIT_CASE(broken_magazine_is_found),
 	KUNIT_CASE(sums_that_calls_change_prove_nothing),
 	KUNIT_CASE(busy_device_is_looked_at_once),
