@@ -306,10 +306,10 @@ static int ha_extend_item(struct ha_call *call, void *arg)
 
 /*
  * Bytes of items copied at a time: little enough for the stack, so that a free needs no memory. An
- * item has at most 64.
+ * item has at most 56.
  */
 #define HA_ITEMS_CHUNK	16U
-#define HA_ITEM_WORDS	8U
+#define HA_ITEM_WORDS	7U
 
 static_assert(sizeof(struct hybrid_alloc_split_item) <= HA_ITEM_WORDS * sizeof(u64));
 static_assert(sizeof(struct hybrid_alloc_extend_item) <= HA_ITEM_WORDS * sizeof(u64));

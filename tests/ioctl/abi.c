@@ -288,6 +288,8 @@ static size_t first_size(const struct command *c)
 		return OFFSET(info, user);
 	case HYBRID_ALLOC_IOC_ALLOC:
 		return OFFSET(alloc, goal);
+	case HYBRID_ALLOC_IOC_ALLOC_MANY:
+		return OFFSET(many, min);
 	case HYBRID_ALLOC_IOC_STAT:
 		return OFFSET(stat, run_count);
 	default:
