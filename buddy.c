@@ -384,6 +384,16 @@ int habuddy_divide(struct habuddy *b, u64 unit, struct hamem_op *op)
 	return 0;
 }
 
+static bool habuddy_has_child(const struct habuddy_node *n)
+{
+	u32 i;
+
+	for (i = 0; i < n->nr_child; i++)
+		if (rcu_access_pointer(n->child[i]))
+			return true;
+	return false;
+}
+
 /**
  * habuddy_join - the reverse: an allocated range will be freed as a whole
  * @b: the buddy
@@ -394,14 +404,17 @@ int habuddy_divide(struct habuddy *b, u64 unit, struct hamem_op *op)
  */
 void habuddy_join(struct habuddy *b, u64 unit, u64 start, u64 end)
 {
-	struct habuddy_node *n = habuddy_node(b, unit, 0), *parent;
+	struct habuddy_node *n = b->root, *child, *parent;
 	unsigned int shift;
 
 	habuddy_assert_locked(b);
-	for (; n && n->parent; n = parent) {
+	while ((child = habuddy_child_or_null(n, unit)))
+		n = child;
+	for (; n->parent; n = parent) {
 		parent = n->parent;
 		shift = habuddy_cell_shift(n->height + 1);
-		if (n->index << shift < start || (n->index + 1) << shift > end)
+		if (n->index << shift < start || (n->index + 1) << shift > end ||
+		    habuddy_has_child(n))
 			break;
 		habuddy_node_free(b, n);
 	}

@@ -352,6 +352,10 @@ static int part_call(struct kunit *test, enum part_call call, u64 at, u64 len, g
 static void failing_memory_changes_nothing(struct kunit *test)
 {
 	static const gfp_t gfps[] = { GFP_NOWAIT, GFP_KERNEL };
+	/* an object, a mixed extent, one over a border, blocks and spans, also of several nodes */
+	static const u32 lens[] = {
+		16, 17, LEN, 1024, 2 * SLOT, SLOT + 1, 64 * SLOT, 40 * SLOT + 3, 600 * SLOT + 3,
+	};
 	unsigned long nth, failed = 0, delivered;
 	struct fixture *f = test->priv;
 	struct haslab_extent e;
@@ -359,10 +363,8 @@ static void failing_memory_changes_nothing(struct kunit *test)
 	u64 at, len;
 	int ret;
 
-	for (i = 0; i < ARRAY_SIZE(kinds) * NR_PART_CALLS * 4; i++) {
-		len = kinds[i / NR_PART_CALLS / 4];
-		if (len < 3)
-			continue;
+	for (i = 0; i < ARRAY_SIZE(lens) * NR_PART_CALLS * 4; i++) {
+		len = lens[i / NR_PART_CALLS / 4];
 		for (nth = 1; ; nth++) {
 			start(test, 1024 * SLOT);
 			/* whatever lies there, some more of it, so that tables are there */
@@ -390,6 +392,34 @@ static void failing_memory_changes_nothing(struct kunit *test)
 		}
 	}
 	KUNIT_EXPECT_GT(test, failed, 100);
+}
+
+/* A block is cut of which the buddy has nothing but one bit: nodes on the way down are undone. */
+static void failing_memory_leaves_no_node(struct kunit *test)
+{
+	enum hybrid_alloc_reason reason;
+	struct fixture *f = test->priv;
+	unsigned long nth, delivered;
+	u64 at, len = 1 << 20;
+	int ret;
+
+	for (nth = 1; ; nth++) {
+		start_shape(test, 1 << 21, 0, 1);
+		at = alloc(test, len);
+		hatest_inject_start(nth, 0, true);
+		ret = hapool_cut(&f->p, at + 1000, (1 << 19) + 77, GFP_NOWAIT, &reason);
+		delivered = hatest_inject_stop();
+		if (!ret)
+			break;
+		KUNIT_ASSERT_EQ(test, ret, -EAGAIN);
+		KUNIT_EXPECT_GT(test, delivered, 0);
+		expect_freed(test, at, len);
+		expect_all_comes_back(test);
+	}
+	expect_freed(test, at, 1000);
+	expect_freed(test, at + 1000 + (1 << 19) + 77, len - 1000 - (1 << 19) - 77);
+	expect_all_comes_back(test);
+	KUNIT_EXPECT_GT(test, nth, 4);
 }
 
 /* ---- what can be cut although it is in the way ---- */
@@ -667,6 +697,7 @@ static struct kunit_case part_cases[] = {
 	KUNIT_CASE(extent_over_a_border_is_split_and_extended),
 	KUNIT_CASE(part_is_held_until_it_is_reused),
 	KUNIT_CASE(failing_memory_changes_nothing),
+	KUNIT_CASE(failing_memory_leaves_no_node),
 	KUNIT_CASE(cut_beside_cached_objects),
 	KUNIT_CASE(object_is_extended_over_cached_ones),
 	KUNIT_CASE(cut_empties_the_pools_if_it_must),
