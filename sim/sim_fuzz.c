@@ -1133,6 +1133,7 @@ int fuzz(void)
 	}
 	signal(SIGABRT, on_signal);
 	signal(SIGALRM, on_signal);
+	signal(SIGSEGV, on_signal);
 	if (given_ops)
 		nr_ops = given_ops;
 	began = now_ns();
