@@ -61,6 +61,7 @@ struct haslab_region;
  * @dev: number of the block device, for tracepoints
  * @byte_shift: log2 of bytes in a block, likewise
  * @unkillable: a caller that is killed goes on waiting for other tasks
+ * @most_small: bytes of slabs smaller than a slot, at the most; 0: by the size of the space
  */
 struct haslab_config {
 	u64 first_block;
@@ -71,6 +72,7 @@ struct haslab_config {
 	u32 dev;
 	u32 byte_shift;
 	bool unkillable;
+	u32 most_small;
 };
 
 /**

@@ -3,7 +3,8 @@
  * The devices of hybrid-sim interleave: so small that all their states can be reached. Their
  * units are of 4 KiB, then slabs, buddy blocks and extents over several of them exist, or of
  * 1 MiB, then all of the device is the rest of a unit. Magazines hold 1 or 2 objects, and
- * those with 2 have a group for each of two CPUs.
+ * those with 2 have a group for each of two CPUs. On "4Kd" a slab of which a pool has objects cannot
+ * be dissolved, so a search has to empty the pools.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +24,10 @@ static const u32 sizes[] = { 8, 11, 16 };
 /* Sizes above slab_max come from the buddy. */
 static const struct {
 	const char *name;
-	u32 unit_shift, slab_max;
+	u32 unit_shift, slab_max, most_small;
 } shapes[] = {
 	{ "4K", 0, 2 },
+	{ "4Kd", 0, 2, .most_small = 64 },
 	{ "4Ks", 0, 256 },	/* all common sizes from slabs */
 	{ "1M", 8, 256 },
 };
@@ -44,6 +46,7 @@ const struct device *device_nr(unsigned int i)
 	d.groups = d.magazine;
 	d.unit_shift = shapes[shape].unit_shift;
 	d.slab_max = shapes[shape].slab_max;
+	d.most_small = shapes[shape].most_small;
 	d.blocks = sizes[i / 2 / ARRAY_SIZE(shapes)];
 	snprintf(d.name, sizeof(d.name), "%u.%s.%u", d.blocks, shapes[shape].name, d.magazine);
 	return &d;
@@ -135,7 +138,7 @@ void device_start(const struct device *d, unsigned int nr_cpus)
 	static const struct order_memory nothing;
 	struct haslab_config cfg = {
 		.nr_blocks = d->blocks, .unit_shift = d->unit_shift, .slab_max = d->slab_max,
-		.nr_groups = d->groups, .byte_shift = 12,
+		.nr_groups = d->groups, .byte_shift = 12, .most_small = d->most_small,
 	};
 	int i, ret;
 

@@ -18,7 +18,7 @@ struct device {
 	char name[16];		/* BLOCKS.UNIT.MAGAZINE */
 	u32 blocks;
 	u32 unit_shift;
-	u32 slab_max;
+	u32 slab_max, most_small;
 	u32 magazine;		/* objects */
 	u32 groups;
 };

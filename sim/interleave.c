@@ -4,9 +4,9 @@
  *
  * A program is a list of operations for each thread, a letter each (see ops[]). Before it
  * begins, each thread has an extent of a block, and has freed another, which is in its magazine
- * if it fits there. On devices other than "4K" each then gets three blocks, if there is space:
- * that takes the slabs of blocks apart. A schedule says where a
- * thread is preempted, and by which other (sim/order.c). All schedules with at most a given
+ * if it fits there. On devices other than "4K" and "4Kd" each then gets three blocks, if there is
+ * space: that takes the slabs of blocks apart. A schedule says where a thread is preempted, and by
+ * which other (sim/order.c). All schedules with at most a given
  * number of preemptions are searched, as in CHESS (Musuvathi and Qadeer 2007): between
  * preemptions a thread runs to its end, or until it has to wait, which costs nothing. Most
  * mistakes about order need one or two.
@@ -729,7 +729,7 @@ static void prepare(const struct device *d)
 		state.nr_own[i] = 1;
 		state.nr_calls = 0;
 	}
-	for (i = 0; i < program.nr_threads && !strstr(d->name, ".4K."); i++) {
+	for (i = 0; i < program.nr_threads && d->slab_max > 2; i++) {
 		order_set_cpu(i);
 		do_alloc(i, 'm', 3, 1, 0);
 		state.nr_calls = 0;

@@ -148,7 +148,7 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
  */
 bool haslab_too_many_small(const struct haslab *s, bool is_first)
 {
-	u64 most = max_t(u64, s->cfg.nr_blocks * 5 >> 10, 1024);
+	u64 most = s->cfg.most_small ?: max_t(u64, s->cfg.nr_blocks * 5 >> 10, 1024);
 
 	return READ_ONCE(s->small_bytes) >= (is_first ? most : most / 4 * 3);
 }
