@@ -573,6 +573,7 @@ static long haslab_dirs_bytes(const struct haslab_dir *dirs, const struct haslab
 	       haslab_array_bytes(sums->dirs, nr_dirs * sizeof(*sums->dirs)) +
 	       haslab_array_bytes(sums->quads, nr_dirs * DIR_QUADS) +
 	       haslab_array_bytes(sums->fits, nr_dirs * sizeof(*sums->fits)) +
+	       haslab_array_bytes(sums->tables, nr_dirs * sizeof(*sums->tables)) +
 	       haslab_array_bytes(sums->regions,
 				  haslab_nr_regions_for(nr_dirs) * sizeof(*sums->regions));
 }
@@ -582,6 +583,7 @@ static void haslab_free_sums(struct haslab_sums *sums)
 	kvfree(sums->dirs);
 	kvfree(sums->quads);
 	kvfree(sums->fits);
+	kvfree(sums->tables);
 	kvfree(sums->regions);
 	*sums = (struct haslab_sums) {};
 }
@@ -594,9 +596,11 @@ static int haslab_new_sums(struct haslab_sums *sums, u64 nr_dirs, gfp_t gfp)
 		.dirs = kvcalloc(nr_dirs, sizeof(*sums->dirs), gfp),
 		.quads = kvcalloc(nr_dirs, DIR_QUADS, gfp),
 		.fits = kvcalloc(nr_dirs, sizeof(*sums->fits), gfp),
+		/* beside what is longer: kvmalloc() rounds arrays of some MiB up to huge pages */
+		.tables = kvcalloc(nr_dirs, sizeof(*sums->tables), gfp),
 		.regions = kvcalloc(haslab_nr_regions_for(nr_dirs), sizeof(*sums->regions), gfp),
 	};
-	if (sums->dirs && sums->quads && sums->fits && sums->regions)
+	if (sums->dirs && sums->quads && sums->fits && sums->tables && sums->regions)
 		return 0;
 	haslab_free_sums(sums);
 	return -ENOMEM;
@@ -704,12 +708,10 @@ static struct haslab_dir *haslab_swap_dirs(struct haslab *s, struct haslab_dir *
 					   struct haslab_sums *sums, u64 nr_dirs)
 {
 	struct haslab_dir *old = s->dirs;
-	u64 dir;
 
 	haslab_assert_all(s);
 	memcpy(dirs, old, s->nr_dirs * sizeof(*dirs));
-	for (dir = 0; dir < s->nr_dirs; dir++)
-		sums->fits[dir].quads = s->sums.fits[dir].quads;
+	memcpy(sums->tables, s->sums.tables, s->nr_dirs * sizeof(*sums->tables));
 	/* pairs with rcu_dereference_raw() in map_dir(): the array is filled when it is seen */
 	smp_store_release(&s->dirs, dirs);
 	/* changes are under the lock of a group, so none uses the old ones */

@@ -239,6 +239,7 @@ struct haslab_range {
  * @quads: of each quad, whether what it keeps, in the table of its dir, is up to date
  * @all: of the device
  * @fits: what each dir keeps beside its sum
+ * @tables: what the quads of each dir keep (sums.c), or NULL
  * @regions: what each region keeps
  * @longest: the longest free run of the device, if @all says so
  * @maker: the walk that has last begun to add up a dir, for comparisons only
@@ -253,6 +254,7 @@ struct haslab_sums {
 	u8 *quads;
 	u8 all;
 	struct haslab_fits *fits;
+	void **tables;
 	struct haslab_region *regions;
 	u64 longest;
 	const struct haslab_walk *maker;

@@ -718,7 +718,7 @@ static void broken_sums_are_found(struct kunit *test)
 	FINDS(test, dir->longest, dir->longest + 1, -EUCLEAN);
 	FINDS(test, dir->trail, dir->trail + 1, -EUCLEAN);
 	/* of the quads, that of the second one: its first, longest and last run */
-	quad = s->sums.fits[0].quads;
+	quad = s->sums.tables[0];
 	quad += 3 + s->slot_shift + HASLAB_QUAD_SHIFT - 1;
 	KUNIT_ASSERT_EQ(test, s->sums.quads[1], HASLAB_SUM_KEPT);
 	for (i = 0; i < 3; i++)

@@ -312,22 +312,22 @@ static void table_of_quads_comes_and_goes(struct kunit *test)
 	hatest_inject_start(0, 0, true);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + slot - 8);
 	KUNIT_EXPECT_GT(test, hatest_inject_stop(), 0UL);
-	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
+	KUNIT_EXPECT_NULL(test, s->sums.tables[0]);
 	expect_freed(test, 5 * slot + 7, 1);
 	haslab_drain(s);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 2 * slot - 8);
-	KUNIT_EXPECT_NOT_NULL(test, s->sums.fits[0].quads);
-	KUNIT_EXPECT_NULL(test, s->sums.fits[1].quads);
+	KUNIT_EXPECT_NOT_NULL(test, s->sums.tables[0]);
+	KUNIT_EXPECT_NULL(test, s->sums.tables[1]);
 	expect_freed(test, 4 * slot + 7, 1);
 	haslab_drain(s);
-	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
+	KUNIT_EXPECT_NULL(test, s->sums.tables[0]);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest + 3 * slot - 8);
-	KUNIT_EXPECT_NULL(test, s->sums.fits[0].quads);
+	KUNIT_EXPECT_NULL(test, s->sums.tables[0]);
 	/* another one knows nothing of what the first one knew */
 	KUNIT_ASSERT_EQ(test, claim(test, 4 * slot + 7, 1), 0);
 	KUNIT_ASSERT_EQ(test, claim(test, 6 * slot, 1), 0);
 	KUNIT_EXPECT_EQ(test, haslab_longest_run(s), longest - 1);
-	KUNIT_EXPECT_NOT_NULL(test, s->sums.fits[0].quads);
+	KUNIT_EXPECT_NOT_NULL(test, s->sums.tables[0]);
 }
 
 static struct kunit_case sums_cases[] = {

@@ -224,7 +224,7 @@ static long metadata_of(const struct hapool *p)
 	u64 dir;
 
 	for (dir = 0; dir < p->slab.nr_dirs; dir++)
-		bytes -= ksize(p->slab.sums.fits[dir].quads);
+		bytes -= ksize(p->slab.sums.tables[dir]);
 	return bytes;
 }
 

@@ -83,7 +83,6 @@ union haslab_links {
  */
 #define HASLAB_DIR_ORDERS	(HASLAB_MAX_SHIFT + DIR_SHIFT)
 struct haslab_fits {
-	void *quads;			/* what the quads of the dir keep (sums.c), or NULL */
 	u32 known;				/* bit k: order k is known */
 	u32 usable[HASLAB_DIR_ORDERS - 1];	/* of order k at k - 1 */
 	/* an alignment that is no power of two, and a length that does not fit; 0: none */
@@ -325,7 +324,7 @@ static inline u64 quad_of(const struct haslab *s, u64 block)
 /* The table of what the quads of a dir keep: it needs no more memory here than in the dir. */
 static inline void **map_quads(const struct haslab *s, u64 block)
 {
-	return &s->sums.fits[dir_of(s, block)].quads;
+	return &s->sums.tables[dir_of(s, block)];
 }
 
 /* Invalidate the sums of the dir of a slot, and of the device. */
