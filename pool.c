@@ -427,7 +427,6 @@ void hapool_drain_idle(struct hapool *p)
 	for (class = 0; hapool_has_depot(p) && class < HASLAB_NR_CLASSES; class++)
 		for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
 			hapool_place_drain_idle(p, class, &p->depot[class].places[i]);
-	haslab_drain(&p->slab);
 }
 
 /**

@@ -10,7 +10,7 @@
  *	pool clears it atomically, without a lock (slab/objects.c).
  *   mixed slots              for everything else: runs of any length, by best fit (slab/mixed.c).
  *
- * Whatever is empty goes back to the buddy at once, but for a few mixed slots (slab/cross.c).
+ * Whatever is empty goes back to the buddy at once, but for mixed slots (slab/cross.c).
  *
  * This file has the policy: where an extent comes from, how it is freed, and the life of the
  * layer. The files below it, in the order in which they use each other:
@@ -47,9 +47,9 @@
  *   a common size up to slab_max    slabs of equal objects
  *   a power of two of units         a whole buddy block, if a pool has that size, or if it is
  *                                   longer than a slot
- *   else, up to a slot              the run of a mixed slot, or of several beside each other, in
+ *   else, up to 16 slots            the run of a mixed slot, or of several beside each other, in
  *                                   which it fits best
- *   larger                          a free run around free units, across all borders: the best
+ *   huge, or aligned to more        a free run around free units, across all borders: the best
  *                                   of those that are looked at
  *
  * When the first choice is full, the others are tried: mixed slots serve common sizes, too. When
@@ -57,8 +57,9 @@
  * takes it as a claim does: haslab_extent_take() can make an extent of any free blocks. A slab in
  * the way is dissolved.
  *
- * A mixed slot records an extent by itself. An extent that lies in several places is recorded as
- * a span; its pieces are SPECIAL in their slots, and its whole units are not free in the buddy.
+ * A mixed slot records an extent by itself, and so do several in a row that belong to one group: a
+ * chain (slab/cross.c). Another extent that lies in several places is recorded as a span; its
+ * pieces are SPECIAL in their slots, and its whole units are not free in the buddy.
  *
  * The map
  * -------
@@ -153,7 +154,13 @@ static noinline int haslab_block_alloc(struct haslab *s, u64 len, struct hamem_o
 	return ret;
 }
 
-/* In a group, from a whole buddy block or a mixed slot. -EBUSY: it takes all groups. */
+/* Whether several mixed slots of a group can serve it. */
+static bool haslab_is_chain(const struct haslab *s, u64 len, u64 align)
+{
+	return len > slot_blocks(s) && !haslab_is_huge(s, len) && align == 1;
+}
+
+/* In a group, from a whole buddy block or mixed slots. -EBUSY: it takes all groups. */
 static __always_inline int haslab_group_alloc(struct haslab *s, struct haslab_group *g, u64 len,
 					      u64 align, struct hamem_op *op, u64 *start)
 {
@@ -169,9 +176,9 @@ static __always_inline int haslab_group_alloc(struct haslab *s, struct haslab_gr
 		if (ret != -ENOSPC)
 			return ret;
 	}
-	return likely(haslab_is_mixed_size(s, len, align)) ?
-		       haslab_mixed_alloc(s, g, len, align, op, start) :
-		       -EBUSY;
+	if (likely(haslab_is_mixed_size(s, len, align)))
+		return haslab_mixed_alloc(s, g, len, align, op, start);
+	return haslab_is_chain(s, len, align) ? haslab_chain_alloc(s, g, len, op, start) : -EBUSY;
 }
 
 /*
@@ -185,15 +192,23 @@ static bool haslab_is_too_long(struct haslab *s, u64 len, u64 align)
 	       (haslab_free_blocks(s) < len || haslab_peek_longest(s) < len);
 }
 
+/* With all groups shut out, in a run across all borders. */
+static int haslab_best_alone(struct haslab *s, u64 len, u64 align, struct hamem_op *op, u64 *start)
+{
+	if (haslab_is_huge(s, len) && !haslab_empty_put_all(s))
+		return -ENOSPC;
+	if (!haslab_best_run(s, len, align, start))
+		return -ENOSPC;
+	return haslab_extent_take(s, *start, len, op);
+}
+
 /* With all groups shut out. */
 static int haslab_alloc_alone(struct haslab *s, u64 len, u64 align, struct hamem_op *op,
 			      u64 *start)
 {
 	if (haslab_is_mixed_size(s, len, align))
 		return haslab_mixed_alloc(s, haslab_own_group(s), len, align, op, start);
-	if (!haslab_best_run(s, len, align, start))
-		return -ENOSPC;
-	return haslab_extent_take(s, *start, len, op);
+	return haslab_best_alone(s, len, align, op, start);
 }
 
 /* In the mixed slots that the other groups have. */
@@ -208,7 +223,8 @@ static int haslab_alloc_others(struct haslab *s, struct haslab_group *own, u64 l
 			continue;
 		do {
 			haslab_lock_group(s, g);
-			ret = haslab_mixed_fit(s, g, len, align, op, start);
+			ret = len > slot_blocks(s) ? haslab_chain_fit(s, g, len, op, start) :
+				haslab_mixed_fit(s, g, len, align, op, start);
 			haslab_unlock_group(g);
 		} while (hamem_again(op, ret));
 	}
@@ -224,8 +240,14 @@ static noinline int haslab_alloc_more(struct haslab *s, struct haslab_group *g, 
 		ret = haslab_group_alloc(s, g, len, align, op, start);
 		haslab_unlock_group(g);
 	}
-	if (ret == -EBUSY && haslab_is_too_long(s, len, align))
+	if ((ret == -ENOSPC || ret == -EBUSY) && haslab_is_too_long(s, len, align))
 		return -ENOSPC;
+	if (ret == -ENOSPC && haslab_is_chain(s, len, align)) {
+		ret = haslab_alloc_others(s, g, len, align, op, start);
+		ret = ret == -ENOSPC ? -EBUSY : ret;
+	}
+	if (ret == -EBUSY && haslab_is_huge(s, len))
+		haslab_drain(s);
 	if (ret == -EBUSY)
 		do {
 			haslab_lock_all(s);
@@ -268,8 +290,7 @@ static int haslab_alloc_multiple_alone(struct haslab *s, u64 len, u64 align, str
 
 	do {
 		haslab_lock_all(s);
-		ret = haslab_best_run(s, len, align, start) ?
-		      haslab_extent_take(s, *start, len, op) : -ENOSPC;
+		ret = haslab_best_alone(s, len, align, op, start);
 		haslab_unlock_all(s);
 	} while (hamem_again(op, ret));
 	return ret;
@@ -310,6 +331,8 @@ int haslab_alloc_multiple(struct haslab *s, u64 len, u64 align, gfp_t gfp, u64 *
 
 	if (mixed)
 		ret = haslab_alloc_multiple_in(s, own, len, align, &op, start);
+	if (haslab_is_huge(s, len) && haslab_free_blocks(s) >= len)
+		haslab_drain(s);
 	if (ret == -ENOSPC && haslab_free_blocks(s) >= len)
 		ret = haslab_alloc_multiple_alone(s, len, align, &op, start);
 	for (g = s->groups; mixed && ret == -ENOSPC && g < s->groups + s->nr_groups; g++)
@@ -537,6 +560,7 @@ static int haslab_init_groups(struct haslab *s)
 		g->nr = i;
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
 			INIT_LIST_HEAD(&g->partial[class]);
+		g->empty = NO_ENTRY;
 		haslab_index_init(g);
 	}
 	return 0;

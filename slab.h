@@ -34,15 +34,17 @@
 
 /*
  * Free runs are listed by their length: a bucket for each length up to 255 blocks, then 128 buckets
- * for each power of two. The last one has all of four slots and more.
+ * for each power of two. The last one has all of 32 slots and more.
  */
 #define HASLAB_BUCKET_SHIFT	7
-#define HASLAB_LISTED_SHIFT	(HASLAB_MAX_SHIFT + 2)
+#define HASLAB_LISTED_SHIFT	(HASLAB_MAX_SHIFT + 5)
 #define HASLAB_NR_BUCKETS	(((HASLAB_LISTED_SHIFT - HASLAB_BUCKET_SHIFT + 1) << \
 				  HASLAB_BUCKET_SHIFT) + 1)
 
-/* How many mixed slots that are wholly free a group keeps. */
-#define HASLAB_NR_EMPTY		32
+/* An extent in the mixed slots of a group is at most so many slots long. */
+#define HASLAB_CHAIN_SLOTS	16
+/* How many mixed slots in a row that are wholly free a group keeps. */
+#define HASLAB_NR_EMPTY		64
 
 struct haslab_slab;
 struct haslab_dir;
@@ -129,8 +131,8 @@ struct haslab_window {
 struct haslab_group {
 	spinlock_t lock;			/* see slab.c */
 	u32 nr;					/* number of this group */
-	u32 nr_empty;				/* slots in the next field */
-	u32 empty[HASLAB_NR_EMPTY];		/* mixed slots that are wholly free, in any order */
+	u32 nr_empty;				/* mixed slots that are wholly free */
+	u32 empty;				/* the latest of them, or NO_ENTRY (slab/cross.c) */
 	struct haslab_holes holes[HASLAB_HOLE_SETS];	/* by a hash of their length */
 	u64 free;				/* free blocks */
 	u64 nr_slabs;				/* slabs of equal objects and mixed slots */

@@ -405,6 +405,27 @@ static void random_files(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* A window that was made for another goal is used only if it is not far away, on either side. */
+static void window_far_from_the_goal_is_not_used(struct kunit *test)
+{
+	struct haslab *s = &((struct fixture *)test->priv)->p.slab;
+	static const u64 goals[] = { 10 * GIB, GIB };
+	struct haslab_window *w;
+	unsigned int i;
+	u64 at;
+
+	start(test, 16 * GIB);
+	for (i = 0; i < ARRAY_SIZE(goals); i++) {
+		KUNIT_ASSERT_EQ(test, claim(test, goals[i] - 17, 17), 0);
+		KUNIT_ASSERT_EQ(test, claim(test, goals[i], 17), 0);
+		for (w = s->groups[0].windows; w < s->groups[0].windows + NR_WINDOWS; w++)
+			*w = (struct haslab_window) { .start = 5 * GIB + 100, .len = WINDOW };
+		KUNIT_ASSERT_EQ(test, alloc_at(test, goals[i], 17, &at), 0);
+		KUNIT_EXPECT_GT(test, at, goals[i]);
+		KUNIT_EXPECT_LT(test, at, goals[i] + GIB);
+	}
+}
+
 static struct kunit_case append_cases[] = {
 	KUNIT_CASE(extents_of_one_size_ascend_and_adjoin),
 	KUNIT_CASE(goal_is_met_by_a_hit),
@@ -419,6 +440,7 @@ static struct kunit_case append_cases[] = {
 	KUNIT_CASE(window_is_behind_the_goal),
 	KUNIT_CASE(files_by_turns_share_a_free_run),
 	KUNIT_CASE(window_takes_few_steps),
+	KUNIT_CASE(window_far_from_the_goal_is_not_used),
 	KUNIT_CASE(failing_memory_for_a_window_changes_nothing),
 	KUNIT_CASE(random_files),
 	{}

@@ -234,26 +234,46 @@ static void pair_on_an_empty_device_makes_no_slot(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* A group keeps its lowest free slots, and only the lowest one when nothing of it is in use. */
-static void few_slots_are_kept(struct kunit *test)
+/* A group keeps as many free slots as are in use, and one: at the end the lowest one. */
+static void no_more_slots_are_kept_than_used(struct kunit *test)
 {
-	const unsigned int nr = HASLAB_NR_EMPTY + 8;
+	const unsigned int nr = 24;
+	struct haslab *s = slab_of(test);
+	unsigned int i, used;
+
+	fill_slots(test, nr);
+	for (i = 0; i < nr; i++) {
+		/* each third slot, and those that were left out */
+		free_some(test, i * 3 % nr + i * 3 / nr, 0, 16);
+		used = nr - 1 - i;
+		KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, min(i, used) + 1);
+		KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, used + min(i, used) + 1);
+		KUNIT_EXPECT_EQ(test, hapool_check(&((struct fixture *)test->priv)->p), 0);
+	}
+	KUNIT_EXPECT_EQ(test, s->groups[0].empty, 0);
+	expect_all_comes_back(test);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
+}
+
+/* A group keeps no more than some slots in a row: those with the lowest addresses. */
+static void few_slots_in_a_row_are_kept(struct kunit *test)
+{
+	const unsigned int row = 2 * HASLAB_NR_EMPTY + 1;
 	struct haslab *s = slab_of(test);
 	unsigned int i;
 
-	fill_slots(test, nr);
-	for (i = nr; i--;)
-		free_some(test, i, !i, 16 - !i);
+	fill_slots(test, 2 * row + 2);
+	/* the one in the middle comes last */
+	for (i = 0; i < row; i++)
+		free_some(test, 1 + (i + HASLAB_NR_EMPTY + 1) % row, 0, 16);
 	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, HASLAB_NR_EMPTY);
-	KUNIT_EXPECT_EQ(test, stat(test)->slab.nr_slabs, HASLAB_NR_EMPTY + 1);
-	for (i = 0; i < HASLAB_NR_EMPTY; i++)
-		KUNIT_EXPECT_LE(test, s->groups[0].empty[i], HASLAB_NR_EMPTY);
+	for (i = 1; i <= row; i++)
+		KUNIT_EXPECT_EQ_MSG(test, !mixed_slot(s, i), i > HASLAB_NR_EMPTY, "slot %u", i);
 	KUNIT_EXPECT_EQ(test, hapool_check(&((struct fixture *)test->priv)->p), 0);
-	free_some(test, 0, 0, 1);
-	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 1);
-	KUNIT_EXPECT_EQ(test, s->groups[0].empty[0], 0);
-	expect_all_comes_back(test);
-	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
+	free_some(test, 0, 0, 16);
+	KUNIT_EXPECT_NOT_NULL(test, mixed_slot(s, 0));
+	KUNIT_EXPECT_NULL(test, mixed_slot(s, HASLAB_NR_EMPTY));
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, HASLAB_NR_EMPTY);
 }
 
 /* What lay there before leaves no trace: as many fit as on a new device, in the same places. */
@@ -303,6 +323,192 @@ static void kept_slots_are_in_nobodys_way(struct kunit *test)
 	hatest_on_any_cpu();
 }
 
+/* Nor are those that the group of another CPU keeps. */
+static void slots_of_another_group_are_in_nobodys_way(struct kunit *test)
+{
+	static const u64 lens[] = { 1, UNIT, 4 * UNIT, 300 };
+	struct fixture *f = test->priv;
+	unsigned int i, k;
+	u64 searches, at;
+
+	if (!hatest_on_cpu(1) || !hatest_on_cpu(0))
+		kunit_skip(test, "it takes two CPUs");
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		f->nr_groups = 2;
+		KUNIT_ASSERT_TRUE(test, hatest_on_cpu(0));
+		fill_slots(test, 8);
+		for (k = 0; k < 4; k++)
+			free_some(test, 2 * k, 0, 16);
+		KUNIT_ASSERT_EQ(test, slab_of(test)->groups[0].nr_empty, 4);
+		KUNIT_ASSERT_TRUE(test, hatest_on_cpu(1));
+		searches = stat(test)->searches;
+		for (k = 0; k < 4 * SLOT / lens[i] - 4; k++)
+			KUNIT_ASSERT_EQ_MSG(test, try_alloc(test, lens[i], &at), 0,
+					    "extent %u of length %llu", k, lens[i]);
+		KUNIT_EXPECT_EQ_MSG(test, stat(test)->searches, searches, "length %llu", lens[i]);
+		KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	}
+	hatest_on_any_cpu();
+}
+
+/* ---- extents over several slots ---- */
+
+/* A run through slots that are wholly free is one, and serves what is longer than a slot. */
+static void long_extent_lies_in_the_run_that_fits_best(struct kunit *test)
+{
+	fill_slots(test, 16);
+	free_some(test, 0, 12, 4);	/* 1036 */
+	free_some(test, 1, 0, 16);
+	free_some(test, 2, 0, 16);
+	free_some(test, 3, 0, 4);	/* and 1020: 10248 */
+	free_some(test, 6, 14, 2);	/* 526 */
+	free_some(test, 7, 0, 16);
+	free_some(test, 8, 0, 16);
+	free_some(test, 9, 0, 3);	/* and 765: 9483 */
+	free_some(test, 12, 0, 16);
+	free_some(test, 13, 0, 2);	/* 4606 */
+	expect_at(test, 9484, SLOT - 1036);
+	expect_at(test, 9000, 7 * SLOT - 526);
+	expect_at(test, SLOT + 1, 12 * SLOT);
+	KUNIT_EXPECT_EQ(test, slab_of(test)->nr_spans, 0);
+	/* what is left is in one piece */
+	expect_at(test, 764, 4 * SLOT - 4096 + 1020 - 764);
+	expect_at(test, 483, 9 * SLOT + 765 - 483);
+	KUNIT_EXPECT_EQ(test, hapool_check(&((struct fixture *)test->priv)->p), 0);
+}
+
+/* An extent over several slots is one: in MAP, and for who frees it. */
+static void extent_over_slots_is_one(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	enum hybrid_alloc_reason reason;
+	u64 len = 3 * SLOT + 300, at;
+	struct haslab_extent e;
+
+	start(test, 8 * SLOT);
+	KUNIT_ASSERT_EQ(test, alloc(test, 100), 0);
+	expect_at(test, len, 100);
+	expect_at(test, 50, 100 + len);
+	KUNIT_EXPECT_EQ(test, slab_of(test)->nr_spans, 0);
+	for (at = 100; at < 100 + len; at += SLOT / 2) {
+		KUNIT_ASSERT_EQ(test, haslab_extents(slab_of(test), at, &e, 1), 1);
+		KUNIT_EXPECT_EQ_MSG(test, e.start, 100, "block %llu", at);
+		KUNIT_EXPECT_EQ_MSG(test, e.len, len, "block %llu", at);
+		KUNIT_EXPECT_EQ(test, e.state, HYBRID_ALLOC_MAP_LIVE);
+		expect_refused(test, at + 1, len - 1, -EINVAL, HYBRID_ALLOC_REASON_WRONG_START);
+	}
+	expect_refused(test, SLOT, len, -EINVAL, HYBRID_ALLOC_REASON_WRONG_START);
+	expect_refused(test, 100, len - 1, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+	expect_refused(test, 100, SLOT - 100, -EINVAL, HYBRID_ALLOC_REASON_WRONG_LENGTH);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, 100, len, &reason), 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_refused(test, 100, len, -ENOENT, HYBRID_ALLOC_REASON_NOT_ALLOCATED);
+	hapool_reuse(&f->p, 100, len);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_at(test, len, 100);
+	expect_freed(test, 100 + len, 50);
+	expect_freed(test, 0, 100);
+	expect_freed(test, 100, len);
+	expect_all_comes_back(test);
+}
+
+/* What is no longer than 16 slots takes one group, what is longer takes all of them. */
+static void huge_extents_are_spans(struct kunit *test)
+{
+	/* a power of two is a buddy block */
+	const u64 most = HASLAB_CHAIN_SLOTS * SLOT - 1;
+	enum hybrid_alloc_reason reason;
+	struct fixture *f = test->priv;
+	u64 at;
+
+	start(test, 64 * SLOT);
+	KUNIT_ASSERT_EQ(test, alloc(test, 100), 0);
+	expect_at(test, most, 100);
+	KUNIT_EXPECT_EQ(test, slab_of(test)->nr_spans, 0);
+	at = alloc(test, most + 2);
+	KUNIT_EXPECT_EQ(test, slab_of(test)->nr_spans, 1);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	KUNIT_ASSERT_EQ(test, hapool_retire(&f->p, at, most + 2, &reason), 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	hapool_reuse(&f->p, at, most + 2);
+	expect_freed(test, 100, most);
+	expect_freed(test, 0, 100);
+	expect_all_comes_back(test);
+}
+
+/* What is kept is given back in one hold only if that is not too much. */
+static void many_kept_slots_are_given_back_in_several_holds(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	unsigned int i;
+
+	fill_slots(test, 200);
+	for (i = 0; i < 200; i += 2)
+		free_some(test, i, 0, 16);
+	KUNIT_ASSERT_EQ(test, s->groups[0].nr_empty, 100);
+	haslab_lock_all(s);
+	KUNIT_EXPECT_FALSE(test, haslab_empty_put_all(s));
+	haslab_unlock_all(s);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 100);
+	s->groups[0].nr_empty++;
+	KUNIT_EXPECT_EQ(test, haslab_check(s), -EAGAIN);
+	s->groups[0].nr_empty--;
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+	haslab_drain(s);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/* A search for a place for a huge extent does not look at all of a run of many parts. */
+static void run_of_many_parts_is_not_looked_at_to_its_end(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	unsigned int i;
+	long steps;
+	u64 at;
+
+	fill_slots(test, 650);
+	for (i = 1; i <= 320; i++)
+		free_some(test, i, 0, 16);
+	KUNIT_EXPECT_GE(test, s->groups[0].nr_empty, 300);
+	haslab_lock_all(s);
+	steps = ha_steps_done();
+	haslab_best_run(s, 319 * SLOT, 1, &at);
+	KUNIT_EXPECT_LE(test, ha_steps_done() - steps, 1000);
+	haslab_unlock_all(s);
+	/* it is found and used all the same */
+	expect_at(test, 320 * SLOT, SLOT);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/* However long the rows are beside it, a free takes a bounded number of steps. */
+static void free_between_long_rows_is_bounded(struct kunit *test)
+{
+	const u64 len = HASLAB_CHAIN_SLOTS * SLOT - 1;
+	u64 at[16], end, pos;
+	unsigned int i, k;
+
+	for (k = 0; k < 4; k++) {
+		start(test, 300 * SLOT);
+		KUNIT_ASSERT_EQ(test, alloc(test, 100), 0);
+		for (i = 0; i < 16; i++)
+			at[i] = alloc(test, len);
+		end = at[15] + len;
+		KUNIT_ASSERT_EQ(test, end, 100 + 16 * len);
+		ha_holds_reset();
+		for (i = 0; i < 16; i += 2)
+			expect_freed(test, at[k & 1 ? i : 14 - i], len);
+		for (i = 1; i < 16; i += 2)
+			expect_freed(test, at[k & 2 ? i : 16 - i], len);
+		KUNIT_EXPECT_LE(test, ha_longest_hold(HA_LOCK_GROUP), 1100);
+		for (i = 0; i < 200; i++)
+			pos = alloc(test, 5000 + i);
+		KUNIT_EXPECT_LE(test, ha_longest_hold(HA_LOCK_GROUP), 1100);
+		expect_freed(test, pos, 5199);
+	}
+}
+
 /* ---- CHECK ---- */
 
 static void expect_found(struct kunit *test, const char *what)
@@ -345,13 +551,6 @@ static void wrong_joins_are_found(struct kunit *test)
 	expect_found(test, "a joined run is linked to another one");
 	entry_link(s, joined_entry_of(1))->next = NO_ENTRY;
 	KUNIT_ASSERT_EQ(test, g->nr_empty, 2);
-	g->nr_empty = 1;
-	expect_found(test, "a slot that is kept is in no list");
-	g->nr_empty = HASLAB_NR_EMPTY + 1;
-	expect_found(test, "too many slots are kept");
-	g->nr_empty = 2;
-	swap(g->empty[0], g->empty[1]);
-	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 	mixed_of(s, 5)->runs.tag ^= MIXED_EMPTY;
 	expect_found(test, "a slot is wholly free, and not kept");
 	mixed_of(s, 5)->runs.tag ^= MIXED_EMPTY;
@@ -483,28 +682,46 @@ static void units_of_a_faster_task_stay(struct kunit *test)
 }
 #endif
 
-/* A list of slots that are kept has nothing but slots that are wholly free, each once. */
+/* The list of slots that are kept has nothing but slots that are wholly free, each once. */
 static void wrong_lists_of_kept_slots_are_found(struct kunit *test)
 {
 	struct haslab *s = slab_of(test);
+	struct haslab_link *two, *four;
 	struct haslab_group *g;
 
-	fill_slots(test, 6);
+	fill_slots(test, 8);
 	g = s->groups;
 	free_some(test, 2, 0, 16);
-	free_some(test, 5, 0, 16);
+	free_some(test, 4, 0, 16);
 	KUNIT_ASSERT_EQ(test, g->nr_empty, 2);
+	KUNIT_ASSERT_EQ(test, g->empty, 4);
 	KUNIT_ASSERT_EQ(test, haslab_check(s), 0);
-	g->empty[2] = g->empty[0];
+	two = haslab_empty_link(s, 2);
+	four = haslab_empty_link(s, 4);
+	g->nr_empty = 1;
+	expect_found(test, "more slots are kept than are counted");
 	g->nr_empty = 3;
-	KUNIT_EXPECT_EQ_MSG(test, haslab_check(s), -EUCLEAN, "a slot is kept twice");
-	g->empty[2] = 1;
-	mixed_of(s, 1)->runs.tag ^= MIXED_EMPTY;
-	KUNIT_EXPECT_EQ_MSG(test, haslab_check(s), -EUCLEAN, "a slot is kept that is in use");
-	mixed_of(s, 1)->runs.tag ^= MIXED_EMPTY;
-	g->empty[2] = 6;
-	KUNIT_EXPECT_EQ_MSG(test, haslab_check(s), -EUCLEAN, "a slot is kept that does not exist");
+	expect_found(test, "fewer slots are kept than are counted");
 	g->nr_empty = 2;
+	two->next = 4;
+	expect_found(test, "the list has no end");
+	two->next = NO_ENTRY;
+	two->prev = 2;
+	expect_found(test, "two slots are first");
+	two->prev = 3;
+	expect_found(test, "a slot is linked to one that is in use");
+	two->prev = 4;
+	four->next = 6;
+	expect_found(test, "a slot that is in use is linked");
+	four->next = 8;
+	expect_found(test, "a slot is kept that does not exist");
+	four->next = 2;
+	g->empty = 2;
+	expect_found(test, "the first one is missing");
+	g->empty = 4;
+	mixed_of(s, 1)->runs.tag ^= MIXED_EMPTY;
+	expect_found(test, "a slot counts as one that is kept");
+	mixed_of(s, 1)->runs.tag ^= MIXED_EMPTY;
 	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 }
 
@@ -527,9 +744,17 @@ static struct kunit_case cross_cases[] = {
 	KUNIT_CASE(free_units_go_on_in_a_slot_of_another_group),
 	KUNIT_CASE(run_goes_on_in_new_space),
 	KUNIT_CASE(pair_on_an_empty_device_makes_no_slot),
-	KUNIT_CASE(few_slots_are_kept),
+	KUNIT_CASE(no_more_slots_are_kept_than_used),
+	KUNIT_CASE(few_slots_in_a_row_are_kept),
 	KUNIT_CASE(history_leaves_no_trace),
 	KUNIT_CASE(kept_slots_are_in_nobodys_way),
+	KUNIT_CASE(slots_of_another_group_are_in_nobodys_way),
+	KUNIT_CASE(long_extent_lies_in_the_run_that_fits_best),
+	KUNIT_CASE(extent_over_slots_is_one),
+	KUNIT_CASE(huge_extents_are_spans),
+	KUNIT_CASE(free_between_long_rows_is_bounded),
+	KUNIT_CASE(many_kept_slots_are_given_back_in_several_holds),
+	KUNIT_CASE(run_of_many_parts_is_not_looked_at_to_its_end),
 	KUNIT_CASE(wrong_joins_are_found),
 	{}
 };

@@ -291,6 +291,170 @@ static void extent_over_a_border_is_split_and_extended(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
+/* ---- extents over several slots of a group ---- */
+
+#define CHAIN		(5 * SLOT + 300)
+/* It begins behind so many blocks, so that each border is so far from its start. */
+#define CHAIN_START	100
+#define CHAIN_BORDER(i)	((i) * SLOT - CHAIN_START)
+
+static const u32 chain_places[] = {
+	0, 1, CHAIN_BORDER(1) - 1, CHAIN_BORDER(1), CHAIN_BORDER(1) + 1, CHAIN_BORDER(2),
+	CHAIN_BORDER(3) - 1, CHAIN_BORDER(3) + 7, CHAIN_BORDER(5), CHAIN - 1, CHAIN,
+};
+
+static u64 nr_spans(struct kunit *test)
+{
+	return ((struct fixture *)test->priv)->p.slab.nr_spans;
+}
+
+static void alloc_chain(struct kunit *test)
+{
+	start(test, 64 * SLOT);
+	KUNIT_ASSERT_EQ(test, alloc(test, CHAIN_START), 0);
+	KUNIT_ASSERT_EQ(test, alloc(test, CHAIN), CHAIN_START);
+	KUNIT_ASSERT_EQ(test, nr_spans(test), 0);
+}
+
+static void extent_over_slots_is_cut(struct kunit *test)
+{
+	const unsigned int last = ARRAY_SIZE(chain_places) - 1;
+	unsigned int i, k;
+	u64 from, to;
+
+	for (i = 0; i < last; i++)
+		for (k = i + 1; k <= last; k++) {
+			alloc_chain(test);
+			from = CHAIN_START + chain_places[i];
+			to = CHAIN_START + chain_places[k];
+			expect_cut(test, from, to - from);
+			expect_account(test, CHAIN_START + CHAIN - (to - from),
+				       1 + !!i + (k < last));
+			KUNIT_EXPECT_EQ(test, nr_spans(test), 0);
+			if (i)
+				expect_freed(test, CHAIN_START, from - CHAIN_START);
+			if (k < last)
+				expect_freed(test, to, CHAIN_START + CHAIN - to);
+			expect_freed(test, 0, CHAIN_START);
+			expect_all_comes_back(test);
+		}
+}
+
+static void extent_over_slots_is_split(struct kunit *test)
+{
+	unsigned int i;
+	u64 at, got;
+
+	for (i = 1; i < ARRAY_SIZE(chain_places) - 1; i++) {
+		alloc_chain(test);
+		at = CHAIN_START + chain_places[i];
+		expect_split(test, CHAIN_START, CHAIN, at);
+		expect_account(test, CHAIN_START + CHAIN, 3);
+		KUNIT_EXPECT_EQ(test, nr_spans(test), 0);
+		/* each is one again with what is cut off behind it */
+		expect_cut(test, at, 1);
+		KUNIT_ASSERT_EQ(test, extend(test, CHAIN_START, at - CHAIN_START, 1, 1, &got), 0);
+		KUNIT_EXPECT_EQ(test, nr_spans(test), 0);
+		expect_freed(test, CHAIN_START, at + 1 - CHAIN_START);
+		if (chain_places[i] + 1 < CHAIN)
+			expect_freed(test, at + 1, CHAIN_START + CHAIN - at - 1);
+		expect_freed(test, 0, CHAIN_START);
+		expect_all_comes_back(test);
+	}
+}
+
+/* Mixed slots of which some are wholly free, and kept: each second one before @last. */
+static void keep_slots(struct kunit *test, unsigned int last)
+{
+	unsigned int i;
+
+	for (i = 0; i <= last; i++)
+		KUNIT_ASSERT_EQ(test, claim(test, i * SLOT + 5, 17), 0);
+	for (i = 1; i < last; i += 2)
+		expect_freed(test, i * SLOT + 5, 17);
+	KUNIT_ASSERT_EQ(test, ((struct fixture *)test->priv)->p.slab.groups[0].nr_empty, last / 2);
+}
+
+/*
+ * An extent becomes longer by slots that are kept, or were never used, until it is huge, and then
+ * by a huge part; it is cut again, and freed.
+ */
+static void extent_becomes_huge(struct kunit *test)
+{
+	static const u32 steps[] = { 1, SLOT, 2 * SLOT - 7, 4 * SLOT, 9 * SLOT, 30 * SLOT + 1 };
+	struct fixture *f = test->priv;
+	unsigned int i, k;
+	u64 len, got;
+
+	for (k = 0; k <= ARRAY_SIZE(steps); k++) {
+		start(test, 512 * SLOT);
+		for (i = 0; i < 40; i++)
+			KUNIT_ASSERT_EQ(test, claim(test, i * SLOT + 5, 17), 0);
+		for (i = 2; i < 10; i++)
+			expect_freed(test, i * SLOT + 5, 17);
+		for (i = 10; i < 20; i++)
+			KUNIT_ASSERT_EQ(test, claim(test, i * SLOT + 30, 17), 0);
+		expect_freed(test, SLOT + 5, 17);
+		KUNIT_ASSERT_EQ(test, f->p.slab.groups[0].nr_empty, 9);
+		KUNIT_ASSERT_EQ(test, alloc(test, 2 * SLOT + 50), 22);
+		for (i = 10; i < 40; i++)
+			expect_freed(test, i * SLOT + 5, 17);
+		for (i = 10; i < 20; i++)
+			expect_freed(test, i * SLOT + 30, 17);
+		len = 2 * SLOT + 50;
+		for (i = 0; i < k; i++) {
+			KUNIT_ASSERT_EQ(test, extend(test, 22, len, steps[i], steps[i], &got), 0);
+			len += got;
+			KUNIT_ASSERT_EQ(test, hapool_check(&f->p), 0);
+		}
+		expect_account(test, len + 17, 2);
+		/* the first of its slots, and one in the middle, are the parts of others */
+		expect_cut(test, 22 + SLOT, 1);
+		expect_cut(test, 22 + SLOT + 1, SLOT / 2);
+		expect_freed(test, 22, SLOT);
+		expect_freed(test, 22 + SLOT + 1 + SLOT / 2, len - SLOT - 1 - SLOT / 2);
+		expect_freed(test, 5, 17);
+		expect_all_comes_back(test);
+	}
+}
+
+/* A span with a mixed slot in the middle becomes longer: it is freed in the same pieces. */
+static void span_around_a_kept_slot_becomes_longer(struct kunit *test)
+{
+	const u64 at = 8 * SLOT, len = 6 * SLOT;
+	struct fixture *f = test->priv;
+	u64 got;
+
+	/* a node of the buddy has the units of eight slots */
+	start_shape(test, 64 * SLOT, 6, 256);
+	KUNIT_ASSERT_EQ(test, claim(test, 5, 17), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 12 * SLOT + 5, 17), 0);
+	expect_freed(test, 12 * SLOT + 5, 17);
+	KUNIT_ASSERT_EQ(test, f->p.slab.groups[0].nr_empty, 1);
+	KUNIT_ASSERT_EQ(test, claim(test, at, len), 0);
+	KUNIT_ASSERT_EQ(test, extend(test, at, len, 3 * SLOT, 3 * SLOT, &got), 0);
+	KUNIT_EXPECT_EQ(test, nr_spans(test), 1);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_freed(test, at, len + got);
+	expect_freed(test, 5, 17);
+	expect_all_comes_back(test);
+}
+
+/* What groups keep is given back for a huge part, even if it is more than a hold may give back. */
+static void kept_slots_are_given_back_for_a_huge_part(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const unsigned int last = 200;
+	u64 at = last * SLOT + 5, got;
+
+	start(test, 512 * SLOT);
+	keep_slots(test, last);
+	KUNIT_ASSERT_EQ(test, extend(test, at, 17, 20 * SLOT, 20 * SLOT, &got), 0);
+	KUNIT_EXPECT_EQ(test, f->p.slab.groups[0].nr_empty, 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_freed(test, at, 17 + 20 * SLOT);
+}
+
 /* ---- held ---- */
 
 /* The part is nobody's until it is reused, as for a log that writes a free down in between. */
@@ -695,6 +859,11 @@ static struct kunit_case part_cases[] = {
 	KUNIT_CASE(extents_become_longer),
 	KUNIT_CASE(extent_over_a_border_is_cut),
 	KUNIT_CASE(extent_over_a_border_is_split_and_extended),
+	KUNIT_CASE(extent_over_slots_is_cut),
+	KUNIT_CASE(extent_over_slots_is_split),
+	KUNIT_CASE(extent_becomes_huge),
+	KUNIT_CASE(span_around_a_kept_slot_becomes_longer),
+	KUNIT_CASE(kept_slots_are_given_back_for_a_huge_part),
 	KUNIT_CASE(part_is_held_until_it_is_reused),
 	KUNIT_CASE(failing_memory_changes_nothing),
 	KUNIT_CASE(failing_memory_leaves_no_node),

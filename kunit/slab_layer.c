@@ -6,10 +6,9 @@
 #include "slab/lock.c"
 #include "slab/map.c"
 #include "slab/index.c"
-/* what another task does after free units were found, and before they are taken */
-#define haslab_free_units(s, nr, start, end)	\
-	hatest_found(haslab_free_units(s, nr, start, end))
 #include "slab/cross.c"
+/* what another task does after free units were found, and before they are taken */
+#define haslab_free_units(s, g, len, found)	hatest_found(haslab_free_units(s, g, len, found))
 #include "slab/mixed.c"
 #include "slab/objects.c"
 #include "slab/walk.c"

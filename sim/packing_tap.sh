@@ -62,8 +62,8 @@ sustain-u16M .960 .960
 sustain-3M-5M .970 .970
 sustain-4M-8M .965 .965
 sustain-8M-16M .955 .955
-sustain-16M-32M .940 .920
-sustain-log64M .910 .775
+sustain-16M-32M .940 .940
+sustain-log64M .910 .900
 sustain-common+ .985 .975
 sustain-common+:+12K .985 .985
 sustain-tri16M .965 .965
@@ -74,7 +74,7 @@ fifo-u8M .995 .995
 fifo-3M-5M .995 .995
 fifo-8M-16M .995 .995
 fifo-16M-32M .995 .995
-fifo-log64M .995 .840
+fifo-log64M .995 .980
 fifo-common+ .995 .985
 MIXES
 

@@ -22,6 +22,7 @@ struct found {
 	u64 free;
 	u64 nr_slabs;
 	u64 nr_mixed;
+	u64 nr_empty;			/* mixed slots that are kept */
 	u64 nr_listed;
 	u64 nr_spans;
 	long small_bytes;
@@ -175,12 +176,18 @@ static bool haslab_check_continued(struct haslab *s, struct haslab_mixed *m, u32
 	u64 border = slot_start(s, slot);
 	struct haslab_mixed *before = border ? mixed_at(s, border - 1) : NULL;
 	bool continues = m->runs.tag & MIXED_CONTINUES;
+	struct haruns_run run;
 
 	if (continues != (before && before->runs.tag & MIXED_GOES_ON))
 		return false;
-	return !continues || (mixed_group(s, before) == mixed_group(s, m) &&
-			      mixed_run(s, m, border).state == HARUNS_SPECIAL &&
-			      mixed_run(s, before, border - 1).state == HARUNS_LIVE);
+	if (!continues)
+		return true;
+	run = mixed_run(s, before, border - 1);
+	/* all of the slot before it may be in the extent */
+	return mixed_group(s, before) == mixed_group(s, m) &&
+	       mixed_run(s, m, border).state == HARUNS_SPECIAL &&
+	       run.state == (before->runs.tag & MIXED_CONTINUES && !run.start ? HARUNS_SPECIAL :
+									       HARUNS_LIVE);
 }
 
 static bool haslab_check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slot,
@@ -193,6 +200,7 @@ static bool haslab_check_mixed(struct haslab *s, struct haslab_mixed *m, u32 slo
 
 	found->free += m->runs.nr_free;
 	found->nr_mixed++;
+	found->nr_empty += !!(m->runs.tag & MIXED_EMPTY);
 	found->nr_listed += !!haslab_mixed_bucket(m) + !!m->runs.joined;
 	return haruns_check(&m->runs) && haslab_check_continued(s, m, slot) &&
 	       haslab_check_units(s, m, slot) && haslab_cross_is_right(s, slot) &&
@@ -286,10 +294,10 @@ static struct haslab_span *haslab_check_span_at(struct haslab *s, u64 pos)
 }
 
 /*
- * The pieces of a span from @pos to @end are SPECIAL in a mixed part, else not free. A slot that it
- * fills has no mixed part.
+ * The pieces of a span from @pos to @end are SPECIAL in a mixed part, else not free. A slot that a
+ * @huge one fills has no mixed part.
  */
-static bool haslab_check_pieces(struct haslab *s, u64 pos, u64 end)
+static bool haslab_check_pieces(struct haslab *s, u64 pos, u64 end, bool huge)
 {
 	struct haslab_mixed *m;
 	struct haruns_run run;
@@ -306,7 +314,7 @@ static bool haslab_check_pieces(struct haslab *s, u64 pos, u64 end)
 		run = mixed_run(s, m, pos);
 		if (run.state != HARUNS_SPECIAL || run_start(s, pos, &run) != pos ||
 		    pos + run.len > end ||
-		    (!run.start && pos + slot_blocks(s) <= end))
+		    (huge && !run.start && pos + slot_blocks(s) <= end))
 			return false;
 		pos += run.len;
 	}
@@ -328,7 +336,8 @@ static bool haslab_check_spans(struct haslab_walk *w, u64 from, struct found *fo
 		end = span->start + span->len;
 		found->nr_spans += span->start >= from;
 		if (!span->len || (next && next->start < end) ||
-		    !haslab_check_pieces(w->s, max(from, span->start), min(w->pos, end)))
+		    !haslab_check_pieces(w->s, max(from, span->start), min(w->pos, end),
+					 haslab_is_huge(w->s, span->len)))
 			return false;
 	}
 	return true;
@@ -485,17 +494,18 @@ static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, b
 /* The counters match the sums, if nothing has changed since the walk began. */
 static bool haslab_check_sums(struct haslab *s, const struct found *found)
 {
-	u64 nr_slabs = 0, free = 0;
+	u64 nr_slabs = 0, nr_empty = 0, free = 0;
 	unsigned int i;
 
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++) {
 		nr_slabs += s->groups[i].nr_slabs;
+		nr_empty += s->groups[i].nr_empty;
 		free += s->groups[i].free;
 	}
 	return !found->torn && free == found->free && s->nr_spans == found->nr_spans &&
 	       s->small_bytes == found->small_bytes &&
-	       nr_slabs == found->nr_slabs + found->nr_mixed &&
+	       nr_slabs == found->nr_slabs + found->nr_mixed && nr_empty == found->nr_empty &&
 	       !habuddy_check_sums(&s->buddy, &found->buddy);
 }
 

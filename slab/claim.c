@@ -33,6 +33,16 @@ static int haslab_range_is_free(struct haslab *s, u64 start, u64 len, bool pools
 	return 0;
 }
 
+static int haslab_claim_locked(struct haslab *s, u64 start, u64 len, bool pools_empty,
+			       struct hamem_op *op)
+{
+	/* others keep slots faster than they can be given back: later */
+	if (haslab_is_huge(s, len) && !haslab_empty_put_all(s))
+		return -EAGAIN;
+	return haslab_range_is_free(s, start, len, pools_empty) ?:
+	       haslab_extent_take(s, start, len, op);
+}
+
 /**
  * haslab_claim - make a live extent of a given range
  * @s: the slab allocator
@@ -52,10 +62,11 @@ int haslab_claim(struct haslab *s, u64 start, u64 len, bool pools_empty, gfp_t g
 
 	do {
 		ret = -EEXIST;
+		if (haslab_is_huge(s, len))
+			haslab_drain(s);
 		haslab_walk_start(&w, s, start, start + len, HASLAB_WALK_WHOLE);
 		if (haslab_walk_next(&w))
-			ret = haslab_range_is_free(s, start, len, pools_empty) ?:
-			      haslab_extent_take(s, start, len, &op);
+			ret = haslab_claim_locked(s, start, len, pools_empty, &op);
 		haslab_walk_end(&w);
 	} while (hamem_again(&op, ret));
 	return ret;
@@ -107,6 +118,8 @@ static int haslab_near_locked(struct haslab_walk *w, u64 len, u64 align, int *st
 	struct haslab *s = w->s;
 	u64 next, size, skip;
 
+	if (haslab_is_huge(s, len + align) && !haslab_empty_put_all(s))
+		return -ENOSPC;
 	for (; *steps > 0 && w->pos < w->end; w->pos = next) {
 		ha_step(1);
 		(*steps)--;
@@ -138,6 +151,8 @@ static int haslab_alloc_between(struct haslab *s, u64 len, u64 align, u64 pos, u
 	do {
 		steps = haslab_steps(s, NEAR_STEPS);
 		ret = -ENOSPC;
+		if (haslab_is_huge(s, len + align))
+			haslab_drain(s);
 		haslab_walk_start(&w, s, pos, limit,
 				  gfpflags_allow_blocking(gfp) ? 0 : HASLAB_WALK_NOWAIT);
 		while (ret == -ENOSPC && steps > 0 && haslab_walk_next(&w))

@@ -13,13 +13,19 @@
  * over all mixed slots of the group. Shorter ones than a sixteenth of a slot stay in two pieces:
  * most are used up soon, and to join them costs more than it gains.
  *
- * An extent is taken from the start of a joined run, which leaves its rest in one piece.
+ * An extent is taken from the start of a joined run, which leaves its rest in one piece. It may go
+ * through slots that are wholly free, so it may be longer than a slot, HASLAB_CHAIN_SLOTS at most:
+ * then it has a run in each of them, the first of which is LIVE and the others are SPECIAL, and the
+ * slots have the tags MIXED_GOES_ON and MIXED_CONTINUES.
  *
- * A slot that becomes wholly free stays mixed if the group keeps few of them (haslab_group.empty):
- * in the buddy it would part the runs beside it, and the next extent would make it mixed again.
- * The first ones by address are kept, and if nothing of the group is in use only one: then new
- * extents lie as on a new device. Those that are kept go back when the buddy has nothing to give,
- * when a search needs them, and when the pools are drained.
+ * A slot that becomes wholly free is kept: it stays mixed, in the list haslab_group.empty. In the
+ * buddy it would part the runs beside it, and the next extent would make it mixed again. (If a
+ * group keeps 32 slots at most, sizes of up to 64 MiB fill .77 of 64 GiB instead of .90.) So that
+ * a look at a joined run is bounded, no more than HASLAB_NR_EMPTY in a row are kept. A group keeps
+ * no more slots than it has in use, and one more: so when everything is free, one is left, the
+ * first by address, and new extents lie as on a new device. Those that are kept go back one by one
+ * when the buddy has nothing to give, and all when the pools are drained, or for an extent that is
+ * longer than what a group serves.
  *
  * Locking: everything here belongs to one group, whose lock is held, or all groups are shut out.
  */
@@ -30,45 +36,53 @@
 
 /* ---- slots that are wholly free ---- */
 
-/* How many a group keeps: all groups together, as many as one call can give back. */
-static u32 haslab_most_empty(const struct haslab *s)
+/*
+ * The links of a slot in the list of those that are kept: those of an entry of the index that such
+ * a slot does not need. If it is joined, it has no run of its own, else it begins no joined run.
+ */
+struct haslab_link *haslab_empty_link(const struct haslab *s, u32 slot)
 {
-	return clamp_t(u32, 2 * HASLAB_NR_EMPTY / s->nr_groups, 1, HASLAB_NR_EMPTY);
+	bool joined = mixed_of(s, slot)->runs.tag & HARUNS_APART;
+
+	return entry_link(s, joined ? entry_of(slot) : joined_entry_of(slot));
 }
 
-/* The last slot that is kept, if no more can be, else NO_ENTRY. */
-u32 haslab_empty_last(const struct haslab *s, const struct haslab_group *g)
-{
-	u32 last = 0, i;
-
-	if (g->nr_empty < haslab_most_empty(s))
-		return NO_ENTRY;
-	for (i = 0; i < g->nr_empty; i++)
-		last = max(last, g->empty[i]);
-	return last;
-}
-
-/* Keep a slot that is wholly free. There is room for it. */
+/* Keep a slot that is wholly free. */
 void haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot)
 {
-	g->empty[g->nr_empty] = slot;
+	*haslab_empty_link(s, slot) = (struct haslab_link) { .next = g->empty, .prev = slot };
+	if (g->empty != NO_ENTRY)
+		haslab_empty_link(s, g->empty)->prev = slot;
+	g->empty = slot;
 	WRITE_ONCE(g->nr_empty, g->nr_empty + 1);
 	mixed_of(s, slot)->runs.tag |= MIXED_EMPTY;
 }
 
-/* A slot is no longer kept as one that is wholly free. */
-static void haslab_empty_forget(struct haslab *s, struct haslab_group *g, u32 slot)
+/* A slot that is kept will be in use, or go. */
+void haslab_empty_forget(struct haslab *s, struct haslab_group *g, u32 slot)
 {
-	struct haslab_mixed *m = mixed_of(s, slot);
-	u32 i = 0;
+	struct haslab_link link;
 
-	if (!(m->runs.tag & MIXED_EMPTY))
-		return;
-	m->runs.tag &= ~MIXED_EMPTY;
-	while (g->empty[i] != slot)
-		i++;
+	mixed_of(s, slot)->runs.tag &= ~MIXED_EMPTY;
 	WRITE_ONCE(g->nr_empty, g->nr_empty - 1);
-	g->empty[i] = g->empty[g->nr_empty];
+	link = *haslab_empty_link(s, slot);
+	if (link.next != NO_ENTRY)
+		haslab_empty_link(s, link.next)->prev = link.prev == slot ? link.next : link.prev;
+	if (link.prev != slot)
+		haslab_empty_link(s, link.prev)->next = link.next;
+	else
+		g->empty = link.next;
+}
+
+/*
+ * One of the slots that are kept, to be given back; NO_ENTRY if there is none. Never the first one
+ * by address, unless it is the only one.
+ */
+u32 haslab_empty_some(const struct haslab *s, const struct haslab_group *g)
+{
+	u32 next = g->empty == NO_ENTRY ? NO_ENTRY : haslab_empty_link(s, g->empty)->next;
+
+	return next == NO_ENTRY ? g->empty : max(g->empty, next);
 }
 
 /* ---- slots beside each other ---- */
@@ -83,6 +97,24 @@ static struct haslab_mixed *haslab_mixed_of_group(const struct haslab *s,
 		return NULL;
 	m = mixed_slot(s, slot);
 	return m && mixed_is_of(s, m, g) ? m : NULL;
+}
+
+/*
+ * A slot has been added to those that are kept. Return: how many there are too many in a row now;
+ * the last of them is @end - 1.
+ */
+u32 haslab_empty_over(const struct haslab *s, const struct haslab_group *g, u32 slot, u32 *end)
+{
+	u32 first = slot, last = slot;
+	struct haslab_mixed *m;
+
+	while (first && (m = haslab_mixed_of_group(s, g, first - 1)) && m->runs.tag & MIXED_EMPTY)
+		first--;
+	while ((m = haslab_mixed_of_group(s, g, last + 1)) && m->runs.tag & MIXED_EMPTY)
+		last++;
+	ha_step(last - first);
+	*end = last + 1;
+	return *end - first - min_t(u32, *end - first, HASLAB_NR_EMPTY);
 }
 
 /* Whether the free runs at the end of a slot and at the start of the next one are to be joined. */
@@ -104,12 +136,14 @@ static u32 haslab_joined_first(const struct haslab *s, u32 slot)
 {
 	const struct haslab_mixed *m = mixed_of(s, slot);
 
-	while (haruns_is_empty(&m->runs) && m->runs.tag & HARUNS_LEAD_APART)
+	while (haruns_is_empty(&m->runs) && m->runs.tag & HARUNS_LEAD_APART) {
 		m = mixed_of(s, --slot);
+		ha_step(1);
+	}
 	return slot;
 }
 
-/* The length of the joined run that begins in @slot. */
+/* The length of the joined run that begins in @slot; if it is longer than what is listed, some. */
 u32 haslab_joined_len(const struct haslab *s, u32 slot)
 {
 	const struct haruns *r = &mixed_of(s, slot)->runs;
@@ -118,7 +152,9 @@ u32 haslab_joined_len(const struct haslab *s, u32 slot)
 	do {
 		r = &mixed_of(s, ++slot)->runs;
 		len += haruns_lead(r);
-	} while (haruns_is_empty(r) && r->tag & HARUNS_TRAIL_APART);
+		ha_step(1);
+	} while (haruns_is_empty(r) && r->tag & HARUNS_TRAIL_APART &&
+		 len < 1U << HASLAB_LISTED_SHIFT);
 	return len;
 }
 
@@ -152,9 +188,16 @@ static void haslab_end_apart(struct haslab *s, struct haslab_group *g, u32 slot,
 {
 	struct haslab_mixed *m = mixed_of(s, slot);
 	u32 max_free = m->runs.max_free;
+	struct haslab_link link = {};
 
+	if (m->runs.tag & MIXED_EMPTY)
+		link = *haslab_empty_link(s, slot);
 	haruns_set_apart(&m->runs, end, apart);
+	if (m->runs.joined && !(m->runs.tag & HARUNS_APART))
+		haslab_joined_index(s, g, slot);
 	haslab_index_move(s, g, slot, m, max_free);
+	if (m->runs.tag & MIXED_EMPTY)
+		*haslab_empty_link(s, slot) = link;
 }
 
 /* Join the free runs at the border before @slot, or part them. */
@@ -269,8 +312,6 @@ void haslab_end_freed(struct haslab *s, u32 slot, u32 start, u32 len, u32 from, 
 void haslab_cross_changed(struct haslab *s, struct haslab_group *g, u32 slot, u32 start, u32 end)
 {
 	haslab_assert_group(s, g);
-	if (!haruns_is_empty(&mixed_of(s, slot)->runs))
-		haslab_empty_forget(s, g, slot);
 	if (!start)
 		haslab_border_changed(s, g, slot);
 	if (end == slot_blocks(s))
@@ -282,7 +323,8 @@ void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot)
 {
 	u8 tag = mixed_of(s, slot)->runs.tag;
 
-	haslab_empty_forget(s, g, slot);
+	if (tag & MIXED_EMPTY)
+		haslab_empty_forget(s, g, slot);
 	if (tag & HARUNS_TRAIL_APART)
 		haslab_border_join(s, g, slot + 1, false);
 	if (tag & HARUNS_LEAD_APART)
@@ -295,16 +337,35 @@ void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot)
 /* ---- allocation ---- */
 
 /*
- * The rest of an extent that begins in the slot before: @len blocks at the start of @m, which is
- * not joined with it any more.
+ * All of a slot, which is in the middle of a joined run, becomes a part of an extent that begins
+ * before it and goes on after it.
  */
-static void haslab_joined_rest(struct haslab *s, struct haslab_group *g, u32 slot,
-			       struct haslab_mixed *m, u32 len)
+static void haslab_joined_through(struct haslab *s, struct haslab_group *g, u32 slot)
 {
+	struct haslab_mixed *m = mixed_of(s, slot);
+	struct haruns_run run = haruns_first(&m->runs);
+
+	ha_step(1);
+	if (m->runs.tag & MIXED_EMPTY)
+		haslab_empty_forget(s, g, slot);
+	haruns_use(&m->runs, &run, 0, run.len, HARUNS_SPECIAL);
+	m->runs.tag = (m->runs.tag & ~HARUNS_APART) | MIXED_CONTINUES | MIXED_GOES_ON;
+	map_slot_changed(s, slot);
+}
+
+/*
+ * The rest of an extent that begins in a slot before: @len blocks at the start of this one, which
+ * is not joined with the slot before any more.
+ */
+static void haslab_joined_rest(struct haslab *s, struct haslab_group *g, u32 slot, u32 len)
+{
+	struct haslab_mixed *m = mixed_of(s, slot);
 	bool through = haruns_is_empty(&m->runs);
 	struct haruns_run run = haruns_first(&m->runs);
 	u32 max_free = m->runs.max_free;
 
+	if (m->runs.tag & MIXED_EMPTY)
+		haslab_empty_forget(s, g, slot);
 	haruns_use(&m->runs, &run, 0, len, HARUNS_SPECIAL);
 	m->runs.tag = (m->runs.tag & ~HARUNS_LEAD_APART) | MIXED_CONTINUES;
 	if (!through || !(m->runs.tag & HARUNS_TRAIL_APART))
@@ -316,70 +377,146 @@ static void haslab_joined_rest(struct haslab *s, struct haslab_group *g, u32 slo
 }
 
 /*
- * Allocate at most a slot from the start of the joined run that begins in @slot, which is long
- * enough. Return: 0; -ENOMEM.
+ * Allocate from the start of the joined run that begins in @slot, which is long enough. Return: 0;
+ * -ENOMEM.
  */
 int haslab_joined_take(struct haslab *s, struct haslab_group *g, u32 slot, u32 len,
 		       struct hamem_op *op, u64 *start)
 {
-	struct haslab_mixed *m = mixed_of(s, slot), *next = mixed_of(s, slot + 1);
+	struct haslab_mixed *m = mixed_of(s, slot);
 	struct haruns_run run = haruns_trail_run(&m->runs);
+	u32 last = slot_of(s, slot_start(s, slot) + run.start + len - 1), i;
 
 	haslab_assert_group(s, g);
 	if (haruns_reserve(&m->runs, 2, &s->mem, op) ||
-	    (len > run.len && haruns_reserve(&next->runs, 2, &s->mem, op)))
+	    (last > slot && haruns_reserve(&mixed_of(s, last)->runs, 2, &s->mem, op)))
 		return -ENOMEM;
 	/* the marks may have moved */
 	run = haruns_trail_run(&m->runs);
 	*start = slot_start(s, slot) + run.start;
+	if (m->runs.tag & MIXED_EMPTY)
+		haslab_empty_forget(s, g, slot);
 	haruns_use(&m->runs, &run, run.start, min(len, run.len), HARUNS_LIVE);
 	g->free -= len;
 	map_slot_changed(s, slot);
-	haslab_empty_forget(s, g, slot);
-	if (len > run.len) {
-		m->runs.tag = (m->runs.tag & ~HARUNS_TRAIL_APART) | MIXED_GOES_ON;
-		haslab_joined_rest(s, g, slot + 1, next, len - run.len);
-		haslab_joined_move(s, g, slot, m, 0);
-	} else {
-		haslab_border_update(s, g, slot + 1, m, next);
+	if (last == slot) {
+		haslab_border_update(s, g, slot + 1, m, mixed_of(s, slot + 1));
+		return 0;
 	}
+	m->runs.tag = (m->runs.tag & ~HARUNS_TRAIL_APART) | MIXED_GOES_ON;
+	for (i = slot + 1; i < last; i++)
+		haslab_joined_through(s, g, i);
+	haslab_joined_rest(s, g, last, *start + len - slot_start(s, last));
+	haslab_joined_move(s, g, slot, m, 0);
 	return 0;
+}
+
+/* What an extent has in the slots from @first to @last is none of it any more. */
+void haslab_chain_part(struct haslab *s, u32 first, u32 last)
+{
+	u32 slot;
+
+	for (slot = first; slot < last; slot++) {
+		mixed_of(s, slot)->runs.tag &= ~MIXED_GOES_ON;
+		mixed_of(s, slot + 1)->runs.tag &= ~MIXED_CONTINUES;
+	}
+}
+
+/* ---- free units ---- */
+
+/* The free run of @g that @block is in: its length, or 0. */
+static u32 haslab_free_run(const struct haslab *s, const struct haslab_group *g, u64 block,
+			   struct haruns_run *run)
+{
+	const struct haslab_mixed *m;
+
+	if (block >= s->cfg.nr_blocks)
+		return 0;
+	m = mixed_at(s, block);
+	if (!m || !mixed_is_of(s, m, g))
+		return 0;
+	*run = mixed_run(s, m, block);
+	return run->len * (run->state == HARUNS_FREE);
+}
+
+/*
+ * The length of the free run of @g that ends at @pos, or, if not @ends, that begins there. Of one
+ * that is longer than @enough, some.
+ */
+static u32 haslab_free_beside(const struct haslab *s, const struct haslab_group *g, u64 pos,
+			      bool ends, u32 enough)
+{
+	struct haruns_run run;
+	u32 len = 0, nr;
+
+	do {
+		ha_step(1);
+		nr = haslab_free_run(s, g, pos - ends, &run);
+		len += nr;
+		pos += ends ? -(u64)nr : nr;
+	} while (nr && len < enough && IS_ALIGNED(pos, slot_blocks(s)));
+	return len;
+}
+
+/*
+ * The fewest free units in a row in which, with the free runs of @g beside them, an extent of @len
+ * blocks fits: of the rows around a few blocks of each order, the smallest of which are a fourth
+ * of it or more. False if there is none.
+ */
+bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len,
+		       struct haslab_row *found)
+{
+	unsigned int enough = order_base_2(DIV_ROUND_UP(len, unit_blocks(s)));
+	unsigned int order = enough - min(enough, 2U);
+	struct haslab_row rows[HASLAB_NR_ROWS], *row;
+	u64 least = U64_MAX, size;
+	int nr;
+
+	haslab_assert_group(s, g);
+	/* in a block of that order it fits, and in a larger one if there is none */
+	for (; order <= enough; order++)
+		for (nr = haslab_unit_rows(s, &order, rows); nr--;) {
+			row = &rows[nr];
+			row->before = haslab_free_beside(s, g, row->start, true, len);
+			size = row->end - row->start + row->before +
+			       haslab_free_beside(s, g, row->end, false, len);
+			if (size < len || size > least)
+				continue;
+			least = size;
+			*found = *row;
+		}
+	return least != U64_MAX;
 }
 
 /* ---- for CHECK ---- */
 
-/* Whether the slots that a group keeps are wholly free, are its own, and are there once. */
+/* Whether the first slots that a group keeps are tagged so, and are its own. */
 bool haslab_empty_is_right(const struct haslab *s, const struct haslab_group *g)
 {
 	const struct haslab_mixed *m;
-	u32 i, k;
+	u32 slot = g->empty, i;
 
-	if (g->nr_empty > haslab_most_empty(s))
-		return false;
-	for (i = 0; i < g->nr_empty; i++) {
-		m = haslab_mixed_of_group(s, g, g->empty[i]);
+	for (i = 0; i < min_t(u32, g->nr_empty, HASLAB_NR_EMPTY); i++) {
+		m = slot == NO_ENTRY ? NULL : haslab_mixed_of_group(s, g, slot);
 		if (!m || !(m->runs.tag & MIXED_EMPTY))
 			return false;
-		for (k = 0; k < i; k++)
-			if (g->empty[k] == g->empty[i])
-				return false;
+		slot = haslab_empty_link(s, slot)->next;
 	}
-	return true;
+	return (slot == NO_ENTRY) == (i == g->nr_empty);
 }
 
-/* Whether a slot is wholly free, and listed, if its tag says so, and else not listed. */
-static bool haslab_empty_tag_is_right(const struct haslab_group *g, u32 slot,
-				      const struct haslab_mixed *m)
+/* A slot that is tagged as kept is wholly free, and the links around it match. */
+static bool haslab_empty_tag_is_right(const struct haslab *s, const struct haslab_group *g,
+				      u32 slot, const struct haslab_mixed *m)
 {
-	bool tagged = m->runs.tag & MIXED_EMPTY;
-	u32 i;
+	struct haslab_link link;
 
-	if (tagged && !haruns_is_empty(&m->runs))
-		return false;
-	for (i = 0; i < min_t(u32, g->nr_empty, HASLAB_NR_EMPTY); i++)
-		if (g->empty[i] == slot)
-			return tagged;
-	return !tagged;
+	if (!(m->runs.tag & MIXED_EMPTY))
+		return true;
+	link = *haslab_empty_link(s, slot);
+	return haruns_is_empty(&m->runs) && (link.prev == slot) == (g->empty == slot) &&
+	       (link.prev == slot || haslab_empty_link(s, link.prev)->next == slot) &&
+	       (link.next == NO_ENTRY || haslab_empty_link(s, link.next)->prev == slot);
 }
 
 /* The next slot, if the free run at the end of this one is to be joined with it. */
@@ -422,5 +559,5 @@ bool haslab_cross_is_right(const struct haslab *s, u32 slot)
 		apart |= HARUNS_LEAD_APART;
 	return (m->runs.tag & HARUNS_APART) == apart &&
 	       m->runs.joined == haslab_joined_bucket_by_runs(s, slot, apart & HARUNS_LEAD_APART) &&
-	       haslab_empty_tag_is_right(g, slot, m);
+	       haslab_empty_tag_is_right(s, g, slot, m);
 }

@@ -19,6 +19,7 @@
 
 #include "slab/bits.h"
 #include "slab/hit.h"
+#include "slab/runs_hit.h"
 
 /* The part of a slot in which extents of any length lie: a cache line, unless it has many runs. */
 struct haslab_mixed {
@@ -28,7 +29,7 @@ struct haslab_mixed {
 
 #define MIXED_CONTINUES	1	/* the first run continues the extent that ends the slot before */
 #define MIXED_GOES_ON	2	/* the last run continues in the next slot */
-#define MIXED_EMPTY	4	/* the slot is in haslab_group.empty */
+#define MIXED_EMPTY	4	/* the slot is in the list haslab_group.empty */
 
 /*
  * Links of an entry of the index in the list of its bucket. Separate from the mixed part: an unlink
@@ -432,8 +433,17 @@ int __must_check haslab_buddy_divide(struct haslab *s, u64 pos, struct hamem_op 
 void haslab_buddy_join(struct haslab *s, u64 pos, u64 start, u64 end);
 int __must_check haslab_buddy_fit(struct haslab *s, int min_order, int max_order,
 				  struct hamem_op *op, u64 *start);
-bool haslab_free_units(struct haslab *s, u64 nr, u64 *start, u64 *end);
 u64 haslab_buddy_free_end(struct haslab *s, u64 start, u64 end);
+
+/* Free units in a row. */
+#define HASLAB_NR_ROWS	4
+struct haslab_row {
+	u64 start;	/* first block */
+	u64 end;
+	u32 before;	/* free blocks of the group that end there */
+};
+
+int haslab_unit_rows(struct haslab *s, unsigned int *order, struct haslab_row *rows);
 int __must_check haslab_buddy_some(struct haslab *s, int order, int min_order,
 				   struct hamem_op *op, u64 *start);
 
@@ -460,7 +470,33 @@ static inline struct haslab_mixed *haslab_continuation(const struct haslab *s,
 	return mixed_slot(s, slot_of(s, block + 1));
 }
 
-/* The bucket of free runs of @len, at most four slots. No branch: it would be unpredictable. */
+/*
+ * The length of what an extent that goes on has after the border of @slot. @last: out: its last
+ * slot.
+ */
+static inline u64 haslab_chain_rest(const struct haslab *s, u32 slot, u32 *last)
+{
+	const struct haruns *r;
+	u64 len = 0;
+	u32 nr;
+
+	do {
+		ha_step(1);
+		r = &mixed_of(s, ++slot)->runs;
+		nr = haruns_first(r).len;
+		len += nr;
+	} while (unlikely(nr == r->nr_blocks) && r->tag & MIXED_GOES_ON);
+	*last = slot;
+	return len;
+}
+
+/* Whether an extent is longer than what the mixed slots of a group can serve. */
+static inline bool haslab_is_huge(const struct haslab *s, u64 len)
+{
+	return len > (u64)HASLAB_CHAIN_SLOTS << s->slot_shift;
+}
+
+/* The bucket of free runs of @len, at most 32 slots. No branch: it would be unpredictable. */
 static inline u32 haslab_bucket_of(u32 len)
 {
 	unsigned int shift = __fls(len | 1U << HASLAB_BUCKET_SHIFT) - HASLAB_BUCKET_SHIFT;
@@ -589,6 +625,10 @@ static inline int __must_check haslab_mixed_alloc(struct haslab *s, struct hasla
 	return likely(ret != -ENOSPC) ? ret : haslab_mixed_alloc_more(s, g, len, align, op, start);
 }
 
+int __must_check haslab_chain_fit(struct haslab *s, struct haslab_group *g, u32 len,
+				  struct hamem_op *op, u64 *start);
+int __must_check haslab_chain_alloc(struct haslab *s, struct haslab_group *g, u32 len,
+				    struct hamem_op *op, u64 *start);
 int haslab_mixed_free(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
 		      enum hybrid_alloc_reason *reason);
 int haslab_mixed_retire(struct haslab *s, struct haslab_mixed *m, u64 start, u64 len,
@@ -607,16 +647,23 @@ static inline bool haslab_to_join(const struct haslab *s, u32 trail, u32 lead)
 	return trail && lead && trail + lead >= slot_blocks(s) / JOIN_PART;
 }
 
-u32 haslab_empty_last(const struct haslab *s, const struct haslab_group *g);
+struct haslab_link *haslab_empty_link(const struct haslab *s, u32 slot);
 void haslab_empty_keep(struct haslab *s, struct haslab_group *g, u32 slot);
+void haslab_empty_forget(struct haslab *s, struct haslab_group *g, u32 slot);
+u32 haslab_empty_over(const struct haslab *s, const struct haslab_group *g, u32 slot, u32 *end);
+u32 haslab_empty_some(const struct haslab *s, const struct haslab_group *g);
 bool haslab_empty_put(struct haslab *s, struct haslab_group *g);
-void haslab_empty_put_range(struct haslab *s, u64 start, u64 end);
+bool haslab_empty_put_all(struct haslab *s);
+void haslab_empty_trim(struct haslab *s, struct haslab_group *g);
 u32 haslab_joined_len(const struct haslab *s, u32 slot);
+bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len,
+		       struct haslab_row *found);
 void haslab_cross_changed(struct haslab *s, struct haslab_group *g, u32 slot, u32 start, u32 end);
 void haslab_end_freed(struct haslab *s, u32 slot, u32 start, u32 len, u32 from, u32 to);
 bool haslab_empty_is_right(const struct haslab *s, const struct haslab_group *g);
 bool haslab_cross_is_right(const struct haslab *s, u32 slot);
 void haslab_cross_leave(struct haslab *s, struct haslab_group *g, u32 slot);
+void haslab_chain_part(struct haslab *s, u32 first, u32 last);
 int __must_check haslab_joined_take(struct haslab *s, struct haslab_group *g, u32 slot, u32 len,
 				    struct hamem_op *op, u64 *start);
 
@@ -678,6 +725,7 @@ struct haslab_walk {
 	struct haslab *s;
 	u64 pos;		/* the next block to look at; the caller advances it */
 	u64 limit;		/* where the pass ends */
+	u64 run;		/* haslab_walk_run(): where the free run up to @pos begins */
 	u64 end;		/* where the current hold of all groups ends; 0: none is held */
 	unsigned int flags;	/* HASLAB_WALK_... */
 	int ret;		/* why the pass ended early, or 0 */

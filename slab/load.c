@@ -605,6 +605,8 @@ static int haslab_load_trail(struct haslab_load *l, struct haslab_mixed *m, stru
 		haslab_load_unreach(l, border, beyond);
 		return ret;
 	}
+	if (m->runs.tag & MIXED_EMPTY)
+		haslab_empty_forget(s, l->g, slot);
 	/* its number may have changed, and what is apart */
 	run = haruns_trail_run(&m->runs);
 	max_free = m->runs.max_free;

@@ -363,9 +363,6 @@ int haslab_map_grow(struct haslab *s, u64 nr_blocks, struct hamem_op *op, void *
 
 /* ---- the buddy, in blocks ---- */
 
-/* Of how many blocks the units around them are looked at. */
-#define BLOCKS_TO_TRY	4
-
 /* As map_changed(), for a range in one dir. */
 static void haslab_range_changed(struct haslab *s, u64 start, u64 end)
 {
@@ -475,33 +472,29 @@ static void haslab_units_around(struct haslab *s, u64 *first, u64 *last)
 }
 
 /*
- * The fewest free units in a row that have one of the smallest blocks of at least @nr units, of a
- * few of these blocks. False if there is no such block.
+ * Rows of free units: those around a few blocks of the smallest order from *@order on that has any,
+ * which is then *@order. Return: how many; 0: there is none.
  */
-bool haslab_free_units(struct haslab *s, u64 nr, u64 *start, u64 *end)
+int haslab_unit_rows(struct haslab *s, unsigned int *order, struct haslab_row *rows)
 {
-	unsigned int order = order_base_2(nr);
-	u64 units[BLOCKS_TO_TRY], avail, first, last, least = U64_MAX;
-	int i = 0;
+	u64 units[HASLAB_NR_ROWS], avail, first, last;
+	int nr = 0, i;
 
 	haslab_lock_space(s);
-	avail = s->buddy.avail >> order;
+	avail = s->buddy.avail >> *order;
 	if (avail) {
-		order += __ffs64(avail);
-		i = habuddy_free_blocks(&s->buddy, order, units, BLOCKS_TO_TRY);
+		*order += __ffs64(avail);
+		nr = habuddy_free_blocks(&s->buddy, *order, units, HASLAB_NR_ROWS);
 	}
-	while (i--) {
+	for (i = 0; i < nr; i++) {
 		first = units[i];
-		last = first + (1ULL << order);
+		last = first + (1ULL << *order);
 		haslab_units_around(s, &first, &last);
-		if (last - first > least)
-			continue;
-		least = last - first;
-		*start = first << s->cfg.unit_shift;
-		*end = last << s->cfg.unit_shift;
+		rows[i].start = first << s->cfg.unit_shift;
+		rows[i].end = last << s->cfg.unit_shift;
 	}
 	haslab_unlock_space(s);
-	return least != U64_MAX;
+	return nr;
 }
 
 /* Where the whole units of the buddy that are free from @start on end, before @end. */

@@ -27,9 +27,11 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
-#define EMPTY_STEPS	3	/* to give a slot back */
+#define EMPTY_STEPS	4	/* to give a slot back */
+#define EMPTY_BATCH	64	/* how many are given back in a hold */
 #define FIRST_TRIES	2	/* entries of the bucket to look at that a length is in */
 #define MAX_TRIES	16	/* mixed slots to look at in which the extent may not fit */
+#define CHAIN_TRIES	4
 #define MAX_LOOK	512	/* runs in them to look at, all together */
 
 /* ---- what will be needed soon ---- */
@@ -185,50 +187,62 @@ void haslab_mixed_settle(struct haslab *s, u32 slot)
 
 /* ---- slots that are kept although they are wholly free ---- */
 
-/* Give the slots that are wholly free back to the buddy. False if there are none. */
+/* Give a slot that is wholly free back to the buddy. False if there is none. */
 bool haslab_empty_put(struct haslab *s, struct haslab_group *g)
 {
-	if (!g->nr_empty)
+	u32 slot = haslab_empty_some(s, g);
+
+	if (slot == NO_ENTRY)
 		return false;
-	while (g->nr_empty)
-		haslab_mixed_settle(s, g->empty[g->nr_empty - 1]);
+	ha_step(EMPTY_STEPS);
+	haslab_mixed_settle(s, slot);
 	return true;
+}
+
+/* A slot is in use no longer: keep no more of those that are free than are in use, and one. */
+void haslab_empty_trim(struct haslab *s, struct haslab_group *g)
+{
+	while (unlikely(2ULL * g->nr_empty > g->nr_slabs + 1))
+		haslab_empty_put(s, g);
 }
 
 /**
  * haslab_drain - give mixed slots that are wholly free back to the buddy
  * @s: the slab allocator
  *
- * Each group keeps some of them for its next extents.
+ * Each group keeps them for its next extents. What becomes free meanwhile may be kept.
  * Context: process context. Never needs memory.
  */
 void haslab_drain(struct haslab *s)
 {
 	struct haslab_group *g;
+	u32 left, nr, i;
 
-	for (g = s->groups; g < s->groups + s->nr_groups; g++) {
-		if (!READ_ONCE(g->nr_empty))
-			continue;
-		haslab_lock_group(s, g);
-		haslab_empty_put(s, g);
-		haslab_unlock_group(g);
-	}
+	for (g = s->groups; g < s->groups + s->nr_groups; g++)
+		for (left = READ_ONCE(g->nr_empty); left; left -= nr) {
+			nr = min_t(u32, left, EMPTY_BATCH);
+			haslab_lock_group(s, g);
+			for (i = 0; i < nr; i++)
+				haslab_empty_put(s, g);
+			haslab_unlock_group(g);
+		}
 }
 
-/* Give back those of all groups between @start and @end: no mixed part there is wholly free. */
-void haslab_empty_put_range(struct haslab *s, u64 start, u64 end)
+/* With all groups shut out: give back what is kept. False if that is too much for a hold. */
+bool haslab_empty_put_all(struct haslab *s)
 {
 	struct haslab_group *g;
-	u32 i;
+	u64 nr = 0;
 
 	haslab_assert_all(s);
 	for (g = s->groups; g < s->groups + s->nr_groups; g++)
-		for (i = g->nr_empty; i--;)
-			if (slot_start(s, g->empty[i]) < end &&
-			    slot_start(s, g->empty[i] + 1) > start) {
-				ha_step(EMPTY_STEPS);
-				haslab_mixed_settle(s, g->empty[i]);
-			}
+		nr += g->nr_empty;
+	if (nr > EMPTY_BATCH)
+		return false;
+	for (g = s->groups; g < s->groups + s->nr_groups; g++)
+		while (haslab_empty_put(s, g))
+			;
+	return true;
 }
 
 /* ---- extents ---- */
@@ -252,6 +266,8 @@ static __always_inline int haslab_run_set(struct haslab *s, struct haslab_group 
 			return -ENOMEM;
 		run = haruns_at(&m->runs, run.start);
 	}
+	if (unlikely(m->runs.tag & MIXED_EMPTY))
+		haslab_empty_forget(s, g, slot);
 	g->free -= len;
 	map_slot_changed(s, slot);
 	if (apart)
@@ -262,7 +278,7 @@ static __always_inline int haslab_run_set(struct haslab *s, struct haslab_group 
 	if (from != to)
 		__haslab_index_relink(s, g, entry_of(slot), from, to);
 	/* what was not joined is not now */
-	if (unlikely(m->runs.tag & (apart ? HARUNS_APART | MIXED_EMPTY : MIXED_EMPTY)))
+	if (apart && unlikely(m->runs.tag & HARUNS_APART))
 		haslab_ends_changed(s, g, slot, run.start, run.start + run.len);
 	return 0;
 }
@@ -331,40 +347,20 @@ static __always_inline void haslab_hole_note(struct haslab_group *g, u32 slot,
 	h->starts = h->starts << 16 | run->start;
 }
 
-/* Nothing is left in the slots of a group: only the first one is kept. */
-static void haslab_empty_keep_first(struct haslab *s, struct haslab_group *g)
-{
-	u32 first = g->empty[0], i;
-
-	for (i = 1; i < g->nr_empty; i++)
-		first = min(first, g->empty[i]);
-	for (i = g->nr_empty; i--;)
-		if (g->empty[i] != first)
-			haslab_mixed_settle(s, g->empty[i]);
-}
-
-/*
- * Many runs of a slot, or all of it, have become free. Of slots that are wholly free the first ones
- * are kept.
- */
+/* Many runs of a slot, or all of it, have become free. A slot that is wholly free is kept. */
 static noinline void haslab_slot_freed(struct haslab *s, struct haslab_group *g, u32 slot)
 {
-	u32 last;
+	u32 over, end;
 
 	haruns_shrink(&mixed_of(s, slot)->runs, &s->mem);
-	if (!haruns_is_empty(&mixed_of(s, slot)->runs)) {
-		haslab_mixed_settle(s, slot);
-		return;
-	}
-	last = haslab_empty_last(s, g);
-	if (slot < last && last != NO_ENTRY)
-		haslab_mixed_settle(s, last);
-	if (slot < last)
+	if (haruns_is_empty(&mixed_of(s, slot)->runs)) {
 		haslab_empty_keep(s, g, slot);
-	else
+		for (over = haslab_empty_over(s, g, slot, &end); over; over--)
+			haslab_mixed_settle(s, --end);
+	} else {
 		haslab_mixed_settle(s, slot);
-	if (unlikely(g->nr_empty == g->nr_slabs && g->nr_empty > 1))
-		haslab_empty_keep_first(s, g);
+	}
+	haslab_empty_trim(s, g);
 }
 
 /* The run becomes free. */
@@ -374,17 +370,22 @@ static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_gro
 {
 	u32 max_free = m->runs.max_free, end, from, to;
 	struct haruns_run now;
+	bool hole = true;
 
 	haslab_assert_group(s, g);
-	haslab_hole_note(g, slot, &run);
 	g->free += run.len;
 	map_slot_changed(s, slot);
 	now = haruns_free(&m->runs, &run);
 	end = now.start + now.len;
-	if (unlikely(!now.start || end == m->runs.nr_blocks))
+	if (unlikely(!now.start || end == m->runs.nr_blocks)) {
 		haslab_end_freed(s, slot, run.start, run.len, now.start, end);
-	else if (now.len > max_free)
+		/* what is joined is no hole of that length */
+		hole = !haruns_is_apart(&m->runs, &now);
+	} else if (now.len > max_free) {
 		m->runs.max_free = now.len;
+	}
+	if (likely(hole))
+		haslab_hole_note(g, slot, &run);
 	if (m->runs.max_free != max_free) {
 		from = haslab_bucket_of(max_free);
 		to = haslab_mixed_bucket(m);
@@ -677,6 +678,34 @@ int haslab_mixed_fit_multiple(struct haslab *s, struct haslab_group *g, u32 len,
 	return haslab_place_take(s, &place, len, align, op, start);
 }
 
+/*
+ * Allocate more than a slot, but nothing huge, in existing mixed slots of a group. Return: 0;
+ * -ENOSPC; -ENOMEM.
+ */
+int haslab_chain_fit(struct haslab *s, struct haslab_group *g, u32 len, struct hamem_op *op,
+		     u64 *start)
+{
+	u32 bucket = haslab_bucket_of(len), least = U32_MAX, best = 0, entry, has, tries;
+
+	haslab_assert_group(s, g);
+	for_each_set_bit_from(bucket, g->mixed_mask, HASLAB_NR_BUCKETS) {
+		tries = CHAIN_TRIES;
+		for (entry = g->mixed[bucket]; entry != NO_ENTRY && tries--;
+		     entry = entry_link(s, entry)->next) {
+			if (!entry_is_joined(entry))
+				continue;
+			has = haslab_joined_len(s, entry_slot(entry));
+			if (has < len || has >= least)
+				continue;
+			least = has;
+			best = entry_slot(entry);
+		}
+		if (least < U32_MAX)
+			return haslab_joined_take(s, g, best, len, op, start);
+	}
+	return -ENOSPC;
+}
+
 /* Free units from @start to @end become part of a mixed slot. Return: as haslab_mixed_alloc(). */
 static int haslab_units_adopt(struct haslab *s, struct haslab_group *g, u64 start, u64 end,
 			      struct hamem_op *op)
@@ -722,29 +751,30 @@ static void haslab_units_unadopt(struct haslab *s, u64 start)
 
 /*
  * Allocate at the start of the fewest free units that are long enough, of some: the rest of them
- * stays in one piece. Up to two slots of them become mixed.
+ * stays in one piece. As many slots of them become mixed as it takes.
  */
 static int haslab_mixed_alloc_units(struct haslab *s, struct haslab_group *g, u32 len,
 				    struct hamem_op *op, u64 *start)
 {
-	u64 first, end, to;
-	int ret, more;
+	struct haslab_row row;
+	int ret = -ENOSPC;
+	u64 to, next;
 
-	if (!haslab_free_units(s, DIV_ROUND_UP(len, unit_blocks(s)), &first, &end))
+	if (!haslab_free_units(s, g, len, &row))
 		return -ENOSPC;
-	to = min(end, round_down(first, slot_blocks(s)) + slot_blocks(s));
-	ret = haslab_units_adopt(s, g, first, to, op);
-	if (ret)
-		return ret;
-	ret = haslab_mixed_fit(s, g, len, 1, op, start);
-	if (ret == -ENOSPC && to < end) {
-		/* what begins in the first slot is long enough if it goes on in the second */
-		more = haslab_units_adopt(s, g, to, min(end, to + slot_blocks(s)), op);
-		ret = more ?: haslab_mixed_fit(s, g, len, 1, op, start);
-		if (!more)
-			haslab_units_unadopt(s, to);
+	for (to = row.start; ret == -ENOSPC && to < row.end && to < row.start + len; to = next) {
+		next = min(row.end, round_down(to, slot_blocks(s)) + slot_blocks(s));
+		ret = haslab_units_adopt(s, g, to, next, op);
+		if (ret)
+			break;
+		ret = -ENOSPC;
+		if (next < row.end && row.before + (next - row.start) < len)
+			continue;
+		ret = len > slot_blocks(s) ? haslab_chain_fit(s, g, len, op, start) :
+					     haslab_mixed_fit(s, g, len, 1, op, start);
 	}
-	haslab_units_unadopt(s, first);
+	for (; to > row.start; to = max(row.start, round_down(to - 1, slot_blocks(s))))
+		haslab_units_unadopt(s, to - 1);
 	return ret;
 }
 
@@ -754,11 +784,36 @@ int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len, u
 {
 	int ret;
 
-	do {
-		ret = align > 1 ? haslab_mixed_alloc_block(s, g, len, align, op, start) :
-				  haslab_mixed_alloc_units(s, g, len, op, start);
-	} while (ret == -ENOSPC && haslab_empty_put(s, g));
+	if (align == 1)
+		return haslab_mixed_alloc_units(s, g, len, op, start);
+	ret = haslab_mixed_alloc_block(s, g, len, align, op, start);
+	/* a slot is long enough, and aligned */
+	if (ret == -ENOSPC && haslab_empty_put(s, g))
+		ret = haslab_mixed_alloc_block(s, g, len, align, op, start);
 	return ret;
+}
+
+/* As haslab_mixed_alloc(), more than a slot, but nothing huge. */
+int haslab_chain_alloc(struct haslab *s, struct haslab_group *g, u32 len, struct hamem_op *op,
+		       u64 *start)
+{
+	int ret = haslab_chain_fit(s, g, len, op, start);
+
+	return ret == -ENOSPC ? haslab_mixed_alloc_units(s, g, len, op, start) : ret;
+}
+
+/* An extent that goes on from @slot to @last ends: what it has after the first of them. */
+static noinline void haslab_chain_end(struct haslab *s, u32 slot, u32 last, bool reuse)
+{
+	struct haslab_mixed *m;
+
+	for (; last > slot; last--) {
+		m = mixed_of(s, last);
+		m->runs.tag &= ~MIXED_CONTINUES;
+		mixed_of(s, last - 1)->runs.tag &= ~MIXED_GOES_ON;
+		if (reuse)
+			haslab_run_clear_rare(s, m, last, haruns_first(&m->runs));
+	}
 }
 
 /*
@@ -769,10 +824,10 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 					    u64 len, const bool reuse,
 					    enum hybrid_alloc_reason *reason)
 {
-	u32 slot = slot_of(s, start), pos = start & (slot_blocks(s) - 1);
-	struct haruns_run run = haruns_find(&m->runs, pos), rest = {};
+	u32 slot = slot_of(s, start), pos = start & (slot_blocks(s) - 1), last = slot;
+	struct haruns_run run = haruns_find(&m->runs, pos);
 	struct haslab_group *g = mixed_group(s, m);
-	struct haslab_mixed *next = NULL;
+	u64 has = run.len;
 
 	haslab_assert_group(s, g);
 	haslab_index_prefetch(s, slot, m);
@@ -782,18 +837,12 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 		return haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_START);
 	if (run.state == HARUNS_SPECIAL)
 		return -EBUSY;
-	if (m->runs.tag & MIXED_GOES_ON && run.start + run.len == m->runs.nr_blocks) {
-		next = mixed_of(s, slot + 1);
-		rest = haruns_first(&next->runs);
-	}
-	if (run.start != pos || run.len + rest.len != len)
+	if (m->runs.tag & MIXED_GOES_ON && run.start + run.len == m->runs.nr_blocks)
+		has += haslab_chain_rest(s, slot, &last);
+	if (run.start != pos || has != len)
 		return haslab_refuse_live(reason, start, start - pos + run.start);
-	if (next) {
-		m->runs.tag &= ~MIXED_GOES_ON;
-		next->runs.tag &= ~MIXED_CONTINUES;
-		if (reuse)
-			haslab_run_clear_rare(s, next, slot + 1, rest);
-	}
+	if (last > slot)
+		haslab_chain_end(s, slot, last, reuse);
 	if (reuse)
 		haslab_run_clear(s, g, m, slot, run);
 	else

@@ -138,6 +138,7 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 	g->returned++;
 	haslab_slab_forget(s, slab);
 	haslab_buddy_put(s, start, nr_blocks);
+	haslab_empty_trim(s, g);
 }
 
 /*
@@ -403,6 +404,22 @@ static int haslab_block_batch(struct haslab *s, struct haslab_group *g, int clas
 	return got ?: ret;
 }
 
+/* A slot that another group than @own keeps goes back to the buddy. False if none does. */
+static bool haslab_empty_put_other(struct haslab *s, const struct haslab_group *own)
+{
+	struct haslab_group *g;
+	bool done = false;
+
+	for (g = s->groups; !done && g < s->groups + s->nr_groups; g++) {
+		if (g == own || !READ_ONCE(g->nr_empty))
+			continue;
+		haslab_lock_group(s, g);
+		done = haslab_empty_put(s, g);
+		haslab_unlock_group(g);
+	}
+	return done;
+}
+
 /* From the caller's own group, which grows if need be. */
 static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
 			  struct haslab_ref *refs, int nr, gfp_t gfp)
@@ -437,8 +454,7 @@ int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int
 	struct haslab_group *own = haslab_own_group(s), *g;
 	int ret = haslab_get_own(s, own, class, refs, nr, gfp);
 
-	if (s->classes[class].kind == HASLAB_FROM_BUDDY)
-		return haslab_refs_packed(refs, nr, ret);
+	/* buddy blocks belong to no group: these lists are empty */
 	for (g = s->groups; ret == -ENOSPC && g < s->groups + s->nr_groups; g++) {
 		/* a look without the lock; the list is read again with it */
 		if (g == own || list_empty(&g->partial[class]))
@@ -447,6 +463,8 @@ int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int
 		ret = haslab_object_fit(s, g, class, refs, nr);
 		haslab_unlock_group(g);
 	}
+	if (ret == -ENOSPC && haslab_empty_put_other(s, own))
+		ret = haslab_get_own(s, own, class, refs, nr, gfp);
 	return haslab_refs_packed(refs, nr, ret);
 }
 

@@ -3,10 +3,11 @@
  * Extents are ranges: a part of one is freed, one is divided in two, one becomes longer in place.
  * See slab.c for the layer as a whole.
  *
- * Runs of mixed slots, and spans, can be divided anywhere. What cannot becomes one of them first,
- * which changes nothing for its holder: a slab with the object is dissolved, a buddy block becomes
- * part of a mixed slot, or a span if it is longer than one. So a cut is: divide the extent where
- * the part begins and where it ends, and free what is between, which is an extent then.
+ * Runs of mixed slots, chains of them, and spans can be divided anywhere. What cannot becomes one
+ * of them first, which changes nothing for its holder: a slab with the object is dissolved, a buddy
+ * block becomes part of a mixed slot, or a span if it is longer than one. So a cut is: divide the
+ * extent where the part begins and where it ends, and free what is between, which is an extent
+ * then.
  *
  * What needs memory takes it before anything is divided. The rest cannot fail. What is refused has
  * changed nothing, not even the form that the extent has: a call in a loop would otherwise cost
@@ -31,6 +32,7 @@ struct extension {
 	u64 most;
 	u64 got;	/* out: how many there are */
 	bool pools_empty;
+	bool drain;	/* out: slots that are kept have to be given back first */
 };
 
 /* What a call asks for. */
@@ -46,7 +48,6 @@ struct divisible {
 	u64 start;
 	u64 end;
 	struct haslab_mixed *m;		/* where it begins; NULL: it is a span */
-	struct haslab_mixed *next;	/* where it goes on in the next slot, or NULL */
 	struct haruns_run run;		/* if it lies in one slot */
 	struct haslab_span *span;
 };
@@ -203,24 +204,23 @@ static int haslab_divide_special(struct haslab *s, const struct haslab_group *g,
 static void haslab_divide_run(struct haslab *s, struct haslab_mixed *m, u64 from,
 			      const struct haruns_run *run, struct divisible *d)
 {
-	u64 start = run_start(s, from, run);
-	struct haruns_run before;
+	u32 slot = slot_of(s, from), last;
+	struct haruns_run first = *run;
 
-	if (!run->start && m->runs.tag & MIXED_CONTINUES) {
-		d->next = m;
-		d->m = mixed_of(s, slot_of(s, from) - 1);
-		before = haruns_last(&d->m->runs);
-		d->start = start - before.len;
-		d->end = start + run->len;
-	} else if (run->state == HARUNS_LIVE) {
-		d->m = m;
-		d->run = *run;
-		d->start = start;
-		d->end = start + run->len;
-		d->next = haslab_continuation(s, m, d->end - 1);
-		if (d->next)
-			d->end += haruns_recorded(&d->next->runs, 0).len;
+	d->m = m;
+	for (; !first.start && d->m->runs.tag & MIXED_CONTINUES; ha_step(1)) {
+		d->m = mixed_of(s, --slot);
+		first = haruns_last(&d->m->runs);
 	}
+	if (first.state != HARUNS_LIVE) {
+		d->m = NULL;
+		return;
+	}
+	d->run = first;
+	d->start = slot_start(s, slot) + first.start;
+	d->end = d->start + first.len;
+	if (haslab_continuation(s, d->m, d->end - 1))
+		d->end += haslab_chain_rest(s, slot, &last);
 }
 
 /*
@@ -279,24 +279,15 @@ static int haslab_runs_reserve(struct haslab *s, u64 pos, struct hamem_op *op)
  */
 static void haslab_runs_divide(struct haslab *s, struct divisible *d, u64 at)
 {
-	u64 border = slot_start(s, slot_of(s, d->start) + 1);
-	struct haslab_mixed *m = at < border ? d->m : d->next;
+	u32 slot = slot_of(s, at), pos = at & (slot_blocks(s) - 1);
+	struct haslab_mixed *m = mixed_of(s, slot);
 	struct haruns_run run = mixed_run(s, m, at);
-	u32 pos = at & (slot_blocks(s) - 1);
 
-	if (run.start < pos)
-		haruns_cut(&m->runs, run, pos, run.start + run.len - pos, run.state);
+	if (!pos)
+		haslab_chain_part(s, slot - 1, slot);
+	haruns_cut(&m->runs, run, pos, run.start + run.len - pos, HARUNS_LIVE);
 	d->start = at;
-	if (at < border)
-		return;
-	if (at == border) {
-		d->m->runs.tag &= ~MIXED_GOES_ON;
-		d->next->runs.tag &= ~MIXED_CONTINUES;
-	}
-	run = mixed_run(s, m, at);
-	haruns_cut(&m->runs, run, run.start, run.len, HARUNS_LIVE);
 	d->m = m;
-	d->next = NULL;
 }
 
 /* ---- dividing spans ---- */
@@ -448,7 +439,7 @@ static int haslab_runs_cut(struct haslab *s, struct divisible *d, u64 from, u64 
 	u64 end = d->end;
 	int ret = 0;
 
-	if (!d->next)
+	if (haslab_in_one_slot(s, d->start, end))
 		return haslab_run_cut(s, d->m, slot_of(s, from), d->run,
 				      from & (slot_blocks(s) - 1), to - from, reuse, op);
 	if (from > d->start)
@@ -603,19 +594,18 @@ int haslab_split(struct haslab *s, u64 start, u64 len, u64 at, gfp_t gfp,
 static int haslab_border_extend(struct haslab *s, struct divisible *d, u64 len,
 				struct hamem_op *op)
 {
-	struct haslab_mixed *next = mixed_at(s, d->end);
 	int ret = haslab_mixed_set(s, d->end, len, HARUNS_SPECIAL, op);
 
 	if (!ret) {
-		d->m->runs.tag |= MIXED_GOES_ON;
-		next->runs.tag |= MIXED_CONTINUES;
+		mixed_at(s, d->end - 1)->runs.tag |= MIXED_GOES_ON;
+		mixed_at(s, d->end)->runs.tag |= MIXED_CONTINUES;
 	}
 	return ret;
 }
 
 /*
  * Extend an extent of mixed slots by what is free in the slot behind it, if that slot tells how
- * much it can be. -EBUSY: it does not, or is not of the group.
+ * much it can be. -EBUSY: it does not, or is not of the group, or the extent would be huge.
  */
 static int haslab_extend_in_slot(struct haslab *s, struct haslab_group *g, struct divisible *d,
 				 struct extension *e, struct hamem_op *op)
@@ -625,7 +615,7 @@ static int haslab_extend_in_slot(struct haslab *s, struct haslab_group *g, struc
 	struct haruns_run run;
 	u64 end = d->end;
 
-	if (end >= s->cfg.nr_blocks || (border && d->next))
+	if (end >= s->cfg.nr_blocks)
 		return -EBUSY;
 	m = mixed_at(s, end);
 	if (!m || !mixed_is_of(s, m, g))
@@ -642,6 +632,8 @@ static int haslab_extend_in_slot(struct haslab *s, struct haslab_group *g, struc
 		return -EBUSY;
 	if (e->got < e->least)
 		return -ENOSPC;
+	if (haslab_is_huge(s, d->end - d->start + e->got))
+		return -EBUSY;
 	if (border)
 		return haslab_border_extend(s, d, e->got, op);
 	haslab_run_grow(s, m, slot_of(s, d->end), &run, e->got);
@@ -655,11 +647,26 @@ static void haslab_runs_to_span(struct haslab *s, const struct divisible *d,
 	struct haruns_run run = mixed_run(s, d->m, d->start);
 
 	haruns_cut(&d->m->runs, run, run.start, run.len, HARUNS_SPECIAL);
-	if (d->next) {
-		d->m->runs.tag &= ~MIXED_GOES_ON;
-		d->next->runs.tag &= ~MIXED_CONTINUES;
-	}
+	haslab_chain_part(s, slot_of(s, d->start), slot_of(s, d->end - 1));
 	haslab_span_add(s, span, d->start, d->end - d->start);
+}
+
+/*
+ * The pieces of a span that has become longer by @len blocks at its end are what they are to be: of
+ * a huge one, no slot that it fills has a mixed part.
+ */
+static void haslab_span_unite(struct haslab *s, const struct haslab_span *span, u64 len)
+{
+	u64 border = span->start + span->len - len, pos = border - 1, end = border + 1;
+
+	if (haslab_is_huge(s, span->len)) {
+		if (!haslab_is_huge(s, span->len - len))
+			pos = span->start;
+		if (!haslab_is_huge(s, len))
+			end = border + len;
+	}
+	for (; pos < end; pos = round_down(pos, slot_blocks(s)) + slot_blocks(s))
+		haslab_span_absorb(s, span, pos);
 }
 
 /* Extend an extent by what is free behind it, so that it is a span, or still one. */
@@ -670,7 +677,6 @@ static int haslab_extend_span(struct haslab *s, struct divisible *d, u64 len, st
 
 	if (!span)
 		return -ENOMEM;
-	haslab_empty_put_range(s, d->end, d->end + len);
 	ret = haslab_pieces_take(s, d->end, d->end + len, op);
 	if (ret) {
 		if (!d->span)
@@ -680,9 +686,7 @@ static int haslab_extend_span(struct haslab *s, struct divisible *d, u64 len, st
 	if (!d->span)
 		haslab_runs_to_span(s, d, span);
 	span->len += len;
-	haslab_span_absorb(s, span, d->start);
-	haslab_span_absorb(s, span, d->end - 1);
-	haslab_span_absorb(s, span, d->end);
+	haslab_span_unite(s, span, len);
 	return 0;
 }
 
@@ -695,6 +699,9 @@ static int haslab_extend_alone(struct haslab *s, struct divisible *d, struct ext
 
 	if (ret)
 		return ret;
+	e->drain = haslab_is_huge(s, e->got) && !haslab_empty_put_all(s);
+	if (e->drain)
+		return -EAGAIN;
 	if (!d->m || !haslab_in_one_slot(s, d->start, d->end + e->got))
 		return haslab_extend_span(s, d, e->got, op);
 	ret = haslab_mixed_through(s, d->end, d->end + e->got, op);
@@ -716,6 +723,18 @@ static int haslab_extend_locked(struct haslab *s, struct haslab_group *g, u64 st
 	if (ret)
 		return ret;
 	return g ? haslab_extend_in_slot(s, g, &d, e, op) : haslab_extend_alone(s, &d, e, op);
+}
+
+/* haslab_extend_locked(), with all groups shut out. */
+static int haslab_extend_shut(struct haslab *s, u64 start, u64 end, struct extension *e,
+			      struct hamem_op *op, enum hybrid_alloc_reason *reason)
+{
+	int ret;
+
+	haslab_lock_all(s);
+	ret = haslab_extend_locked(s, NULL, start, end, e, op, reason);
+	haslab_unlock_all(s);
+	return ret;
 }
 
 /**
@@ -748,10 +767,11 @@ int haslab_extend(struct haslab *s, u64 start, u64 len, u64 least, u64 most, boo
 		g = haslab_lock_group_at(s, start);
 		ret = haslab_extend_locked(s, g, start, start + len, &e, &op, reason);
 		haslab_unlock_group(g);
-		if (ret == -EBUSY) {
-			haslab_lock_all(s);
-			ret = haslab_extend_locked(s, NULL, start, start + len, &e, &op, reason);
-			haslab_unlock_all(s);
+		if (ret == -EBUSY)
+			ret = haslab_extend_shut(s, start, start + len, &e, &op, reason);
+		if (ret == -EAGAIN && e.drain) {
+			haslab_drain(s);
+			ret = haslab_extend_shut(s, start, start + len, &e, &op, reason);
 		}
 	} while (hamem_again(&op, ret));
 	*got = e.got;

@@ -8,6 +8,9 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
+/* How many parts of a free run are looked at: those of the next ones are another entry. */
+#define RUN_STEPS	300
+
 /* ---- extents ---- */
 
 static struct haslab_extent haslab_span_extent(const struct haslab_span *span)
@@ -57,25 +60,26 @@ static struct haslab_extent haslab_object_extent(struct haslab *s, struct haslab
 static struct haslab_extent haslab_mixed_extent(struct haslab *s, struct haslab_mixed *m, u64 pos)
 {
 	struct haruns_run run = mixed_run(s, m, pos);
-	struct haslab_extent e = {
-		run_start(s, pos, &run), run.len, HYBRID_ALLOC_MAP_LIVE,
-		HYBRID_ALLOC_MAP_KIND_MIXED
-	};
-	struct haslab_mixed *next;
+	struct haslab_extent e = { .kind = HYBRID_ALLOC_MAP_KIND_MIXED };
 	struct haslab_span *span;
 
-	if (!run.start && m->runs.tag & MIXED_CONTINUES)
-		return haslab_mixed_extent(s, mixed_at(s, e.start - 1), e.start - 1);
+	while (!run.start && m->runs.tag & MIXED_CONTINUES) {
+		pos = round_down(pos, slot_blocks(s)) - 1;
+		m = mixed_at(s, pos);
+		run = mixed_run(s, m, pos);
+	}
 	if (run.state == HARUNS_SPECIAL && haslab_dissolved_at(s, pos))
 		return haslab_object_extent(s, haslab_lookup(s, pos), pos);
+	e.start = run_start(s, pos, &run);
+	e.len = run.len;
 	if (run.state == HARUNS_SPECIAL) {
 		span = haslab_span_find(s, pos);
 		e.state = HYBRID_ALLOC_MAP_HELD;
 		return span ? haslab_span_extent(span) : e;
 	}
-	next = haslab_continuation(s, m, e.start + e.len - 1);
-	if (next)
-		e.len += haruns_at(&next->runs, 0).len;
+	e.state = HYBRID_ALLOC_MAP_LIVE;
+	while ((m = haslab_continuation(s, m, e.start + e.len - 1)))
+		e.len += haruns_at(&m->runs, 0).len;
 	return e;
 }
 
@@ -84,7 +88,7 @@ static struct haslab_extent haslab_extent_at(struct haslab *s, u64 pos)
 	struct haslab_extent e = { .start = pos, .state = HYBRID_ALLOC_MAP_FREE };
 	struct haslab_mixed *m = mixed_at(s, pos);
 	struct haslab_slab *slab;
-	int steps = INT_MAX;
+	int steps = RUN_STEPS;
 	u64 end;
 
 	if (haslab_stretch(s, pos, &end)) {

@@ -7,7 +7,8 @@
  * -----------
  * A free run consists of parts: free buddy blocks, free runs in a mixed part, adjacent free
  * objects of a slab. A mixed part or a slab that becomes wholly free goes back to the buddy at
- * once. So a run without a buddy block is the end of one thing and the start of another, and one
+ * once, but for mixed slots that are kept, which are one part each. So a run with neither such a
+ * slot nor a buddy block is the end of one thing and the start of another, and one
  * of the two parts is at least half of it. Islands are the exception: free units that stay in a
  * mixed part because other units of the slot are in use. Two islands can be adjacent, across a
  * border between slots. Three cannot, as the middle one would be a whole mixed part. Such a run
@@ -87,7 +88,10 @@ struct large {
 	u64 max;		/* what is longer is as good as this */
 	u64 best;		/* the longest that was found, up to @max; 0: none */
 	u64 align;		/* alignment of its start */
-	/* a run that is long enough and has no buddy block has a part of at least this length */
+	/*
+	 * A run that is long enough and has no buddy block has a part of at least this length: if
+	 * groups keep slots that are wholly free, such a slot may be the longest.
+	 */
 	u64 part;
 	int steps;		/* how many it may still look at */
 	u32 nr_borders;		/* borders of slots found so far with such a part beside them */
@@ -103,12 +107,24 @@ static bool haslab_large_spend(struct large *l, u32 steps)
 	return l->steps >= 0;
 }
 
+/* Whether a group keeps a slot that is wholly free. */
+static bool haslab_keeps_empty(const struct haslab *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_groups; i++)
+		if (s->groups[i].nr_empty)
+			return true;
+	return false;
+}
+
 /* See struct large.part. */
 static u64 haslab_large_part(const struct haslab *s, u64 len)
 {
 	u64 part = max_t(u64, DIV_ROUND_UP_ULL(len, 4), unit_blocks(s));
 
-	return min_t(u64, DIV_ROUND_UP_ULL(len, 2), part);
+	part = min_t(u64, DIV_ROUND_UP_ULL(len, 2), part);
+	return part > slot_blocks(s) && haslab_keeps_empty(s) ? slot_blocks(s) : part;
 }
 
 /* A free run was found: from now on only a longer extent matters. */
@@ -180,8 +196,8 @@ static bool haslab_large_across(struct haslab *s, struct large *l, u32 slot)
 	/* a look at marks was counted with their slot; the next look sees whether a step is left */
 	l->steps -= (before ? haslab_run_steps(before) - 1 : 0) +
 		    (after ? haslab_run_steps(after) - 1 : 0);
-	/* neither slot is wholly free */
-	return (before && after && haruns_trail(before) + haruns_lead(after) < l->len) ||
+	return (before && after && !haruns_is_empty(before) && !haruns_is_empty(after) &&
+		haruns_trail(before) + haruns_lead(after) < l->len) ||
 	       haslab_large_run(s, l, slot_start(s, slot));
 }
 
@@ -232,20 +248,22 @@ static bool haslab_large_in_slot(struct haslab *s, struct large *l, u32 slot)
 }
 
 /*
- * What an entry of the index stands for: a slot, or a joined run. No slot is wholly free now, so
- * that is all of a free run if both slots are wholly mixed.
+ * What an entry of the index stands for: a slot, or a joined run. The latter is all of a free run
+ * if it lies in two slots that are wholly mixed.
  */
 static bool haslab_large_in_entry(struct haslab *s, struct large *l, u32 entry)
 {
 	u32 slot = entry_slot(entry);
-	const struct haruns *r = &mixed_of(s, slot)->runs;
+	const struct haruns *r, *next;
 
 	if (!entry_is_joined(entry))
 		return haslab_large_in_slot(s, l, slot);
 	if (!haslab_large_spend(l, 1))
 		return false;
-	return (r->joined < haslab_listed_bucket(l->len) && haslab_whole_slot(s, slot) &&
-		haslab_whole_slot(s, slot + 1)) ||
+	r = haslab_whole_slot(s, slot);
+	next = haslab_whole_slot(s, slot + 1);
+	return (r && next && !haruns_is_empty(r) && !haruns_is_empty(next) &&
+		r->joined < haslab_listed_bucket(l->len)) ||
 	       haslab_large_run(s, l, slot_start(s, slot + 1) - 1);
 }
 
@@ -374,8 +392,7 @@ static int haslab_search_large(struct haslab *s, u64 *len, u64 max, u64 align, u
 	l.steps = haslab_large_part(s, max) > SLAB_REST ? haslab_steps(s, LARGE_STEPS) : LARGE_FEW;
 	if (haslab_free_blocks(s) < *len || haslab_known_longest(s) < *len)
 		return -ENOSPC;
-	/* only buddy blocks can then be longer than a slot */
-	haslab_empty_put_range(s, 0, s->cfg.nr_blocks);
+	/* only buddy blocks can be longer than a slot */
 	all = (l.part > slot_blocks(s) || haslab_large_in_groups(s, &l)) &&
 	      haslab_large_in_buddy(s, &l) && l.part > SLAB_REST;
 	if (!l.done && !all)

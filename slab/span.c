@@ -65,6 +65,29 @@ void haslab_span_remove(struct haslab *s, struct haslab_span *span)
 }
 
 /*
+ * What the buddy has allocated of a span around @pos, between mixed slots, will be freed as a
+ * whole. A huge one has none of these but at its ends.
+ */
+static void haslab_span_join(struct haslab *s, const struct haslab_span *span, u64 pos)
+{
+	u64 start = span->start, end = start + span->len;
+	u32 first = slot_of(s, pos), last = first;
+
+	if (!haslab_is_huge(s, span->len)) {
+		if (mixed_slot(s, first))
+			return;
+		while (slot_start(s, first) > start && !mixed_slot(s, first - 1))
+			first--;
+		while (slot_start(s, last + 1) < end && !mixed_slot(s, last + 1))
+			last++;
+		ha_step(last - first);
+		start = max(start, slot_start(s, first));
+		end = min(end, slot_start(s, last + 1));
+	}
+	haslab_buddy_join(s, pos, start, end);
+}
+
+/*
  * A span is not divided at @pos, or no longer: if it has all of the slot there, that needs no mixed
  * part, and what the buddy has allocated there is one block again. haslab_pieces_put() relies on
  * both.
@@ -80,7 +103,7 @@ void haslab_span_absorb(struct haslab *s, const struct haslab_span *span, u64 po
 		haslab_cross_leave(s, mixed_group(s, m), slot);
 		haslab_mixed_forget(s, slot);
 	}
-	haslab_buddy_join(s, pos, span->start, span->start + span->len);
+	haslab_span_join(s, span, pos);
 }
 
 /* ---- free space becomes part of a mixed slot ---- */
@@ -153,16 +176,19 @@ static u64 haslab_mixed_run_end(struct haslab *s, u64 pos)
 }
 
 /*
- * As haslab_gap_end(), inside an extent, blocks that are HELD, or a free run. Where these fill a
- * slot, it is a gap: a mixed part, or a slab, that is wholly free goes back to the buddy.
+ * As haslab_gap_end(), inside an extent, blocks that are HELD, or a free run. If it is huge, no
+ * slot that it fills has a mixed part: a slab that is wholly free goes back to the buddy, and so do
+ * the mixed slots that are kept (haslab_empty_put_all()).
  */
 static u64 haslab_pieces_gap_end(struct haslab *s, u64 pos, u64 end)
 {
 	u64 next = round_down(pos, slot_blocks(s)) + slot_blocks(s);
 	u64 last = round_down(end, slot_blocks(s)), gap;
 
+	if (!haslab_is_huge(s, end - pos))
+		return haslab_gap_end(s, pos, end);
 	gap = haslab_gap_end(s, pos, min(next, end));
-	return gap == next && gap < end ? haslab_gap_end(s, max(gap, last), end) : gap;
+	return gap == next ? haslab_gap_end(s, max(gap, last), end) : gap;
 }
 
 /* Free the pieces of an extent, or what is HELD, from @pos to @end. Never needs memory. */
@@ -238,7 +264,6 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 
 	if (!span)
 		return -ENOMEM;
-	haslab_empty_put_range(s, start, start + len);
 	ret = haslab_pieces_take(s, start, start + len, op);
 	if (ret) {
 		hamem_put(&s->mem, span);
@@ -249,9 +274,9 @@ static int haslab_span_take(struct haslab *s, u64 start, u64 len, struct hamem_o
 }
 
 /*
- * Make a live extent of @len blocks that are known to be free. Return: 0; else no
- * extent was made, but a slab may have become a part of a mixed slot: -ENOMEM; -EAGAIN as
- * haslab_dissolve().
+ * Make a live extent of @len blocks that are known to be free. If it is huge, no group keeps a slot
+ * that is wholly free. Return: 0; else no extent was made, but a slab may have become a part of a
+ * mixed slot: -ENOMEM; -EAGAIN as haslab_dissolve().
  */
 int haslab_extent_take(struct haslab *s, u64 start, u64 len, struct hamem_op *op)
 {

@@ -23,6 +23,9 @@
 #include "slab/runs_hit.h"
 #include "slab/internal.h"
 
+/* No free run has begun. */
+#define NO_RUN		U64_MAX
+
 /* How many slots of a gap one look at it covers; see HASLAB_STRETCH_STEPS. */
 #define GAP_SLOTS	4
 
@@ -195,7 +198,9 @@ void haslab_walk_start(struct haslab_walk *w, struct haslab *s, u64 pos, u64 lim
 		       unsigned int flags)
 {
 	limit = min(limit, READ_ONCE(s->cfg.nr_blocks));
-	*w = (struct haslab_walk) { .s = s, .pos = pos, .limit = limit, .flags = flags };
+	*w = (struct haslab_walk) {
+		.s = s, .pos = pos, .limit = limit, .flags = flags, .run = NO_RUN
+	};
 }
 
 /* Why a pass ends early, or 0. */
@@ -258,25 +263,25 @@ int haslab_walk_end(struct haslab_walk *w)
 
 /*
  * The next free run from w->pos on, across all borders; w->pos moves on to its end. Return: whether
- * one begins in this hold, which ends when its steps are used up.
+ * one ends in this hold, which is over when its steps are used up.
  */
 bool haslab_walk_run(struct haslab_walk *w, u64 *start, u64 *len)
 {
 	struct haslab *s = w->s;
+	bool is_free;
 	u64 end;
 
-	for (; w->pos < w->end && w->steps > 0; w->steps -= HASLAB_STRETCH_STEPS) {
-		if (!haslab_stretch(s, w->pos, &end)) {
-			w->pos = end;
+	for (; w->pos < w->end && w->steps > 0; w->pos = end) {
+		w->steps -= HASLAB_STRETCH_STEPS;
+		is_free = haslab_stretch(s, w->pos, &end);
+		if (is_free && w->run == NO_RUN)
+			w->run = w->pos;
+		if (w->run == NO_RUN || (is_free && end < w->limit))
 			continue;
-		}
-		*start = w->pos;
-		/* few parts: a slot that has a mixed part is not wholly free */
-		do {
-			w->pos = end;
-			w->steps -= HASLAB_STRETCH_STEPS;
-		} while (w->pos < s->cfg.nr_blocks && haslab_stretch(s, w->pos, &end));
-		*len = w->pos - *start;
+		*start = w->run;
+		*len = (is_free ? end : w->pos) - *start;
+		w->run = NO_RUN;
+		w->pos = end;
 		return true;
 	}
 	return false;

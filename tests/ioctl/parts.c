@@ -32,8 +32,8 @@ static const struct kind {
 	{ "4 MiB", 4 * MIB, HYBRID_ALLOC_MAP_KIND_BUDDY },
 	{ "16 MiB", 16 * MIB, 0 },
 	{ "64 MiB", 64 * MIB, HYBRID_ALLOC_MAP_KIND_BUDDY },
-	{ "20 MiB + 4 KiB", 20 * MIB + BLOCK, HYBRID_ALLOC_MAP_KIND_SPAN },
-	{ "100 MiB", 100 * MIB, HYBRID_ALLOC_MAP_KIND_SPAN },
+	{ "20 MiB + 4 KiB", 20 * MIB + BLOCK, HYBRID_ALLOC_MAP_KIND_MIXED },
+	{ "260 MiB", 260 * MIB, HYBRID_ALLOC_MAP_KIND_SPAN },
 };
 
 /* ---- what MAP says of a place ---- */
