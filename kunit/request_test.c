@@ -179,6 +179,23 @@ static void stripe_is_found_in_a_slab(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
 }
 
+/* A longer run before it, in the same dir and without such a place, does not hide it. */
+static void stripe_is_found_behind_a_longer_run(struct kunit *test)
+{
+	/* the second slot is not wholly mixed, and has so many runs that it has a bitmap */
+	const u64 size = 2 * SLOT - 100;
+	u64 at;
+
+	start(test, size);
+	for (at = 0; at < size; at += 2)
+		KUNIT_ASSERT_EQ(test, claim(test, at, 2), 0);
+	expect_freed(test, 14, 2);
+	KUNIT_EXPECT_EQ(test, alloc_stripe(test, 1, 13, HAPOOL_NO_GOAL, &at), -ENOSPC);
+	expect_freed(test, 4432, 2);
+	KUNIT_ASSERT_EQ(test, alloc_stripe(test, 1, 13, HAPOOL_NO_GOAL, &at), 0);
+	KUNIT_EXPECT_EQ(test, at, 341 * 13);
+}
+
 static void stripe_meets_its_goal(struct kunit *test)
 {
 	u64 at;
@@ -291,6 +308,7 @@ static struct kunit_case request_cases[] = {
 	KUNIT_CASE(without_memory_nothing_changes),
 	KUNIT_CASE(stripes_fill_a_device),
 	KUNIT_CASE(stripe_is_found_in_a_slab),
+	KUNIT_CASE(stripe_is_found_behind_a_longer_run),
 	KUNIT_CASE(stripe_meets_its_goal),
 	KUNIT_CASE(refusal_at_a_stripe_is_remembered),
 	KUNIT_CASE(search_for_a_stripe_holds_no_lock_for_long),

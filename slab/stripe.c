@@ -6,7 +6,9 @@
  * What can be had at the largest power of two that divides the alignment is known from the sums
  * (sums.c). Where that is not long enough nothing needs a look. In the quads that are left, all
  * blocks at which an extent can begin are looked at: in a mixed part those that no run passes over,
- * in a slab one bit each. A run that reaches the end of a quad counts with what follows.
+ * in a slab one bit each. So is what comes in the same dir after something that was long enough,
+ * but not where it should be: a sum tells less from there on (haslab_walk_sum()). A run that
+ * reaches the end of a quad counts with what follows.
  *
  * A dir keeps, for the last such alignment, a length that was not found in it
  * (haslab_fits.other_least), as long as it keeps its sum. So a search that is refused again looks
@@ -215,10 +217,12 @@ static void haslab_stripe_next(struct stripe *st)
 	struct haslab *s = st->w.s;
 	u64 pos = st->w.pos, at = haslab_stripe_at(st, pos - st->carry);
 	struct haslab_sum sum = haslab_stripe_sum(st);
+	/* in the middle of a dir what is usable may be less than it is */
+	u64 usable = max(sum.usable, IS_ALIGNED(pos, dir_blocks(s)) ? 0 : st->w.sum.usable);
 
 	if (at < pos && pos - at + sum.lead >= st->len)
 		haslab_stripe_try(st, at);
-	if (sum.usable >= st->len && !haslab_stripe_is_done(st))
+	if (usable >= st->len && !haslab_stripe_is_done(st))
 		haslab_stripe_look(st, pos, st->w.pos);
 	st->carry = sum.trail == sum.size ? st->carry + sum.size : sum.trail;
 	if (st->looks && st->w.pos == min(st->dir + dir_blocks(s), s->cfg.nr_blocks))
