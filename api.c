@@ -37,14 +37,31 @@ static u64 ha_goal(const struct hybrid_alloc *ha, u64 goal)
 	return goal < ha->start || goal >= READ_ONCE(ha->end) ? HAPOOL_NO_GOAL : goal >> ha->shift;
 }
 
-/* hybrid_alloc_alloc_upto(), after its checks. */
-static int ha_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align, u64 goal, gfp_t gfp,
-			 struct hybrid_alloc_range *out)
+/* A refusal that keeps a reservation is ENOSPC to callers of the API. */
+static int ha_nospc(int ret)
 {
-	u64 blocks = ha_blocks(ha, min), start;
-	int ret = hapool_alloc_upto(&ha->pool, &blocks, ha_blocks(ha, max),
-				    max(align >> ha->shift, 1ULL), ha_goal(ha, goal), gfp, &start);
+	return ret == -EDQUOT ? -ENOSPC : ret;
+}
 
+static struct hapool_reservation *ha_pool_reservation(struct hybrid_alloc_reservation *rsv)
+{
+	static_assert(sizeof(struct hapool_reservation) == sizeof(rsv->blocks));
+
+	return (struct hapool_reservation *)&rsv->blocks;
+}
+
+/* A length from @min to @max, which are valid; or against a reservation. */
+static int ha_alloc_upto(struct hybrid_alloc *ha, struct hybrid_alloc_reservation *rsv, u64 min,
+			 u64 max, u64 align, u64 goal, gfp_t gfp, struct hybrid_alloc_range *out)
+{
+	u64 blocks = ha_blocks(ha, min), most = ha_blocks(ha, max), start;
+	int ret;
+
+	align = max(align >> ha->shift, 1ULL);
+	goal = ha_goal(ha, goal);
+	ret = rsv ? hapool_alloc_reserved(&ha->pool, ha_pool_reservation(rsv), &blocks, most,
+					  align, goal, gfp, &start) :
+		    hapool_alloc_upto(&ha->pool, &blocks, most, align, goal, gfp, &start);
 	ha_space_changed(ha);
 	if (ret)
 		return ret;
@@ -77,14 +94,21 @@ static int ha_alloc_checked(struct hybrid_alloc *ha, u64 len, u64 align, u64 goa
 	return 0;
 }
 
-/* The long way of an allocation: not a hit, or traced. */
-static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
-			     struct hybrid_alloc_range *out)
+/* The long way of an allocation: not a hit, or traced. -EDQUOT: it would break a reservation. */
+static noinline int ha_alloc_why(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+				 struct hybrid_alloc_range *out)
 {
 	int ret = ha_alloc_checked(ha, len, align, goal, gfp, out);
 
-	trace_ha_alloc(ha->dev, len, align, ret ? 0 : out->start, ret ? 0 : out->len, ret);
+	trace_ha_alloc(ha->dev, len, align, ret ? 0 : out->start, ret ? 0 : out->len,
+		       ha_nospc(ret));
 	return ret;
+}
+
+static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+			     struct hybrid_alloc_range *out)
+{
+	return ha_nospc(ha_alloc_why(ha, len, align, goal, gfp, out));
 }
 
 /**
@@ -100,9 +124,9 @@ static noinline int ha_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 go
  * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp); otherwise it waits
  * for spinlocks only.
  * Return: 0, or EINVAL @len is 0 or @align is not valid; EFBIG @len is larger than
- * params.max_block or the managed range; ENOSPC no free run fits; ENOMEM; EAGAIN the answer
- * would take a wait that @gfp forbids; EINTR the task was killed while it waited; ENODEV the
- * device was being detached meanwhile.
+ * params.max_block or the managed range; ENOSPC no free run fits, or less is free beyond all
+ * reservations; ENOMEM; EAGAIN the answer would take a wait that @gfp forbids; EINTR the task was
+ * killed while it waited; ENODEV the device was being detached meanwhile.
  */
 int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
 		       struct hybrid_alloc_range *out)
@@ -124,25 +148,21 @@ int hybrid_alloc_alloc(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gf
 EXPORT_SYMBOL_GPL(hybrid_alloc_alloc);
 
 /**
- * hybrid_alloc_alloc_upto - allocate an extent that is as long as there is space for
- * @ha: the allocator
- * @min: bytes that will do, rounded up to whole blocks; at least 1
- * @max: bytes requested, rounded up to whole blocks; at least @min
- * @align: as of hybrid_alloc_alloc()
+ * ha_upto_told - hybrid_alloc_alloc_upto(), which says why there is no space
+ * @ha: as for hybrid_alloc_alloc_upto()
+ * @rsv: against what is to be allocated, or NULL
+ * @min: as for hybrid_alloc_alloc_upto()
+ * @max: likewise
+ * @align: likewise
  * @goal: likewise
  * @gfp: likewise
- * @out: the extent; untouched on failure
+ * @out: likewise
  *
- * The extent has @max bytes if a free run is that long, else as many as the longest free run has
- * room for at this alignment. The space is searched once at most.
- *
- * Context: as hybrid_alloc_alloc().
- * Return: As hybrid_alloc_alloc(): EINVAL also if @max is less than @min; EFBIG @min is larger than
- * params.max_block or the managed range, of @max more than that is ignored; ENOSPC no free run of
- * @min fits.
+ * Context: As hybrid_alloc_alloc(). Return: as hybrid_alloc_alloc_upto(), but EDQUOT that less is
+ * free beyond all reservations; or as hybrid_alloc_alloc_reserved().
  */
-int hybrid_alloc_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align, u64 goal,
-			    gfp_t gfp, struct hybrid_alloc_range *out)
+int ha_upto_told(struct hybrid_alloc *ha, struct hybrid_alloc_reservation *rsv, u64 min, u64 max,
+		 u64 align, u64 goal, gfp_t gfp, struct hybrid_alloc_range *out)
 {
 	u64 most = READ_ONCE(ha->max_len), len = max;
 	int ret;
@@ -153,9 +173,35 @@ int hybrid_alloc_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align
 	else if (min > most)
 		ret = -EFBIG;
 	else
-		ret = ha_alloc_upto(ha, min, max, align, goal, gfp, out);
-	trace_ha_alloc(ha->dev, len, align, ret ? 0 : out->start, ret ? 0 : out->len, ret);
+		ret = ha_alloc_upto(ha, rsv, min, max, align, goal, gfp, out);
+	trace_ha_alloc(ha->dev, len, align, ret ? 0 : out->start, ret ? 0 : out->len,
+		       ha_nospc(ret));
 	return ret;
+}
+
+/**
+ * hybrid_alloc_alloc_upto - allocate an extent that is as long as there is space for
+ * @ha: the allocator
+ * @min: bytes that will do, rounded up to whole blocks; at least 1
+ * @max: bytes requested, rounded up to whole blocks; at least @min
+ * @align: as of hybrid_alloc_alloc()
+ * @goal: likewise
+ * @gfp: likewise
+ * @out: the extent; untouched on failure
+ *
+ * The extent has @max bytes if a free run is that long, else as many as the longest free run has
+ * room for at this alignment, but no more than is free beyond all reservations. The space is
+ * searched once at most.
+ *
+ * Context: as hybrid_alloc_alloc().
+ * Return: As hybrid_alloc_alloc(): EINVAL also if @max is less than @min; EFBIG @min is larger than
+ * params.max_block or the managed range, of @max more than that is ignored; ENOSPC no free run of
+ * @min fits, or less than @min is free beyond all reservations.
+ */
+int hybrid_alloc_alloc_upto(struct hybrid_alloc *ha, u64 min, u64 max, u64 align, u64 goal,
+			    gfp_t gfp, struct hybrid_alloc_range *out)
+{
+	return ha_nospc(ha_upto_told(ha, NULL, min, max, align, goal, gfp, out));
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_alloc_upto);
 
@@ -228,9 +274,9 @@ u64 ha_pieces_shorter(const struct ha_pieces *p, u64 len)
  */
 int ha_pieces_end(const struct ha_pieces *p, int ret, u32 nr)
 {
-	if (ret && ret != -ENOSPC)
+	if (ret && ret != -ENOSPC && ret != -EDQUOT)
 		return ret;
-	return !p->left || (p->partial && nr) ? 0 : -ENOSPC;
+	return !p->left || (p->partial && nr) ? 0 : ret ?: -ENOSPC;
 }
 
 /* The next of several extents. */
@@ -296,6 +342,184 @@ int hybrid_alloc_alloc_many(struct hybrid_alloc *ha, const struct hybrid_alloc_r
 }
 EXPORT_SYMBOL_GPL(hybrid_alloc_alloc_many);
 
+/**
+ * ha_alloc_told - hybrid_alloc_alloc(), which says why there is no space
+ * @ha: as for hybrid_alloc_alloc()
+ * @len: likewise
+ * @align: likewise
+ * @goal: likewise
+ * @gfp: likewise
+ * @out: likewise
+ *
+ * Context: As hybrid_alloc_alloc(). Return: likewise, but EDQUOT that less is free beyond all
+ * reservations.
+ */
+int ha_alloc_told(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+		  struct hybrid_alloc_range *out)
+{
+	u64 blocks = (len + ha->mask) >> ha->shift, start;
+
+	/* as in hybrid_alloc_alloc() */
+	if (unlikely(align | ~goal) || unlikely(blocks > HASLAB_MAX_CLASS_BLOCKS) ||
+	    !hapool_alloc_hit(&ha->pool, READ_ONCE(ha_hit_classes[blocks]), &start))
+		return ha_alloc_why(ha, len, align, goal, gfp, out);
+	out->start = start << ha->shift;
+	out->len = blocks << ha->shift;
+	return 0;
+}
+
+/* ---- reservations ---- */
+
+/**
+ * hybrid_alloc_reservation_open - begin to use a reservation
+ * @ha: the allocator
+ * @rsv: the reservation, which has nothing then
+ *
+ * The first one of an allocator waits for calls in flight, and these may wait for memory. So it is
+ * for when a user starts, not where memory reclaim may wait for the caller.
+ *
+ * Context: Process context, may sleep. Return: 0, or ENOMEM; EINTR the task was killed while it
+ * waited, with HYBRID_ALLOC_KILLABLE.
+ */
+int hybrid_alloc_reservation_open(struct hybrid_alloc *ha, struct hybrid_alloc_reservation *rsv)
+{
+	rsv->ha = ha;
+	return hapool_reservation_open(&ha->pool, ha_pool_reservation(rsv));
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_reservation_open);
+
+/**
+ * hybrid_alloc_reservation_close - give back all that a reservation has
+ * @rsv: the reservation; no call uses it any more. Before hybrid_alloc_close()
+ *
+ * Context: Process context, waits for spinlocks only. Never fails, needs no memory.
+ */
+void hybrid_alloc_reservation_close(struct hybrid_alloc_reservation *rsv)
+{
+	hapool_reservation_close(&rsv->ha->pool, ha_pool_reservation(rsv));
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_reservation_close);
+
+/* A length of a reservation in blocks, rounded up: more than any device has, if it is that long. */
+static u64 ha_reserved_blocks(const struct hybrid_alloc *ha, u64 len)
+{
+	return (len >> ha->shift) + !!(len & ha->mask);
+}
+
+/**
+ * hybrid_alloc_reserve - reserve bytes, without a place
+ * @rsv: the reservation, which has that much more afterwards
+ * @len: bytes, rounded up to whole blocks
+ * @gfp: whether to wait; no memory is needed
+ *
+ * It succeeds if as much is free or cached that is not reserved yet, to the last block.
+ *
+ * Context: Process context. May sleep if gfpflags_allow_blocking(@gfp); otherwise it waits for
+ * spinlocks only.
+ * Return: 0, or ENOSPC there is less; EAGAIN the answer would take a wait that @gfp forbids; EINTR
+ * the task was killed while it waited, with HYBRID_ALLOC_KILLABLE.
+ */
+int hybrid_alloc_reserve(struct hybrid_alloc_reservation *rsv, u64 len, gfp_t gfp)
+{
+	return ha_nospc(hapool_reserve(&rsv->ha->pool, ha_pool_reservation(rsv),
+				       ha_reserved_blocks(rsv->ha, len), gfp));
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_reserve);
+
+/**
+ * hybrid_alloc_unreserve - give back a part of a reservation
+ * @rsv: the reservation
+ * @len: bytes, rounded up to whole blocks
+ *
+ * Context: Process context, waits for spinlocks only. Needs no memory.
+ * Return: 0, or EINVAL it has less.
+ */
+int hybrid_alloc_unreserve(struct hybrid_alloc_reservation *rsv, u64 len)
+{
+	return hapool_unreserve(&rsv->ha->pool, ha_pool_reservation(rsv),
+				ha_reserved_blocks(rsv->ha, len));
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_unreserve);
+
+/**
+ * hybrid_alloc_reserved - what a reservation has
+ * @rsv: the reservation
+ *
+ * Context: Process context. Return: bytes, without what allocations against it are about to take.
+ */
+u64 hybrid_alloc_reserved(struct hybrid_alloc_reservation *rsv)
+{
+	return hapool_reservation_left(&rsv->ha->pool, ha_pool_reservation(rsv)) << rsv->ha->shift;
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_reserved);
+
+/**
+ * hybrid_alloc_alloc_reserved - allocate an extent against a reservation
+ * @rsv: the reservation, which has that much less afterwards
+ * @len: as for hybrid_alloc_alloc()
+ * @align: likewise
+ * @goal: likewise
+ * @gfp: how to get memory for metadata. If it allows sleeping, the call does not fail for lack of
+ *	memory, as with __GFP_NOFAIL, and is not interrupted
+ * @out: the extent, with the rounded length; untouched on failure
+ *
+ * With a @gfp that allows sleeping, one block without an alignment is always found. A call that
+ * fails leaves the reservation as it was.
+ *
+ * Context: As hybrid_alloc_alloc().
+ * Return: 0, or EINVAL @len is 0 or more than the reservation has, or @align is not valid;
+ * EFBIG @len is larger than params.max_block or the managed range; ENOSPC no free run fits; EAGAIN
+ * the answer would take a wait that @gfp forbids; ENODEV the device was being detached meanwhile.
+ */
+int hybrid_alloc_alloc_reserved(struct hybrid_alloc_reservation *rsv, u64 len, u64 align, u64 goal,
+				gfp_t gfp, struct hybrid_alloc_range *out)
+{
+	return hybrid_alloc_alloc_upto_reserved(rsv, len, len, align, goal, gfp, out);
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_alloc_reserved);
+
+/**
+ * hybrid_alloc_alloc_upto_reserved - hybrid_alloc_alloc_upto() against a reservation
+ * @rsv: the reservation, which has as much less afterwards as the extent has
+ * @min: as for hybrid_alloc_alloc_upto()
+ * @max: likewise; no more is asked for than the reservation has
+ * @align: likewise
+ * @goal: likewise
+ * @gfp: as for hybrid_alloc_alloc_reserved()
+ * @out: as for hybrid_alloc_alloc_upto()
+ *
+ * With a @gfp that allows sleeping, a @min of one block and no alignment it always finds some.
+ *
+ * Context: As hybrid_alloc_alloc().
+ * Return: As hybrid_alloc_alloc_reserved(): EINVAL also if @max is less than @min, or the
+ * reservation has less than @min.
+ */
+int hybrid_alloc_alloc_upto_reserved(struct hybrid_alloc_reservation *rsv, u64 min, u64 max,
+				     u64 align, u64 goal, gfp_t gfp,
+				     struct hybrid_alloc_range *out)
+{
+	return ha_upto_told(rsv->ha, rsv, min, max, align, goal, gfp, out);
+}
+EXPORT_SYMBOL_GPL(hybrid_alloc_alloc_upto_reserved);
+
+/**
+ * ha_unalloc - undo hybrid_alloc_alloc_reserved()
+ * @rsv: the reservation
+ * @range: the extent
+ *
+ * Context: Process context, waits for spinlocks only. Needs no memory.
+ */
+void ha_unalloc(struct hybrid_alloc_reservation *rsv, const struct hybrid_alloc_range *range)
+{
+	struct hybrid_alloc *ha = rsv->ha;
+	int ret = hapool_unalloc(&ha->pool, ha_pool_reservation(rsv), range->start >> ha->shift,
+				 range->len >> ha->shift);
+
+	ha_space_changed(ha);
+	if (!ret || ret == -EDQUOT)
+		trace_ha_free(ha->dev, range->start, range->len);
+}
+
 /* ---- an allocation in the slow mode, in steps ---- */
 
 /**
@@ -348,7 +572,8 @@ int ha_search_find(struct hybrid_alloc *ha, u64 min, u64 *len, u64 align, u64 *a
  * @out: the extent; untouched on failure
  *
  * Context: Process context, in the slow mode. Waits for spinlocks only.
- * Return: 0, or EEXIST (part of) it is not free any more; EAGAIN try again in a moment; ENOMEM.
+ * Return: 0, or EEXIST (part of) it is not free any more; EAGAIN try again in a moment; ENOMEM;
+ * EDQUOT it would break a reservation.
  */
 int ha_search_take(struct hybrid_alloc *ha, u64 at, u64 len, u64 align,
 		   struct hybrid_alloc_range *out)
@@ -413,8 +638,8 @@ static int ha_fault_errno(enum hybrid_alloc_reason fault)
  *
  * Context: As hybrid_alloc_alloc().
  * Return: 0, or EINVAL @len is 0 or @start is not a multiple of a block; ERANGE the range is
- * not inside the managed range; EEXIST part of it is not free; ENOMEM, EAGAIN, EINTR as
- * hybrid_alloc_alloc().
+ * not inside the managed range; EEXIST part of it is not free; ENOSPC less is free beyond all
+ * reservations; ENOMEM, EAGAIN, EINTR as hybrid_alloc_alloc().
  */
 int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 {
@@ -424,7 +649,8 @@ int hybrid_alloc_claim(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp)
 	if (fault) {
 		ret = ha_fault_errno(fault);
 	} else {
-		ret = hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len), gfp);
+		ret = ha_nospc(hapool_claim(&ha->pool, start >> ha->shift, ha_blocks(ha, len),
+					    gfp));
 		ha_space_changed(ha);
 	}
 	trace_ha_claim(ha->dev, start, len, ret);
@@ -621,6 +847,9 @@ void hybrid_alloc_stat(struct hybrid_alloc *ha, struct hybrid_alloc_stat *stat, 
 	stat->buddy_splits = st.slab.splits;
 	stat->buddy_merges = st.slab.merges;
 	stat->slow_searches = st.searches;
+	stat->reserved = st.reserved << ha->shift;
+	stat->nr_reservations = st.nr_reservations;
+	stat->reserved_refusals = st.reserved_refusals;
 
 	BUILD_BUG_ON(ARRAY_SIZE(stat->refused_frees) < HYBRID_ALLOC_REASON_COUNT);
 	memset(stat->refused_frees, 0, sizeof(stat->refused_frees));

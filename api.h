@@ -72,6 +72,13 @@ struct hybrid_alloc *ha_open(struct block_device *bdev, const struct hybrid_allo
 void ha_close(struct hybrid_alloc *ha);
 int ha_grow(struct hybrid_alloc *ha, u64 size, u64 range_len);
 
+int __must_check ha_alloc_told(struct hybrid_alloc *ha, u64 len, u64 align, u64 goal, gfp_t gfp,
+			       struct hybrid_alloc_range *out);
+int __must_check ha_upto_told(struct hybrid_alloc *ha, struct hybrid_alloc_reservation *rsv,
+			      u64 min, u64 max, u64 align, u64 goal, gfp_t gfp,
+			      struct hybrid_alloc_range *out);
+void ha_unalloc(struct hybrid_alloc_reservation *rsv, const struct hybrid_alloc_range *range);
+
 int __must_check ha_search_begin(struct hybrid_alloc *ha);
 int __must_check ha_search_find(struct hybrid_alloc *ha, u64 min, u64 *len, u64 align, u64 *at);
 int __must_check ha_search_take(struct hybrid_alloc *ha, u64 at, u64 len, u64 align,

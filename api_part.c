@@ -222,13 +222,14 @@ EXPORT_SYMBOL_GPL(hybrid_alloc_split);
  * @more: by how many bytes, rounded up to whole blocks
  * @least: how many are enough, rounded up to whole blocks; 0: all of @more
  * @gfp: how to get memory for metadata
- * @got: out: how many bytes longer it is: as many of @more as are free behind it
+ * @got: out: how many bytes longer it is: as many of @more as are free behind it and not reserved
  * @reason: out: why it was refused, untouched if it was not; may be NULL
  *
  * Context: As hybrid_alloc_alloc().
  * Return: 0, or EINVAL @more is 0 or less than @least, or as hybrid_alloc_free(); EFBIG the extent
  * would be larger than params.max_block or the managed range; ENOSPC fewer than @least bytes are
- * free behind it; ERANGE; ENOENT; ENOMEM; EAGAIN; EINTR. Nothing has changed then.
+ * free behind it, or beyond all reservations (HYBRID_ALLOC_REASON_RESERVED); ERANGE; ENOENT;
+ * ENOMEM; EAGAIN; EINTR. Nothing has changed then.
  */
 int hybrid_alloc_extend(struct hybrid_alloc *ha, u64 start, u64 len, u64 more, u64 least, gfp_t gfp,
 			u64 *got, enum hybrid_alloc_reason *reason)
@@ -257,7 +258,11 @@ int hybrid_alloc_extend(struct hybrid_alloc *ha, u64 start, u64 len, u64 more, u
 	if (why)
 		ha_part_refused(ha, start, len, why, ret);
 	else
-		trace_ha_extend(ha->dev, start, len, *got, ret);
+		trace_ha_extend(ha->dev, start, len, *got, ret == -EDQUOT ? -ENOSPC : ret);
+	if (ret == -EDQUOT) {
+		ret = -ENOSPC;
+		why = HYBRID_ALLOC_REASON_RESERVED;
+	}
 	if (ret && reason)
 		*reason = why;
 	return ret;

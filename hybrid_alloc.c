@@ -34,8 +34,8 @@
  * ha_file) refer to it; the last one frees it. Its claim, allocator and number are given
  * up earlier, when it is detached: see dev/attach.c.
  *
- * struct ha_file is an open file of a node. Extents may be bound to it (dev/bound.c), and
- * it may have a threshold of free space (watch.c).
+ * struct ha_file is an open file of a node. Extents may be bound to it (dev/bound.c), it may have
+ * reserved space (dev/reserve.c), and it may have a threshold of free space (watch.c).
  *
  * Each call on an instance node holds a reference on ha_dev.calls, which costs an
  * increment of a per-CPU counter. Detach waits until none is left. So no call touches user
@@ -70,6 +70,8 @@
  *   6. ha_dev.lock
  *   7. the other locks of pool.c and below
  *   8. xa_lock of ha_devs, ha_users_lock (dev/user.c)
+ *
+ * ha_file.reserve_lock (dev/reserve.c) is taken with none of these held, and before 3.
  *
  * Locks 2 to 5 are never taken under 1, nor 4 under 2, nor 6 under 2 to 5. ha_trace_lock
  * (api_trace.c) is taken with the tracing core's locks held, and no other lock under it.

@@ -14,10 +14,13 @@
  * DETACH is refused with EBUSY, also if it is forced. Files that are open when the user closes the
  * allocator get ENODEV from then on.
  *
+ * A user that must not run out of space halfway, such as a file system that has accepted a write
+ * and places it later, reserves as many bytes first: struct hybrid_alloc_reservation.
+ *
  * Contexts: all functions are called in process context. hybrid_alloc_open(), _close(),
- * _drain() and _stat() may sleep. Opening and closing wait for CPU hotplug and for tasks that open
- * nodes, which wait for memory in any way: not where memory reclaim may wait for the caller. Of the
- * others,
+ * _drain(), _stat() and _reservation_open() may sleep. Opening and closing wait for CPU hotplug and
+ * for tasks that open nodes, and _reservation_open() for calls in flight. All of these wait for
+ * memory in any way: not where memory reclaim may wait for the caller. Of the others,
  *
  *  - those that take a gfp_t wait for memory as it says, and wait for other tasks (that
  *    empty the pools) only if it allows sleeping: GFP_KERNEL, GFP_NOFS, GFP_NOIO. Use
@@ -113,6 +116,25 @@ struct hybrid_alloc_request {
 	u32 flags;
 };
 
+/**
+ * struct hybrid_alloc_reservation - bytes that a user is promised, without a place
+ * @ha: the allocator
+ * @blocks: what it has; use hybrid_alloc_reserved()
+ *
+ * It belongs to its user, and may be inside another structure. Any number of calls may use it at
+ * the same time, after hybrid_alloc_reservation_open() and until hybrid_alloc_reservation_close().
+ *
+ * What is reserved is free or cached, and no other call takes it: one that would gets ENOSPC at
+ * once, and hybrid_alloc_stat.reserved_refusals counts it. An allocation of one block against a
+ * reservation that has it, by a caller that may sleep, does not fail and is not interrupted,
+ * however the free space is divided. A longer one fails if no free run fits, and leaves the
+ * reservation as it was: then ask for less.
+ */
+struct hybrid_alloc_reservation {
+	struct hybrid_alloc *ha;
+	u64 blocks;
+};
+
 struct hybrid_alloc * __must_check
 hybrid_alloc_open(struct block_device *bdev, const struct hybrid_alloc_params *params, gfp_t gfp);
 void hybrid_alloc_close(struct hybrid_alloc *ha);
@@ -135,6 +157,19 @@ int __must_check hybrid_alloc_split(struct hybrid_alloc *ha, u64 start, u64 len,
 int __must_check hybrid_alloc_extend(struct hybrid_alloc *ha, u64 start, u64 len, u64 more,
 				     u64 least, gfp_t gfp, u64 *got,
 				     enum hybrid_alloc_reason *reason);
+
+int __must_check hybrid_alloc_reservation_open(struct hybrid_alloc *ha,
+					       struct hybrid_alloc_reservation *rsv);
+void hybrid_alloc_reservation_close(struct hybrid_alloc_reservation *rsv);
+int __must_check hybrid_alloc_reserve(struct hybrid_alloc_reservation *rsv, u64 len, gfp_t gfp);
+int hybrid_alloc_unreserve(struct hybrid_alloc_reservation *rsv, u64 len);
+u64 hybrid_alloc_reserved(struct hybrid_alloc_reservation *rsv);
+int __must_check hybrid_alloc_alloc_reserved(struct hybrid_alloc_reservation *rsv, u64 len,
+					     u64 align, u64 goal, gfp_t gfp,
+					     struct hybrid_alloc_range *out);
+int __must_check hybrid_alloc_alloc_upto_reserved(struct hybrid_alloc_reservation *rsv, u64 min,
+						  u64 max, u64 align, u64 goal, gfp_t gfp,
+						  struct hybrid_alloc_range *out);
 
 int __must_check hybrid_alloc_map(struct hybrid_alloc *ha, u64 start,
 				  struct hybrid_alloc_map_entry *entries, int nr, gfp_t gfp);

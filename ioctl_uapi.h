@@ -8,7 +8,7 @@
  *   /dev/hybrid_allocN   an instance, one attached block device: INFO, ALLOC,
  *                        FREE, CLAIM, SEAL, DRAIN, STAT, ALLOC_BATCH,
  *                        FREE_BATCH, CLAIM_BATCH, ALLOC_MANY, MAP, TRIM, GROW,
- *                        CHECK, WATCH, SPLIT, EXTEND, KEEP; poll()
+ *                        CHECK, WATCH, SPLIT, EXTEND, RESERVE, UNRESERVE, KEEP; poll()
  *
  * Users in the kernel, such as file systems, have instances as well. Their nodes
  * open for reading only (else EROFS), and they end with their user only: DETACH
@@ -145,6 +145,7 @@ struct hybrid_alloc_detach {
 #define HYBRID_ALLOC_FEATURE_WATCH	(1ULL << 0)	/* WATCH and poll() */
 #define HYBRID_ALLOC_FEATURE_MAP_KIND	(1ULL << 1)	/* MAP knows HYBRID_ALLOC_MAP_KINDS */
 #define HYBRID_ALLOC_FEATURE_PARTS	(1ULL << 3)	/* FREE_PART; SPLIT, EXTEND and KEEP */
+#define HYBRID_ALLOC_FEATURE_RESERVE	(1ULL << 4)	/* RESERVE and UNRESERVE */
 /* ALLOC and ALLOC_MANY know min, and alignments that are not a power of two */
 #define HYBRID_ALLOC_FEATURE_MIN	(1ULL << 6)
 
@@ -219,10 +220,22 @@ struct hybrid_alloc_info {
 /* flag of ALLOC_MANY: fewer bytes than requested are accepted */
 #define HYBRID_ALLOC_ALLOC_PARTIAL	(1U << 2)
 
+/*
+ * flags of ALLOC, ALLOC_BATCH and ALLOC_MANY
+ *
+ * HYBRID_ALLOC_ALLOC_RESERVED: the extent takes from what this open file
+ * description has reserved (RESERVE), which must be as much (else EINVAL). A
+ * single block without an alignment is always found. The call is not interrupted,
+ * and does not fail for lack of memory. Not together with
+ * HYBRID_ALLOC_ALLOC_BOUND.
+ */
+#define HYBRID_ALLOC_ALLOC_RESERVED	(1U << 5)
+
 /**
  * struct hybrid_alloc_alloc - ALLOC: allocate an extent
  * @size: sizeof(struct hybrid_alloc_alloc)
- * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL
+ * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL,
+ *	HYBRID_ALLOC_ALLOC_RESERVED
  * @epoch: 0, or the instance's
  * @len: bytes requested, rounded up to whole blocks
  * @align: alignment of the start on the device, a power of two or a multiple of
@@ -231,16 +244,21 @@ struct hybrid_alloc_info {
  *	must be 0; start and len are ignored
  * @goal: where the extent should be, see HYBRID_ALLOC_ALLOC_GOAL
  * @min: the fewest bytes that will do, rounded up to whole blocks; 0: @len
+ * @reason: out: HYBRID_ALLOC_REASON_RESERVED if ENOSPC is because of that; else 0
+ * @__reserved: must be 0
  *
  * With @min the extent has @len bytes if a free run is that long, and no more than
  * max_block; otherwise it is the longest that there is at this alignment. It is not
- * shorter than @min. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG then, and
- * EINVAL for an alignment that is not a power of two.
+ * shorter than @min, and takes no more than is not reserved; with
+ * HYBRID_ALLOC_ALLOC_RESERVED no more than the file has reserved. A module without
+ * HYBRID_ALLOC_FEATURE_MIN gives E2BIG then, and EINVAL for an alignment that is not a
+ * power of two.
  *
- * EINVAL @len is 0, @min is larger than @len, or @align is not valid; EFBIG
+ * EINVAL @len is 0, @min is larger than @len, @align is not valid, or @len, or with it
+ * @min, is more than the file has reserved, with HYBRID_ALLOC_ALLOC_RESERVED; EFBIG
  * @len, or with it @min, is larger than max_block or the managed range; ENOSPC no free
- * run fits; EAGAIN the instance is sealed; ENOMEM; EINTR the caller was killed while it
- * waited.
+ * run fits, or less is free and not reserved; EAGAIN the instance is sealed; ENOMEM;
+ * EINTR the caller was killed while it waited.
  */
 struct hybrid_alloc_alloc {
 	__u32 size;
@@ -251,9 +269,11 @@ struct hybrid_alloc_alloc {
 	struct hybrid_alloc_extent extent;
 	__u64 goal;
 	__u64 min;
+	__u32 reason;
+	__u32 __reserved;
 };
 
-/* why a FREE was refused */
+/* why a FREE was refused, or an ALLOC */
 enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_NONE = 0,
 	HYBRID_ALLOC_REASON_NOT_ALLOCATED,	/* ENOENT: never allocated, or already freed */
@@ -263,7 +283,8 @@ enum hybrid_alloc_reason {
 	HYBRID_ALLOC_REASON_ZERO_LENGTH,	/* EINVAL: len is 0 */
 	HYBRID_ALLOC_REASON_OUT_OF_RANGE,	/* ERANGE: not inside the managed range, or wraps */
 	HYBRID_ALLOC_REASON_FOREIGN,		/* EPERM: bound to another open file */
-	HYBRID_ALLOC_REASON_COUNT
+	HYBRID_ALLOC_REASON_COUNT,		/* of the reasons above: those of a FREE */
+	HYBRID_ALLOC_REASON_RESERVED = 64	/* ENOSPC: what is free is reserved */
 };
 
 /*
@@ -318,8 +339,8 @@ struct hybrid_alloc_free {
 /**
  * struct hybrid_alloc_batch - the calls for many extents but ALLOC_MANY and MAP
  * @size: sizeof(struct hybrid_alloc_batch)
- * @flags: for all items: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND; FREE_BATCH:
- *	HYBRID_ALLOC_FREE_PART; else 0
+ * @flags: for all items: ALLOC_BATCH: HYBRID_ALLOC_ALLOC_BOUND or
+ *	HYBRID_ALLOC_ALLOC_RESERVED; FREE_BATCH: HYBRID_ALLOC_FREE_PART; else 0
  * @epoch: 0, or the instance's
  * @items: user address of an array: of struct hybrid_alloc_alloc_item for ALLOC_BATCH,
  *	struct hybrid_alloc_split_item for SPLIT, struct hybrid_alloc_extend_item for
@@ -414,11 +435,12 @@ struct hybrid_alloc_split_item {
  * @least: how many are enough, rounded up to whole blocks; 0: all of @more
  * @error: out: 0, or an errno as of FREE; EINVAL also if @more is 0 or less than @least;
  *	EFBIG the extent would be larger than max_block or the managed range; ENOSPC fewer
- *	than @least bytes are free behind it; ENOMEM; EINTR
- * @reason: out: enum hybrid_alloc_reason: why it was refused
+ *	than @least bytes are free behind it, or not reserved; ENOMEM; EINTR
+ * @reason: out: enum hybrid_alloc_reason: why it was refused;
+ *	HYBRID_ALLOC_REASON_RESERVED if ENOSPC is because of that
  *
- * The extent gets as many of @more bytes as are free behind it. The call gets EAGAIN if
- * the instance is sealed.
+ * The extent gets as many of @more bytes as are free behind it and not reserved. The
+ * call gets EAGAIN if the instance is sealed.
  */
 struct hybrid_alloc_extend_item {
 	struct hybrid_alloc_extent extent;
@@ -432,7 +454,7 @@ struct hybrid_alloc_extend_item {
  * struct hybrid_alloc_many - ALLOC_MANY: allocate a number of bytes in several extents
  * @size: sizeof(struct hybrid_alloc_many)
  * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL,
- *	HYBRID_ALLOC_ALLOC_PARTIAL
+ *	HYBRID_ALLOC_ALLOC_PARTIAL, HYBRID_ALLOC_ALLOC_RESERVED
  * @epoch: 0, or the instance's
  * @items: user address of an array of struct hybrid_alloc_extent, to be filled in
  * @nr: length of the array: the largest number of extents that is accepted, 1 to
@@ -446,16 +468,20 @@ struct hybrid_alloc_extend_item {
  * @nr_extents: out: number of extents
  * @__reserved: must be 0
  * @min: the fewest bytes that an extent has, rounded up to whole blocks; 0: a block
+ * @reason: out: HYBRID_ALLOC_REASON_RESERVED if ENOSPC is because of that; else 0
+ * @__reserved2: must be 0
  *
  * Allocates one extent if a free run is long enough, otherwise the largest free
  * runs until @len is reached. No extent is larger than max_block, or shorter than @min.
  * Each is an extent of its own and is freed separately. If @nr extents do not reach
  * @len: ENOSPC, and nothing is allocated; with HYBRID_ALLOC_ALLOC_PARTIAL only if there
- * is not even one extent of @min. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG
+ * is not even one extent of @min. What is reserved is not taken; with
+ * HYBRID_ALLOC_ALLOC_RESERVED only that is. A module without HYBRID_ALLOC_FEATURE_MIN gives E2BIG
  * if @min is not 0.
  *
  * EINVAL @len is 0, @min is larger than @len, @align, @nr or
- * @item_size is not valid; EFBIG @len is larger than the managed range, @min than
+ * @item_size is not valid, or the file has not reserved @len, with
+ * HYBRID_ALLOC_ALLOC_RESERVED; EFBIG @len is larger than the managed range, @min than
  * max_block, or @len, without
  * HYBRID_ALLOC_ALLOC_PARTIAL, than @nr times max_block; EAGAIN the instance is
  * sealed; ENOMEM; EINTR the caller was killed. A call that fails has allocated
@@ -475,6 +501,8 @@ struct hybrid_alloc_many {
 	__u32 nr_extents;
 	__u32 __reserved;
 	__u64 min;
+	__u32 reason;
+	__u32 __reserved2;
 };
 
 /**
@@ -492,8 +520,9 @@ struct hybrid_alloc_many {
  * are freed.
  *
  * EINVAL the length is 0, or the start is not a multiple of min_block; ERANGE the
- * range is not inside the managed range; EEXIST part of it is not free; ENOMEM;
- * EINTR the caller was killed while it waited.
+ * range is not inside the managed range; EEXIST part of it is not free; ENOSPC
+ * less is free and not reserved; ENOMEM; EINTR the caller was killed while it
+ * waited.
  */
 struct hybrid_alloc_claim {
 	__u32 size;
@@ -601,6 +630,36 @@ struct hybrid_alloc_watch {
 	__u64 epoch;
 	__u64 low_space;
 	__u64 free;
+};
+
+/**
+ * struct hybrid_alloc_reserve - RESERVE and UNRESERVE: bytes without a place
+ * @size: sizeof(struct hybrid_alloc_reserve)
+ * @flags: must be 0
+ * @epoch: 0, or the instance's
+ * @len: bytes to reserve, or to give back, rounded up to whole blocks
+ * @reserved: out: what the open file description has reserved afterwards
+ *
+ * RESERVE is granted if as much is free or cached that is not reserved yet, to the
+ * last block, and refused at once otherwise. What is reserved goes to allocations
+ * with HYBRID_ALLOC_ALLOC_RESERVED through the same open file description only:
+ * another call that would take it gets ENOSPC. It goes back with UNRESERVE, and
+ * when the last descriptor of that description is closed; duplicated and inherited
+ * descriptors keep it.
+ *
+ * A single block is always found, also on a disk on which nothing else is free but
+ * single blocks. A longer extent needs a free run that fits.
+ *
+ * RESERVE: ENOSPC less is free and not reserved; EAGAIN the instance is sealed;
+ * ENOMEM; EINTR the caller was killed while it waited. UNRESERVE: EINVAL the file
+ * has reserved less; it needs no memory.
+ */
+struct hybrid_alloc_reserve {
+	__u32 size;
+	__u32 flags;
+	__u64 epoch;
+	__u64 len;
+	__u64 reserved;
 };
 
 /* the state of a part of the device */
@@ -719,6 +778,10 @@ struct hybrid_alloc_map {
  *	open file, it is on the memory account (cgroup) of the file's user
  * @nr_watchers: out: open files that have a threshold of low space
  * @nr_allocs: out: extents that were allocated or claimed so far, of any size
+ * @reserved: out: bytes that are reserved: a part of @free, @cached and @retired
+ * @nr_reservations: out: open files, or reservations of a user in the kernel, that
+ *	have reserved something, or had
+ * @reserved_refusals: out: calls that were refused because of what is reserved
  *
  * capacity = charged + cached + free + retired + unusable, while no other call is
  * running. Works on files opened read-only.
@@ -755,6 +818,9 @@ struct hybrid_alloc_stat {
 	__u64 bound_memory;
 	__u64 nr_watchers;
 	__u64 nr_allocs;
+	__u64 reserved;
+	__u64 nr_reservations;
+	__u64 reserved_refusals;
 };
 
 #define HYBRID_ALLOC_IOC_TYPE	0xBC
@@ -779,6 +845,8 @@ struct hybrid_alloc_stat {
 #define HYBRID_ALLOC_IOC_WATCH	_IO(HYBRID_ALLOC_IOC_TYPE, 0x1e)
 #define HYBRID_ALLOC_IOC_SPLIT	_IO(HYBRID_ALLOC_IOC_TYPE, 0x25)
 #define HYBRID_ALLOC_IOC_EXTEND	_IO(HYBRID_ALLOC_IOC_TYPE, 0x26)
+#define HYBRID_ALLOC_IOC_RESERVE	_IO(HYBRID_ALLOC_IOC_TYPE, 0x27)
+#define HYBRID_ALLOC_IOC_UNRESERVE	_IO(HYBRID_ALLOC_IOC_TYPE, 0x28)
 #define HYBRID_ALLOC_IOC_KEEP	_IO(HYBRID_ALLOC_IOC_TYPE, 0x29)
 
 #endif /* _UAPI_HYBRID_ALLOC_H */

@@ -40,6 +40,11 @@
  * where a false ENOSPC is prevented. Claims that meet CACHED objects use the same mode. Where
  * ENOSPC is certain without it, the slow mode is not entered (pool/refusals.c).
  *
+ * Reservations
+ * ------------
+ * Blocks may be reserved, without a place. Calls that are no hits then book what they take, and
+ * when little is left the pools stay closed: see pool/reserve.c.
+ *
  * Locks, in this order
  * --------------------
  *   1. hapool.slow, a mutex: one task at a time is in the slow mode, holds blocks for TRIM (from
@@ -49,15 +54,16 @@
  *	wait for more; it does wait for a discard that it has submitted.
  *   2. a taken magazine: it belongs to its task; what is in it is CACHED and pins its slabs
  *   3. the locks of the slab layer (slab.c)
- *   4. hapool_refusals.lock, a spinlock, under which no other lock is taken
+ *   4. hapool_refusals.lock and hapool_reserve.lock, spinlocks, under which no other lock is taken
  *
- * Waits for hapool.slow, and in the slow mode for a taken magazine or an object that is on its way
- * (haslab_pause()), end when the task is killed: EINTR. A task that cannot be killed, such as a
- * work item, waits until the other task has run, and so do all tasks of an allocator that is
- * haslab_config.unkillable. That is bounded if the other task is ever given a CPU, as no more than
- * a few batches for the slab layer, or a discard of TRIM, is between. A drain that no allocation
- * needs waits DRAIN_TRIES jiffies at most, then leaves the magazine. No other wait is for a task
- * that may be preempted, but for a spinlock.
+ * Waits for hapool.slow, and in the slow mode for a taken magazine, an object that is on its way or
+ * a call that has booked blocks (haslab_pause()), end when the task is killed: EINTR. A task that
+ * cannot be killed, such as a work item, waits until the other task has run, and so do all tasks of
+ * an allocator that is haslab_config.unkillable, and one that allocates against a reservation. That
+ * is bounded if the other task is ever given a CPU, as no more than a few batches for the slab
+ * layer, or a discard of TRIM, is between. A drain that no allocation needs waits DRAIN_TRIES
+ * jiffies at most, then leaves the magazine. No other wait is for a task that may be preempted, but
+ * for a spinlock.
  *
  * Counters are per CPU; a sum over them is exact when no call is in flight.
  */
@@ -65,6 +71,7 @@
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 
@@ -86,13 +93,6 @@
 #define DRAIN_TRIES	50
 /* One size on one CPU caches at most this part of a small device. */
 #define MAG_SHARE_SHIFT	8
-
-/* Count an allocation that is no hit, after it. */
-static inline void hapool_count(struct hapool *p, u64 len)
-{
-	this_cpu_add(p->cpus->taken, len);
-	this_cpu_inc(p->cpus->live);
-}
 
 /*
  * Count a free that is no hit, before it and after it. In between, the counters need not match
@@ -116,8 +116,7 @@ static void hapool_free_undo(struct hapool *p, u64 len)
 {
 	/* pairs with the first smp_rmb() in hapool_may_fit() */
 	smp_wmb();
-	hapool_count(p, len);
-	hapool_free_end(p, len);
+	hapool_not_freed(p, len);
 }
 
 /* The free was refused. */
@@ -128,23 +127,53 @@ static int hapool_free_refused(struct hapool *p, u64 len, enum hybrid_alloc_reas
 	return ret;
 }
 
-/* The same for calls that are neither a hit nor a free. */
-static void hapool_call_begin(struct hapool *p)
+/*
+ * The same for calls that are neither a hit nor a free. Return: whether the call is to book what
+ * it takes: see pool/reserve.c.
+ */
+static __always_inline bool hapool_call_begin(struct hapool *p)
 {
-	this_cpu_inc(p->cpus->begun);
+	const struct hapool_reserve *r;
+	bool watched;
+
+	/* hapool_reservation_open() waits for a grace period */
+	preempt_disable();
+	r = hapool_reserve_of(p);
+	watched = unlikely(r) && READ_ONCE(r->watched);
+	if (unlikely(watched))
+		this_cpu_inc(p->cpus->watched_begun);
+	else
+		this_cpu_inc(p->cpus->begun);
+	preempt_enable();
+	return watched;
 }
 
-static int hapool_call_end(struct hapool *p, int ret)
+static __always_inline int hapool_call_end(struct hapool *p, bool watched, int ret)
 {
-	this_cpu_inc(p->cpus->done);
+	/* pairs with smp_rmb() in hapool_all_watched(): what it took is counted */
+	smp_wmb();
+	if (unlikely(watched))
+		this_cpu_inc(p->cpus->watched_done);
+	else
+		this_cpu_inc(p->cpus->done);
 	return ret;
 }
 
 /* It failed, or is not for an extent. */
-static int hapool_call_end_barren(struct hapool *p, int ret)
+static int hapool_call_end_barren(struct hapool *p, bool watched, int ret)
 {
 	this_cpu_inc(p->cpus->barren);
-	return hapool_call_end(p, ret);
+	return hapool_call_end(p, watched, ret);
+}
+
+/* The end of a call for an extent, which was counted with its booking if it is @watched. */
+static int hapool_call_result(struct hapool *p, bool watched, u64 len, int ret)
+{
+	if (ret)
+		return hapool_call_end_barren(p, watched, ret);
+	if (likely(!watched))
+		hapool_count(p, len);
+	return hapool_call_end(p, watched, 0);
 }
 
 /* ---- magazines ---- */
@@ -427,6 +456,7 @@ void hapool_drain_idle(struct hapool *p)
 	for (class = 0; hapool_has_depot(p) && class < HASLAB_NR_CLASSES; class++)
 		for (i = 0; i < HAPOOL_DEPOT_PLACES; i++)
 			hapool_place_drain_idle(p, class, &p->depot[class].places[i]);
+	hapool_relax(p);
 }
 
 /**
@@ -505,22 +535,27 @@ unsigned long hapool_shrink(struct hapool *p, unsigned long nr)
 /*
  * Take hapool.slow. A caller with GFP_NOIO may wait for it, and that caller may be what memory
  * reclaim waits for. So until hapool_slow_unlock() this task waits for memory without I/O,
- * whatever the gfp flags say, also in functions of the block layer.
+ * whatever the gfp flags say, also in functions of the block layer. With __GFP_NOFAIL neither the
+ * wait nor what follows ends when the task is killed.
  */
-static int hapool_slow_lock(struct hapool *p)
+static int hapool_slow_lock(struct hapool *p, gfp_t gfp)
 {
-	if (p->slab.cfg.unkillable)
+	bool patient = gfp & __GFP_NOFAIL;
+
+	if (p->slab.cfg.unkillable || patient)
 		mutex_lock(&p->slow);
 	else if (mutex_lock_killable(&p->slow))
 		return -EINTR;
 	ha_hold_begin(HA_LOCK_SLOW);
 	p->noio = memalloc_noio_save();
+	WRITE_ONCE(p->slab.patient, patient ? current : NULL);
 	return 0;
 }
 
 static void hapool_slow_unlock(struct hapool *p)
 {
 	lockdep_assert_held(&p->slow);
+	WRITE_ONCE(p->slab.patient, NULL);
 	memalloc_noio_restore(p->noio);
 	ha_hold_end(HA_LOCK_SLOW);
 	mutex_unlock(&p->slow);
@@ -529,19 +564,84 @@ static void hapool_slow_unlock(struct hapool *p)
 /* Close the pools and empty them. In any case, hapool_slow_end() follows. */
 static int hapool_slow_begin(struct hapool *p)
 {
+	int ret;
+
 	lockdep_assert_held(&p->slow);
 	atomic_inc(&p->bypass);
 	/* pairs with the barrier in hapool_mag_take() before hapool_closed() */
 	smp_mb__after_atomic();
-	return hapool_drain_all(p, NULL);
+	ret = hapool_drain_all(p, NULL);
+	p->emptied = !ret;
+	if (p->emptied)
+		hapool_set_closed(p, 1);
+	return ret;
 }
 
 static void hapool_slow_end(struct hapool *p)
 {
 	lockdep_assert_held(&p->slow);
+	if (p->emptied)
+		hapool_set_closed(p, -1);
+	p->emptied = false;
 	/* pairs with hapool_closed(): a CPU that sees the pools open sees all slab conversions */
 	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
+}
+
+/* ---- booking ---- */
+
+/* hapool_try_book_some() in the slow mode: waits for calls that have booked something. */
+static int hapool_book_slow(struct hapool *p, u64 least, u64 *nr, u64 *count)
+{
+	u64 most = *nr;
+	int ret = hapool_try_book_some(p, least, nr, count, true);
+
+	if (ret != -EAGAIN)
+		return ret;
+	hapool_set_exclusive(p, true);
+	do {
+		*nr = most;
+		ret = haslab_pause(&p->slab) ?: hapool_try_book_some(p, least, nr, count, true);
+	} while (ret == -EAGAIN);
+	hapool_set_exclusive(p, false);
+	return ret;
+}
+
+/* The same from outside. The pools stay closed as long as reservations leave little more. */
+static int hapool_book_closed(struct hapool *p, u64 least, u64 *nr, u64 *count)
+{
+	int ret = hapool_slow_lock(p, GFP_KERNEL);
+
+	if (ret)
+		return ret;
+	ret = hapool_slow_begin(p);
+	if (!ret)
+		ret = hapool_book_slow(p, least, nr, count);
+	if (p->emptied && hapool_stays_closed(p))
+		p->emptied = false;
+	else
+		hapool_slow_end(p);
+	hapool_slow_unlock(p);
+	return ret;
+}
+
+/*
+ * As hapool_try_book_some(), but -EAGAIN is that @gfp does not let it wait; -EINTR killed.
+ */
+static int hapool_book_some(struct hapool *p, u64 least, u64 *nr, u64 *count, gfp_t gfp)
+{
+	u64 most = *nr;
+	int ret = hapool_try_book_some(p, least, nr, count, false);
+
+	if (ret != -EAGAIN || !gfpflags_allow_blocking(gfp))
+		return ret;
+	*nr = most;
+	return hapool_book_closed(p, least, nr, count);
+}
+
+static int hapool_book(struct hapool *p, u64 nr, u64 *count, gfp_t gfp)
+{
+	return hapool_book_some(p, nr, &nr, count, gfp);
 }
 
 /* ---- alloc ---- */
@@ -624,52 +724,32 @@ static void hapool_search_result(struct hapool *p, u64 len, u64 align, int ret)
 		hapool_note_refusal(p, len, align, p->search_frees);
 }
 
-static int hapool_search(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp, u64 *start)
+static int hapool_search_place(struct hapool *p, u64 len, u64 align, gfp_t gfp, u64 *start)
 {
-	int ret = hapool_search_start(p);
+	int ret = 0;
 
 	/* to look for a good place takes all groups as well: whether there is any comes first */
-	if (!ret && !haslab_is_mixed_size(&p->slab, len, align))
+	if (!haslab_is_mixed_size(&p->slab, len, align))
 		ret = haslab_find(&p->slab, len, align, start);
 	if (!ret) {
-		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
+		ret = hapool_alloc_somewhere(p, len, align, gfp, start);
 		if (ret == -ENOSPC)
 			ret = haslab_search(&p->slab, len, align, gfp, start);
 	}
 	hapool_search_result(p, len, align, ret);
-	hapool_slow_end(p);
-	return ret;
-}
-
-static noinline int hapool_alloc_slow(struct hapool *p, int class, u64 len, u64 align, gfp_t gfp,
-				      u64 *start)
-{
-	int ret;
-
-	if (hapool_cannot_fit(p, len, align))
-		return -ENOSPC;
-	if (!gfpflags_allow_blocking(gfp))
-		return -EAGAIN;
-	ret = hapool_slow_lock(p);
-	if (ret)
-		return ret;
-	/* another task may have searched meanwhile */
-	ret = hapool_was_refused(p, len, align) ? -ENOSPC :
-	      hapool_search(p, class, len, align, gfp, start);
-	hapool_slow_unlock(p);
 	return ret;
 }
 
 /*
- * In the slow mode: an extent of @max blocks, or the longest there is, of at least *@len: out. What
- * was found may be taken by others; then it is looked for again.
+ * An extent of @max blocks, or the longest there is, of at least *@len: out. What was found may be
+ * taken by others; then it is looked for again.
  */
 static int hapool_search_longest(struct hapool *p, u64 *len, u64 max, u64 align, gfp_t gfp,
 				 u64 *start)
 {
 	u64 min = *len;
 	unsigned int tries = 0;
-	int ret = hapool_search_start(p);
+	int ret = 0;
 
 	while (!ret) {
 		*len = min;
@@ -686,23 +766,84 @@ static int hapool_search_longest(struct hapool *p, u64 *len, u64 max, u64 align,
 	if (!ret && *len < max)
 		hapool_search_result(p, *len + 1, align, -ENOSPC);
 	hapool_search_result(p, min, align, ret);
+	return ret;
+}
+
+static int hapool_search_any(struct hapool *p, u64 *len, u64 max, u64 align, gfp_t gfp, u64 *start)
+{
+	return *len < max || hapool_is_other(align) ?
+	       hapool_search_longest(p, len, max, align, gfp, start) :
+	       hapool_search_place(p, max, align, gfp, start);
+}
+
+/* Whether an allocation has to book its blocks, or has reserved them. See pool/reserve.c. */
+enum hapool_books { HAPOOL_PLAIN, HAPOOL_BOOKS, HAPOOL_RESERVED };
+
+/* The same with a booking. Who has reserved a block is not to lose it to others again and again. */
+static noinline int hapool_search_watched(struct hapool *p, u64 *len, u64 max, u64 align,
+					  gfp_t gfp, enum hapool_books books, u64 *start)
+{
+	int ret;
+
+	if (books == HAPOOL_RESERVED) {
+		hapool_set_exclusive(p, true);
+		ret = hapool_search_any(p, len, max, align, gfp, start);
+		hapool_set_exclusive(p, false);
+		return ret;
+	}
+	ret = hapool_book_slow(p, *len, &max, &p->reserve->booked);
+	if (ret)
+		return ret;
+	ret = hapool_search_any(p, len, max, align, gfp, start);
+	hapool_unbook(p, max, &p->reserve->booked, ret ? 0 : *len);
+	return ret;
+}
+
+static int hapool_search(struct hapool *p, u64 *len, u64 max, u64 align, gfp_t gfp,
+			 enum hapool_books books, u64 *start)
+{
+	int ret = hapool_search_start(p);
+
+	if (!ret)
+		ret = books == HAPOOL_PLAIN ?
+			      hapool_search_any(p, len, max, align, gfp, start) :
+			      hapool_search_watched(p, len, max, align, gfp, books, start);
 	hapool_slow_end(p);
 	return ret;
 }
 
+static noinline int hapool_alloc_slow(struct hapool *p, u64 len, u64 align, gfp_t gfp,
+				      enum hapool_books books, u64 *start)
+{
+	int ret;
+
+	if (hapool_cannot_fit(p, len, align))
+		return -ENOSPC;
+	if (!gfpflags_allow_blocking(gfp))
+		return -EAGAIN;
+	ret = hapool_slow_lock(p, gfp);
+	if (ret)
+		return ret;
+	/* another task may have searched meanwhile */
+	ret = hapool_was_refused(p, len, align) ? -ENOSPC :
+	      hapool_search(p, &len, len, align, gfp, books, start);
+	hapool_slow_unlock(p);
+	return ret;
+}
+
 static noinline int hapool_upto_slow(struct hapool *p, u64 *len, u64 max, u64 align, gfp_t gfp,
-				     u64 *start)
+				     enum hapool_books books, u64 *start)
 {
 	int ret;
 
 	if (!gfpflags_allow_blocking(gfp))
 		return -EAGAIN;
-	ret = hapool_slow_lock(p);
+	ret = hapool_slow_lock(p, gfp);
 	if (ret)
 		return ret;
 	/* another task may have searched meanwhile */
 	max = hapool_may_fit(p, max, align);
-	ret = max < *len ? -ENOSPC : hapool_search_longest(p, len, max, align, gfp, start);
+	ret = max < *len ? -ENOSPC : hapool_search(p, len, max, align, gfp, books, start);
 	hapool_slow_unlock(p);
 	return ret;
 }
@@ -710,7 +851,9 @@ static noinline int hapool_upto_slow(struct hapool *p, u64 *len, u64 max, u64 al
 /* How many objects to ask for when a magazine is empty. */
 static int hapool_mag_want(struct hapool *p, int class)
 {
-	return hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
+	int want = hapool_closed(p) ? 1 : (p->limit[class] + 1) / 2;
+
+	return hapool_may_refill(p, (want - 1) * hapool_class_blocks(p, class)) ? want : 1;
 }
 
 /* An empty magazine got this many, if any. Return: whether it got any. */
@@ -843,6 +986,42 @@ static noinline int hapool_alloc_goal(struct hapool *p, int class, u64 len, u64 
 	return haslab_alloc_goal(&p->slab, class, len, align, goal, gfp, start);
 }
 
+/* Without a search, from where it is best. */
+static __always_inline int hapool_alloc_near(struct hapool *p, int class, u64 len, u64 align,
+					     u64 goal, gfp_t gfp, u64 *start)
+{
+	int ret = -ENOSPC;
+
+	if (goal != HAPOOL_NO_GOAL)
+		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
+	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
+		ret = 0;
+	return ret ? hapool_alloc_direct(p, class, len, align, gfp, start) : 0;
+}
+
+/* For a call that books its blocks; it is counted. */
+static noinline int hapool_alloc_booked(struct hapool *p, int class, u64 len, u64 align, u64 goal,
+					gfp_t gfp, u64 *start)
+{
+	int ret = hapool_book(p, len, &p->reserve->booked, gfp);
+
+	if (ret)
+		return ret;
+	ret = hapool_alloc_near(p, class, len, align, goal, GFP_NOWAIT, start);
+	hapool_unbook(p, len, &p->reserve->booked, ret ? 0 : len);
+	if (ret == -ENOSPC || ret == -ENOMEM)
+		ret = hapool_alloc_slow(p, len, align, gfp, HAPOOL_BOOKS, start);
+	return ret;
+}
+
+static __always_inline int hapool_alloc_plain(struct hapool *p, int class, u64 len, u64 align,
+					      u64 goal, gfp_t gfp, u64 *start)
+{
+	int ret = hapool_alloc_near(p, class, len, align, goal, gfp, start);
+
+	return ret == -ENOSPC ? hapool_alloc_slow(p, len, align, gfp, HAPOOL_PLAIN, start) : ret;
+}
+
 /**
  * hapool_alloc - allocate an extent
  * @p: the pool
@@ -852,13 +1031,14 @@ static noinline int hapool_alloc_goal(struct hapool *p, int class, u64 len, u64 
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
  * Context: process context; may sleep if @gfp lets it. Return: 0; -ENOSPC no free run fits;
- * -ENOMEM; -EINTR killed while waiting or searching; -ENODEV the device was being detached
- * meanwhile; -EAGAIN @gfp does not let it wait, and it would have to.
+ * -EDQUOT what is free beyond all reservations is shorter; -ENOMEM; -EINTR killed while waiting or
+ * searching; -ENODEV the device was being detached meanwhile; -EAGAIN @gfp does not let it wait,
+ * and it would have to.
  */
 int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
 {
-	int class = haslab_class_of(&p->slab, len), ret = -ENOSPC;
-	bool hinted;
+	int class = haslab_class_of(&p->slab, len), ret;
+	bool hinted, watched;
 
 	if (align > 1) {
 		if (hapool_is_other(align))
@@ -872,39 +1052,41 @@ int hapool_alloc(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 
 		*start = goal;
 		return 0;
 	}
-	hapool_call_begin(p);
+	watched = hapool_call_begin(p);
 	hinted = len >= READ_ONCE(p->refusals.shortest_hint);
 	if (unlikely(hinted) && hapool_is_refused(p, len, align)) {
 		if (class >= 0)
 			this_cpu_inc(p->cpus->misses);
-		return hapool_call_end_barren(p, -ENOSPC);
+		return hapool_call_end_barren(p, watched, -ENOSPC);
 	}
-	if (goal != HAPOOL_NO_GOAL)
-		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
-	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
-		ret = 0;
-	if (ret)
-		ret = hapool_alloc_direct(p, class, len, align, gfp, start);
+	ret = unlikely(watched) ? hapool_alloc_booked(p, class, len, align, goal, gfp, start) :
+				  hapool_alloc_plain(p, class, len, align, goal, gfp, start);
 	if (ret == -ENOSPC)
-		ret = hapool_alloc_slow(p, class, len, align, gfp, start);
-	if (unlikely(ret)) {
-		if (ret == -ENOSPC)
-			hapool_hint_add(p, len, align);
-		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
-	}
-	if (unlikely(hinted))
+		hapool_hint_add(p, len, align);
+	else if (!ret && unlikely(hinted))
 		hapool_hints_drop(p, len, align);
-	hapool_count(p, len);
-	return hapool_call_end(p, 0);
+	return hapool_call_result(p, watched, len, hapool_would_wait(ret, gfp));
 }
 
 /* ---- as long as there is ---- */
+
+/* hapool_alloc_near() at any alignment. */
+static int hapool_near(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start)
+{
+	int class = hapool_class_of(p, len, align), ret = -ENOSPC;
+
+	if (goal != HAPOOL_NO_GOAL)
+		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
+	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
+		return 0;
+	return ret ? hapool_alloc_somewhere(p, len, align, gfp, start) : 0;
+}
 
 /* hapool_alloc() without the slow mode. @hit: out: it was one, and is counted. */
 static int hapool_try(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp, u64 *start,
 		      bool *hit)
 {
-	int class = hapool_class_of(p, len, align), ret = -ENOSPC;
+	int class = hapool_class_of(p, len, align);
 
 	*hit = class >= 0 && (goal == HAPOOL_NO_GOAL ? hapool_alloc_hit(p, class, start) :
 						       hapool_alloc_goal_hit(p, class, goal));
@@ -913,11 +1095,7 @@ static int hapool_try(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp,
 			*start = goal;
 		return 0;
 	}
-	if (goal != HAPOOL_NO_GOAL)
-		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
-	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
-		return 0;
-	return ret ? hapool_alloc_somewhere(p, len, align, gfp, start) : 0;
+	return hapool_near(p, len, align, goal, gfp, start);
 }
 
 /* As hapool_alloc_upto(), but the counters. */
@@ -939,7 +1117,7 @@ static int hapool_alloc_longest(struct hapool *p, u64 *len, u64 max, u64 align, 
 			ret = hapool_try(p, most, align, goal, gfp, start, hit);
 	}
 	if (ret == -ENOSPC && most >= min)
-		ret = hapool_upto_slow(p, len, most, align, gfp, start);
+		ret = hapool_upto_slow(p, len, most, align, gfp, HAPOOL_PLAIN, start);
 	else
 		*len = most;
 	if (ret == -ENOSPC || (!ret && *len < max))
@@ -947,6 +1125,30 @@ static int hapool_alloc_longest(struct hapool *p, u64 *len, u64 max, u64 align, 
 		hapool_hint_add(p, ret ? min : *len + 1, align);
 	else if (unlikely(hinted) && !ret)
 		hapool_hints_drop(p, max, align);
+	return ret;
+}
+
+/* For a call that books its blocks; it is counted. */
+static noinline int hapool_longest_booked(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal,
+					  gfp_t gfp, u64 *start)
+{
+	u64 min = *len, most = hapool_may_fit(p, max, align);
+	int ret;
+
+	if (most < min)
+		return -ENOSPC;
+	/* no longer than what is not reserved */
+	ret = hapool_book_some(p, min, &most, &p->reserve->booked, gfp);
+	if (ret)
+		return ret;
+	ret = hapool_near(p, most, align, goal, GFP_NOWAIT, start);
+	hapool_unbook(p, most, &p->reserve->booked, ret ? 0 : most);
+	if (ret == -ENOSPC || ret == -ENOMEM)
+		ret = hapool_upto_slow(p, len, max, align, gfp, HAPOOL_BOOKS, start);
+	else
+		*len = most;
+	if (ret == -ENOSPC)
+		hapool_hint_add(p, min, align);
 	return ret;
 }
 
@@ -960,24 +1162,24 @@ static int hapool_alloc_longest(struct hapool *p, u64 *len, u64 max, u64 align, 
  * @gfp: how to wait for memory, and whether to wait at all
  * @start: out: its first block
  *
- * The extent has @max blocks if they fit anywhere, else as many as the longest free run has. A call
- * searches at most once in the slow mode, and then for the longest that fits at that moment.
+ * The extent has @max blocks if they fit anywhere, else as many as the longest free run has, but no
+ * more than are free beyond all reservations. A call searches at most once in the slow mode, and
+ * then for the longest that fits at that moment.
  * Context: process context; may sleep if @gfp lets it. Return: as hapool_alloc(); *@len is valid
- * only with 0. -ENOSPC: no free run of *@len fits.
+ * only with 0. -ENOSPC: no free run of *@len fits; -EDQUOT less than that is not reserved.
  */
 int hapool_alloc_upto(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal, gfp_t gfp,
 		      u64 *start)
 {
-	bool hit;
-	int ret;
+	bool hit = false, watched = hapool_call_begin(p);
+	int ret = unlikely(watched) ?
+			  hapool_longest_booked(p, len, max, align, goal, gfp, start) :
+			  hapool_alloc_longest(p, len, max, align, goal, gfp, start, &hit);
 
-	hapool_call_begin(p);
-	ret = hapool_alloc_longest(p, len, max, align, goal, gfp, start, &hit);
-	/* a hit has been counted */
-	if (ret || hit)
-		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
-	hapool_count(p, *len);
-	return hapool_call_end(p, 0);
+	/* it has been counted */
+	if (hit)
+		return hapool_call_end_barren(p, watched, ret);
+	return hapool_call_result(p, watched, *len, hapool_would_wait(ret, gfp));
 }
 
 /* ---- an allocation in steps ---- */
@@ -997,12 +1199,25 @@ int hapool_search_begin(struct hapool *p, gfp_t gfp)
 
 	if (!gfpflags_allow_blocking(gfp))
 		return -EAGAIN;
-	ret = hapool_slow_lock(p);
+	ret = hapool_slow_lock(p, gfp);
 	if (ret)
 		return ret;
 	ret = hapool_search_start(p);
 	if (ret)
 		hapool_search_end(p);
+	return ret;
+}
+
+/* In the slow mode: no more than *@max blocks, and at least @least, are not reserved. */
+static int hapool_not_reserved(struct hapool *p, u64 least, u64 *max)
+{
+	int ret;
+
+	if (likely(!hapool_reserve_of(p)))
+		return 0;
+	ret = hapool_book_slow(p, least, max, &p->reserve->booked);
+	if (!ret)
+		hapool_unbook(p, *max, &p->reserve->booked, 0);
 	return ret;
 }
 
@@ -1013,13 +1228,16 @@ int hapool_search_begin(struct hapool *p, gfp_t gfp)
  * @max: the longest that is asked for
  * @align: of its start, in blocks
  * @start: out: where an extent fits
- * Context: may sleep. Return: as haslab_find(); then @len has not changed.
+ * Context: may sleep. Return: as haslab_find(), or -EDQUOT as hapool_alloc_upto(); then @len has
+ * not changed.
  */
 int hapool_search_find(struct hapool *p, u64 *len, u64 max, u64 align, u64 *start)
 {
 	u64 least = *len;
-	int ret;
+	int ret = hapool_not_reserved(p, least, &max);
 
+	if (ret)
+		return ret;
 	do {
 		*len = least;
 		ret = least < max ? haslab_find_longest(&p->slab, len, max, align) : 0;
@@ -1034,6 +1252,30 @@ int hapool_search_find(struct hapool *p, u64 *len, u64 max, u64 align, u64 *star
 	return ret;
 }
 
+/*
+ * haslab_claim(), of a call that is @watched with a booking, which then waits for spinlocks only,
+ * unless it has hapool.slow. Of @pools_empty the caller has it.
+ */
+static int hapool_claim_booked(struct hapool *p, bool watched, u64 start, u64 len,
+			       bool pools_empty, gfp_t gfp)
+{
+	int ret;
+
+	if (likely(!watched))
+		return haslab_claim(&p->slab, start, len, pools_empty, gfp);
+	if (!pools_empty)
+		ret = hapool_book(p, len, &p->reserve->booked, gfp);
+	else if (gfpflags_allow_blocking(gfp))
+		ret = hapool_book_slow(p, len, &len, &p->reserve->booked);
+	else
+		ret = hapool_try_book(p, len, &p->reserve->booked, true);
+	if (ret)
+		return ret;
+	ret = haslab_claim(&p->slab, start, len, pools_empty, pools_empty ? gfp : GFP_NOWAIT);
+	hapool_unbook(p, len, &p->reserve->booked, ret ? 0 : len);
+	return ret;
+}
+
 /**
  * hapool_search_take - make an extent of what was found, in the slow mode
  * @p: the pool
@@ -1044,15 +1286,13 @@ int hapool_search_find(struct hapool *p, u64 *len, u64 max, u64 align, u64 *star
  */
 int hapool_search_take(struct hapool *p, u64 start, u64 len)
 {
+	bool watched;
 	int ret;
 
 	lockdep_assert_held(&p->slow);
-	hapool_call_begin(p);
-	ret = haslab_claim(&p->slab, start, len, true, GFP_NOWAIT);
-	if (ret)
-		return hapool_call_end_barren(p, ret);
-	hapool_count(p, len);
-	return hapool_call_end(p, 0);
+	watched = hapool_call_begin(p);
+	ret = hapool_claim_booked(p, watched, start, len, true, GFP_NOWAIT);
+	return hapool_call_result(p, watched, len, ret);
 }
 
 /**
@@ -1074,7 +1314,7 @@ static int hapool_call_slow(struct hapool *p, gfp_t gfp,
 
 	if (!gfpflags_allow_blocking(gfp))
 		return -EAGAIN;
-	ret = hapool_slow_lock(p);
+	ret = hapool_slow_lock(p, gfp);
 	if (ret)
 		return ret;
 	ret = hapool_slow_begin(p);
@@ -1090,6 +1330,7 @@ static int hapool_call_slow(struct hapool *p, gfp_t gfp,
 }
 
 struct hapool_claim {
+	bool watched;
 	u64 start;
 	u64 len;
 	gfp_t gfp;
@@ -1099,7 +1340,7 @@ static int hapool_claim_try(struct hapool *p, void *arg, bool pools_empty)
 {
 	const struct hapool_claim *c = arg;
 
-	return haslab_claim(&p->slab, c->start, c->len, pools_empty, c->gfp);
+	return hapool_claim_booked(p, c->watched, c->start, c->len, pools_empty, c->gfp);
 }
 
 /**
@@ -1109,40 +1350,71 @@ static int hapool_claim_try(struct hapool *p, void *arg, bool pools_empty)
  * @len: number of blocks, at least one; all inside the device
  * @gfp: how to wait for memory, and whether to wait at all
  * Context: process context; may sleep if @gfp lets it. Return: 0; -EEXIST (part of) it is taken;
- * -ENOMEM; -EINTR; -EAGAIN as for hapool_alloc().
+ * -ENOMEM; -EINTR; -EDQUOT, -EAGAIN as for hapool_alloc().
  */
 int hapool_claim(struct hapool *p, u64 start, u64 len, gfp_t gfp)
 {
-	struct hapool_claim claim = { start, len, gfp };
-	int ret;
+	struct hapool_claim claim = { hapool_call_begin(p), start, len, gfp };
+	int ret = hapool_claim_try(p, &claim, false);
 
-	hapool_call_begin(p);
-	ret = hapool_claim_try(p, &claim, false);
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN || (claim.watched && ret == -ENOMEM))
 		ret = hapool_call_slow(p, gfp, hapool_claim_try, &claim);
-	if (ret)
-		return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
-	hapool_count(p, len);
-	return hapool_call_end(p, 0);
+	return hapool_call_result(p, claim.watched, len, hapool_would_wait(ret, gfp));
+}
+
+static u64 hapool_ranges_len(const struct haslab_range *x, u32 nr)
+{
+	u64 blocks = 0;
+
+	while (nr--)
+		blocks += x[nr].len;
+	return blocks;
+}
+
+/*
+ * haslab_load() with a booking, so it waits for spinlocks only: no more of the ranges than are free
+ * beyond all reservations. @ret: out: -EDQUOT the first one is more than that.
+ */
+static noinline u32 hapool_load_booked(struct hapool *p, const struct haslab_range *x, u32 nr,
+				       int *ret)
+{
+	u64 blocks = hapool_ranges_len(x, nr), sum = 0;
+	u32 i;
+
+	*ret = hapool_try_book_some(p, x->len, &blocks, &p->reserve->booked, false);
+	if (*ret)
+		return 0;
+	for (i = 0; i < nr && x[i].len <= blocks - sum; i++)
+		sum += x[i].len;
+	nr = haslab_load(&p->slab, x, i, GFP_NOWAIT);
+	hapool_unbook_some(p, blocks, hapool_ranges_len(x, nr));
+	return nr;
 }
 
 /* Make live extents of the first ranges, as haslab_load() does. Return: how many. */
-static u32 hapool_load(struct hapool *p, const struct haslab_range *x, u32 nr, gfp_t gfp)
+static u32 hapool_load(struct hapool *p, const struct haslab_range *x, u32 nr, gfp_t gfp, int *ret)
 {
-	u64 blocks = 0;
-	u32 i;
+	bool watched = hapool_call_begin(p);
 
-	hapool_call_begin(p);
-	nr = haslab_load(&p->slab, x, nr, gfp);
+	*ret = 0;
+	if (likely(!watched)) {
+		nr = haslab_load(&p->slab, x, nr, gfp);
+		this_cpu_add(p->cpus->taken, hapool_ranges_len(x, nr));
+	} else {
+		nr = hapool_load_booked(p, x, nr, ret);
+	}
 	if (!nr)
-		return hapool_call_end_barren(p, 0);
-	for (i = 0; i < nr; i++)
-		blocks += x[i].len;
-	this_cpu_add(p->cpus->taken, blocks);
+		return hapool_call_end_barren(p, watched, 0);
 	this_cpu_add(p->cpus->live, nr);
 	/* as many calls with an extent each */
-	this_cpu_add(p->cpus->begun, nr - 1);
-	this_cpu_add(p->cpus->done, nr);
+	if (watched) {
+		this_cpu_add(p->cpus->watched_begun, nr - 1);
+		this_cpu_add(p->cpus->watched_done, nr - 1);
+	} else {
+		this_cpu_add(p->cpus->begun, nr - 1);
+		this_cpu_add(p->cpus->done, nr - 1);
+	}
+	hapool_call_end(p, watched, 0);
 	return nr;
 }
 
@@ -1160,13 +1432,216 @@ static u32 hapool_load(struct hapool *p, const struct haslab_range *x, u32 nr, g
  */
 u32 hapool_claim_some(struct hapool *p, const struct haslab_range *x, u32 nr, gfp_t gfp, int *ret)
 {
-	u32 loaded = hapool_load(p, x, nr, gfp);
+	u32 loaded = hapool_load(p, x, nr, gfp, ret);
 
-	*ret = loaded ? 0 : hapool_claim(p, x->start, x->len, gfp);
+	if (!loaded && *ret != -EDQUOT)
+		*ret = hapool_claim(p, x->start, x->len, gfp);
 	return loaded ?: 1;
 }
 
+/* ---- reservations ---- */
+
+/* The first reservation of this allocator. */
+static int hapool_reserve_make(struct hapool *p)
+{
+	struct hapool_reserve *r = kzalloc(sizeof(*r), GFP_KERNEL);
+
+	if (!r)
+		return -ENOMEM;
+	spin_lock_init(&r->lock);
+	if (hapool_slow_lock(p, GFP_KERNEL)) {
+		kfree(r);
+		return -EINTR;
+	}
+	if (!p->reserve) {
+		/* pairs with smp_load_acquire() in hapool_reserve_of() */
+		smp_store_release(&p->reserve, r);
+		r = NULL;
+	}
+	hapool_slow_unlock(p);
+	kfree(r);
+	return 0;
+}
+
+/**
+ * hapool_reservation_open - begin to use a reservation, which is empty
+ * @p: the pool
+ * @v: the reservation
+ *
+ * While there was none it waits for calls in flight, which may wait for memory: it is not for a
+ * task that memory reclaim may wait for.
+ * Context: may sleep. Return: 0; -ENOMEM; -EINTR killed while waiting.
+ */
+int hapool_reservation_open(struct hapool *p, struct hapool_reservation *v)
+{
+	int ret = hapool_reserve_of(p) ? 0 : hapool_reserve_make(p);
+
+	v->blocks = 0;
+	if (ret || hapool_watch(p))
+		return ret;
+	synchronize_rcu();
+	while (!hapool_all_watched(p)) {
+		if (haslab_pause(&p->slab)) {
+			hapool_unwatch(p);
+			return -EINTR;
+		}
+	}
+	hapool_watch_ready(p);
+	return 0;
+}
+
+/**
+ * hapool_reserve - reserve blocks, without a place
+ * @p: the pool
+ * @v: the reservation, which is to have so many more
+ * @nr: how many
+ * @gfp: whether to wait
+ *
+ * See pool/reserve.c. Until hapool_unreserve() no other allocation takes so many of the blocks that
+ * are free or CACHED that hapool_alloc_reserved() would find less than @nr.
+ * Context: process context; may sleep if @gfp lets it. Needs no memory. Return: 0; -EDQUOT there
+ * are not so many that are not reserved; -EINTR killed while waiting; -EAGAIN @gfp does not let it
+ * wait, and it would have to.
+ */
+int hapool_reserve(struct hapool *p, struct hapool_reservation *v, u64 nr, gfp_t gfp)
+{
+	int ret = hapool_book(p, nr, &p->reserve->reserved, gfp);
+
+	if (!ret)
+		hapool_reservation_add(p, v, nr);
+	return ret;
+}
+
+/* As hapool_alloc_upto(), for blocks that are reserved: there is nothing to book. */
+static int hapool_longest_reserved(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal,
+				   gfp_t gfp, u64 *start)
+{
+	u64 most = *len < max ? hapool_may_fit(p, max, align) : max;
+	int ret;
+
+	if (most < *len)
+		return -ENOSPC;
+	ret = hapool_near(p, most, align, goal, gfp, start);
+	if (!ret)
+		*len = most;
+	if (ret != -ENOSPC)
+		return ret;
+	return *len < max ? hapool_upto_slow(p, len, max, align, gfp, HAPOOL_RESERVED, start) :
+			    hapool_alloc_slow(p, max, align, gfp, HAPOOL_RESERVED, start);
+}
+
+/*
+ * A block is there, wherever it is. Other tasks may take the one that was to be found, and free
+ * another that was looked at before; but in the slow mode only those that have booked or reserved
+ * theirs before, so that ends.
+ */
+static int hapool_alloc_promised(struct hapool *p, u64 *len, u64 max, u64 align, u64 goal,
+				 gfp_t gfp, u64 *start)
+{
+	u64 min = *len;
+	int ret;
+
+	do {
+		*len = min;
+		ret = hapool_longest_reserved(p, len, max, align, goal, gfp, start);
+		if (ret != -ENOSPC || min > 1 || align > 1)
+			return ret;
+		if (!gfpflags_allow_blocking(gfp))
+			return -EAGAIN;
+		schedule_timeout_uninterruptible(1);
+	} while (true);
+}
+
+/**
+ * hapool_alloc_reserved - allocate an extent against a reservation
+ * @p: the pool
+ * @v: the reservation, which has *@len blocks less afterwards
+ * @len: as for hapool_alloc_upto()
+ * @max: likewise; no more is asked for than the reservation has
+ * @align: as for hapool_alloc()
+ * @goal: as for hapool_alloc()
+ * @gfp: how to wait for memory, and whether to wait at all
+ * @start: out: its first block
+ *
+ * If @gfp lets it wait, it does not end when the task is killed, and does not fail for lack of
+ * memory, as with __GFP_NOFAIL. Then a single block, not aligned, is always found.
+ * Context: process context; may sleep if @gfp lets it. Return: 0; -EINVAL the reservation has less
+ * than *@len; -ENOSPC no free run fits; -ENODEV the device was being detached meanwhile; -EAGAIN
+ * @gfp does not let it wait, and it would have to. *@len is valid only with 0.
+ */
+int hapool_alloc_reserved(struct hapool *p, struct hapool_reservation *v, u64 *len, u64 max,
+			  u64 align, u64 goal, gfp_t gfp, u64 *start)
+{
+	bool watched;
+	int ret;
+
+	max = hapool_reservation_take(p, v, *len, max);
+	if (!max)
+		return -EINVAL;
+	if (gfpflags_allow_blocking(gfp))
+		gfp |= __GFP_NOFAIL;
+	watched = hapool_call_begin(p);
+	ret = hapool_alloc_promised(p, len, max, align, goal, gfp, start);
+	if (ret) {
+		hapool_reservation_add(p, v, max);
+		return hapool_call_end_barren(p, watched, hapool_would_wait(ret, gfp));
+	}
+	if (*len < max)
+		hapool_reservation_add(p, v, max - *len);
+	hapool_unbook(p, *len, &p->reserve->reserved, *len);
+	return hapool_call_end(p, watched, 0);
+}
+
+/**
+ * hapool_unalloc - undo hapool_alloc_reserved()
+ * @p: the pool
+ * @v: the reservation
+ * @start: first block of the extent
+ * @len: its length
+ *
+ * Nobody can take the blocks in between.
+ * Context: process context. Never needs memory. Return: 0; -EDQUOT it is free, but the blocks are
+ * not reserved, as calls that had begun when nothing was reserved may take them; or as
+ * hapool_free(), and nothing has changed.
+ */
+int hapool_unalloc(struct hapool *p, struct hapool_reservation *v, u64 start, u64 len)
+{
+	enum hybrid_alloc_reason reason;
+	bool back;
+	int ret;
+
+	/* first: or there would seem to be less than what is reserved */
+	hapool_free_begin(p, len);
+	back = hapool_freed_into_begin(p, len);
+	ret = haslab_free(&p->slab, start, len, &reason);
+	if (ret) {
+		if (back)
+			hapool_freed_into_end(p, v, len, false);
+		return hapool_free_refused(p, len, reason, ret);
+	}
+	/* as in hapool_free_end() */
+	smp_wmb();
+	if (back)
+		hapool_freed_into_end(p, v, len, true);
+	else
+		hapool_free_end(p, len);
+	return back ? 0 : -EDQUOT;
+}
+
 /* ---- hold and grow ---- */
+
+/* Make HELD blocks free: but for the count of that. */
+static void hapool_reuse_begin(struct hapool *p, u64 start, u64 len)
+{
+	/* the blocks become free only now: counted as an extent that is freed */
+	hapool_free_begin(p, len);
+	/* pairs with the first smp_rmb() in hapool_may_fit() */
+	smp_wmb();
+	hapool_unretired(p, len);
+	haslab_reuse(&p->slab, start, len);
+	/* as in hapool_free_end() */
+	smp_wmb();
+}
 
 /**
  * hapool_hold - keep free blocks from use
@@ -1183,17 +1658,18 @@ u32 hapool_claim_some(struct hapool *p, const struct haslab_range *x, u32 nr, gf
  */
 int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 {
+	bool watched;
 	int ret;
 
-	if (hapool_slow_lock(p))
+	if (hapool_slow_lock(p, GFP_KERNEL))
 		return -EINTR;
-	hapool_call_begin(p);
+	watched = hapool_call_begin(p);
 	ret = haslab_hold(&p->slab, start, len, gfp);
 	if (ret)
 		hapool_slow_unlock(p);
 	else
-		atomic64_add(*len, &p->held);
-	return hapool_call_end_barren(p, ret);
+		hapool_trim_held(p, *len);
+	return hapool_call_end_barren(p, watched, ret);
 }
 
 /**
@@ -1206,7 +1682,8 @@ int hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp)
 void hapool_unhold(struct hapool *p, u64 start, u64 len)
 {
 	lockdep_assert_held(&p->slow);
-	hapool_reuse(p, start, len);
+	hapool_reuse_begin(p, start, len);
+	hapool_trim_freed(p, len);
 	hapool_slow_unlock(p);
 }
 
@@ -1219,14 +1696,15 @@ void hapool_unhold(struct hapool *p, u64 start, u64 len)
  */
 int hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp)
 {
+	bool watched;
 	int ret;
 
-	if (hapool_slow_lock(p))
+	if (hapool_slow_lock(p, GFP_KERNEL))
 		return -EINTR;
-	hapool_call_begin(p);
+	watched = hapool_call_begin(p);
 	ret = haslab_grow(&p->slab, nr_blocks, gfp);
 	hapool_slow_unlock(p);
-	return hapool_call_end_barren(p, ret);
+	return hapool_call_end_barren(p, watched, ret);
 }
 
 /* ---- free ---- */
@@ -1357,8 +1835,7 @@ int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason
 	ret = haslab_retire(&p->slab, start, len, reason);
 	if (ret)
 		return hapool_free_refused(p, len, *reason, ret);
-	atomic64_add(len, &p->held);
-	hapool_free_end(p, len);
+	hapool_retired(p, len);
 	return 0;
 }
 
@@ -1371,13 +1848,7 @@ int hapool_retire(struct hapool *p, u64 start, u64 len, enum hybrid_alloc_reason
  */
 void hapool_reuse(struct hapool *p, u64 start, u64 len)
 {
-	/* the blocks become free only now: counted as an extent that is freed */
-	hapool_free_begin(p, len);
-	/* pairs with the first smp_rmb() in hapool_may_fit() */
-	smp_wmb();
-	hapool_count(p, len);
-	atomic64_sub(len, &p->held);
-	haslab_reuse(&p->slab, start, len);
+	hapool_reuse_begin(p, start, len);
 	hapool_free_end(p, len);
 }
 
@@ -1385,6 +1856,7 @@ void hapool_reuse(struct hapool *p, u64 start, u64 len)
 
 /* What a call asks for, and what it gets. */
 struct hapool_part {
+	bool watched;
 	u64 start;
 	u64 len;
 	u64 at;		/* where it is to be divided */
@@ -1395,11 +1867,25 @@ struct hapool_part {
 	enum hybrid_alloc_reason *reason;
 };
 
+/*
+ * Others may wait for a free in flight (pool/reserve.c), so it waits for spinlocks only; for memory
+ * in the slow mode, where nobody waits for it.
+ */
 static int hapool_cut_try(struct hapool *p, void *arg, bool pools_empty)
 {
 	struct hapool_part *c = arg;
+	int ret;
 
-	return haslab_cut(&p->slab, c->start, c->len, true, c->gfp, c->reason);
+	hapool_free_begin(p, c->len);
+	ret = haslab_cut(&p->slab, c->start, c->len, true, pools_empty ? c->gfp : GFP_NOWAIT,
+			 c->reason);
+	if (ret < 0) {
+		hapool_free_undo(p, c->len);
+		return ret;
+	}
+	this_cpu_add(p->cpus->live, ret);
+	hapool_free_end(p, c->len);
+	return 0;
 }
 
 static int hapool_split_try(struct hapool *p, void *arg, bool pools_empty)
@@ -1409,12 +1895,33 @@ static int hapool_split_try(struct hapool *p, void *arg, bool pools_empty)
 	return haslab_split(&p->slab, c->start, c->len, c->at, c->gfp, c->reason);
 }
 
+static int hapool_extend_by(struct hapool *p, struct hapool_part *c, u64 most, bool pools_empty,
+			    gfp_t gfp)
+{
+	return haslab_extend(&p->slab, c->start, c->len, c->least, most, pools_empty, gfp, &c->got,
+			     c->reason);
+}
+
 static int hapool_extend_try(struct hapool *p, void *arg, bool pools_empty)
 {
 	struct hapool_part *c = arg;
+	u64 most = c->most;
+	int ret;
 
-	return haslab_extend(&p->slab, c->start, c->len, c->least, c->most, pools_empty, c->gfp,
-			     &c->got, c->reason);
+	if (likely(!c->watched)) {
+		ret = hapool_extend_by(p, c, most, pools_empty, c->gfp);
+		if (!ret)
+			this_cpu_add(p->cpus->taken, c->got);
+		return ret;
+	}
+	ret = pools_empty ?
+	      hapool_book_slow(p, c->least, &most, &p->reserve->booked) :
+	      hapool_try_book_some(p, c->least, &most, &p->reserve->booked, false);
+	if (ret)
+		return ret;
+	ret = hapool_extend_by(p, c, most, pools_empty, pools_empty ? c->gfp : GFP_NOWAIT);
+	hapool_unbook_some(p, most, ret ? 0 : c->got);
+	return ret;
 }
 
 /*
@@ -1467,17 +1974,10 @@ int hapool_cut(struct hapool *p, u64 start, u64 len, gfp_t gfp, enum hybrid_allo
 	int ret;
 
 	*reason = HYBRID_ALLOC_REASON_NONE;
-	hapool_free_begin(p, len);
 	ret = hapool_cut_try(p, &c, false);
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN || ret == -ENOMEM)
 		ret = hapool_call_slow(p, gfp, hapool_cut_try, &c);
-	if (ret < 0) {
-		hapool_free_undo(p, len);
-		return hapool_would_wait(ret, gfp);
-	}
-	this_cpu_add(p->cpus->live, ret);
-	hapool_free_end(p, len);
-	return 0;
+	return hapool_would_wait(ret, gfp);
 }
 
 /**
@@ -1497,16 +1997,16 @@ int hapool_split(struct hapool *p, u64 start, u64 len, u64 at, gfp_t gfp,
 	struct hapool_part c = {
 		.start = start, .len = len, .at = at, .gfp = gfp, .reason = reason
 	};
+	bool watched = hapool_call_begin(p);
 	int ret;
 
 	*reason = HYBRID_ALLOC_REASON_NONE;
-	hapool_call_begin(p);
 	ret = hapool_split_try(p, &c, false);
 	if (ret == -EAGAIN)
 		ret = hapool_call_slow(p, gfp, hapool_split_try, &c);
 	if (!ret)
 		this_cpu_inc(p->cpus->live);
-	return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
+	return hapool_call_end_barren(p, watched, hapool_would_wait(ret, gfp));
 }
 
 /**
@@ -1520,7 +2020,8 @@ int hapool_split(struct hapool *p, u64 start, u64 len, u64 at, gfp_t gfp,
  * @got: out: how many it has got: as many as are free behind it
  * @reason: out: why it was refused
  * Context: process context; may sleep if @gfp lets it.
- * Return: as hapool_split(); -ENOSPC fewer than @least are free behind it.
+ * Return: as hapool_split(); -ENOSPC fewer than @least are free behind it; -EDQUOT fewer are free
+ * beyond all reservations. It gets no more than these.
  */
 int hapool_extend(struct hapool *p, u64 start, u64 len, u64 least, u64 most, gfp_t gfp, u64 *got,
 		  enum hybrid_alloc_reason *reason)
@@ -1532,16 +2033,14 @@ int hapool_extend(struct hapool *p, u64 start, u64 len, u64 least, u64 most, gfp
 	int ret;
 
 	*reason = HYBRID_ALLOC_REASON_NONE;
-	hapool_call_begin(p);
+	c.watched = hapool_call_begin(p);
 	ret = hapool_extend_try(p, &c, false);
 	if (ret == -EAGAIN && hapool_drain_at(p, start + len + c.got))
 		ret = hapool_extend_try(p, &c, false);
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN || (c.watched && ret == -ENOMEM))
 		ret = hapool_call_slow(p, gfp, hapool_extend_try, &c);
-	if (!ret)
-		this_cpu_add(p->cpus->taken, c.got);
 	*got = ret ? 0 : c.got;
-	return hapool_call_end_barren(p, hapool_would_wait(ret, gfp));
+	return hapool_call_end_barren(p, c.watched, hapool_would_wait(ret, gfp));
 }
 
 /* ---- life ---- */
@@ -1599,5 +2098,6 @@ void hapool_destroy(struct hapool *p)
 			kfree(per_cpu_ptr(p->cpus, cpu)->bin[class].mag);
 	hapool_depot_destroy(p);
 	free_percpu(p->cpus);
+	kfree(p->reserve);
 	haslab_destroy(&p->slab);
 }

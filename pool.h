@@ -49,12 +49,35 @@ struct hapool_depot {
 	bool wants;	/* a free has looked for an empty one in vain */
 };
 
+/* Blocks that are promised, and not taken yet: see pool/reserve.c. */
+struct hapool_reserve {
+	spinlock_t lock;	/* protects all of this */
+	unsigned int users;	/* open reservations */
+	bool watched;	/* there is one: calls book what they take. Read without the lock */
+	bool ready;	/* no call is left that began before that */
+	bool tight;	/* the pools are closed because little is left */
+	bool exclusive;	/* the holder of hapool.slow waits for what others have booked */
+	unsigned int closed;	/* reasons for which the pools are closed, and empty */
+	u64 reserved;	/* blocks that are promised */
+	u64 booked;	/* blocks that other calls are about to take */
+	u64 slack;	/* blocks that are known to be free beyond these; 0 if none is promised */
+	u64 mag_blocks;	/* what the magazines had room for when the slack was counted */
+	u64 trimming;	/* blocks that TRIM holds */
+	u64 refusals;	/* calls that were refused because of reservations */
+};
+
+/* A reservation. Its owner gives it to the calls, and looks at nothing in it. */
+struct hapool_reservation {
+	u64 blocks;	/* under hapool_reserve.lock */
+};
+
 /* Counts, in blocks unless stated otherwise. */
 struct hapool_stat {
 	u64 capacity;	/* size of the managed space */
 	u64 charged;	/* blocks in live extents */
 	u64 cached;	/* blocks in the pools */
 	u64 retired;	/* HELD blocks: neither free nor in use */
+	u64 reserved;	/* blocks that are promised to reservations, free or cached */
 	struct haslab_stat slab;	/* counts of the layers below */
 	u64 nr_live;	/* live extents */
 	u64 allocs;	/* extents that were allocated or claimed so far */
@@ -63,6 +86,8 @@ struct hapool_stat {
 	u64 refills;	/* times an empty magazine asked the slab layer for a batch */
 	u64 drains;	/* batches given back to the slab layer */
 	u64 searches;	/* allocations that went through the slow mode */
+	u64 nr_reservations;	/* open reservations */
+	u64 reserved_refusals;	/* calls that were refused because of reservations */
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];	/* refused frees by enum hybrid_alloc_reason */
 	u64 metadata;	/* bytes of metadata, without per-CPU memory */
 	u64 percpu;	/* bytes of per-CPU memory: magazines, counters, groups */
@@ -75,14 +100,16 @@ struct hapool {
 	u16 limit[HASLAB_NR_CLASSES];	/* capacity of a magazine, by class */
 	atomic_t bypass;	/* > 0: the pools are closed; frees go straight to the slab layer */
 	struct mutex slow;	/* held in the slow mode, by TRIM and by grow; see pool.c */
-	/* this and the next two belong to the holder of @slow */
+	/* this and the next three belong to the holder of @slow */
 	unsigned int noio;	/* what memalloc_noio_save() said */
 	u64 search_frees;	/* hapool_frees() before the search */
 	bool search_exact;	/* no free was in flight then: see pool/refusals.c */
+	bool emptied;	/* all pools were emptied, and that is counted in reserve->closed */
 	atomic64_t held;	/* number of HELD blocks */
 	struct hapool_refusals refusals;
 	struct hapool_depot *depot;	/* of each class */
 	bool has_depot;			/* a magazine has been put there once */
+	struct hapool_reserve *reserve;	/* NULL until the first reservation */
 };
 
 /* For hapool_alloc(): no goal. */
@@ -116,6 +143,15 @@ void hapool_search_end(struct hapool *p);
 int __must_check hapool_hold(struct hapool *p, u64 *start, u64 *len, gfp_t gfp);
 void hapool_unhold(struct hapool *p, u64 start, u64 len);
 int __must_check hapool_grow(struct hapool *p, u64 nr_blocks, gfp_t gfp);
+
+int __must_check hapool_reservation_open(struct hapool *p, struct hapool_reservation *v);
+void hapool_reservation_close(struct hapool *p, struct hapool_reservation *v);
+u64 hapool_reservation_left(struct hapool *p, const struct hapool_reservation *v);
+int __must_check hapool_reserve(struct hapool *p, struct hapool_reservation *v, u64 nr, gfp_t gfp);
+int hapool_unreserve(struct hapool *p, struct hapool_reservation *v, u64 nr);
+int __must_check hapool_alloc_reserved(struct hapool *p, struct hapool_reservation *v, u64 *len,
+				       u64 max, u64 align, u64 goal, gfp_t gfp, u64 *start);
+int hapool_unalloc(struct hapool *p, struct hapool_reservation *v, u64 start, u64 len);
 
 void hapool_drain(struct hapool *p);
 void hapool_drain_idle(struct hapool *p);

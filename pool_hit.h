@@ -45,7 +45,9 @@ struct hapool_cpu {
 	s64 live;	/* extents allocated here other than by a hit, less those freed likewise */
 	u64 begun;	/* other calls begun here that are not hits and change something */
 	u64 done;	/* such calls that ended here; they may have begun on another CPU */
-	u64 barren;	/* those of these that made no extent */
+	u64 watched_begun;	/* the same two, of calls that book what they take: see */
+	u64 watched_done;	/* pool/reserve.c */
+	u64 barren;	/* those of these four that made no extent */
 	u64 misses;	/* allocations of a common size that found no object in the magazine */
 	u64 refills;	/* of a magazine */
 	u64 drains;	/* of a magazine */

@@ -291,6 +291,8 @@ struct haslab {
 	struct haslab_group *groups;
 	unsigned int nr_groups;
 	bool closing;			/* detach has begun: killable walks end early */
+	/* a task whose searches do not end when it is killed; of the slow mode, or NULL */
+	struct task_struct *patient;
 };
 
 /* How many blocks lie between @pos and the next multiple of @align. */

@@ -21,13 +21,12 @@
 static void ha_undo_items(struct ha_call *call, u32 nr)
 {
 	struct hybrid_alloc_alloc_item *items = call->items;
-	enum hybrid_alloc_reason reason;
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
 		if (!items[i].error)
-			ha_file_free(call->file, items[i].extent.start, items[i].extent.len,
-				     &reason);
+			ha_file_undo(call->file, call->batch.flags, items[i].extent.start,
+				     items[i].extent.len);
 		cond_resched();
 	}
 	call->batch.nr_done = 0;
@@ -58,7 +57,7 @@ static int ha_alloc_item(struct ha_call *call, struct hybrid_alloc_alloc_item *i
 	if (plain)
 		ret = ha_file_alloc(call->file, call->batch.flags | item->flags, 0, item->len,
 				    item->align, item->goal, &range);
-	item->error = -ret;
+	item->error = ret == -EDQUOT ? ENOSPC : -ret;
 	if (!ret) {
 		item->extent.start = range.start;
 		item->extent.len = range.len;
@@ -74,7 +73,8 @@ static int ha_alloc_items(struct ha_call *call)
 
 	for (batch->nr_done = 0; batch->nr_done < batch->nr; batch->nr_done++) {
 		ret = ha_alloc_item(call, &items[batch->nr_done]);
-		if (fatal_signal_pending(current))
+		if (fatal_signal_pending(current) &&
+		    !(batch->flags & HYBRID_ALLOC_ALLOC_RESERVED))
 			ret = -EINTR;
 		/* a search ended early: that is of the call, not of the item */
 		if (ret == -EINTR || ret == -ENODEV) {
@@ -85,6 +85,15 @@ static int ha_alloc_items(struct ha_call *call)
 		cond_resched();
 	}
 	return 0;
+}
+
+/**
+ * ha_batch_check - whether the flags of ALLOC_BATCH agree
+ * @call: the call
+ */
+bool ha_batch_check(const struct ha_call *call)
+{
+	return ha_flags_agree(call->batch.flags);
 }
 
 /**
@@ -122,11 +131,10 @@ int ha_alloc_batch(struct ha_call *call)
 static void ha_undo_extents(struct ha_call *call)
 {
 	struct hybrid_alloc_extent *extents = call->items;
-	enum hybrid_alloc_reason reason;
 
 	while (call->many.nr_extents--) {
-		ha_file_free(call->file, extents[call->many.nr_extents].start,
-			     extents[call->many.nr_extents].len, &reason);
+		ha_file_undo(call->file, call->many.flags, extents[call->many.nr_extents].start,
+			     extents[call->many.nr_extents].len);
 		cond_resched();
 	}
 	call->many.nr_extents = 0;
@@ -151,7 +159,9 @@ void ha_undo_alloc_many(struct ha_call *call)
  */
 bool ha_many_check(const struct ha_call *call)
 {
-	return !call->many.__reserved && ha_goal_is_plain(call->many.flags, call->many.goal);
+	return !call->many.__reserved && !call->many.__reserved2 &&
+	       ha_flags_agree(call->many.flags) &&
+	       ha_goal_is_plain(call->many.flags, call->many.goal);
 }
 
 /* The next extent of ALLOC_MANY, of @max bytes at the most. */
@@ -159,7 +169,6 @@ static int ha_many_next(struct ha_call *call, struct ha_pieces *p, u64 max, u64 
 {
 	struct hybrid_alloc_many *many = &call->many;
 	struct hybrid_alloc_extent *extents = call->items;
-	enum hybrid_alloc_reason reason;
 	struct hybrid_alloc_range range;
 	int ret;
 
@@ -168,7 +177,7 @@ static int ha_many_next(struct ha_call *call, struct ha_pieces *p, u64 max, u64 
 				    &range);
 		max = ret ? 0 : ha_pieces_shorter(p, range.len);
 		if (max)
-			ha_file_free(call->file, range.start, range.len, &reason);
+			ha_file_undo(call->file, many->flags, range.start, range.len);
 	} while (max);
 	if (ret)
 		return ret;
@@ -197,12 +206,15 @@ static int ha_many_alloc(struct ha_call *call)
 	ret = ha_pieces_begin(ha, &p, &rq, many->nr);
 	if (ret)
 		return ret;
+	/* else all that it has might be taken first, and given back */
+	if (many->flags & HYBRID_ALLOC_ALLOC_RESERVED && ha_file_reserved(call->file) < p.left)
+		return -EINVAL;
 	while (!ret && (max = ha_pieces_next(ha, &p))) {
 		ret = ha_many_next(call, &p, max, goal);
 		if (ret)
 			break;
 		goal = extents[many->nr_extents - 1].start + extents[many->nr_extents - 1].len;
-		if (fatal_signal_pending(current))
+		if (fatal_signal_pending(current) && !(many->flags & HYBRID_ALLOC_ALLOC_RESERVED))
 			ret = -EINTR;
 		cond_resched();
 	}
@@ -223,6 +235,7 @@ int ha_alloc_many(struct ha_call *call)
 
 	many->nr_extents = 0;
 	many->total = 0;
+	many->reason = HYBRID_ALLOC_REASON_NONE;
 	call->items = kvmalloc_array(many->nr, sizeof(struct hybrid_alloc_extent), GFP_KERNEL);
 	if (!call->items)
 		return -ENOMEM;
@@ -231,6 +244,10 @@ int ha_alloc_many(struct ha_call *call)
 		return ret;
 	ret = ha_many_alloc(call);
 	ha_dev_leave(call);
+	if (ret == -EDQUOT) {
+		many->reason = HYBRID_ALLOC_REASON_RESERVED;
+		ret = -ENOSPC;
+	}
 	if (ret)
 		return ret;
 	ret = ha_call_items_out(call, 0, many->nr_extents, call->items);

@@ -172,8 +172,8 @@ static inline int ha_file_try(struct ha_file *f, u64 min, u64 len, u64 align, u6
 			      struct hybrid_alloc_range *range)
 {
 	if (unlikely(min))
-		return hybrid_alloc_alloc_upto(f->dev->ha, min, len, align, goal, gfp, range);
-	return hybrid_alloc_alloc(f->dev->ha, len, align, goal, gfp, range);
+		return ha_upto_told(f->dev->ha, NULL, min, len, align, goal, gfp, range);
+	return ha_alloc_told(f->dev->ha, len, align, goal, gfp, range);
 }
 
 /* Waits for memory, so that the next try, which does not wait, finds some. */
@@ -211,6 +211,9 @@ static int ha_bound_search(struct ha_file *f, struct ha_bound *b, u64 min, u64 l
 			ha_bound_remember(f, b, range);
 		up_write(&dev->bound_lock);
 		if (!ret || (ret == -ENOMEM && !ha_bound_wait(&tries)))
+			break;
+		/* others may have reserved what was found: there may be something shorter */
+		if (ret == -EDQUOT && (at == HYBRID_ALLOC_NO_GOAL || found <= (min ?: len)))
 			break;
 		/* the task that delays an object may need this CPU */
 		if (ret == -EAGAIN && at != HYBRID_ALLOC_NO_GOAL)
@@ -256,7 +259,7 @@ static noinline int ha_file_alloc_bound(struct ha_file *f, u64 min, u64 len, u64
 /**
  * ha_file_alloc - allocate through a file
  * @f: the file
- * @flags: HYBRID_ALLOC_ALLOC_BOUND, HYBRID_ALLOC_ALLOC_GOAL
+ * @flags: HYBRID_ALLOC_ALLOC_BOUND or HYBRID_ALLOC_ALLOC_RESERVED, HYBRID_ALLOC_ALLOC_GOAL
  * @min: as of hybrid_alloc_alloc_upto(); 0: @len
  * @len: as of hybrid_alloc_alloc(), or the most that is asked for
  * @align: as of hybrid_alloc_alloc()
@@ -264,7 +267,7 @@ static noinline int ha_file_alloc_bound(struct ha_file *f, u64 min, u64 len, u64
  * @range: out: the extent
  *
  * Context: Process context, may sleep, with a reference on the instance's calls.
- * Return: As hybrid_alloc_alloc_upto().
+ * Return: As ha_upto_told() or ha_file_alloc_reserved().
  */
 int ha_file_alloc(struct ha_file *f, u32 flags, u64 min, u64 len, u64 align, u64 goal,
 		  struct hybrid_alloc_range *range)
@@ -273,6 +276,8 @@ int ha_file_alloc(struct ha_file *f, u32 flags, u64 min, u64 len, u64 align, u64
 		goal = HYBRID_ALLOC_NO_GOAL;
 	if (unlikely(flags & HYBRID_ALLOC_ALLOC_BOUND))
 		return ha_file_alloc_bound(f, min, len, align, goal, range);
+	if (unlikely(flags & HYBRID_ALLOC_ALLOC_RESERVED))
+		return ha_file_alloc_reserved(f, min ?: len, len, align, goal, range);
 	return ha_file_try(f, min, len, align, goal, GFP_KERNEL, range);
 }
 
@@ -616,6 +621,25 @@ int ha_file_keep(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason
 	up_write(&dev->bound_lock);
 	kfree(b);
 	return ret;
+}
+
+/**
+ * ha_file_undo - undo ha_file_alloc()
+ * @f: the file
+ * @flags: as for ha_file_alloc()
+ * @start: of the extent
+ * @len: of the extent
+ *
+ * Context: As ha_file_free().
+ */
+void ha_file_undo(struct ha_file *f, u32 flags, u64 start, u64 len)
+{
+	enum hybrid_alloc_reason reason;
+
+	if (flags & HYBRID_ALLOC_ALLOC_RESERVED)
+		ha_file_unalloc(f, start, len);
+	else
+		ha_file_free(f, start, len, &reason);
 }
 
 /**

@@ -22,7 +22,8 @@ static int ha_call_info(struct ha_call *call)
 
 static bool ha_check_alloc(const struct ha_call *call)
 {
-	return ha_extent_is_plain(&call->alloc.extent) &&
+	return ha_extent_is_plain(&call->alloc.extent) && !call->alloc.__reserved &&
+	       ha_flags_agree(call->alloc.flags) &&
 	       ha_goal_is_plain(call->alloc.flags, call->alloc.goal);
 }
 
@@ -34,8 +35,9 @@ static int ha_call_alloc(struct ha_call *call)
 
 	ret = ha_file_alloc(call->file, arg->flags, arg->min, arg->len, arg->align, arg->goal,
 			    &range);
+	arg->reason = ret == -EDQUOT ? HYBRID_ALLOC_REASON_RESERVED : HYBRID_ALLOC_REASON_NONE;
 	if (ret)
-		return ret;
+		return ret == -EDQUOT ? -ENOSPC : ret;
 	memset(&arg->extent, 0, sizeof(arg->extent));
 	arg->extent.start = range.start;
 	arg->extent.len = range.len;
@@ -45,11 +47,10 @@ static int ha_call_alloc(struct ha_call *call)
 static void ha_call_undo_alloc(struct ha_call *call)
 {
 	const struct hybrid_alloc_extent *extent = &call->alloc.extent;
-	enum hybrid_alloc_reason reason;
 
 	if (!percpu_ref_tryget_live(&call->dev->calls))
 		return;		/* detached: all extents are forgotten */
-	ha_file_free(call->file, extent->start, extent->len, &reason);
+	ha_file_undo(call->file, call->alloc.flags, extent->start, extent->len);
 	ha_dev_leave(call);
 }
 
@@ -120,6 +121,32 @@ static int ha_call_watch(struct ha_call *call)
 	return 0;
 }
 
+static int ha_call_reserve(struct ha_call *call)
+{
+	int ret = ha_file_reserve(call->file, call->reserve.len);
+
+	if (!ret)
+		call->reserve.reserved = ha_file_reserved(call->file);
+	return ret;
+}
+
+static void ha_call_undo_reserve(struct ha_call *call)
+{
+	if (!percpu_ref_tryget_live(&call->dev->calls))
+		return;		/* detached: nothing is left */
+	ha_file_unreserve(call->file, call->reserve.len);
+	ha_dev_leave(call);
+}
+
+static int ha_call_unreserve(struct ha_call *call)
+{
+	int ret = ha_file_unreserve(call->file, call->reserve.len);
+
+	if (!ret)
+		call->reserve.reserved = ha_file_reserved(call->file);
+	return ret;
+}
+
 static bool ha_check_map(const struct ha_call *call)
 {
 	return !call->map.__reserved;
@@ -181,7 +208,8 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	HA_CMD(INFO, info, disk, ha_call_info, .needs = HA_NEEDS_OUT),
 	HA_CMD(ALLOC, alloc, extent, ha_call_alloc,
 	       .check = ha_check_alloc,
-	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL,
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL |
+			HYBRID_ALLOC_ALLOC_RESERVED,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT,
 	       .undo = ha_call_undo_alloc),
 	HA_CMD(FREE, free, __reserved, ha_call_free,
@@ -197,8 +225,9 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .flags = HYBRID_ALLOC_STAT_RUNS,
 	       .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
 	HA_CMD(ALLOC_BATCH, batch, nr_failed, ha_alloc_batch,
+	       .check = ha_batch_check,
 	       .item_size = sizeof(struct hybrid_alloc_alloc_item),
-	       .flags = HYBRID_ALLOC_ALLOC_BOUND,
+	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_RESERVED,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_ENTERS_ITSELF |
 			HA_NEEDS_ITEMS,
 	       .undo = ha_undo_alloc_batch),
@@ -213,7 +242,7 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .check = ha_many_check,
 	       .item_size = sizeof(struct hybrid_alloc_extent),
 	       .flags = HYBRID_ALLOC_ALLOC_BOUND | HYBRID_ALLOC_ALLOC_GOAL |
-			HYBRID_ALLOC_ALLOC_PARTIAL,
+			HYBRID_ALLOC_ALLOC_PARTIAL | HYBRID_ALLOC_ALLOC_RESERVED,
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT | HA_ENTERS_ITSELF,
 	       .undo = ha_undo_alloc_many),
 	HA_CMD(MAP, map, __reserved, ha_call_map,
@@ -236,6 +265,11 @@ static const struct ha_cmd ha_dev_cmds[] = {
 	       .item_size = sizeof(struct hybrid_alloc_free_item),
 	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT | HA_ENTERS_ITSELF | HA_NEEDS_ITEMS),
 	HA_CMD(WATCH, watch, free, ha_call_watch, .needs = HA_NEEDS_READER | HA_NEEDS_OUT),
+	HA_CMD(RESERVE, reserve, reserved, ha_call_reserve,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_UNSEALED | HA_NEEDS_OUT,
+	       .undo = ha_call_undo_reserve),
+	HA_CMD(UNRESERVE, reserve, reserved, ha_call_unreserve,
+	       .needs = HA_NEEDS_WRITER | HA_NEEDS_OUT),
 };
 
 /**

@@ -152,6 +152,7 @@ void ha_dev_info(struct ha_dev *dev, struct hybrid_alloc_info *info)
 		info->state |= HYBRID_ALLOC_STATE_KERNEL;
 	info->features = HYBRID_ALLOC_FEATURE_WATCH | HYBRID_ALLOC_FEATURE_MAP_KIND |
 			 HYBRID_ALLOC_FEATURE_PARTS |
+			 HYBRID_ALLOC_FEATURE_RESERVE |
 			 HYBRID_ALLOC_FEATURE_MIN;
 	info->epoch = dev->epoch;
 	memcpy(info->uuid, dev->uuid, sizeof(info->uuid));

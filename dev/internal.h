@@ -100,12 +100,18 @@ struct ha_dev {
  * @dev: the instance, with a reference
  * @bound: struct ha_bound, the extents that are freed when it is closed
  * @threshold: below which poll() reports low space
+ * @reserve_lock: one call at a time opens @reservation; only RESERVE takes it
+ * @reservation: what the file has reserved
+ * @reserves: @reservation is open, until the file is closed
  * @rcu: frees it
  */
 struct ha_file {
 	struct ha_dev *dev;
 	struct list_head bound;
 	struct ha_threshold threshold;
+	struct mutex reserve_lock;	/* see above */
+	struct hybrid_alloc_reservation reservation;
+	bool reserves;
 	struct rcu_head rcu;
 };
 
@@ -176,8 +182,19 @@ int ha_file_part(struct ha_file *f, struct ha_part *p);
 int ha_file_free_part(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int ha_file_keep(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int ha_file_free(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_reason *reason);
+void ha_file_undo(struct ha_file *f, u32 flags, u64 start, u64 len);
 void ha_file_release_bound(struct ha_file *f);
 u64 ha_bound_count(const struct ha_dev *dev, u64 *bytes);
+
+/* reserve.c */
+
+int ha_file_reserve(struct ha_file *f, u64 len);
+int ha_file_unreserve(struct ha_file *f, u64 len);
+u64 ha_file_reserved(struct ha_file *f);
+int ha_file_alloc_reserved(struct ha_file *f, u64 min, u64 len, u64 align, u64 goal,
+			   struct hybrid_alloc_range *range);
+void ha_file_unalloc(struct ha_file *f, u64 start, u64 len);
+void ha_file_release_reservation(struct ha_file *f);
 
 /* observe.c */
 

@@ -117,6 +117,7 @@ static_assert(offsetofend(struct hybrid_alloc_map, item_size) == sizeof(struct h
  * @trim: of TRIM
  * @grow: of GROW
  * @watch: of WATCH
+ * @reserve: of RESERVE and UNRESERVE
  * @stat: of STAT; the largest
  *
  * Only the first @cmd->size bytes of the union are initialised.
@@ -148,6 +149,7 @@ struct ha_call {
 		struct hybrid_alloc_trim trim;
 		struct hybrid_alloc_grow grow;
 		struct hybrid_alloc_watch watch;
+		struct hybrid_alloc_reserve reserve;
 		struct hybrid_alloc_stat stat;
 	};
 };
@@ -165,6 +167,12 @@ static inline bool ha_extent_is_plain(const struct hybrid_alloc_extent *extent)
 static inline bool ha_goal_is_plain(u32 flags, u64 goal)
 {
 	return (flags & HYBRID_ALLOC_ALLOC_GOAL) || !goal;
+}
+
+/* An extent that is bound takes nothing from what the file has reserved. */
+static inline bool ha_flags_agree(u32 flags)
+{
+	return !(flags & HYBRID_ALLOC_ALLOC_BOUND) || !(flags & HYBRID_ALLOC_ALLOC_RESERVED);
 }
 
 /* ioctl.c */
@@ -187,6 +195,7 @@ int ha_trim(struct ha_call *call);
 
 /* batch.c */
 
+bool ha_batch_check(const struct ha_call *call);
 bool ha_many_check(const struct ha_call *call);
 int ha_alloc_batch(struct ha_call *call);
 void ha_undo_alloc_batch(struct ha_call *call);

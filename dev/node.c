@@ -32,6 +32,7 @@ static int ha_node_open(struct inode *inode, struct file *file)
 	f->dev = dev;
 	INIT_LIST_HEAD(&f->bound);
 	ha_threshold_init(&f->threshold);
+	mutex_init(&f->reserve_lock);
 
 	/* As the node exists, the registry still has its reference. */
 	spin_lock(&dev->lock);
@@ -66,6 +67,7 @@ static int ha_node_release(struct inode *inode, struct file *file)
 	struct ha_dev *dev = f->dev;
 
 	ha_file_release_bound(f);
+	ha_file_release_reservation(f);
 	ha_file_release_threshold(f);
 	kfree_rcu(f, rcu);	/* its waiters may just be woken */
 	spin_lock(&dev->lock);

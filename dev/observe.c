@@ -180,6 +180,9 @@ static struct attribute *ha_stat_attrs[] = {
 	HA_STAT(bound_memory),
 	HA_STAT(nr_watchers),
 	HA_STAT(nr_allocs),
+	HA_STAT(reserved),
+	HA_STAT(nr_reservations),
+	HA_STAT(reserved_refusals),
 	NULL
 };
 

@@ -3,5 +3,6 @@
 #include "inject_pool.h"
 #include "pool/refusals.c"
 #include "pool/depot.c"
+#include "pool/reserve.c"
 #include "pool/report.c"
 #include "pool.c"

@@ -10,6 +10,13 @@ static inline u32 hapool_mag_nr(const struct hapool_mag *mag)
 	return mag->used / sizeof(mag->refs[0]);
 }
 
+/* Count an allocation that is no hit, after it. */
+static inline void hapool_count(struct hapool *p, u64 len)
+{
+	this_cpu_add(p->cpus->taken, len);
+	this_cpu_inc(p->cpus->live);
+}
+
 /* ---- refusals (pool/refusals.c) ---- */
 
 u64 hapool_cpu_given(const struct hapool *p, const struct hapool_cpu *c);
@@ -46,5 +53,37 @@ void hapool_depot_release(unsigned long *place, const struct hapool_mag *mag);
 u64 hapool_depot_cached(const struct hapool *p, int class);
 bool hapool_depot_is_taken(const struct hapool *p);
 void hapool_depot_destroy(struct hapool *p);
+
+/* ---- reservations (pool/reserve.c) ---- */
+
+/* NULL until the first reservation. Who has seen it, or has one, uses hapool.reserve itself. */
+static inline struct hapool_reserve *hapool_reserve_of(const struct hapool *p)
+{
+	/* pairs with smp_store_release() in hapool_reserve_make() */
+	return smp_load_acquire(&p->reserve);
+}
+
+void hapool_set_closed(struct hapool *p, int nr);
+bool hapool_stays_closed(struct hapool *p);
+void hapool_relax(struct hapool *p);
+int hapool_try_book(struct hapool *p, u64 nr, u64 *count, bool slow);
+int hapool_try_book_some(struct hapool *p, u64 least, u64 *nr, u64 *count, bool slow);
+void hapool_unbook_some(struct hapool *p, u64 nr, u64 got);
+void hapool_set_exclusive(struct hapool *p, bool exclusive);
+void hapool_unbook(struct hapool *p, u64 nr, u64 *count, u64 got);
+bool hapool_may_refill(struct hapool *p, u64 nr);
+void hapool_not_freed(struct hapool *p, u64 nr);
+void hapool_retired(struct hapool *p, u64 nr);
+void hapool_unretired(struct hapool *p, u64 nr);
+void hapool_trim_held(struct hapool *p, u64 nr);
+void hapool_trim_freed(struct hapool *p, u64 nr);
+bool hapool_watch(struct hapool *p);
+void hapool_watch_ready(struct hapool *p);
+void hapool_unwatch(struct hapool *p);
+bool hapool_all_watched(const struct hapool *p);
+void hapool_reservation_add(struct hapool *p, struct hapool_reservation *v, u64 nr);
+u64 hapool_reservation_take(struct hapool *p, struct hapool_reservation *v, u64 least, u64 most);
+bool hapool_freed_into_begin(struct hapool *p, u64 nr);
+void hapool_freed_into_end(struct hapool *p, struct hapool_reservation *v, u64 nr, bool freed);
 
 #endif

@@ -70,6 +70,22 @@ static u64 hapool_bin_cached(const struct hapool_bin *bin)
 	return nr;
 }
 
+static void hapool_stat_reserve(const struct hapool *p, struct hapool_stat *st)
+{
+	struct hapool_reserve *r = hapool_reserve_of(p);
+
+	if (!r)
+		return;
+	spin_lock(&r->lock);
+	st->reserved = r->reserved;
+	st->nr_reservations = r->users;
+	st->reserved_refusals = r->refusals;
+	spin_unlock(&r->lock);
+	/* it is kept, and as long as nothing is reserved it is a part of the allocator */
+	if (st->reserved)
+		st->metadata += ksize(r);
+}
+
 /**
  * hapool_stat - where the space is
  * @p: the pool
@@ -89,6 +105,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 	st->charged = hapool_charged(p);
 	st->retired = atomic64_read(&p->held);
 	st->metadata = sizeof(*p) + atomic_long_read(&p->slab.mem.bytes);
+	hapool_stat_reserve(p, st);
 	/* one for each CPU too, if the device is large enough */
 	st->percpu = p->slab.nr_groups * sizeof(*p->slab.groups) +
 		     HASLAB_NR_CLASSES * sizeof(*p->depot);
@@ -96,7 +113,7 @@ void hapool_stat(struct hapool *p, struct hapool_stat *st, bool walk)
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
 		live += READ_ONCE(c->live);
-		allocs += READ_ONCE(c->done) - READ_ONCE(c->barren);
+		allocs += READ_ONCE(c->done) + READ_ONCE(c->watched_done) - READ_ONCE(c->barren);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
 			st->cached += hapool_bin_cached(&c->bin[i]) * hapool_class_blocks(p, i);
 			/* as in hapool_bin_live() */
@@ -146,7 +163,8 @@ static int hapool_check_once(struct hapool *p)
 				return -EUCLEAN;
 	hapool_stat(p, &st, false);
 	ret = haslab_check(&p->slab);
-	if (!ret && st.capacity != st.charged + st.cached + st.retired + st.slab.free)
+	if (!ret && (st.capacity != st.charged + st.cached + st.retired + st.slab.free ||
+		     st.reserved > st.cached + st.retired + st.slab.free))
 		ret = -EAGAIN;
 	return ret;
 }
@@ -161,7 +179,7 @@ static u64 hapool_nr_allocs(const struct hapool *p)
 	for_each_possible_cpu(cpu) {
 		const struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
-		sum += READ_ONCE(c->begun);
+		sum += READ_ONCE(c->begun) + READ_ONCE(c->watched_begun);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++)
 			/* as in hapool_bin_live() */
 			sum += data_race(c->bin[i].hits);
@@ -182,7 +200,8 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 
 	*events = 0;
 	for_each_possible_cpu(cpu)
-		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done);
+		done += READ_ONCE(per_cpu_ptr(p->cpus, cpu)->done) +
+			READ_ONCE(per_cpu_ptr(p->cpus, cpu)->watched_done);
 	/* reads `done` first; a store that another CPU has under way is seen at the next try */
 	smp_rmb();
 	if (hapool_is_freeing(p) || hapool_depot_is_taken(p))
@@ -190,7 +209,7 @@ static bool hapool_is_quiet(struct hapool *p, u64 *events)
 	for_each_possible_cpu(cpu) {
 		struct hapool_cpu *c = per_cpu_ptr(p->cpus, cpu);
 
-		begun += READ_ONCE(c->begun);
+		begun += READ_ONCE(c->begun) + READ_ONCE(c->watched_begun);
 		*events += READ_ONCE(c->drains) + READ_ONCE(c->refills) + READ_ONCE(c->given);
 		for (i = 0; i < HASLAB_NR_CLASSES; i++) {
 			if (READ_ONCE(c->bin[i].mag) == MAG_TAKEN)

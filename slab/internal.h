@@ -162,6 +162,12 @@ static inline bool haslab_has_all(const struct haslab *s)
 }
 
 /* Assert that the caller has shut out all groups. */
+/* Whether the caller goes on when it is killed. */
+static inline bool haslab_is_patient(const struct haslab *s)
+{
+	return s->cfg.unkillable || READ_ONCE(s->patient) == current;
+}
+
 static inline void haslab_assert_all(const struct haslab *s)
 {
 	lockdep_assert(haslab_has_all(s));

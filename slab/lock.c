@@ -132,7 +132,7 @@ void haslab_lock_waited(struct haslab *s, struct haslab_group *g)
  */
 int haslab_pause(const struct haslab *s)
 {
-	if (s->cfg.unkillable) {
+	if (haslab_is_patient(s)) {
 		schedule_timeout_uninterruptible(1);
 		return 0;
 	}

@@ -208,7 +208,7 @@ static int haslab_walk_stop(const struct haslab_walk *w)
 {
 	if (!(w->flags & HASLAB_WALK_KILLABLE))
 		return 0;
-	if (!w->s->cfg.unkillable && fatal_signal_pending(current))
+	if (!haslab_is_patient(w->s) && fatal_signal_pending(current))
 		return -EINTR;
 	/* pairs with haslab_stop_walks(): what its caller did before is visible, too */
 	return smp_load_acquire(&w->s->closing) ? -ENODEV : 0;
