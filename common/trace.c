@@ -10,7 +10,8 @@
 #define MAX_WORDS	4	/* of an operation */
 
 static const char no_memory[] = "there is no memory for its ID";
-static const char form[] = "it is neither 'a ID SIZE [ALIGN]' nor 'f ID'";
+static const char form[] =
+	"it is none of 'a ID SIZE [ALIGN]', 'f ID', 'r SIZE', 'A ID SIZE [ALIGN]', 'u SIZE'";
 /* Blocks are not shorter. */
 static const __u64 least_block = 4096;
 
@@ -155,6 +156,20 @@ static const char *parse_alloc(struct trace_reader *t, char **words, int nr, str
 	return what ? wrong_word(t, "ALIGN", words[3], what) : NULL;
 }
 
+/* Reserve, or give back. */
+static const char *parse_reserve(struct trace_reader *t, char **words, int nr, struct trace_op *op)
+{
+	const char *what;
+
+	if (nr > 2)
+		return form;
+	op->kind = words[0][0] == 'r' ? TRACE_RESERVE : TRACE_UNRESERVE;
+	what = parse_size(words[1], &op->size);
+	if (what || !op->size)
+		return wrong_word(t, "SIZE", words[1], what ? what : "is nothing to reserve");
+	return NULL;
+}
+
 static const char *parse_op(struct trace_reader *t, char **words, int nr, struct trace_op *op)
 {
 	struct trace_id *id;
@@ -163,6 +178,12 @@ static const char *parse_op(struct trace_reader *t, char **words, int nr, struct
 	if (nr < 2 || words[0][1])
 		return form;
 	switch (words[0][0]) {
+	case 'r':
+	case 'u':
+		return parse_reserve(t, words, nr, op);
+	case 'A':
+		op->reserved = 1;
+		/* fall through */
 	case 'a':
 		if (nr < 3 || nr > 4)
 			return form;

@@ -5,6 +5,9 @@
  *   a ID SIZE [ALIGN]       allocate
  *   a ID MIN-MAX [ALIGN]    allocate MAX, or as much as there is in a row, from MIN up
  *   f ID                    free
+ *   r SIZE                  reserve so much more
+ *   A ID SIZE [ALIGN]       allocate against what is reserved; or MIN-MAX
+ *   u SIZE                  give back so much of it, or all if it is less
  *
  * An ID is a number that the trace chooses; SIZE, MIN, MAX and ALIGN are as parse_size() reads
  * them. ALIGN is a power of two or a multiple of 4K. A # begins a comment. Blank lines are allowed.
@@ -15,14 +18,15 @@
 #include <stdio.h>
 #include <linux/types.h>
 
-enum trace_kind { TRACE_END, TRACE_ALLOC, TRACE_FREE };
+enum trace_kind { TRACE_END, TRACE_ALLOC, TRACE_FREE, TRACE_RESERVE, TRACE_UNRESERVE };
 
 /**
  * struct trace_op - an operation of a trace
  * @kind: TRACE_END after the last operation
  * @number: number of the ID, from 0 in the order of first use
  * @id: the ID
- * @size: TRACE_ALLOC: in bytes, at least 1
+ * @reserved: TRACE_ALLOC: against what is reserved
+ * @size: in bytes, at least 1; not of TRACE_FREE
  * @min: TRACE_ALLOC: so many bytes will do, at least 1; @size if there is only that
  * @align: TRACE_ALLOC: in bytes, a power of two or a multiple of 4 KiB
  */
@@ -30,6 +34,7 @@ struct trace_op {
 	enum trace_kind kind;
 	__u32 number;
 	__u64 id;
+	int reserved;
 	__u64 size;
 	__u64 min;
 	__u64 align;

@@ -68,6 +68,8 @@ const char *hybrid_alloc_strreason(uint32_t reason)
 	};
 	_Static_assert(ARRAY_SIZE(texts) == HYBRID_ALLOC_REASON_COUNT, "a reason has no text");
 
+	if (reason == HYBRID_ALLOC_REASON_RESERVED)
+		return "what is free is reserved";
 	return reason < ARRAY_SIZE(texts) ? texts[reason] : "unknown reason";
 }
 
@@ -325,6 +327,16 @@ int hybrid_alloc_grow_range(int fd, struct hybrid_alloc_grow *grow)
 int hybrid_alloc_watch_space(int fd, struct hybrid_alloc_watch *watch)
 {
 	return call(fd, HYBRID_ALLOC_IOC_WATCH, watch);
+}
+
+int hybrid_alloc_reserve_space(int fd, struct hybrid_alloc_reserve *reserve)
+{
+	return call(fd, HYBRID_ALLOC_IOC_RESERVE, reserve);
+}
+
+int hybrid_alloc_unreserve_space(int fd, struct hybrid_alloc_reserve *reserve)
+{
+	return call(fd, HYBRID_ALLOC_IOC_UNRESERVE, reserve);
 }
 
 int hybrid_alloc_read_map(int fd, struct hybrid_alloc_map_entry *entries,

@@ -74,9 +74,9 @@ extern "C" {
 const char *hybrid_alloc_version(void);
 
 /**
- * hybrid_alloc_strreason - describe why a free, split or extension was refused
+ * hybrid_alloc_strreason - describe why a free, split, extension or allocation was refused
  * @reason: an enum hybrid_alloc_reason, from hybrid_alloc_free_extent() or another
- *	function that has one, or from an item of a batch
+ *	function that has one, from hybrid_alloc_alloc_request(), or from an item of a batch
  *
  * Return: a constant text without a full stop. Never NULL: "unknown reason" for a
  * reason that this library does not know.
@@ -195,7 +195,8 @@ int hybrid_alloc_alloc_extent(int fd, uint64_t len, struct hybrid_alloc_extent *
  * HYBRID_ALLOC_ALLOC_BOUND binds the extent to the open file: it is freed when the
  * file is closed, however the process ends, and can be freed earlier only through this
  * open file. With HYBRID_ALLOC_ALLOC_GOAL the extent is placed at @request->goal or
- * soon after it, if there is space.
+ * soon after it, if there is space. With HYBRID_ALLOC_ALLOC_RESERVED the extent takes
+ * from what the open file has reserved: see hybrid_alloc_reserve_space().
  *
  * If @request->min is not 0, that many bytes will do: the extent has @request->len bytes
  * if a free run is that long, else it is the longest that there is. The alignment is a
@@ -204,8 +205,10 @@ int hybrid_alloc_alloc_extent(int fd, uint64_t len, struct hybrid_alloc_extent *
  * -E2BIG for the one, and -EINVAL for the other.
  *
  * Return: as hybrid_alloc_alloc_extent(); -ENOSPC with a shortest length only if no free
- * run is that long; also -EINVAL for an alignment that is not valid, or a shortest length
- * that is larger than the length.
+ * run is that long, or less is not reserved; also -EINVAL for an alignment that is not
+ * valid, a shortest length that is larger than the length, or more than the open file has
+ * reserved. With -ENOSPC @request->reason is HYBRID_ALLOC_REASON_RESERVED if less than
+ * @request->len, or the shortest length, is free and not reserved.
  */
 int hybrid_alloc_alloc_request(int fd, struct hybrid_alloc_alloc *request);
 
@@ -493,6 +496,35 @@ int hybrid_alloc_grow_range(int fd, struct hybrid_alloc_grow *grow);
  * Return: 0 or a negative errno.
  */
 int hybrid_alloc_watch_space(int fd, struct hybrid_alloc_watch *watch);
+
+/**
+ * hybrid_alloc_reserve_space - reserve bytes, without a place
+ * @fd: of the instance
+ * @reserve: @reserve->len is the number of bytes, rounded up to whole blocks;
+ *	@reserve->reserved is set to what the open file has reserved then
+ *
+ * It succeeds if as much is free or in the pools that is not reserved yet, to the last
+ * block. What is reserved goes only to allocations with HYBRID_ALLOC_ALLOC_RESERVED
+ * through the same open file, of which a single block is always found; all duplicates
+ * of @fd share it. It goes back with hybrid_alloc_unreserve_space(), and when the file
+ * is closed. A module without this call returns -ENOTTY, and lacks
+ * HYBRID_ALLOC_FEATURE_RESERVE in the features of hybrid_alloc_get_info().
+ *
+ * Return: 0; -ENOSPC less is free and not reserved, -EAGAIN the instance is sealed.
+ */
+int hybrid_alloc_reserve_space(int fd, struct hybrid_alloc_reserve *reserve);
+
+/**
+ * hybrid_alloc_unreserve_space - give back bytes that are reserved
+ * @fd: of the instance
+ * @reserve: @reserve->len is the number of bytes, rounded up to whole blocks;
+ *	@reserve->reserved is set to what the open file still has reserved
+ *
+ * Needs no memory.
+ *
+ * Return: 0; -EINVAL the open file has reserved less.
+ */
+int hybrid_alloc_unreserve_space(int fd, struct hybrid_alloc_reserve *reserve);
 
 /**
  * hybrid_alloc_read_map - read a page of the map of the disk

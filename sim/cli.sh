@@ -269,13 +269,13 @@ while IFS='|' read -r line why; do
 	printf 'a 1 4096\n# a comment\n\n%b\nf 1\n' "$line" >"$tmp/trace"
 	refused "a trace with '$line'" "$tmp/trace: line 4: $why" replay --capacity 1G "$tmp/trace"
 done <<'WRONG'
-x 1|it is neither 'a ID SIZE ?ALIGN?' nor 'f ID'; fix it
-a|it is neither
-a 2|it is neither
-a 2 4096 4096 4096|it is neither
-ab 2 4096|it is neither
-f|it is neither
-f 1 4096|it is neither
+x 1|it is none of 'a ID SIZE ?ALIGN?', 'f ID', 'r SIZE', 'A ID SIZE ?ALIGN?', 'u SIZE'; fix it
+a|it is none of
+a 2|it is none of
+a 2 4096 4096 4096|it is none of
+ab 2 4096|it is none of
+f|it is none of
+f 1 4096|it is none of
 a x 4096|ID 'x' is not a number from 0 to 18446744073709551615; fix it
 a -2 4096|ID '-2' is not a number
 a 1K 4096|ID '1K' is not a number
@@ -291,8 +291,21 @@ a 2 4096 0|ALIGN '0' is not a power of two
 a 2 4096 x|ALIGN 'x' is not a size
 a 2 4096 18446744073709551616|ALIGN '18446744073709551616' is more than
 f 2|ID '2' is not allocated; fix it
+r|it is none of
+r 4K 4K|it is none of
+r 0|SIZE '0' is nothing to reserve; fix it
+u x|SIZE 'x' is not a size
+A 2|it is none of
 a 1 4096|the ID is allocated already; free it first
 WRONG
+# 64 MiB: 16 are reserved, which others do not get, nor more than the rest
+printf 'r 16M\na 1 32M\na 2 17M\nr 17M\nA 3 4K\na 4 16M\na 5 4K\nu 4K\na 6 4K\nA 7 1M\nf 1\nr 32M\nr 4K\nu 1G\na 8 32M\n' >"$tmp/trace"
+json=$("$sim" replay --json --capacity 64M "$tmp/trace")
+is "refusals that keep a reservation are counted by themselves" \
+	"$? $(value allocs "$json") $(value failed_allocs "$json") $(value reserved_refusals "$json") $(value false_enospc "$json") $(value ledger "$json")" \
+	"0 8 0 4 0 ok"
+refused "a trace that reserves, with threads" "$tmp/trace reserves, which is for one thread; leave out --threads" \
+	replay --threads 2 --capacity 64M "$tmp/trace"
 printf 'a 1 4096\000\n' >"$tmp/trace"
 refused "a trace with a byte of 0" "$tmp/trace: line 1: it contains a zero byte, so it is not text; fix it" replay --capacity 1G "$tmp/trace"
 printf 'a 1 4096\r\nf 1' >"$tmp/trace"
@@ -360,7 +373,7 @@ refused "advise without a capacity" "advise needs --capacity" advise -
 refused "advise without a trace" "advise takes one file with a trace, or -" advise --capacity 1G
 refused "advise of a trace that does not exist" "cannot open $tmp/none" advise --capacity 1G "$tmp/none"
 printf 'a 1 4K\nx 1\n' >"$tmp/trace"
-refused "advise of a trace that is none" "$tmp/trace: line 2: it is neither" advise --capacity 1G "$tmp/trace"
+refused "advise of a trace that is none" "$tmp/trace: line 2: it is none of" advise --capacity 1G "$tmp/trace"
 printf 'a 1 4K\na 1 4K\n' >"$tmp/trace"
 refused "an ID that is live" "line 2: the ID is allocated already" \
 	advise --capacity 1G "$tmp/trace"

@@ -48,7 +48,7 @@ static u64 peak_of(const struct trace *trace)
 
 	for (op = trace->ops; op < trace->ops + trace->nr; op++) {
 		/* again after a refusal: see trace_pack() */
-		if (live[op->id] && op->len)
+		if (op_reserves(op) || (live[op->id] && op->len))
 			continue;
 		used += op->min - live[op->id];
 		live[op->id] = op->min;

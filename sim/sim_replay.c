@@ -26,12 +26,15 @@ static void add_op(struct trace *t, const struct trace_op *op, u32 line)
 		t->ops = need(realloc(t->ops, t->max * sizeof(*t->ops)));
 	}
 	t->ops[t->nr++] = (struct op) {
-		.len = op->kind == TRACE_ALLOC ? ((op->size - 1) >> BLOCK_SHIFT) + 1 : 0,
+		.len = op->kind != TRACE_FREE ? ((op->size - 1) >> BLOCK_SHIFT) + 1 : 0,
 		.min = op->kind == TRACE_ALLOC ? ((op->min - 1) >> BLOCK_SHIFT) + 1 : 0,
+		.kind = op->kind == TRACE_RESERVE ? RESERVE :
+			op->kind == TRACE_UNRESERVE ? UNRESERVE : op->reserved ? RESERVED : PLAIN,
 		.align = max(op->align >> BLOCK_SHIFT, 1ULL),
 		.id = op->number,
 		.line = line,
 	};
+	t->reserves |= op->kind == TRACE_RESERVE || op->kind == TRACE_UNRESERVE || op->reserved;
 }
 
 bool trace_read(struct trace *t, const char *path)
@@ -77,6 +80,8 @@ struct run {
 	const struct trace *trace;
 	struct hapool pool;
 	u64 nr_blocks;
+	struct hapool_reservation reservation;
+	u64 reserved;			/* what it has */
 	struct extent *live;		/* by the number of the ID; not live: len is 0 */
 	struct ledger *ledger;		/* NULL: this run is measured */
 	pthread_mutex_t lock;		/* protects the ledger and the members below */
@@ -155,9 +160,13 @@ static void note_free(struct run *r, const struct extent *e)
 }
 
 /* Allocate from op->min to op->len blocks. The pool expects that a length fits the device. */
-static int pool_alloc(struct hapool *pool, u64 nr_blocks, const struct op *op, u64 *start, u64 *len)
+static int pool_alloc(struct hapool *pool, struct hapool_reservation *v, u64 nr_blocks,
+		      const struct op *op, u64 *start, u64 *len)
 {
 	*len = op->min;
+	if (op->kind == RESERVED)
+		return hapool_alloc_reserved(pool, v, len, op->len, op->align, HAPOOL_NO_GOAL,
+					     GFP_KERNEL, start);
 	if (op->min > nr_blocks)
 		return -ENOSPC;
 	if (op->min == op->len)
@@ -166,14 +175,66 @@ static int pool_alloc(struct hapool *pool, u64 nr_blocks, const struct op *op, u
 				 GFP_KERNEL, start);
 }
 
+/* Whether less than that is free and not reserved. */
+static bool would_break(const struct run *r, u64 len)
+{
+	return len + r->reserved > r->nr_blocks - ledger_used(r->ledger);
+}
+
+/* A call was refused, or not, because of what is reserved. There is one thread. */
+static void note_reserved(struct runner *t, u64 len, bool refused)
+{
+	struct run *r = t->run;
+
+	r->res.reserved_refusals += refused;
+	if (r->ledger && r->reserved && refused != would_break(r, len))
+		t->wrong = "what is reserved is not what is promised";
+}
+
+static void do_reserve(struct runner *t, const struct op *op)
+{
+	struct run *r = t->run;
+	u64 nr = min(op->len, r->reserved);
+
+	if (op->kind == UNRESERVE) {
+		if (hapool_unreserve(&r->pool, &r->reservation, nr))
+			t->wrong = "a part of what is reserved cannot be given back";
+		r->reserved -= nr;
+		return;
+	}
+	r->res.reserves++;
+	if (hapool_reserve(&r->pool, &r->reservation, op->len, GFP_KERNEL)) {
+		if (r->ledger && !would_break(r, op->len))
+			t->wrong = "what is free cannot be reserved";
+		r->res.reserved_refusals++;
+		return;
+	}
+	if (r->ledger && would_break(r, op->len))
+		t->wrong = "more was reserved than is free";
+	r->reserved += op->len;
+}
+
 static void do_alloc(struct runner *t, const struct op *op, struct extent *e)
 {
 	struct run *r = t->run;
 	u64 tick = ticks(), len;
-	int ret = pool_alloc(&r->pool, r->nr_blocks, op, &e->start, &len);
+	int ret = pool_alloc(&r->pool, &r->reservation, r->nr_blocks, op, &e->start, &len);
 
 	t->worst = max(t->worst, ticks() - tick);
 	t->allocs++;
+	/* what could not be reserved before */
+	if (op->kind == RESERVED && ret == -EINVAL && op->min > r->reserved) {
+		r->res.reserved_refusals++;
+		return;
+	}
+	if (op->kind == RESERVED && !ret)
+		r->reserved -= len;
+	if (op->kind == RESERVED && ret && op->min == 1 && op->align == 1)
+		t->wrong = "a block that is reserved is not there";
+	if (op->kind == PLAIN && (!ret || ret == -EDQUOT))
+		note_reserved(t, ret ? op->min : len, ret);
+	if (ret == -EDQUOT)
+		return;
 	if (!ret)
 		e->len = len;
 	else
@@ -204,7 +265,9 @@ static void do_op(struct runner *t, const struct op *op)
 {
 	struct extent *e = &t->run->live[op->id];
 
-	if (!op->len) {
+	if (op_reserves(op)) {
+		do_reserve(t, op);
+	} else if (!op->len) {
 		/* its allocation may have failed */
 		if (e->len)
 			do_free(t, e);
@@ -316,6 +379,8 @@ struct result trace_run(const struct trace *trace, u64 nr_blocks, bool checked)
 	r->ledger = checked ? ledger_new(0, nr_blocks) : NULL;
 	pthread_mutex_init(&r->lock, NULL);
 	pool_start(&r->pool, nr_blocks);
+	if (trace->reserves && hapool_reservation_open(&r->pool, &r->reservation))
+		r->res.wrong = "a reservation cannot be opened";
 	r->res.metadata_peak = pool_metadata(&r->pool);
 	for (i = 0; i < nr_threads; i++) {
 		t[i].id = i;
@@ -384,7 +449,7 @@ static int packer_alloc(struct packer *p, const struct op *op, struct extent *e)
 	int ret;
 
 	if (!p->reference)
-		ret = pool_alloc(&p->pool, p->nr_blocks, op, &e->start, &e->len);
+		ret = pool_alloc(&p->pool, NULL, p->nr_blocks, op, &e->start, &e->len);
 	else
 		ret = reference_alloc(p->reference, op->min, op->len, op->align, &e->start,
 				      &e->len);
@@ -414,6 +479,8 @@ struct result trace_pack(const struct trace *trace, u64 nr_blocks, enum referenc
 
 	for (op = trace->ops; op < trace->ops + trace->nr && !(stop && res.failed); op++) {
 		e = &live[op->id];
+		if (op_reserves(op))
+			continue;
 		if (!op->len) {
 			/* its allocation may have failed */
 			if (e->len && packer_free(p, e))
@@ -471,6 +538,12 @@ int replay(const char *path)
 		free(t.ops);
 		return 2;
 	}
+	if (nr_threads > 1 && t.reserves) {
+		fprintf(stderr, "hybrid-sim: %s reserves, which is for one thread; leave out "
+			"--threads\n", path);
+		free(t.ops);
+		return 2;
+	}
 	if (nr_threads > 1)
 		sim_set_nr_cpus(nr_threads + 1);
 	pthread_barrier_init(&barrier, NULL, nr_threads);
@@ -485,6 +558,7 @@ int replay(const char *path)
 	out_u64("allocs", res.allocs);
 	out_u64("frees", res.frees);
 	report_failures(&res);
+	out_u64("reserved_refusals", res.reserved_refusals);
 	out_double("max_fill", res.max_fill, 5);
 	out_u64("false_enospc", res.false_enospc);
 	out_double("ns_per_op", (double)timed.ns / max(timed.allocs + timed.frees, 1ULL), 2);

@@ -37,11 +37,13 @@ static void alloc_row(struct table *t, const struct hybrid_alloc_extent *e)
 }
 
 /* One SIZE: an extent or, with --pieces, several. 0 or a negative errno. */
-static int alloc_size(int fd, const struct args *args, __u64 size, struct table *t)
+static int alloc_size(int fd, const struct args *args, __u64 size, struct table *t,
+		      unsigned int *reason)
 {
 	static struct hybrid_alloc_extent extents[HYBRID_ALLOC_MAX_ITEMS];
 	__u32 flags = (args->bound ? HYBRID_ALLOC_ALLOC_BOUND : 0) |
-		      (args->has_goal ? HYBRID_ALLOC_ALLOC_GOAL : 0);
+		      (args->has_goal ? HYBRID_ALLOC_ALLOC_GOAL : 0) |
+		      (args->reserve ? HYBRID_ALLOC_ALLOC_RESERVED : 0);
 	struct hybrid_alloc_alloc one = {
 		.size = sizeof(one), .flags = flags, .len = size, .align = args->align,
 		.goal = args->goal, .min = args->min,
@@ -57,12 +59,40 @@ static int alloc_size(int fd, const struct args *args, __u64 size, struct table 
 		err = hybrid_alloc_alloc_request(fd, &one);
 		if (!err)
 			alloc_row(t, &one.extent);
+		*reason = one.reason;
 		return err;
 	}
 	err = hybrid_alloc_alloc_many(fd, extents, &many);
+	*reason = many.reason;
 	for (__u32 i = 0; !err && i < many.nr_extents; i++)
 		alloc_row(t, &extents[i]);
 	return err;
+}
+
+/* Reserve all of it, in whole blocks. */
+static int reserve_sizes(const struct args *args, int fd, const char *path, const __u64 *sizes,
+			 int nr)
+{
+	struct hybrid_alloc_info info = { .size = sizeof(info) };
+	struct hybrid_alloc_reserve r = { .size = sizeof(r) };
+	int err = hybrid_alloc_get_info(fd, &info);
+	char *len;
+
+	for (int i = 0; !err && i < nr; i++) {
+		__u64 blocks = sizes[i] / info.min_block + !!(sizes[i] % info.min_block), all;
+
+		if (__builtin_mul_overflow(blocks * info.min_block, args->count, &all) ||
+		    __builtin_add_overflow(r.len, all, &r.len))
+			err = -ENOSPC;
+	}
+	if (!err)
+		err = hybrid_alloc_reserve_space(fd, &r);
+	if (!err)
+		return EXIT_OK;
+	len = must(size_exact(r.len));
+	failed(explain("reserve", -err, 0, path, "reserve %s", len));
+	free(len);
+	return EXIT_FAILED;
 }
 
 static int alloc_sizes(const struct command *cmd, const struct args *args, int fd,
@@ -72,7 +102,8 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, int f
 
 	for (int i = 0; i < nr; i++) {
 		for (__u64 k = 0; k < args->count; k++, done++) {
-			int err = interrupted ? -EINTR : alloc_size(fd, args, sizes[i], t);
+			unsigned int why = 0;
+			int err = interrupted ? -EINTR : alloc_size(fd, args, sizes[i], t, &why);
 			char *len, *align, *min;
 
 			if (!err)
@@ -80,7 +111,7 @@ static int alloc_sizes(const struct command *cmd, const struct args *args, int f
 			len = must(size_exact(sizes[i]));
 			align = must(size_exact(args->align));
 			min = must(size_exact(args->min));
-			failed(explain(cmd->name, -err, 0, path, "allocate %s%s%s%s%s",
+			failed(explain(cmd->name, -err, why, path, "allocate %s%s%s%s%s",
 				       args->min ? min : "", args->min ? " to " : "", len,
 				       args->align ? " at a multiple of " : "",
 				       args->align ? align : ""));
@@ -142,6 +173,10 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 		complain("%s how much? Name a SIZE, or give --max", cmd->name);
 		status = EXIT_USAGE;
 	}
+	if (args->reserve && args->bound) {
+		complain("--reserve and --bound exclude each other; give one of them");
+		status = EXIT_USAGE;
+	}
 	t = table_new(cmd, args);
 	if (!t || status)
 		return EXIT_USAGE;
@@ -151,7 +186,10 @@ static int cmd_alloc(const struct command *cmd, const struct args *args)
 	fd = open_node(path, O_RDWR);
 	if (fd < 0)
 		return EXIT_FAILED;
-	status = alloc_sizes(cmd, args, fd, path, sizes, nr, t);
+	if (args->reserve)
+		status = reserve_sizes(args, fd, path, sizes, nr);
+	if (!status)
+		status = alloc_sizes(cmd, args, fd, path, sizes, nr, t);
 	table_finish(t);
 	if (args->bound && !status && !hold_bound(fd, path))
 		status = EXIT_FAILED;
@@ -163,7 +201,7 @@ const struct command alloc_command = {
 	.name = "alloc",
 	.run = cmd_alloc,
 	.options = OPTS_TABLE | BIT(OPT_ALIGN) | BIT(OPT_GOAL) | BIT(OPT_MIN) | BIT(OPT_MAX) |
-		   BIT(OPT_PIECES) | BIT(OPT_BOUND) | BIT(OPT_COUNT),
+		   BIT(OPT_PIECES) | BIT(OPT_BOUND) | BIT(OPT_RESERVE) | BIT(OPT_COUNT),
 	.min_words = 1, .max_words = INT_MAX,
 	.words = "NODE [SIZE...]",
 	.summary = "allocate extents",
@@ -181,6 +219,8 @@ const struct command alloc_command = {
 		"Allocate at a multiple of 1 GiB, and print JSON.\n"
 		"hybridctl alloc --pieces 8 --goal 100G 0 40M\n"
 		"Allocate 40 MiB in at most 8 extents, near byte 100 GiB if there is space.\n"
+		"hybridctl alloc --reserve --pieces 1024 0 1G 1G\n"
+		"Allocate 2 GiB in pieces, or nothing if not all of it is there.\n"
 		"hybridctl alloc --min 64K --max 4M --align 192K 0\n"
 		"Allocate the longest extent there is, from 64 KiB to 4 MiB, at a multiple of 192 KiB.\n",
 	.table = "extents",

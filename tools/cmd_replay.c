@@ -35,7 +35,7 @@ struct replay {
 
 	/* The next call: max_items at most, all frees or all allocations */
 	__u32 max_items, nr;
-	bool freeing;
+	bool freeing, reserved;
 	__u64 min;			/* of an allocation that is alone; 0: its length */
 	__u32 slot_of[HYBRID_ALLOC_MAX_ITEMS];
 	struct hybrid_alloc_alloc_item allocs[HYBRID_ALLOC_MAX_ITEMS];
@@ -72,6 +72,7 @@ static int call_alone(struct replay *r)
 	struct hybrid_alloc_alloc_item *item = &r->allocs[0];
 	struct hybrid_alloc_alloc a = {
 		.size = sizeof(a), .len = item->len, .align = item->align, .min = r->min,
+		.flags = r->reserved ? HYBRID_ALLOC_ALLOC_RESERVED : 0,
 	};
 	struct hybrid_alloc_free_item *free = &r->frees[0];
 	__u64 begun = now_ns();
@@ -90,6 +91,7 @@ static int call_batch(struct replay *r, __u32 *done)
 {
 	struct hybrid_alloc_batch batch = {
 		.size = sizeof(batch),
+		.flags = !r->freeing && r->reserved ? HYBRID_ALLOC_ALLOC_RESERVED : 0,
 		.nr = r->nr,
 		.item_size = r->freeing ? sizeof(r->frees[0]) : sizeof(r->allocs[0]),
 	};
@@ -177,9 +179,10 @@ static void add_alloc(struct replay *r, const struct trace_op *op)
 {
 	bool alone = op->min < op->size;
 
-	if (r->freeing || r->nr >= r->max_items || alone)
+	if (r->freeing || r->reserved != !!op->reserved || r->nr >= r->max_items || alone)
 		flush(r);
 	r->freeing = false;
+	r->reserved = op->reserved;
 	r->slots[op->number].pending = true;
 	r->slot_of[r->nr] = op->number;
 	r->allocs[r->nr++] = (struct hybrid_alloc_alloc_item){
@@ -191,6 +194,30 @@ static void add_alloc(struct replay *r, const struct trace_op *op)
 	r->min = op->min;
 	flush(r);
 	r->min = 0;
+}
+
+/* A refusal counts as that of an allocation. What is given back is no more than there is. */
+static void reserve(struct replay *r, const struct trace_op *op)
+{
+	struct hybrid_alloc_reserve res = { .size = sizeof(res) };
+	__u64 begun = now_ns();
+	int err;
+
+	flush(r);
+	if (r->stopped)
+		return;
+	if (op->kind == TRACE_RESERVE) {
+		res.len = op->size;
+		err = account_call(r, begun, hybrid_alloc_reserve_space(r->fd, &res));
+		r->nr_failed += err == ENOSPC;
+	} else {
+		err = -hybrid_alloc_unreserve_space(r->fd, &res);
+		res.len = res.reserved < op->size ? res.reserved : op->size;
+		if (!err)
+			err = account_call(r, begun, hybrid_alloc_unreserve_space(r->fd, &res));
+	}
+	if (err && err != ENOSPC)
+		stop(r, explain("reserve", err, 0, r->path, "reserve %llu bytes", op->size));
 }
 
 static void add_free(struct replay *r, __u32 slot)
@@ -234,6 +261,10 @@ static void run_op(struct replay *r, const struct trace_op *op)
 	struct slot *slot = slot_of(r, op->number);
 	char *wrong;
 
+	if (op->kind == TRACE_RESERVE || op->kind == TRACE_UNRESERVE) {
+		reserve(r, op);
+		return;
+	}
 	if (op->kind == TRACE_FREE) {
 		add_free(r, op->number);
 		return;
@@ -468,7 +499,8 @@ const struct command replay_command = {
 		"Runs the operations of a trace on the instance, in their order, and prints the results. "
 		"The format is that of hybrid-sim replay, one operation a line: `a ID SIZE [ALIGN]` "
 		"allocates, `a ID MIN-MAX [ALIGN]` the longest there is of that range, `f ID` frees, a # begins a comment. ID is a number that the trace chooses. "
-		"Allocations that find no space are counted, and their frees are skipped.\n"
+		"`r SIZE` reserves so much, `A ID SIZE [ALIGN]` allocates from that, `u SIZE` gives some "
+		"of it back. Allocations that find no space are counted, and their frees are skipped.\n"
 		"Up to 1024 consecutive allocations go to the kernel in one call, and so do consecutive "
 		"frees. All extents of the trace are freed at the end, also after an error or a signal; "
 		"with --keep they stay live.\n"

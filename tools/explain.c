@@ -120,6 +120,17 @@ static const struct cause {
 	{ "detach", EPERM,
 	  "detaching needs CAP_SYS_ADMIN, outside of containers",
 	  "Run hybridctl as root on the host." },
+	{ "reserve", ENOSPC,
+	  "less is free that is not reserved by other programs",
+	  "Free extents, or ask for less; `hybridctl stat %` shows what is free and what is "
+	  "RESERVED." },
+	{ "reserve", EAGAIN,
+	  "the instance was attached for a rebuild and is not sealed yet",
+	  "Claim the extents that are in use (`hybridctl claim --file CATALOGUE %`), then "
+	  "`hybridctl seal %`." },
+	{ "reserve", ENOTTY,
+	  "the module is older than hybridctl, and knows no reservations",
+	  "Load the module of the same version." },
 	{ "alloc", ENOSPC,
 	  "no free run holds it",
 	  "Free extents, or ask for less or a smaller alignment; `hybridctl stat --runs --bytes %` "
@@ -322,10 +333,19 @@ static const struct cause part_reasons[] = {
 	  "the block size as MIN_BLOCK." },
 };
 
+/* So has an allocation that would take what is reserved. */
+static const struct cause is_reserved = {
+	NULL, ENOSPC,
+	"less is free that is not reserved by other programs",
+	"Free extents, or ask for less; `hybridctl stat %` shows what is free and what is RESERVED."
+};
+
 static const char any_remedy[] = "The last lines of `dmesg` may say more.";
 
 static const struct cause *find_cause(const char *command, int err, unsigned int reason)
 {
+	if (reason == HYBRID_ALLOC_REASON_RESERVED)
+		return &is_reserved;
 	for (size_t i = 0; reason && err == EINVAL && i < ARRAY_SIZE(part_reasons); i++) {
 		if (part_reasons[i].err == (int)reason && !strcmp(part_reasons[i].command, command))
 			return &part_reasons[i];

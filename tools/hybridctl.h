@@ -168,8 +168,8 @@ char *explain(const char *command, int err, unsigned int reason, const char *nod
 enum option_id {
 	OPT_FRESH, OPT_FORCE, OPT_RANGE, OPT_MIN_BLOCK, OPT_MAX_BLOCK, OPT_SLAB_MAX,
 	OPT_BUDDY_START, OPT_DETACH_FORCE, OPT_WIPE, OPT_EMPTY,
-	OPT_ALIGN, OPT_GOAL, OPT_MIN, OPT_MAX, OPT_PIECES, OPT_BOUND, OPT_COUNT, OPT_FILE, OPT_PART,
-	OPT_LEAST, OPT_PID, OPT_RUNS,
+	OPT_ALIGN, OPT_GOAL, OPT_MIN, OPT_MAX, OPT_PIECES, OPT_BOUND, OPT_RESERVE, OPT_COUNT,
+	OPT_FILE, OPT_PART, OPT_LEAST, OPT_PID, OPT_RUNS,
 	OPT_OFFSET, OPT_LENGTH, OPT_MINIMUM, OPT_SIZE, OPT_KEEP, OPT_BATCH, OPT_DISK,
 	OPT_DELAY, OPT_ITERATIONS, OPT_BATCH_MODE, OPT_BELOW, OPT_TIMEOUT,
 	OPT_LIST, OPT_SVG, OPT_TITLE, OPT_COLOR, OPT_WIDTH, OPT_ROWS,
@@ -199,7 +199,7 @@ enum color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 struct args {
 	struct table_options table;
 	bool fresh, force, wipe, empty, runs, list, keep, batch_mode, has_length, has_timeout;
-	bool has_goal, bound, part;
+	bool has_goal, bound, part, reserve;
 	__u64 range_start, range_len;
 	__u64 min_block, max_block, slab_max, buddy_start;
 	__u64 align, goal, pieces, count, min, max, least, pid;

@@ -61,6 +61,10 @@ const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_BOUND] = { 0, "bound", NULL,
 		"Bind the extents to hybridctl: it waits for a signal, such as that of Ctrl-C, then ends, "
 		"and they are freed. It also ends when the instance is detached." },
+	[OPT_RESERVE] = { 0, "reserve", NULL,
+		"Reserve the sum of all sizes first, and take the extents from that: if there is less, it "
+		"is refused at once and nothing is allocated, and no other program can take it meanwhile. "
+		"Not with --bound." },
 	[OPT_COUNT] = { 'c', "count", "N",
 		"Allocate N extents of each SIZE; 1 by default." },
 	[OPT_FILE] = { 'f', "file", "FILE",
@@ -254,6 +258,9 @@ static bool take_option(enum option_id id, char *value, struct args *args)
 		return number_argument(id, value, 1, HYBRID_ALLOC_MAX_ITEMS, &args->pieces);
 	case OPT_BOUND:
 		args->bound = true;
+		return true;
+	case OPT_RESERVE:
+		args->reserve = true;
 		return true;
 	case OPT_COUNT:
 		if (!size_argument(id, value, &args->count))

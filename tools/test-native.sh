@@ -148,7 +148,7 @@ hybrid_alloc 1073741824
 best-fit 1073741824
 first-fit 1073741824"
 echo 'a 1' >>"$tmp/trace"
-try_not "advice on a bad trace" "hybrid-sim: $tmp/trace: line 9: it is neither 'a ID SIZE" \
+try_not "advice on a bad trace" "hybrid-sim: $tmp/trace: line 9: it is none of 'a ID SIZE" \
 	"$HYBRIDCTL" advise --disk 1G "$tmp/trace"
 is "... fails with 1, and prints no table" "$("$HYBRIDCTL" advise --disk 1G "$tmp/trace" 2>/dev/null; echo $?)" 1
 mkdir "$tmp/sbin" && cp "$HYBRIDCTL" "$tmp/sbin/hybridctl"

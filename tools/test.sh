@@ -205,6 +205,14 @@ is "... which counts" "$(one REFUSED_FOREIGN)" 3
 kill $!
 wait $!
 is "... and freed when it ends" "$? $(one NR_BOUND,NR_LIVE)" "0 0 $before"
+free=$(hybridctl stat --bytes -n -r -o FREE,CACHED 0 | awk '{ print $1 + $2 }')
+try_not "--reserve of more than there is: nothing is allocated" "(ENOSPC)" \
+	hybridctl alloc --reserve --count 2 0 $((free / 2 + 4096))
+is "... which is a refusal, and leaves nothing" "$(one NR_LIVE,RESERVED,NR_RESERVATIONS)" "$before 0 0"
+hybridctl alloc --reserve --pieces 8 --count 2 -n -o EXTENT 0 "$((free / 2 & ~4095))" >/tmp/out
+is "--reserve: all of it" "$? $(awk -F: '{ sum += $2 } END { print sum }' /tmp/out)" "0 $((free / 8192 * 8192))"
+try "free it" hybridctl free --file /tmp/out 0
+try_not "--reserve with --bound" "exclude each other" hybridctl alloc --reserve --bound 0 64K
 json stat --runs 0 | sed -n 's/^stat\[0\]\.\([a-z_]*\)=.*/\1/p' >/tmp/columns
 for f in /sys/class/misc/hybrid_alloc0/stat/* /sys/class/misc/hybrid_alloc0/refused_frees/*; do
 	name=${f##*/}
