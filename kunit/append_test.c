@@ -59,6 +59,22 @@ static void goal_is_met_by_a_hit(struct kunit *test)
 	expect_account(test, next, next / 16);
 }
 
+/* Behind the last object of a slab there may be a rest, in which no object begins. */
+static void goal_in_the_rest_of_a_slab_is_no_object(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 at, rest, got;
+
+	start(test, GIB);
+	at = alloc(test, 3);
+	hapool_drain(&f->p);
+	rest = round_up(at + 1, UNIT) - 1;
+	KUNIT_ASSERT_EQ(test, alloc_at(test, rest, 3, &got), 0);
+	KUNIT_EXPECT_NE(test, got, rest);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_account(test, 6, 2);
+}
+
 /* Objects that were freed since lie above the one at the goal. */
 static void goal_is_met_by_a_hit_among_freed_objects(struct kunit *test)
 {
@@ -429,6 +445,7 @@ static void window_far_from_the_goal_is_not_used(struct kunit *test)
 static struct kunit_case append_cases[] = {
 	KUNIT_CASE(extents_of_one_size_ascend_and_adjoin),
 	KUNIT_CASE(goal_is_met_by_a_hit),
+	KUNIT_CASE(goal_in_the_rest_of_a_slab_is_no_object),
 	KUNIT_CASE(goal_is_met_by_a_hit_among_freed_objects),
 	KUNIT_CASE(file_that_grows_alone_is_one_extent),
 	KUNIT_CASE(goal_before_the_largest_number_is_none),

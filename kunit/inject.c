@@ -90,6 +90,9 @@ bool hatest_fails(gfp_t gfp)
 	bool fails = inject.all ? n >= inject.nth : n == inject.nth;
 	void (*meanwhile)(void *arg) = inject.meanwhile;
 
+	if (gfp & __GFP_NOFAIL)
+		return false;
+
 	if (meanwhile && gfpflags_allow_blocking(gfp)) {
 		inject.meanwhile = NULL;
 		meanwhile(inject.arg);

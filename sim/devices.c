@@ -243,11 +243,24 @@ void device_check_sums(const struct space *live, bool drained)
 /* These, and each invariant of the layers. */
 void device_check(const struct space *live, bool drained)
 {
+	struct hapool_stat st;
 	int ret = hapool_check(pool);
+
+	hapool_stat(pool, &st, false);
+	if (st.reserved != live->reserved)
+		order_fail("%llu blocks are reserved, not %u", st.reserved, live->reserved);
 
 	if (ret)
 		order_fail("hapool_check(): %d", ret);
 	device_check_sums(live, drained);
+}
+
+/* A reservation, which is empty, and whose memory stays. */
+void device_reserves(struct hapool_reservation *v)
+{
+	if (hapool_reservation_open(pool, v))
+		order_fail("a reservation cannot be opened");
+	first_objects = order_objects();
 }
 
 /* Free all that is live: then all space is one run, and no memory is left. */

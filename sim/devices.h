@@ -12,6 +12,7 @@
 struct space {
 	u32 used;
 	u32 starts;		/* first blocks of extents */
+	u32 reserved;		/* number of blocks that are reserved */
 };
 
 struct device {
@@ -31,6 +32,7 @@ unsigned int nr_devices(void);
 const struct device *device_nr(unsigned int i);
 const struct device *device_named(const char *name, size_t len);
 void device_start(const struct device *d, unsigned int nr_cpus);
+void device_reserves(struct hapool_reservation *v);
 
 static inline u32 blocks_mask(u32 start, u32 len)
 {

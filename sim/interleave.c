@@ -24,7 +24,9 @@
  * A false ENOSPC: let a block be possibly in use from the begin of the call that allocates or
  * claims it to the end of the call that frees it. An allocation may fail only if there is no
  * run that fits of which no block was possibly in use at any time between its begin and its
- * end. What is in a magazine, or on its way there, is not in use. A refused claim likewise.
+ * end. What is in a magazine, or on its way there, is not in use. A refused claim likewise. And a
+ * call may be refused because of reservations only if, with what was possibly reserved, there was
+ * not enough; a block that is reserved is always there.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -46,7 +48,9 @@ struct extent {
 
 /* A call that returned; times are numbers of begins and ends. */
 struct call {
-	enum { NO_CALL, ALLOC, CLAIM, FREE, CUT, SPLIT, EXTEND } kind;
+	enum {
+		NO_CALL, ALLOC, CLAIM, FREE, CUT, SPLIT, EXTEND, RESERVED_ALLOC, RESERVE, UNRESERVE
+	} kind;
 	struct extent e;		/* CUT: the part; SPLIT, EXTEND: before the call */
 	u8 at;				/* SPLIT: where the second one begins */
 	u8 align;
@@ -86,11 +90,16 @@ static const struct {
 	{ 'h', .name = "cut" },		/* a block out of the middle */
 	{ 'i', .name = "split" },
 	{ 'x', .name = "extend" },	/* by a block */
+	/* of these, only programs that are drawn or by hand */
+	{ 'R', 2, .name = "reserve" },	/* two blocks */
+	{ 'A', 1, 1, .name = "reserved" }, /* allocate a block against that */
+	{ 'U', .name = "unreserve" },	/* what is left of it */
 };
 
 /* Programs of these letters and parts: "--programs parts". */
 static const char beside_parts[] = "pmfoc";
 static const char parts[] = "hix";
+static const char reserving[] = "RAU";
 
 static struct program program;
 static const struct interleave_options *opt;
@@ -99,6 +108,7 @@ static const struct interleave_options *opt;
 struct state {
 	struct extent own[ORDER_THREADS][MAX_OWN];
 	unsigned int nr_own[ORDER_THREADS];
+	u8 reserved[ORDER_THREADS];
 	struct extent freed[ORDER_THREADS];
 	struct space live;		/* of before the threads */
 	struct call calls[MAX_CALLS];
@@ -107,6 +117,8 @@ struct state {
 };
 
 static struct state state, first_state;
+/* what the threads have reserved: nothing at the begin */
+static struct hapool_reservation reservations[ORDER_THREADS];
 static struct order_memory first_memory;
 
 static const char *only_device;		/* NULL: each */
@@ -171,7 +183,7 @@ static void do_alloc(unsigned int thread, char letter, u8 len, u8 align, u8 leas
 		ret = hapool_alloc_upto(pool, &got, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
 	else
 		ret = hapool_alloc(pool, len, align, HAPOOL_NO_GOAL, GFP_KERNEL, &start);
-	if (ret && ret != -ENOSPC)
+	if (ret && ret != -ENOSPC && ret != -EDQUOT)
 		order_fail("allocation of %u: %d", len, ret);
 	if (!ret && least && (got < least || got > len))
 		order_fail("allocation of %u to %u: %llu", least, len, got);
@@ -203,11 +215,51 @@ static void do_claim(unsigned int thread, char letter, struct extent e)
 	struct call *c = begin(thread, letter, CLAIM, e);
 	int ret = hapool_claim(pool, e.start, e.len, GFP_KERNEL);
 
-	if (ret && ret != -EEXIST)
+	if (ret && ret != -EEXIST && ret != -EDQUOT)
 		order_fail("claim of %u+%u: %d", e.start, e.len, ret);
 	end(c, ret);
 	if (!ret)
 		own(thread, e);
+}
+
+static void do_alloc_reserved(unsigned int thread, char letter)
+{
+	struct call *c = begin(thread, letter, RESERVED_ALLOC, (struct extent) { 0, 1 });
+	u64 start = 0, len = 1;
+	int ret = hapool_alloc_reserved(pool, &reservations[thread], &len, 1, 1, HAPOOL_NO_GOAL,
+					GFP_KERNEL, &start);
+
+	if (ret)
+		order_fail("allocation of a block of %u that are reserved: %d",
+			   state.reserved[thread], ret);
+	c->e.start = start;
+	end(c, ret);
+	state.reserved[thread]--;
+	own(thread, c->e);
+}
+
+static void do_reserve(unsigned int thread, char letter, u8 len)
+{
+	struct call *c = begin(thread, letter, RESERVE, (struct extent) { 0, len });
+	int ret = hapool_reserve(pool, &reservations[thread], len, GFP_KERNEL);
+
+	if (ret && ret != -EDQUOT)
+		order_fail("reserve of %u: %d", len, ret);
+	end(c, ret);
+	if (!ret)
+		state.reserved[thread] += len;
+}
+
+static void do_unreserve(unsigned int thread, char letter)
+{
+	u8 len = state.reserved[thread];
+	struct call *c = begin(thread, letter, UNRESERVE, (struct extent) { 0, len });
+	int ret = hapool_unreserve(pool, &reservations[thread], len);
+
+	if (ret)
+		order_fail("unreserve of %u: %d", len, ret);
+	end(c, ret);
+	state.reserved[thread] = 0;
 }
 
 /* What remains of the newest extent of a thread, after a part of it was freed or divided off. */
@@ -258,7 +310,7 @@ static void do_extend(unsigned int thread, char letter, struct extent e)
 	u64 got;
 	int ret = hapool_extend(pool, e.start, e.len, 1, 1, GFP_KERNEL, &got, &reason);
 
-	if (ret && ret != -ENOENT && ret != -EINVAL && ret != -ENOSPC)
+	if (ret && ret != -ENOENT && ret != -EINVAL && ret != -ENOSPC && ret != -EDQUOT)
 		order_fail("extend of %u+%u: %d", e.start, e.len, ret);
 	end(c, ret);
 	if (!ret)
@@ -339,6 +391,17 @@ static void do_op(unsigned int thread, char letter)
 			order_fail("stat: %llu of %llu blocks", st.slab.largest_run, st.capacity);
 		count_call(letter, st.slab.nr_runs);
 		return;
+	case 'R':
+		do_reserve(thread, letter, 2);
+		return;
+	case 'A':
+		if (state.reserved[thread])
+			do_alloc_reserved(thread, letter);
+		return;
+	case 'U':
+		if (state.reserved[thread])
+			do_unreserve(thread, letter);
+		return;
 	}
 	i = op_of(letter);
 	do_alloc(thread, letter, ops[i].len, ops[i].align, ops[i].least);
@@ -365,7 +428,7 @@ static bool part_fits(const struct call *c, struct space *live)
 		if (!space_is_extent(live, start, c->e.len))
 			return c->ret && c->ret != -ENOSPC;
 		end = start + c->e.len;
-		if (c->ret == -ENOSPC)
+		if (c->ret == -ENOSPC || c->ret == -EDQUOT)
 			return true;
 		if (c->ret || (c->kind == EXTEND &&
 			       (end == device->blocks || live->used >> end & 1)))
@@ -399,7 +462,32 @@ static bool call_fits(const struct call *c, struct space *live)
 {
 	bool is_extent;
 
-	if (c->kind > FREE)
+	/* blocks that are free and not reserved */
+	u32 left = device->blocks - __builtin_popcount(live->used) - live->reserved;
+
+	switch (c->kind) {
+	case RESERVE:
+		live->reserved += c->ret ? 0 : c->e.len;
+		return c->ret || c->e.len <= left;
+	case UNRESERVE:
+		live->reserved -= c->e.len;
+		return true;
+	case RESERVED_ALLOC:
+		live->reserved--;
+		break;
+	case ALLOC:
+	case CLAIM:
+		if (!c->ret && c->e.len > left)
+			return false;
+		break;
+	case EXTEND:
+		if (!c->ret && !left)
+			return false;
+		break;
+	default:
+		break;
+	}
+	if (c->kind >= CUT && c->kind <= EXTEND)
 		return part_fits(c, live);
 	if (c->kind != FREE) {
 		if (!c->ret && live->used & blocks_mask(c->e.start, c->e.len))
@@ -475,7 +563,8 @@ static u32 possibly_used(const struct call *call)
 	for (i = 0; i < state.nr_calls; i++) {
 		const struct call *c = &state.calls[i];
 
-		if ((c->kind == ALLOC || c->kind == CLAIM) && !c->ret &&
+		if (!c->ret &&
+		    (c->kind == ALLOC || c->kind == CLAIM || c->kind == RESERVED_ALLOC) &&
 		    end_of_use(c->e, c->begun, &freed) > call->begun && c->begun < call->ended)
 			used |= blocks_mask(c->e.start, c->e.len);
 		/* when it is freed, by calls that know other lengths, does not matter */
@@ -483,6 +572,29 @@ static u32 possibly_used(const struct call *call)
 			used |= blocks_mask(c->e.start + c->e.len, 1);
 	}
 	return used;
+}
+
+/* The blocks that were possibly reserved at some time of a call. */
+static u32 possibly_reserved(const struct call *call)
+{
+	u32 nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < state.nr_calls; i++) {
+		const struct call *c = &state.calls[i];
+
+		if (c->kind == RESERVE && !c->ret && c->begun < call->ended)
+			nr += c->e.len;
+		if ((c->kind == RESERVED_ALLOC || c->kind == UNRESERVE) && c->ended < call->begun)
+			nr -= c->e.len;
+	}
+	return nr;
+}
+
+/* How many blocks a call was to take. */
+static u32 asked_for(const struct call *c)
+{
+	return c->kind == EXTEND ? 1 : c->e.len;
 }
 
 /* @live: out: what is live now. */
@@ -496,10 +608,14 @@ static void check_results(struct space *live)
 	for (i = 0; i < state.nr_calls; i++) {
 		const struct call *c = &state.calls[i];
 
-		if (c->kind == ALLOC && c->ret &&
+		if (c->ret == -EDQUOT && __builtin_popcount(possibly_used(c)) +
+		    possibly_reserved(c) + asked_for(c) <= device->blocks)
+			order_fail("falsely refused: %u blocks are free, and not reserved",
+				   asked_for(c));
+		if (c->kind == ALLOC && c->ret == -ENOSPC &&
 		    space_fits(possibly_used(c), c->e.len, c->align))
 			order_fail("false ENOSPC: %u blocks aligned to %u fit", c->e.len, c->align);
-		if (c->kind == CLAIM && c->ret &&
+		if (c->kind == CLAIM && c->ret == -EEXIST &&
 		    !(possibly_used(c) & blocks_mask(c->e.start, c->e.len)))
 			order_fail("false EEXIST: %u+%u is free", c->e.start, c->e.len);
 		if (c->kind == EXTEND && c->ret == -ENOSPC &&
@@ -527,7 +643,8 @@ static void print_calls(void)
 {
 	static const char *const kinds[] = {
 		[ALLOC] = "alloc", [CLAIM] = "claim", [FREE] = "free", [CUT] = "cut",
-		[SPLIT] = "split", [EXTEND] = "extend",
+		[SPLIT] = "split", [EXTEND] = "extend", [RESERVED_ALLOC] = "reserved alloc",
+		[RESERVE] = "reserve", [UNRESERVE] = "unreserve",
 	};
 	u32 starts, start;
 	unsigned int i;
@@ -576,12 +693,19 @@ static u64 ends[NR_ENDS];
 
 static void check_end(struct space *live)
 {
-	u64 hash = (order_hash() ^ live->used) * 0x9e3779b97f4a7c15ULL + live->starts;
+	u64 hash = (order_hash() ^ live->used ^ (u64)live->reserved << 32) *
+		   0x9e3779b97f4a7c15ULL + live->starts;
 	u64 *end = &ends[hash % NR_ENDS];
+	unsigned int i;
 
 	if (*end == hash)
 		return;
 	device_check(live, false);
+	for (i = 0; i < program.nr_threads; i++)
+		if (state.reserved[i] &&
+		    hapool_unreserve(pool, &reservations[i], state.reserved[i]))
+			order_fail("thread %u has not %u blocks reserved", i, state.reserved[i]);
+	live->reserved = 0;
 	device_check_empty(live);
 	*end = hash;
 }
@@ -594,6 +718,7 @@ static bool run(unsigned int nr_switches)
 	nr_schedules++;
 	order_restore(&first_memory);
 	state = first_state;
+	memset(reservations, 0, sizeof(reservations));
 	if (setjmp(order_failed)) {
 		report(nr_switches);
 		return false;
@@ -710,6 +835,18 @@ static bool run_program(void)
 	return true;
 }
 
+/* Whether it has operations on reservations: without, calls do not book what they take. */
+static bool program_reserves(void)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < program.nr_threads; i++)
+		for (k = 0; k < program.nr_ops; k++)
+			if (strchr(reserving, program.ops[i][k]))
+				return true;
+	return false;
+}
+
 /* What the threads have before they begin. */
 static void prepare(const struct device *d)
 {
@@ -721,6 +858,8 @@ static void prepare(const struct device *d)
 		return;
 	}
 	device_start(d, program.nr_threads);
+	for (i = 0; i < program.nr_threads && program_reserves(); i++)
+		device_reserves(&reservations[i]);
 	for (i = 0; i < program.nr_threads; i++) {
 		order_set_cpu(i);
 		do_alloc(i, 'p', 1, 1, 0);
@@ -765,10 +904,22 @@ static const struct {
 	{ "16.4Ks.2", "lmff+ggff+ppff" },
 	{ "16.4K.1", "lfgf+gflf+sqsq" },
 	{ "16.1M.2", "lwft+gwft+mqfc" },
+	/* what is reserved is there, whatever others do, and no more is given away */
+	{ "8.4K.1", "RAAf+pppf+ppdp" },
+	{ "8.4Ks.2", "RARA+pfpp+pfpp" },
+	{ "8.1M.1", "RAUf+ffpp+mfpp" },
+	{ "11.4K.1", "RAAf+RpAf+pppp" },
+	{ "11.4Ks.2", "RURA+ppff+cfpp" },
+	{ "16.4K.2", "RARf+lfpp+ggfm" },
 	/* parts of extents while others free them, or take what follows */
 	{ "16.4K.1", "mhxf+ofpf+hcxf" },
 	{ "16.4Ks.2", "hixf+ppfd+mxhf" },
 	{ "11.1M.1", "xxhf+lhif+ooff" },
+	/* and may not be extended into what is reserved */
+	{ "8.4K.1", "RAUf+xxpf+pxhf" },
+	{ "11.1M.1", "RARf+xhxf+mxxf" },
+	{ "8.4K.1", "RAUf+uurf+puxf" },
+	{ "11.4Ks.2", "RARf+uffu+rupf" },
 };
 
 /* Reads a program of @len characters. Return: false if it is none. */
@@ -796,9 +947,12 @@ static void prepare_once(const struct device *d)
 {
 	static char name[sizeof(d->name)];
 	static unsigned int threads;
+	static bool reserves;
 
-	if (threads == program.nr_threads && !strcmp(name, d->name))
+	if (threads == program.nr_threads && reserves == program_reserves() &&
+	    !strcmp(name, d->name))
 		return;
+	reserves = program_reserves();
 	strcpy(name, d->name);
 	threads = program.nr_threads;
 	prepare(d);
@@ -820,12 +974,13 @@ static void run_by_hand(void)
 static char letters[ARRAY_SIZE(ops) + 1];
 
 /* All of them; or those that are not parts; or parts, and some beside them. */
-static void set_letters(bool with_parts, bool with_all)
+static void set_letters(bool with_parts, bool with_all, bool with_reserving)
 {
 	unsigned int i, nr = 0;
 
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
-		if (strchr(parts, ops[i].letter) ? with_parts :
+		if (strchr(reserving, ops[i].letter) ? with_reserving :
+		    strchr(parts, ops[i].letter) ? with_parts :
 		    with_all || strchr(beside_parts, ops[i].letter))
 			letters[nr++] = ops[i].letter;
 	letters[nr] = 0;
@@ -987,15 +1142,15 @@ int interleave(const struct interleave_options *options)
 	if (only_sequences) {
 		;
 	} else if (!opt->programs || !strcmp(opt->programs, "all")) {
-		set_letters(false, true);
+		set_letters(false, true, false);
 		run_all();
 	} else if (!strcmp(opt->programs, "parts")) {
-		set_letters(true, false);
+		set_letters(true, false, false);
 		run_all();
 	} else if (!strcmp(opt->programs, "hand")) {
 		run_by_hand();
 	} else if (sscanf(opt->programs, "%llu,%llu%c", &seed, &count, &more) == 2) {
-		set_letters(true, true);
+		set_letters(true, true, true);
 		run_drawn(seed, count);
 	} else {
 		return wrong_option("--programs", opt->programs,

@@ -54,6 +54,6 @@ else
 	search --depth 4
 fi
 is "each operation did something in some schedule" "$(never_done)" ""
-is "... and all are counted" "$(awk '/ of / { print $1 }' "$counts" | sort -u | wc -l)" 22
+is "... and all are counted" "$(awk '/ of / { print $1 }' "$counts" | sort -u | wc -l)" 25
 
 done_testing

@@ -22,6 +22,7 @@
 #define MAX_LIVE	8192
 #define NR_FREED	8
 #define NR_ENTRIES	32
+#define NR_RESERVES	3
 #define MAX_HELD	(1ULL << 14)	/* blocks; twice what TRIM asks for at a time */
 
 struct one {
@@ -30,10 +31,15 @@ struct one {
 	unsigned int nr_live, max_live;
 	unsigned int nr_fixed;		/* the first of them, which are not freed */
 	struct extent freed[NR_FREED];	/* recently */
+	struct {
+		struct hapool_reservation v;
+		bool open;
+		u64 blocks;		/* as far as the model knows */
+	} reserves[NR_RESERVES];
 	u64 usual;			/* usual length */
 	u64 faults;			/* number before this operation */
 	/* this phase */
-	unsigned int mix[2], allocs, bad, parts;
+	unsigned int mix[2], allocs, bad, parts, reserving;
 	bool by_address;		/* frees: neighbours first */
 	unsigned int next;
 	u64 phase_end;
@@ -85,6 +91,9 @@ static void summary(const char *ledger)
 	out_u64("refused_wrong_length", c->refused[HYBRID_ALLOC_REASON_WRONG_LENGTH]);
 	out_u64("refused_claims", c->exists);
 	out_u64("loads", c->loads);
+	out_u64("reserves", c->reserves);
+	out_u64("reserved_allocs", c->reserved_allocs);
+	out_u64("reserved_refusals", c->reserved_refusals);
 	out_u64("would_wait", c->again);
 	out_u64("memory_faults", c->faults);
 	out_u64("enomem", c->enomem);
@@ -142,7 +151,8 @@ static bool on_kmalloc(gfp_t gfp)
 {
 	if (fuzz_is_freeing)
 		fuzz_wrong(current_fuzzer, "a free asks for memory");
-	if (!fuzz_faults.every || (gfpflags_allow_blocking(gfp) && !fuzz_faults.all) ||
+	if (!fuzz_faults.every || (gfp & __GFP_NOFAIL) ||
+	    (gfpflags_allow_blocking(gfp) && !fuzz_faults.all) ||
 	    random_below(&fault_rng, fuzz_faults.every))
 		return false;
 	fuzz_nr_faults++;
@@ -414,6 +424,11 @@ void fuzz_compare(struct fuzzer *z, bool drained)
 			   "stat: charged %llu/%llu, held %llu, cached %llu, free %llu, not %llu/%llu",
 			   st.charged, st.nr_live, st.retired, st.cached, st.slab.free, used,
 			   ledger_nr(z->ledger));
+	if (st.reserved != z->reserved ||
+	    st.reserved_refusals != z->count.reserved_refusals - z->reserved_refusals)
+		fuzz_wrong(z, "stat: %llu reserved, %llu refusals because of that, not %llu, %llu",
+			   st.reserved, st.reserved_refusals, z->reserved,
+			   z->count.reserved_refusals - z->reserved_refusals);
 	for (i = 0; i < HYBRID_ALLOC_REASON_COUNT; i++)
 		if (st.refused[i] != z->count.refused[i] - z->refused[i])
 			fuzz_wrong(z, "stat: %llu frees refused for reason %d, not %llu",
@@ -455,6 +470,33 @@ static void add_live(struct one *o, u64 start, u64 len)
 	o->live[o->nr_live++] = (struct extent) { start, len };
 }
 
+/* How many blocks are free beyond all reservations. What is held is counted as free. */
+static u64 unreserved(const struct fuzzer *z)
+{
+	u64 used = ledger_used(z->ledger) - z->held.len + z->reserved;
+
+	return fuzz_size(z) - min(used, fuzz_size(z));
+}
+
+static bool is_there(const struct fuzzer *z, u64 nr)
+{
+	return nr <= unreserved(z);
+}
+
+/*
+ * A call for @len blocks that names no reservation has returned @ret. Return: whether that ends it.
+ */
+static bool was_reserved(struct fuzzer *z, const char *what, u64 len, int ret)
+{
+	if (ret != -EDQUOT && ret)
+		return false;
+	if ((ret == -EDQUOT) != (z->reserved && !is_there(z, len)))
+		fuzz_wrong(z, "%s of %llu blocks, %llu of %llu reserved: %d", what, len,
+			   z->reserved, fuzz_size(z) - ledger_used(z->ledger) + z->held.len, ret);
+	z->count.reserved_refusals += !!ret;
+	return ret;
+}
+
 /* Some place, or the end of an extent, as of a file that grows. */
 static u64 draw_goal(struct one *o)
 {
@@ -473,9 +515,10 @@ static u64 draw_goal(struct one *o)
 static int alloc_upto(struct fuzzer *z, u64 min, u64 *len, u64 align, u64 goal, gfp_t gfp,
 		      u64 *start)
 {
-	u64 max = *len, longest = ledger_longest(z->ledger, max, align);
+	u64 max = *len, longest;
 	int ret;
 
+	longest = ledger_longest(z->ledger, max(min, min(max, unreserved(z))), align);
 	*len = min;
 	ret = hapool_alloc_upto(&z->pool, len, max, align, goal, gfp, start);
 	if (!ret && *len != longest)
@@ -508,6 +551,8 @@ static void do_alloc(struct one *o)
 				 &len, align, goal, gfp, &start);
 	else
 		ret = hapool_alloc(&z->pool, len, align, goal, gfp, &start);
+	if (was_reserved(z, "alloc", len, ret))
+		return;
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
 		z->count.again++;
 		return;
@@ -539,6 +584,8 @@ static void claim(struct one *o, u64 start, u64 len)
 
 	z->count.claims++;
 	ret = hapool_claim(&z->pool, start, len, gfp);
+	if (was_reserved(z, "claim", len, ret))
+		return;
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
 		z->count.again++;
 		return;
@@ -554,6 +601,129 @@ static void claim(struct one *o, u64 start, u64 len)
 	}
 	ledger_take(z->ledger, start, len, 1);
 	add_live(o, start, len);
+}
+
+/* Reserve blocks, or give some back: often all but a few that are free, or those and more. */
+static void do_reserve(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	unsigned int i = pick(&z->dice, NR_RESERVES);
+	u64 free = fuzz_size(z) - ledger_used(z->ledger) + z->held.len - z->reserved, nr;
+	gfp_t gfp = gfp_of(o);
+	int ret;
+
+	if (!o->reserves[i].open) {
+		/* the first one waits for the holder */
+		if (z->held.len)
+			return;
+		ret = hapool_reservation_open(&z->pool, &o->reserves[i].v);
+		if (no_memory(o, ret))
+			return;
+		if (ret)
+			fuzz_wrong(z, "a reservation cannot be opened: %d", ret);
+		o->reserves[i].open = true;
+	}
+	if (!pick(&z->dice, 3)) {
+		nr = pick(&z->dice, o->reserves[i].blocks + 2);
+		ret = hapool_unreserve(&z->pool, &o->reserves[i].v, nr);
+		if (ret != (nr > o->reserves[i].blocks ? -EINVAL : 0))
+			fuzz_wrong(z, "unreserve of %llu blocks of %llu: %d", nr,
+				   o->reserves[i].blocks, ret);
+		if (!ret) {
+			o->reserves[i].blocks -= nr;
+			z->reserved -= nr;
+		}
+		return;
+	}
+	nr = pick(&z->dice, 2) ? pick_log(&z->dice, 8) : free + 2 - min(free, pick(&z->dice, 6));
+	z->count.reserves++;
+	ret = hapool_reserve(&z->pool, &o->reserves[i].v, nr, gfp);
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		z->count.again++;
+		return;
+	}
+	if (ret != (nr <= free ? 0 : -EDQUOT))
+		fuzz_wrong(z, "reserve of %llu blocks, %llu are free: %d", nr, free, ret);
+	z->count.reserved_refusals += !!ret;
+	if (!ret) {
+		o->reserves[i].blocks += nr;
+		z->reserved += nr;
+	}
+}
+
+static void close_reserve(struct one *o, unsigned int i)
+{
+	if (!o->reserves[i].open)
+		return;
+	hapool_reservation_close(&o->z->pool, &o->reserves[i].v);
+	o->z->reserved -= o->reserves[i].blocks;
+	o->reserves[i].blocks = 0;
+	o->reserves[i].open = false;
+}
+
+/* The last extent goes back into the reservation that it came from. */
+static void undo_reserved(struct one *o, unsigned int i)
+{
+	struct fuzzer *z = o->z;
+	struct extent e = o->live[--o->nr_live];
+	int ret;
+
+	ledger_give(z->ledger, e.start, e.len);
+	fuzz_is_freeing = true;
+	ret = hapool_unalloc(&z->pool, &o->reserves[i].v, e.start, e.len);
+	fuzz_is_freeing = false;
+	if (ret)
+		fuzz_wrong(z, "undo of %llu blocks at %llu: %d", e.len, e.start, ret);
+	o->reserves[i].blocks += e.len;
+	z->reserved += e.len;
+}
+
+/* Mostly of single blocks, which must be there; some from a shortest to a longest length. */
+static void do_alloc_reserved(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	unsigned int i = pick(&z->dice, NR_RESERVES);
+	u64 max = pick(&z->dice, 4) ? 1 : draw_len(o), align = 1, start, len, least, longest;
+	gfp_t gfp = gfp_of(o);
+	const char *why;
+	int ret;
+
+	if (!o->reserves[i].open)
+		return;
+	len = pick(&z->dice, 3) ? max : 1 + pick(&z->dice, max);
+	if (!pick(&z->dice, 6))
+		align <<= pick(&z->dice, 4);
+	else if (!pick(&z->dice, 12))
+		align = pick_log(&z->dice, 8);
+	z->count.reserved_allocs++;
+	longest = ledger_longest(z->ledger, max(len, min(max, o->reserves[i].blocks)), align);
+	least = len;
+	ret = hapool_alloc_reserved(&z->pool, &o->reserves[i].v, &len, max, align, HAPOOL_NO_GOAL,
+				    gfp, &start);
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		z->count.again++;
+		return;
+	}
+	if (!ret && len != longest)
+		fuzz_wrong(z, "alloc of %llu to %llu blocks aligned to %llu, %llu reserved: %llu",
+			   least, max, align, o->reserves[i].blocks, len);
+	if (ret)
+		len = least;
+	if ((!ret && len > o->reserves[i].blocks) ||
+	    (ret == -ENOSPC && ((len == 1 && align == 1) || ledger_fits(z->ledger, len, align))) ||
+	    (ret && ret != (len > o->reserves[i].blocks ? -EINVAL : -ENOSPC)))
+		fuzz_wrong(z, "alloc of %llu blocks aligned to %llu, of %llu reserved: %d", len,
+			   align, o->reserves[i].blocks, ret);
+	if (ret)
+		return;
+	why = ledger_take(z->ledger, start, len, align);
+	if (why)
+		fuzz_wrong(z, "alloc of %llu reserved blocks aligned to %llu: %s", len, align, why);
+	o->reserves[i].blocks -= len;
+	z->reserved -= len;
+	add_live(o, start, len);
+	if (!pick(&z->dice, 8))
+		undo_reserved(o, i);
 }
 
 /* Anywhere, or next to an extent. */
@@ -781,6 +951,18 @@ static void do_extend(struct one *o, unsigned int i)
 	z->count.extends++;
 	if (part_failed(o, ret, gfp))
 		return;
+	/* no more than is not reserved */
+	if (z->reserved)
+		len = min(len, unreserved(z));
+	if (ret == -EDQUOT) {
+		if (!z->reserved || is_there(z, least))
+			fuzz_wrong(z, "extend by %llu blocks, %llu reserved: %d", least,
+				   z->reserved, ret);
+		z->count.reserved_refusals++;
+		return;
+	}
+	if (z->reserved && !is_there(z, least))
+		fuzz_wrong(z, "extend by %llu blocks, %llu reserved: %d", least, z->reserved, ret);
 	if (ret != (len < least ? -ENOSPC : 0) || (!ret && got != len))
 		fuzz_wrong(z, "extend of %llu blocks at %llu, by %llu to %llu of %llu: %d, %llu",
 			   e.len, e.start, least, most, len, ret, got);
@@ -940,6 +1122,31 @@ static u32 load_some(struct one *o, const struct haslab_range *x, u32 nr, int *r
 	return done;
 }
 
+/* Of what is not in use, as nothing but reservations may keep a load from what it asks for. */
+static void reserve_before_load(struct one *o)
+{
+	struct fuzzer *z = o->z;
+	u64 nr = unreserved(z);
+
+	if (!o->reserving || pick(&z->dice, 2))
+		return;
+	nr -= pick(&z->dice, pick(&z->dice, 2) ? nr + 1 : min(nr + 1, 4ULL));
+	if (hapool_reservation_open(&z->pool, &o->reserves[0].v) ||
+	    hapool_reserve(&z->pool, &o->reserves[0].v, nr, GFP_KERNEL))
+		fuzz_wrong(z, "reserve of %llu blocks of an empty device", nr);
+	o->reserves[0].open = true;
+	o->reserves[0].blocks = nr;
+	z->reserved = nr;
+}
+
+/* What a claim of @x is to return while @loaded blocks are in use. */
+static int expect_load(const struct fuzzer *z, const struct haslab_range *x, bool bad, u64 loaded)
+{
+	if (z->reserved && x->len > fuzz_size(z) - z->reserved - loaded)
+		return -EDQUOT;
+	return bad ? -EEXIST : 0;
+}
+
 /* The device is attached anew: what is live is loaded into another one, which takes its place. */
 static void do_reload(struct one *o)
 {
@@ -949,11 +1156,14 @@ static void do_reload(struct one *o)
 	struct fuzz_faults faults = fuzz_faults;
 	u32 nr, done, i = 0, k;
 	struct hapool_stat st;
+	u64 loaded = 0;
 	int ret;
 
 	if (z->held.len || !o->nr_live)
 		goto out;
 	nr = catalogue(o, x, bad);
+	for (k = 0; k < NR_RESERVES; k++)
+		close_reserve(o, k);
 	hapool_destroy(&z->pool);
 	fuzz_faults.every = 0;
 	ret = hapool_init(&z->pool, &z->cfg);
@@ -963,13 +1173,18 @@ static void do_reload(struct one *o)
 	hapool_stat(&z->pool, &st, false);
 	z->percpu = st.percpu;
 	memcpy(z->refused, z->count.refused, sizeof(z->refused));
+	z->reserved_refusals = z->count.reserved_refusals;
+	reserve_before_load(o);
 	fuzz_faults = faults;
 	for (; i < nr; i += done) {
 		done = load_some(o, x + i, 1 + pick(&z->dice, min_t(u64, nr - i, 1024)), &ret);
-		for (k = i; k < i + done; k++)
-			if (ret != (bad[k] ? -EEXIST : 0))
+		for (k = i; k < i + done; k++) {
+			if (ret != expect_load(z, &x[k], bad[k], loaded))
 				fuzz_wrong(z, "load of %llu blocks at %llu (%s): %d", x[k].len,
 					   x[k].start, bad[k] ? "taken" : "free", ret);
+			loaded += ret ? 0 : x[k].len;
+		}
+		z->count.reserved_refusals += ret == -EDQUOT;
 	}
 	z->count.loads++;
 	fuzz_compare(z, false);
@@ -1005,6 +1220,12 @@ static void begin_phase(struct one *o)
 {
 	static const u8 allocs[] = { 20, 40, 50, 60, 90 };
 	struct fuzzer *z = o->z;
+	unsigned int i;
+
+	for (i = 0; i < NR_RESERVES; i++)
+		if (!pick(&z->dice, 3))
+			close_reserve(o, i);
+	o->reserving = pick(&z->dice, 3) ? 0 : 1 + pick(&z->dice, 30);
 
 	o->phase_end = z->count.ops + pick_log(&z->dice, 13);
 	o->mix[0] = pick(&z->dice, FUZZ_MIXES);
@@ -1028,6 +1249,11 @@ static void do_something(struct one *o)
 
 	if (z->held.len && !pick(&z->dice, 8)) {
 		do_hold(o);
+	} else if (o->reserving && pick(&z->dice, 100) < o->reserving) {
+		if (o->nr_live < o->max_live && pick(&z->dice, 3))
+			do_alloc_reserved(o);
+		else
+			do_reserve(o);
 	} else if (what < o->parts) {
 		do_part(o);
 	} else if (what < 90 - o->bad) {
@@ -1069,6 +1295,7 @@ void fuzz_one(struct fuzzer *z, u64 ops)
 	struct one *o = calloc(1, sizeof(*o));
 	unsigned int max_grows = z->dice.bytes ? 2 : 8;
 	u64 end = min(ops, z->dice.bytes ? U64_MAX : fuzz_draw_ops(&z->dice)), grow = 0;
+	unsigned int i = 0;
 
 	o->z = z;
 	fuzz_begin(z);
@@ -1095,6 +1322,8 @@ void fuzz_one(struct fuzzer *z, u64 ops)
 	fuzz_compare(z, false);
 	while (o->nr_live)
 		free_live(o, pick(&z->dice, o->nr_live));
+	for (; i < NR_RESERVES; i++)
+		close_reserve(o, i);
 	fuzz_end(z);
 	free(o);
 }

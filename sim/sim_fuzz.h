@@ -50,6 +50,8 @@ struct fuzz_count {
 	u64 faults;		/* memory allocations that failed on purpose */
 	u64 enomem;		/* operations that failed because of that */
 	u64 exists;		/* refused claims */
+	u64 reserves, reserved_allocs;
+	u64 reserved_refusals;	/* calls that were refused because of reservations */
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];
 };
 
@@ -65,8 +67,10 @@ struct fuzzer {
 	bool grow_failed;	/* for lack of memory */
 	struct ledger *ledger;
 	struct extent held;	/* if len: held, and in the ledger */
+	u64 reserved;		/* blocks in reservations */
 	struct fuzz_count count;
 	u64 refused[HYBRID_ALLOC_REASON_COUNT];	/* before the allocator was made */
+	u64 reserved_refusals;	/* likewise */
 };
 
 /*

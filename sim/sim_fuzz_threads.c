@@ -11,9 +11,11 @@
  *   - of two frees of the same extent at the same time, one succeeds
  *   - a block can be had if the threads together never ask for more blocks than there are, counted
  *     from before an allocation until after a free
+ *   - a block that a thread has reserved can be had
  * After phases that only allocate, a length that did not fit must not fit when all
- * threads have stopped. Then everything is also compared with the ledger, as with one
- * thread.
+ * threads have stopped, and one that was refused because of reservations must still be more than
+ * what is free beyond them; all of that can be reserved, and no block more. Then everything is
+ * also compared with the ledger, as with one thread.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -31,7 +33,7 @@
 /* What a thread does besides plain allocations and frees. */
 enum act {
 	HAND_OVER, WRONG_FREE, CLAIM, LOOK, DUEL, DRAIN, CPU_DEAD, SHRINK, DRAIN_IDLE, STAT, GROW,
-	HOLD, MOVE, PART, NR_ACTS
+	HOLD, MOVE, PART, RESERVE, NR_ACTS
 };
 
 /**
@@ -65,7 +67,12 @@ static const struct situation situations[] = {
 	{ "hold", { [HOLD] = 300 } },
 	{ "last-block", { [HAND_OVER] = 500, [CLAIM] = 20, [STAT] = 20 }, .small = true,
 	  .full = true, .counted = true },
+	{ "reserve", { [RESERVE] = 3000, [HAND_OVER] = 500, [STAT] = 20, [HOLD] = 20 },
+	  .full = true },
+	{ "reserve-last", { [RESERVE] = 4000, [HAND_OVER] = 500, [SHRINK] = 20 }, .small = true,
+	  .full = true },
 	{ "part", { [PART] = 3000, [CLAIM] = 200 } },
+	{ "reserve-part", { [RESERVE] = 3000, [PART] = 2000 }, .full = true },
 	{ "shrink", { [SHRINK] = 600, [DRAIN_IDLE] = 300 } },
 };
 
@@ -80,6 +87,10 @@ struct worker {
 	struct extent freed[NR_FREED];	/* recently, of lengths that belong to this thread */
 	struct { u64 len, align; } failed[NR_FAILED];
 	unsigned int nr_failed;
+	struct hapool_reservation v;
+	bool reserving;			/* it is open */
+	u64 reserved;			/* what it has */
+	u64 least_refused;		/* blocks that were refused because of reservations */
 	unsigned int searches;		/* allocations that may still fail in this phase */
 	struct fuzz_count count;
 };
@@ -236,6 +247,52 @@ static void alloc_counted(struct worker *w, gfp_t gfp)
 	add_live(w, start, 1);
 }
 
+static void was_reserved(struct worker *w, u64 nr)
+{
+	w->count.reserved_refusals++;
+	w->least_refused = min(w->least_refused, nr);
+}
+
+/* A block that is reserved must be there. */
+static void alloc_reserved(struct worker *w, gfp_t gfp)
+{
+	u64 len = 1, max = 1, start;
+	int ret;
+
+	if (!w->reserved || w->nr_live == w->team->max_live ||
+	    (w->team->coloured && !is_own_length(w, 1)))
+		return;
+	w->count.reserved_allocs++;
+	if (!w->team->coloured && !pick(&w->dice, 4))
+		max += pick(&w->dice, 8);
+	ret = hapool_alloc_reserved(&w->z->pool, &w->v, &len, max, 1, HAPOOL_NO_GOAL, gfp, &start);
+	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
+		w->count.again++;
+		return;
+	}
+	if (ret || len > min(max, w->reserved))
+		fuzz_wrong(w->z, "alloc of up to %llu blocks of %llu that are reserved: %d, %llu",
+			   max, w->reserved, ret, len);
+	w->reserved -= len;
+	mark(w, "reserved alloc", start, len, 1);
+	add_live(w, start, len);
+}
+
+static void do_reserve(struct worker *w)
+{
+	u64 nr = 1 + pick(&w->dice, 100);
+	int ret;
+
+	w->count.reserves++;
+	ret = hapool_reserve(&w->z->pool, &w->v, nr, GFP_KERNEL);
+	if (ret == -EDQUOT)
+		was_reserved(w, nr);
+	else if (ret)
+		fuzz_wrong(w->z, "reserve of %llu blocks: %d", nr, ret);
+	else
+		w->reserved += nr;
+}
+
 static void do_alloc(struct worker *w, gfp_t gfp)
 {
 	u64 len = draw_len(w), align = 1, goal = HAPOOL_NO_GOAL, start, most, least;
@@ -274,6 +331,8 @@ static void do_alloc(struct worker *w, gfp_t gfp)
 	}
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT) {
 		w->count.again++;
+	} else if (ret == -EDQUOT) {
+		was_reserved(w, len);
 	} else if (ret == -ENOSPC) {
 		w->count.enospc++;
 		w->searches--;
@@ -450,6 +509,10 @@ static void do_claim(struct worker *w)
 		return;
 	w->count.claims++;
 	ret = hapool_claim(&w->z->pool, start, len, GFP_KERNEL);
+	if (ret == -EDQUOT) {
+		was_reserved(w, len);
+		return;
+	}
 	if (ret == -EEXIST) {
 		w->count.exists++;
 		count_unused(w->team, len);
@@ -588,6 +651,8 @@ static void extend(struct worker *w, struct extent e, gfp_t gfp)
 	w->count.extends++;
 	if (ret == -EAGAIN && gfp == GFP_NOWAIT)
 		w->count.again++;
+	else if (ret == -EDQUOT)
+		was_reserved(w, least);
 	else if (ret && ret != -ENOSPC)
 		fuzz_wrong(w->z, "extend of %llu blocks at %llu by %llu: %d, reason %d", e.len,
 			   e.start, most, ret, reason);
@@ -657,6 +722,41 @@ static void take_stat(struct worker *w)
 		hapool_stat(&w->z->pool, &st, pick(&w->dice, 2));
 }
 
+/* Reserve some, give some back, or use a block. */
+static void reserve(struct worker *w)
+{
+	u64 nr;
+
+	if (w->team->situation->counted)
+		return;
+	if (!w->reserving) {
+		if (hapool_reservation_open(&w->z->pool, &w->v))
+			fuzz_wrong(w->z, "a reservation cannot be opened");
+		w->reserving = true;
+	}
+	switch (pick(&w->dice, 8)) {
+	case 0:
+		do_reserve(w);
+		break;
+	case 1:
+		nr = pick(&w->dice, w->reserved + 1);
+		w->reserved -= nr;
+		if (hapool_unreserve(&w->z->pool, &w->v, nr))
+			fuzz_wrong(w->z, "unreserve of %llu blocks failed", nr);
+		break;
+	case 2:
+		/* the last one to close ends the watch */
+		if (pick(&w->dice, 4))
+			break;
+		hapool_reservation_close(&w->z->pool, &w->v);
+		w->reserved = 0;
+		w->reserving = false;
+		break;
+	default:
+		alloc_reserved(w, pick(&w->dice, 16) ? GFP_KERNEL : GFP_NOWAIT);
+	}
+}
+
 static void move(struct worker *w)
 {
 	sim_set_cpu(1 + 2 * w->id + pick(&w->dice, 2));
@@ -681,6 +781,7 @@ static const struct {
 	[HOLD] = { hold, 17 },
 	[MOVE] = { move, 50 },
 	[PART] = { part, 300 },
+	[RESERVE] = { reserve, 20 },
 };
 
 static void do_something(struct worker *w)
@@ -723,6 +824,35 @@ static void ledger_add(struct team *t, struct extent e)
 		fuzz_wrong(t->z, "when all had stopped: %s", why);
 }
 
+/* What is free beyond the reservations, to the last block. */
+static void check_reserved(struct team *t)
+{
+	struct fuzzer *z = t->z;
+	u64 free = fuzz_size(z) - ledger_used(z->ledger);
+	struct hapool_reservation v;
+	unsigned int i;
+
+	z->reserved = 0;
+	for (i = 0; i < z->threads; i++)
+		z->reserved += t->workers[i].reserved;
+	if (z->reserved > free)
+		fuzz_wrong(z, "%llu blocks are reserved, %llu free", z->reserved, free);
+	free -= z->reserved;
+	for (i = 0; i < z->threads; i++)
+		if (t->workers[i].least_refused <= free)
+			fuzz_wrong(z, "refused %llu blocks, %llu are free and not reserved",
+				   t->workers[i].least_refused, free);
+	if (!z->count.reserves || pick(&z->dice, 4))
+		return;
+	if (hapool_reservation_open(&z->pool, &v) ||
+	    hapool_reserve(&z->pool, &v, free + 1, GFP_KERNEL) != -EDQUOT ||
+	    hapool_reserve(&z->pool, &v, free, GFP_KERNEL))
+		fuzz_wrong(z, "reserve of all of %llu blocks, or of more", free);
+	hapool_reservation_close(&z->pool, &v);
+	t->workers[0].count.reserved_refusals++;
+	z->count.reserved_refusals++;
+}
+
 /* All threads have stopped, after a phase that only allocated. */
 static void check_phase(struct team *t)
 {
@@ -759,6 +889,7 @@ static void check_phase(struct team *t)
 				   w->failed[k].len, w->failed[k].align);
 		}
 	}
+	check_reserved(t);
 	if (!pick(&z->dice, 4)) {
 		hapool_drain(&z->pool);
 		fuzz_compare(z, true);
@@ -789,10 +920,17 @@ static void *worker_main(void *arg)
 		w->count.faults = fuzz_nr_faults;
 		pthread_barrier_wait(&t->barrier);
 		w->nr_failed = 0;
+		w->least_refused = U64_MAX;
 		w->searches = searches(w);
 		pthread_barrier_wait(&t->barrier);
-		for (i = 0; i < t->phase_ops / 4; i++, w->count.ops++)
-			do_alloc(w, GFP_KERNEL);
+		for (i = 0; i < t->phase_ops / 4; i++, w->count.ops++) {
+			if (w->reserving && !pick(&w->dice, 8))
+				do_reserve(w);
+			else if (w->reserving && pick(&w->dice, 2))
+				alloc_reserved(w, GFP_KERNEL);
+			else
+				do_alloc(w, GFP_KERNEL);
+		}
 		pthread_barrier_wait(&t->barrier);
 		if (!w->id)
 			check_phase(t);
@@ -826,9 +964,13 @@ static void free_all(struct team *t)
 	enum hybrid_alloc_reason reason;
 	unsigned int i;
 
-	for (i = 0; i < t->z->threads; i++)
+	for (i = 0; i < t->z->threads; i++) {
 		while (t->workers[i].nr_live)
 			give(w, remove_live(&t->workers[i]));
+		if (t->workers[i].reserving)
+			hapool_reservation_close(&t->z->pool, &t->workers[i].v);
+	}
+	t->z->reserved = 0;
 	for (i = 0; i < NR_PASSED; i++) {
 		if (t->passed[i])
 			give(w, *t->passed[i]);

@@ -67,6 +67,8 @@ static const char * const event_names[NR_EVENTS] = {
 	[E_KEPT_DATA] = "times an extent had the data that was written to it",
 	[E_ALL_BACK] = "times everything was freed and came back",
 	[E_REST] = "moments of rest",
+	[E_PROMISED] = "extents were allocated against a reservation",
+	[E_RESERVED] = "allocations would have taken what is reserved",
 };
 
 void *fuzz_memory(size_t len)
@@ -184,21 +186,23 @@ static void check_longest(const struct inst *inst, int fd)
 	struct hybrid_alloc_extent e;
 	struct hybrid_alloc_info info;
 	struct hybrid_alloc_stat st;
-	u64 most;
-	int err;
+	u64 most, left;
+	int err, want;
 
 	if (ha_info(fd, 0, 0, &info) || info.state & HYBRID_ALLOC_STATE_SEALED)
 		return;
 	ha_op(fd, HYBRID_ALLOC_IOC_DRAIN);
 	st = ha_stat(fd, HYBRID_ALLOC_STAT_RUNS);
 	most = st.largest_free_run;
+	left = st.free + st.cached - st.reserved;
 	if (inst->info.max_block && most >= inst->info.max_block)
 		return;
+	want = most > left ? ENOSPC : 0;
 	err = most ? ha_alloc(fd, most, 0, &e) : 0;
-	if (err)
-		fuzz_wrong(NULL, "slot %u: the longest free run, %llu bytes: %s", inst->slot, most,
-			   t_strerror(err));
-	else if (most && ha_free(fd, e.start, e.len, NULL))
+	if (err != want)
+		fuzz_wrong(NULL, "slot %u: the longest free run, %llu bytes, %llu not reserved: %s",
+			   inst->slot, most, left, t_strerror(err));
+	else if (most && !err && ha_free(fd, e.start, e.len, NULL))
 		fuzz_wrong(NULL, "slot %u: the longest free run cannot be freed", inst->slot);
 	err = ha_alloc(fd, most + inst->info.min_block, 0, &e);
 	if (err != ENOSPC && err != EFBIG)

@@ -20,6 +20,7 @@
 #include "fuzz.h"
 
 #define BOUND	HYBRID_ALLOC_ALLOC_BOUND
+#define RESERVED	HYBRID_ALLOC_ALLOC_RESERVED
 #define ANY	(-1)		/* any answer that the header documents */
 #define MAX_ITEMS_USED	24
 
@@ -28,6 +29,7 @@ const char * const fuzz_kind_names[NR_KINDS] = {
 	"ALLOC_BATCH", "FREE_BATCH", "CHECK", "MAP", "ALLOC_MANY", "TRIM", "GROW", "CLAIM_BATCH",
 	"WATCH", "poll", "open", "close", "read a file of sysfs or debugfs", "unknown ioctl",
 	"fork", "kill", "pass a file on", "data", "FREE_PART", "SPLIT", "EXTEND", "KEEP",
+	"RESERVE", "UNRESERVE",
 };
 
 /* of a kind */
@@ -54,7 +56,8 @@ static const struct {
 		      { ENOSPC, EFBIG } },
 	[K_FREE] = { K(FREE, free), 0, WRITES | EPOCH, R(free, __reserved),
 		     { ENOENT, EINVAL, ERANGE, EPERM } },	/* on the wild slot */
-	[K_CLAIM] = { K(CLAIM, claim), 0, WRITES | EPOCH, R(claim, extent.domain), { EEXIST } },
+	[K_CLAIM] = { K(CLAIM, claim), 0, WRITES | EPOCH, R(claim, extent.domain),
+		      { EEXIST, ENOSPC } },
 	[K_SEAL] = { K(SEAL, op), 0, WRITES | EPOCH, 0, {} },
 	[K_DRAIN] = { K(DRAIN, op), 0, WRITES | EPOCH, 0, {} },
 	[K_STAT] = { K(STAT, stat), 0, EPOCH, 0, {} },
@@ -81,6 +84,8 @@ static const struct {
 		       WRITES | EPOCH | ARRAY | READS | SEALED, 0, {} },
 	[K_KEEP] = { K(KEEP, batch), sizeof(struct hybrid_alloc_free_item),
 		     WRITES | EPOCH | ARRAY | READS, 0, {} },
+	[K_RESERVE] = { K(RESERVE, reserve), 0, WRITES | EPOCH | SEALED, 0, { ENOSPC } },
+	[K_UNRESERVE] = { K(UNRESERVE, reserve), 0, WRITES | EPOCH, 0, { EINVAL } },
 #undef K
 #undef R
 };
@@ -302,6 +307,9 @@ static void judge(struct call *c, int err)
 		return;
 	if (err == EIO && c->kind == K_TRIM && ledger_is_gone(c->inst))
 		return;
+	/* what is taken may be more than what is not reserved as well */
+	if (err == ENOSPC && c->kind == K_CLAIM && c->want == EEXIST)
+		return;
 	if (c->want == ANY)
 		for (i = 0; i < ARRAY_SIZE(kinds[0].may) && kinds[c->kind].may[i]; i++)
 			if (kinds[c->kind].may[i] == err)
@@ -370,7 +378,7 @@ void fuzz_close(struct worker *w, struct file *f)
 	}
 	ledger_closed(f->inst, f);
 	count(w, K_CLOSE, close(f->fd) ? errno : 0);
-	f->inst = NULL;
+	*f = (struct file){};
 }
 
 void fuzz_forget_dead(struct worker *w)
@@ -1184,6 +1192,52 @@ static void op_keep(struct worker *w, const struct op *op)
 	}
 }
 
+/* ---- RESERVE ---- */
+
+static void op_reserve(struct worker *w, const struct op *op)
+{
+	struct file *f = get_file(w, op);
+	struct hybrid_alloc_reserve *arg;
+	struct call c;
+	u64 len, now;
+	int err;
+
+	if (!f)
+		return;
+	len = length_of(f->inst, op->a);
+	if (op->kind == K_UNRESERVE && op->y & 1)
+		len = f->reserved;
+	arg = begin(&c, w, op, op->kind, f);
+	arg->len = len;
+	len = round_up(len, f->inst->info.min_block);
+	if (op->kind == K_UNRESERVE && !f->unsure)
+		c.want = len <= f->reserved ? 0 : EINVAL;
+	err = finish(&c);
+	/* undone, or given back and not told */
+	f->unsure |= err == EFAULT && c.how != MUTATE;
+	if (err)
+		return;
+	now = op->kind == K_RESERVE ? f->reserved + len : f->reserved - len;
+	if (!f->unsure && arg->reserved != now)
+		fuzz_wrong(w, "%s of %llu bytes: %llu are reserved, should be %llu",
+			   fuzz_kind_names[op->kind], len, (u64)arg->reserved, now);
+	f->reserved = arg->reserved;
+	f->unsure = false;
+}
+
+/* What an allocation against what a file has reserved must return. */
+static void promise(struct call *c, const struct file *f, u64 len, u64 align)
+{
+	u64 block = f->inst->info.min_block;
+
+	if (f->inst->info.max_block && len > f->inst->info.max_block)
+		c->want = EFBIG;
+	else if (round_up(len, block) > f->reserved)
+		c->want = EINVAL;
+	else if (len <= block && align <= block)
+		c->want = 0;
+}
+
 /* ---- ALLOC ---- */
 
 static void op_alloc(struct worker *w, const struct op *op)
@@ -1191,7 +1245,8 @@ static void op_alloc(struct worker *w, const struct op *op)
 	struct file *f = get_file(w, op);
 	struct hybrid_alloc_alloc *arg;
 	struct call c;
-	u64 len, align, least = 0;
+	u64 len, align, had, least = 0;
+	bool promised;
 	int err;
 
 	make_room(w);
@@ -1206,16 +1261,32 @@ static void op_alloc(struct worker *w, const struct op *op)
 	arg->min = least;
 	arg->align = align;
 	arg->flags = op->y & 3;
+	if (op->y & 64 && f->reserved && !f->unsure && len <= f->inst->info.range_len)
+		arg->flags = (arg->flags & ~BOUND) | RESERVED;
+	promised = arg->flags & RESERVED;
+	had = f->reserved;
 	if (arg->flags & HYBRID_ALLOC_ALLOC_GOAL)
 		arg->goal = op->y & 4 ? place_of(f->inst, op) : (u64)op->b << 16;
 	if (!len || align == 3 || least > len)
 		c.want = EINVAL;
+	else if (promised)
+		promise(&c, f, least ?: len, align);
 	err = finish(&c);
 	if (err == ENOSPC)
 		w->events[E_FULL]++;
+	if (err == ENOSPC && c.how != MUTATE && arg->reason == HYBRID_ALLOC_REASON_RESERVED)
+		w->events[E_RESERVED]++;
+	if (promised && err == ENOMEM)
+		fuzz_wrong(w, "an allocation against a reservation: no memory");
+	/* undone, and reserved again if calls in flight could not take it */
+	f->unsure |= promised && err == EFAULT;
 	if (err)
 		return;
-	got(&c, f, op->y & BOUND, &arg->extent, least ? 0 : len, align);
+	if (promised) {
+		w->events[E_PROMISED]++;
+		f->reserved = had - arg->extent.len;
+	}
+	got(&c, f, !promised && op->y & BOUND, &arg->extent, least ? 0 : len, align);
 	if (least && (arg->extent.len < least ||
 		      arg->extent.len >= len + f->inst->info.min_block))
 		fuzz_wrong(w, "ALLOC of %llu to %llu bytes: %llu", least, len,
@@ -1389,7 +1460,8 @@ static void op_claim_batch(struct worker *w, const struct op *op)
 			ledger_limbo(f->inst, it->extent.start, len[i], NULL);
 		else if (!err && !it->error)
 			taken(w, f, false, it->extent.start, len[i]);
-		else if (!err && it->error != EEXIST && !(it->error == ENOMEM && c.shaky))
+		else if (!err && it->error != EEXIST && it->error != ENOSPC &&
+			 !(it->error == ENOMEM && c.shaky))
 			fuzz_wrong(w, "an item of CLAIM_BATCH: %s", t_strerror(it->error));
 	}
 }
@@ -1939,6 +2011,9 @@ void fuzz_op(struct worker *w, const struct op *op)
 		break;
 	case K_SEAL: case K_DRAIN: case K_STAT: case K_CHECK: case K_WATCH:
 		op_simple(w, op);
+		break;
+	case K_RESERVE: case K_UNRESERVE:
+		op_reserve(w, op);
 		break;
 	case K_POLL:
 		op_poll(w, op);

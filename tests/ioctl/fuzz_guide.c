@@ -36,6 +36,7 @@ static const uint8_t weight[NR_KINDS] = {
 	[K_GROW] = 3, [K_CLAIM_BATCH] = 6, [K_WATCH] = 5, [K_POLL] = 5, [K_OPEN] = 3,
 	[K_CLOSE] = 3, [K_FILES] = 1, [K_UNKNOWN] = 2, [K_FORK] = 1, [K_KILL] = 1, [K_PASS] = 2,
 	[K_DATA] = 12, [K_FREE_PART] = 20, [K_SPLIT] = 10, [K_EXTEND] = 14, [K_KEEP] = 5,
+	[K_RESERVE] = 6, [K_UNRESERVE] = 4,
 };
 
 static void draw(struct worker *w, struct op *op)

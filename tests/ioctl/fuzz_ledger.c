@@ -231,6 +231,23 @@ static bool end_limbo(const struct inst *inst, int fd, const struct hybrid_alloc
 	return false;
 }
 
+/* While all rest: what the files of an instance have reserved. False: that is not known. */
+static bool sum_reserved(const struct inst *inst, u64 *sum)
+{
+	const struct file *f;
+	u32 n, i;
+
+	*sum = 0;
+	for (n = 0; n < NR_WORKERS; n++)
+		for (i = 0; i < NR_FILES; i++) {
+			f = &fuzz_worker[n].file[i];
+			if (f->inst == inst && f->unsure)
+				return false;
+			*sum += f->inst == inst ? f->reserved : 0;
+		}
+	return true;
+}
+
 /*
  * While all rest: MAP and STAT say what the ledger says. What was in limbo and is live is freed.
  */
@@ -238,7 +255,7 @@ void ledger_compare(struct inst *inst, int fd)
 {
 	static const struct own *own[NR_WORKERS * NR_OWN];
 	static struct t_map map;
-	u64 charged = 0, live = 0, bound = 0;
+	u64 charged = 0, live = 0, bound = 0, reserved;
 	struct hybrid_alloc_stat st;
 	u32 nr = 0, at = 0, n, i;
 
@@ -290,6 +307,10 @@ void ledger_compare(struct inst *inst, int fd)
 	if (st.charged != charged || st.nr_live != live)
 		fuzz_wrong(NULL, "slot %u: STAT: %llu bytes, %llu live, should be %llu, %llu",
 			   inst->slot, (u64)st.charged, (u64)st.nr_live, charged, live);
+	if (sum_reserved(inst, &reserved) ? st.reserved != reserved :
+					    st.reserved > st.free + st.cached)
+		fuzz_wrong(NULL, "slot %u: STAT: %llu bytes are reserved, should be %llu",
+			   inst->slot, (u64)st.reserved, reserved);
 	if (inst->slot != WILD && (atomic_load(&inst->charged) != charged ||
 				   atomic_load(&inst->live) != live))
 		fuzz_wrong(NULL, "slot %u: the ledger itself is wrong", inst->slot);

@@ -34,7 +34,7 @@ static const struct field stat_fields[] = {
 	STAT(pool_hits), STAT(pool_misses), STAT(pool_refills), STAT(pool_drains),
 	STAT(slabs_made), STAT(slabs_returned), STAT(buddy_splits), STAT(buddy_merges),
 	STAT(slow_searches), STAT(nr_bound), STAT(bound_memory), STAT(nr_watchers),
-	STAT(nr_allocs),
+	STAT(nr_allocs), STAT(reserved), STAT(nr_reservations), STAT(reserved_refusals),
 	REFUSED(not_allocated, NOT_ALLOCATED),
 	REFUSED(wrong_start, WRONG_START), REFUSED(wrong_length, WRONG_LENGTH),
 	REFUSED(unaligned, UNALIGNED), REFUSED(zero_length, ZERO_LENGTH),

@@ -103,6 +103,39 @@ static int fill_and_free(struct hybrid_alloc *ha, u64 len, gfp_t gfp)
 	return ret == -ENOSPC ? 0 : -EUCLEAN;
 }
 
+/* It is opened before: that is not for where memory reclaim waits for the caller. */
+static struct hybrid_alloc_reservation rsv;
+
+/* Reserves all that is free, of which others get none, and uses some of it. */
+static int use_reservation(struct hybrid_alloc *ha, gfp_t gfp)
+{
+	struct hybrid_alloc_stat *st = kzalloc(sizeof(*st), gfp);
+	struct hybrid_alloc_range r, none;
+	u64 left;
+	int ret;
+
+	if (!st)
+		return -ENOMEM;
+	hybrid_alloc_stat(ha, st, false);
+	left = st->free + st->cached;
+	kfree(st);
+	if (hybrid_alloc_reserve(&rsv, left + 1, gfp) != -ENOSPC)
+		return -EUCLEAN;
+	ret = hybrid_alloc_reserve(&rsv, left, gfp);
+	if (ret)
+		return ret;
+	if (hybrid_alloc_alloc(ha, SZ_4K, 0, HYBRID_ALLOC_NO_GOAL, gfp, &none) != -ENOSPC ||
+	    hybrid_alloc_reserved(&rsv) != left)
+		return -EUCLEAN;
+	ret = hybrid_alloc_alloc_reserved(&rsv, SZ_4K, 0, HYBRID_ALLOC_NO_GOAL, gfp, &r);
+	if (ret)
+		return ret;
+	if (hybrid_alloc_unreserve(&rsv, left) != -EINVAL)
+		return -EUCLEAN;
+	ret = hybrid_alloc_unreserve(&rsv, left - SZ_4K);
+	return ret ?: hybrid_alloc_free(ha, r.start, r.len, NULL);
+}
+
 /* All that may be called where memory reclaim waits for the caller. */
 static int use(struct hybrid_alloc *ha, gfp_t gfp)
 {
@@ -126,7 +159,7 @@ static int use(struct hybrid_alloc *ha, gfp_t gfp)
 		if (ret)
 			return ret;
 	}
-	ret = fill_and_free(ha, SZ_4M, gfp) ?: claim_cached(ha, gfp);
+	ret = fill_and_free(ha, SZ_4M, gfp) ?: claim_cached(ha, gfp) ?: use_reservation(ha, gfp);
 	if (ret)
 		return ret;
 	while ((ret = hybrid_alloc_map(ha, pos, e, ARRAY_SIZE(e), gfp)) > 0)
@@ -165,7 +198,7 @@ static int open_and_close(void)
 	return 0;
 }
 
-static int use_in_reclaim(struct hybrid_alloc *ha)
+static int use_all(struct hybrid_alloc *ha)
 {
 	int ret;
 
@@ -178,6 +211,17 @@ static int use_in_reclaim(struct hybrid_alloc *ha)
 		ret = use(ha, GFP_NOFS);
 	fs_reclaim_release(GFP_KERNEL);
 	return ret ?: open_and_close() ?: use(ha, GFP_KERNEL);
+}
+
+static int use_in_reclaim(struct hybrid_alloc *ha)
+{
+	int ret = hybrid_alloc_reservation_open(ha, &rsv);
+
+	if (ret)
+		return ret;
+	ret = use_all(ha);
+	hybrid_alloc_reservation_close(&rsv);
+	return ret;
 }
 
 /* ---- a task that is killed ---- */
