@@ -3,8 +3,8 @@
  * The devices of hybrid-sim interleave: so small that all their states can be reached. Their
  * units are of 4 KiB, then slabs, buddy blocks and extents over several of them exist, or of
  * 1 MiB, then all of the device is the rest of a unit. Magazines hold 1 or 2 objects, and
- * those with 2 have a group for each of two CPUs. On "4Kd" a slab of which a pool has objects cannot
- * be dissolved, so a search has to empty the pools.
+ * those with 2 have a group for each of two CPUs. On "4Kd" no slab is dissolved of which a pool has
+ * objects, so a search has to empty the pools.
  */
 #include <stdio.h>
 #include <stdlib.h>
