@@ -7,11 +7,12 @@
 #include "trace.h"
 
 #define MIN_IDS		1024
-#define MAX_WORDS	4	/* of an operation */
+#define MAX_WORDS	5	/* of an operation */
 
 static const char no_memory[] = "there is no memory for its ID";
 static const char form[] =
-	"it is none of 'a ID SIZE [ALIGN]', 'f ID', 'r SIZE', 'A ID SIZE [ALIGN]', 'u SIZE'";
+	"it is none of 'a ID SIZE [ALIGN]', 'f ID', 'c ID OFFSET LEN [NEWID]', 'x ID LEN', "
+	"'r SIZE', 'A ID SIZE [ALIGN]', 'u SIZE'";
 /* Blocks are not shorter. */
 static const __u64 least_block = 4096;
 
@@ -156,6 +157,52 @@ static const char *parse_alloc(struct trace_reader *t, char **words, int nr, str
 	return what ? wrong_word(t, "ALIGN", words[3], what) : NULL;
 }
 
+/* A size in whole blocks. */
+static const char *parse_blocks(struct trace_reader *t, const char *name, const char *word,
+				__u64 *size)
+{
+	const char *what = parse_size(word, size);
+
+	if (!what && *size % least_block)
+		what = "is no multiple of 4K";
+	return what ? wrong_word(t, name, word, what) : NULL;
+}
+
+static const char *parse_part(struct trace_reader *t, char **words, struct trace_op *op)
+{
+	bool is_cut = op->kind == TRACE_CUT;
+	char *len = words[is_cut ? 3 : 2];
+	const char *wrong = is_cut ? parse_blocks(t, "OFFSET", words[2], &op->offset) : NULL;
+
+	if (!wrong)
+		wrong = parse_blocks(t, "LEN", len, &op->size);
+	if (!wrong && !op->size)
+		wrong = wrong_word(t, "LEN", len, is_cut ? "is nothing to free" :
+				   "is nothing to add");
+	return wrong;
+}
+
+/* Its allocation may come again: only the caller knows whether the tail was there. */
+static const char *parse_tail(struct trace_reader *t, const char *word, struct trace_op *op)
+{
+	struct trace_id *id;
+	const char *wrong;
+	__u64 number;
+
+	wrong = parse_id(t, word, &number);
+	if (wrong)
+		return wrong;
+	if (number == op->id)
+		return wrong_word(t, "NEWID", word, "is the ID itself");
+	id = get_id(t, number);
+	if (!id)
+		return no_memory;
+	id->allocated = true;
+	op->has_tail = 1;
+	op->tail = id->number - 1;
+	return NULL;
+}
+
 /* Reserve, or give back. */
 static const char *parse_reserve(struct trace_reader *t, char **words, int nr, struct trace_op *op)
 {
@@ -170,47 +217,52 @@ static const char *parse_reserve(struct trace_reader *t, char **words, int nr, s
 	return NULL;
 }
 
+/* Operations with an ID, and how many words they have. */
+static const struct operation {
+	char letter;
+	enum trace_kind kind;
+	int min_words, max_words;
+} operations[] = {
+	{ 'a', TRACE_ALLOC, 3, 4 },
+	{ 'A', TRACE_ALLOC, 3, 4 },
+	{ 'f', TRACE_FREE, 2, 2 },
+	{ 'c', TRACE_CUT, 4, 5 },
+	{ 'x', TRACE_EXTEND, 3, 3 },
+};
+
 static const char *parse_op(struct trace_reader *t, char **words, int nr, struct trace_op *op)
 {
+	const struct operation *o = operations;
 	struct trace_id *id;
 	const char *wrong;
 
 	if (nr < 2 || words[0][1])
 		return form;
-	switch (words[0][0]) {
-	case 'r':
-	case 'u':
+	if (words[0][0] == 'r' || words[0][0] == 'u')
 		return parse_reserve(t, words, nr, op);
-	case 'A':
-		op->reserved = 1;
-		/* fall through */
-	case 'a':
-		if (nr < 3 || nr > 4)
+	while (o->letter != words[0][0])
+		if (++o == operations + sizeof(operations) / sizeof(*operations))
 			return form;
-		op->kind = TRACE_ALLOC;
-		break;
-	case 'f':
-		if (nr > 2)
-			return form;
-		op->kind = TRACE_FREE;
-		break;
-	default:
+	if (nr < o->min_words || nr > o->max_words)
 		return form;
-	}
+	op->kind = o->kind;
+	op->reserved = o->letter == 'A';
 	wrong = parse_id(t, words[1], &op->id);
 	if (!wrong && op->kind == TRACE_ALLOC)
 		wrong = parse_alloc(t, words, nr, op);
+	else if (!wrong && op->kind != TRACE_FREE)
+		wrong = parse_part(t, words, op);
 	if (wrong)
 		return wrong;
 	id = get_id(t, op->id);
 	if (!id)
 		return no_memory;
 	/* An allocation may follow one that was refused, which only the caller knows. */
-	if (op->kind == TRACE_FREE && !id->allocated)
+	if (op->kind != TRACE_ALLOC && !id->allocated)
 		return wrong_word(t, "ID", words[1], "is not allocated");
-	id->allocated = op->kind == TRACE_ALLOC;
+	id->allocated = op->kind != TRACE_FREE;
 	op->number = id->number - 1;
-	return NULL;
+	return op->kind == TRACE_CUT && nr == 5 ? parse_tail(t, words[4], op) : NULL;
 }
 
 const char *trace_next(struct trace_reader *t, struct trace_op *op)
@@ -230,6 +282,15 @@ const char *trace_next(struct trace_reader *t, struct trace_op *op)
 			return parse_op(t, words, nr, op);
 	}
 	return NULL;
+}
+
+bool trace_clip(__u64 len, bool has_tail, __u64 *offset, __u64 *size)
+{
+	if (*offset > len)
+		*offset = len;
+	if (*size > len - *offset)
+		*size = len - *offset;
+	return has_tail || !*size || !*offset || *offset + *size == len;
 }
 
 void trace_close(struct trace_reader *t)

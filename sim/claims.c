@@ -67,8 +67,7 @@ bool claims_has(const char *name)
 
 void claims_list(FILE *out)
 {
-	fprintf(out, "claim-10M claim-10M-64 claim-10M-dense claim-10M-dense-64\n"
-		"    any number of extents; -single: by one claim each\n");
+	fputs("claim-NUMBER\nclaim-NUMBER-dense\nclaim-NUMBER-single\nclaim-NUMBER-64\n", out);
 }
 
 /* The catalogue. */

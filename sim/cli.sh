@@ -115,14 +115,14 @@ try_not "a list of nothing" "1..0" "$sim" mixes "$tmp/list"
 
 # Interleave
 
-refused "--programs that are none" "--programs 'some' is neither all, hand nor SEED,COUNT" interleave --programs some
+refused "--programs that are none" "--programs 'some' is neither all, parts, hand nor SEED,COUNT" interleave --programs some
 refused "--preemptions 'x'" "--preemptions: 'x' is not a number from 0 to 8" interleave --preemptions x
 refused "--depth 0" "--depth: '0' is not a number from 1 to 8" interleave --depth 0
 refused "--device that is none" "--device '8' is none; give BLOCKS.UNIT.MAGAZINE, *, or turns" interleave --device 8
 refused "interleave of too many threads" "interleave takes --threads 2 or 3" interleave --threads 4
 refused "interleave of too many operations" "--ops from 1 to 4" interleave --ops 5
 refused "interleave with a word too many" "interleave takes no 'x'; leave it out" interleave x
-for string in x : 8.4K.1 8.4K.1: 8.4K.1:p 8.4K.1:p+p 8.4K.1:p+x: 8.4K.1:p+pp: 8.4K.1:p+p+p+p: \
+for string in x : 8.4K.1 8.4K.1: 8.4K.1:p 8.4K.1:p+p 8.4K.1:p+y: 8.4K.1:p+pp: 8.4K.1:p+p+p+p: \
 	8.4K.1:p+p:1 8.4K.1:p+p:1@0x 8.4K.1:= 8.4K.1:=a 8.4K.1:=a0.17.1 8.4K.1:=x0.1.1; do
 	refused "--replay '$string'" "--replay '$string' *; give what a violation printed" \
 		interleave --replay "$string"
@@ -198,6 +198,7 @@ is "a workload with a given capacity and seed" \
 for workload in $("$sim" bench --list); do
 	case $workload in
 	hold-LOAD=FILL) workload=hold-3M=.9 capacity=256M ;;
+	claim-NUMBER*) workload=claim-2K${workload#claim-NUMBER} capacity=64G ;;
 	*-SIZE-SIZE) workload=${workload%SIZE-SIZE}1M-3M capacity=256M ;;
 	*-SIZE) workload=${workload%SIZE}3M capacity=256M ;;
 	*-MIX) workload=${workload%MIX}3M capacity=256M ;;
@@ -269,7 +270,20 @@ while IFS='|' read -r line why; do
 	printf 'a 1 4096\n# a comment\n\n%b\nf 1\n' "$line" >"$tmp/trace"
 	refused "a trace with '$line'" "$tmp/trace: line 4: $why" replay --capacity 1G "$tmp/trace"
 done <<'WRONG'
-x 1|it is none of 'a ID SIZE ?ALIGN?', 'f ID', 'r SIZE', 'A ID SIZE ?ALIGN?', 'u SIZE'; fix it
+y 1|it is none of 'a ID SIZE ?ALIGN?', 'f ID', 'c ID OFFSET LEN ?NEWID?', 'x ID LEN', 'r SIZE', 'A ID SIZE ?ALIGN?', 'u SIZE'; fix it
+x 1|it is none of
+x 1 4K 4K|it is none of
+x 1 0|LEN '0' is nothing to add; fix it
+x 1 1|LEN '1' is no multiple of 4K; fix it
+x 2 4K|ID '2' is not allocated; fix it
+c 1 4K|it is none of
+c 1 0 4K 2 3|it is none of
+c 1 0 0|LEN '0' is nothing to free; fix it
+c 1 1 4K|OFFSET '1' is no multiple of 4K; fix it
+c 1 0 x|LEN 'x' is not a size
+c 1 0 4K x|ID 'x' is not a number
+c 1 0 4K 1|NEWID '1' is the ID itself; fix it
+c 2 0 4K|ID '2' is not allocated; fix it
 a|it is none of
 a 2|it is none of
 a 2 4096 4096 4096|it is none of
@@ -286,8 +300,8 @@ a 2 x|SIZE 'x' is not a size
 a 2 4KK|SIZE '4KK' has an unknown unit
 a 2 18446744073709551616|SIZE '18446744073709551616' is more than 16 EiB
 a 2 16E|SIZE '16E' is more than
-a 2 4096 3|ALIGN '3' is not a power of two, such as 64K; fix it
-a 2 4096 0|ALIGN '0' is not a power of two
+a 2 4096 3|ALIGN '3' is neither a power of two, such as 64K, nor a multiple of 4K; fix it
+a 2 4096 0|ALIGN '0' is neither a power of two
 a 2 4096 x|ALIGN 'x' is not a size
 a 2 4096 18446744073709551616|ALIGN '18446744073709551616' is more than
 f 2|ID '2' is not allocated; fix it
@@ -298,6 +312,26 @@ u x|SIZE 'x' is not a size
 A 2|it is none of
 a 1 4096|the ID is allocated already; free it first
 WRONG
+while IFS='|' read -r lines why; do
+	printf 'a 1 64K\na 2 4K\n%b\n' "$lines" >"$tmp/trace"
+	refused "a trace with '$lines'" "$tmp/trace: line $why" replay --capacity 1G "$tmp/trace"
+done <<'WRONG'
+c 1 4K 4K|3: the extent has blocks on both sides of the part; give a NEWID for those behind it
+c 1 4K 4K 2|3: the NEWID is allocated already; free it first
+c 1 4K 4K 3\na 3 4K|4: the ID is allocated already; free it first
+WRONG
+# both ends, a hole, what is beyond the end, all of it; then its neighbours may grow into the rest
+parts='a 1 64K\na 2 64K\nc 1 0 4K\nc 1 52K 64K\nc 1 16K 4K 3\nc 3 1M 4K\nc 3 0 1G\nf 3\nx 1 20K\nx 1 20K\nc 2 0 64K\nf 2\nx 1 1G'
+printf "$parts\\n" >"$tmp/trace"
+json=$("$sim" replay --json --capacity 128K --reference best-fit "$tmp/trace")
+is "parts of extents" "$? $(value ops "$json") $(value cuts "$json") $(value extends "$json") $(
+	value failed_extends "$json") $(value max_fill "$json") $(value largest_free_bytes "$json") $(
+	value ledger "$json")" "0 10 5 3 1 1.00000 69632 ok"
+is "... of best fit" "$(value failed_extends "${json#*reference}")" 1
+json=$("$sim" advise --json --capacity 128K "$tmp/trace" | head -n 1)
+is "what a disk holds of them" "$(value failed_allocs "$json") $(value smallest_bytes "$json")" "0 1048576"
+refused "a trace that changes extents, with threads" "$tmp/trace changes extents, which is for one thread; leave out --threads" \
+	replay --threads 2 --capacity 64M "$tmp/trace"
 # 64 MiB: 16 are reserved, which others do not get, nor more than the rest
 printf 'r 16M\na 1 32M\na 2 17M\nr 17M\nA 3 4K\na 4 16M\na 5 4K\nu 4K\na 6 4K\nA 7 1M\nf 1\nr 32M\nr 4K\nu 1G\na 8 32M\n' >"$tmp/trace"
 json=$("$sim" replay --json --capacity 64M "$tmp/trace")

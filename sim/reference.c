@@ -321,6 +321,23 @@ int reference_alloc(struct reference *r, u64 least, u64 most, u64 align, u64 *st
 	return 0;
 }
 
+int reference_claim(struct reference *r, u64 start, u64 len)
+{
+	struct free_run *run = neighbour(r->tree, start + 1, false);
+	u64 before, end;
+
+	if (!run || run->start + run->len < start + len)
+		return -ENOSPC;
+	before = run->start;
+	end = run->start + run->len;
+	erase(r, run);
+	if (before < start)
+		insert(r, before, start - before);
+	if (start + len < end)
+		insert(r, start + len, end - start - len);
+	return 0;
+}
+
 void reference_free(struct reference *r, u64 start, u64 len)
 {
 	struct free_run *before = neighbour(r->tree, start, false);

@@ -35,6 +35,9 @@ void reference_destroy(struct reference *r);
  * place for it.
  */
 int reference_alloc(struct reference *r, u64 min, u64 max, u64 align, u64 *start, u64 *len);
+/* Take blocks that are free. Return: 0, or -ENOSPC: not all of them are. */
+int reference_claim(struct reference *r, u64 start, u64 len);
+/* Of an extent, of a part of one, or of several in a row. */
 void reference_free(struct reference *r, u64 start, u64 len);
 
 #endif

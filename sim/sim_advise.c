@@ -39,19 +39,34 @@ static void progress_end(void)
 
 /* ---- the smallest disk ---- */
 
-/* The most blocks that are live at once. */
+/* What a cut leaves. */
+static void change_least(const struct op *op, struct extent *live, u64 *used)
+{
+	struct extent *e = &live[op->id], part, none = {};
+
+	/* an extension may be refused, and a disk need not have room for it */
+	if (op->kind != CUT || !trace_cut(op, e, &part) || !part.len)
+		return;
+	*used -= part.len;
+	trace_cut_done(e, &part, op->tail ? &live[op->tail - 1] : &none);
+}
+
+/* The most blocks that are live at once, if each allocation gets the least that will do. */
 static u64 peak_of(const struct trace *trace)
 {
-	u64 *live = need(calloc(trace->nr_ids + 1, sizeof(*live)));
+	struct extent *live = need(calloc(trace->nr_ids + 1, sizeof(*live))), *e;
 	u64 used = 0, peak = 0;
 	const struct op *op;
 
 	for (op = trace->ops; op < trace->ops + trace->nr; op++) {
+		e = &live[op->id];
+		if (op_changes(op))
+			change_least(op, live, &used);
 		/* again after a refusal: see trace_pack() */
-		if (op_reserves(op) || (live[op->id] && op->len))
+		if (op_reserves(op) || op_changes(op) || (e->len && op->len))
 			continue;
-		used += op->min - live[op->id];
-		live[op->id] = op->min;
+		used += op->min - e->len;
+		e->len = op->min;
 		peak = max(peak, used);
 	}
 	free(live);

@@ -21,20 +21,32 @@
 
 static void add_op(struct trace *t, const struct trace_op *op, u32 line)
 {
+	static const int kinds[] = {
+		[TRACE_ALLOC] = PLAIN, [TRACE_FREE] = PLAIN, [TRACE_CUT] = CUT,
+		[TRACE_EXTEND] = EXTEND, [TRACE_RESERVE] = RESERVE, [TRACE_UNRESERVE] = UNRESERVE,
+	};
+	struct op *at;
+
 	if (t->nr == t->max) {
 		t->max = t->max ? 2 * t->max : 1 << 16;
 		t->ops = need(realloc(t->ops, t->max * sizeof(*t->ops)));
 	}
-	t->ops[t->nr++] = (struct op) {
+	at = &t->ops[t->nr++];
+	*at = (struct op) {
 		.len = op->kind != TRACE_FREE ? ((op->size - 1) >> BLOCK_SHIFT) + 1 : 0,
-		.min = op->kind == TRACE_ALLOC ? ((op->min - 1) >> BLOCK_SHIFT) + 1 : 0,
-		.kind = op->kind == TRACE_RESERVE ? RESERVE :
-			op->kind == TRACE_UNRESERVE ? UNRESERVE : op->reserved ? RESERVED : PLAIN,
-		.align = max(op->align >> BLOCK_SHIFT, 1ULL),
+		.kind = op->kind == TRACE_ALLOC && op->reserved ? RESERVED : kinds[op->kind],
 		.id = op->number,
 		.line = line,
 	};
-	t->reserves |= op->kind == TRACE_RESERVE || op->kind == TRACE_UNRESERVE || op->reserved;
+	if (op->kind == TRACE_CUT) {
+		at->offset = op->offset >> BLOCK_SHIFT;
+		at->tail = op->has_tail ? op->tail + 1ULL : 0;
+	} else if (op->kind == TRACE_ALLOC) {
+		at->min = ((op->min - 1) >> BLOCK_SHIFT) + 1;
+		at->align = max(op->align >> BLOCK_SHIFT, 1ULL);
+	}
+	t->reserves |= op_reserves(at) || at->kind == RESERVED;
+	t->changes |= op_changes(at);
 }
 
 bool trace_read(struct trace *t, const char *path)
@@ -66,6 +78,52 @@ bool trace_read(struct trace *t, const char *path)
 		fclose(reader.in);
 	trace_close(&reader);
 	return ok;
+}
+
+/* ---- parts ---- */
+
+bool trace_cut(const struct op *op, const struct extent *e, struct extent *part)
+{
+	__u64 offset = op->offset, len = op->len;
+	bool ok = trace_clip(e->len, op->tail, &offset, &len);
+
+	part->start = e->start + offset;
+	part->len = len;
+	return ok;
+}
+
+void trace_cut_done(struct extent *e, const struct extent *part, struct extent *tail)
+{
+	u64 end = e->start + e->len, part_end = part->start + part->len;
+
+	tail->start = part_end;
+	tail->len = end - part_end;
+	e->len = part->start - e->start;
+	if (e->len)
+		return;
+	*e = *tail;
+	tail->len = 0;
+}
+
+/* The lines of a trace are as the user wrote them. */
+static _Noreturn void bad_line(const struct trace *t, const struct op *op, const char *what)
+{
+	fprintf(stderr, "hybrid-sim: %s: line %u: %s\n", t->path, op->line, what);
+	exit(2);
+}
+
+/*
+ * Work out a cut of the extent of an operation: @part, of no block if there is nothing to do. A
+ * line that has no sense ends the program.
+ */
+static void cut_of(const struct trace *t, const struct op *op, const struct extent *live,
+		   struct extent *part)
+{
+	if (!trace_cut(op, &live[op->id], part))
+		bad_line(t, op, "the extent has blocks on both sides of the part; give a NEWID for "
+			 "those behind it");
+	if (part->len && op->tail && live[op->tail - 1].len)
+		bad_line(t, op, "the NEWID is allocated already; free it first");
 }
 
 /* ---- running ---- */
@@ -139,6 +197,25 @@ static void note(struct run *r, const struct op *op, int ret, const struct exten
 		why = ledger_take(r->ledger, e->start, e->len, op->align);
 	else
 		note_refusal(r, op);
+	if (why && !r->res.wrong)
+		r->res.wrong = strdup(why);
+	r->res.max_fill = max(r->res.max_fill, (double)ledger_used(r->ledger) / r->nr_blocks);
+	r->res.metadata_peak = max(r->res.metadata_peak, pool_metadata(&r->pool));
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* Records what became of a part of an extent; the ledger knows only whole ones. */
+static void note_change(struct run *r, const struct extent *before, const struct extent *after,
+			const struct extent *tail)
+{
+	const char *why;
+
+	pthread_mutex_lock(&r->lock);
+	why = ledger_give(r->ledger, before->start, before->len);
+	if (!why && after->len)
+		why = ledger_take(r->ledger, after->start, after->len, 1);
+	if (!why && tail && tail->len)
+		why = ledger_take(r->ledger, tail->start, tail->len, 1);
 	if (why && !r->res.wrong)
 		r->res.wrong = strdup(why);
 	r->res.max_fill = max(r->res.max_fill, (double)ledger_used(r->ledger) / r->nr_blocks);
@@ -261,12 +338,67 @@ static void do_free(struct runner *t, struct extent *e)
 	e->len = 0;
 }
 
+static void do_cut(struct runner *t, const struct op *op, struct extent *e)
+{
+	struct extent before = *e, part, none = {}, *tail;
+	enum hybrid_alloc_reason reason;
+	struct run *r = t->run;
+	u64 tick;
+
+	cut_of(r->trace, op, r->live, &part);
+	if (!part.len)
+		return;
+	tail = op->tail ? &r->live[op->tail - 1] : &none;
+	tick = ticks();
+	if (hapool_cut(&r->pool, part.start, part.len, GFP_KERNEL, &reason))
+		t->wrong = "the free of a part was refused";
+	t->worst = max(t->worst, ticks() - tick);
+	r->res.cuts++;
+	trace_cut_done(e, &part, tail);
+	if (r->ledger)
+		note_change(r, &before, e, tail);
+}
+
+static void do_extend(struct runner *t, const struct op *op, struct extent *e)
+{
+	struct extent before = *e;
+	enum hybrid_alloc_reason reason;
+	struct run *r = t->run;
+	u64 tick = ticks(), got = 0, end = e->start + e->len;
+	int ret = -ENOSPC;
+
+	if (!e->len)
+		return;
+	if (op->len <= r->nr_blocks - end)
+		ret = hapool_extend(&r->pool, e->start, e->len, op->len, op->len, GFP_KERNEL,
+				    &got, &reason);
+	t->worst = max(t->worst, ticks() - tick);
+	r->res.extends++;
+	r->res.failed_extends += !!ret;
+	if (ret && ret != -ENOSPC && ret != -EDQUOT)
+		t->wrong = "an extension failed, and not for lack of space";
+	e->len += got;
+	if (!r->ledger)
+		return;
+	if (ret == -ENOSPC && op->len <= r->nr_blocks - end &&
+	    ledger_is_free(r->ledger, end, op->len))
+		t->wrong = "an extension was refused although the blocks are free";
+	if (!ret || ret == -EDQUOT)
+		note_reserved(t, op->len, ret);
+	if (!ret)
+		note_change(r, &before, e, NULL);
+}
+
 static void do_op(struct runner *t, const struct op *op)
 {
 	struct extent *e = &t->run->live[op->id];
 
 	if (op_reserves(op)) {
 		do_reserve(t, op);
+	} else if (op->kind == CUT) {
+		do_cut(t, op, e);
+	} else if (op->kind == EXTEND) {
+		do_extend(t, op, e);
 	} else if (!op->len) {
 		/* its allocation may have failed */
 		if (e->len)
@@ -274,9 +406,7 @@ static void do_op(struct runner *t, const struct op *op)
 	} else if (!e->len) {
 		do_alloc(t, op, e);
 	} else {
-		fprintf(stderr, "hybrid-sim: %s: line %u: the ID is allocated already; free it "
-			"first\n", t->run->trace->path, op->line);
-		exit(2);
+		bad_line(t->run->trace, op, "the ID is allocated already; free it first");
 	}
 }
 
@@ -468,6 +598,55 @@ static int packer_free(struct packer *p, const struct extent *e)
 	return 0;
 }
 
+static int packer_extend(struct packer *p, const struct extent *e, u64 more)
+{
+	enum hybrid_alloc_reason reason;
+	u64 got;
+
+	if (more > p->nr_blocks - e->start - e->len)
+		return -ENOSPC;
+	if (p->reference)
+		return reference_claim(p->reference, e->start + e->len, more);
+	return hapool_extend(&p->pool, e->start, e->len, more, more, GFP_KERNEL, &got, &reason);
+}
+
+static int packer_cut(struct packer *p, const struct extent *part)
+{
+	enum hybrid_alloc_reason reason;
+
+	if (!p->reference)
+		return hapool_cut(&p->pool, part->start, part->len, GFP_KERNEL, &reason);
+	reference_free(p->reference, part->start, part->len);
+	return 0;
+}
+
+/* Change an extent. Return: how many more blocks are used, or fewer. */
+static s64 packer_change(struct packer *p, const struct trace *trace, const struct op *op,
+			 struct extent *live, struct result *res)
+{
+	struct extent *e = &live[op->id], part, none = {};
+
+	if (!e->len)
+		return 0;
+	if (op->kind == CUT) {
+		cut_of(trace, op, live, &part);
+		if (!part.len)
+			return 0;
+		if (packer_cut(p, &part))
+			res->wrong = "the free of a part was refused";
+		res->cuts++;
+		trace_cut_done(e, &part, op->tail ? &live[op->tail - 1] : &none);
+		return -(s64)part.len;
+	}
+	res->extends++;
+	if (packer_extend(p, e, op->len)) {
+		res->failed_extends++;
+		return 0;
+	}
+	e->len += op->len;
+	return op->len;
+}
+
 struct result trace_pack(const struct trace *trace, u64 nr_blocks, enum reference_policy policy,
 			 bool stop)
 {
@@ -481,6 +660,11 @@ struct result trace_pack(const struct trace *trace, u64 nr_blocks, enum referenc
 		e = &live[op->id];
 		if (op_reserves(op))
 			continue;
+		if (op_changes(op)) {
+			used += packer_change(p, trace, op, live, &res);
+			res.max_fill = max(res.max_fill, (double)used / nr_blocks);
+			continue;
+		}
 		if (!op->len) {
 			/* its allocation may have failed */
 			if (e->len && packer_free(p, e))
@@ -519,11 +703,17 @@ void report_failures(const struct result *res)
 	}
 }
 
+static u64 nr_ops(const struct result *res)
+{
+	return res->allocs + res->frees + res->cuts + res->extends;
+}
+
 static void report_reference(const struct result *res)
 {
 	out_begin_object("reference");
 	out_string("name", reference_names[reference]);
 	report_failures(res);
+	out_u64("failed_extends", res->failed_extends);
 	out_double("max_fill", res->max_fill, 5);
 	out_end_object();
 }
@@ -538,9 +728,9 @@ int replay(const char *path)
 		free(t.ops);
 		return 2;
 	}
-	if (nr_threads > 1 && t.reserves) {
-		fprintf(stderr, "hybrid-sim: %s reserves, which is for one thread; leave out "
-			"--threads\n", path);
+	if (nr_threads > 1 && (t.reserves || t.changes)) {
+		fprintf(stderr, "hybrid-sim: %s %s, which is for one thread; leave out "
+			"--threads\n", path, t.reserves ? "reserves" : "changes extents");
 		free(t.ops);
 		return 2;
 	}
@@ -554,14 +744,17 @@ int replay(const char *path)
 	out_begin();
 	out_u64("capacity_bytes", nr_blocks << BLOCK_SHIFT);
 	out_u64("threads", nr_threads);
-	out_u64("ops", res.allocs + res.frees);
+	out_u64("ops", nr_ops(&res));
 	out_u64("allocs", res.allocs);
 	out_u64("frees", res.frees);
 	report_failures(&res);
 	out_u64("reserved_refusals", res.reserved_refusals);
+	out_u64("cuts", res.cuts);
+	out_u64("extends", res.extends);
+	out_u64("failed_extends", res.failed_extends);
 	out_double("max_fill", res.max_fill, 5);
 	out_u64("false_enospc", res.false_enospc);
-	out_double("ns_per_op", (double)timed.ns / max(timed.allocs + timed.frees, 1ULL), 2);
+	out_double("ns_per_op", (double)timed.ns / max(nr_ops(&timed), 1ULL), 2);
 	out_u64("max_op_ns", timed.max_op_ns);
 	out_u64("metadata_bytes_peak", res.metadata_peak);
 	out_u64("largest_free_bytes", res.largest << BLOCK_SHIFT);

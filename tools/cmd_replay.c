@@ -43,6 +43,7 @@ struct replay {
 
 	/* Results */
 	__u64 nr_allocs, nr_frees, nr_failed, nr_calls, first_failure, ns, max_call_ns;
+	__u64 nr_cuts, nr_extends, nr_failed_extends;
 	__u64 live, max_live, first_live;	/* bytes, those of other callers included */
 };
 
@@ -111,6 +112,11 @@ static void stop(struct replay *r, char *explanation)
 	r->stopped = true;
 }
 
+static __u64 nr_ops(const struct replay *r)
+{
+	return r->nr_allocs + r->nr_frees + r->nr_cuts + r->nr_extends;
+}
+
 static void note_alloc(struct replay *r, const struct hybrid_alloc_alloc_item *item,
 		       struct slot *slot)
 {
@@ -123,7 +129,7 @@ static void note_alloc(struct replay *r, const struct hybrid_alloc_alloc_item *i
 		return;
 	}
 	if (!r->nr_failed++) {
-		r->first_failure = r->nr_allocs + r->nr_frees;
+		r->first_failure = nr_ops(r);
 		r->first_live = r->live;
 	}
 	if (item->error != ENOSPC && item->error != EFBIG && !r->stopped)
@@ -256,6 +262,70 @@ static void bad_line(struct replay *r, const char *wrong)
 	stop(r, text("%s, line %llu: %s. Fix the trace", r->name, r->trace.line, wrong));
 }
 
+/* Free a part; what stays on both sides becomes two extents. */
+static void cut(struct replay *r, const struct trace_op *op)
+{
+	/* first, as it may move the slots */
+	struct slot *tail = op->has_tail ? slot_of(r, op->tail) : NULL;
+	struct slot *slot = slot_of(r, op->number);
+	__u64 offset = op->offset, len = op->size, end = slot->start + slot->len, begun;
+	struct hybrid_alloc_extent part;
+	__u32 reason;
+	int err;
+
+	if (!trace_clip(slot->len, op->has_tail, &offset, &len)) {
+		bad_line(r, "the extent has blocks on both sides of the part; give a NEWID for those "
+			 "behind it");
+		return;
+	}
+	if (!len)
+		return;
+	if (tail && tail->len) {
+		bad_line(r, "the NEWID is allocated already; free it first");
+		return;
+	}
+	part = (struct hybrid_alloc_extent){ .start = slot->start + offset, .len = len };
+	begun = now_ns();
+	err = account_call(r, begun, hybrid_alloc_free_part(r->fd, &part, &reason));
+	if (err) {
+		stop(r, explain("free", err, reason, r->path, "free %llu:%llu", part.start, len));
+		return;
+	}
+	r->nr_cuts++;
+	r->live -= len;
+	slot->len = offset;
+	if (offset && tail)
+		*tail = (struct slot){ .start = part.start + len, .len = end - part.start - len };
+	if (!offset)
+		*slot = (struct slot){ .start = part.start + len, .len = end - part.start - len };
+}
+
+static void extend(struct replay *r, const struct trace_op *op)
+{
+	struct slot *slot = slot_of(r, op->number);
+	struct hybrid_alloc_extent e = { .start = slot->start, .len = slot->len };
+	__u64 begun = now_ns();
+	__u32 reason;
+	int err;
+
+	/* its allocation may have failed */
+	if (!slot->len)
+		return;
+	err = account_call(r, begun, hybrid_alloc_extend_extent(r->fd, &e, op->size, 0, &reason));
+	r->nr_extends++;
+	r->nr_failed_extends += !!err;
+	if (err && err != ENOSPC) {
+		stop(r, explain("extend", err, reason, r->path, "extend %llu:%llu by %llu",
+				slot->start, slot->len, op->size));
+		return;
+	}
+	if (err)
+		return;
+	slot->len += op->size;
+	r->live += op->size;
+	r->max_live = r->live > r->max_live ? r->live : r->max_live;
+}
+
 static void run_op(struct replay *r, const struct trace_op *op)
 {
 	struct slot *slot = slot_of(r, op->number);
@@ -267,6 +337,12 @@ static void run_op(struct replay *r, const struct trace_op *op)
 	}
 	if (op->kind == TRACE_FREE) {
 		add_free(r, op->number);
+		return;
+	}
+	if (op->kind == TRACE_CUT || op->kind == TRACE_EXTEND) {
+		flush(r);
+		if (!r->stopped)
+			op->kind == TRACE_CUT ? cut(r, op) : extend(r, op);
 		return;
 	}
 	if (slot->pending)
@@ -352,7 +428,8 @@ static void free_all(struct replay *r)
 }
 
 enum {
-	REPLAY_NODE, REPLAY_CAPACITY, REPLAY_OPS, REPLAY_ALLOCS, REPLAY_FREES, REPLAY_FAILED,
+	REPLAY_NODE, REPLAY_CAPACITY, REPLAY_OPS, REPLAY_ALLOCS, REPLAY_FREES, REPLAY_CUTS, REPLAY_EXTENDS,
+	REPLAY_FAILED_EXTENDS, REPLAY_FAILED,
 	REPLAY_FIRST_FAILURE, REPLAY_FIRST_FILL, REPLAY_MAX_FILL, REPLAY_CALLS, REPLAY_NS,
 	REPLAY_MAX_CALL_NS, REPLAY_METADATA, REPLAY_LARGEST, REPLAY_RUNS, REPLAY_LIVE,
 	REPLAY_OVERLAPS, NR_REPLAY
@@ -364,6 +441,10 @@ static const struct column replay_columns[NR_REPLAY] = {
 	[REPLAY_OPS] = { "OPS", COLUMN_NUMBER, IN_ALL, "operations of the trace that were run" },
 	[REPLAY_ALLOCS] = { "ALLOCS", COLUMN_NUMBER, IN_ALL, "allocations among them" },
 	[REPLAY_FREES] = { "FREES", COLUMN_NUMBER, IN_ALL, "frees among them" },
+	[REPLAY_CUTS] = { "CUTS", COLUMN_NUMBER, IN_ALL, "frees of a part" },
+	[REPLAY_EXTENDS] = { "EXTENDS", COLUMN_NUMBER, IN_ALL, "extensions among them" },
+	[REPLAY_FAILED_EXTENDS] = { "FAILED_EXTENDS", COLUMN_NUMBER, IN_ALL,
+		"extensions that failed because what follows is not free" },
 	[REPLAY_FAILED] = { "FAILED_ALLOCS", COLUMN_NUMBER, IN_ALL,
 		"allocations that failed for lack of space" },
 	[REPLAY_FIRST_FAILURE] = { "FIRST_FAILURE_OP", COLUMN_NUMBER, IN_ALL,
@@ -396,7 +477,7 @@ static char *decimal(double value, int digits)
 static void report(const struct replay *r, const struct hybrid_alloc_stat *stat, __u64 overlaps,
 		   struct table *t)
 {
-	__u64 ops = r->nr_allocs + r->nr_frees;
+	__u64 ops = nr_ops(r);
 	char *first = r->first_failure ? decimal((double)r->first_live / stat->capacity, 5) : NULL;
 	char *most = decimal((double)r->max_live / stat->capacity, 5);
 	char *ns = decimal(ops ? (double)r->ns / ops : 0, 1);
@@ -406,6 +487,9 @@ static void report(const struct replay *r, const struct hybrid_alloc_stat *stat,
 		[REPLAY_OPS].number = ops,
 		[REPLAY_ALLOCS].number = r->nr_allocs,
 		[REPLAY_FREES].number = r->nr_frees,
+		[REPLAY_CUTS].number = r->nr_cuts,
+		[REPLAY_EXTENDS].number = r->nr_extends,
+		[REPLAY_FAILED_EXTENDS].number = r->nr_failed_extends,
 		[REPLAY_FAILED].number = r->nr_failed,
 		[REPLAY_FIRST_FAILURE].number = r->first_failure,
 		[REPLAY_FIRST_FILL].text = first,
@@ -499,6 +583,8 @@ const struct command replay_command = {
 		"Runs the operations of a trace on the instance, in their order, and prints the results. "
 		"The format is that of hybrid-sim replay, one operation a line: `a ID SIZE [ALIGN]` "
 		"allocates, `a ID MIN-MAX [ALIGN]` the longest there is of that range, `f ID` frees, a # begins a comment. ID is a number that the trace chooses. "
+		"`c ID OFFSET LEN [NEWID]` frees a part: what stays keeps the ID, and what stays behind a hole "
+		"becomes NEWID. `x ID LEN` makes the extent longer, where it is. "
 		"`r SIZE` reserves so much, `A ID SIZE [ALIGN]` allocates from that, `u SIZE` gives some "
 		"of it back. Allocations that find no space are counted, and their frees are skipped.\n"
 		"Up to 1024 consecutive allocations go to the kernel in one call, and so do consecutive "

@@ -21,7 +21,7 @@ awk 'BEGIN {
 		print "f", i
 	for (i = 0; i < 400; i += 2)
 		print "a", i, 4096 * (1 + i % 16)
-	print "a 1000 1T"
+	print "a 1000 1T\nc 15 4K 8K 2000\nx 2000 4K"
 }' >/tmp/trace
 if [ "${1-}" = --broken ]; then
 	hybridctl attach --fresh "$DISKS"

@@ -116,6 +116,9 @@ replay[0].capacity=$((256 * M))
 replay[0].ops=388
 replay[0].allocs=259
 replay[0].frees=129
+replay[0].cuts=0
+replay[0].extends=0
+replay[0].failed_extends=0
 replay[0].failed_allocs=2
 replay[0].first_failure_op=257
 replay[0].first_failure_fill=1.00000
@@ -134,6 +137,15 @@ is "replay of standard input, in calls of 100" \
 is "replay in single calls" "$(hybridctl replay --batch-size 1 -n -r -o OPS,CALLS 0 - </tmp/trace |
 	awk '{ print ($1 == $2), ($1 >= 388) }')" "1 1"
 is "replay, one value a line" "$(hybridctl replay 0 /tmp/trace | awk '$1 == "MAX_FILL" { print $2 }')" 1.00000
+# as in sim/cli.sh: both ends, a hole, what is beyond the end, all of it; then the first may grow
+printf '%s\n' 'a 1 64K' 'a 2 64K' 'c 1 0 4K' 'c 1 52K 64K' 'c 1 16K 4K 3' 'c 3 1M 4K' 'c 3 0 1G' 'f 3' \
+	'x 1 20K' 'x 1 20K' 'c 2 0 64K' 'f 2' 'x 1 1T' 'f 1' >/tmp/parts
+is "replay of parts" \
+	"$(hybridctl replay -n -r -o OPS,CUTS,EXTENDS,FAILED_EXTENDS,FREES,NR_LIVE,CALLS 0 /tmp/parts)" \
+	"11 5 3 1 1 0 10"
+printf 'a 1 64K\nc 1 4K 4K\n' >/tmp/parts
+hybridctl replay -n 0 /tmp/parts >/tmp/out 2>/tmp/err
+is "replay of a hole without a NEWID" "$? $(grep -c 'line 2: the extent has blocks on both sides' /tmp/err)" "1 1"
 awk 'BEGIN {
 	for (i = 0; i < 500; i++)
 		print "a", i, "8K\nf", i
