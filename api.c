@@ -693,6 +693,7 @@ u32 ha_claim_some(struct hybrid_alloc *ha, const struct haslab_range *x, u32 nr,
 {
 	u32 done = hapool_claim_some(&ha->pool, x, nr, gfp, ret), i;
 
+	*ret = ha_nospc(*ret);
 	ha_space_changed(ha);
 	for (i = 0; i < done && trace_ha_claim_enabled(); i++)
 		trace_ha_claim(ha->dev, x[i].start << ha->shift, x[i].len << ha->shift, *ret);

@@ -835,14 +835,17 @@ static bool run_program(void)
 	return true;
 }
 
-/* Whether it has operations on reservations: without, calls do not book what they take. */
+/*
+ * Whether it has operations on reservations: without, calls do not book what they take. All of it
+ * may be 0, when no program has run yet.
+ */
 static bool program_reserves(void)
 {
 	unsigned int i, k;
 
 	for (i = 0; i < program.nr_threads; i++)
 		for (k = 0; k < program.nr_ops; k++)
-			if (strchr(reserving, program.ops[i][k]))
+			if (memchr(reserving, program.ops[i][k], strlen(reserving)))
 				return true;
 	return false;
 }

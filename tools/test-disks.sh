@@ -96,6 +96,7 @@ works()
 	try "${what}free it" hybridctl free 0 "$extent"
 	is "${what}one free run at the end" "$(one LARGEST_FREE_RUN,NR_FREE_RUNS,NR_LIVE)" \
 		"$usable 1 0"
+	try "${what}drain what is kept" hybridctl drain 0
 	is "${what}metadata is what it was" "$(one METADATA)" "$metadata"
 	try "${what}detach" hybridctl detach --wipe 0
 	try "${what}attach it again" hybridctl attach --fresh "$dev"

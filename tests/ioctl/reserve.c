@@ -57,8 +57,10 @@ static void test_to_the_last_block(void)
 	int f = ha_must_open(id, O_RDWR), g = ha_must_open(id, O_RDWR);
 	struct hybrid_alloc_extent e;
 	struct hybrid_alloc_info info;
+	struct hybrid_alloc_free_item item = { .extent = { 32 * MIB, BLOCK } };
 	struct hybrid_alloc_stat st;
 	u64 all, reserved;
+	u32 failed;
 
 	t_ok(!ha_info(fd, 0, 0, &info) && (info.features & HYBRID_ALLOC_FEATURE_RESERVE),
 	     "INFO says that there is RESERVE");
@@ -74,10 +76,12 @@ static void test_to_the_last_block(void)
 	t_errno(ha_ioctl(fd, HYBRID_ALLOC_IOC_ALLOC, &a), ENOSPC, "ALLOC would take some of it");
 	t_eq(a.reason, HYBRID_ALLOC_REASON_RESERVED, "which is the reason");
 	t_errno(ha_claim(fd, 32 * MIB, BLOCK), ENOSPC, "so would CLAIM");
+	t_errno(ha_claim_batch(fd, &item, 1, &failed), 0, "and CLAIM_BATCH");
+	t_ok(failed == 1 && item.error == ENOSPC, "whose item says %u", item.error);
 	t_errno(alloc_reserved(g, BLOCK, NULL), EINVAL, "what another file has reserved");
 	t_errno(alloc_reserved(f, BLOCK, &e), 0, "through this file it is there");
 	st = ha_stat(fd, 0);
-	t_ok(st.reserved == all - BLOCK && st.nr_reservations == 2 && st.reserved_refusals == 5,
+	t_ok(st.reserved == all - BLOCK && st.nr_reservations == 2 && st.reserved_refusals == 6,
 	     "STAT counts it: %llu reserved, %llu files, %llu refusals", (u64)st.reserved,
 	     (u64)st.nr_reservations, (u64)st.reserved_refusals);
 	t_errno(ha_free(fd, e.start, e.len, NULL), 0, "what was allocated is freed by anyone");
