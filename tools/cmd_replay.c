@@ -314,7 +314,7 @@ static void extend(struct replay *r, const struct trace_op *op)
 	err = account_call(r, begun, hybrid_alloc_extend_extent(r->fd, &e, op->size, 0, &reason));
 	r->nr_extends++;
 	r->nr_failed_extends += !!err;
-	if (err && err != ENOSPC) {
+	if (err && err != ENOSPC && err != EFBIG) {
 		stop(r, explain("extend", err, reason, r->path, "extend %llu:%llu by %llu",
 				slot->start, slot->len, op->size));
 		return;

@@ -157,14 +157,17 @@ while IFS='|' read -r trace what; do
 	try_not "a trace with '$trace'" "$what" sh -c "printf 'a 1 4K\n$trace\n' | hybridctl replay 0 -"
 	is "... nothing is left of it" "$(one NR_LIVE)" 0
 done <<WRONG
-x 1|standard input, line 2: it is none of 'a ID SIZE ?ALIGN?', 'f ID', 'r SIZE', 'A ID SIZE ?ALIGN?', 'u SIZE'. Fix the trace
+y 1|standard input, line 2: it is none of 'a ID SIZE ?ALIGN?', 'f ID', 'c ID OFFSET LEN ?NEWID?', 'x ID LEN', 'r SIZE', 'A ID SIZE ?ALIGN?', 'u SIZE'. Fix the trace
+x 1|line 2: it is none of
+c 1 0 4K 1|line 2: NEWID '1' is the ID itself
+x 1 1|line 2: LEN '1' is no multiple of 4K
 a|line 2: it is none of
 a x 4K|line 2: ID 'x' is not a number
 a 1K 4K|line 2: ID '1K' is not a number
 a 2|line 2: it is none of
 a 2 0|line 2: SIZE '0' is nothing to allocate
 a 2 4Q|line 2: SIZE '4Q' has an unknown unit; use K
-a 2 4K 3|line 2: ALIGN '3' is not a power of two
+a 2 4K 3|line 2: ALIGN '3' is neither a power of two, such as 64K, nor a multiple of 4K
 a 2 4K 4K 4K|line 2: it is none of
 f 2|line 2: ID '2' is not allocated
 f 1 4096|line 2: it is none of

@@ -243,9 +243,9 @@ try "attach for what follows" hybridctl attach --fresh "$DISK"
 
 # All the errors of alloc
 
-try_not "a size of 0" "cannot allocate 0 bytes: the size is 0 or the alignment is not a power of two (EINVAL)" \
+try_not "a size of 0" "cannot allocate 0 bytes: the size is 0 or less than --min, or the alignment is neither a power of two nor a multiple of the block size (EINVAL)" \
 	hybridctl alloc 0 0
-try_not "an alignment of 3" "(EINVAL). Give a size of at least 1 and an alignment such as 64K." \
+try_not "an alignment of 3" "(EINVAL). Give a size of at least 1 and an alignment such as 64K" \
 	hybridctl alloc --align 3 0 4K
 try_not "more than there is" "cannot allocate 1 GiB: it is more than the instance manages" \
 	hybridctl alloc 0 1G
