@@ -96,9 +96,9 @@ static const struct {
 	{ 'U', .name = "unreserve" },	/* what is left of it */
 };
 
-/* Programs of these letters and parts: "--programs parts". */
+/* Programs of these letters, and of parts or ranges of lengths: "--programs parts". */
 static const char beside_parts[] = "pmfoc";
-static const char parts[] = "hix";
+static const char parts[] = "hixur";
 static const char reserving[] = "RAU";
 
 static struct program program;
