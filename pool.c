@@ -582,7 +582,6 @@ static void hapool_slow_end(struct hapool *p)
 	lockdep_assert_held(&p->slow);
 	if (p->emptied)
 		hapool_set_closed(p, -1);
-	p->emptied = false;
 	/* pairs with hapool_closed(): a CPU that sees the pools open sees all slab conversions */
 	smp_mb__before_atomic();
 	atomic_dec(&p->bypass);
@@ -617,9 +616,7 @@ static int hapool_book_closed(struct hapool *p, u64 least, u64 *nr, u64 *count)
 	ret = hapool_slow_begin(p);
 	if (!ret)
 		ret = hapool_book_slow(p, least, nr, count);
-	if (p->emptied && hapool_stays_closed(p))
-		p->emptied = false;
-	else
+	if (!p->emptied || !hapool_stays_closed(p))
 		hapool_slow_end(p);
 	hapool_slow_unlock(p);
 	return ret;

@@ -104,7 +104,7 @@ struct hapool {
 	unsigned int noio;	/* what memalloc_noio_save() said */
 	u64 search_frees;	/* hapool_frees() before the search */
 	bool search_exact;	/* no free was in flight then: see pool/refusals.c */
-	bool emptied;	/* all pools were emptied, and that is counted in reserve->closed */
+	bool emptied;	/* all pools were emptied, which reserve->closed counts */
 	atomic64_t held;	/* number of HELD blocks */
 	struct hapool_refusals refusals;
 	struct hapool_depot *depot;	/* of each class */

@@ -402,6 +402,33 @@ static void next_slot_of_another_group(struct kunit *test)
 	free_live(test, p);
 }
 
+/* Slabs of a load belong to the group of the CPU that runs it. */
+static void slabs_are_of_the_group_that_loads(struct kunit *test)
+{
+	struct haslab_range *x = kunit_kzalloc(test, SLOT * sizeof(*x), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, x);
+	if (!hatest_on_cpu(1)) {
+		kunit_skip(test, "needs two CPUs");
+		return;
+	}
+	f->nr_groups = 2;
+	start(test, GIB);
+	f->nr_groups = 0;
+	for (i = 0; i < SLOT; i++)
+		x[i] = (struct haslab_range) { i, 1 };
+	load(test, x, SLOT, SLOT);
+	hatest_on_any_cpu();
+	KUNIT_EXPECT_GT(test, f->p.slab.groups[1].nr_slabs, 0);
+	KUNIT_EXPECT_EQ(test, f->p.slab.groups[1].nr_slabs, stat(test)->slab.nr_slabs);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	for (i = 0; i < SLOT; i++)
+		expect_freed(test, i, 1);
+	expect_all_comes_back(test);
+}
+
 /* ---- memory and locks ---- */
 
 /* Something of all kinds, from @base on. Return: how many. */
@@ -553,6 +580,7 @@ static struct kunit_case load_cases[] = {
 	KUNIT_CASE(what_is_taken_is_refused),
 	KUNIT_CASE(objects_in_magazines_are_claimed),
 	KUNIT_CASE(next_slot_of_another_group),
+	KUNIT_CASE(slabs_are_of_the_group_that_loads),
 	KUNIT_CASE(failing_memory_changes_nothing),
 	KUNIT_CASE(holds_are_short),
 	KUNIT_CASE(metadata_is_bounded),
