@@ -418,6 +418,27 @@ static void extent_becomes_huge(struct kunit *test)
 	}
 }
 
+/* It becomes huge by what is free in the mixed slot behind it. */
+static void extent_becomes_huge_by_a_few_blocks(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const u64 len = 16 * SLOT;
+	u64 at, got;
+
+	start(test, 64 * SLOT);
+	KUNIT_ASSERT_EQ(test, claim(test, len + 100, 5), 0);
+	at = alloc(test, len - 10);
+	KUNIT_ASSERT_EQ(test, at, 0);
+	KUNIT_ASSERT_EQ(test, extend(test, at, len - 10, 10, 10, &got), 0);
+	KUNIT_EXPECT_EQ(test, nr_spans(test), 0);
+	KUNIT_ASSERT_EQ(test, extend(test, at, len, 50, 50, &got), 0);
+	KUNIT_EXPECT_EQ(test, nr_spans(test), 1);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_freed(test, at, len + 50);
+	expect_freed(test, len + 100, 5);
+	expect_all_comes_back(test);
+}
+
 /* A span with a mixed slot in the middle becomes longer: it is freed in the same pieces. */
 static void span_around_a_kept_slot_becomes_longer(struct kunit *test)
 {
@@ -648,11 +669,11 @@ static void cut_empties_the_pools_if_it_must(struct kunit *test)
 	warm_up(test, len);
 	at = alloc(test, len);
 	KUNIT_EXPECT_GT(test, stat(test)->cached, 0);
-	f->p.slab.small_bytes += 1L << 28;
+	f->p.slab.cfg.most_small = 1;
 	KUNIT_EXPECT_EQ(test, part_call(test, CALL_CUT, at, len, GFP_NOWAIT), -EAGAIN);
 	expect_account(test, len, 1);
 	KUNIT_EXPECT_EQ(test, part_call(test, CALL_CUT, at, len, GFP_KERNEL), 0);
-	f->p.slab.small_bytes -= 1L << 28;
+	f->p.slab.cfg.most_small = 0;
 	KUNIT_EXPECT_EQ(test, stat(test)->cached, 0);
 	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
 	expect_freed(test, at, 5);
@@ -862,6 +883,7 @@ static struct kunit_case part_cases[] = {
 	KUNIT_CASE(extent_over_slots_is_cut),
 	KUNIT_CASE(extent_over_slots_is_split),
 	KUNIT_CASE(extent_becomes_huge),
+	KUNIT_CASE(extent_becomes_huge_by_a_few_blocks),
 	KUNIT_CASE(span_around_a_kept_slot_becomes_longer),
 	KUNIT_CASE(kept_slots_are_given_back_for_a_huge_part),
 	KUNIT_CASE(part_is_held_until_it_is_reused),

@@ -3,7 +3,7 @@
 #
 # usage: sim/interleave_tap.sh PROGRAM
 #
-# What hybrid-sim interleave searches in about two minutes of one processor: all programs of two
+# What hybrid-sim interleave searches in about three minutes of one processor: all programs of two
 # threads and two operations with two preemptions, each on one of the devices; with $SOAK on each
 # device, and with three preemptions on one, and more of the larger programs, which takes hours.
 # TAP on stdout.
