@@ -13,8 +13,8 @@
  *   u SIZE                  give back so much of it, or all if it is less
  *
  * An ID is a number that the trace chooses; SIZE, MIN, MAX and ALIGN are as parse_size() reads
- * them. ALIGN is a power of two or a multiple of 4K; OFFSET and LEN are multiples of 4K. A # begins a
- * comment. Blank lines are allowed.
+ * them. ALIGN is a power of two or a multiple of 4K; OFFSET and LEN are multiples of 4K. A # begins
+ * a comment. Blank lines are allowed.
  */
 #ifndef HYBRID_ALLOC_COMMON_TRACE_H
 #define HYBRID_ALLOC_COMMON_TRACE_H

@@ -271,23 +271,11 @@ static int hapool_cannot_book(struct hapool *p, u64 wanted)
 	struct hapool_reserve *r = p->reserve;
 
 	/* what others have booked they may not get, and what they free they may have freed */
-	if (r->reserved + wanted <= hapool_most_free(p))
-		return -EAGAIN;
-	r->refusals++;
-	return -EDQUOT;
+	return r->reserved + wanted <= hapool_most_free(p) ? -EAGAIN : -EDQUOT;
 }
 
-/**
- * hapool_try_book - count blocks that are about to be taken, or are to be reserved
- * @p: the pool
- * @nr: how many
- * @count: &p->reserve->booked or &p->reserve->reserved
- * @slow: the caller has hapool.slow
- *
- * Context: process context. Return: 0; -EDQUOT there are less beyond those that are reserved;
- * -EAGAIN that is known only when the pools are closed, and calls of others have ended.
- */
-int hapool_try_book(struct hapool *p, u64 nr, u64 *count, bool slow)
+/* hapool_try_book(). @last: that is the answer to the call, which does not try with fewer. */
+static int hapool_book_once(struct hapool *p, u64 nr, u64 *count, bool slow, bool last)
 {
 	struct hapool_reserve *r = p->reserve;
 	int ret = 0;
@@ -308,9 +296,25 @@ int hapool_try_book(struct hapool *p, u64 nr, u64 *count, bool slow)
 		WRITE_ONCE(*count, *count - nr);
 	else
 		r->slack -= min(r->slack, nr);
+	r->refusals += ret == -EDQUOT && last;
 	hapool_open_if_slack(p);
 	spin_unlock(&r->lock);
 	return ret;
+}
+
+/**
+ * hapool_try_book - count blocks that are about to be taken, or are to be reserved
+ * @p: the pool
+ * @nr: how many
+ * @count: &p->reserve->booked or &p->reserve->reserved
+ * @slow: the caller has hapool.slow
+ *
+ * Context: process context. Return: 0; -EDQUOT there are less beyond those that are reserved;
+ * -EAGAIN that is known only when the pools are closed, and calls of others have ended.
+ */
+int hapool_try_book(struct hapool *p, u64 nr, u64 *count, bool slow)
+{
+	return hapool_book_once(p, nr, count, slow, true);
 }
 
 /*
@@ -335,12 +339,12 @@ int hapool_try_book_some(struct hapool *p, u64 least, u64 *nr, u64 *count, bool 
 		if (!known)
 			return -EAGAIN;
 	}
-	ret = hapool_try_book(p, *nr, count, slow);
+	ret = hapool_book_once(p, *nr, count, slow, *nr == least);
 	if (!ret || *nr == least)
 		return ret;
 	/* others were faster */
 	*nr = least;
-	return hapool_try_book(p, least, count, slow);
+	return hapool_book_once(p, least, count, slow, true);
 }
 
 /* The end of an extension, or of many claims: @got of @nr booked blocks were taken. */

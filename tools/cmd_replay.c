@@ -274,8 +274,8 @@ static void cut(struct replay *r, const struct trace_op *op)
 	int err;
 
 	if (!trace_clip(slot->len, op->has_tail, &offset, &len)) {
-		bad_line(r, "the extent has blocks on both sides of the part; give a NEWID for those "
-			 "behind it");
+		bad_line(r, "the extent has blocks on both sides of the part; give a NEWID for "
+			 "those behind it");
 		return;
 	}
 	if (!len)
@@ -428,11 +428,10 @@ static void free_all(struct replay *r)
 }
 
 enum {
-	REPLAY_NODE, REPLAY_CAPACITY, REPLAY_OPS, REPLAY_ALLOCS, REPLAY_FREES, REPLAY_CUTS, REPLAY_EXTENDS,
-	REPLAY_FAILED_EXTENDS, REPLAY_FAILED,
-	REPLAY_FIRST_FAILURE, REPLAY_FIRST_FILL, REPLAY_MAX_FILL, REPLAY_CALLS, REPLAY_NS,
-	REPLAY_MAX_CALL_NS, REPLAY_METADATA, REPLAY_LARGEST, REPLAY_RUNS, REPLAY_LIVE,
-	REPLAY_OVERLAPS, NR_REPLAY
+	REPLAY_NODE, REPLAY_CAPACITY, REPLAY_OPS, REPLAY_ALLOCS, REPLAY_FREES, REPLAY_CUTS,
+	REPLAY_EXTENDS, REPLAY_FAILED_EXTENDS, REPLAY_FAILED, REPLAY_FIRST_FAILURE,
+	REPLAY_FIRST_FILL, REPLAY_MAX_FILL, REPLAY_CALLS, REPLAY_NS, REPLAY_MAX_CALL_NS,
+	REPLAY_METADATA, REPLAY_LARGEST, REPLAY_RUNS, REPLAY_LIVE, REPLAY_OVERLAPS, NR_REPLAY
 };
 
 static const struct column replay_columns[NR_REPLAY] = {
