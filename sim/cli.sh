@@ -321,8 +321,8 @@ c 1 4K 4K 2|3: the NEWID is allocated already; free it first
 c 1 4K 4K 3\na 3 4K|4: the ID is allocated already; free it first
 WRONG
 # both ends, a hole, what is beyond the end, all of it; then its neighbours may grow into the rest
-parts='a 1 64K\na 2 64K\nc 1 0 4K\nc 1 52K 64K\nc 1 16K 4K 3\nc 3 1M 4K\nc 3 0 1G\nf 3\nx 1 20K\nx 1 20K\nc 2 0 64K\nf 2\nx 1 1G'
-printf "$parts\\n" >"$tmp/trace"
+printf '%s\n' 'a 1 64K' 'a 2 64K' 'c 1 0 4K' 'c 1 52K 64K' 'c 1 16K 4K 3' 'c 3 1M 4K' 'c 3 0 1G' 'f 3' \
+	'x 1 20K' 'x 1 20K' 'c 2 0 64K' 'f 2' 'x 1 1G' >"$tmp/trace"
 json=$("$sim" replay --json --capacity 128K --reference best-fit "$tmp/trace")
 is "parts of extents" "$? $(value ops "$json") $(value cuts "$json") $(value extends "$json") $(
 	value failed_extends "$json") $(value max_fill "$json") $(value largest_free_bytes "$json") $(
