@@ -191,7 +191,7 @@ int ha_upto_told(struct hybrid_alloc *ha, struct hybrid_alloc_reservation *rsv, 
  *
  * The extent has @max bytes if a free run is that long, else as many as the longest free run has
  * room for at this alignment, but no more than is free beyond all reservations. The space is
- * searched once at most.
+ * searched once at most, and again if another task has taken what was found.
  *
  * Context: as hybrid_alloc_alloc().
  * Return: As hybrid_alloc_alloc(): EINVAL also if @max is less than @min; EFBIG @min is larger than

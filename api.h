@@ -89,6 +89,7 @@ void ha_search_end(struct hybrid_alloc *ha);
 typedef int ha_row_fn(struct hybrid_alloc *ha, u64 start, u64 len, void *arg);
 void ha_part_refused(struct hybrid_alloc *ha, u64 start, u64 len, enum hybrid_alloc_reason reason,
 		     int ret);
+int ha_row_freed(int ret, enum hybrid_alloc_reason *reason);
 int ha_row(struct hybrid_alloc *ha, u64 start, u64 len, ha_row_fn *fn, void *arg);
 int ha_is_extent(struct hybrid_alloc *ha, u64 start, u64 len, enum hybrid_alloc_reason *reason);
 int __must_check ha_cut(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp,

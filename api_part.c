@@ -89,6 +89,22 @@ int ha_row(struct hybrid_alloc *ha, u64 start, u64 len, ha_row_fn *fn, void *arg
 }
 
 /**
+ * ha_row_freed - the result of a pass of ha_row() that frees
+ * @ret: what ha_row() has returned
+ * @reason: in and out: why the free of an extent was refused
+ *
+ * It was a row a moment ago: what is wrong now is that another task has freed some of it.
+ * Return: 0, or ENOENT; EINTR.
+ */
+int ha_row_freed(int ret, enum hybrid_alloc_reason *reason)
+{
+	if (!ret || ret == -EINTR)
+		return ret;
+	*reason = HYBRID_ALLOC_REASON_NOT_ALLOCATED;
+	return -ENOENT;
+}
+
+/**
  * ha_is_extent - whether a range is a live extent
  * @ha: the allocator
  * @start: first byte
@@ -160,8 +176,9 @@ int ha_cut(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp,
  * Context: As hybrid_alloc_alloc(). A range that is one extent needs no memory.
  * Return: 0, or EINVAL @start or @len is not a multiple of a block, @len is 0, or the range ends
  * beyond the extent that it begins in and is no row of extents; ERANGE it is not inside the managed
- * range; ENOENT nothing is allocated at @start; ENOMEM; EAGAIN; EINTR. Nothing has changed then,
- * unless another task has freed one of the extents meanwhile (ENOENT).
+ * range; ENOENT nothing is allocated at @start; ENOMEM; EAGAIN; EINTR. Nothing has changed then.
+ * But if another task frees an extent of a row meanwhile (ENOENT), or the caller is killed (EINTR),
+ * those before it are free.
  */
 int hybrid_alloc_free_part(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gfp,
 			   enum hybrid_alloc_reason *reason)
@@ -171,7 +188,7 @@ int hybrid_alloc_free_part(struct hybrid_alloc *ha, u64 start, u64 len, gfp_t gf
 
 	if (ret && why == HYBRID_ALLOC_REASON_WRONG_LENGTH &&
 	    !ha_row(ha, start, len, NULL, NULL))
-		ret = ha_row(ha, start, len, ha_row_free, &why);
+		ret = ha_row_freed(ha_row(ha, start, len, ha_row_free, &why), &why);
 	else if (ret)
 		ha_part_refused(ha, start, len, why, ret);
 	if (ret && reason)
@@ -204,9 +221,10 @@ int hybrid_alloc_split(struct hybrid_alloc *ha, u64 start, u64 len, u64 at, gfp_
 		why = HYBRID_ALLOC_REASON_UNALIGNED;
 	ret = why ? ha_fault_errno(why) :
 		    hapool_split(&ha->pool, start >> ha->shift, blocks, at >> ha->shift, gfp, &why);
-	if (ret)
+	/* what is to be tried again is neither */
+	if (ret && ret != -EAGAIN)
 		ha_part_refused(ha, start, len, why, ret);
-	else
+	else if (!ret)
 		trace_ha_split_extent(ha->dev, start, len, at);
 	if (ret && reason)
 		*reason = why;
@@ -257,7 +275,7 @@ int hybrid_alloc_extend(struct hybrid_alloc *ha, u64 start, u64 len, u64 more, u
 	}
 	if (why)
 		ha_part_refused(ha, start, len, why, ret);
-	else
+	else if (ret != -EAGAIN)
 		trace_ha_extend(ha->dev, start, len, *got, ret == -EDQUOT ? -ENOSPC : ret);
 	if (ret == -EDQUOT) {
 		ret = -ENOSPC;

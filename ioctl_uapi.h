@@ -66,8 +66,8 @@ struct hybrid_alloc_extent {
  * struct hybrid_alloc_attach - ATTACH: make an instance of a block device (control node)
  * @size: sizeof(struct hybrid_alloc_attach)
  * @flags: HYBRID_ALLOC_ATTACH_FRESH and HYBRID_ALLOC_ATTACH_OVERWRITE, or 0 for
- *	auto, which is a rebuild: the instance is sealed, so CLAIM works, and ALLOC
- *	and TRIM give EAGAIN until SEAL
+ *	auto, which is a rebuild: the instance is sealed, so CLAIM works, and ALLOC,
+ *	EXTEND, RESERVE and TRIM give EAGAIN until SEAL
  * @fd: a file descriptor of the block device, open for reading and writing
  * @id: out: number of the instance, the N of /dev/hybrid_allocN
  * @range_start: first byte of the managed range
@@ -137,7 +137,7 @@ struct hybrid_alloc_detach {
 #define HYBRID_ALLOC_INFO_NEXT		(1U << 0)
 
 /* bits of hybrid_alloc_info.state */
-#define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* no ALLOC or TRIM before SEAL */
+#define HYBRID_ALLOC_STATE_SEALED	(1U << 0)	/* only CLAIM takes space */
 #define HYBRID_ALLOC_STATE_GONE		(1U << 1)	/* the block device was removed */
 #define HYBRID_ALLOC_STATE_KERNEL	(1U << 7)	/* of a user in the kernel */
 
@@ -537,7 +537,7 @@ struct hybrid_alloc_claim {
  * @flags: must be 0
  * @epoch: 0, or the instance's
  *
- * SEAL ends the rebuild mode: ALLOC and TRIM work from then on. It has no effect
+ * SEAL ends the rebuild mode: ALLOC, EXTEND, RESERVE and TRIM work then. It has no effect
  * if the instance is not sealed. DRAIN empties the per-CPU pools.
  *
  * CHECK recomputes the sums and links in the metadata, and compares them. It takes
@@ -779,8 +779,8 @@ struct hybrid_alloc_map {
  * @nr_watchers: out: open files that have a threshold of low space
  * @nr_allocs: out: extents that were allocated or claimed so far, of any size
  * @reserved: out: bytes that are reserved: a part of @free, @cached and @retired
- * @nr_reservations: out: open files, or reservations of a user in the kernel, that
- *	have reserved something, or had
+ * @nr_reservations: out: open files that have called RESERVE, and reservations of
+ *	users in the kernel
  * @reserved_refusals: out: calls that were refused because of what is reserved
  *
  * capacity = charged + cached + free + retired + unusable, while no other call is

@@ -1160,8 +1160,8 @@ static noinline int hapool_longest_booked(struct hapool *p, u64 *len, u64 max, u
  * @start: out: its first block
  *
  * The extent has @max blocks if they fit anywhere, else as many as the longest free run has, but no
- * more than are free beyond all reservations. A call searches at most once in the slow mode, and
- * then for the longest that fits at that moment.
+ * more than are free beyond all reservations. A call searches once in the slow mode at most, for
+ * the longest that fits at that moment; again if another task has taken what it found.
  * Context: process context; may sleep if @gfp lets it. Return: as hapool_alloc(); *@len is valid
  * only with 0. -ENOSPC: no free run of *@len fits; -EDQUOT less than that is not reserved.
  */

@@ -580,7 +580,7 @@ int ha_file_free_part(struct ha_file *f, u64 start, u64 len, enum hybrid_alloc_r
 	row = p.reason == HYBRID_ALLOC_REASON_WRONG_LENGTH ?
 	      ha_row(ha, start, len, ha_row_is_own, f) : ret;
 	if (!row)
-		return ha_row(ha, start, len, ha_row_file_free, &free);
+		return ha_row_freed(ha_row(ha, start, len, ha_row_file_free, &free), reason);
 	if (row == -EPERM)
 		return ha_free_foreign(ha, start, len, reason);
 	*reason = p.reason;

@@ -476,6 +476,25 @@ static void kept_slots_are_given_back_for_a_huge_part(struct kunit *test)
 	expect_freed(test, at, 17 + 20 * SLOT);
 }
 
+/* More slots are kept behind an extent than a look may take steps: all of them are free. */
+static void extent_grows_over_many_kept_slots(struct kunit *test)
+{
+	const unsigned int kept = 1400;
+	struct fixture *f = test->priv;
+	unsigned int i;
+	u64 got;
+
+	start(test, 4096 * SLOT);
+	for (i = 0; i <= 2 * kept; i++)
+		KUNIT_ASSERT_EQ(test, claim(test, i * SLOT + 5, 17), 0);
+	for (i = 1; i <= kept; i++)
+		expect_freed(test, i * SLOT + 5, 17);
+	KUNIT_ASSERT_GT(test, f->p.slab.groups[0].nr_empty, 1000);
+	KUNIT_ASSERT_EQ(test, extend(test, 5, 17, kept * SLOT, kept * SLOT, &got), 0);
+	KUNIT_EXPECT_EQ(test, hapool_check(&f->p), 0);
+	expect_freed(test, 5, 17 + kept * SLOT);
+}
+
 /* ---- held ---- */
 
 /* The part is nobody's until it is reused, as for a log that writes a free down in between. */
@@ -514,6 +533,26 @@ static void part_is_held_until_it_is_reused(struct kunit *test)
 }
 
 /* ---- memory ---- */
+
+/* All of an extent of a mixed slot, whose marks are full, is freed as a part. */
+static void cut_of_all_needs_no_memory(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	enum hybrid_alloc_reason why;
+	unsigned int nr, i;
+	int ret;
+
+	for (nr = 10; nr < 40; nr++) {
+		start(test, 4 * SLOT);
+		for (i = 0; i < nr; i++)
+			KUNIT_ASSERT_EQ(test, claim(test, 3 * i, 3), 0);
+		hatest_inject_start(1, 0, true);
+		ret = hapool_cut(&f->p, 3, 3, GFP_NOWAIT, &why);
+		KUNIT_EXPECT_EQ_MSG(test, hatest_inject_stop(), 0, "%u extents", nr);
+		KUNIT_EXPECT_EQ_MSG(test, ret, 0, "%u extents", nr);
+		expect_account(test, 3 * nr - 3, nr - 1);
+	}
+}
 
 enum part_call { CALL_CUT, CALL_SPLIT, CALL_EXTEND, NR_PART_CALLS };
 
@@ -886,6 +925,8 @@ static struct kunit_case part_cases[] = {
 	KUNIT_CASE(extent_becomes_huge_by_a_few_blocks),
 	KUNIT_CASE(span_around_a_kept_slot_becomes_longer),
 	KUNIT_CASE(kept_slots_are_given_back_for_a_huge_part),
+	KUNIT_CASE(extent_grows_over_many_kept_slots),
+	KUNIT_CASE(cut_of_all_needs_no_memory),
 	KUNIT_CASE(part_is_held_until_it_is_reused),
 	KUNIT_CASE(failing_memory_changes_nothing),
 	KUNIT_CASE(failing_memory_leaves_no_node),

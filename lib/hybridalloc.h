@@ -343,7 +343,8 @@ int hybrid_alloc_split_batch(int fd, struct hybrid_alloc_split_item *items,
  * call returns -ENOTTY, and lacks HYBRID_ALLOC_FEATURE_PARTS in the features of
  * hybrid_alloc_get_info().
  *
- * Return: 0; -ENOSPC fewer than @least bytes are free behind the extent, -EFBIG it would
+ * Return: 0; -ENOSPC fewer than @least bytes are free behind the extent, or they are
+ * reserved (@reason says so), -EFBIG it would
  * be longer than the managed range or than max_block, -EINVAL @more is 0 or less than
  * @least, -EAGAIN the instance is sealed, -ENOMEM; others as hybrid_alloc_free_extent().
  */
@@ -402,9 +403,9 @@ int hybrid_alloc_keep_batch(int fd, struct hybrid_alloc_free_item *items,
  *
  * Works before and after the seal.
  *
- * Return: 0; -EEXIST part of the range, or all of it, is not free, -EINVAL the start is
- * not aligned or the length is 0, -ERANGE not inside the managed range, -EFBIG longer
- * than max_block.
+ * Return: 0; -EEXIST part of the range, or all of it, is not free, -ENOSPC it is free, but
+ * others have reserved what would be left, -EINVAL the start is not aligned or the length
+ * is 0, -ERANGE not inside the managed range.
  */
 int hybrid_alloc_claim_extent(int fd, const struct hybrid_alloc_extent *extent);
 

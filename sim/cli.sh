@@ -330,6 +330,10 @@ is "parts of extents" "$? $(value ops "$json") $(value cuts "$json") $(value ext
 is "... of best fit" "$(value failed_extends "${json#*reference}")" 1
 json=$("$sim" advise --json --capacity 128K "$tmp/trace" | head -n 1)
 is "what a disk holds of them" "$(value failed_allocs "$json") $(value smallest_bytes "$json")" "0 1048576"
+printf 'r 1M\nA 1 64K\nf 1\nu 1M\n' >"$tmp/trace"
+json=$("$sim" advise --json --capacity 1M "$tmp/trace" | head -n 1)
+is "what a disk holds of what is reserved" "$(value failed_allocs "$json") $(value smallest_bytes "$json")" "0 1048576"
+printf 'a 1 64K\nx 1 4K\n' >"$tmp/trace"
 refused "a trace that changes extents, with threads" "$tmp/trace changes extents, which is for one thread; leave out --threads" \
 	replay --threads 2 --capacity 64M "$tmp/trace"
 # 64 MiB: 16 are reserved, which others do not get, nor more than the rest

@@ -236,12 +236,15 @@ static void note_free(struct run *r, const struct extent *e)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* Allocate from op->min to op->len blocks. The pool expects that a length fits the device. */
+/*
+ * Allocate from op->min to op->len blocks, from what is reserved if @v is not NULL. The pool
+ * expects that a length fits the device.
+ */
 static int pool_alloc(struct hapool *pool, struct hapool_reservation *v, u64 nr_blocks,
 		      const struct op *op, u64 *start, u64 *len)
 {
 	*len = op->min;
-	if (op->kind == RESERVED)
+	if (op->kind == RESERVED && v)
 		return hapool_alloc_reserved(pool, v, len, op->len, op->align, HAPOOL_NO_GOAL,
 					     GFP_KERNEL, start);
 	if (op->min > nr_blocks)

@@ -161,13 +161,13 @@ static inline bool haslab_has_all(const struct haslab *s)
 	return READ_ONCE(s->holder) == current;
 }
 
-/* Assert that the caller has shut out all groups. */
 /* Whether the caller goes on when it is killed. */
 static inline bool haslab_is_patient(const struct haslab *s)
 {
 	return s->cfg.unkillable || READ_ONCE(s->patient) == current;
 }
 
+/* Assert that the caller has shut out all groups. */
 static inline void haslab_assert_all(const struct haslab *s)
 {
 	lockdep_assert(haslab_has_all(s));

@@ -420,7 +420,8 @@ int haslab_run_cut(struct haslab *s, struct haslab_mixed *m, u32 slot, struct ha
 	struct haruns_run part = { pos, len, HARUNS_SPECIAL, pos };
 	u16 cap = m->runs.cap;
 
-	if (haruns_reserve(&m->runs, 2, &s->mem, op))
+	/* all of an extent needs no mark more */
+	if ((pos != run.start || len != run.len) && haruns_reserve(&m->runs, 2, &s->mem, op))
 		return -ENOMEM;
 	if (m->runs.cap != cap)
 		run = haruns_at(&m->runs, run.start);

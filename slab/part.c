@@ -33,6 +33,7 @@ struct extension {
 	u64 got;	/* out: how many there are */
 	bool pools_empty;
 	bool drain;	/* out: slots that are kept have to be given back first */
+	bool drained;	/* they were */
 };
 
 /* What a call asks for. */
@@ -64,7 +65,10 @@ static int haslab_part_fits(const struct wanted *w, u64 start, u64 end,
 	return w->to <= end ? 0 : haslab_refuse(reason, HYBRID_ALLOC_REASON_WRONG_LENGTH);
 }
 
-/* How many blocks behind @end are free. -EAGAIN: what comes then is in a pool, or held. */
+/*
+ * How many blocks behind @end are free. -EAGAIN: what comes then is in a pool, or held; or there is
+ * more than the steps of a look reach, as each slot that is kept takes some.
+ */
 static int haslab_extend_look(struct haslab *s, u64 end, struct extension *e)
 {
 	int steps = haslab_steps(s, FOLLOW_STEPS);
@@ -72,6 +76,9 @@ static int haslab_extend_look(struct haslab *s, u64 end, struct extension *e)
 
 	haslab_assert_all(s);
 	e->got = min(e->most, len);
+	e->drain = e->got < e->most && steps < 0 && !e->drained;
+	if (e->drain)
+		return -EAGAIN;
 	if (e->got == e->most || end + len >= s->cfg.nr_blocks || steps < 0)
 		return e->got < e->least ? -ENOSPC : 0;
 	if (!e->pools_empty && !haslab_is_live(s, end + len))
@@ -771,6 +778,7 @@ int haslab_extend(struct haslab *s, u64 start, u64 len, u64 least, u64 most, boo
 			ret = haslab_extend_shut(s, start, start + len, &e, &op, reason);
 		if (ret == -EAGAIN && e.drain) {
 			haslab_drain(s);
+			e.drained = true;
 			ret = haslab_extend_shut(s, start, start + len, &e, &op, reason);
 		}
 	} while (hamem_again(&op, ret));

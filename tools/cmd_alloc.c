@@ -220,7 +220,8 @@ const struct command alloc_command = {
 		"hybridctl alloc --pieces 8 --goal 100G 0 40M\n"
 		"Allocate 40 MiB in at most 8 extents, near byte 100 GiB if there is space.\n"
 		"hybridctl alloc --reserve --pieces 1024 0 1G 1G\n"
-		"Allocate 2 GiB in pieces, or nothing if not all of it is there.\n"
+		"Allocate 2 GiB in pieces, or nothing if less is free; what is allocated stays if a GiB "
+		"needs more pieces.\n"
 		"hybridctl alloc --min 64K --max 4M --align 192K 0\n"
 		"Allocate the longest extent there is, from 64 KiB to 4 MiB, at a multiple of 192 KiB.\n",
 	.table = "extents",

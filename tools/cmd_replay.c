@@ -117,6 +117,14 @@ static __u64 nr_ops(const struct replay *r)
 	return r->nr_allocs + r->nr_frees + r->nr_cuts + r->nr_extends;
 }
 
+static void note_failure(struct replay *r)
+{
+	if (r->nr_failed++)
+		return;
+	r->first_failure = nr_ops(r);
+	r->first_live = r->live;
+}
+
 static void note_alloc(struct replay *r, const struct hybrid_alloc_alloc_item *item,
 		       struct slot *slot)
 {
@@ -128,10 +136,10 @@ static void note_alloc(struct replay *r, const struct hybrid_alloc_alloc_item *i
 		r->max_live = r->live > r->max_live ? r->live : r->max_live;
 		return;
 	}
-	if (!r->nr_failed++) {
-		r->first_failure = nr_ops(r);
-		r->first_live = r->live;
-	}
+	note_failure(r);
+	/* less is reserved than it takes: a line that was to reserve it was refused */
+	if (r->reserved && item->error == EINVAL)
+		return;
 	if (item->error != ENOSPC && item->error != EFBIG && !r->stopped)
 		stop(r, explain("alloc", item->error, 0, r->path, "allocate %llu bytes",
 				item->len));
@@ -215,7 +223,8 @@ static void reserve(struct replay *r, const struct trace_op *op)
 	if (op->kind == TRACE_RESERVE) {
 		res.len = op->size;
 		err = account_call(r, begun, hybrid_alloc_reserve_space(r->fd, &res));
-		r->nr_failed += err == ENOSPC;
+		if (err == ENOSPC)
+			note_failure(r);
 	} else {
 		err = -hybrid_alloc_unreserve_space(r->fd, &res);
 		res.len = res.reserved < op->size ? res.reserved : op->size;
@@ -321,8 +330,9 @@ static void extend(struct replay *r, const struct trace_op *op)
 	}
 	if (err)
 		return;
-	slot->len += op->size;
-	r->live += op->size;
+	/* in whole blocks, which may be larger than those of the trace */
+	r->live += e.len - slot->len;
+	slot->len = e.len;
 	r->max_live = r->live > r->max_live ? r->live : r->max_live;
 }
 

@@ -98,7 +98,7 @@ static const struct column stat_columns[] = {
 		"extents that were allocated or claimed so far, of any size" },
 	{ "RESERVED", COLUMN_SIZE, IN_ALL, "reserved, of what is free, cached or retired" },
 	{ "NR_RESERVATIONS", COLUMN_NUMBER, IN_ALL,
-		"open files, or reservations of a user in the kernel, that reserve" },
+		"open files that have called RESERVE, and reservations of users in the kernel" },
 	{ "RESERVED_REFUSALS", COLUMN_NUMBER, IN_ALL,
 		"calls refused because of what is reserved" },
 	{ "REFUSED_NOT_ALLOCATED", COLUMN_NUMBER, IN_ALL,

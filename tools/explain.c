@@ -187,9 +187,10 @@ static const struct cause {
 	{ "claim", EINVAL,
 	  "the length is 0, or the start is not a multiple of the block size",
 	  "`hybridctl info %` shows the block size as MIN_BLOCK." },
-	{ "claim", EFBIG,
-	  "it is longer than the instance allows in one extent",
-	  "`hybridctl info %` shows the limit as MAX_BLOCK." },
+	{ "claim", ENOSPC,
+	  "it is free, but as much is reserved as would be left",
+	  "`hybridctl stat %` shows RESERVED; who has reserved it gives it back with UNRESERVE, or "
+	  "ends." },
 	{ "claim", ERANGE,
 	  "it is not inside the range that the instance manages",
 	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
