@@ -255,7 +255,10 @@ static void no_more_slots_are_kept_than_used(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
 }
 
-/* A group keeps no more than some slots in a row: those with the lowest addresses. */
+/*
+ * A group keeps no more than some slots in a row: those with the lowest addresses, or not the one
+ * that would make one row of two. That takes no more steps than any free.
+ */
 static void few_slots_in_a_row_are_kept(struct kunit *test)
 {
 	const unsigned int row = 2 * HASLAB_NR_EMPTY + 1;
@@ -264,16 +267,24 @@ static void few_slots_in_a_row_are_kept(struct kunit *test)
 
 	fill_slots(test, 2 * row + 2);
 	/* the one in the middle comes last */
-	for (i = 0; i < row; i++)
+	for (i = 0; i < row; i++) {
+		ha_holds_reset();
 		free_some(test, 1 + (i + HASLAB_NR_EMPTY + 1) % row, 0, 16);
-	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, HASLAB_NR_EMPTY);
+		KUNIT_EXPECT_LE(test, ha_longest_hold(HA_LOCK_GROUP), 2000);
+	}
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 2 * HASLAB_NR_EMPTY);
 	for (i = 1; i <= row; i++)
-		KUNIT_EXPECT_EQ_MSG(test, !mixed_slot(s, i), i > HASLAB_NR_EMPTY, "slot %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, !mixed_slot(s, i), i == HASLAB_NR_EMPTY + 1, "slot %u",
+				    i);
 	KUNIT_EXPECT_EQ(test, hapool_check(&((struct fixture *)test->priv)->p), 0);
 	free_some(test, 0, 0, 16);
 	KUNIT_EXPECT_NOT_NULL(test, mixed_slot(s, 0));
 	KUNIT_EXPECT_NULL(test, mixed_slot(s, HASLAB_NR_EMPTY));
-	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, HASLAB_NR_EMPTY);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 2 * HASLAB_NR_EMPTY);
+	ha_holds_reset();
+	haslab_drain(s);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
+	KUNIT_EXPECT_LE(test, ha_longest_hold(HA_LOCK_GROUP), 2000);
 }
 
 /* What lay there before leaves no trace: as many fit as on a new device, in the same places. */
@@ -456,6 +467,25 @@ static void many_kept_slots_are_given_back_in_several_holds(struct kunit *test)
 	s->groups[0].nr_empty--;
 	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 	haslab_drain(s);
+	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
+	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
+}
+
+/* What is given back at once for a huge extent, all in one row, makes no long hold. */
+static void row_is_given_back_in_a_short_hold(struct kunit *test)
+{
+	struct haslab *s = slab_of(test);
+	unsigned int i;
+
+	fill_slots(test, 100);
+	for (i = 1; i <= 16; i++)
+		free_some(test, i, 0, 16);
+	KUNIT_ASSERT_EQ(test, s->groups[0].nr_empty, 16);
+	ha_holds_reset();
+	haslab_lock_all(s);
+	KUNIT_EXPECT_TRUE(test, haslab_empty_put_all(s));
+	haslab_unlock_all(s);
+	KUNIT_EXPECT_LE(test, ha_longest_hold(HA_LOCK_ALL), 2000);
 	KUNIT_EXPECT_EQ(test, s->groups[0].nr_empty, 0);
 	KUNIT_EXPECT_EQ(test, haslab_check(s), 0);
 }
@@ -754,6 +784,7 @@ static struct kunit_case cross_cases[] = {
 	KUNIT_CASE(huge_extents_are_spans),
 	KUNIT_CASE(free_between_long_rows_is_bounded),
 	KUNIT_CASE(many_kept_slots_are_given_back_in_several_holds),
+	KUNIT_CASE(row_is_given_back_in_a_short_hold),
 	KUNIT_CASE(run_of_many_parts_is_not_looked_at_to_its_end),
 	KUNIT_CASE(wrong_joins_are_found),
 	{}

@@ -28,7 +28,7 @@
 #include "slab/internal.h"
 
 #define EMPTY_STEPS	4	/* to give a slot back */
-#define EMPTY_BATCH	64	/* how many are given back in a hold */
+#define EMPTY_BATCH	16	/* are given back in a hold: each takes a walk along its row */
 #define FIRST_TRIES	2	/* entries of the bucket to look at that a length is in */
 #define MAX_TRIES	16	/* mixed slots to look at in which the extent may not fit */
 #define CHAIN_TRIES	4
@@ -355,8 +355,10 @@ static noinline void haslab_slot_freed(struct haslab *s, struct haslab_group *g,
 	haruns_shrink(&mixed_of(s, slot)->runs, &s->mem);
 	if (haruns_is_empty(&mixed_of(s, slot)->runs)) {
 		haslab_empty_keep(s, g, slot);
-		for (over = haslab_empty_over(s, g, slot, &end); over; over--)
-			haslab_mixed_settle(s, --end);
+		over = haslab_empty_over(s, g, slot, &end);
+		/* between two rows: without it they stay what they are */
+		if (over)
+			haslab_mixed_settle(s, over > 1 ? slot : end - 1);
 	} else {
 		haslab_mixed_settle(s, slot);
 	}
