@@ -401,7 +401,7 @@ struct hybrid_alloc_alloc_item {
  * @reason: out: enum hybrid_alloc_reason: why the free was refused; 0 for a claim
  *
  * KEEP: extents that are bound to this open file description are bound no longer. They
- * stay when it is closed, and whoever may use the node may free them. What is bound to
+ * stay when it is closed, and any file open on the node can free them. What is bound to
  * another one is refused as FREE refuses it; an extent that is not bound stays as it is.
  * KEEP needs no memory.
  */

@@ -776,7 +776,10 @@ static int hapool_search_any(struct hapool *p, u64 *len, u64 max, u64 align, gfp
 /* Whether an allocation has to book its blocks, or has reserved them. See pool/reserve.c. */
 enum hapool_books { HAPOOL_PLAIN, HAPOOL_BOOKS, HAPOOL_RESERVED };
 
-/* The same with a booking. Who has reserved a block is not to lose it to others again and again. */
+/*
+ * The same with a booking. While a call searches for what it has reserved, others book nothing: so
+ * they cannot take what it has found again and again.
+ */
 static noinline int hapool_search_watched(struct hapool *p, u64 *len, u64 max, u64 align,
 					  gfp_t gfp, enum hapool_books books, u64 *start)
 {
@@ -1494,8 +1497,8 @@ int hapool_reservation_open(struct hapool *p, struct hapool_reservation *v)
  * @nr: how many
  * @gfp: whether to wait
  *
- * See pool/reserve.c. Until hapool_unreserve() no other allocation takes so many of the blocks that
- * are free or CACHED that hapool_alloc_reserved() would find less than @nr.
+ * See pool/reserve.c. Until hapool_unreserve() other allocations leave at least @nr blocks free or
+ * CACHED, for hapool_alloc_reserved().
  * Context: process context; may sleep if @gfp lets it. Needs no memory. Return: 0; -EDQUOT there
  * are not so many that are not reserved; -EINTR killed while waiting; -EAGAIN @gfp does not let it
  * wait, and it would have to.

@@ -370,7 +370,7 @@ int hybrid_alloc_extend_batch(int fd, struct hybrid_alloc_extend_item *items,
  * @extent: its start, and a length that rounds up to its length
  * @reason: as for hybrid_alloc_free_extent()
  *
- * It stays when the file is closed, and whoever may use the node may free it. So a program
+ * It stays when the file is closed, and any file open on the node can free it. So a program
  * can allocate bound extents, write to them, keep them, and then record them: if it is
  * killed before it keeps them, they are freed. Never the other way round: what is recorded
  * must not be freed by a close. An extent that is not bound stays as it is. Needs no

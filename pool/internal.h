@@ -56,7 +56,7 @@ void hapool_depot_destroy(struct hapool *p);
 
 /* ---- reservations (pool/reserve.c) ---- */
 
-/* NULL until the first reservation. Who has seen it, or has one, uses hapool.reserve itself. */
+/* NULL until the first reservation. Once set it stays: then hapool.reserve is read plainly. */
 static inline struct hapool_reserve *hapool_reserve_of(const struct hapool *p)
 {
 	/* pairs with smp_store_release() in hapool_reserve_make() */

@@ -640,7 +640,7 @@ const struct command keep_command = {
 	.description =
 		"An extent that a program has allocated as bound, such as with `hybridctl alloc --bound`, is "
 		"freed when that program ends, and only that program can free it. Kept, it stays until it is "
-		"freed, by anyone who may use the node. --pid names the program; hybridctl uses its open "
+		"freed by any program that can open the node. --pid names the program; hybridctl uses its open "
 		"files, for which it needs the permission to trace it.\n"
 		"Extents are given as for `hybridctl free`, also with --file. Extents that are not bound stay "
 		"as they are. With --json, --raw or --output a line is printed for each extent.",

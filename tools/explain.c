@@ -189,8 +189,8 @@ static const struct cause {
 	  "`hybridctl info %` shows the block size as MIN_BLOCK." },
 	{ "claim", ENOSPC,
 	  "it is free, but as much is reserved as would be left",
-	  "`hybridctl stat %` shows RESERVED; who has reserved it gives it back with UNRESERVE, or "
-	  "ends." },
+	  "`hybridctl stat %` shows RESERVED; a program gives back what it has reserved with UNRESERVE, "
+	  "and when it ends." },
 	{ "claim", ERANGE,
 	  "it is not inside the range that the instance manages",
 	  "`hybridctl info %` shows the range as RANGE_START and RANGE_LEN." },
