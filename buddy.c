@@ -74,7 +74,7 @@
  *   - habuddy_own(), habuddy_disown(), habuddy_find_owned() and habuddy_leaf_bit() walk down under
  *     RCU. Of several callers that clear the owned bit of a block, one succeeds and has the block.
  *     A node with a block that is owned or allocated is never one free block, so it stays.
- *   - habuddy.free_units may be read as an estimate.
+ *   - habuddy.free_units and habuddy.avail may be read as estimates.
  *
  * habuddy_grow_prepare() may replace the root and with it the owned bits of its blocks, unless its
  * height is 0. So a caller that owns or disowns a block of order 9 or more is excluded meanwhile.
@@ -143,7 +143,7 @@ static void habuddy_mark_free(struct habuddy *b, struct habuddy_node *n, unsigne
 	__set_bit(bit, n->free);
 	if (n->nr_free[r]++ == 0) {
 		hlist_add_head(&n->link[r], &b->nodes[order]);
-		b->avail |= BIT_ULL(order);
+		WRITE_ONCE(b->avail, b->avail | BIT_ULL(order));
 	}
 }
 
@@ -156,7 +156,7 @@ static void habuddy_clear_free(struct habuddy *b, struct habuddy_node *n, unsign
 	if (--n->nr_free[r] == 0) {
 		hlist_del_init(&n->link[r]);
 		if (hlist_empty(&b->nodes[order]))
-			b->avail &= ~BIT_ULL(order);
+			WRITE_ONCE(b->avail, b->avail & ~BIT_ULL(order));
 	}
 }
 
@@ -184,7 +184,7 @@ static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int
 	unsigned int k = habuddy_order_of(n, bit);
 
 	habuddy_clear_free(b, n, bit);
-	b->free_units -= 1ULL << k;
+	WRITE_ONCE(b->free_units, b->free_units - (1ULL << k));
 	while (k > order) {
 		if (k == habuddy_cell_shift(n->height)) {
 			n = habuddy_node_new(b, n, unit, n->height - 1, HABUDDY_FANOUT, op);
@@ -197,7 +197,7 @@ static int habuddy_carve(struct habuddy *b, struct habuddy_node *n, unsigned int
 		k--;
 		bit = 2 * bit + ((unit >> k) & 1);
 		habuddy_mark_free(b, n, bit ^ 1);
-		b->free_units += 1ULL << k;
+		WRITE_ONCE(b->free_units, b->free_units + (1ULL << k));
 		b->splits++;
 		trace_ha_split(b->dev, round_down(unit, 2ULL << k) << b->byte_shift,
 			       2ULL << (k + b->byte_shift));
@@ -245,7 +245,7 @@ void habuddy_free(struct habuddy *b, u64 unit, unsigned int order)
 	habuddy_assert_locked(b);
 	if (WARN_ON_ONCE(!n || test_bit(bit, n->free)))
 		return;
-	b->free_units += 1ULL << order;
+	WRITE_ONCE(b->free_units, b->free_units + (1ULL << order));
 	for (;;) {
 		struct habuddy_node *parent = n->parent;
 

@@ -122,7 +122,7 @@ static int haslab_alloc_at(struct haslab *s, int class, u64 len, u64 pos, struct
 /* The order of a window in units, or -1: the device is too small for windows. */
 static int haslab_window_order(const struct haslab *s)
 {
-	u64 share = div_u64(s->cfg.nr_blocks - s->cfg.first_block, s->nr_groups) >>
+	u64 share = div_u64(READ_ONCE(s->cfg.nr_blocks) - s->cfg.first_block, s->nr_groups) >>
 		    s->cfg.unit_shift;
 	int order = min_t(int, ilog2(max_t(u64, share >> WINDOW_SHARE, 1)),
 			  min_t(int, WINDOW_ORDER, s->slot_shift) - (int)s->cfg.unit_shift);
