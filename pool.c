@@ -866,14 +866,18 @@ static bool hapool_mag_refilled(struct hapool *p, int class, struct hapool_mag *
 	return mag->used;
 }
 
-/* Refill an empty magazine. It is taken, so do not wait for memory. Return: whether it got any. */
-static bool hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
+/*
+ * Refill an empty magazine. It is taken, so do not wait for memory. Return: as
+ * haslab_get_objects().
+ */
+static int hapool_mag_refill(struct hapool *p, int class, struct hapool_mag *mag)
 {
 	int want = hapool_mag_want(p, class), got;
 
 	this_cpu_inc(p->cpus->refills);
 	got = haslab_get_objects(&p->slab, class, mag->refs, want, GFP_NOWAIT);
-	return hapool_mag_refilled(p, class, mag, want, got);
+	hapool_mag_refilled(p, class, mag, want, got);
+	return got;
 }
 
 /* The same with objects in a row that begin at @goal. */
@@ -896,12 +900,16 @@ static u64 hapool_mag_pop(struct hapool_mag *mag)
 	return hapool_mag_ref(mag, mag->used)->start;
 }
 
-/* The first try after a miss: refill the magazine, or make one. */
-static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
+/*
+ * The first try after a miss: refill the magazine, or make one. Return: 0; -ENOSPC there is no
+ * object; -EAGAIN there is no magazine, or no memory.
+ */
+static noinline int hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp, u64 *start)
 {
 	struct hapool_bin *bin;
 	struct hapool_mag *mag;
-	bool make, got;
+	bool make;
+	int got;
 
 	bin = &get_cpu_ptr(p->cpus)->bin[class];
 	mag = hapool_mag_take(bin);
@@ -911,16 +919,16 @@ static noinline bool hapool_alloc_missed(struct hapool *p, int class, gfp_t gfp,
 	if (make)
 		hapool_mag_make(p, class, gfp);
 	if (!mag)
-		return false;
+		return -EAGAIN;
 	if (!mag->used)
 		mag = hapool_depot_swap(p, class, mag);
-	got = mag->used || hapool_mag_refill(p, class, mag);
-	if (got)
+	got = mag->used ? 1 : hapool_mag_refill(p, class, mag);
+	if (got > 0)
 		*start = hapool_mag_pop(mag);
 	hapool_mag_put(bin, mag);
 	if (unlikely(READ_ONCE(p->depot[class].wants)))
 		hapool_depot_supply(p, class, gfp);
-	return got;
+	return got > 0 ? 0 : got == -ENOSPC ? -ENOSPC : -EAGAIN;
 }
 
 /* The object of a taken magazine that begins at @goal becomes an extent, if it is near the end. */
@@ -994,8 +1002,11 @@ static __always_inline int hapool_alloc_near(struct hapool *p, int class, u64 le
 
 	if (goal != HAPOOL_NO_GOAL)
 		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
-	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
-		ret = 0;
+	if (ret && class >= 0) {
+		ret = hapool_alloc_missed(p, class, gfp, start);
+		/* what has no object now needs no second try */
+		class = ret == -ENOSPC ? -1 : class;
+	}
 	return ret ? hapool_alloc_direct(p, class, len, align, gfp, start) : 0;
 }
 
@@ -1077,7 +1088,7 @@ static int hapool_near(struct hapool *p, u64 len, u64 align, u64 goal, gfp_t gfp
 
 	if (goal != HAPOOL_NO_GOAL)
 		ret = hapool_alloc_goal(p, class, len, align, goal, gfp, start);
-	if (ret && class >= 0 && hapool_alloc_missed(p, class, gfp, start))
+	if (ret && class >= 0 && !hapool_alloc_missed(p, class, gfp, start))
 		return 0;
 	return ret ? hapool_alloc_somewhere(p, len, align, gfp, start) : 0;
 }

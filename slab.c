@@ -171,7 +171,8 @@ static __always_inline int haslab_group_alloc(struct haslab *s, struct haslab_gr
 	 * for the sizes that pools have, and for what is longer than a slot.
 	 */
 	if (is_power_of_2(len) && len >= unit_blocks(s) && align <= len &&
-	    (haslab_class_of(s, len) >= 0 || len > slot_blocks(s))) {
+	    (haslab_class_of(s, len) >= 0 || len > slot_blocks(s)) &&
+	    (align > 1 || haslab_is_huge(s, len) || haslab_has_blocks(s, g))) {
 		ret = haslab_block_alloc(s, len, op, start);
 		if (ret != -ENOSPC)
 			return ret;
@@ -487,6 +488,13 @@ int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason
 
 /* ---- life ---- */
 
+/* A unit of a large slot, such as 1 MiB, is a block of the buddy. */
+static bool haslab_is_object_size(const struct haslab *s, u32 blocks)
+{
+	return blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s)) &&
+	       (blocks <= HASLAB_MAX_OBJECT || blocks < unit_blocks(s));
+}
+
 static void haslab_init_classes(struct haslab *s)
 {
 	int i;
@@ -496,7 +504,7 @@ static void haslab_init_classes(struct haslab *s)
 
 		c->blocks = i < 16 ? i + 1 : 1U << (i - 11);
 		s->inverse[i] = DIV_ROUND_UP_ULL(1ULL << 32, c->blocks);
-		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s))) {
+		if (haslab_is_object_size(s, c->blocks)) {
 			c->kind = HASLAB_FROM_SLAB;
 			s->nr_from_slabs = i + 1;
 		} else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks) &&
@@ -561,6 +569,7 @@ static int haslab_init_groups(struct haslab *s)
 		for (class = 0; class < HASLAB_NR_CLASSES; class++)
 			INIT_LIST_HEAD(&g->partial[class]);
 		g->empty = NO_ENTRY;
+		g->home = HASLAB_NO_HOME;
 		haslab_index_init(g);
 	}
 	return 0;

@@ -46,6 +46,11 @@
 /* How many mixed slots in a row that are wholly free a group keeps. */
 #define HASLAB_NR_EMPTY		64
 
+/* log2 of the units in an extent of that many slots: at most HASLAB_UNITS_SHIFT in each. */
+#define HASLAB_ROW_ORDERS	(HASLAB_UNITS_SHIFT + 5)
+/* The largest common size that slabs serve, if a slot has 16 MiB: see haslab_init_classes(). */
+#define HASLAB_MAX_OBJECT	128
+
 struct haslab_slab;
 struct haslab_dir;
 struct haslab_fits;
@@ -127,6 +132,8 @@ struct haslab_window {
 	u32 len;	/* from there to its end; 0: there is no window */
 };
 
+#define HASLAB_NO_HOME	U64_MAX
+
 /* Slabs and mixed slots that share a lock. */
 struct haslab_group {
 	spinlock_t lock;			/* see slab.c */
@@ -136,12 +143,25 @@ struct haslab_group {
 	struct haslab_holes holes[HASLAB_HOLE_SETS];	/* by a hash of their length */
 	u64 free;				/* free blocks */
 	u64 nr_slabs;				/* slabs of equal objects and mixed slots */
+	u64 nr_mixed;				/* mixed slots */
+	u64 home;				/* where its first slab was made (slab/room.c) */
+	/* there was no room at home for slabs of that order when haslab.units_freed was that */
+	u32 home_freed;
+	int home_order;
+	/*
+	 * By log2 of the units that an extent needs: the bucket of the shortest row of free units,
+	 * or 0, when haslab.units_freed was @rows_freed (slab/mixed.c).
+	 */
+	u32 rows[HASLAB_ROW_ORDERS];
+	u32 rows_freed;
 	u64 made;				/* slabs made so far */
 	u64 returned;				/* slabs given back so far */
 	/* for each common size: slabs that have a free object */
 	struct list_head partial[HASLAB_NR_CLASSES];
 	/* for each common size: blocks in slabs, which determines the size of the next slab */
 	u64 nr_slab_blocks[HASLAB_NR_CLASSES];
+	/* for each common size, and all others: extents in mixed slots, more or less */
+	u32 nr_outside[HASLAB_NR_CLASSES + 1];
 	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);	/* buckets that are not empty */
 	u32 mixed[HASLAB_NR_BUCKETS];		/* first entry of each bucket (slab/mixed.c) */
 	struct haslab_window windows[HASLAB_NR_WINDOWS];
@@ -282,6 +302,7 @@ struct haslab {
 	u64 map_blocks;
 	unsigned long nr_from_slabs;	/* classes below this come from slabs of equal objects */
 	/* metadata of the slabs that are smaller than a slot; under space_lock */
+	u32 units_freed;		/* how often the buddy got units back */
 	long small_bytes;
 	/* for each common size 2^32 / its blocks, rounded up, for divisions by it */
 	u64 inverse[HASLAB_NR_CLASSES];

@@ -8,8 +8,10 @@
 #include "slab/index.c"
 #include "slab/cross.c"
 /* what another task does after free units were found, and before they are taken */
-#define haslab_free_units(s, g, len, found)	hatest_found(haslab_free_units(s, g, len, found))
+#define haslab_free_units(s, g, len, all, found) \
+	hatest_found(haslab_free_units(s, g, len, all, found))
 #include "slab/mixed.c"
+#include "slab/room.c"
 #include "slab/objects.c"
 #include "slab/walk.c"
 #include "slab/sums.c"

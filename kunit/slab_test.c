@@ -306,7 +306,7 @@ static void cached_object_is_neither_live_nor_free(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	struct haslab_ref refs[3], ref;
-	int class;
+	int class, got;
 
 	for (class = 0; class < HASLAB_NR_CLASSES; class++) {
 		u64 blocks, other;
@@ -314,7 +314,12 @@ static void cached_object_is_neither_live_nor_free(struct kunit *test)
 		start(test, 1 << 15);
 		blocks = f->s.classes[class].blocks;
 		other = class ? 0 : 5;
-		KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, class, refs, 3, GFP_KERNEL), 3);
+		/* a slab may have two */
+		got = haslab_get_objects(&f->s, class, refs, 3, GFP_KERNEL);
+		KUNIT_ASSERT_GE(test, got, 2);
+		if (got < 3)
+			KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, class, &refs[2], 1,
+								 GFP_KERNEL), 1);
 		KUNIT_EXPECT_FALSE(test, disown(f, class, refs[1].start, &ref));
 		expect_refused(test, refs[1].start, blocks, -ENOENT,
 			       HYBRID_ALLOC_REASON_NOT_ALLOCATED);
@@ -1506,11 +1511,11 @@ static void giving_back_needs_no_memory(struct kunit *test)
 	unsigned int i, n = 0;
 
 	start(test, (5 << 20) + 101);
+	KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, 5, refs, 8, GFP_KERNEL), 8);
 	for (i = 0; i < ARRAY_SIZE(attempts); i++)
 		if (!do_attempt(test, &attempts[i], GFP_KERNEL, &e[n].at, &e[n].len))
 			n++;
 	KUNIT_EXPECT_GT(test, n, 10);
-	KUNIT_ASSERT_EQ(test, haslab_get_objects(&f->s, 5, refs, 8, GFP_KERNEL), 8);
 	hatest_inject_start(0, 0, true);
 	for (i = 0; i < n; i++)
 		expect_freed(test, e[i].at, e[i].len);

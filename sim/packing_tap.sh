@@ -64,7 +64,7 @@ sustain-4M-8M .965 .965
 sustain-8M-16M .955 .955
 sustain-16M-32M .940 .940
 sustain-log64M .910 .900
-sustain-common+ .985 .975
+sustain-common+ .985 .985
 sustain-common+:+12K .985 .985
 sustain-tri16M .965 .965
 sustain-3M-5M:x1.37 .970 .970
@@ -74,8 +74,8 @@ fifo-u8M .995 .995
 fifo-3M-5M .995 .995
 fifo-8M-16M .995 .995
 fifo-16M-32M .995 .995
-fifo-log64M .995 .980
-fifo-common+ .995 .985
+fifo-log64M .995 .995
+fifo-common+ .995 .995
 MIXES
 
 # most WORKLOAD CAPACITY LIMIT: no more than this share of the device is refused

@@ -494,18 +494,20 @@ static bool haslab_check_lists(struct haslab *s, const struct haslab_group *g, b
 /* The counters match the sums, if nothing has changed since the walk began. */
 static bool haslab_check_sums(struct haslab *s, const struct found *found)
 {
-	u64 nr_slabs = 0, nr_empty = 0, free = 0;
+	u64 nr_slabs = 0, nr_mixed = 0, nr_empty = 0, free = 0;
 	unsigned int i;
 
 	haslab_assert_all(s);
 	for (i = 0; i < s->nr_groups; i++) {
 		nr_slabs += s->groups[i].nr_slabs;
+		nr_mixed += s->groups[i].nr_mixed;
 		nr_empty += s->groups[i].nr_empty;
 		free += s->groups[i].free;
 	}
 	return !found->torn && free == found->free && s->nr_spans == found->nr_spans &&
 	       s->small_bytes == found->small_bytes &&
-	       nr_slabs == found->nr_slabs + found->nr_mixed && nr_empty == found->nr_empty &&
+	       nr_slabs == found->nr_slabs + found->nr_mixed && nr_mixed == found->nr_mixed &&
+	       nr_empty == found->nr_empty &&
 	       !habuddy_check_sums(&s->buddy, &found->buddy);
 }
 

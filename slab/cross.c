@@ -458,25 +458,44 @@ static u32 haslab_free_beside(const struct haslab *s, const struct haslab_group 
 	return len;
 }
 
+/* Take the home of @g, where its new slabs go, off the ends of a row. False if nothing is left. */
+static bool haslab_row_spare_home(const struct haslab *s, const struct haslab_group *g,
+				  struct haslab_row *row)
+{
+	u64 home, end;
+
+	if (!haslab_has_home(s, g))
+		return true;
+	home = round_down(g->home, slot_blocks(s));
+	end = home + slot_blocks(s);
+	if (row->start >= home && row->start < end)
+		row->start = end;
+	else if (row->end > home && row->end <= end)
+		row->end = home;
+	return row->start < row->end;
+}
+
 /*
  * The fewest free units in a row in which, with the free runs of @g beside them, an extent of @len
  * blocks fits: of the rows around a few blocks of each order, the smallest of which are a fourth
- * of it or more. False if there is none.
+ * of it or more. Without the home of @g, unless @all. False if there is none.
  */
-bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len,
+bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len, bool all,
 		       struct haslab_row *found)
 {
 	unsigned int enough = order_base_2(DIV_ROUND_UP(len, unit_blocks(s)));
 	unsigned int order = enough - min(enough, 2U);
 	struct haslab_row rows[HASLAB_NR_ROWS], *row;
 	u64 least = U64_MAX, size;
-	int nr;
+	int nr = 1, i;
 
 	haslab_assert_group(s, g);
-	/* in a block of that order it fits, and in a larger one if there is none */
-	for (; order <= enough; order++)
-		for (nr = haslab_unit_rows(s, &order, rows); nr--;) {
-			row = &rows[nr];
+	/* in a block of that order it fits, and in a larger one if there is none but at home */
+	for (; nr && (order <= enough || least == U64_MAX); order++)
+		for (nr = haslab_unit_rows(s, &order, rows), i = 0; i < nr; i++) {
+			row = &rows[i];
+			if (!all && !haslab_row_spare_home(s, g, row))
+				continue;
 			row->before = haslab_free_beside(s, g, row->start, true, len);
 			size = row->end - row->start + row->before +
 			       haslab_free_beside(s, g, row->end, false, len);
@@ -484,6 +503,7 @@ bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len,
 				continue;
 			least = size;
 			*found = *row;
+			found->size = size;
 		}
 	return least != U64_MAX;
 }

@@ -387,6 +387,15 @@ static inline struct haslab_slab *haslab_dissolved_at(const struct haslab *s, u6
 	return i < slab->nr_objects && !test_bit(i, slab->free) ? slab : NULL;
 }
 
+/* Whether the slab with which the home of a group began is in use (slab/room.c). */
+static inline bool haslab_has_home(const struct haslab *s, const struct haslab_group *g)
+{
+	struct haslab_slab *slab = g->home == HASLAB_NO_HOME ? NULL : haslab_lookup(s, g->home);
+
+	/* a moment later the answer may be another one, which does no harm */
+	return slab && !data_race(bitmap_empty(slab->live, slab->nr_objects));
+}
+
 static inline struct haslab_group *mixed_group(const struct haslab *s, const struct haslab_mixed *m)
 {
 	return &s->groups[READ_ONCE(m->runs.owner)];
@@ -447,6 +456,7 @@ struct haslab_row {
 	u64 start;	/* first block */
 	u64 end;
 	u32 before;	/* free blocks of the group that end there */
+	u64 size;	/* with these and those behind it */
 };
 
 int haslab_unit_rows(struct haslab *s, unsigned int *order, struct haslab_row *rows);
@@ -614,23 +624,10 @@ void haslab_run_grow(struct haslab *s, struct haslab_mixed *m, u32 slot,
 		     const struct haruns_run *run, u32 len);
 int __must_check haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
 				  struct hamem_op *op, u64 *start);
+int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				    struct hamem_op *op, u64 *start);
 int __must_check haslab_mixed_fit_multiple(struct haslab *s, struct haslab_group *g, u32 len,
 					   u64 align, struct hamem_op *op, u64 *start);
-int __must_check haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len,
-					 u64 align, struct hamem_op *op, u64 *start);
-
-/*
- * Allocate in a mixed slot of a group; adds units if necessary. Return: 0; -ENOSPC; -ENOMEM;
- * -EBUSY the units found are in a slot of another group.
- */
-static inline int __must_check haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len,
-						  u64 align, struct hamem_op *op, u64 *start)
-{
-	int ret = haslab_mixed_fit(s, g, len, align, op, start);
-
-	return likely(ret != -ENOSPC) ? ret : haslab_mixed_alloc_more(s, g, len, align, op, start);
-}
-
 int __must_check haslab_chain_fit(struct haslab *s, struct haslab_group *g, u32 len,
 				  struct hamem_op *op, u64 *start);
 int __must_check haslab_chain_alloc(struct haslab *s, struct haslab_group *g, u32 len,
@@ -662,7 +659,7 @@ bool haslab_empty_put(struct haslab *s, struct haslab_group *g);
 bool haslab_empty_put_all(struct haslab *s);
 void haslab_empty_trim(struct haslab *s, struct haslab_group *g);
 u32 haslab_joined_len(const struct haslab *s, u32 slot);
-bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len,
+bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len, bool all,
 		       struct haslab_row *found);
 void haslab_cross_changed(struct haslab *s, struct haslab_group *g, u32 slot, u32 start, u32 end);
 void haslab_end_freed(struct haslab *s, u32 slot, u32 start, u32 len, u32 from, u32 to);
@@ -684,6 +681,15 @@ static __always_inline void haslab_ends_changed(struct haslab *s, struct haslab_
 		haslab_cross_changed(s, g, slot, start, end);
 }
 
+/* ---- room for new slabs (slab/room.c) ---- */
+
+bool haslab_too_many_small(const struct haslab *s, bool is_first);
+int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
+			int *min_order);
+int __must_check haslab_slab_room(struct haslab *s, struct haslab_group *g, int class,
+				  struct hamem_op *op, u64 *start);
+bool haslab_has_blocks(const struct haslab *s, const struct haslab_group *g);
+
 /* ---- slabs of equal objects (objects.c) ---- */
 
 struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 start, u32 nr_blocks,
@@ -691,9 +697,6 @@ struct haslab_slab *haslab_slab_new(struct haslab *s, int class, u64 start, u32 
 void haslab_slab_drop(struct haslab *s, struct haslab_slab *slab);
 void haslab_slab_enter(struct haslab *s, struct haslab_slab *slab);
 void haslab_slab_forget(struct haslab *s, struct haslab_slab *slab);
-bool haslab_too_many_small(const struct haslab *s, bool is_first);
-int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
-			int *min_order);
 void haslab_object_remove(struct haslab *s, struct haslab_slab *slab, u32 i);
 void haslab_object_put(struct haslab *s, struct haslab_slab *slab, u32 i);
 int haslab_objects_take(struct haslab *s, struct haslab_slab *slab, u64 start,

@@ -330,6 +330,7 @@ static void haslab_load_enter(struct haslab_load *l, struct haslab_mixed *m, u32
 	haslab_index_move(l->s, g, slot, m, 0);
 	g->free += m->runs.nr_free;
 	g->nr_slabs++;
+	g->nr_mixed++;
 	g->made++;
 }
 

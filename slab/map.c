@@ -13,6 +13,16 @@
 
 struct haslab_slab __rcu *haslab_no_slabs[DIR_SLOTS];
 
+#define NONE HASLAB_NR_CLASSES
+
+/* A table, so that all sizes cost the same few instructions. */
+const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
+	NONE, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	[17 ... 31] = NONE, [32] = 16, [33 ... 63] = NONE, [64] = 17,
+	[65 ... 127] = NONE, [128] = 18, [129 ... 255] = NONE, [256] = 19,
+	[257 ... 511] = NONE, [512] = 20, [513 ... 1023] = NONE, [1024] = 21,
+};
+
 static void haslab_lock_space(struct haslab *s) __acquires(&s->space_lock)
 {
 	spin_lock(&s->space_lock);
@@ -512,6 +522,7 @@ void haslab_buddy_free(struct haslab *s, u64 start, unsigned int order)
 {
 	haslab_lock_space(s);
 	habuddy_free(&s->buddy, start >> s->cfg.unit_shift, order);
+	WRITE_ONCE(s->units_freed, s->units_freed + 1);
 	haslab_unlock_space(s);
 	haslab_buddy_changed(s, start, (u64)unit_blocks(s) << order);
 }
@@ -531,6 +542,7 @@ void haslab_buddy_put(struct haslab *s, u64 start, u64 len)
 {
 	haslab_lock_space(s);
 	habuddy_put(&s->buddy, start >> s->cfg.unit_shift, len >> s->cfg.unit_shift);
+	WRITE_ONCE(s->units_freed, s->units_freed + 1);
 	haslab_unlock_space(s);
 	haslab_buddy_changed(s, start, len);
 }

@@ -33,6 +33,8 @@
 #define MAX_TRIES	16	/* mixed slots to look at in which the extent may not fit */
 #define CHAIN_TRIES	4
 #define MAX_LOOK	512	/* runs in them to look at, all together */
+/* What goes to free units could have a run that is longer by half a power of two, or more. */
+#define UNITS_BUCKETS	64
 
 /* ---- what will be needed soon ---- */
 
@@ -98,6 +100,7 @@ int haslab_mixed_add(struct haslab *s, struct haslab_group *g, u64 start, u32 nr
 	g = mixed_group(s, m);
 	if (m->units == units) {
 		g->nr_slabs++;
+		g->nr_mixed++;
 		g->made++;
 	}
 	max_free = m->runs.max_free;
@@ -118,6 +121,7 @@ void haslab_mixed_forget(struct haslab *s, u32 slot)
 
 	g->free -= m->runs.nr_free;
 	g->nr_slabs--;
+	g->nr_mixed--;
 	haruns_destroy(&m->runs, &s->mem);
 	haslab_map_keep(s, slot_start(s, slot), 0);
 }
@@ -247,6 +251,14 @@ bool haslab_empty_put_all(struct haslab *s)
 
 /* ---- extents ---- */
 
+/* An extent of a length that slabs serve, or a part of another one, has left a mixed slot. */
+static __always_inline void haslab_outside_less(struct haslab_group *g, u32 len)
+{
+	u32 *nr = &g->nr_outside[haslab_classes[len]];
+
+	*nr -= !!*nr;
+}
+
 /*
  * Make part of a free run of a slot an extent, behind its first @before blocks. @others is as for
  * haruns_best_fit(); the slot is in the bucket @from. Inlined with constants for a run that is not
@@ -268,6 +280,8 @@ static __always_inline int haslab_run_set(struct haslab *s, struct haslab_group 
 	}
 	if (unlikely(m->runs.tag & MIXED_EMPTY))
 		haslab_empty_forget(s, g, slot);
+	if (len <= HASLAB_MAX_OBJECT && state == HARUNS_LIVE)
+		g->nr_outside[haslab_classes[len]]++;
 	g->free -= len;
 	map_slot_changed(s, slot);
 	if (apart)
@@ -375,6 +389,8 @@ static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_gro
 	bool hole = true;
 
 	haslab_assert_group(s, g);
+	if (run.len <= HASLAB_MAX_OBJECT)
+		haslab_outside_less(g, run.len);
 	g->free += run.len;
 	map_slot_changed(s, slot);
 	now = haruns_free(&m->runs, &run);
@@ -639,15 +655,40 @@ static noinline int haslab_hole_alloc(struct haslab *s, struct haslab_group *g, 
 }
 
 /*
- * Allocate in an existing mixed slot of a group: in a remembered hole, or where it fits best. Looks
- * at a bounded number of slots: it may miss one that fits if a bucket has several lengths or @align
- * is large. haslab_search() does not. Return: 0; -ENOSPC; -ENOMEM.
+ * Whether free units of the buddy are a better place than the free runs of bucket @from: a row of
+ * them in which an extent fits is shorter.
  */
-int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-		     struct hamem_op *op, u64 *start)
+static noinline bool haslab_units_are_better(struct haslab *s, struct haslab_group *g, u32 len,
+					     u32 from, u64 avail)
+{
+	unsigned int enough = order_base_2(DIV_ROUND_UP(len, unit_blocks(s)));
+	unsigned int order = enough - min(enough, 2U);
+	u32 freed = READ_ONCE(s->units_freed);
+	struct haslab_row row;
+
+	avail >>= order;
+	if (!avail || haslab_listed_bucket((u64)unit_blocks(s) << (order + __ffs64(avail))) >= from)
+		return false;
+	if (g->rows_freed != freed)
+		memset(g->rows, 0, sizeof(g->rows));
+	g->rows_freed = freed;
+	/* as long as the buddy gets no units, there will be none that is shorter */
+	if (g->rows[enough] >= from)
+		return false;
+	g->rows[enough] = haslab_free_units(s, g, len, false, &row) ?
+			  haslab_listed_bucket(row.size) : HASLAB_NR_BUCKETS;
+	return g->rows[enough] < from;
+}
+
+/*
+ * Allocate in an existing mixed slot of a group: in a remembered hole, or where it fits best. With
+ * @or_units, -ENOSPC also if free units are a better place.
+ */
+static __always_inline int haslab_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				      bool or_units, struct hamem_op *op, u64 *start)
 {
 	struct haslab_holes *h = haslab_holes_of(g, len);
-	u64 found = haslab_lens_equal(h->lens, len);
+	u64 found = haslab_lens_equal(h->lens, len), avail;
 	u32 entry, from;
 	int ret;
 
@@ -662,7 +703,23 @@ int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 alig
 	entry = haslab_entry_find(s, g, len, &from);
 	if (unlikely(entry == NO_ENTRY))
 		return -ENOSPC;
+	if (or_units && from > haslab_bucket_of(len) + UNITS_BUCKETS) {
+		avail = READ_ONCE(s->buddy.avail);
+		if (unlikely(avail) && haslab_units_are_better(s, g, len, from, avail))
+			return -ENOSPC;
+	}
 	return haslab_entry_alloc(s, g, entry, from, len, op, start);
+}
+
+/*
+ * Allocate in an existing mixed slot of a group. Looks at a bounded number of slots: it may miss
+ * one that fits if a bucket has several lengths or @align is large. haslab_search() does not.
+ * Return: 0; -ENOSPC; -ENOMEM.
+ */
+int haslab_mixed_fit(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		     struct hamem_op *op, u64 *start)
+{
+	return haslab_fit(s, g, len, align, false, op, start);
 }
 
 /* As haslab_mixed_fit(), in a run that has room wherever a multiple of @align lies in it. */
@@ -763,7 +820,7 @@ static int haslab_mixed_alloc_units(struct haslab *s, struct haslab_group *g, u3
 	int ret = -ENOSPC;
 	u64 to, next;
 
-	if (!haslab_free_units(s, g, len, &row))
+	if (!haslab_free_units(s, g, len, false, &row) && !haslab_free_units(s, g, len, true, &row))
 		return -ENOSPC;
 	for (to = row.start; ret == -ENOSPC && to < row.end && to < row.start + len; to = next) {
 		next = min(row.end, round_down(to, slot_blocks(s)) + slot_blocks(s));
@@ -782,13 +839,19 @@ static int haslab_mixed_alloc_units(struct haslab *s, struct haslab_group *g, u3
 }
 
 /* Allocate in new units of a group. Return: as haslab_mixed_alloc(). */
-int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
-			    struct hamem_op *op, u64 *start)
+static int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+				   struct hamem_op *op, u64 *start)
 {
-	int ret;
+	int ret, last;
 
-	if (align == 1)
-		return haslab_mixed_alloc_units(s, g, len, op, start);
+	if (align == 1) {
+		ret = haslab_mixed_alloc_units(s, g, len, op, start);
+		if (ret != -ENOSPC && ret != -EBUSY)
+			return ret;
+		/* these units are not to be had after all */
+		last = haslab_mixed_fit(s, g, len, 1, op, start);
+		return last == -ENOSPC ? ret : last;
+	}
 	ret = haslab_mixed_alloc_block(s, g, len, align, op, start);
 	/* a slot is long enough, and aligned */
 	if (ret == -ENOSPC && haslab_empty_put(s, g))
@@ -796,13 +859,36 @@ int haslab_mixed_alloc_more(struct haslab *s, struct haslab_group *g, u32 len, u
 	return ret;
 }
 
+/*
+ * Allocate in a mixed slot of a group; adds units if necessary, or if they are a better place.
+ * Return: 0; -ENOSPC; -ENOMEM; -EBUSY the units found are in a slot of another group.
+ */
+int haslab_mixed_alloc(struct haslab *s, struct haslab_group *g, u32 len, u64 align,
+		       struct hamem_op *op, u64 *start)
+{
+	int ret = haslab_fit(s, g, len, align, true, op, start);
+
+	return likely(ret != -ENOSPC) ? ret : haslab_mixed_alloc_more(s, g, len, align, op, start);
+}
+
 /* As haslab_mixed_alloc(), more than a slot, but nothing huge. */
 int haslab_chain_alloc(struct haslab *s, struct haslab_group *g, u32 len, struct hamem_op *op,
 		       u64 *start)
 {
-	int ret = haslab_chain_fit(s, g, len, op, start);
+	u32 bucket = haslab_index_next(g, haslab_bucket_of(len));
+	u64 avail = READ_ONCE(s->buddy.avail);
+	int ret = -ENOSPC, last;
 
-	return ret == -ENOSPC ? haslab_mixed_alloc_units(s, g, len, op, start) : ret;
+	/* those in its bucket may be shorter */
+	if (avail && bucket < HASLAB_NR_BUCKETS &&
+	    haslab_units_are_better(s, g, len, bucket, avail)) {
+		ret = haslab_mixed_alloc_units(s, g, len, op, start);
+		if (ret != -ENOSPC && ret != -EBUSY)
+			return ret;
+	}
+	last = haslab_chain_fit(s, g, len, op, start);
+	return last == -ENOSPC && ret == -ENOSPC ? haslab_mixed_alloc_units(s, g, len, op, start) :
+	       last == -ENOSPC ? ret : last;
 }
 
 /* An extent that goes on from @slot to @last ends: what it has after the first of them. */

@@ -9,29 +9,14 @@
  * Only a CACHED object changes it from 0 to 1, and a CACHED object pins its slab.
  *
  * Slabs with a free object are in haslab_group.partial. An empty slab goes back to the buddy at
- * once. A slab that is in the way gives way: it is dissolved. The next slab of a class is as large
- * as half of the space that the class has already, so few objects keep little space from other
- * sizes.
+ * once. A slab that is in the way gives way: it is dissolved. room.c has how large a new slab is,
+ * and where it lies.
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 
 #include "slab/internal.h"
-
-#define MIN_OBJECTS	16	/* a new slab has at least as many, if there is the space */
-/* log2: a new slab is at most this fraction of the space that its class has already. */
-#define GROWTH_SHIFT	1
-
-#define NONE HASLAB_NR_CLASSES
-
-/* A table, so that all sizes cost the same few instructions. */
-const u8 haslab_classes[HASLAB_MAX_CLASS_BLOCKS + 1] = {
-	NONE, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-	[17 ... 31] = NONE, [32] = 16, [33 ... 63] = NONE, [64] = 17,
-	[65 ... 127] = NONE, [128] = 18, [129 ... 255] = NONE, [256] = 19,
-	[257 ... 511] = NONE, [512] = 20, [513 ... 1023] = NONE, [1024] = 21,
-};
 
 /* ---- life of a slab ---- */
 
@@ -141,54 +126,13 @@ static void haslab_slab_return(struct haslab *s, struct haslab_slab *slab)
 	haslab_empty_trim(s, g);
 }
 
-/*
- * A slab smaller than a slot has more metadata for each block than a whole slot or a bitmap has.
- * The metadata bound of the layer holds because all small slabs together are bounded, too: 1.25 KiB
- * per GiB (2^18 blocks). A quarter of that is kept for the first slab of a class, so that
- * growing classes do not use up all of it.
- */
-bool haslab_too_many_small(const struct haslab *s, bool is_first)
-{
-	u64 most = s->cfg.most_small ?: max_t(u64, s->cfg.nr_blocks * 5 >> 10, 1024);
-
-	return READ_ONCE(s->small_bytes) >= (is_first ? most : most / 4 * 3);
-}
-
-/*
- * The order of a class's next slab: large enough to be worth it, small enough to leave space for
- * other sizes. When there are too many small slabs, a class that has a quarter of a slot already
- * gets a whole slot; any other class gets none (the order is less than @min_order) and its
- * extents go to mixed slots.
- */
-int haslab_object_order(const struct haslab *s, const struct haslab_group *g, int class,
-			int *min_order)
-{
-	int slot_order = s->slot_shift - s->cfg.unit_shift;
-	const struct haslab_class *c = &s->classes[class];
-	u64 has = g->nr_slab_blocks[class];
-	u64 grow = has < slot_blocks(s) ? has >> GROWTH_SHIFT : has;
-	u64 blocks = max_t(u64, c->blocks * MIN_OBJECTS, grow);
-	u64 units = clamp_t(u64, blocks, unit_blocks(s), slot_blocks(s)) >> s->cfg.unit_shift;
-
-	if (haslab_too_many_small(s, !has)) {
-		*min_order = slot_order;
-		return has >= slot_blocks(s) / 4 ? slot_order : -1;
-	}
-	*min_order = order_base_2(DIV_ROUND_UP(c->blocks, unit_blocks(s)));
-	return max_t(int, ilog2(units), *min_order);
-}
-
-/* A group needs another slab of a class. */
+/* A group needs another slab of a class. -EBUSY: the class has too little in use for one. */
 static int haslab_object_grow(struct haslab *s, struct haslab_group *g, int class,
 			      struct hamem_op *op)
 {
-	int wanted, order, min_order;
 	u64 start;
+	int order = haslab_slab_room(s, g, class, op, &start);
 
-	wanted = haslab_object_order(s, g, class, &min_order);
-	order = haslab_buddy_some(s, wanted, min_order, op, &start);
-	if (order == -ENOSPC && haslab_empty_put(s, g))
-		order = haslab_buddy_some(s, wanted, min_order, op, &start);
 	if (order < 0)
 		return order;
 	if (haslab_slab_create(s, g, class, start, unit_blocks(s) << order, op)) {
@@ -386,20 +330,19 @@ static int haslab_object_batch(struct haslab *s, struct haslab_group *g, int cla
 	return ret ?: haslab_object_fit(s, g, class, refs, nr);
 }
 
-/* Buddy blocks of a class's size. */
+/* Buddy blocks of a class's size. -EBUSY: its extents are to lie in mixed slots. */
 static int haslab_block_batch(struct haslab *s, struct haslab_group *g, int class,
 			      struct haslab_ref *refs, int nr, struct hamem_op *op)
 {
-	int ret = 0, got = 0;
+	int ret = haslab_has_blocks(s, g) ? 0 : -EBUSY, got = 0;
 	u64 start;
 
-	while (got < nr) {
+	while (!ret && got < nr) {
 		ret = haslab_buddy_alloc(s, s->classes[class].order, op, &start);
 		if (ret == -ENOSPC && haslab_empty_put(s, g))
-			continue;
-		if (ret)
-			break;
-		haslab_block_at(s, class, start, &refs[nr - ++got]);
+			ret = 0;
+		else if (!ret)
+			haslab_block_at(s, class, start, &refs[nr - ++got]);
 	}
 	return got ?: ret;
 }
@@ -452,20 +395,24 @@ static int haslab_get_own(struct haslab *s, struct haslab_group *g, int class,
 int haslab_get_objects(struct haslab *s, int class, struct haslab_ref *refs, int nr, gfp_t gfp)
 {
 	struct haslab_group *own = haslab_own_group(s), *g;
-	int ret = haslab_get_own(s, own, class, refs, nr, gfp);
+	int ret = haslab_get_own(s, own, class, refs, nr, gfp), got = 0;
 
+	if (ret > 0 || ret == -ENOMEM)
+		return haslab_refs_packed(refs, nr, ret);
 	/* buddy blocks belong to no group: these lists are empty */
-	for (g = s->groups; ret == -ENOSPC && g < s->groups + s->nr_groups; g++) {
+	for (g = s->groups; got <= 0 && g < s->groups + s->nr_groups; g++) {
 		/* a look without the lock; the list is read again with it */
 		if (g == own || list_empty(&g->partial[class]))
 			continue;
 		haslab_lock_group(s, g);
-		ret = haslab_object_fit(s, g, class, refs, nr);
+		got = haslab_object_fit(s, g, class, refs, nr);
 		haslab_unlock_group(g);
 	}
+	if (got > 0)
+		return haslab_refs_packed(refs, nr, got);
 	if (ret == -ENOSPC && haslab_empty_put_other(s, own))
 		ret = haslab_get_own(s, own, class, refs, nr, gfp);
-	return haslab_refs_packed(refs, nr, ret);
+	return haslab_refs_packed(refs, nr, ret == -EBUSY ? -ENOSPC : ret);
 }
 
 static void haslab_blocks_put(struct haslab *s, int class, const struct haslab_ref *refs, int nr)

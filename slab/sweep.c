@@ -415,6 +415,7 @@ static void haslab_sweep_carry_out(struct haslab_sweep *w)
 
 	haslab_sweep_write(w);
 	g->nr_slabs += nr;
+	g->nr_mixed += nr;
 	g->made += nr;
 	haslab_sweep_into(w);
 	/* those beside them may be joined, too */
