@@ -153,16 +153,16 @@ static int ha_resolve_sizes(struct hybrid_alloc_params *p, const char *disk)
 	if (!ha_is_size(p->min_block, SZ_4K, SZ_1M))
 		return ha_refuse(disk, -EINVAL,
 				 "min_block is not a power of two from 4 KiB to 1 MiB");
-	if (!p->slab_max)
-		p->slab_max = SZ_1M;
-	if (!ha_is_size(p->slab_max, p->min_block, p->min_block * HASLAB_MAX_CLASS_BLOCKS))
-		return ha_refuse(disk, -EINVAL,
-				 "slab_max is not a power of two from 1 to 1024 blocks");
 	if (!p->buddy_start)
 		p->buddy_start = SZ_1M;
 	if (!ha_is_size(p->buddy_start, p->min_block, p->min_block * HASLAB_MAX_BLOCKS))
 		return ha_refuse(disk, -EINVAL,
 				 "buddy_start is not a power of two from 1 to 4096 blocks");
+	if (!p->slab_max)
+		p->slab_max = clamp_t(u64, p->buddy_start / 2, p->min_block, SZ_1M);
+	if (!ha_is_size(p->slab_max, p->min_block, p->min_block * HASLAB_MAX_CLASS_BLOCKS))
+		return ha_refuse(disk, -EINVAL,
+				 "slab_max is not a power of two from 1 to 1024 blocks");
 	if (!IS_ALIGNED(p->max_block, p->min_block))
 		return ha_refuse(disk, -EINVAL, "max_block is not a multiple of min_block");
 	if (p->flags & ~HYBRID_ALLOC_KILLABLE)

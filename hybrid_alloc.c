@@ -162,7 +162,7 @@ MODULE_PARM_DESC(max_block,
 		 "largest single extent, in bytes or as 64M (default: 0, no limit)");
 module_param_cb(slab_max, &ha_param_size_ops, &ha_param_sizes.slab_max, 0444);
 MODULE_PARM_DESC(slab_max,
-		 "largest size from slabs of equal objects, in bytes or as 64K (default: 1M)");
+		 "largest size from slabs of equal objects, in bytes or as 64K (default: half of buddy_start, at most 1M)");
 module_param_cb(buddy_start, &ha_param_size_ops, &ha_param_sizes.buddy_start, 0444);
 MODULE_PARM_DESC(buddy_start,
 		 "smallest block of the buddy layer, in bytes or as 64K (default: 1M)");

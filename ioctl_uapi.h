@@ -76,8 +76,8 @@ struct hybrid_alloc_extent {
  *	4 KiB to 1 MiB, at least the device's logical block size; 0: 4 KiB
  * @max_block: largest length of an extent, a multiple of @min_block; 0: no limit
  * @slab_max: largest size that is served from slabs of equal objects, a power
- *	of two from 1 to 1024 times @min_block; 0: 1 MiB. More than 128 blocks
- *	come from slabs only if that is less than @buddy_start
+ *	of two from 1 to 1024 times @min_block; 0: half of @buddy_start, but at
+ *	least @min_block and at most 1 MiB
  * @buddy_start: smallest block of the buddy layer, a power of two from 1 to 4096
  *	times @min_block; 0: 1 MiB
  *

@@ -488,13 +488,6 @@ int haslab_retire(struct haslab *s, u64 start, u64 len, enum hybrid_alloc_reason
 
 /* ---- life ---- */
 
-/* A unit of a large slot, such as 1 MiB, is a block of the buddy. */
-static bool haslab_is_object_size(const struct haslab *s, u32 blocks)
-{
-	return blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s)) &&
-	       (blocks <= HASLAB_MAX_OBJECT || blocks < unit_blocks(s));
-}
-
 static void haslab_init_classes(struct haslab *s)
 {
 	int i;
@@ -504,9 +497,10 @@ static void haslab_init_classes(struct haslab *s)
 
 		c->blocks = i < 16 ? i + 1 : 1U << (i - 11);
 		s->inverse[i] = DIV_ROUND_UP_ULL(1ULL << 32, c->blocks);
-		if (haslab_is_object_size(s, c->blocks)) {
+		if (c->blocks <= min_t(u64, s->cfg.slab_max, slot_blocks(s))) {
 			c->kind = HASLAB_FROM_SLAB;
 			s->nr_from_slabs = i + 1;
+			s->max_object = c->blocks;
 		} else if (c->blocks >= unit_blocks(s) && is_power_of_2(c->blocks) &&
 			   c->blocks >> s->cfg.unit_shift < HABUDDY_FANOUT) {
 			c->kind = HASLAB_FROM_BUDDY;

@@ -48,9 +48,6 @@
 
 /* log2 of the units in an extent of that many slots: at most HASLAB_UNITS_SHIFT in each. */
 #define HASLAB_ROW_ORDERS	(HASLAB_UNITS_SHIFT + 5)
-/* The largest common size that slabs serve, if a slot has 16 MiB: see haslab_init_classes(). */
-#define HASLAB_MAX_OBJECT	128
-
 struct haslab_slab;
 struct haslab_dir;
 struct haslab_fits;
@@ -301,6 +298,7 @@ struct haslab {
 	/* blocks that the tables of the dirs cover: cfg.nr_blocks, or more after a failed grow */
 	u64 map_blocks;
 	unsigned long nr_from_slabs;	/* classes below this come from slabs of equal objects */
+	u32 max_object;			/* blocks of the largest of them */
 	/* metadata of the slabs that are smaller than a slot; under space_lock */
 	u32 units_freed;		/* how often the buddy got units back */
 	long small_bytes;

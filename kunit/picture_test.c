@@ -217,7 +217,7 @@ static void map_tells_where_each_lies(struct kunit *test)
 	start(test, 6 * GIB);
 	hatest_on_cpu(0);
 	for (i = 0; i < ARRAY_SIZE(common); i++) {
-		u32 kind = common[i] <= HASLAB_MAX_OBJECT ? HYBRID_ALLOC_MAP_KIND_EQUAL :
+		u32 kind = common[i] <= f->cfg.slab_max ? HYBRID_ALLOC_MAP_KIND_EQUAL :
 							  HYBRID_ALLOC_MAP_KIND_BUDDY;
 
 		warm_up(test, common[i]);

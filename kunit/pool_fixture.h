@@ -88,7 +88,7 @@ static inline void start_shape(struct kunit *test, u64 nr_blocks, unsigned int u
 
 static inline void start(struct kunit *test, u64 nr_blocks)
 {
-	start_shape(test, nr_blocks, ilog2(UNIT), UNIT);
+	start_shape(test, nr_blocks, ilog2(UNIT), UNIT / 2);
 }
 
 /* The sums add up, and the allocator has charged just these extents. */

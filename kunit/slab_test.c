@@ -74,7 +74,7 @@ static void start_shape(struct kunit *test, u64 nr_blocks, unsigned int unit_shi
 
 static void start(struct kunit *test, u64 nr_blocks)
 {
-	start_shape(test, nr_blocks, ilog2(UNIT), UNIT);
+	start_shape(test, nr_blocks, ilog2(UNIT), UNIT / 2);
 }
 
 /* Slots that are wholly free and kept have gone back. */

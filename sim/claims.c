@@ -119,7 +119,7 @@ static noinline void load(struct claims *c)
 static noinline void run_once(struct claims *c)
 {
 	struct haslab_config cfg = {
-		.nr_blocks = c->nr_blocks, .unit_shift = 8, .slab_max = 256,
+		.nr_blocks = c->nr_blocks, .unit_shift = 8, .slab_max = 128,
 		.nr_groups = c->groups,
 	};
 	u64 t;

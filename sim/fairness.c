@@ -88,7 +88,7 @@ static u32 calls_beside(void (*unlock)(struct haslab *s))
 int main(void)
 {
 	const struct haslab_config cfg = {
-		.nr_blocks = 16 * GIB, .unit_shift = 8, .slab_max = 256
+		.nr_blocks = 16 * GIB, .unit_shift = 8, .slab_max = 128
 	};
 	bool ok, shares;
 	u32 nr;

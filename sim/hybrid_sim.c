@@ -74,7 +74,7 @@ void *need(void *allocated)
 
 void pool_start(struct hapool *p, u64 nr_blocks)
 {
-	struct haslab_config cfg = { .nr_blocks = nr_blocks, .unit_shift = 8, .slab_max = 256 };
+	struct haslab_config cfg = { .nr_blocks = nr_blocks, .unit_shift = 8, .slab_max = 128 };
 	int ret = hapool_init(p, &cfg);
 
 	if (ret) {

@@ -381,7 +381,7 @@ void lines_list(FILE *out)
 static void run(const struct lines_workload *w, u64 nr_blocks, u64 ops)
 {
 	const struct haslab_config cfg = {
-		.nr_blocks = nr_blocks, .unit_shift = 8, .slab_max = 256,
+		.nr_blocks = nr_blocks, .unit_shift = 8, .slab_max = 128,
 	};
 	int cpu;
 

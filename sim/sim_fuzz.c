@@ -209,7 +209,7 @@ static void draw_shape(struct fuzzer *z)
 
 	nr = min(nr + pick(&z->dice, pick(&z->dice, 2) ? nr : 3), MAX_BLOCKS);
 	cfg->unit_shift = 8;
-	cfg->slab_max = 256;
+	cfg->slab_max = 128;
 	if (pick(&z->dice, 3)) {
 		cfg->unit_shift = pick(&z->dice, HASLAB_MAX_SHIFT + 1);
 		cfg->slab_max = 1ULL << pick(&z->dice, 11);

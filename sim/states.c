@@ -138,7 +138,7 @@ static bool claim(u64 pos)
 
 static bool prepare(const struct worst *w, u64 nr_blocks)
 {
-	struct haslab_config cfg = { .nr_blocks = nr_blocks, .unit_shift = 8, .slab_max = 256 };
+	struct haslab_config cfg = { .nr_blocks = nr_blocks, .unit_shift = 8, .slab_max = 128 };
 	u64 pos;
 
 	if (hapool_init(&pool, &cfg)) {

@@ -280,7 +280,7 @@ static __always_inline int haslab_run_set(struct haslab *s, struct haslab_group 
 	}
 	if (unlikely(m->runs.tag & MIXED_EMPTY))
 		haslab_empty_forget(s, g, slot);
-	if (len <= HASLAB_MAX_OBJECT && state == HARUNS_LIVE)
+	if (len <= s->max_object && state == HARUNS_LIVE)
 		g->nr_outside[haslab_classes[len]]++;
 	g->free -= len;
 	map_slot_changed(s, slot);
@@ -379,21 +379,22 @@ static noinline void haslab_slot_freed(struct haslab *s, struct haslab_group *g,
 	haslab_empty_trim(s, g);
 }
 
-/* The run becomes free. */
+/* A run becomes free, or a part of one, @old. */
 static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_group *g,
 					     struct haslab_mixed *m, u32 slot,
-					     struct haruns_run run)
+					     struct haruns_run run, const struct haruns_run *old)
 {
 	u32 max_free = m->runs.max_free, end, from, to;
 	struct haruns_run now;
 	bool hole = true;
 
 	haslab_assert_group(s, g);
-	if (run.len <= HASLAB_MAX_OBJECT)
+	if (run.len <= s->max_object)
 		haslab_outside_less(g, run.len);
 	g->free += run.len;
 	map_slot_changed(s, slot);
-	now = haruns_free(&m->runs, &run);
+	now = old ? haruns_free_part(&m->runs, *old, run.start, run.len) :
+		    haruns_free(&m->runs, &run);
 	end = now.start + now.len;
 	if (unlikely(!now.start || end == m->runs.nr_blocks)) {
 		haslab_end_freed(s, slot, run.start, run.len, now.start, end);
@@ -418,7 +419,14 @@ static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_gro
 static noinline void haslab_run_clear_rare(struct haslab *s, struct haslab_mixed *m, u32 slot,
 					   struct haruns_run run)
 {
-	haslab_run_clear(s, mixed_group(s, m), m, slot, run);
+	haslab_run_clear(s, mixed_group(s, m), m, slot, run, NULL);
+}
+
+/* The same for a part of a run. */
+static noinline void haslab_run_clear_part(struct haslab *s, struct haslab_mixed *m, u32 slot,
+					   struct haruns_run old, u32 pos, u32 len)
+{
+	haslab_run_clear(s, mixed_group(s, m), m, slot, (struct haruns_run) { pos, len }, &old);
 }
 
 void haslab_mixed_clear(struct haslab *s, u64 start)
@@ -435,7 +443,6 @@ void haslab_mixed_clear(struct haslab *s, u64 start)
 int haslab_run_cut(struct haslab *s, struct haslab_mixed *m, u32 slot, struct haruns_run run,
 		   u32 pos, u32 len, bool reuse, struct hamem_op *op)
 {
-	struct haruns_run part = { pos, len, HARUNS_SPECIAL, pos };
 	u16 cap = m->runs.cap;
 
 	/* all of an extent needs no mark more */
@@ -443,11 +450,10 @@ int haslab_run_cut(struct haslab *s, struct haslab_mixed *m, u32 slot, struct ha
 		return -ENOMEM;
 	if (m->runs.cap != cap)
 		run = haruns_at(&m->runs, run.start);
-	haruns_cut(&m->runs, run, pos, len, HARUNS_SPECIAL);
-	if (!haruns_is_bitmap(&m->runs))
-		part.at = run.at + (pos > run.start);
 	if (reuse)
-		haslab_run_clear_rare(s, m, slot, part);
+		haslab_run_clear_part(s, m, slot, run, pos, len);
+	else
+		haruns_cut(&m->runs, run, pos, len, HARUNS_SPECIAL);
 	return 0;
 }
 
@@ -933,7 +939,7 @@ static __always_inline int haslab_mixed_end(struct haslab *s, struct haslab_mixe
 	if (last > slot)
 		haslab_chain_end(s, slot, last, reuse);
 	if (reuse)
-		haslab_run_clear(s, g, m, slot, run);
+		haslab_run_clear(s, g, m, slot, run, NULL);
 	else
 		haruns_cut(&m->runs, run, run.start, run.len, HARUNS_SPECIAL);
 	return 0;

@@ -250,10 +250,10 @@ static int haslab_divisible(struct haslab *s, struct haslab_group *g, const stru
 	*d = (struct divisible) {};
 	while (!ret && !d->m && !d->span) {
 		m = mixed_at(s, from);
-		slab = haslab_lookup(s, from);
 		if (m && g && !mixed_is_of(s, m, g))
 			return -EBUSY;
 		if (!m) {
+			slab = haslab_lookup(s, from);
 			ret = slab ? haslab_divide_object(s, g, slab, w, op, reason) :
 				     haslab_divide_units(s, g, w, op, d, reason);
 			continue;
@@ -439,16 +439,33 @@ static int haslab_span_cut(struct haslab *s, struct haslab_span *span, u64 from,
 
 /* ---- cuts ---- */
 
+/*
+ * Whether only the run of a chain changes in which a part of it lies: the part ends at no border of
+ * two slots in the chain, and what remains behind it, if anything, begins in the first slot, where
+ * runs are LIVE.
+ */
+static bool haslab_in_one_run(const struct haslab *s, const struct divisible *d, u64 from, u64 to)
+{
+	return haslab_in_one_slot(s, from, to) && !IS_ALIGNED(from, slot_blocks(s)) &&
+	       (to == d->end || (!IS_ALIGNED(to, slot_blocks(s)) &&
+				 haslab_in_one_slot(s, d->start, to)));
+}
+
 /* A part of an extent of mixed slots is freed, or HELD. */
 static int haslab_runs_cut(struct haslab *s, struct divisible *d, u64 from, u64 to, bool reuse,
 			   struct hamem_op *op, enum hybrid_alloc_reason *reason)
 {
+	u32 pos = from & (slot_blocks(s) - 1);
 	u64 end = d->end;
 	int ret = 0;
 
 	if (haslab_in_one_slot(s, d->start, end))
-		return haslab_run_cut(s, d->m, slot_of(s, from), d->run,
-				      from & (slot_blocks(s) - 1), to - from, reuse, op);
+		return haslab_run_cut(s, d->m, slot_of(s, from), d->run, pos, to - from, reuse, op);
+	if (haslab_in_one_run(s, d, from, to)) {
+		d->m = mixed_at(s, from);
+		return haslab_run_cut(s, d->m, slot_of(s, from), mixed_run(s, d->m, from), pos,
+				      to - from, reuse, op);
+	}
 	if (from > d->start)
 		ret = haslab_runs_reserve(s, from, op);
 	if (!ret && to < end)

@@ -111,7 +111,7 @@ static int haslab_home_take(struct haslab *s, struct haslab_group *g, int order,
 	return ret;
 }
 
-/* Whether at least half of the units are free. */
+/* Whether nearly all units are free. */
 static bool haslab_has_plenty(const struct haslab *s)
 {
 	return READ_ONCE(s->buddy.free_units) >= s->buddy.nr_units / 8 * 7;
@@ -124,28 +124,28 @@ static bool haslab_has_plenty(const struct haslab *s)
 int haslab_slab_room(struct haslab *s, struct haslab_group *g, int class, struct hamem_op *op,
 		     u64 *start)
 {
-	int order, min_order, ret = -ENOSPC;
+	int order, wanted, min_order, ret = -ENOSPC;
 	bool in_use;
 
 	haslab_assert_group(s, g);
-	order = haslab_object_order(s, g, class, &min_order);
-	if (order < min_order)
+	wanted = haslab_object_order(s, g, class, &min_order);
+	if (wanted < min_order)
 		return -ENOSPC;
-	in_use = haslab_is_in_use(s, g, class, order);
+	in_use = haslab_is_in_use(s, g, class, wanted);
 	if (!in_use) {
 		/* a unit, an object, or 16 blocks */
-		order = min(order, max(min_order, ilog2(MIN_OBJECTS) - (int)s->cfg.unit_shift));
-		in_use = haslab_is_in_use(s, g, class, order);
+		wanted = min(wanted, max(min_order, ilog2(MIN_OBJECTS) - (int)s->cfg.unit_shift));
+		in_use = haslab_is_in_use(s, g, class, wanted);
 	}
 	if (haslab_has_home(s, g))
-		ret = haslab_home_take(s, g, order, op, start);
+		ret = haslab_home_take(s, g, wanted, op, start);
 	if (ret != -ENOSPC)
-		return ret ?: order;
+		return ret ?: wanted;
 	if (!in_use && haslab_has_home(s, g) && !haslab_has_plenty(s))
 		return -EBUSY;
-	order = haslab_buddy_some(s, order, min_order, op, start);
+	order = haslab_buddy_some(s, wanted, min_order, op, start);
 	if (order == -ENOSPC && haslab_empty_put(s, g))
-		order = haslab_buddy_some(s, min_order, min_order, op, start);
+		order = haslab_buddy_some(s, wanted, min_order, op, start);
 	if (order >= 0 && !(in_use && haslab_has_home(s, g))) {
 		g->home = *start;
 		g->home_order = HABUDDY_NR_ORDERS;

@@ -571,22 +571,56 @@ void haruns_grow(struct haruns *r, const struct haruns_run *run, u32 len)
 	r->max_free = apart ? others : max(others, left);
 }
 
+/*
+ * Blocks of a bitmap, of one run, become free, and are merged with the free run behind them. What
+ * is before them is none, or is told apart already.
+ */
+static struct haruns_run haruns_bitmap_merge_behind(struct haruns *r, u32 start, u32 end)
+{
+	haruns_bitmap_put(r, start, HARUNS_FREE);
+	if (end < r->nr_blocks && haruns_bitmap_state(r, end) == HARUNS_FREE) {
+		haruns_bitmap_put(r, end, 0);
+		end = haruns_bitmap_next_start(r, end + 1);
+	}
+	return (struct haruns_run) { start, end - start, HARUNS_FREE, start };
+}
+
+/* Free a run of a bitmap, and merge it with its neighbours. */
+static struct haruns_run haruns_bitmap_merge(struct haruns *r, u32 start, u32 end)
+{
+	struct haruns_run run = haruns_bitmap_merge_behind(r, start, end);
+	u32 before = start ? haruns_bitmap_run_start(r, start - 1) : 0;
+
+	if (before == start || haruns_bitmap_state(r, before) != HARUNS_FREE)
+		return run;
+	haruns_bitmap_put(r, start, 0);
+	return (struct haruns_run) { before, run.start + run.len - before, HARUNS_FREE, before };
+}
+
 /* Free a run, which is recorded @at, and merge it with its neighbours, in any form. */
 struct haruns_run haruns_merge(struct haruns *r, u32 start, u32 len, u32 at)
 {
-	u32 end = start + len, before;
+	return haruns_is_bitmap(r) ? haruns_bitmap_merge(r, start, start + len) :
+				     haruns_free_mark(r, haruns_marks(r), at);
+}
 
-	if (!haruns_is_bitmap(r))
-		return haruns_free_mark(r, haruns_marks(r), at);
-	before = start ? haruns_bitmap_run_start(r, start - 1) : 0;
-	haruns_bitmap_put(r, start, HARUNS_FREE);
-	if (end < r->nr_blocks && haruns_bitmap_state(r, end) == HARUNS_FREE)
-		haruns_bitmap_put(r, end, 0);
-	if (before != start && haruns_bitmap_state(r, before) == HARUNS_FREE) {
-		haruns_bitmap_put(r, start, 0);
-		start = before;
+/*
+ * Free a part of @old, which is not free: haruns_cut() and haruns_free() in one. If it is not all
+ * of it, there is room for two more runs.
+ */
+struct haruns_run haruns_free_part(struct haruns *r, struct haruns_run old, u32 start, u32 len)
+{
+	u32 end = start + len;
+
+	r->nr_free += len;
+	if (!haruns_is_bitmap(r)) {
+		haruns_cut_mark(r, haruns_marks(r), &old, old.state, start, len, HARUNS_SPECIAL);
+		return haruns_free_mark(r, haruns_marks(r), old.at + (start > old.start));
 	}
-	return haruns_bitmap_recorded(r, start);
+	if (end < old.start + old.len)
+		haruns_bitmap_put(r, end, old.state);
+	return start > old.start ? haruns_bitmap_merge_behind(r, start, end) :
+				   haruns_bitmap_merge(r, start, end);
 }
 
 /* The longest free run that is not apart. */

@@ -126,5 +126,6 @@ void haruns_cut(struct haruns *r, struct haruns_run old, u32 start, u32 len,
 void haruns_join(struct haruns *r, u32 pos);
 void haruns_grow(struct haruns *r, const struct haruns_run *run, u32 len);
 struct haruns_run haruns_merge(struct haruns *r, u32 start, u32 len, u32 at);
+struct haruns_run haruns_free_part(struct haruns *r, struct haruns_run old, u32 start, u32 len);
 
 #endif

@@ -28,8 +28,8 @@ const struct option_info option_infos[NR_OPTIONS] = {
 	[OPT_MAX_BLOCK] = { 0, "max-block", "SIZE",
 		"The largest single extent, a multiple of the block size; no limit by default." },
 	[OPT_SLAB_MAX] = { 0, "slab-max", "SIZE",
-		"The largest size that is served from slabs, a power of two from 1 to 1024 blocks; 1M "
-		"by default." },
+		"The largest size that is served from slabs, a power of two from 1 to 1024 blocks; by "
+		"default half of the size of a unit, but at least a block and at most 1M." },
 	[OPT_BUDDY_START] = { 0, "buddy-start", "SIZE",
 		"The size of a unit, the smallest block of the buddy: a power of two from 1 to 4096 "
 		"blocks; 1M by default. It is also the smallest range that can be attached." },

@@ -504,7 +504,7 @@ static void test_info(void)
 	t_ok(memcmp(i.uuid, zero, 16), "INFO: the UUID is not zero");
 	t_ok(i.epoch, "INFO: the epoch is not zero");
 	t_eq(i.min_block, BLOCK, "INFO: min_block");
-	t_eq(i.slab_max, MIB, "INFO: slab_max");
+	t_eq(i.slab_max, MIB / 2, "INFO: slab_max");
 	t_eq(i.buddy_start, MIB, "INFO: buddy_start");
 	t_eq(i.max_block, 0, "INFO: max_block");
 	t_ok(!(i.range_start % BLOCK) && !(i.range_len % BLOCK) && i.range_len,

@@ -76,10 +76,11 @@ static const struct {
 	struct {
 		u64 len;
 		enum source want;
-	} sizes[8];
+	} sizes[9];
 } shapes[] = {
 	{ "default", {}, {
-		{ 1, POOL_SLAB }, { 64 * KIB, POOL_SLAB }, { 68 * KIB, SLAB }, { MIB, POOL_SLAB },
+		{ 1, POOL_SLAB }, { 64 * KIB, POOL_SLAB }, { 68 * KIB, SLAB },
+		{ 512 * KIB, POOL_SLAB }, { MIB, POOL_BUDDY },
 		{ 2 * MIB, POOL_BUDDY }, { 4 * MIB, POOL_BUDDY }, { 3 * MIB, SLAB },
 		{ 32 * MIB, BUDDY } } },
 	{ "slab_max 64 KiB", { .slab_max = 64 * KIB }, {
@@ -102,7 +103,7 @@ static const struct {
 		{ BLOCK, POOL_SLAB }, { 2 * BLOCK, POOL_BUDDY }, { 3 * BLOCK, SLAB },
 		{ 16 * BLOCK, POOL_BUDDY } } },
 	{ "min_block 64 KiB", { .min_block = 64 * KIB }, {
-		{ 1, POOL_SLAB }, { 64 * KIB + 1, POOL_SLAB }, { MIB, POOL_SLAB },
+		{ 1, POOL_SLAB }, { 64 * KIB + 1, POOL_SLAB }, { MIB, POOL_BUDDY },
 		{ MIB + 1, SLAB }, { 2 * MIB, POOL_BUDDY }, { 64 * MIB, POOL_BUDDY },
 		{ 128 * MIB, BUDDY } } },
 	{ "all 1 MiB", { .min_block = MIB, .slab_max = MIB, .buddy_start = MIB }, {
