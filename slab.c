@@ -21,6 +21,7 @@
  *   slab/index.c    the free runs of mixed slots, by length
  *   slab/cross.c    free runs that go on in the next slot
  *   slab/mixed.c    mixed slots
+ *   slab/room.c     how large new slabs are, and where they lie
  *   slab/objects.c  slabs of equal objects
  *   slab/walk.c     free space by address; the iterator over the device
  *   slab/sums.c     sums of what is free, for searches and statistics
@@ -44,9 +45,9 @@
  *
  * Where an extent comes from
  * --------------------------
- *   a common size up to slab_max    slabs of equal objects
+ *   a common size up to slab_max    slabs of equal objects, if enough of it is in use (room.c)
  *   a power of two of units         a whole buddy block, if a pool has that size, or if it is
- *                                   longer than a slot
+ *                                   longer than a slot, as long as little is in mixed slots
  *   else, up to 16 slots            the run of a mixed slot, or of several beside each other, in
  *                                   which it fits best
  *   huge, or aligned to more        a free run around free units, across all borders: the best
@@ -109,8 +110,8 @@
  * lock holds off a grace period.
  *
  * haslab.space_lock protects what the groups share: the buddy, and the map as to which slabs and
- * mixed parts exist, and haslab.small_bytes. It is taken under one of the other two, for the
- * shortest time. It does not protect what is in a slab or in a mixed part.
+ * mixed parts exist, haslab.small_bytes and units_freed. It is taken under one of the other two,
+ * for the shortest time. It does not protect what is in a slab or in a mixed part.
  *
  * Without a lock:
  *
@@ -726,6 +727,7 @@ static int haslab_grow_locked(struct haslab *s, u64 nr_blocks, struct hamem_op *
 	smp_mb();
 	WRITE_ONCE(s->cfg.nr_blocks, nr_blocks);
 	habuddy_grow(&s->buddy, nr_units, from);
+	WRITE_ONCE(s->units_freed, s->units_freed + 1);
 	haslab_mixed_grow(s, old, nr_blocks);
 	return 0;
 }

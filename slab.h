@@ -130,6 +130,7 @@ struct haslab_window {
 };
 
 #define HASLAB_NO_HOME	U64_MAX
+#define HASLAB_NR_REFUSED	4
 
 /* Slabs and mixed slots that share a lock. */
 struct haslab_group {
@@ -141,7 +142,12 @@ struct haslab_group {
 	u64 free;				/* free blocks */
 	u64 nr_slabs;				/* slabs of equal objects and mixed slots */
 	u64 nr_mixed;				/* mixed slots */
-	u64 home;				/* where its first slab was made (slab/room.c) */
+	u64 home;				/* where its home began (slab/room.c) */
+	/* classes that were refused a slab, and how often; see haslab_is_wanted() */
+	struct haslab_refused {
+		u8 class;
+		u8 nr;
+	} refused[HASLAB_NR_REFUSED];
 	/* there was no room at home for slabs of that order when haslab.units_freed was that */
 	u32 home_freed;
 	int home_order;
@@ -157,7 +163,7 @@ struct haslab_group {
 	struct list_head partial[HASLAB_NR_CLASSES];
 	/* for each common size: blocks in slabs, which determines the size of the next slab */
 	u64 nr_slab_blocks[HASLAB_NR_CLASSES];
-	/* for each common size, and all others: extents in mixed slots, more or less */
+	/* for each common size, and all others: extents in mixed slots, or fewer */
 	u32 nr_outside[HASLAB_NR_CLASSES + 1];
 	DECLARE_BITMAP(mixed_mask, HASLAB_NR_BUCKETS);	/* buckets that are not empty */
 	u32 mixed[HASLAB_NR_BUCKETS];		/* first entry of each bucket (slab/mixed.c) */
@@ -299,8 +305,8 @@ struct haslab {
 	u64 map_blocks;
 	unsigned long nr_from_slabs;	/* classes below this come from slabs of equal objects */
 	u32 max_object;			/* blocks of the largest of them */
+	u32 units_freed;	/* how often the buddy got units; under space_lock */
 	/* metadata of the slabs that are smaller than a slot; under space_lock */
-	u32 units_freed;		/* how often the buddy got units back */
 	long small_bytes;
 	/* for each common size 2^32 / its blocks, rounded up, for divisions by it */
 	u64 inverse[HASLAB_NR_CLASSES];

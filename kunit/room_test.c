@@ -86,17 +86,31 @@ static void class_gets_a_slab_once_half_of_one_is_in_use(struct kunit *test)
 	expect_all_comes_back(test);
 }
 
-/* The same, but most come and go: one at a time is in use. */
-static void class_of_one_extent_at_a_time_gets_no_slab(struct kunit *test)
+/* The same, but one at a time is in use: after many refusals it gets a slab. */
+static void class_that_comes_and_goes_gets_a_slab(struct kunit *test)
 {
 	unsigned int i;
 	u64 at;
 
 	crowd(test);
-	for (i = 0; i < 1000; i++) {
+	for (i = 1; i <= 200; i++) {
 		at = alloc(test, 2);
-		KUNIT_ASSERT_FALSE(test, is_object(test, at));
+		KUNIT_ASSERT_EQ_MSG(test, is_object(test, at), i >= 100, "number %u", i);
 		expect_freed(test, at, 2);
+	}
+}
+
+/* Ten classes by turns: none of them is refused often enough. */
+static void many_classes_that_come_and_go_get_none(struct kunit *test)
+{
+	unsigned int i;
+	u64 at;
+
+	crowd(test);
+	for (i = 0; i < 2000; i++) {
+		at = alloc(test, 2 + i % 10);
+		KUNIT_ASSERT_FALSE_MSG(test, is_object(test, at), "number %u", i);
+		expect_freed(test, at, 2 + i % 10);
 	}
 }
 
@@ -212,15 +226,108 @@ static void row_that_becomes_free_is_seen(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, alloc(test, 600), 5 * SLOT + UNIT);
 }
 
+/* ---- traces ---- */
+
+/* An extent that is freed in two halves is in use no longer. */
+static void extents_freed_in_parts_are_not_in_use(struct kunit *test)
+{
+	enum hybrid_alloc_reason reason;
+	struct fixture *f = test->priv;
+	u64 at, fresh;
+	unsigned int i;
+
+	start(test, 64 * SLOT);
+	at = alloc(test, 128);
+	fresh = haslab_lookup(slab_of(test), at)->nr_blocks;
+	expect_freed(test, at, 128);
+	expect_all_comes_back(test);
+	for (i = 0; i < 100; i++) {
+		KUNIT_ASSERT_EQ(test, claim(test, 3 * SLOT, 128), 0);
+		KUNIT_ASSERT_EQ(test, hapool_cut(&f->p, 3 * SLOT, 64, GFP_KERNEL, &reason), 0);
+		expect_freed(test, 3 * SLOT + 64, 64);
+	}
+	expect_all_comes_back(test);
+	at = alloc(test, 128);
+	KUNIT_EXPECT_EQ(test, haslab_lookup(slab_of(test), at)->nr_blocks, fresh);
+}
+
+/* What a device gains at its end is seen, too. */
+static void row_at_the_new_end_is_seen(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	two_rows(test, 1);
+	KUNIT_ASSERT_EQ(test, alloc(test, 300), 8 * SLOT + 30);
+	KUNIT_ASSERT_EQ(test, hapool_grow(&f->p, 64 * SLOT + 3 * UNIT, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, alloc(test, 300), 64 * SLOT);
+}
+
+/* A free unit beside extents of another group costs no allocation a try, and is used last. */
+static void units_of_another_group_are_left_alone(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	u64 unit, at;
+	u32 freed;
+
+	if (!hatest_on_cpu(1) || !hatest_on_cpu(0)) {
+		hatest_on_any_cpu();
+		kunit_skip(test, "one CPU");
+	}
+	f->nr_groups = 2;
+	start(test, 64 * SLOT);
+	KUNIT_ASSERT_EQ(test, claim(test, 0, 5 * SLOT), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 5 * SLOT + 4 * UNIT, 3 * SLOT - 4 * UNIT), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 9 * SLOT, 55 * SLOT), 0);
+	/* all of slot 8 is mixed, of this group */
+	KUNIT_ASSERT_EQ(test, claim(test, 8 * SLOT, 30), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, 8 * SLOT + 30, SLOT - 30), 0);
+	expect_freed(test, 8 * SLOT + 30, SLOT - 30);
+	/* the other one has three units of slot 5, beside a slab that goes */
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(1));
+	unit = alloc(test, 1);
+	KUNIT_ASSERT_EQ(test, unit, 5 * SLOT);
+	KUNIT_ASSERT_EQ(test, alloc(test, 17), unit + UNIT);
+	expect_freed(test, unit, 1);
+	hapool_drain(&f->p);
+	KUNIT_ASSERT_TRUE(test, hatest_on_cpu(0));
+	freed = slab_of(test)->units_freed;
+	KUNIT_EXPECT_EQ(test, alloc(test, 30), 8 * SLOT + 30);
+	KUNIT_EXPECT_EQ(test, alloc(test, 31), 8 * SLOT + 60);
+	KUNIT_EXPECT_EQ(test, slab_of(test)->units_freed, freed);
+	/* but it is not lost */
+	KUNIT_EXPECT_EQ(test, alloc(test, SLOT - 91), 8 * SLOT + 91);
+	at = alloc(test, UNIT - 1);
+	KUNIT_EXPECT_EQ(test, at / SLOT, 5);
+	hatest_on_any_cpu();
+}
+
+/* Objects of more than 128 blocks, of a device with larger units. */
+static void large_class_gets_a_slab_once_half_of_one_is_in_use(struct kunit *test)
+{
+	unsigned int i, objects = 0;
+
+	start_shape(test, 64 * SLOT, 12, 1024);
+	KUNIT_ASSERT_EQ(test, alloc(test, 1), 0);
+	KUNIT_ASSERT_EQ(test, claim(test, SLOT, 43 * SLOT), 0);
+	for (i = 0; i < 40; i++)
+		objects += is_object(test, alloc(test, 256));
+	KUNIT_EXPECT_EQ(test, objects, 38);
+}
+
 static struct kunit_case room_cases[] = {
 	KUNIT_CASE(slabs_of_many_sizes_lie_side_by_side),
 	KUNIT_CASE(class_gets_a_slab_once_half_of_one_is_in_use),
-	KUNIT_CASE(class_of_one_extent_at_a_time_gets_no_slab),
+	KUNIT_CASE(class_that_comes_and_goes_gets_a_slab),
+	KUNIT_CASE(many_classes_that_come_and_go_get_none),
 	KUNIT_CASE(class_gets_a_slab_while_there_is_plenty),
 	KUNIT_CASE(home_is_taken_when_nothing_else_is_free),
 	KUNIT_CASE(pools_get_no_blocks_beside_mixed_slots),
 	KUNIT_CASE(extent_goes_to_the_shorter_row),
 	KUNIT_CASE(row_that_becomes_free_is_seen),
+	KUNIT_CASE(large_class_gets_a_slab_once_half_of_one_is_in_use),
+	KUNIT_CASE(units_of_another_group_are_left_alone),
+	KUNIT_CASE(row_at_the_new_end_is_seen),
+	KUNIT_CASE(extents_freed_in_parts_are_not_in_use),
 	{}
 };
 

@@ -458,27 +458,46 @@ static u32 haslab_free_beside(const struct haslab *s, const struct haslab_group 
 	return len;
 }
 
-/* Take the home of @g, where its new slabs go, off the ends of a row. False if nothing is left. */
-static bool haslab_row_spare_home(const struct haslab *s, const struct haslab_group *g,
-				  struct haslab_row *row)
+/* Take a slot off the ends of a row. */
+static void haslab_row_without(const struct haslab *s, struct haslab_row *row, u32 slot)
 {
-	u64 home, end;
+	u64 start = slot_start(s, slot), end = start + slot_blocks(s);
 
-	if (!haslab_has_home(s, g))
-		return true;
-	home = round_down(g->home, slot_blocks(s));
-	end = home + slot_blocks(s);
-	if (row->start >= home && row->start < end)
+	if (row->start >= start && row->start < end)
 		row->start = end;
-	else if (row->end > home && row->end <= end)
-		row->end = home;
+	else if (row->end > start && row->end <= end)
+		row->end = start;
+}
+
+/* Whether the mixed part of a slot is one of another group than @g, which can not be shut out. */
+static bool haslab_is_of_other(const struct haslab *s, const struct haslab_group *g, u32 slot)
+{
+	const struct haslab_mixed *m = mixed_slot(s, slot);
+
+	return m && !mixed_is_of(s, m, g) && !haslab_has_all(s);
+}
+
+/*
+ * Take off the ends of a row what is in the home of @g, where its new slabs go, or in a slot of
+ * another group. False if nothing is left.
+ */
+static bool haslab_row_spare(const struct haslab *s, const struct haslab_group *g,
+			     struct haslab_row *row)
+{
+	if (haslab_has_home(s, g))
+		haslab_row_without(s, row, slot_of(s, g->home));
+	if (row->start < row->end && haslab_is_of_other(s, g, slot_of(s, row->start)))
+		haslab_row_without(s, row, slot_of(s, row->start));
+	if (row->start < row->end && haslab_is_of_other(s, g, slot_of(s, row->end - 1)))
+		haslab_row_without(s, row, slot_of(s, row->end - 1));
 	return row->start < row->end;
 }
 
 /*
  * The fewest free units in a row in which, with the free runs of @g beside them, an extent of @len
  * blocks fits: of the rows around a few blocks of each order, the smallest of which are a fourth
- * of it or more. Without the home of @g, unless @all. False if there is none.
+ * of it or more. Without the home of @g and slots of other groups, unless @all. False if there is
+ * none.
  */
 bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len, bool all,
 		       struct haslab_row *found)
@@ -490,11 +509,11 @@ bool haslab_free_units(struct haslab *s, const struct haslab_group *g, u32 len, 
 	int nr = 1, i;
 
 	haslab_assert_group(s, g);
-	/* in a block of that order it fits, and in a larger one if there is none but at home */
+	/* in a block of that order it fits, and in a larger one if there is none but those */
 	for (; nr && (order <= enough || least == U64_MAX); order++)
 		for (nr = haslab_unit_rows(s, &order, rows), i = 0; i < nr; i++) {
 			row = &rows[i];
-			if (!all && !haslab_row_spare_home(s, g, row))
+			if (!all && !haslab_row_spare(s, g, row))
 				continue;
 			row->before = haslab_free_beside(s, g, row->start, true, len);
 			size = row->end - row->start + row->before +

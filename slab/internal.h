@@ -387,13 +387,30 @@ static inline struct haslab_slab *haslab_dissolved_at(const struct haslab *s, u6
 	return i < slab->nr_objects && !test_bit(i, slab->free) ? slab : NULL;
 }
 
-/* Whether the slab with which the home of a group began is in use (slab/room.c). */
+/*
+ * A run of a mixed slot that is in use goes, or gets another length. So haslab_group.nr_outside
+ * counts no more runs than there are, and none when all is free.
+ */
+static __always_inline void haslab_outside_less(const struct haslab *s, struct haslab_group *g,
+						u32 len)
+{
+	u32 *nr;
+
+	if (len > s->max_object)
+		return;
+	nr = &g->nr_outside[haslab_classes[len]];
+	*nr -= !!*nr;
+}
+
+/* Whether @g has a slab where its home began that is in use (slab/room.c). */
 static inline bool haslab_has_home(const struct haslab *s, const struct haslab_group *g)
 {
 	struct haslab_slab *slab = g->home == HASLAB_NO_HOME ? NULL : haslab_lookup(s, g->home);
 
+	if (!slab || slab_group(s, slab) != g)
+		return false;
 	/* a moment later the answer may be another one, which does no harm */
-	return slab && !data_race(bitmap_empty(slab->live, slab->nr_objects));
+	return !data_race(bitmap_empty(slab->live, slab->nr_objects));
 }
 
 static inline struct haslab_group *mixed_group(const struct haslab *s, const struct haslab_mixed *m)

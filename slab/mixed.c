@@ -14,8 +14,9 @@
  * full get fuller, and the large runs of the others survive. (Strict segregation by size wastes a
  * quarter of a disk, and first fit fragments it.) index.c has the slots by their largest run.
  *
- * When no run fits, units are added: those with which a row of free units begins, so that what is
- * left of it stays in one piece. Runs that go on in the next slot: see cross.c.
+ * When no run fits, or one that does is much longer than a row of free units, units are added:
+ * those with which the row begins, so that what is left of it stays in one piece. Runs that go on
+ * in the next slot: see cross.c.
  *
  * A part of a unit, before the first whole one or after the last, is not in the buddy. It is
  * added at the start and stays: the lasting units.
@@ -251,14 +252,6 @@ bool haslab_empty_put_all(struct haslab *s)
 
 /* ---- extents ---- */
 
-/* An extent of a length that slabs serve, or a part of another one, has left a mixed slot. */
-static __always_inline void haslab_outside_less(struct haslab_group *g, u32 len)
-{
-	u32 *nr = &g->nr_outside[haslab_classes[len]];
-
-	*nr -= !!*nr;
-}
-
 /*
  * Make part of a free run of a slot an extent, behind its first @before blocks. @others is as for
  * haruns_best_fit(); the slot is in the bucket @from. Inlined with constants for a run that is not
@@ -389,8 +382,8 @@ static __always_inline void haslab_run_clear(struct haslab *s, struct haslab_gro
 	bool hole = true;
 
 	haslab_assert_group(s, g);
-	if (run.len <= s->max_object)
-		haslab_outside_less(g, run.len);
+	if (!old)
+		haslab_outside_less(s, g, run.len);
 	g->free += run.len;
 	map_slot_changed(s, slot);
 	now = old ? haruns_free_part(&m->runs, *old, run.start, run.len) :
@@ -450,6 +443,9 @@ int haslab_run_cut(struct haslab *s, struct haslab_mixed *m, u32 slot, struct ha
 		return -ENOMEM;
 	if (m->runs.cap != cap)
 		run = haruns_at(&m->runs, run.start);
+	/* all of it that is held counts less when it becomes free */
+	if (reuse || len != run.len)
+		haslab_outside_less(s, mixed_group(s, m), run.len);
 	if (reuse)
 		haslab_run_clear_part(s, m, slot, run, pos, len);
 	else
@@ -465,6 +461,7 @@ void haslab_run_grow(struct haslab *s, struct haslab_mixed *m, u32 slot,
 	u32 max_free = m->runs.max_free;
 
 	haslab_assert_group(s, g);
+	haslab_outside_less(s, g, haruns_find(&m->runs, run->start - 1).len);
 	haruns_grow(&m->runs, run, len);
 	haslab_index_move(s, g, slot, m, max_free);
 	g->free -= len;

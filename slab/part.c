@@ -292,6 +292,8 @@ static void haslab_runs_divide(struct haslab *s, struct divisible *d, u64 at)
 
 	if (!pos)
 		haslab_chain_part(s, slot - 1, slot);
+	if (pos)
+		haslab_outside_less(s, mixed_group(s, m), run.len);
 	haruns_cut(&m->runs, run, pos, run.start + run.len - pos, HARUNS_LIVE);
 	d->start = at;
 	d->m = m;
@@ -334,8 +336,10 @@ static void haslab_span_divide(struct haslab *s, u64 at)
 	if (!m)
 		return;
 	run = mixed_run(s, m, at);
-	if (run.start < pos)
-		haruns_cut(&m->runs, run, pos, run.start + run.len - pos, run.state);
+	if (run.start == pos)
+		return;
+	haslab_outside_less(s, mixed_group(s, m), run.len);
+	haruns_cut(&m->runs, run, pos, run.start + run.len - pos, run.state);
 }
 
 static bool haslab_in_one_slot(const struct haslab *s, u64 start, u64 end)
@@ -379,6 +383,9 @@ static void haslab_remains_join(struct haslab *s, u64 start, u64 end)
 	struct haruns_run run = mixed_run(s, m, start);
 
 	while (run.start + run.len < last) {
+		haslab_outside_less(s, mixed_group(s, m), run.len);
+		haslab_outside_less(s, mixed_group(s, m),
+				    haruns_find(&m->runs, run.start + run.len).len);
 		haruns_join(&m->runs, run.start + run.len);
 		run = mixed_run(s, m, start);
 	}

@@ -11,7 +11,7 @@
  *     which the group made its first slab, as long as an object of that is in use. Mixed slots take
  *     the rest of the home only when there is no other space. If there is no room at home, the
  *     extents of the class are placed as those of all other sizes, unless nearly all of the device
- *     is free.
+ *     is free. One of the few classes that are refused most gets a slab after a while.
  *
  * With a slab of a MiB for each size, wherever there is room, sizes of 4 KiB to 64 MiB, the oldest
  * of which goes first, fill .92 of 4 GiB instead of .98.
@@ -33,6 +33,8 @@
 /* Pools get buddy blocks if a group has so many mixed slots in use, and one of so many slots. */
 #define FEW_MIXED	2
 #define MIXED_PART	128
+/* A class that is refused a slab so often gets one: its extents may be few, but come and go. */
+#define MANY_REFUSED	100
 
 /*
  * A slab smaller than a slot has more metadata for each block than a whole slot or a bitmap has.
@@ -118,6 +120,29 @@ static bool haslab_has_plenty(const struct haslab *s)
 }
 
 /*
+ * A class is refused a slab. Whether that has come often enough: a class that makes a fifth or more
+ * of the refusals is among the few that are counted (Misra and Gries 1982).
+ */
+static bool haslab_is_wanted(struct haslab_group *g, int class)
+{
+	struct haslab_refused *r, *room = NULL;
+
+	for (r = g->refused; r < g->refused + HASLAB_NR_REFUSED; r++) {
+		if (r->nr && r->class == class) {
+			r->nr = (r->nr + 1) % MANY_REFUSED;
+			return !r->nr;
+		}
+		if (!r->nr)
+			room = r;
+	}
+	if (room)
+		*room = (struct haslab_refused) { class, 1 };
+	for (r = g->refused; !room && r < g->refused + HASLAB_NR_REFUSED; r++)
+		r->nr--;
+	return false;
+}
+
+/*
  * Take units for a slab of a class that has no free object. Return: their order; -ENOSPC there are
  * none; -EBUSY the class has too little in use; -ENOMEM.
  */
@@ -125,7 +150,7 @@ int haslab_slab_room(struct haslab *s, struct haslab_group *g, int class, struct
 		     u64 *start)
 {
 	int order, wanted, min_order, ret = -ENOSPC;
-	bool in_use;
+	bool in_use, moves;
 
 	haslab_assert_group(s, g);
 	wanted = haslab_object_order(s, g, class, &min_order);
@@ -141,12 +166,13 @@ int haslab_slab_room(struct haslab *s, struct haslab_group *g, int class, struct
 		ret = haslab_home_take(s, g, wanted, op, start);
 	if (ret != -ENOSPC)
 		return ret ?: wanted;
-	if (!in_use && haslab_has_home(s, g) && !haslab_has_plenty(s))
+	moves = !haslab_has_home(s, g) || (!in_use && haslab_has_plenty(s));
+	if (!in_use && !moves && !haslab_is_wanted(g, class))
 		return -EBUSY;
 	order = haslab_buddy_some(s, wanted, min_order, op, start);
 	if (order == -ENOSPC && haslab_empty_put(s, g))
 		order = haslab_buddy_some(s, wanted, min_order, op, start);
-	if (order >= 0 && !(in_use && haslab_has_home(s, g))) {
+	if (order >= 0 && moves) {
 		g->home = *start;
 		g->home_order = HABUDDY_NR_ORDERS;
 	}
