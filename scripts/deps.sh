@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# usage: scripts/deps.sh tools|lib|fio|deb|demo|bench|profile|test
+# usage: scripts/deps.sh tools|lib|fio|deb|demo|bench|append|profile|test
 #
 # Installs the Debian packages that are missing to build hybridctl, to build
 # libhybridalloc and its manual pages, the engine for fio, to build Debian packages, to
-# run the demo (the stock kernel's headers, a virtual machine), the benchmark, a profile,
-# or to run all tests (the kernel's source, checkers).
+# run the demo (the stock kernel's headers, a virtual machine), the benchmark, the
+# comparison with file systems (bench/append-beside), a profile, or to run all tests (the
+# kernel's source, checkers).
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
@@ -19,6 +20,7 @@ deb=("${tools[@]}" "${lib[@]}" dpkg-dev debhelper dh-dkms)
 demo=("${tools[@]}" linux-headers-cloud-amd64 patch perl kmod qemu-system-x86
 	busybox-static fio)
 bench=("${demo[@]}" jq bsdextrautils gnuplot-nox)
+append=("${bench[@]}" e2fsprogs xfsprogs)
 profile=("${tools[@]}" jq bsdextrautils valgrind)
 test=("${demo[@]}" "${fio[@]}" "${deb[@]}" dkms lintian udev g++ groff-base zlib1g-dev linux-source-6.1 xz-utils
 	bzip2 ccache flex bison bc libelf-dev libssl-dev gcc-multilib binutils-s390x-linux-gnu libc6-dev-s390x-cross
@@ -32,6 +34,7 @@ fio) wanted=("${fio[@]}") ;;
 deb) wanted=("${deb[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 bench) wanted=("${bench[@]}") ;;
+append) wanted=("${append[@]}") ;;
 profile) wanted=("${profile[@]}") ;;
 test) wanted=("${test[@]}") ;;
 *) die "see the head of $0 for its usage" ;;
