@@ -101,7 +101,7 @@ is "info --raw" "$(hybridctl info --raw 0 | grep -c .)" 2
 json_is "info --json, with the defaults" "instances[0].node=\"/dev/hybrid_alloc0\"
 instances[0].min_block=$((4 * K))
 instances[0].max_block=0
-instances[0].slab_max=$M
+instances[0].slab_max=$((512 * K))
 instances[0].buddy_start=$M" info 0
 case $(hybridctl info -n -o UUID 0) in
 ????????-????-4???-[89ab]???-????????????) pass "the UUID looks like one" ;;
