@@ -305,9 +305,9 @@ struct haslab {
 	u64 map_blocks;
 	unsigned long nr_from_slabs;	/* classes below this come from slabs of equal objects */
 	u32 max_object;			/* blocks of the largest of them */
-	u32 units_freed;	/* how often the buddy got units; under space_lock */
 	/* metadata of the slabs that are smaller than a slot; under space_lock */
 	long small_bytes;
+	u32 units_freed;		/* how often the buddy got units; under space_lock */
 	/* for each common size 2^32 / its blocks, rounded up, for divisions by it */
 	u64 inverse[HASLAB_NR_CLASSES];
 	struct haslab_class classes[HASLAB_NR_CLASSES];

@@ -206,7 +206,7 @@ static const u16 common[] = {
 	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32, 64, 128, 256, 512, 1024,
 };
 
-#define NR_FROM_SLABS	20	/* of these, the first */
+#define NR_FROM_SLABS	19	/* of these, the first */
 
 static void op_begin(int cpu)
 {
